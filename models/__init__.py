@@ -1,0 +1,1 @@
+"""What thinks: models, their training and evaluation. No Kafka, no Faust, no asyncio."""

@@ -1,0 +1,127 @@
+"""What a model is, for whoever writes one.
+
+    class Speed(Model[Ride, Result]):
+        name, version = "speed", "1"
+
+        def predict_batch(self, batch):
+            return [{"kmh": 3.6 * ride.metres / ride.seconds} for ride in batch]
+
+Life cycle: made with its options (cheap; nothing is loaded) -> `load(device)` -> `warm_up()`
+-> `predict_batch(...)` many times -> `close()`. One caller at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+
+from schemas import Event, InputError, Result
+
+E = TypeVar("E", bound=Event, contravariant=True)
+R = TypeVar("R")
+
+#: What a model may say of one event: one result, several, none at all, or why it can't be
+#: processed. A result is a `Result` or a plain dict of JSON values.
+Answer: TypeAlias = R | Sequence[R] | InputError | None
+
+
+class Model(Generic[E, R]):
+    """Stateless: an answer depends on its event alone, not on its neighbours or on earlier ones."""
+
+    name: ClassVar[str] = ""
+    version: str = "1"
+    event_type: ClassVar[type[Event]] = Event
+    """The event type that `predict_batch` expects; the pipeline file is checked against it."""
+    result_type: ClassVar[type[Result] | None] = None
+    """What it emits, for the exported schema; None for plain dicts."""
+
+    def load(self, device: str = "cpu") -> None:
+        """Load weights and sessions. Heavy imports happen here, never at import or `__init__`.
+
+        Args:
+            device: `cpu`, or `cuda:0`, `cuda:1` ...
+
+        Raises:
+            ModelError: a file is absent or of the wrong kind; the message says what to do.
+        """
+
+    def warm_up(self) -> None:
+        """Run once on made-up input, so that the first real batch is not the slow one."""
+
+    def predict_batch(self, batch: Sequence[E]) -> Sequence[Answer[R]]:
+        """Answer each event.
+
+        Args:
+            batch: B events, 1 <= B <= max_batch_size. Must not be changed.
+
+        Returns:
+            B answers in input order.
+
+        Raises:
+            InputError: an event can't be processed. The engine then halves the batch until the
+                culprit is alone; returning the error in the event's place saves it that work.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define predict_batch")
+
+    def close(self) -> None:
+        """Free what `load` took. Called once, after the last batch."""
+
+
+class PreparedModel(Model[E, R]):
+    """A model whose host-side work (decoding, tokenising, collating) can overlap the device's.
+
+    The engine calls `prepare_batch` on a pool thread while an earlier batch is on the device, and
+    `predict_prepared` on the device's own thread.
+    """
+
+    def prepare_batch(self, batch: Sequence[E]) -> Any:
+        """Return what `predict_prepared` needs; thread-safe, touches no device state.
+
+        An event that can't be prepared is carried along as its `InputError`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define prepare_batch")
+
+    def predict_prepared(self, prepared: Any) -> Sequence[Answer[R]]:
+        """Answer what `prepare_batch` returned: B answers in input order."""
+        raise NotImplementedError(f"{type(self).__name__} must define predict_prepared")
+
+    def predict_batch(self, batch: Sequence[E]) -> Sequence[Answer[R]]:
+        """Prepare and predict in one call."""
+        return self.predict_prepared(self.prepare_batch(batch))
+
+
+class OnlineModel(Model[E, R]):
+    """A model that also learns from the stream: one instance a partition of its input.
+
+    The engine cuts the partition's offsets into steps of `learn_every` and, for each step, first
+    asks `predict_batch` for every event of it (in as many calls as micro-batches happen to fall)
+    and then calls `learn_batch` once with all of them, in offset order. So the same log gives the
+    same answers and the same state, however the micro-batches fell. Score first, then learn.
+    """
+
+    learn_every: int = 32
+    """Offsets in a learning step, >= 1. Smaller adapts sooner, larger is cheaper."""
+
+    def learn_batch(self, batch: Sequence[E]) -> None:
+        """Learn from a step's events, in order; may be fewer than `learn_every`, or none."""
+        raise NotImplementedError(f"{type(self).__name__} must define learn_batch")
+
+    def update(self) -> R | None:
+        """Return what a learning step changed for all to see (moved centres), or None."""
+        return None
+
+    def snapshot(self) -> bytes:
+        """Return the whole state: MessagePack or safetensors, versioned, never pickle."""
+        raise NotImplementedError(f"{type(self).__name__} must define snapshot")
+
+    def restore(self, state: bytes) -> None:
+        """Become what `snapshot` saw.
+
+        Raises:
+            ModelError: not a snapshot of this model, or of a version that this build can't read.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define restore")
+
+
+class ModelError(RuntimeError):
+    """A model can't be made or loaded. The message is for people and says what to do."""

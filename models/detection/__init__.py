@@ -1,0 +1,1 @@
+"""Models of this task; named in `models/registry.py`."""

@@ -1,0 +1,74 @@
+"""Models by name: what a pipeline file may write after `model:`.
+
+Importing this module imports no model: each is named by its module and loaded when it is made,
+so that a worker with sensor agents alone never imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any
+
+from models.base import Model, ModelError
+
+#: name -> "module:Class". One line a model.
+_MODELS: dict[str, str] = {}
+
+
+def register(name: str, path: str) -> None:
+    """Make `name` stand for the class at `path` ("package.module:Class").
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if name in _MODELS:
+        raise ValueError(f"model {name!r} is registered already, as {_MODELS[name]}")
+    _MODELS[name] = path
+
+
+def model_names() -> list[str]:
+    """Return every registered name, sorted."""
+    return sorted(_MODELS)
+
+
+def model_class(name: str) -> type[Model[Any, Any]]:
+    """Return the class of a registered model, importing its module.
+
+    Raises:
+        ModelError: no such model.
+    """
+    if name not in _MODELS:
+        raise ModelError(f"no model {name!r}: expected one of {', '.join(model_names())}")
+    module, _, attribute = _MODELS[name].partition(":")
+    found: type[Model[Any, Any]] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def make_model(cls: type[Model[Any, Any]], options: dict[str, Any]) -> Model[Any, Any]:
+    """Make a model with its options: the keyword arguments of its `__init__`.
+
+    Raises:
+        ModelError: an option is unknown, missing or of a wrong value.
+    """
+    parameters = inspect.signature(cls).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    unknown = [] if takes_any else sorted(set(options) - set(parameters))
+    if unknown:
+        known = ", ".join(parameters) or "none"
+        raise ModelError(
+            f"model {cls.__name__}: unknown option {', '.join(unknown)} (its options: {known})"
+        )
+    try:
+        return cls(**options)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"model {cls.__name__}: {error}") from error
+
+
+register("onnx_detector", "models.detection.onnx_detector:OnnxDetector")
+register("traffic_detector", "models.detection.traffic_detector:TrafficDetector")
+register("onnx_tabular", "models.tabular:OnnxTabular")
+register("intent_classifier", "models.nlu.intent_classifier:IntentClassifier")
+register("robust_zscore", "models.anomaly.robust_zscore:RobustZScore")
+register("half_space_trees", "models.anomaly.half_space_trees:HalfSpaceTrees")
+register("online_kmeans", "models.clustering.online_kmeans:OnlineKMeans")

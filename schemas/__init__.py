@@ -1,0 +1,65 @@
+"""What travels: event types in, result types out, and the codecs between them and bytes.
+
+Knows no Kafka, no Faust and no model, so that a producer script can import it alone.
+"""
+
+from schemas.behavior import BehaviorEvent
+from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
+from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_codec
+from schemas.dead_letter import DeadLetter
+from schemas.detection import Detection, Detections
+from schemas.errors import (
+    DecodeError,
+    EmptyValueError,
+    InputError,
+    SchemaError,
+    TooLargeError,
+    UnknownVersionError,
+)
+from schemas.event import Event, Origin, Result
+from schemas.frame import VideoFrame
+from schemas.nlu import IntentScore, NluResult
+from schemas.score import AnomalyScore
+from schemas.sensor import SensorReading
+from schemas.text import TextMessage
+
+#: Every event type that a pipeline file can name without a module path.
+EVENT_TYPES: dict[str, type[Event]] = {
+    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent)
+}
+#: Every result type that Penstock's own models emit.
+RESULT_TYPES: dict[str, type[Result]] = {
+    t.__name__: t for t in (Detections, NluResult, AnomalyScore, ClusterAssignment, ClusterUpdate)
+}
+
+__all__ = [
+    "CODECS",
+    "EVENT_TYPES",
+    "RESULT_TYPES",
+    "AnomalyScore",
+    "BehaviorEvent",
+    "Cluster",
+    "ClusterAssignment",
+    "ClusterUpdate",
+    "DeadLetter",
+    "DecodeError",
+    "Detection",
+    "Detections",
+    "EmptyValueError",
+    "Event",
+    "ImageCodec",
+    "InputError",
+    "IntentScore",
+    "JsonCodec",
+    "MsgpackCodec",
+    "NluResult",
+    "Origin",
+    "Result",
+    "SchemaError",
+    "SensorReading",
+    "TextMessage",
+    "TooLargeError",
+    "UnknownVersionError",
+    "VideoFrame",
+    "make_codec",
+]

@@ -1,0 +1,34 @@
+"""What users do: clicks, sessions, orders, network connections."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from msgspec import Meta
+
+from schemas.event import Event, check_finite
+
+
+class BehaviorEvent(Event, frozen=True, kw_only=True):
+    """One act of one user, with the numbers that describe it."""
+
+    action: str
+    """What was done, as a verb: `view`, `buy`, `connect`."""
+    features: Annotated[dict[str, float], Meta(min_length=1, max_length=1024)]
+    """Feature name to value, finite. A model says how it scales them."""
+
+    def validate(self) -> None:
+        """Check that every feature is finite."""
+        super().validate()
+        check_finite(self.features, "features")
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return a purchase."""
+        return cls(
+            source_id="user-1",
+            event_time_ms=1_700_000_000_000,
+            event_id="b-1",
+            action="buy",
+            features={"pages": 12.0, "seconds": 340.0, "amount_eur": 59.9},
+        )

@@ -1,0 +1,155 @@
+"""Between events and bytes: one codec a topic, chosen by name in the pipeline file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from schemas.errors import DecodeError, EmptyValueError, InputError, SchemaError
+from schemas.event import Event
+from schemas.frame import VideoFrame
+
+#: Deeper nesting is refused before it is decoded (msgspec would raise RecursionError far above).
+MAX_NESTING = 64
+
+_IMAGE_MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+
+
+def image_content_type(image: bytes) -> str:
+    """Return the media type of JPEG, PNG or WebP bytes by their first bytes, "" if none of them."""
+    for magic, content_type in _IMAGE_MAGIC.items():
+        if image.startswith(magic):
+            return content_type
+    if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
+        return "image/webp"
+    return ""
+
+
+class Codec(Protocol):
+    """Reads one event type; writes any struct."""
+
+    name: str
+    content_type: str
+
+    def decode(self, value: bytes, headers: Mapping[str, bytes]) -> Event:
+        """Return the validated event.
+
+        Args:
+            value: the record's bytes, not null.
+            headers: the record's headers, the last of a name.
+
+        Raises:
+            InputError: the bytes are not a valid event; the message says what was expected.
+        """
+        ...
+
+    def encode(self, message: Any) -> bytes:
+        """Return the bytes of a struct, dict or list."""
+        ...
+
+
+class _StructCodec:
+    """What JSON and MessagePack share: a msgspec decoder and the mapping of its errors."""
+
+    def __init__(self, event_type: type[Event], decoder: Any, encoder: Any) -> None:
+        self._event_type = event_type
+        self._decode = decoder.decode
+        self.encode = encoder.encode
+
+    def decode(self, value: bytes, headers: Mapping[str, bytes]) -> Event:
+        """Return the validated event."""
+        if not value:
+            raise EmptyValueError(
+                f"the value has no bytes: expected {self._event_type.__name__} "
+                "(a null value is a tombstone)"
+            )
+        try:
+            event: Event = self._decode(value)
+        except msgspec.ValidationError as error:
+            raise SchemaError(f"not a {self._event_type.__name__}: {error}") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise DecodeError(f"not {type(self).__name__[:-5]}: {error}") from error
+        event.validate()
+        return event
+
+
+class JsonCodec(_StructCodec):
+    """JSON objects (RFC 8259), UTF-8; bytes fields travel as base64."""
+
+    name = "json"
+    content_type = "application/json"
+
+    def __init__(self, event_type: type[Event]) -> None:
+        super().__init__(event_type, msgspec.json.Decoder(event_type), msgspec.json.Encoder())
+
+
+class MsgpackCodec(_StructCodec):
+    """MessagePack maps; bytes fields travel as they are."""
+
+    name = "msgpack"
+    content_type = "application/msgpack"
+
+    def __init__(self, event_type: type[Event]) -> None:
+        super().__init__(event_type, msgspec.msgpack.Decoder(event_type), msgspec.msgpack.Encoder())
+
+
+class ImageCodec:
+    """Raw JPEG, PNG or WebP bytes; everything else of a `VideoFrame` travels in headers.
+
+    Results have no image form: `encode` writes JSON.
+    """
+
+    name = "image"
+    content_type = "application/json"
+
+    def __init__(self, event_type: type[Event] = VideoFrame) -> None:
+        if not issubclass(event_type, VideoFrame):
+            raise InputError(
+                f"the image codec reads VideoFrame, not {event_type.__name__}: use json or msgpack"
+            )
+        self._event_type = event_type
+        self.encode = msgspec.json.Encoder().encode
+
+    def decode(self, value: bytes, headers: Mapping[str, bytes]) -> Event:
+        """Return the frame; pixels are not touched, only the first bytes are looked at."""
+        if not value:
+            raise EmptyValueError("the value has no bytes: expected JPEG, PNG or WebP")
+        if not image_content_type(value):
+            raise DecodeError(
+                f"neither JPEG, PNG nor WebP: the value starts with {value[:8].hex(' ')}"
+            )
+        frame = self._event_type(
+            image=value,
+            frame_index=_int_header(headers, "frame_index", 0),
+            schema_version=_int_header(headers, "schema_version", 1),
+        )
+        frame.validate()
+        return frame
+
+
+def _int_header(headers: Mapping[str, bytes], name: str, default: int) -> int:
+    raw = headers.get(name)
+    if raw is None:
+        return default
+    try:
+        return int(raw)
+    except ValueError as error:
+        raise SchemaError(f"header {name} is {raw[:40]!r}: expected a whole number") from error
+
+
+CODECS: dict[str, type[JsonCodec] | type[MsgpackCodec] | type[ImageCodec]] = {
+    codec.name: codec for codec in (JsonCodec, MsgpackCodec, ImageCodec)
+}
+
+
+def make_codec(name: str, event_type: type[Event]) -> Codec:
+    """Return the codec of that name for that event type.
+
+    Raises:
+        ValueError: no such codec, or it can't carry that type.
+    """
+    if name not in CODECS:
+        raise ValueError(f"no codec {name!r}: expected one of {', '.join(CODECS)}")
+    return CODECS[name](event_type)

@@ -1,0 +1,79 @@
+"""A record that can't be processed, as it stands on `<input>.dlq`.
+
+The record's value, key and headers are the original's, byte for byte; what went wrong is told
+by headers named after Kafka Connect's (KIP-298), so that tools which know those work here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from schemas.event import Origin
+
+#: Prefix of every header that Penstock adds to a dead letter.
+ERROR_PREFIX = "__penstock.errors."
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a record was refused and where it came from."""
+
+    origin: Origin
+    """The input record: topic, partition and offset."""
+    agent: str
+    reason: str
+    """Short and stable, e.g. `decode_error`; the metric's label."""
+    message: str
+    """For people: what was found and what was expected."""
+    exception: str
+    """The exception's class name."""
+    attempts: int = 1
+    """How often the record was tried, alone or in a batch."""
+    failed_at_ms: int = 0
+    """Processing time of the failure, milliseconds since 1970."""
+    full_bytes: int = -1
+    """The original value's size if it had to be cut, else -1."""
+    schema_version: int = 1
+
+    def to_headers(self) -> list[tuple[str, bytes]]:
+        """Return the headers that tell this, in a fixed order."""
+        pairs: list[tuple[str, str]] = [
+            ("topic", self.origin.topic),
+            ("partition", str(self.origin.partition)),
+            ("offset", str(self.origin.offset)),
+            ("agent", self.agent),
+            ("reason", self.reason),
+            ("exception.message", self.message),
+            ("exception.class.name", self.exception),
+            ("attempts", str(self.attempts)),
+            ("failed_at_ms", str(self.failed_at_ms)),
+            ("schema_version", str(self.schema_version)),
+        ]
+        if self.full_bytes >= 0:
+            pairs.append(("full_bytes", str(self.full_bytes)))
+        return [(ERROR_PREFIX + name, value.encode("utf-8", "replace")) for name, value in pairs]
+
+    @classmethod
+    def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> DeadLetter:
+        """Read back what `to_headers` wrote; the last header of a name wins.
+
+        Raises:
+            KeyError: the headers are not a dead letter's.
+        """
+        found = {
+            name.removeprefix(ERROR_PREFIX): value.decode("utf-8", "replace")
+            for name, value in headers
+            if name.startswith(ERROR_PREFIX)
+        }
+        return cls(
+            origin=Origin(found["topic"], int(found["partition"]), int(found["offset"])),
+            agent=found["agent"],
+            reason=found["reason"],
+            message=found["exception.message"],
+            exception=found["exception.class.name"],
+            attempts=int(found["attempts"]),
+            failed_at_ms=int(found["failed_at_ms"]),
+            full_bytes=int(found.get("full_bytes", -1)),
+            schema_version=int(found["schema_version"]),
+        )

@@ -1,0 +1,29 @@
+"""Objects found in frames."""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.event import Result
+
+
+class Detection(msgspec.Struct, frozen=True):
+    """One object in one frame."""
+
+    label: str
+    class_id: int
+    """Index into the model's labels, from 0."""
+    score: float
+    """Confidence in [0, 1]."""
+    box: tuple[float, float, float, float]
+    """x1, y1, x2, y2 in pixels of the original frame; x1 <= x2, y1 <= y2, inside the frame."""
+
+
+class Detections(Result, kw_only=True):
+    """All objects found in one frame, by descending score; none is an answer too."""
+
+    width: int
+    """Of the original frame, pixels."""
+    height: int
+    """Of the original frame, pixels."""
+    detections: list[Detection]

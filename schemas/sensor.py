@@ -1,0 +1,31 @@
+"""Readings of sensors and other measured series."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from msgspec import Meta
+
+from schemas.event import Event, check_finite
+
+
+class SensorReading(Event, frozen=True, kw_only=True):
+    """What one sensor measured at one moment: one number a channel."""
+
+    values: Annotated[dict[str, float], Meta(min_length=1, max_length=1024)]
+    """Channel name to finite value, in the channel's own unit (name it: `flow_l_min`)."""
+
+    def validate(self) -> None:
+        """Check that every value is finite."""
+        super().validate()
+        check_finite(self.values, "values")
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return a reading of two channels."""
+        return cls(
+            source_id="pump-1",
+            event_time_ms=1_700_000_000_000,
+            event_id="r-1",
+            values={"pressure_bar": 2.5, "flow_l_min": 31.0},
+        )
