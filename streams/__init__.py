@@ -1,0 +1,1 @@
+"""How it travels: transport, batching, executor, offsets, producing, metrics. Knows no model."""

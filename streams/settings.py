@@ -1,0 +1,124 @@
+"""Everything about a pipeline as one frozen, typed object, made once and passed down.
+
+The pipeline file (`penstock.yaml`) has exactly this shape; `agents/pipeline_file.py` reads it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+
+
+class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Frozen, and a misspelt key is an error rather than a default."""
+
+
+class ModelSettings(_Settings):
+    """Which model answers, and with what options."""
+
+    name: str
+    """A registered name, `package.module:Class`, `./file.py:Class`, an ONNX file or a folder."""
+    options: dict[str, Any] = {}
+    """The keyword arguments of the model's `__init__`."""
+
+
+class BatchSettings(_Settings):
+    """When a micro-batch leaves: full, or its oldest event has waited long enough."""
+
+    max_batch_size: Annotated[int, Meta(ge=1, le=100_000)] = 32
+    """Events."""
+    max_wait_seconds: Annotated[float, Meta(ge=0, le=60)] = 0.05
+    """Cap on the age of the oldest event, counted from its arrival, on a monotonic clock."""
+
+
+class IntakeSettings(_Settings):
+    """How much of one partition may be under way in a worker; more pauses that partition."""
+
+    max_records: Annotated[int, Meta(ge=1)] = 10_000
+    """Records."""
+    max_bytes: Annotated[int, Meta(ge=1)] = 64 * 1024 * 1024
+    """Bytes of keys and values."""
+
+
+class AgentSettings(_Settings):
+    """One agent: input topic -> micro-batches -> model -> output topic."""
+
+    input: Name
+    """Topic of events."""
+    output: Name
+    """Topic of results."""
+    model: str | ModelSettings
+    event: str = ""
+    """A registered event type, `package.module:Class` or `./file.py:Class`; "": the model's own."""
+    codec: str = "json"
+    """Of the input: `json`, `msgpack` or `image`."""
+    output_codec: Literal["json", "msgpack"] = "json"
+    updates: Name | None = None
+    """Topic of the model's global updates (moving centres), if it makes any."""
+    dead_letters: Name | None = None
+    """Topic of dead letters; null: `<input>.dlq`."""
+    batch: BatchSettings = BatchSettings()
+    intake: IntakeSettings = IntakeSettings()
+    concurrency: Annotated[int, Meta(ge=1, le=64)] = 1
+    """Copies of a stateless model, each with a thread of its own; an online model has one."""
+    device: Annotated[str, Meta(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    """`auto` takes the first CUDA device that torch sees, if the model can use one."""
+    max_record_bytes: Annotated[int, Meta(ge=1)] = 1_000_000
+    """A larger value becomes a dead letter before it is decoded."""
+
+    @property
+    def dead_letter_topic(self) -> str:
+        """Where this agent's dead letters go."""
+        return self.dead_letters or f"{self.input}.dlq"
+
+    @property
+    def model_name(self) -> str:
+        """What the file calls the model."""
+        return self.model if isinstance(self.model, str) else self.model.name
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """The keyword arguments of the model's `__init__`."""
+        return {} if isinstance(self.model, str) else self.model.options
+
+    @property
+    def output_topics(self) -> list[str]:
+        """Every topic that this agent writes."""
+        return [self.output, *([self.updates] if self.updates else []), self.dead_letter_topic]
+
+
+class MetricsSettings(_Settings):
+    """Where Prometheus finds `/metrics`."""
+
+    host: str = "127.0.0.1"
+    port: Port = 9464
+    """0 takes a free port and logs it."""
+
+
+class TopicSettings(_Settings):
+    """How `penstock topics create` makes a topic that is absent."""
+
+    partitions: Annotated[int, Meta(ge=1, le=10_000)] = 4
+    replication_factor: Annotated[int, Meta(ge=1, le=32)] = 1
+    config: dict[str, str] = {}
+    """Kafka topic settings by their own names, e.g. `retention.ms`."""
+
+
+class PipelineSettings(_Settings):
+    """A whole pipeline file."""
+
+    kafka: dict[str, str | int | float | bool] = {}
+    """Kafka client settings by their own names: `bootstrap.servers`, `group.id`,
+    `security.protocol`, `sasl.mechanism`, `ssl.ca.location`, `compression.type` ..."""
+    agents: Annotated[dict[Name, AgentSettings], Meta(min_length=1)]
+    metrics: MetricsSettings = MetricsSettings()
+    topics: dict[str, TopicSettings] = {}
+    """By topic name; `default` holds for the others."""
+    commit_interval_seconds: Annotated[float, Meta(gt=0, le=60)] = 1.0
+    shutdown_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    """How long SIGTERM waits for what is under way."""
