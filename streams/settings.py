@@ -18,7 +18,7 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Frozen, and a misspelt key is an error rather than a default."""
 
 
-class ModelSettings(_Settings):
+class ModelSettings(_Settings, frozen=True, kw_only=True):
     """Which model answers, and with what options."""
 
     name: str
@@ -27,7 +27,7 @@ class ModelSettings(_Settings):
     """The keyword arguments of the model's `__init__`."""
 
 
-class BatchSettings(_Settings):
+class BatchSettings(_Settings, frozen=True, kw_only=True):
     """When a micro-batch leaves: full, or its oldest event has waited long enough."""
 
     max_batch_size: Annotated[int, Meta(ge=1, le=100_000)] = 32
@@ -36,7 +36,7 @@ class BatchSettings(_Settings):
     """Cap on the age of the oldest event, counted from its arrival, on a monotonic clock."""
 
 
-class IntakeSettings(_Settings):
+class IntakeSettings(_Settings, frozen=True, kw_only=True):
     """How much of one partition may be under way in a worker; more pauses that partition."""
 
     max_records: Annotated[int, Meta(ge=1)] = 10_000
@@ -45,7 +45,7 @@ class IntakeSettings(_Settings):
     """Bytes of keys and values."""
 
 
-class AgentSettings(_Settings):
+class AgentSettings(_Settings, frozen=True, kw_only=True):
     """One agent: input topic -> micro-batches -> model -> output topic."""
 
     input: Name
@@ -92,7 +92,7 @@ class AgentSettings(_Settings):
         return [self.output, *([self.updates] if self.updates else []), self.dead_letter_topic]
 
 
-class MetricsSettings(_Settings):
+class MetricsSettings(_Settings, frozen=True, kw_only=True):
     """Where Prometheus finds `/metrics`."""
 
     host: str = "127.0.0.1"
@@ -100,7 +100,7 @@ class MetricsSettings(_Settings):
     """0 takes a free port and logs it."""
 
 
-class TopicSettings(_Settings):
+class TopicSettings(_Settings, frozen=True, kw_only=True):
     """How `penstock topics create` makes a topic that is absent."""
 
     partitions: Annotated[int, Meta(ge=1, le=10_000)] = 4
@@ -109,7 +109,7 @@ class TopicSettings(_Settings):
     """Kafka topic settings by their own names, e.g. `retention.ms`."""
 
 
-class PipelineSettings(_Settings):
+class PipelineSettings(_Settings, frozen=True, kw_only=True):
     """A whole pipeline file."""
 
     kafka: dict[str, str | int | float | bool] = {}
