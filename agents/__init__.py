@@ -1,0 +1,1 @@
+"""What happens: the agents, the worker that runs them, the pipeline file and the command line."""

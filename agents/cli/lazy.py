@@ -1,0 +1,71 @@
+"""A group of commands that imports a command's module only when that command runs."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from agents.cli.errors import EXIT_CODE, UserError, error_lines, expected_errors
+
+#: name -> ("module:attribute", help in a few words). The attribute is a Typer app or a function.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "worker": ("agents.cli.worker:command", "Run the agents of a pipeline file."),
+    "check": ("agents.cli.check:command", "Check a pipeline file, its models and its broker."),
+    "topics": ("agents.cli.topics:app", "Plan or create the topics of a pipeline file."),
+    "produce": ("agents.cli.produce:app", "Publish events from files, cameras or demo sources."),
+    "tail": ("agents.cli.tail:command", "Print the records of a topic in words."),
+    "schemas": ("agents.cli.schemas:app", "Export JSON Schema files and an AsyncAPI document."),
+    "models": ("agents.cli.models:command", "List the models that a pipeline file can name."),
+    "eval": ("agents.cli.eval:command", "Measure the models' quality on a folder of real data."),
+    "broker": ("agents.cli.broker:app", "Run a broker on this machine, for trying and testing."),
+    "demo": ("agents.cli.demo:command", "Run the whole job for a minute and show it live."),
+}
+
+
+class LazyCommands(TyperGroup):
+    """Looks commands up in `COMMANDS`; help is printed from there, without any import."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import and return a command.
+
+        Raises:
+            UserError: no such command.
+        """
+        if cmd_name not in COMMANDS:
+            close = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
+            hint = (
+                f"did you mean {close[0]}?" if close else f"expected one of {', '.join(COMMANDS)}"
+            )
+            raise UserError(f"no command {cmd_name!r}: {hint}")
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        return _to_command(getattr(importlib.import_module(module), attribute), cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the table's names and helps."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an expected error becomes its line and exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except expected_errors() as error:
+            for line in error_lines(error):
+                typer.echo(line, err=True)
+            raise typer.Exit(EXIT_CODE) from error
+
+
+def _to_command(found: Any, name: str) -> Any:
+    """Make a command of a Typer app or of a function whose parameters are options."""
+    if not isinstance(found, typer.Typer):
+        function, found = found, typer.Typer(add_completion=False, rich_markup_mode=None)
+        found.command(name)(function)
+    return typer.main.get_command(found)
