@@ -1,0 +1,167 @@
+"""Talking to a cluster before any record flows: is it there, what topics has it, make them."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from streams.kafka_errors import (
+    BrokerError,
+    BrokerLoginError,
+    BrokerTlsError,
+    BrokerUnreachableError,
+    ClientErrors,
+)
+from streams.kafka_settings import (
+    aiokafka_arguments,
+    bootstrap_servers,
+    confluent_config,
+    redacted,
+)
+from streams.kafka_tls import Kafka
+from streams.settings import TopicSettings
+
+__all__ = [
+    "BrokerError",
+    "BrokerLoginError",
+    "BrokerTlsError",
+    "BrokerUnreachableError",
+    "ClusterInfo",
+    "Kafka",
+    "aiokafka_arguments",
+    "bootstrap_servers",
+    "confluent_config",
+    "create_topics",
+    "probe",
+    "redacted",
+]
+
+#: How long one metadata request may block before errors seen meanwhile are looked at.
+_POLL_SECONDS = 0.25
+
+# librdkafka repeats each failure on stderr several times a second; people get one line instead.
+_silent = logging.getLogger("penstock.kafka_client.librdkafka")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
+
+@dataclass(frozen=True)
+class ClusterInfo:
+    """What a cluster said of itself."""
+
+    cluster_id: str
+    num_brokers: int
+    topics: Mapping[str, int]
+    """Topic to its number of partitions, Kafka's internal topics included."""
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether this is librdkafka's mock cluster, which answers no admin requests."""
+        return self.cluster_id.startswith("mockCluster")
+
+
+def probe(kafka: Kafka, timeout: float = 5.0) -> ClusterInfo:
+    """Ask the cluster for its topics; makes none.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+        timeout: seconds, > 0; a refused login and a failed handshake are told sooner.
+
+    Raises:
+        BrokerError: the cluster can't be reached or used.
+        ValueError: a setting is missing or of a wrong value.
+    """
+    errors = ClientErrors()
+    admin = _admin(kafka, errors)
+    return _metadata(admin, errors, bootstrap_servers(kafka), timeout)
+
+
+def _admin(kafka: Kafka, errors: ClientErrors) -> AdminClient:
+    config: dict[str, Any] = {**confluent_config(kafka, "admin"), "error_cb": errors.add}
+    try:
+        return AdminClient(config, logger=_silent)
+    except KafkaException as error:
+        raise ValueError(f"kafka: {error.args[0].str()}") from None
+
+
+def _metadata(
+    admin: AdminClient, errors: ClientErrors, servers: str, timeout: float
+) -> ClusterInfo:
+    admin: AdminClient, errors: ClientErrors, servers: str, timeout: float
+) -> ClusterInfo:
+    deadline = time.monotonic() + timeout
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            # Without a topic name: naming one would make it, where the broker allows that.
+            found = admin.list_topics(timeout=min(left, _POLL_SECONDS))
+        except KafkaException:
+            admin.poll(0)
+            errors.raise_conclusive(servers)
+            continue
+        topics = {name: len(topic.partitions) for name, topic in found.topics.items()}
+        return ClusterInfo(found.cluster_id or "", len(found.brokers), topics)
+    raise errors.unreachable(servers)
+
+
+def create_topics(
+    kafka: Kafka, topics: Mapping[str, TopicSettings], timeout: float = 15.0
+) -> list[str]:
+    """Make the topics that are absent, and wait until the cluster lists them.
+
+    The embedded broker knows no CreateTopics request: there, a topic is made by asking for it,
+    with 4 partitions whatever its settings say.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+        topics: by name; ones that exist are left as they are.
+        timeout: seconds, > 0, of each request.
+
+    Returns:
+        The names of those that were made, in order.
+
+    Raises:
+        BrokerError: the cluster can't be reached, or refuses a topic.
+        ValueError: a setting is missing or of a wrong value.
+    """
+    errors = ClientErrors()
+    admin = _admin(kafka, errors)
+    servers = bootstrap_servers(kafka)
+    cluster = _metadata(admin, errors, servers, timeout)
+    absent = [name for name in topics if name not in cluster.topics]
+    if cluster.is_embedded:
+        for name in absent:
+            admin.list_topics(name, timeout=timeout)
+        return absent
+    made = _request(admin, {name: topics[name] for name in absent}, timeout)
+    deadline = time.monotonic() + timeout
+    while not set(made) <= set(_metadata(admin, errors, servers, timeout).topics):
+        # The controller has the topic before every broker has heard of it.
+        if time.monotonic() > deadline:
+            raise BrokerError(f"Kafka at {servers} made {', '.join(made)} but does not list them")
+        time.sleep(0.02)
+    return made
+
+
+def _request(admin: AdminClient, topics: Mapping[str, TopicSettings], timeout: float) -> list[str]:
+    if not topics:
+        return []
+    wanted = [
+        NewTopic(name, t.partitions, t.replication_factor, config=dict(t.config))
+        for name, t in topics.items()
+    ]
+    made = []
+    for name, future in admin.create_topics(wanted, request_timeout=timeout).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                continue
+            raise BrokerError(f"can't create topic {name}: {error.args[0].str()}") from None
+        made.append(name)
+    return made

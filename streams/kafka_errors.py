@@ -1,0 +1,66 @@
+"""Why a cluster can't be used, for people.
+
+BrokerError                    one line for people; what all of these raise
+├── BrokerUnreachableError     nothing answers: refused, unknown host, timeout
+├── BrokerLoginError           the cluster refuses the user or the password
+└── BrokerTlsError             no TLS session: certificate, or one side speaks plain text
+"""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError
+
+
+class BrokerError(RuntimeError):
+    """A cluster can't be used. The message is for people and says what to do."""
+
+
+class BrokerUnreachableError(BrokerError):
+    """No broker answers."""
+
+
+class BrokerLoginError(BrokerError):
+    """The cluster refuses the credentials, or the way they are sent."""
+
+
+class BrokerTlsError(BrokerError):
+    """No TLS session could be made."""
+
+
+class ClientErrors:
+    """The client's errors so far: the reason behind a request that merely times out."""
+
+    def __init__(self) -> None:
+        self._seen: list[KafkaError] = []
+        self.add = self._seen.append
+
+    def raise_conclusive(self, servers: str) -> None:
+        """Raise what no waiting will heal: a refused login or a failed TLS handshake."""
+        for error in self._seen:
+            reason = _reason(error)
+            if error.code() == KafkaError._AUTHENTICATION:
+                raise BrokerLoginError(
+                    f"Kafka at {servers} refuses the login: {reason}: check sasl.username, "
+                    "sasl.password, sasl.mechanism and security.protocol"
+                )
+            if error.code() == KafkaError._SSL or "SSL handshake failed" in reason:
+                raise BrokerTlsError(
+                    f"no TLS with Kafka at {servers}: {reason}: check security.protocol and "
+                    "ssl.ca.location"
+                )
+
+    def unreachable(self, servers: str) -> BrokerUnreachableError:
+        """Return the error for a cluster that has not answered in time."""
+        useful = [e for e in self._seen if e.code() != KafkaError._ALL_BROKERS_DOWN]
+        reason = _reason(useful[-1]) if useful else "no answer in time"
+        return BrokerUnreachableError(
+            f"can't reach Kafka at {servers}: {reason}: is the broker up, and is "
+            "bootstrap.servers right?"
+        )
+
+
+def _reason(error: KafkaError) -> str:
+    """Return librdkafka's words without its broker's name before and its state after."""
+    text = str(error.str()).split(" (after ")[0]
+    head, _, tail = text.partition(": ")
+    return tail if tail and "/" in head else text
