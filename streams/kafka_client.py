@@ -93,8 +93,6 @@ def _admin(kafka: Kafka, errors: ClientErrors) -> AdminClient:
 def _metadata(
     admin: AdminClient, errors: ClientErrors, servers: str, timeout: float
 ) -> ClusterInfo:
-    admin: AdminClient, errors: ClientErrors, servers: str, timeout: float
-) -> ClusterInfo:
     deadline = time.monotonic() + timeout
     while (left := deadline - time.monotonic()) > 0:
         try:
