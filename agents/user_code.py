@@ -1,0 +1,117 @@
+"""Python of the user's own, by name: `package.module:Name` or `./path/file.py:Name`.
+
+A file is loaded as a module of a private name, so that a user's `models.py` or `schemas.py`
+collides with nothing; loaded once, so that an event type is the same class wherever it is named.
+It stands alone: it can import what is installed, not the files beside it. Code of several files is
+a package, named as `package.module:Name`; it is looked for where Python looks, then in the
+pipeline file's folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from models.base import ModelError
+
+
+def is_user_code(spec: str) -> bool:
+    """Whether this names Python code rather than a registered name, a file or a folder."""
+    return ":" in spec
+
+
+def load_class(spec: str, base_dir: Path) -> type[Any]:
+    """Return the class that `package.module:Name` or `./path/file.py:Name` means.
+
+    Args:
+        spec: see above; a relative file is relative to `base_dir`.
+        base_dir: the pipeline file's folder. Appended to `sys.path` for a package, after
+            everything that is installed, so that nothing in it can stand in for a library.
+
+    Raises:
+        ModelError: no such file, module or class, or the code fails as it is imported.
+    """
+    where, _, name = spec.rpartition(":")
+    is_file = where.endswith(".py")
+    module = _file_module(base_dir / where) if is_file else _package_module(where, base_dir)
+    found = getattr(module, name, None)
+    if isinstance(found, type):
+        return found
+    if found is not None:
+        raise ModelError(f"{spec}: {name} is a {type(found).__name__}: expected a class")
+    classes = [k for k, v in vars(module).items() if isinstance(v, type) and _is_own(v, module)]
+    raise ModelError(f"{spec}: no class {name!r} in it: it has {', '.join(classes) or 'none'}")
+
+
+def _is_own(cls: type[Any], module: ModuleType) -> bool:
+    return cls.__module__ == module.__name__
+
+
+def _file_module(path: Path) -> ModuleType:
+    path = path.resolve()
+    name = f"_penstock_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file")
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    # Annotations are looked up there while classes are being made.
+    sys.modules[name] = module
+    try:
+        with _told_in_one_line(str(path)):
+            spec.loader.exec_module(module)
+    except ModelError:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _package_module(where: str, base_dir: Path) -> ModuleType:
+    folder = str(base_dir.resolve())
+    if folder not in sys.path:
+        sys.path.append(folder)
+    with _told_in_one_line(where):
+        return importlib.import_module(where)
+
+
+@contextmanager
+def _told_in_one_line(what: str) -> Iterator[None]:
+    """Turn whatever an import raises into a `ModelError` that names the user's file and line."""
+    try:
+        yield
+    except SyntaxError as error:
+        where = f"{error.filename or what}:{error.lineno}"
+        raise ModelError(f"{where}: not Python: {error.msg}") from error
+    except ModuleNotFoundError as error:
+        if error.name and (what == error.name or what.startswith(f"{error.name}.")):
+            raise ModelError(f"{what}: no module {error.name!r}: {_module_hint(what)}") from error
+        raise ModelError(f"{_origin(error, what)}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"{_origin(error, what)}: {type(error).__name__}: {error}") from error
+
+
+def _module_hint(where: str) -> str:
+    top = where.partition(".")[0]
+    if top in ("agents", "models", "schemas", "streams"):
+        return f"'{top}' is Penstock's own package; write ./{where.replace('.', '/')}.py:Class"
+    return "install it, or put it into the pipeline file's folder"
+
+
+def _origin(error: BaseException, what: str) -> str:
+    """Return `file:line` of the innermost frame that is not import machinery or a library's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if f.filename == what] or [
+        f for f in frames if "importlib" not in f.filename and f.filename != __file__
+    ]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else what

@@ -1,0 +1,90 @@
+"""What the settings' types can't say: names that must exist, and topics that must not loop."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Iterator
+
+from agents.shape import Mistake, did_you_mean
+from models.registry import model_names
+from schemas import CODECS, EVENT_TYPES, make_codec
+from streams.settings import AgentSettings, PipelineSettings
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]*")
+
+
+def wiring_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
+    """Yield every mistake in how the agents, their names and their topics fit together."""
+    for name, agent in settings.agents.items():
+        for key, message in _name_mistakes(agent):
+            yield Mistake(("agents", name, key), message)
+    yield from _shared_inputs(settings)
+    yield from _loops(settings)
+    known = {t for a in settings.agents.values() for t in (a.input, *a.output_topics)}
+    for topic in settings.topics:
+        if topic != "default" and topic not in known:
+            hint = did_you_mean(topic, ["default", *sorted(known)])
+            yield Mistake(("topics", topic), f"no agent has this topic{hint}", is_about_key=True)
+
+
+def _name_mistakes(agent: AgentSettings) -> Iterator[tuple[str, str]]:
+    is_event_known = not _is_plain(agent.event) or agent.event in ("", *EVENT_TYPES)
+    if not is_event_known:
+        hint = did_you_mean(agent.event, EVENT_TYPES)
+        yield "event", f"no event type '{agent.event}'{hint} (your own: ./file.py:Class)"
+    if agent.codec not in CODECS:
+        yield "codec", f"no codec '{agent.codec}'{did_you_mean(agent.codec, CODECS)}"
+    elif agent.event in EVENT_TYPES:
+        try:
+            make_codec(agent.codec, EVENT_TYPES[agent.event])
+        except ValueError as error:
+            yield "codec", str(error)
+    model = agent.model_name
+    if _is_plain(model) and model not in model_names() and not pathlib.Path(model).is_dir():
+        hint = did_you_mean(model, model_names())
+        yield "model", f"no model '{model}'{hint} (your own: ./file.py:Class, ./model.onnx)"
+
+
+def _is_plain(name: str) -> bool:
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
+def _shared_inputs(settings: PipelineSettings) -> Iterator[Mistake]:
+    first: dict[str, str] = {}
+    for name, agent in settings.agents.items():
+        other = first.setdefault(agent.input, name)
+        if other != name:
+            message = (
+                f"agent '{other}' reads '{agent.input}' already: one agent a topic"
+                " (for a second one run a second pipeline file with another group.id)"
+            )
+            yield Mistake(("agents", name, "input"), message)
+
+
+def _loops(settings: PipelineSettings) -> Iterator[Mistake]:
+    for name, agent in settings.agents.items():
+        written = [agent.output, agent.updates, agent.dead_letter_topic]
+        for i, key in enumerate(("output", "updates", "dead_letters")):
+            topic = written[i]
+            if topic is None:
+                continue
+            if topic in written[:i]:
+                message = f"'{topic}' is this agent's topic for something else already"
+                yield Mistake(("agents", name, key), message)
+            if agent.input in _reached(topic, settings):
+                message = f"a loop: what goes to '{topic}' comes back to '{agent.input}'"
+                yield Mistake(("agents", name, key), message)
+
+
+def _reached(topic: str, settings: PipelineSettings) -> set[str]:
+    """Return the topic and every topic that agents carry its records on to."""
+    reached, ahead = set[str](), [topic]
+    while ahead:
+        here = ahead.pop()
+        if here not in reached:
+            reached.add(here)
+            ahead += [
+                t for a in settings.agents.values() if a.input == here for t in a.output_topics
+            ]
+    return reached
