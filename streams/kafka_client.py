@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from streams.kafka_errors import (
     BrokerError,
     BrokerLoginError,
+    BrokerSettingsError,
     BrokerTlsError,
     BrokerUnreachableError,
     ClientErrors,
@@ -30,6 +31,7 @@ from streams.settings import TopicSettings
 __all__ = [
     "BrokerError",
     "BrokerLoginError",
+    "BrokerSettingsError",
     "BrokerTlsError",
     "BrokerUnreachableError",
     "ClusterInfo",
@@ -75,7 +77,7 @@ def probe(kafka: Kafka, timeout: float = 5.0) -> ClusterInfo:
 
     Raises:
         BrokerError: the cluster can't be reached or used.
-        ValueError: a setting is missing or of a wrong value.
+        BrokerSettingsError: a setting is missing or of a wrong value.
     """
     errors = ClientErrors()
     admin = _admin(kafka, errors)
@@ -87,7 +89,7 @@ def _admin(kafka: Kafka, errors: ClientErrors) -> AdminClient:
     try:
         return AdminClient(config, logger=_silent)
     except KafkaException as error:
-        raise ValueError(f"kafka: {error.args[0].str()}") from None
+        raise BrokerSettingsError(f"kafka: {error.args[0].str()}") from None
 
 
 def _metadata(
@@ -125,7 +127,7 @@ def create_topics(
 
     Raises:
         BrokerError: the cluster can't be reached, or refuses a topic.
-        ValueError: a setting is missing or of a wrong value.
+        BrokerSettingsError: a setting is missing or of a wrong value.
     """
     errors = ClientErrors()
     admin = _admin(kafka, errors)

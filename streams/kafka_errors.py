@@ -1,6 +1,7 @@
 """Why a cluster can't be used, for people.
 
 BrokerError                    one line for people; what all of these raise
+├── BrokerSettingsError        the `kafka:` mapping is wrong; a ValueError too
 ├── BrokerUnreachableError     nothing answers: refused, unknown host, timeout
 ├── BrokerLoginError           the cluster refuses the user or the password
 └── BrokerTlsError             no TLS session: certificate, or one side speaks plain text
@@ -13,6 +14,10 @@ from confluent_kafka import KafkaError
 
 class BrokerError(RuntimeError):
     """A cluster can't be used. The message is for people and says what to do."""
+
+
+class BrokerSettingsError(BrokerError, ValueError):
+    """A client setting is missing, unknown or of a wrong value."""
 
 
 class BrokerUnreachableError(BrokerError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from streams.kafka_errors import BrokerSettingsError
 from streams.kafka_tls import TLS_SETTINGS, Kafka, is_true, ssl_context
 
 Role: TypeAlias = Literal["consumer", "producer", "admin"]
@@ -112,11 +113,11 @@ def bootstrap_servers(kafka: Kafka) -> str:
     """Return the brokers to start from, `host:port[,host:port...]`.
 
     Raises:
-        ValueError: there are none.
+        BrokerSettingsError: there are none.
     """
     servers = str(kafka.get("bootstrap.servers", "")).strip()
     if not servers:
-        raise ValueError("kafka: bootstrap.servers is missing: say host:port of a broker")
+        raise BrokerSettingsError("kafka: bootstrap.servers is missing: say host:port of a broker")
     return servers
 
 
@@ -127,7 +128,7 @@ def confluent_config(kafka: Kafka, role: Role) -> dict[str, str | int | float | 
     module does not know are passed on, for librdkafka to judge.
 
     Raises:
-        ValueError: `bootstrap.servers` is missing.
+        BrokerSettingsError: `bootstrap.servers` is missing.
     """
     bootstrap_servers(kafka)
     return {
@@ -141,7 +142,7 @@ def aiokafka_arguments(kafka: Kafka, role: Literal["consumer", "producer"]) -> d
     """Return keyword arguments of `AIOKafkaConsumer` or `AIOKafkaProducer`.
 
     Raises:
-        ValueError: a setting is unknown, of a wrong value, or names a file that can't be read.
+        BrokerSettingsError: a setting is unknown, of a wrong value, or names a file that can't be read.
     """
     bootstrap_servers(kafka)
     arguments: dict[str, Any] = {}
@@ -161,10 +162,10 @@ def aiokafka_arguments(kafka: Kafka, role: Literal["consumer", "producer"]) -> d
 
 def _known(name: str) -> _Setting:
     if name in _OURS:
-        raise ValueError(f"kafka: {name} can't be set: {_OURS[name]}")
+        raise BrokerSettingsError(f"kafka: {name} can't be set: {_OURS[name]}")
     if name not in SETTINGS:
         supported = ", ".join(sorted([*SETTINGS, *TLS_SETTINGS]))
-        raise ValueError(f"kafka: {name} is not supported: expected one of {supported}")
+        raise BrokerSettingsError(f"kafka: {name} is not supported: expected one of {supported}")
     return SETTINGS[name]
 
 
@@ -173,4 +174,4 @@ def _converted(name: str, setting: _Setting, value: object) -> Any:
         return setting.convert(value)
     except ValueError as error:
         shown = redacted({name: str(value)})[name]
-        raise ValueError(f"kafka: {name} is {shown!r}: {error}") from None
+        raise BrokerSettingsError(f"kafka: {name} is {shown!r}: {error}") from None

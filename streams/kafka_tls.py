@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from streams.kafka_errors import BrokerSettingsError
+
 #: Kafka client settings by librdkafka's names.
 Kafka: TypeAlias = Mapping[str, str | int | float | bool]
 
@@ -36,7 +38,7 @@ def ssl_context(kafka: Kafka) -> ssl.SSLContext:
     """Return the TLS context that librdkafka's `ssl.*` settings describe.
 
     Raises:
-        ValueError: a file is absent, is not PEM, or its key needs another password.
+        BrokerSettingsError: a file is absent, is not PEM, or its key needs another password.
     """
     context = _trusting(_file(kafka, "ssl.ca.location"))
     if str(kafka.get("ssl.endpoint.identification.algorithm", "https")).lower() == "none":
@@ -52,7 +54,7 @@ def _trusting(authorities: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=authorities)
     except ssl.SSLError as error:
-        raise ValueError(
+        raise BrokerSettingsError(
             f"kafka: ssl.ca.location is not a file of PEM certificates: {authorities}: "
             f"{error.reason}"
         ) from None
@@ -68,7 +70,7 @@ def _load_own_certificate(context: ssl.SSLContext, kafka: Kafka) -> None:
     try:
         context.load_cert_chain(certificate, key, password=lambda: password)
     except ssl.SSLError as error:
-        raise ValueError(
+        raise BrokerSettingsError(
             f"kafka: can't load {certificate} with {key or 'the key in it'}: {error.reason}: check "
             "ssl.certificate.location, ssl.key.location and ssl.key.password"
         ) from None
@@ -79,5 +81,5 @@ def _file(kafka: Kafka, name: str) -> str | None:
         return None
     path = Path(str(kafka[name])).expanduser()
     if not path.is_file():
-        raise ValueError(f"kafka: {name} names no file: {path}")
+        raise BrokerSettingsError(f"kafka: {name} names no file: {path}")
     return str(path)

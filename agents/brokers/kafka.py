@@ -1,0 +1,121 @@
+"""A real Apache Kafka on the local JVM: KRaft, one node, loopback."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from agents.brokers.kafka_libs import DEPLOY, kafka_libs, program
+from agents.brokers.process import BrokerProcess
+from streams.kafka_client import BrokerError
+
+_HOST = "127.0.0.1"
+_HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")
+#: One node can't replicate, and nobody shares it: no waiting for others.
+_ONE_NODE = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "CLIENT",
+    "listener.security.protocol.map": "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    # A killed broker comes back once the controller counts it as gone: 9 s by default.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    "auto.create.topics.enable": "false",
+    "num.partitions": "4",
+}
+
+
+@contextmanager
+def kafka_broker(
+    port: int = 0,
+    data_dir: Path | None = None,
+    properties: Mapping[str, str] | None = None,
+) -> Iterator[BrokerProcess]:
+    """Run Apache Kafka for the length of a `with` block.
+
+    Args:
+        port: of the clients' listener, on 127.0.0.1; 0 takes a free one.
+        data_dir: kept, and used again if it holds a broker's data; None: a temporary folder.
+        properties: of `server.properties`, over the defaults (a listener with TLS or passwords).
+
+    Raises:
+        BrokerError: Java or Maven is absent, the port is taken, or the broker did not start.
+    """
+    java, libs = program("java", "openjdk-17-jre-headless"), kafka_libs()
+    with tempfile.TemporaryDirectory(prefix="penstock-kafka-") as temporary:
+        folder = data_dir or Path(temporary)
+        ports = (_free_port(port), _free_port(0))
+        config = _write_config(folder, ports, properties or {})
+        jvm = [java, *_HEAP, *_logging(), "-cp", f"{libs}/*"]
+        if not (folder / "data" / "meta.properties").is_file():
+            _format(jvm, config)
+        broker = BrokerProcess(
+            "Apache Kafka",
+            [*jvm, "kafka.Kafka", str(config)],
+            folder / "server.log",
+            lambda output: f"{_HOST}:{ports[0]}" if "Kafka Server started" in output else None,
+        )
+        broker.start()
+        try:
+            yield broker
+        finally:
+            broker.stop()
+
+
+def _free_port(port: int) -> int:
+    with socket.socket() as probe:
+        # As Kafka does: a port in TIME_WAIT, after a restart, is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError as error:
+            raise BrokerError(
+                f"port {port} can't be used: {error.strerror}: choose another one"
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def _write_config(folder: Path, ports: tuple[int, int], properties: Mapping[str, str]) -> Path:
+    clients, controller = (f"{_HOST}:{port}" for port in ports)
+    settings = {
+        **_ONE_NODE,
+        "listeners": f"CLIENT://{clients},CONTROLLER://{controller}",
+        "advertised.listeners": f"CLIENT://{clients}",
+        "controller.quorum.voters": f"1@{controller}",
+        "log.dirs": str(folder / "data"),
+        **properties,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "server.properties"
+    # The properties may hold passwords.
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return path
+
+
+def _logging() -> list[str]:
+    # reload4j reads the first (the fetched jars), log4j 2 the second (a KAFKA_HOME).
+    return [f"-Dlog4j.configuration=file:{DEPLOY / 'log4j.properties'}", "-Dlog4j2.level=INFO"]
+
+
+def _format(jvm: list[str], config: Path) -> None:
+    # Kafka takes 22 characters of URL-safe base64; a leading "-" would read as an option.
+    cluster_id = "P" + secrets.token_urlsafe(16)[1:]
+    tool = [*jvm, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
+    done = subprocess.run(tool, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise BrokerError(f"can't format {config.parent} for Apache Kafka: {' '.join(last)[:300]}")
