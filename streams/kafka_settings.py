@@ -142,7 +142,7 @@ def aiokafka_arguments(kafka: Kafka, role: Literal["consumer", "producer"]) -> d
     """Return keyword arguments of `AIOKafkaConsumer` or `AIOKafkaProducer`.
 
     Raises:
-        BrokerSettingsError: a setting is unknown, of a wrong value, or names a file that can't be read.
+        BrokerSettingsError: a setting is unknown or of a wrong value, or a file can't be read.
     """
     bootstrap_servers(kafka)
     arguments: dict[str, Any] = {}

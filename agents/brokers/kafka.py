@@ -54,7 +54,7 @@ def kafka_broker(
     Raises:
         BrokerError: Java or Maven is absent, the port is taken, or the broker did not start.
     """
-    java, libs = program("java", "openjdk-17-jre-headless"), kafka_libs()
+    java, libs = program("java", "default-jre-headless"), kafka_libs()
     with tempfile.TemporaryDirectory(prefix="penstock-kafka-") as temporary:
         folder = data_dir or Path(temporary)
         ports = (_free_port(port), _free_port(0))

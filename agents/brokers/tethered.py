@@ -21,6 +21,9 @@ def main() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the tie was made
         sys.exit(1)
+    # A mask survives exec too; one inherited from a parent that waits for signals would make the
+    # command deaf to SIGTERM.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     os.execvp(command[0], command)
 
 
