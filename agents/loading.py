@@ -96,13 +96,18 @@ def load_model_class(
     if is_user_code(name):
         return _as_model(load_class(name, base_dir), name), options
     if name.endswith(".onnx"):
-        return _registered(_onnx_model(path, event_type)), {"path": str(path), **options}
+        return registered_model(_onnx_model(path, event_type)), {"path": str(path), **options}
     if "/" in name or path.is_dir():
         return _folder_model(path), {"path": str(path), **options}
-    return _registered(name), options
+    return registered_model(name), options
 
 
-def _registered(name: str) -> type[AnyModel]:
+def registered_model(name: str) -> type[AnyModel]:
+    """Return the class of a registered model.
+
+    Raises:
+        ModelError: no such model, or a package that it needs is not installed.
+    """
     try:
         return model_class(name)
     except ImportError as error:
@@ -129,9 +134,9 @@ def _folder_model(path: Path) -> type[AnyModel]:
         raise ModelError(f"{path}: no such folder")
     if not (path / "config.json").is_file():
         raise ModelError(f"{path}: no config.json in it: expected a Hugging Face model folder")
-    return _as_model(
-        load_class("models.nlu.sequence_classifier:HuggingFaceClassifier", path), str(path)
-    )
+    from models.nlu.sequence_classifier import HuggingFaceClassifier
+
+    return HuggingFaceClassifier
 
 
 def _agreed_event_type(declared: type[Event] | None, model_type: type[AnyModel]) -> type[Event]:

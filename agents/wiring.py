@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import pathlib
 import re
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from collections.abc import Iterator
 from agents.shape import Mistake, did_you_mean
 from models.registry import model_names
 from schemas import CODECS, EVENT_TYPES, make_codec
+from streams.kafka_errors import BrokerSettingsError
+from streams.kafka_settings import SETTINGS, aiokafka_arguments
+from streams.kafka_tls import TLS_SETTINGS
 from streams.settings import AgentSettings, PipelineSettings
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]*")
@@ -19,6 +23,7 @@ def wiring_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
     for name, agent in settings.agents.items():
         for key, message in _name_mistakes(agent):
             yield Mistake(("agents", name, key), message)
+    yield from _kafka_mistakes(settings)
     yield from _shared_inputs(settings)
     yield from _loops(settings)
     known = {t for a in settings.agents.values() for t in (a.input, *a.output_topics)}
@@ -26,6 +31,26 @@ def wiring_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
         if topic != "default" and topic not in known:
             hint = did_you_mean(topic, ["default", *sorted(known)])
             yield Mistake(("topics", topic), f"no agent has this topic{hint}", is_about_key=True)
+
+
+def _kafka_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
+    for name, value in settings.kafka.items():
+        if name in TLS_SETTINGS:
+            continue
+        try:
+            aiokafka_arguments({"bootstrap.servers": "-", name: value}, "consumer")
+        except BrokerSettingsError as error:
+            # Only what was expected: the value may be a secret.
+            expected = str(error).rpartition(": ")[2]
+            message = expected if name in SETTINGS else _unknown_setting(name, expected)
+            yield Mistake(("kafka", name), message, is_about_key=name not in SETTINGS)
+
+
+def _unknown_setting(name: str, reason: str) -> str:
+    close = difflib.get_close_matches(name, [*SETTINGS, *TLS_SETTINGS], n=1)
+    if close:
+        return f"unknown setting: did you mean '{close[0]}'?"
+    return reason if not reason.startswith("expected") else f"unknown setting: {reason}"
 
 
 def _name_mistakes(agent: AgentSettings) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ The exceptions that end a command this way, whoever raises them:
 UserError             a command's own: a wrong option, a file that is absent
 PipelineFileError     agents.pipeline_file: the pipeline file is not right
 ModelError            models.base: a model can't be made or loaded
-BrokerError           streams.kafka_client: the broker can't be reached or refuses us
+BrokerError           streams.kafka_errors: the broker can't be reached or refuses us
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def expected_errors() -> tuple[type[Exception], ...]:
     """
     from agents.pipeline_file import PipelineFileError
     from models.base import ModelError
-    from streams.kafka_client import BrokerError
+    from streams.kafka_errors import BrokerError
 
     return UserError, PipelineFileError, ModelError, BrokerError
 

@@ -45,8 +45,7 @@ class LazyCommands(TyperGroup):
                 f"did you mean {close[0]}?" if close else f"expected one of {', '.join(COMMANDS)}"
             )
             raise UserError(f"no command {cmd_name!r}: {hint}")
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        return _to_command(getattr(importlib.import_module(module), attribute), cmd_name)
+        return _to_command(_imported(COMMANDS[cmd_name][0], cmd_name), cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the table's names and helps."""
@@ -57,10 +56,20 @@ class LazyCommands(TyperGroup):
         """Run the command; an expected error becomes its line and exit code 2."""
         try:
             return super().invoke(ctx)
+        except (typer.Exit, typer.Abort):
+            raise
         except expected_errors() as error:
             for line in error_lines(error):
                 typer.echo(line, err=True)
             raise typer.Exit(EXIT_CODE) from error
+
+
+def _imported(path: str, name: str) -> Any:
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        raise UserError(f"`penstock {name}` needs {error.name}, which is not installed") from error
 
 
 def _to_command(found: Any, name: str) -> Any:

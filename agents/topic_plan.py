@@ -1,0 +1,78 @@
+"""Which topics a pipeline needs, and how the cluster's compare with that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from streams.settings import PipelineSettings, TopicSettings
+
+
+class PlannedTopic(msgspec.Struct, frozen=True):
+    """One topic of a pipeline file."""
+
+    topic: str
+    role: str
+    """`input`, `output`, `updates` or `dead letters`; the first that holds."""
+    agents: list[str]
+    """Which read or write it."""
+    wanted: TopicSettings
+    """What `topics create` makes if it is absent."""
+    partitions: int = 0
+    """How many the cluster has; 0: the topic is absent."""
+
+
+def plan_topics(settings: PipelineSettings, existing: Mapping[str, int]) -> list[PlannedTopic]:
+    """Return every topic of a pipeline, inputs first, in the order of the file.
+
+    Args:
+        settings: of the pipeline.
+        existing: the cluster's topics and their numbers of partitions.
+    """
+    roles, agents = _topics(settings)
+    default = settings.topics.get("default", TopicSettings())
+    return [
+        PlannedTopic(
+            topic,
+            role,
+            agents[topic],
+            settings.topics.get(topic, default),
+            existing.get(topic, 0),
+        )
+        for topic, role in roles.items()
+    ]
+
+
+def _topics(settings: PipelineSettings) -> tuple[dict[str, str], dict[str, list[str]]]:
+    roles: dict[str, str] = {}
+    agents: dict[str, list[str]] = {}
+    for role in ("input", "output", "updates", "dead letters"):
+        for name, agent in settings.agents.items():
+            by_role = {
+                "input": agent.input,
+                "output": agent.output,
+                "updates": agent.updates,
+                "dead letters": agent.dead_letter_topic,
+            }
+            topic = by_role[role]
+            if topic:
+                roles.setdefault(topic, role)
+                agents.setdefault(topic, []).append(name)
+    return roles, agents
+
+
+def partition_notes(settings: PipelineSettings, plan: list[PlannedTopic]) -> list[str]:
+    """Return a sentence for each output with another number of partitions than its input.
+
+    Not a mistake: a key's results still share a partition. But whoever joins the two topics by
+    partition should know.
+    """
+    partitions = {p.topic: p.partitions or p.wanted.partitions for p in plan}
+    return [
+        f"{agent.output} has {partitions[agent.output]} partitions and {agent.input} has "
+        f"{partitions[agent.input]}: a result goes to its input's partition modulo "
+        f"{partitions[agent.output]}"
+        for agent in settings.agents.values()
+        if partitions[agent.output] != partitions[agent.input]
+    ]
