@@ -28,12 +28,15 @@ Answer: TypeAlias = R | Sequence[R] | InputError | None
 class Model(Generic[E, R]):
     """Stateless: an answer depends on its event alone, not on its neighbours or on earlier ones."""
 
-    name: ClassVar[str] = ""
+    name: str = ""
     version: str = "1"
     event_type: ClassVar[type[Event]] = Event
     """The event type that `predict_batch` expects; the pipeline file is checked against it."""
     result_type: ClassVar[type[Result] | None] = None
     """What it emits, for the exported schema; None for plain dicts."""
+
+    uses_gpu: ClassVar[bool] = False
+    """Whether `load` makes use of a CUDA device: what `device: auto` goes by."""
 
     def load(self, device: str = "cpu") -> None:
         """Load weights and sessions. Heavy imports happen here, never at import or `__init__`.

@@ -1,0 +1,71 @@
+"""`penstock worker`: run the agents of a pipeline file."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agents.cli.options import DEFAULT_CONFIG, ConfigOption
+
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+#: Faust and its libraries tell every step of their own at INFO; ours is what a user runs.
+_CHATTY = ("faust", "mode", "aiokafka", "kafka", "asyncio")
+
+
+def command(
+    config: ConfigOption = DEFAULT_CONFIG,
+    log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+) -> None:
+    """Run until SIGTERM or Ctrl-C: then finish what is under way, commit, leave the group."""
+    from agents.pipeline_file import load_pipeline
+    from agents.preflight import require_topics
+    from agents.worker import Worker
+
+    settings = load_pipeline(config)
+    _log_to_stderr(log_level)
+    require_topics(settings)
+    worker = Worker(settings, config.parent)
+    worker.load()
+    _serve_metrics(worker)
+    _run(worker)
+
+
+def _log_to_stderr(level: str) -> None:
+    from agents.cli.errors import UserError
+
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise UserError(f"--log-level {level}: expected DEBUG, INFO, WARNING or ERROR")
+    logging.basicConfig(level=number, format=_LOG_FORMAT)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+def _serve_metrics(worker: Any) -> None:
+    from agents.cli.errors import UserError
+
+    metrics = worker.settings.metrics
+    try:
+        port = worker.metrics.serve(metrics.host, metrics.port)
+    except OSError as error:
+        raise UserError(
+            f"can't serve metrics at {metrics.host}:{metrics.port}: {error.strerror}: "
+            "set metrics.port in the pipeline file, or 0 for any free one"
+        ) from error
+    logging.getLogger(__name__).info("metrics at http://%s:%d/metrics", metrics.host, port)
+
+
+def _run(worker: Any) -> None:
+    import faust
+
+    worker.app.conf.web_enabled = False
+    faust.Worker(
+        worker.app,
+        loglevel=None,
+        redirect_stdouts=False,
+        override_logging=False,
+        quiet=True,
+    ).execute_from_commandline()

@@ -1,0 +1,125 @@
+"""The whole topology: events arrive on a topic, an agent groups them, a model answers, the answer
+goes to another topic."""  # noqa: D205, D209
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterable, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.registry import REGISTRY
+
+from agents.devices import choose_device
+from agents.loading import load_agent
+from models.base import ModelError
+from schemas import Event, make_codec
+from streams.app import App, make_app
+from streams.decoding import Decoder
+from streams.delivery import Delivery
+from streams.encoding import ResultEncoder
+from streams.executor import host_executor
+from streams.inference import Inference
+from streams.metrics import Metrics
+from streams.producing import KafkaSink
+from streams.records import RecordBatch
+from streams.serving import Serving
+from streams.settings import AgentSettings, PipelineSettings
+
+logger = logging.getLogger(__name__)
+
+Agent = Callable[[AsyncIterable[RecordBatch]], Awaitable[None]]
+
+
+class Worker:
+    """A pipeline's app and its agents."""
+
+    def __init__(
+        self,
+        settings: PipelineSettings,
+        base_dir: Path = Path(),
+        registry: CollectorRegistry = REGISTRY,
+    ) -> None:
+        """Make every agent and its model; nothing is loaded and nothing connected.
+
+        Args:
+            settings: the pipeline.
+            base_dir: where the file's relative paths start.
+            registry: where the metrics go.
+
+        Raises:
+            ModelError: a model, an event type or a codec does not exist or does not fit.
+            ValueError: a `kafka:` setting is wrong.
+        """
+        self.settings = settings
+        self.metrics = Metrics(registry)
+        self.app: App = make_app(settings, self.metrics)
+        self._host = host_executor()
+        self._sink = KafkaSink(lambda: self.app.producer._ensure_producer())
+        self.inferences = [
+            _make_inference(name, agent, base_dir, self) for name, agent in settings.agents.items()
+        ]
+        for inference in self.inferences:
+            self._add_agent(inference)
+
+    def load(self) -> None:
+        """Load and warm up every model, before the worker joins its group.
+
+        Raises:
+            ModelError: one can't be loaded; names the agent.
+        """
+        for inference in self.inferences:
+            try:
+                inference.serving.load()
+            except ModelError as error:
+                raise ModelError(f"agent {inference.agent}: {error}") from error
+
+    def _add_agent(self, inference: Inference) -> None:
+        topic = self.app.topic(
+            inference.settings.input, key_type=bytes, value_type=bytes, acks=False
+        )
+        agent = self.app.agent(topic, name=inference.agent)(answer_events(inference))
+        agent.add_dependency(inference)
+        self.app.intake.on_change(inference.drop_stale)
+
+    @property
+    def host(self) -> ThreadPoolExecutor:
+        """The pool for decoding, preparing and encoding, shared by all agents."""
+        return self._host
+
+    @property
+    def sink(self) -> KafkaSink:
+        """The way out, shared by all agents."""
+        return self._sink
+
+
+def answer_events(inference: Inference) -> Agent:
+    """Events in; what the model answers out, in order per key."""
+
+    async def agent(batches: AsyncIterable[RecordBatch]) -> None:
+        async for batch in batches:  # one RecordBatch per partition fetch
+            await inference.submit(batch)  # decode, micro-batch, predict, produce, then finish
+
+    return agent
+
+
+def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Worker) -> Inference:
+    try:
+        parts = load_agent(agent, base_dir)
+        device = choose_device(agent.device, parts.model_type)
+        serving = Serving(name, parts.make_model, agent.concurrency, device)
+    except ModelError as error:
+        raise ModelError(f"agent {name}: {error}") from error
+    metrics = worker.metrics.for_agent(name, agent.input, serving.name)
+    inference = Inference(
+        name,
+        agent,
+        decoder=Decoder(parts.codec, agent.max_record_bytes),
+        serving=serving,
+        encoder=ResultEncoder(name, make_codec(agent.output_codec, Event), serving),
+        delivery=Delivery(name, agent, worker.sink, worker.app.intake.tracker, metrics),
+        metrics=metrics,
+        host=worker.host,
+    )
+    return inference

@@ -1,0 +1,68 @@
+"""The Faust app of a pipeline: an ordinary `faust.App` whose transport is Penstock's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import faust
+
+from streams.intake import Intake
+from streams.kafka_client import aiokafka_arguments, bootstrap_servers
+from streams.metrics import Metrics
+from streams.settings import PipelineSettings
+
+#: A slow model must never cost the worker its membership (invariant 5): heartbeats tell that the
+#: process lives, `penstock_last_progress_timestamp_seconds` that it works. So Kafka's third
+#: measure, the time between polls, is set out of reach.
+_MAX_POLL_INTERVAL_SECONDS = 24 * 3600.0
+
+#: Records that one fetch may hand out, over all partitions.
+_MAX_POLL_RECORDS = 5_000
+
+#: Bytes of a producer batch; the broker takes 1,048,588 by default.
+_PRODUCER_BATCH_BYTES = 512 * 1024
+
+
+class App(faust.App):  # type: ignore[misc]
+    """A Faust app that knows how much of each topic to take in."""
+
+    intake: Intake
+    drain_seconds: float
+    """How long a stop or a rebalance waits for what is under way."""
+    client_arguments: dict[str, dict[str, Any]]
+    """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
+
+
+def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
+    """Make the app of a pipeline; it has no agents yet and nothing is connected.
+
+    Raises:
+        ValueError: a `kafka:` setting is unknown, of a wrong value, or would lose records.
+    """
+    consumer = aiokafka_arguments(settings.kafka, "consumer")
+    producer = aiokafka_arguments(settings.kafka, "producer")
+    if producer.get("acks", "all") != "all" or not producer.get("enable_idempotence", True):
+        raise ValueError(
+            "kafka: acks must be all and enable.idempotence true: anything less loses results"
+        )
+    app = App(
+        str(consumer.get("group_id", "penstock")),
+        broker=[f"penstock://{server}" for server in bootstrap_servers(settings.kafka).split(",")],
+        autodiscover=False,
+        broker_commit_interval=settings.commit_interval_seconds,
+        broker_max_poll_interval=_MAX_POLL_INTERVAL_SECONDS,
+        broker_max_poll_records=_MAX_POLL_RECORDS,
+        stream_wait_empty=True,
+        topic_disable_leader=True,
+        store="memory://",
+        web_host="127.0.0.1",
+        web_bind="127.0.0.1",
+    )
+    limits = {agent.input: agent.intake for agent in settings.agents.values()}
+    app.intake = Intake(limits, metrics)
+    app.drain_seconds = settings.shutdown_timeout_seconds
+    app.client_arguments = {
+        "consumer": {"auto_offset_reset": "earliest", **consumer},
+        "producer": {"linger_ms": 0, "max_batch_size": _PRODUCER_BATCH_BYTES, **producer},
+    }
+    return app

@@ -1,0 +1,89 @@
+"""From raw records to events: a whole `RecordBatch` at a time, errors as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from msgspec.structs import force_setattr
+
+from schemas import Event, InputError, SchemaError, TooLargeError
+from schemas.cloudevents import read_attributes
+from schemas.codecs import Codec
+from streams.records import Headers, RecordBatch
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass(slots=True)
+class Decoded(Generic[E]):
+    """What became of a batch's rows: each row is in exactly one of the three."""
+
+    rows: list[int] = field(default_factory=list)
+    events: list[E] = field(default_factory=list)
+    """`events[i]` came from row `rows[i]`."""
+    failed: list[tuple[int, InputError]] = field(default_factory=list)
+    tombstones: list[int] = field(default_factory=list)
+
+
+class Decoder(Generic[E]):
+    """Decodes an agent's input; thread-safe."""
+
+    def __init__(self, codec: Codec, max_record_bytes: int) -> None:
+        self._codec = codec
+        self._max_bytes = max_record_bytes
+
+    def decode(self, batch: RecordBatch) -> Decoded[E]:
+        """Return the batch's events, its failures and its tombstones; never raises."""
+        decoded: Decoded[E] = Decoded()
+        for row, value in enumerate(batch.values):
+            if value is None:
+                decoded.tombstones.append(row)
+                continue
+            try:
+                event = self._decode_one(batch, row, value)
+            except InputError as error:
+                decoded.failed.append((row, error))
+            except Exception as error:  # a user's own codec or validate() may raise anything
+                decoded.failed.append((row, SchemaError(f"{type(error).__name__}: {error}")))
+            else:
+                decoded.rows.append(row)
+                decoded.events.append(event)
+        return decoded
+
+    def _decode_one(self, batch: RecordBatch, row: int, value: bytes) -> E:
+        if len(value) > self._max_bytes:
+            raise TooLargeError(
+                f"the value has {len(value):,} bytes: this agent's max_record_bytes is "
+                f"{self._max_bytes:,}"
+            )
+        headers = batch.headers[row]
+        event: E = self._codec.decode(value, dict(headers) if headers else {})  # type: ignore[assignment]
+        if not (event.source_id and event.event_time_ms and event.event_id):
+            _fill_in(event, batch.keys[row], headers, batch.timestamps_ms[row])
+        return event
+
+
+def _fill_in(event: Event, key: bytes | None, headers: Headers, timestamp_ms: int) -> None:
+    """Take from Kafka what the value leaves out. The event is ours alone until it is returned."""
+    attributes = read_attributes(dict(headers)) if headers else None
+    if not event.event_id and attributes:
+        force_setattr(event, "event_id", attributes.event_id)
+    if not event.event_time_ms:
+        stated_ms = attributes.event_time_ms if attributes else 0
+        force_setattr(event, "event_time_ms", stated_ms or max(timestamp_ms, 0))
+    if not event.source_id:
+        source_id = _key_text(key) or (attributes.source_id if attributes else "")
+        force_setattr(event, "source_id", source_id)
+
+
+def _key_text(key: bytes | None) -> str:
+    if key is None:
+        return ""
+    try:
+        return key.decode()
+    except UnicodeDecodeError as error:
+        raise SchemaError(
+            f"the key is not UTF-8 ({key[:8].hex(' ')}) and the value has no source_id: "
+            "one of them must name the source"
+        ) from error

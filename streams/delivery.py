@@ -1,0 +1,171 @@
+"""The way out: results and dead letters to the broker, and what is finished once it has them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+import numpy as np
+
+from schemas import InputError
+from streams.dead_letters import MAX_BYTES, make_dead_letter
+from streams.encoding import EncodedChunk, ResultTooLargeError
+from streams.metrics import AgentMetrics, Outcome
+from streams.offsets import OffsetTracker
+from streams.protocols import ProduceError, RecordSink, RecordTooLargeError
+from streams.records import OutputRecord, RecordBatch
+from streams.settings import AgentSettings
+
+logger = logging.getLogger(__name__)
+
+Failed = Sequence[tuple[int, InputError]]
+
+#: A dead letter that its topic refuses as too large is cut to the next of these and tried again.
+_DEAD_LETTER_LIMITS = (MAX_BYTES, MAX_BYTES // 4, MAX_BYTES // 16, MAX_BYTES // 64, 4096)
+
+
+class Delivery:
+    """Sends one agent's output in order and marks rows as finished when it is acknowledged."""
+
+    def __init__(
+        self,
+        agent: str,
+        settings: AgentSettings,
+        sink: RecordSink,
+        tracker: OffsetTracker,
+        metrics: AgentMetrics,
+    ) -> None:
+        self._agent = agent
+        self._settings = settings
+        self._sink = sink
+        self._tracker = tracker
+        self._metrics = metrics
+        self.on_failure: Callable[[BaseException], Coroutine[Any, Any, None]] = _raise
+        """What to do when the broker refuses output for good: end the worker."""
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def results(self, encoded: Sequence[EncodedChunk]) -> None:
+        """Queue a micro-batch's output, in order per output partition; returns before the acks.
+
+        Dead letters, results and updates of a row are all with the broker before it is finished.
+        """
+        sent: list[tuple[EncodedChunk, list[Awaitable[None]]]] = []
+        for chunk in encoded:
+            if not chunk.batch.span.is_live:  # its partition is another worker's by now
+                self._finish(chunk.batch, [*chunk.rows, *(row for row, _ in chunk.failed)])
+                continue
+            self._spawn(self.dead_letters(chunk.batch, chunk.failed))
+            acks = [await self._send(self._settings.output, chunk.batch, chunk.records)]
+            if self._settings.updates:
+                acks.append(await self._send(self._settings.updates, chunk.batch, chunk.updates))
+            sent.append((chunk, acks))
+        for chunk, acks in sent:
+            self._spawn(self._settle(chunk, acks))
+
+    async def _send(
+        self, topic: str, batch: RecordBatch, records: Sequence[OutputRecord]
+    ) -> Awaitable[None]:
+        """Send to the output partition that stands for the input's, so that order per key holds."""
+        if not records:
+            return _nothing()
+        partition = batch.tp.partition % await self._sink.num_partitions(topic)
+        return await self._sink.send(topic, partition, records)
+
+    async def _settle(self, chunk: EncodedChunk, acks: Sequence[Awaitable[None]]) -> None:
+        try:
+            await asyncio.gather(*acks)
+        except RecordTooLargeError as error:
+            logger.warning("%s: %s; its neighbours are sent one by one", self._agent, error)
+            await self._one_by_one(chunk)
+            return
+        self._metrics.emitted(self._settings.output, len(chunk.records))
+        if self._settings.updates and chunk.updates:
+            self._metrics.emitted(self._settings.updates, len(chunk.updates))
+        self._answered(chunk.batch, chunk.rows)
+
+    async def _one_by_one(self, chunk: EncodedChunk) -> None:
+        """Find the results that their topic refuses: those rows become dead letters."""
+        failed: list[tuple[int, InputError]] = []
+        for row in chunk.rows:
+            own = [r for r, at in zip(chunk.records, chunk.record_rows, strict=True) if at == row]
+            try:
+                await (await self._send(self._settings.output, chunk.batch, own))
+            except RecordTooLargeError as error:
+                failed.append((row, ResultTooLargeError(str(error))))
+            else:
+                self._metrics.emitted(self._settings.output, len(own))
+                self._answered(chunk.batch, [row])
+        await self.dead_letters(chunk.batch, failed)
+
+    async def dead_letters(self, batch: RecordBatch, failed: Failed) -> None:
+        """Write dead letters to the same partition of `<input>.dlq` and finish their rows."""
+        if not failed:
+            return
+        for limit in _DEAD_LETTER_LIMITS:
+            letters = [make_dead_letter(self._agent, batch, *each, limit) for each in failed]
+            try:
+                await (await self._send(self._settings.dead_letter_topic, batch, letters))
+            except RecordTooLargeError:
+                continue
+            self._dead_lettered(batch, failed)
+            return
+        raise ProduceError(
+            f"topic {self._settings.dead_letter_topic} refuses dead letters of "
+            f"{_DEAD_LETTER_LIMITS[-1]} bytes: raise its max.message.bytes"
+        )
+
+    def _answered(self, batch: RecordBatch, rows: Sequence[int]) -> None:
+        if self._finish(batch, rows):
+            self._metrics.finished(Outcome.ANSWERED, len(rows))
+            timestamps = np.asarray([batch.timestamps_ms[row] for row in rows], dtype=np.float64)
+            self._metrics.ages(time.time() - timestamps / 1000.0)
+
+    def _dead_lettered(self, batch: RecordBatch, failed: Failed) -> None:
+        if self._finish(batch, [row for row, _ in failed]):
+            self._metrics.finished(Outcome.DEAD_LETTERED, len(failed))
+            for _, error in failed:
+                self._metrics.dead_lettered(error.reason)
+
+    def filtered(self, batch: RecordBatch, rows: Sequence[int]) -> None:
+        """Finish rows that ask for no answer (tombstones)."""
+        if self._finish(batch, rows):
+            self._metrics.finished(Outcome.FILTERED, len(rows))
+
+    def _finish(self, batch: RecordBatch, rows: Sequence[int]) -> bool:
+        """Mark rows as finished; False if there are none or the partition went away."""
+        finished = self._tracker.finish(batch.span, sorted(rows))
+        if rows and not finished:
+            self._metrics.handed_back(len(rows))
+        return finished
+
+    def spawn_dead_letters(self, batch: RecordBatch, failed: Failed) -> None:
+        """Write dead letters without waiting for them."""
+        if failed:
+            self._spawn(self.dead_letters(batch, failed))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._spawn(self.on_failure(error))
+
+    async def close(self) -> None:
+        """Give up what is not acknowledged; it will be read again."""
+        for task in list(self._under_way):
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+
+async def _nothing() -> None:
+    return None
+
+
+async def _raise(error: BaseException) -> None:
+    raise error

@@ -1,0 +1,55 @@
+"""How much of each partition a worker takes on, and who is told when partitions come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+
+from streams.metrics import Metrics
+from streams.offsets import OffsetTracker
+from streams.records import TopicPartition
+from streams.settings import IntakeSettings
+
+#: Partitions of a stock agent's topics, which no pipeline file describes.
+_STOCK = IntakeSettings()
+
+
+class Intake:
+    """One worker's intake: limits by topic, the tracker, and the partitions it holds."""
+
+    def __init__(self, limits: Mapping[str, IntakeSettings], metrics: Metrics) -> None:
+        self.batch_topics = frozenset(limits)
+        """Topics whose agents take whole record batches."""
+        self.tracker = OffsetTracker()
+        self._limits = dict(limits)
+        self._metrics = metrics
+        self._on_change: list[Callable[[set[Hashable]], None]] = []
+
+    def is_full(self, tp: TopicPartition) -> bool:
+        """Whether as much of a partition is under way as may be; if so it is not fetched from."""
+        limits = self._limits.get(tp.topic, _STOCK)
+        num_records, num_bytes = self.tracker.under_way(tp)
+        return num_records >= limits.max_records or num_bytes >= limits.max_bytes
+
+    def on_change(self, callback: Callable[[set[Hashable]], None]) -> None:
+        """Call back, with the partitions that are still held, when some were given up."""
+        self._on_change.append(callback)
+
+    def give_up(self, partitions: Iterable[TopicPartition]) -> None:
+        """Let partitions go: whatever of them is unfinished is another worker's now."""
+        gone = list(partitions)
+        self.tracker.give_up(gone)
+        held = set(self.tracker.partitions())
+        for callback in self._on_change:
+            callback(held)
+        for topic, partition in gone:
+            # A gauge of a partition that is another worker's would go on alerting for ever.
+            self._metrics.forget_lag(topic, partition)
+        self._metrics.ready.set(0)
+
+    def assigned(self, num_partitions: int) -> None:
+        """Note that the group has given out its partitions."""
+        self._metrics.ready.set(1 if num_partitions else 0)
+
+    def observe_lag(self, tp: TopicPartition, num_records: int) -> None:
+        """Export how far behind a partition is."""
+        self._metrics.lag.labels(tp.topic, str(tp.partition)).set(num_records)

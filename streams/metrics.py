@@ -1,0 +1,174 @@
+"""Every metric that a worker exports, in base units, with few labels.
+
+records in = answered + dead_lettered + filtered + in flight, per agent, at any moment
+(invariant 2); records that a rebalance hands back unfinished are taken out of `in flight` and
+counted as `handed_back`, since another worker counts them in again.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.registry import REGISTRY
+
+from streams.batch_histogram import BatchHistogram
+
+_SECONDS = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.35, 0.5, 0.75),
+    *(1.0, 1.5, 2.0, 3.5, 5.0, 10.0, 30.0, 60.0, 300.0),
+)
+_STAGE_SECONDS = (0.0002, 0.0005, *_SECONDS[:-4])
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
+
+
+class Outcome(StrEnum):
+    """How an input record finished: exactly one of these each."""
+
+    ANSWERED = "answered"
+    DEAD_LETTERED = "dead_lettered"
+    FILTERED = "filtered"
+
+
+class Metrics:
+    """One worker's metrics in one registry."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self.registry = registry
+        agent_topic = ("agent", "topic")
+        self.records_in = Counter(
+            "penstock_records_in", "Records taken in.", agent_topic, registry=registry
+        )
+        self.records = Counter(
+            "penstock_records",
+            "Records finished: the broker has acknowledged what they became.",
+            (*agent_topic, "outcome"),
+            registry=registry,
+        )
+        self.handed_back = Counter(
+            "penstock_records_handed_back",
+            "Records that a rebalance gave to another worker unfinished.",
+            agent_topic,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "penstock_records_in_flight", "Records taken in, not finished.", ("agent",),
+            registry=registry,
+        )  # fmt: skip
+        self.results = Counter(
+            "penstock_results", "Results acknowledged by the broker.", agent_topic,
+            registry=registry,
+        )  # fmt: skip
+        self.dead_letters = Counter(
+            "penstock_dead_letters", "Dead letters acknowledged, by reason.",
+            (*agent_topic, "reason"), registry=registry,
+        )  # fmt: skip
+        self.batch_size = Histogram(
+            "penstock_batch_size", "Events in a model call.", ("agent", "model"),
+            buckets=_SIZES, registry=registry,
+        )  # fmt: skip
+        self.queue_wait = Histogram(
+            "penstock_queue_wait_seconds", "Arrival of a batch's oldest event to its model call.",
+            ("agent",), buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.stage_duration = Histogram(
+            "penstock_stage_duration_seconds", "Time that a batch spent in a stage.",
+            ("agent", "stage"), buckets=_STAGE_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.event_age = BatchHistogram(
+            "penstock_event_age_seconds",
+            "A record's Kafka timestamp to the acknowledgement of its result.",
+            "agent",
+            _SECONDS,
+            registry,
+        )
+        self.lag = Gauge(
+            "penstock_consumer_lag_records", "Records behind the end of the partition.",
+            ("topic", "partition"), registry=registry,
+        )  # fmt: skip
+        self.last_progress = Gauge(
+            "penstock_last_progress_timestamp_seconds", "When a record last finished, Unix time.",
+            ("agent",), registry=registry,
+        )  # fmt: skip
+        self.ready = Gauge(
+            "penstock_worker_ready", "1 while partitions are assigned and models are warm.",
+            registry=registry,
+        )  # fmt: skip
+
+    def for_agent(self, agent: str, topic: str, model: str) -> AgentMetrics:
+        """Return the metrics of one agent, its labels bound once."""
+        return AgentMetrics(self, agent, topic, model)
+
+    def forget_lag(self, topic: str, partition: int) -> None:
+        """Drop the lag of a partition that is no longer this worker's."""
+        with suppress(KeyError):
+            self.lag.remove(topic, str(partition))
+
+    def serve(self, host: str, port: int) -> int:
+        """Serve `/metrics` from a thread of its own and return the port.
+
+        Raises:
+            OSError: the address is taken or not this machine's.
+        """
+        server, _ = start_http_server(port, addr=host, registry=self.registry)
+        return int(server.server_port)
+
+
+class AgentMetrics:
+    """What one agent counts; every method takes a whole batch."""
+
+    def __init__(self, metrics: Metrics, agent: str, topic: str, model: str) -> None:
+        self._metrics = metrics
+        self._labels = (agent, topic)
+        self._records_in = metrics.records_in.labels(agent, topic)
+        self._outcomes = {o: metrics.records.labels(agent, topic, o) for o in Outcome}
+        self._handed_back = metrics.handed_back.labels(agent, topic)
+        self._in_flight = metrics.in_flight.labels(agent)
+        self._batch_size = metrics.batch_size.labels(agent, model)
+        self._queue_wait = metrics.queue_wait.labels(agent)
+        self._last_progress = metrics.last_progress.labels(agent)
+        self._stages = {
+            stage: metrics.stage_duration.labels(agent, stage)
+            for stage in ("decode", "prepare", "predict", "encode", "deliver")
+        }
+
+    def took_in(self, num_records: int) -> None:
+        """Count records that an agent began on."""
+        self._records_in.inc(num_records)
+        self._in_flight.inc(num_records)
+
+    def finished(self, outcome: Outcome, num_records: int) -> None:
+        """Count records whose outcome the broker has."""
+        self._outcomes[outcome].inc(num_records)
+        self._in_flight.dec(num_records)
+        self._last_progress.set(time.time())
+
+    def handed_back(self, num_records: int) -> None:
+        """Count records whose partition went away before they were finished."""
+        self._handed_back.inc(num_records)
+        self._in_flight.dec(num_records)
+
+    def emitted(self, topic: str, num_results: int) -> None:
+        """Count acknowledged results on an output topic."""
+        self._metrics.results.labels(self._labels[0], topic).inc(num_results)
+
+    def dead_lettered(self, reason: str, num_records: int = 1) -> None:
+        """Count acknowledged dead letters by reason."""
+        self._metrics.dead_letters.labels(*self._labels, reason).inc(num_records)
+
+    def batch(self, size: int, queue_wait_seconds: float) -> None:
+        """Observe a batch as it goes to the model."""
+        self._batch_size.observe(size)
+        self._queue_wait.observe(queue_wait_seconds)
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Observe the time that a batch spent in a stage."""
+        self._stages[name].observe(seconds)
+
+    def ages(self, seconds: NDArray[np.float64]) -> None:
+        """Observe the age of records whose results are with the broker, (n,) seconds."""
+        self._metrics.event_age.observe(self._labels[0], np.maximum(seconds, 0.0))

@@ -1,0 +1,102 @@
+"""What the engine needs of a model and of a way out; `models/` fits without importing it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from streams.records import OutputRecord
+
+
+class ServedModel(Protocol):
+    """A model, as the engine calls it; see `models/base.py` for what each method promises."""
+
+    name: str
+    version: str
+
+    def load(self, device: str = "cpu") -> None:
+        """Load weights; called once, on the model's own thread."""
+        ...
+
+    def warm_up(self) -> None:
+        """Run once on made-up input."""
+        ...
+
+    def predict_batch(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """Answer B events with B answers."""
+        ...
+
+    def close(self) -> None:
+        """Free everything."""
+        ...
+
+
+@runtime_checkable
+class PreparingModel(ServedModel, Protocol):
+    """A model whose host-side work can overlap the device's."""
+
+    def prepare_batch(self, batch: Sequence[Any]) -> Any:
+        """Decode, tokenise, collate; thread-safe."""
+        ...
+
+    def predict_prepared(self, prepared: Any) -> Sequence[Any]:
+        """Answer what `prepare_batch` returned."""
+        ...
+
+
+@runtime_checkable
+class LearningModel(ServedModel, Protocol):
+    """A model that learns, one instance a partition."""
+
+    learn_every: int
+
+    def learn_batch(self, batch: Sequence[Any]) -> None:
+        """Learn from a step's events."""
+        ...
+
+    def update(self) -> Any:
+        """Return what the step changed for all to see, or None."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """Return the whole state."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Become what `snapshot` saw."""
+        ...
+
+
+ModelFactory: TypeAlias = Callable[[], ServedModel]
+
+
+class RecordSink(Protocol):
+    """Where output records go: Kafka, or a list in a test."""
+
+    async def num_partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has.
+
+        Raises:
+            ProduceError: the topic does not exist or can't be seen.
+        """
+        ...
+
+    async def send(
+        self, topic: str, partition: int, records: Sequence[OutputRecord]
+    ) -> Awaitable[None]:
+        """Queue records in order and return what to await for the broker's acknowledgement.
+
+        Raises:
+            RecordTooLargeError: (also from the awaitable) one of the records is over the limit
+                of the client or the topic; none of them was written.
+            ProduceError: (also from the awaitable) the broker refused them for good.
+        """
+        ...
+
+
+class ProduceError(RuntimeError):
+    """The broker refuses records for good; the message says which topic and why."""
+
+
+class RecordTooLargeError(ProduceError):
+    """A record is larger than its topic, or the client, allows."""

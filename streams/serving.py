@@ -1,0 +1,115 @@
+"""Model copies and the threads they run on: how a micro-batch gets its answers.
+
+A stateless model has `concurrency` copies, each with a thread of its own. A model that learns has
+one instance a partition and one thread for them all, so batches run in the order of forming.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from streams.batching import MicroBatch
+from streams.executor import device_executor, run_on
+from streams.online import OnlineRunner, Update
+from streams.predicting import load, predict_each, predict_prepared, prepare
+from streams.protocols import LearningModel, ModelFactory, PreparingModel, ServedModel
+
+#: Batches that are prepared ahead of the device, so that it never waits for the host.
+_LOOK_AHEAD = 1
+
+
+@dataclass(slots=True)
+class _Copy:
+    model: ServedModel
+    executor: ThreadPoolExecutor
+
+
+class Serving:
+    """Answers micro-batches; made cheaply, loaded once."""
+
+    def __init__(self, agent: str, factory: ModelFactory, concurrency: int, device: str) -> None:
+        first = factory()
+        self.name: str = first.name
+        self.is_online = isinstance(first, LearningModel)
+        self._prepares = isinstance(first, PreparingModel) and not self.is_online
+        num_copies = 1 if self.is_online else concurrency
+        models = [first, *(factory() for _ in range(num_copies - 1))]
+        self._copies = [_Copy(m, device_executor(f"{agent}-{i}")) for i, m in enumerate(models)]
+        self._free: asyncio.Queue[_Copy] = asyncio.Queue()
+        for copy in self._copies:
+            self._free.put_nowait(copy)
+        self.num_slots = num_copies + (_LOOK_AHEAD if self._prepares else 0)
+        self._runner = OnlineRunner(factory, device) if self.is_online else None
+        self._device = device
+        self._is_loaded = False
+
+    def load(self) -> None:
+        """Load every copy, each on its own thread, and wait; a second call does nothing.
+
+        Raises:
+            Exception: whatever the model's `load` or `warm_up` raises.
+        """
+        if self._is_loaded:
+            return
+        jobs = [copy.executor.submit(load, copy.model, self._device) for copy in self._copies]
+        for job in jobs:
+            job.result()
+        self._is_loaded = True
+
+    @property
+    def version(self) -> str:
+        """The model's version; some know theirs only once they are loaded."""
+        return self._copies[0].model.version
+
+    async def answer(
+        self, batch: MicroBatch[Any], host: ThreadPoolExecutor
+    ) -> tuple[list[Any], list[Update], dict[str, float]]:
+        """Answer every event of a micro-batch.
+
+        Returns:
+            N answers in order, global updates, and the seconds that each stage took.
+        """
+        events = batch.events
+        seconds: dict[str, float] = {}
+        prepared = None
+        if self._prepares:
+            prepared, seconds["prepare"] = await run_on(
+                host, _timed, prepare, self._copies[0].model, events
+            )
+        copy = await self._free.get()
+        try:
+            work: tuple[Any, ...]
+            if self._runner is not None:
+                work = (self._runner.answer, batch)
+            elif self._prepares:
+                work = (predict_prepared, copy.model, prepared, events)
+            else:
+                work = (predict_each, copy.model.predict_batch, events)
+            answered, seconds["predict"] = await run_on(copy.executor, _timed, *work)
+        finally:
+            self._free.put_nowait(copy)
+        answers, updates = answered if self._runner is not None else (answered, [])
+        return answers, updates, seconds
+
+    def keep_only(self, partitions: set[Hashable]) -> None:
+        """Close the models of partitions that are no longer this worker's."""
+        if self._runner is not None:
+            self._copies[0].executor.submit(self._runner.keep_only, partitions)
+
+    def close(self) -> None:
+        """Close every model on its own thread; what they are doing is finished first."""
+        for copy in self._copies:
+            if self._runner is not None:
+                copy.executor.submit(self._runner.close)
+            copy.executor.submit(copy.model.close)
+            copy.executor.shutdown(wait=False)
+
+
+def _timed(work: Any, *args: Any) -> tuple[Any, float]:
+    started = time.perf_counter()
+    return work(*args), time.perf_counter() - started

@@ -1,0 +1,247 @@
+"""Penstock's Faust transport: `penstock://host:port` instead of `kafka://host:port`.
+
+Derives from Faust's aiokafka driver. Agents of a pipeline get one Faust event a partition fetch,
+whose value is a `RecordBatch`; a user's own stock agents get their records one by one, as ever.
+For both, the `OffsetTracker` alone decides what is committed: Faust's own bookkeeping commits
+past unfinished work when batches finish out of order (faust-streaming issue 606).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import aiokafka
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.errors import KafkaError, UnknownMemberIdError
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from aiokafka.structs import TopicPartition as KafkaTopicPartition
+from faust.transport.conductor import Conductor as FaustConductor
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from streams.intake import Intake
+from streams.records import RecordBatch, TopicPartition
+
+#: How long a fetch waits for new records. Short while a partition is paused, so that it is
+#: looked at again soon after it has room.
+_FETCH_SECONDS, _PAUSED_FETCH_SECONDS = 1.0, 0.05
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's consumer thread, with the pipeline's client settings.
+
+    A failed commit is tried again instead of ending the worker.
+    """
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        conf = self.app.conf
+        # Faust's own assignor places tables; without them a plain one will do.
+        has_tables = bool(self.app.tables.changelog_topics)
+        self._assignor = self.app.assignor if has_tables else RoundRobinPartitionAssignor
+        arguments = {
+            "client_id": conf.broker_client_id,
+            "group_id": conf.id,
+            "max_poll_records": conf.broker_max_poll_records,
+            "max_poll_interval_ms": int(conf.broker_max_poll_interval * 1000),
+            "rebalance_timeout_ms": int(conf.broker_rebalance_timeout * 1000),
+            **self.app.client_arguments["consumer"],
+        }
+        return aiokafka.AIOKafkaConsumer(
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            **arguments,
+        )
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        assigned = self.assignment()
+        wanted = {
+            KafkaTopicPartition(*tp): OffsetAndMetadata(offset, "")
+            for tp, offset in offsets.items()
+            if tp in assigned
+        }
+        if not wanted:
+            return False
+        try:
+            await self._ensure_consumer().commit(wanted)
+        except KafkaError as error:
+            # Retriable (broker away) or a rebalance has begun: in both cases nothing is lost,
+            # since the watermark stays and the next round commits it, or its new owner re-reads.
+            level = self.log.info if isinstance(error, UnknownMemberIdError) else self.log.warning
+            level("offsets could not be committed, the next round tries again: %r", error)
+            return False
+        return True
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """Hands out whole fetches and commits watermarks."""
+
+    @property
+    def intake(self) -> Intake:
+        """What the app wants of each topic, and the tracker of everything handed out."""
+        intake: Intake = self.app.intake
+        return intake
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Fetch for ever; the loop behind Faust's `Fetcher` service."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                generation = self.app.consumer_generation_id
+                for tp, records in (await self._next_fetch()).items():
+                    if not self.flow_active or generation != self.app.consumer_generation_id:
+                        break  # a rebalance: the new owner starts at the committed offset
+                    await self._hand_out(TopicPartition(*tp), records)
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+
+    async def _next_fetch(self) -> Mapping[TP, Sequence[ConsumerRecord[bytes, bytes]]]:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+            return {}
+        active = self._get_active_partitions()
+        wanted = {tp for tp in active if not self.intake.is_full(TopicPartition(*tp))}
+        if not wanted:  # nothing assigned yet, or everything is full
+            await self.sleep(_PAUSED_FETCH_SECONDS)
+            return {}
+        timeout = _FETCH_SECONDS if len(wanted) == len(active) else _PAUSED_FETCH_SECONDS
+        fetched: Mapping[TP, Sequence[ConsumerRecord[bytes, bytes]]]
+        fetched = await self._getmany(active_partitions=wanted, timeout=timeout)
+        return fetched
+
+    async def _hand_out(
+        self, tp: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]]
+    ) -> None:
+        batch = _record_batch(tp, records, self.intake)
+        if tp.topic in self.intake.batch_topics:
+            message = self._to_message(tp, records[0])
+            message.value = batch
+            await self.callback(message)
+            return
+        batch.span.taken = True
+        for record in records:
+            # The stock path may wait for its queue; a rebalance must be able to interrupt it.
+            await self.wait_first(
+                self.callback(self._to_message(tp, record)), self.suspend_flow.wait()
+            )
+
+    def ack(self, message: ConsumerMessage) -> bool:
+        """Take the acknowledgement of a stock agent."""
+        if message.acked:
+            return False
+        message.acked = True
+        tp = TopicPartition(*message.tp)
+        return self.intake.tracker.finish_offset(tp, message.offset)
+
+    async def force_commit(
+        self, topics: Any = None, start_new_transaction: bool = True
+    ) -> bool:  # fmt: skip
+        """Commit every watermark that has moved."""
+        self._collect_inlined_acks()
+        offsets = {TP(*tp): at for tp, at in self.intake.tracker.committable().items()}  # type: ignore[misc]
+        self._export_lag()
+        if not offsets or not await self._commit(offsets):
+            return False
+        self.intake.tracker.committed({TopicPartition(*tp): at for tp, at in offsets.items()})
+        self.app.monitor.on_tp_commit(offsets)
+        return True
+
+    def _collect_inlined_acks(self) -> None:
+        """Faust's compiled stream iterator notes acks here itself instead of calling `ack`."""
+        for tp, acked in self._acked.items():
+            for offset in acked:
+                self.intake.tracker.finish_offset(TopicPartition(*tp), offset)
+            self._acked_index[tp].difference_update(acked)
+            acked.clear()
+
+    def _export_lag(self) -> None:
+        for tp in self.assignment():
+            end = self.highwater(tp)
+            position = self.intake.tracker.position(TopicPartition(*tp))
+            if position is None:
+                position = self._committed_offset[tp]
+            if end is not None and position is not None:
+                self.intake.observe_lag(TopicPartition(*tp), max(end - position, 0))
+
+    async def wait_empty(self) -> None:
+        """Wait until what agents have begun on is finished, and commit it.
+
+        Bounded: what is not finished by then is given up uncommitted and read again.
+        """
+        self.intake.tracker.give_up_untaken()
+        deadline = time.monotonic() + self.app.drain_seconds
+        while self.intake.tracker.num_taken() and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+            self._collect_inlined_acks()
+        if left := self.intake.tracker.num_taken():
+            self.log.warning("%d records were not finished in time and will be read again", left)
+        await self.commit()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Finish what is under way (through `wait_empty`), then let the partitions go."""
+        await super().on_partitions_revoked(revoked)
+        self.intake.give_up(TopicPartition(*tp) for tp in revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Begin afresh: Faust seeks every partition to its committed offset."""
+        self.intake.give_up(self.intake.tracker.partitions())  # type: ignore[arg-type]
+        await super().on_partitions_assigned(assigned, generation_id)
+        self.intake.assigned(len(assigned))
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Say nothing: Faust's check looks at streams that no longer see single records."""
+
+
+def _record_batch(
+    tp: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]], intake: Intake
+) -> RecordBatch:
+    keys = [record.key for record in records]
+    values = [record.value for record in records]
+    num_bytes = sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
+    span = intake.tracker.start(tp, [record.offset for record in records], num_bytes)
+    return RecordBatch(
+        tp=tp,
+        span=span,
+        timestamps_ms=[record.timestamp for record in records],
+        keys=keys,
+        values=values,
+        headers=[record.headers for record in records],
+        arrived=time.monotonic(),
+    )
+
+
+class Producer(driver.Producer):  # type: ignore[misc]
+    """Idempotent and acks=all, for stock agents too."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {**self.app.client_arguments["producer"], "acks": "all", "enable_idempotence": True}
+
+
+class Conductor(FaustConductor):  # type: ignore[misc]
+    """Delivers record batches as they are: no decoding, no per-record queueing."""
+
+    def _build_handler(self, tp: TP, channels: Any) -> Any:
+        if tp.topic not in self.app.intake.batch_topics:
+            return super()._build_handler(tp, channels)
+
+        async def on_batch(message: ConsumerMessage) -> None:
+            for channel in channels:
+                event = self.app.create_event(None, message.value, {}, message)
+                # Without a limit here: `Intake` pauses the partition long before.
+                channel.queue.force_put_nowait(event)
+
+        return on_batch
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """What `penstock://` stands for."""
+
+    Consumer: ClassVar[Any] = Consumer
+    Producer: ClassVar[Any] = Producer
+    Conductor: ClassVar[Any] = Conductor
