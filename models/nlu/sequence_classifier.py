@@ -1,0 +1,125 @@
+"""A Hugging Face sequence-classification folder as the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.base import ModelError, PreparedModel
+from models.nlu.answers import rank_intents, weave
+from models.nlu.buckets import length_buckets, pad
+from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config, token_limit
+from models.nlu.tokenizer import Tokenizer, Tokens, check_max_tokens
+from schemas import InputError, NluResult, TextMessage
+
+
+class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
+    """What `model: ./folder` means for text. Its labels are the config's `id2label`.
+
+    Softmax over the labels, or a sigmoid each where the config says `multi_label_classification`.
+    """
+
+    name = "huggingface_classifier"
+    event_type = TextMessage
+    result_type = NluResult
+
+    def __init__(
+        self, path: str, top_k: int = 3, min_score: float = 0.0, max_tokens: int = 256
+    ) -> None:
+        """State what to load and what to answer.
+
+        Args:
+            path: the folder (config.json, *.safetensors, tokenizer), or a hub id.
+            top_k: alternatives a result, 0 to 1000.
+            min_score: a label below it is answered as `oos`, 0 to 1.
+            max_tokens: longer texts are cut, 8 to 4096; the model's own limit is kept as well.
+        """
+        check_max_tokens(max_tokens)
+        if not 0 <= top_k <= 1000:
+            raise ValueError(f"top_k is {top_k}: expected 0 to 1000")
+        if not 0 <= min_score <= 1:
+            raise ValueError(f"min_score is {min_score}: expected 0 to 1")
+        self._path = path
+        self._top_k = top_k
+        self._min_score = min_score
+        self._max_tokens = max_tokens
+
+    def load(self, device: str = "cpu") -> None:
+        """Read config, tokenizer and weights; `version` is then the weights' short SHA-256.
+
+        Raises:
+            ModelError: the folder is absent, a pickle, or no sequence classifier.
+        """
+        from transformers import AutoModelForSequenceClassification
+
+        folder = find_folder(self._path)
+        config = read_config(folder)
+        _check_kind(folder, config)
+        self._tokenizer = Tokenizer(folder, min(self._max_tokens, token_limit(config)))
+        self._model = load_weights(AutoModelForSequenceClassification, folder, device)
+        found = self._model.config
+        self._labels = [str(found.id2label[k]) for k in range(found.num_labels)]
+        self._is_multi_label = found.problem_type == "multi_label_classification"
+        self._device = device
+        self.version = fingerprint(folder)[:12]
+
+    def warm_up(self) -> None:
+        """Classify one short and one long text."""
+        self.predict_batch([TextMessage(text="hello"), TextMessage(text="hello " * 1000)])
+
+    def prepare_batch(self, batch: Sequence[TextMessage]) -> list[Tokens | InputError]:
+        """Tokenise: B lists of token ids, or why a text has none. Thread-safe."""
+        return self._tokenizer([message.text for message in batch])
+
+    def predict_prepared(self, prepared: list[Tokens | InputError]) -> list[NluResult | InputError]:
+        """Classify: B results in input order, each independent of its neighbours."""
+        tokens = [ids for ids in prepared if not isinstance(ids, InputError)]
+        if not tokens:
+            return weave(prepared, [])
+        results = rank_intents(
+            self._labels,
+            self._probabilities(tokens),
+            top_k=self._top_k,
+            min_score=self._min_score,
+        )
+        return weave(prepared, results)
+
+    def _probabilities(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+        """Return (B, K) float32 in input order."""
+        found = np.empty((len(tokens), len(self._labels)), dtype=np.float32)
+        for indices in length_buckets([len(ids) for ids in tokens]):
+            found[indices] = self._forward([tokens[i] for i in indices])
+        return found
+
+    def _forward(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+        import torch
+
+        ids, mask = (torch.from_numpy(a) for a in pad(tokens, self._tokenizer.pad_id))
+        with torch.inference_mode():
+            logits = self._model(
+                input_ids=ids.to(self._device), attention_mask=mask.to(self._device)
+            ).logits
+            scores = logits.sigmoid() if self._is_multi_label else logits.softmax(dim=1)
+        result: NDArray[np.float32] = scores.cpu().numpy()
+        return result
+
+    def close(self) -> None:
+        """Let go of the weights and the memory that they hold on the device."""
+        del self._model
+
+
+def _check_kind(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse what transformers would load all the same, with a made-up head or as a regression."""
+    architectures = config.get("architectures") or ["none named"]
+    if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
+        raise ModelError(
+            f"{folder} is no sequence classifier (its config says {architectures[0]}): for an "
+            "encoder, write `model: intent_classifier` with the folder as option `encoder`"
+        )
+    labels = config.get("id2label", {0: "LABEL_0", 1: "LABEL_1"})
+    if len(labels) < 2:
+        raise ModelError(f"{folder} has {len(labels)} label: expected at least two to choose from")

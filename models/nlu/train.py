@@ -1,0 +1,126 @@
+"""Train an intent head: `python -m models.nlu.train --data FILE.jsonl --out FOLDER`.
+
+Without `--data` it trains on the repository's own rendered phrases; so the shipped head was made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from models.base import ModelError
+from models.nlu.encoder import SentenceEncoder
+from models.nlu.head_training import fit_doubting_head, fit_head, rate_head
+from models.nlu.intent_head import IntentHead
+from models.nlu.phrases import generate
+
+Pairs = list[tuple[str, str]]
+
+
+def read_pairs(path: Path) -> Pairs:
+    """Read JSON lines of {"text": ..., "intent": ...}; other keys and blank lines are skipped.
+
+    Raises:
+        ModelError: the file is absent, or a line is none; the message has its number.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"can't read {path}: {error}") from error
+    return [
+        _read_pair(line, f"{path}, line {number}")
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
+
+
+def _read_pair(line: str, where: str) -> tuple[str, str]:
+    try:
+        found = json.loads(line)
+        text, intent = found["text"], found["intent"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{where}: expected an object with `text` and `intent`") from error
+    if not (isinstance(text, str) and isinstance(intent, str) and text and intent):
+        raise ModelError(f"{where}: expected `text` and `intent` to be texts, not empty")
+    return text, intent
+
+
+def train_head(
+    pairs: Pairs, encoder: SentenceEncoder, min_score: float | None = None
+) -> IntentHead:
+    """Encode the texts with a loaded encoder and fit a head.
+
+    Args:
+        pairs: (text, intent); `oos` is the intent of texts that none covers.
+        encoder: loaded.
+        min_score: the head's threshold; None: by cross-validation, which is right where texts are
+            independent and too high where they are variants of a few templates.
+
+    Raises:
+        ModelError: fewer than two intents, or one with a single text.
+    """
+    if not pairs:
+        raise ModelError("no texts to train on: expected at least two of each intent")
+    vectors = encoder.encode([text for text, _ in pairs])
+    intents = [intent for _, intent in pairs]
+    if min_score is None:
+        return fit_doubting_head(vectors, intents, encoder.settings)
+    return replace(fit_head(vectors, intents, encoder.settings), min_score=min_score)
+
+
+def describe(head: IntentHead, pairs: Pairs, encoder: SentenceEncoder) -> str:
+    """Return one line on how right the head is on texts that it was not trained on."""
+    vectors = encoder.encode([text for text, _ in pairs])
+    rating = rate_head(head, vectors, [intent for _, intent in pairs])
+    return (
+        f"{len(pairs)} held-out texts: in-scope accuracy {rating.in_scope_accuracy:.3f}, "
+        f"out-of-scope recall {rating.oos_recall:.3f}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train, save, rate; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        _run(options)
+    except ModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    pairs = read_pairs(options.data) if options.data else generate(options.seed, "train")
+    test = read_pairs(options.test) if options.test else []
+    if not options.data and not options.test:
+        test = generate(options.seed, "test")
+    encoder = SentenceEncoder(options.encoder, pooling=options.pooling)
+    encoder.load(options.device)
+    head = train_head(pairs, encoder, options.min_score)
+    head.save(options.out)
+    print(
+        f"{options.out}: {len(pairs)} texts, {len(head.labels)} labels, min_score {head.min_score}"
+    )
+    if test:
+        print(describe(head, test, encoder))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m models.nlu.train", description=__doc__)
+    parser.add_argument("--data", type=Path, help="JSON lines to train on; default: own phrases")
+    parser.add_argument("--test", type=Path, help="JSON lines to rate the head on")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the head to")
+    parser.add_argument("--encoder", default="minilm", help="minilm, a folder, or a hub id")
+    parser.add_argument("--pooling", default="mean", choices=["mean", "first"])
+    parser.add_argument("--min-score", type=float, help="0 to 1; default: by cross-validation")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
+    parser.add_argument("--seed", type=int, default=0, help="of the rendered phrases")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,199 @@
+"""Any ONNX model over a row of numbers: regression, classification, scoring."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.base import Model, ModelError
+from schemas import Event, InputError
+
+Row = dict[str, Any]
+
+
+class OnnxTabular(Model[Event, Row]):
+    """Numbers of an event in, the model's outputs out as a plain dict. Remembers nothing.
+
+    Reads `SensorReading.values` or `BehaviorEvent.features`, or a field of either name in an
+    event type of one's own.
+    """
+
+    name = "onnx_tabular"
+    event_type = Event
+
+    def __init__(
+        self,
+        path: str,
+        features: list[str],
+        input: str | None = None,
+        output: str | list[str] | None = None,
+    ) -> None:
+        """State what to load.
+
+        Args:
+            path: an ONNX file with one input of shape (B, F) or (1, F), float32.
+            features: the F names, in the order of the model's columns.
+            input: name of the model's input; None: its only one.
+            output: name or names of the outputs to answer with; None: all of them.
+        """
+        if isinstance(features, str) or not features:
+            raise ValueError(f"features is {features!r}: expected a list of names in model order")
+        if len(set(features)) < len(features):
+            raise ValueError(f"features names one twice: {', '.join(features)}")
+        self._path = Path(path).expanduser()
+        self._features = list(features)
+        self._input = input
+        self._outputs = [output] if isinstance(output, str) else output
+
+    def load(self, device: str = "cpu") -> None:
+        """Read the file and check that it fits; `version` is then its short SHA-256.
+
+        Raises:
+            ModelError: the file is absent, no ONNX model, or of another shape.
+        """
+        try:
+            content = self._path.read_bytes()
+        except OSError as error:
+            raise ModelError(
+                f"can't read {self._path} ({error.strerror}): expected an ONNX file"
+            ) from error
+        self._session = _open_session(self._path, device)
+        self._input = self._check_input()
+        self._outputs = self._check_outputs()
+        self.version = hashlib.sha256(content).hexdigest()[:12]
+
+    def warm_up(self) -> None:
+        """Run one row of zeros."""
+        self._run(np.zeros((1, len(self._features)), dtype=np.float32))
+
+    def predict_batch(self, batch: Sequence[Event]) -> list[Row | InputError]:
+        """Run the model on each event's row.
+
+        Returns:
+            B answers in input order: {output name: number, text or list}, or an `InputError` where
+            a feature is absent or too large for float32.
+        """
+        rows = [self._row(event) for event in batch]
+        good = [row for row in rows if not isinstance(row, InputError)]
+        answers = iter(self._run(np.array(good, dtype=np.float32)) if good else [])
+        return [row if isinstance(row, InputError) else next(answers) for row in rows]
+
+    def close(self) -> None:
+        """Free the session."""
+        del self._session
+
+    def _row(self, event: Event) -> list[float] | InputError:
+        numbers = _numbers(event)
+        if numbers is None:
+            return InputError(
+                f"{type(event).__name__} has neither `values` nor `features`: nothing to read"
+            )
+        absent = [name for name in self._features if name not in numbers]
+        if absent:
+            return InputError(
+                f"feature {', '.join(map(repr, absent))} is absent: the event has "
+                f"{', '.join(sorted(numbers))}"
+            )
+        row = [float(numbers[name]) for name in self._features]
+        limit = float(np.finfo(np.float32).max)
+        for name, number in zip(self._features, row, strict=True):
+            if not -limit <= number <= limit:
+                return InputError(f"feature {name!r} is {number}: not finite as float32")
+        return row
+
+    def _run(self, rows: NDArray[np.float32]) -> list[Row]:
+        """Return one dict for each of (B, F) float32."""
+        parts = [rows[i : i + 1] for i in range(len(rows))] if self._is_one_by_one else [rows]
+        return [answer for part in parts for answer in self._run_part(part)]
+
+    def _run_part(self, rows: NDArray[np.float32]) -> list[Row]:
+        names = self._outputs or []
+        found = self._session.run(names, {self._input: rows})
+        columns = [
+            _as_rows(name, value, len(rows)) for name, value in zip(names, found, strict=True)
+        ]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _check_input(self) -> str:
+        inputs = {node.name: node for node in self._session.get_inputs()}
+        name = self._input or next(iter(inputs))
+        if name not in inputs or len(inputs) > 1:
+            raise ModelError(
+                f"{self._path} has the inputs {', '.join(inputs)}: expected "
+                f"{'one' if self._input is None else f'{self._input!r}'} alone"
+            )
+        node = inputs[name]
+        wanted = [1, len(self._features)]
+        # A free dimension has a name or None for its size.
+        is_free = [not isinstance(size, int) for size in node.shape]
+        fits = len(is_free) == 2 and all(
+            free or size == want
+            for free, size, want in zip(is_free, node.shape, wanted, strict=True)
+        )
+        if node.type != "tensor(float)" or not fits:
+            raise ModelError(
+                f"{self._path}: input {name} is {node.type} of shape {node.shape}: expected "
+                f"tensor(float) of shape (B, {wanted[1]}), for {wanted[1]} features"
+            )
+        self._is_one_by_one = not is_free[0]
+        return name
+
+    def _check_outputs(self) -> list[str]:
+        known = [node.name for node in self._session.get_outputs()]
+        wanted = known if self._outputs is None else self._outputs
+        absent = [name for name in wanted if name not in known]
+        if absent or not wanted:
+            raise ModelError(
+                f"{self._path} has no output {', '.join(absent)}: it has {', '.join(known)}"
+            )
+        return wanted
+
+
+def _numbers(event: Event) -> Mapping[str, float] | None:
+    for field in ("values", "features"):
+        found = getattr(event, field, None)
+        if isinstance(found, Mapping):
+            return found
+    return None
+
+
+def _as_rows(name: str, value: Any, length: int) -> list[Any]:
+    """Return one JSON value for each row of an output; a column of width 1 gives numbers."""
+    if isinstance(value, np.ndarray):
+        value = (value[:, 0] if value.shape[1:] == (1,) else value).tolist()
+    if not isinstance(value, list) or len(value) != length:
+        raise ModelError(f"output {name} does not give one answer a row: leave it out of `output`")
+    return [_as_json(item) for item in value]
+
+
+def _as_json(item: Any) -> Any:
+    """Give string keys to the maps that scikit-learn's classifiers come with (ZipMap)."""
+    return {str(key): number for key, number in item.items()} if isinstance(item, dict) else item
+
+
+def _open_session(path: Path, device: str) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    # Small models gain nothing from threads, and idle ones that spin take a core from the rest.
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if device.startswith("cuda"):
+        index = int(device.partition(":")[2] or 0)
+        providers.insert(0, ("CUDAExecutionProvider", {"device_id": index}))
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # onnxruntime's own types share no base but Exception
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise ModelError(f"{path} is not an ONNX model that loads: {first}") from error
+    if device.startswith("cuda") and session.get_providers()[0] != "CUDAExecutionProvider":
+        raise ModelError(
+            f"onnxruntime can't use {device}: install the extra `gpu`, or set `device: cpu`"
+        )
+    return session
