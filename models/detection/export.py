@@ -1,0 +1,61 @@
+"""Write a trained `TinyYolo` as safetensors, ONNX and labels, and read it back.
+
+This module imports torch: import it only where a model is trained or loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from models.base import ModelError
+from models.detection.networks import Signature
+from models.detection.scenes import LABELS
+from models.detection.tiny_yolo import INPUT_HEIGHT, INPUT_WIDTH, TinyYolo
+
+STEM = "tiny_traffic"
+_OPSET = 17
+
+
+def save_all(net: TinyYolo, folder: Path) -> None:
+    """Write `tiny_traffic.safetensors`, `.onnx` (any batch size) and `.json` (labels)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    net = net.eval().to(memory_format=torch.contiguous_format)
+    tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
+    save_file(tensors, folder / f"{STEM}.safetensors")
+    (folder / f"{STEM}.json").write_text(json.dumps({"labels": list(LABELS)}, indent=2) + "\n")
+    torch.onnx.export(
+        net,
+        (torch.zeros(1, 3, INPUT_HEIGHT, INPUT_WIDTH),),
+        folder / f"{STEM}.onnx",
+        input_names=["pixels"],
+        output_names=["boxes", "scores"],
+        dynamic_axes={name: {0: "batch"} for name in ("pixels", "boxes", "scores")},
+        opset_version=_OPSET,
+        dynamo=False,
+    )
+
+
+def load_torch(path: Path) -> TinyYolo:
+    """Return the network with the weights of a safetensors file, ready to predict.
+
+    Raises:
+        ModelError: no such file, or not the weights of this network.
+    """
+    net = TinyYolo(len(LABELS))
+    try:
+        net.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{path}: not the weights of the traffic detector: {reason}") from error
+    return net.eval()
+
+
+def signature() -> Signature:
+    """Return what `TinyYolo` takes and gives."""
+    shapes: list[list[int | None]] = [[None, None, 4], [None, None, len(LABELS)]]
+    return Signature(batch_size=None, height=INPUT_HEIGHT, width=INPUT_WIDTH, output_shapes=shapes)

@@ -1,0 +1,58 @@
+"""The detector that comes with Penstock: traffic as `scenes.py` renders it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.detection.networks import Network, TorchNetwork
+from models.detection.onnx_detector import OnnxDetector
+
+WEIGHTS = Path(__file__).parent / "weights"
+_RUNTIMES = ("onnx", "torch")
+
+
+class TrafficDetector(OnnxDetector):
+    """Cars, trucks, buses, persons and bicycles of rendered scenes, by `tiny_yolo.TinyYolo`.
+
+    It knows rendered traffic only and is no detector for real cameras: take `onnx_detector` there.
+
+    Args:
+        runtime: `onnx`, which imports no torch, or `torch`.
+        score_threshold: lower scores are dropped, in [0, 1].
+        iou_threshold: of two boxes of a class that overlap more, the better one stays.
+        max_detections: at most so many a frame.
+        threads: ONNX Runtime's threads within a call; 0 lets it choose.
+        weights: folder of `tiny_traffic.onnx`, `.safetensors` and `.json`.
+    """
+
+    name = "traffic_detector"
+
+    def __init__(
+        self,
+        runtime: str = "onnx",
+        score_threshold: float = 0.4,
+        iou_threshold: float = 0.45,
+        max_detections: int = 100,
+        threads: int = 0,
+        weights: str = str(WEIGHTS),
+    ) -> None:
+        if runtime not in _RUNTIMES:
+            raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(_RUNTIMES)}")
+        folder, suffix = Path(weights), "onnx" if runtime == "onnx" else "safetensors"
+        super().__init__(
+            path=str(folder / f"tiny_traffic.{suffix}"),
+            labels=str(folder / "tiny_traffic.json"),
+            layout="end_to_end",
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+            threads=threads,
+        )
+        self._runtime = runtime
+
+    def _open(self, device: str) -> Network:
+        if self._runtime == "onnx":
+            return super()._open(device)
+        from models.detection.export import load_torch, signature
+
+        return TorchNetwork(load_torch(self._path), signature(), device)
