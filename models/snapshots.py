@@ -1,0 +1,125 @@
+"""The bytes of an online model's state: checked MessagePack with raw little-endian arrays.
+
+Layout: 4 bytes magic, 4 bytes CRC-32 of the rest (little-endian), then one MessagePack map.
+Nothing in it is code, and every array's type and shape is checked before it is used.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from models.base import ModelError
+
+_MAGIC = b"PSM1"
+_HEADER_BYTES = 8
+_DTYPES = frozenset({"<f8", "<f4", "<i8", "<i4", "<u2", "|b1"})
+
+Option: TypeAlias = int | float | str | bool | list[str] | None
+
+
+class SavedArray(msgspec.Struct, frozen=True):
+    """One array in C order."""
+
+    dtype: str
+    shape: list[int]
+    data: bytes
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One model's state."""
+
+    kind: str
+    """The model's registered name."""
+    version: int
+    """Of the state's layout, not of the model."""
+    options: dict[str, Option]
+    """What the model was made with, as far as the state depends on it."""
+    names: dict[str, list[str]] = {}
+    """Lists of text: keys, channels, features."""
+    arrays: dict[str, SavedArray] = {}
+
+    def list_of(self, name: str) -> list[str]:
+        """Return a list of text.
+
+        Raises:
+            ModelError: it is absent.
+        """
+        if name not in self.names:
+            raise ModelError(f"the snapshot of {self.kind} has no list {name!r}: it is damaged")
+        return self.names[name]
+
+    def array(self, name: str, like: NDArray[Any], *shape: int) -> NDArray[Any]:
+        """Return a writable array of the type of `like` and exactly that shape.
+
+        Raises:
+            ModelError: it is absent, or of another type, shape or length.
+        """
+        saved, dtype = self.arrays.get(name), like.dtype.newbyteorder("<").str
+        if saved is None:
+            raise ModelError(f"the snapshot of {self.kind} has no array {name!r}: it is damaged")
+        found = (saved.dtype, tuple(saved.shape), len(saved.data))
+        expected = (dtype, shape, math.prod(shape) * like.dtype.itemsize)
+        if saved.dtype not in _DTYPES or found != expected:
+            raise ModelError(
+                f"array {name!r} in the snapshot of {self.kind} is {found}, expected {expected} "
+                "(dtype, shape, bytes): it is damaged or comes from other options"
+            )
+        raw = np.frombuffer(saved.data, dtype=saved.dtype).reshape(shape)
+        if raw.dtype.kind == "f" and np.isnan(raw).any() and not np.isnan(like).any():
+            raise ModelError(f"array {name!r} in the snapshot of {self.kind} holds NaN")
+        return raw.astype(like.dtype, copy=True)
+
+
+def save_array(array: NDArray[Any]) -> SavedArray:
+    """Return an array's bytes with its type and shape."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    return SavedArray(little.dtype.str, list(array.shape), little.tobytes())
+
+
+def pack(
+    kind: str,
+    version: int,
+    options: Mapping[str, Option],
+    names: Mapping[str, list[str]],
+    arrays: Mapping[str, NDArray[Any]],
+) -> bytes:
+    """Return the bytes of a state; equal states give equal bytes."""
+    saved = {name: save_array(array) for name, array in arrays.items()}
+    snapshot = Snapshot(
+        kind=kind, version=version, options=dict(options), names=dict(names), arrays=saved
+    )
+    body = msgspec.msgpack.encode(snapshot)
+    return _MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
+
+
+def unpack(state: bytes, kind: str, version: int, options: Mapping[str, Option]) -> Snapshot:
+    """Return the snapshot in `state`, checked against the model that wants it.
+
+    Raises:
+        ModelError: not a snapshot, damaged, or of another model, layout version or options.
+    """
+    body = state[_HEADER_BYTES:]
+    if state[:4] != _MAGIC or zlib.crc32(body).to_bytes(4, "little") != state[4:_HEADER_BYTES]:
+        raise ModelError(f"not a snapshot of {kind}, or a damaged one: {len(state)} bytes")
+    try:
+        snapshot = msgspec.msgpack.decode(body, type=Snapshot)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ModelError(f"the snapshot of {kind} can't be read: {error}") from error
+    if (snapshot.kind, snapshot.version) != (kind, version):
+        raise ModelError(
+            f"a snapshot of {snapshot.kind} version {snapshot.version}, "
+            f"expected {kind} version {version}"
+        )
+    if snapshot.options != dict(options):
+        raise ModelError(
+            f"a snapshot of {kind} made with {snapshot.options}, but the model has "
+            f"{dict(options)}: use the same options, or start without the snapshot"
+        )
+    return snapshot

@@ -1,0 +1,183 @@
+"""Robust z-scores: what stands out, what is remembered, and what is forgotten."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.anomaly.robust_zscore import RobustZScore
+from models.base import ModelError
+from models.evaluation import answer_stream
+from models.registry import make_model
+from schemas import AnomalyScore, SensorReading
+
+
+def readings(count: int, seed: int = 0, source: str = "pump") -> list[SensorReading]:
+    rng = np.random.default_rng(seed)
+    rows = rng.normal([5.0, -200.0], [1.0, 30.0], size=(count, 2))
+    return [
+        SensorReading(source_id=source, values={"bar": float(a), "watt": float(b)}) for a, b in rows
+    ]
+
+
+def learnt(count: int = 200, **options: int) -> RobustZScore:
+    model = RobustZScore(**options)
+    answer_stream(model, readings(count))
+    return model
+
+
+def score(model: RobustZScore, source: str = "pump", **values: float) -> AnomalyScore:
+    return model.predict_batch([SensorReading(source_id=source, values=values)])[0]
+
+
+def test_names_the_channel_that_stands_out_and_its_median() -> None:
+    found = score(learnt(), bar=5.0, watt=500.0)
+    assert found.is_anomaly
+    assert found.channel == "watt"
+    assert found.expected == pytest.approx(-200.0, abs=10.0)
+
+
+def test_a_normal_series_has_the_z_of_its_standard_deviation() -> None:
+    found = score(learnt(4000, window=4096), bar=5.0 + 3.5, watt=-200.0)
+    assert found.score == pytest.approx(0.5, abs=0.02)  # 3.5 deviations are a score of one half
+    assert found.channel == "bar"
+
+
+def test_scores_rise_with_the_distance_and_stay_in_range() -> None:
+    model = learnt()
+    scores = [score(model, bar=x).score for x in (5.0, 6.0, 9.0, 50.0, 1e6, 1e300)]
+    assert scores == sorted(scores)
+    assert len(set(scores)) == len(scores)
+    assert 0 <= scores[0] < 0.1
+    assert scores[-1] <= 1
+
+
+def test_says_nothing_before_min_values() -> None:
+    model = learnt(32, min_values=40)
+    assert score(model, bar=1e9).score == 0
+    model.learn_batch(readings(8, seed=1))
+    assert score(model, bar=1e9).is_anomaly
+
+
+def test_an_unknown_source_or_channel_scores_zero_beside_known_ones() -> None:
+    model = learnt()
+    assert score(model, source="other", bar=1e9).score == 0
+    assert score(model, new=1e9) == AnomalyScore(
+        score=0.0, is_anomaly=False, threshold=model.threshold
+    )
+    assert score(model, new=1e9, bar=100.0).channel == "bar"
+
+
+def test_a_reading_without_channels_does_not_disturb_its_neighbours() -> None:
+    batch = [
+        SensorReading(source_id="pump", values={}),
+        SensorReading(source_id="pump", values={"bar": 100.0}),
+        SensorReading(source_id="pump", values={}),
+    ]
+    first, middle, last = learnt().predict_batch(batch)
+    assert (first.score, last.score) == (0, 0)
+    assert middle.channel == "bar"
+    assert learnt().predict_batch(batch[:1])[0].score == 0
+
+
+def test_a_constant_series_tolerates_a_thousandth_and_flags_a_jump() -> None:
+    model = RobustZScore()
+    model.learn_batch([SensorReading(source_id="s", values={"v": 100.0})] * 64)
+    assert score(model, source="s", v=100.1).score < 0.5
+    assert score(model, source="s", v=110.0).is_anomaly
+
+
+def test_huge_values_pass_without_overflow() -> None:
+    model = RobustZScore(window=8, min_values=3)
+    values = [1e300, -1e300, 1.7e308, -1.7e308, 0.0, 1.7e308, 5e-324, -1.7e308]
+    model.learn_batch([SensorReading(source_id="s", values={"v": v}) for v in values])
+    results = [score(model, source="s", v=v) for v in values]
+    assert all(0 <= r.score <= 1 and np.isfinite(r.expected or 0) for r in results)
+
+
+def test_old_values_leave_the_window() -> None:
+    model = learnt(64, window=64)
+    shifted = [SensorReading(source_id="pump", values={"bar": 50.0 + i % 7}) for i in range(64)]
+    assert score(model, bar=53.0).is_anomaly
+    answer_stream(model, shifted)
+    assert score(model, bar=53.0).score < 0.1
+    assert score(model, bar=5.0).is_anomaly
+
+
+def test_one_step_longer_than_the_window_keeps_its_last_values() -> None:
+    at_once, in_turn = RobustZScore(window=16, min_values=3), RobustZScore(window=16, min_values=3)
+    series = readings(50)
+    at_once.learn_batch(series)
+    in_turn.learn_batch(series[:30])
+    in_turn.learn_batch(series[30:])
+    probe = SensorReading(source_id="pump", values={"bar": 7.0})
+    assert at_once.predict_batch([probe]) == in_turn.predict_batch([probe])
+
+
+def test_answers_do_not_depend_on_the_micro_batches() -> None:
+    series = readings(96) + readings(96, seed=1, source="valve")
+    model, other = learnt(), learnt()
+    together = model.predict_batch(series)
+    apart = [other.predict_batch([reading])[0] for reading in series]
+    assert together == apart
+
+
+def test_memory_is_bounded_and_the_least_recently_seen_goes() -> None:
+    model = RobustZScore(window=8, min_values=3, max_keys=3)
+    for source in ("a", "b", "c", "a", "d"):
+        model.learn_batch(
+            [SensorReading(source_id=source, values={"v": float(i)}) for i in range(8)]
+        )
+    known = [s for s in "abcd" if score(model, source=s, v=1e6).score > 0]
+    assert known == ["a", "c", "d"]
+
+
+def test_more_keys_in_one_step_than_fit() -> None:
+    model = RobustZScore(window=8, min_values=3, max_keys=2)
+    step = [SensorReading(source_id=s, values={"v": float(i)}) for i in range(4) for s in "abcde"]
+    model.learn_batch(step)
+    assert sum(score(model, source=s, v=1e6).score > 0 for s in "abcde") == 2
+
+
+def test_a_key_that_takes_a_row_over_inherits_nothing() -> None:
+    model = RobustZScore(window=8, min_values=3, max_keys=1)
+    model.learn_batch([SensorReading(source_id="a", values={"v": 1.0})] * 8)
+    model.learn_batch([SensorReading(source_id="b", values={"v": 9.0})] * 3)
+    assert score(model, source="b", v=90.0).expected == 9.0
+    assert score(model, source="a", v=90.0).score == 0
+
+
+def test_a_restored_model_goes_on_like_the_saved_one() -> None:
+    saved, restored = learnt(100, max_keys=5), RobustZScore(max_keys=5)
+    restored.restore(saved.snapshot())
+    rest = readings(100, seed=2) + readings(50, seed=3, source="valve")
+    assert answer_stream(saved, rest) == answer_stream(restored, rest)
+    assert saved.snapshot() == restored.snapshot()
+
+
+def test_an_empty_state_is_restored_too() -> None:
+    restored = learnt()
+    restored.restore(RobustZScore().snapshot())
+    assert restored.snapshot() == RobustZScore().snapshot()
+
+
+@pytest.mark.parametrize("cut", [0, 3, 8, 100, -1])
+def test_a_cut_snapshot_is_refused_and_changes_nothing(cut: int) -> None:
+    model = learnt()
+    state = model.snapshot()
+    with pytest.raises(ModelError, match="robust_zscore"):
+        model.restore(state[:cut])
+    assert model.snapshot() == state
+
+
+def test_a_snapshot_of_other_options_is_refused() -> None:
+    with pytest.raises(ModelError, match="same options"):
+        RobustZScore(window=64).restore(learnt().snapshot())
+
+
+@pytest.mark.parametrize(
+    "options", [{"window": 2}, {"min_values": 2000}, {"threshold": 0}, {"max_keys": 0}, {"w": 1}]
+)
+def test_wrong_options_are_named(options: dict[str, int]) -> None:
+    with pytest.raises(ModelError, match=next(iter(options))):
+        make_model(RobustZScore, dict(options))
