@@ -52,8 +52,14 @@ def _set(root: dict[str, Any], variable: str, text: str) -> Path:
         path = (*path, key)
         here[key] = here = _opened(here.get(key), wanted)
     key, wanted = _find(root, here, wanted, path, last, variable)
-    here[key] = _canonical(text) if _is_untyped(wanted) else text
+    here[key] = _value(text, wanted)
     return (*path, key)
+
+
+def _value(text: str, wanted: Any) -> Any:
+    if text == "null" and type(None) in branches(wanted):
+        return None
+    return _canonical(text) if _is_untyped(wanted) else text
 
 
 def _find(

@@ -43,9 +43,11 @@ def command(
 
 
 def _measure(task: Task, data: Path) -> list[tuple[str, float]]:
-    module = importlib.import_module(f"models.{task.value}.evaluate")
     try:
+        module = importlib.import_module(f"models.{task.value}.evaluate")
         found: list[tuple[str, float]] = module.evaluate_on(data)
+    except ModuleNotFoundError as error:
+        raise UserError(f"{task.value}: {error.name} is needed but not installed") from error
     except FileNotFoundError as error:
         raise UserError(f"{task.value}: no {error.filename}: see what the folder holds") from error
     return found
