@@ -73,7 +73,7 @@ def _find(
             return key, hints[key]
         if get_origin(branch) is dict:
             value_type = get_args(branch)[1]
-            known = {*here, *(_topics(root) if path == ("topics",) else ())}
+            known = list(dict.fromkeys([*here, *(_topics(root) if path == ("topics",) else ())]))
             if _is_free(value_type) and not _matches(segment, known):
                 # Kafka's own settings have dots; a model's options are Python's names.
                 return segment.lower().replace("_", "_" if value_type is Any else "."), value_type
@@ -105,13 +105,13 @@ def _dotted(path: Path) -> str:
     return ".".join(map(str, path))
 
 
-def _topics(root: dict[str, Any]) -> set[str]:
+def _topics(root: dict[str, Any]) -> list[str]:
     """Return what may stand under `topics`: `default`, and the topics that the agents name."""
     agents = root.get("agents")
     settings = agents.values() if isinstance(agents, dict) else ()
     keys = ("input", "output", "updates", "dead_letters")
-    named = {str(a[key]) for a in settings if isinstance(a, dict) for key in keys if key in a}
-    return {"default", *named}
+    named = [str(a[key]) for a in settings if isinstance(a, dict) for key in keys if key in a]
+    return ["default", *named]
 
 
 def _opened(value: Any, wanted: Any) -> Any:
