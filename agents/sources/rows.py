@@ -60,19 +60,19 @@ def read_rows(
                 yield line, row
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"{path}: can't be read after line {line}: {error}") from error
-    except json.JSONDecodeError as error:
-        raise SourceError(f"{path}, line {line + 1}: not JSON: {error}") from error
 
 
 def _read_json(file: IO[str], _: str, __: Sequence[str]) -> Iterator[tuple[int, Row]]:
     for line, text in enumerate(file, start=1):
         if not text.strip():
             continue
-        row = json.loads(text)
+        where = f"{file.name}, line {line}"
+        try:
+            row = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise SourceError(f"{where}: not JSON: {error}") from error
         if not isinstance(row, dict):
-            raise SourceError(
-                f"{file.name}, line {line}: expected a JSON object, not {text[:40]!r}"
-            )
+            raise SourceError(f"{where}: expected a JSON object, not {text[:40]!r}")
         yield line, row
 
 
