@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from models.base import ModelError
 from models.evaluation import f1
 from models.nlu.answers import rank_intents
 from models.nlu.encoder import SentenceEncoder
@@ -48,20 +47,21 @@ def evaluate_on(data_dir: Path, limit: int = DEFAULT_LIMIT) -> Figures:
     Args:
         data_dir: holds `clinc150/clinc150.jsonl.gz` and `sms_spam/sms_spam.jsonl.gz`.
         limit: texts to train on from CLINC150, >= 302, equally many of each intent; half as many
-            are tested. Drawn with a fixed seed.
+            are tested; drawn with a fixed seed. Of the SMS (2,788) the first so many are used.
 
     Returns:
         (name, value) pairs; the name says data, split and size; the values are in [0, 1].
 
     Raises:
-        ModelError: a file is absent, or the encoder is not installed.
+        FileNotFoundError: a file is absent.
+        ModelError: the encoder is not installed.
     """
     encoder = SentenceEncoder()
     encoder.load()
     clinc = _read(data_dir / "clinc150" / "clinc150.jsonl.gz")
     train = _balanced([row for row in clinc if row["split"] == "train"], limit)
     test = _sample([row for row in clinc if row["split"] == "test"], limit // 2)
-    sms = _read(data_dir / "sms_spam" / "sms_spam.jsonl.gz")
+    sms = _read(data_dir / "sms_spam" / "sms_spam.jsonl.gz")[:limit]
     return [*_rate_clinc(train, test, encoder), *_rate_spam(sms, encoder)]
 
 
@@ -94,16 +94,13 @@ def _rate_spam(rows: list[Row], encoder: SentenceEncoder) -> Figures:
     results = rank_intents(head.labels, head.probabilities(vectors[half:]), top_k=0)
     flagged = np.array([result.intent == "spam" for result in results])
     truth = np.array(labels[half:]) == "spam"
-    name = f"SMS spam, second half ({len(truth)} texts), trained on the first: F1"
+    name = f"SMS spam, {len(truth)} texts, trained on the {half} before them: F1"
     return [(name, f1(flagged, truth))]
 
 
 def _read(path: Path) -> list[Row]:
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines]
-    except OSError as error:
-        raise ModelError(f"can't read {path}: {error}") from error
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
 
 
 def _sample(rows: list[Row], size: int) -> list[Row]:

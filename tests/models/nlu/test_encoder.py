@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.nlu.encoder import EncoderSettings, SentenceEncoder
+from schemas import InputError
+
+TEXTS = ["hello", "where is my order", "thanks " * 40, "my balance", "", "money " * 9]
+
+
+def test_vectors_have_length_one_and_their_texts_order(tiny_encoder: SentenceEncoder) -> None:
+    vectors = tiny_encoder.encode(TEXTS)
+    assert vectors.shape == (6, 32)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(tiny_encoder.encode(TEXTS[::-1]), vectors[::-1], atol=1e-5)
+
+
+def test_neighbours_do_not_change_a_vector(tiny_encoder: SentenceEncoder) -> None:
+    alone = np.concatenate([tiny_encoder.encode([text]) for text in TEXTS])
+    together = tiny_encoder.encode(TEXTS)
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    # and the texts differ by far more than that tolerance, so the check above can fail
+    assert np.abs(alone[0] - alone[1]).max() > 0.01
+
+
+def test_padding_does_not_leak_into_the_mean(tiny_encoder: SentenceEncoder) -> None:
+    """One bucket, two lengths: the shorter row is padded, and pooled over its own tokens."""
+    short, longer = tiny_encoder.tokenize(["hello", "hello my money"])
+    assert not isinstance(short, InputError)
+    assert not isinstance(longer, InputError)
+    padded = tiny_encoder._forward([short, longer])[0]
+    np.testing.assert_allclose(padded, tiny_encoder._forward([short])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_pooling_is_what_it_says(tiny_bert: Path, pooling: str) -> None:
+    import torch
+    from transformers import BertModel
+
+    encoder = SentenceEncoder(str(tiny_bert), pooling=pooling, normalize=False)  # type: ignore[arg-type]
+    encoder.load()
+    reference = BertModel.from_pretrained(tiny_bert, local_files_only=True).eval()
+    with torch.inference_mode():
+        hidden = reference(torch.tensor([[2, 5, 6, 3]])).last_hidden_state[0]
+    expected = hidden.mean(dim=0) if pooling == "mean" else hidden[0]
+    np.testing.assert_allclose(encoder.encode(["hello money"])[0], expected, atol=1e-5)
+
+
+def test_text_longer_than_the_positions_is_cut(tiny_encoder: SentenceEncoder) -> None:
+    """The tiny BERT has 64 positions, fewer than the 256 tokens asked for."""
+    (tokens,) = tiny_encoder.tokenize(["hello " * 500])
+    assert not isinstance(tokens, InputError)
+    assert len(tokens) == 64
+    assert np.isfinite(tiny_encoder.encode_tokens([tokens])).all()
+
+
+def test_text_that_is_no_unicode_is_an_input_error(tiny_encoder: SentenceEncoder) -> None:
+    with pytest.raises(InputError, match="Unicode"):
+        tiny_encoder.encode(["hello", "\udfff"])
+
+
+def test_no_texts_give_no_vectors(tiny_encoder: SentenceEncoder) -> None:
+    assert tiny_encoder.encode([]).shape == (0, 32)
+
+
+def test_settings_refuse_an_unknown_pooling() -> None:
+    with pytest.raises(ValueError, match="pooling is 'max'"):
+        EncoderSettings("", "max", True)  # type: ignore[arg-type]
+
+
+def test_minilm_knows_what_means_the_same(minilm: str) -> None:
+    encoder = SentenceEncoder(minilm)
+    encoder.load()
+    query, same, other = encoder.encode(
+        ["how much money is in my account", "show me my account balance", "will it rain tomorrow"]
+    )
+    assert query @ same > query @ other + 0.3

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.base import ModelError
+from models.nlu.encoder import EncoderSettings
+from models.nlu.intent_classifier import DEFAULT_HEAD
+from models.nlu.intent_head import IntentHead, load_head
+
+
+@pytest.fixture
+def head() -> IntentHead:
+    return IntentHead(
+        labels=("no", "yes"),
+        weights=np.array([[0.0, 2.0], [1.0, -1.0]], dtype=np.float32),
+        bias=np.array([0.5, 0.0], dtype=np.float32),
+        min_score=0.25,
+        encoder=EncoderSettings("abc", "mean", True),
+    )
+
+
+def test_probabilities_are_the_softmax(head: IntentHead) -> None:
+    found = head.probabilities(np.array([[1.0, 0.0]], dtype=np.float32))
+    powers = np.exp([0.5, 2.0])
+    np.testing.assert_allclose(found, [powers / powers.sum()], rtol=1e-6)
+
+
+def test_huge_logits_do_not_overflow(head: IntentHead) -> None:
+    found = head.probabilities(np.array([[1e30, 0.0]], dtype=np.float32))
+    np.testing.assert_array_equal(found, [[0, 1]])
+
+
+def test_saved_head_is_the_same_when_loaded(head: IntentHead, tmp_path: Path) -> None:
+    head.save(tmp_path / "new" / "folder")
+    loaded = load_head(tmp_path / "new" / "folder")
+    assert loaded.fingerprint() == head.fingerprint()
+    assert loaded.labels == head.labels
+    np.testing.assert_array_equal(loaded.weights, head.weights)
+    np.testing.assert_array_equal(loaded.bias, head.bias)
+
+
+def test_folder_without_head_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"No such file.*models\.nlu\.train"):
+        load_head(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"format": 99}, "head format 99"),
+        ({"labels": ["one"]}, "differ in number"),
+        ({"encoder": {"pooling": "mean"}}, "holds no intent head"),
+        ({"encoder": {"fingerprint": "", "pooling": "x", "normalize": True}}, "pooling is 'x'"),
+        ({"min_score": None}, "holds no intent head"),
+    ],
+)
+def test_damaged_description_is_refused(
+    head: IntentHead, tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    head.save(tmp_path)
+    file = tmp_path / "head.json"
+    about = json.loads(file.read_text(encoding="utf-8")) | change
+    file.write_text(json.dumps(about), encoding="utf-8")
+    with pytest.raises(ModelError, match=told):
+        load_head(tmp_path)
+
+
+def test_damaged_weights_are_refused(head: IntentHead, tmp_path: Path) -> None:
+    head.save(tmp_path)
+    (tmp_path / "head.safetensors").write_bytes(b"\x80\x02not safetensors at all")
+    with pytest.raises(ModelError, match="holds no intent head"):
+        load_head(tmp_path)
+
+
+def test_shipped_head_knows_its_intents() -> None:
+    shipped = load_head(DEFAULT_HEAD)
+    assert len(shipped.labels) == 13
+    assert "oos" in shipped.labels
+    assert 0 < shipped.min_score < 1

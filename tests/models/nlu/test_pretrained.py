@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from models.base import ModelError
+from models.nlu import pretrained
+from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config, token_limit
+from tests.models.nlu.conftest import SaveModel
+
+
+def test_existing_folder_is_itself(tmp_path: Path) -> None:
+    assert find_folder(str(tmp_path)) == tmp_path
+
+
+@pytest.mark.parametrize("source", ["./absent", "/absent/model", "~/absent", "a/b/c"])
+def test_path_that_is_no_folder_is_never_asked_of_a_hub(source: str) -> None:
+    with pytest.raises(ModelError, match="no folder"):
+        find_folder(source)
+
+
+def test_file_in_place_of_a_folder_is_told_apart(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    file.touch()
+    with pytest.raises(ModelError, match="is a file: expected the folder"):
+        find_folder(str(file))
+
+
+def test_hub_that_can_not_answer_is_one_line() -> None:
+    # Two dots are no valid id: the real hub client refuses it before any network is touched.
+    with pytest.raises(ModelError, match="fetching it from the hub failed") as caught:
+        find_folder("no..body/nothing")
+    assert "\n" not in str(caught.value)
+
+
+def test_minilm_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "MINILM_PACKAGE", "package_that_nobody_has")
+    with pytest.raises(ModelError, match=r"penstock\[demo\]"):
+        find_folder("minilm")
+
+
+def test_pickle_only_folder_is_refused_with_the_way_out(tiny_bert: Path, tmp_path: Path) -> None:
+    shutil.copy(tiny_bert / "config.json", tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x02.")
+    with pytest.raises(ModelError, match=r"pytorch_model.bin.*save_pretrained"):
+        read_config(tmp_path)
+
+
+def test_folder_without_weights_is_refused(tiny_bert: Path, tmp_path: Path) -> None:
+    shutil.copy(tiny_bert / "config.json", tmp_path)
+    with pytest.raises(ModelError, match=r"no \*\.safetensors"):
+        read_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(None, "no config.json"), ("{", "not JSON"), ("[]", "not a JSON object")]
+)
+def test_unusable_config_is_refused(tmp_path: Path, content: str | None, told: str) -> None:
+    if content is not None:
+        (tmp_path / "config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ModelError, match=told):
+        read_config(tmp_path)
+
+
+def test_damaged_weights_are_one_line(tiny_bert: Path, tmp_path: Path) -> None:
+    from transformers import AutoModel
+
+    shutil.copytree(tiny_bert, tmp_path, dirs_exist_ok=True)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="does not load") as caught:
+        load_weights(AutoModel, tmp_path, "cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_absent_weights_are_not_made_up(tiny_bert: Path, tmp_path: Path) -> None:
+    from transformers import AutoModel
+
+    shutil.copytree(tiny_bert, tmp_path, dirs_exist_ok=True)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    config["num_hidden_layers"] = 3
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(ModelError, match=r"lacks \d+ weights.*encoder\.layer\.2"):
+        load_weights(AutoModel, tmp_path, "cpu")
+
+
+def test_fingerprint_follows_the_weights(tiny_bert: Path, save_bert: SaveModel) -> None:
+    assert fingerprint(tiny_bert) == fingerprint(save_bert())
+    assert fingerprint(tiny_bert) != fingerprint(save_bert(seed=1))
+
+
+def test_token_limit_knows_roberta_positions() -> None:
+    assert token_limit({"max_position_embeddings": 512, "pad_token_id": 0}) == 512
+    assert token_limit({"max_position_embeddings": 514, "pad_token_id": 1}) == 512
+    assert token_limit({}) > 4096

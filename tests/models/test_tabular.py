@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from models.base import ModelError
+from models.tabular import OnnxTabular
+from schemas import BehaviorEvent, Event, InputError, SensorReading, TextMessage
+
+FEATURES = ["flow_l_min", "pressure_bar"]
+
+
+def save_linear(
+    path: Path, batch: int | str = "B", width: int = 2, element: int = TensorProto.FLOAT
+) -> str:
+    """Save y = x [[1, 2], [10, 20]] (B, 2) and its row sums (B, 1), and return the path."""
+    weights = np.array([[1, 2], [10, 20]], dtype=np.float32)[:width]
+    nodes = [
+        helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["f", "w"], ["y"]),
+        helper.make_node("ReduceSum", ["y", "axes"], ["total"], keepdims=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("x", element, [batch, width])],
+        [
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 2]),
+            helper.make_tensor_value_info("total", TensorProto.FLOAT, [batch, 1]),
+        ],
+        [
+            onnx.numpy_helper.from_array(weights, "w"),
+            onnx.numpy_helper.from_array(np.array([1], dtype=np.int64), "axes"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+    return str(path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return save_linear(tmp_path / "linear.onnx")
+
+
+def loaded(path: str, **options: Any) -> OnnxTabular:
+    model = OnnxTabular(path, **({"features": FEATURES} | options))
+    model.load()
+    model.warm_up()
+    return model
+
+
+def reading(flow: float, pressure: float) -> SensorReading:
+    # the other way round than FEATURES, and one channel more than the model reads
+    return SensorReading(values={"pressure_bar": pressure, "flow_l_min": flow, "other": 9.0})
+
+
+def test_columns_follow_the_features_not_the_event(path: str) -> None:
+    answers = loaded(path).predict_batch([reading(1, 2), reading(3, 0)])
+    assert answers == [{"y": [21, 42], "total": 63}, {"y": [3, 6], "total": 9}]
+
+
+def test_behaviour_events_are_read_too(path: str) -> None:
+    event = BehaviorEvent(action="buy", features={"pages": 1.0, "seconds": 2.0})
+    (answer,) = loaded(path, features=["pages", "seconds"], output="total").predict_batch([event])
+    assert answer == {"total": 63}
+
+
+def test_only_the_named_outputs_are_answered(path: str) -> None:
+    (answer,) = loaded(path, input="x", output=["total", "y"]).predict_batch([reading(1, 2)])
+    assert isinstance(answer, dict)
+    assert list(answer) == ["total", "y"]
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (SensorReading(values={"flow_l_min": 1.0}), "'pressure_bar' is absent"),
+        (SensorReading(values={"flow_l_min": 1e300, "pressure_bar": 1.0}), "not finite as float32"),
+        (TextMessage(text="hello"), "neither `values` nor `features`"),
+    ],
+)
+def test_event_that_does_not_fit_hurts_only_itself(path: str, event: Event, told: str) -> None:
+    first, bad, last = loaded(path).predict_batch([reading(1, 2), event, reading(3, 0)])
+    assert isinstance(bad, InputError)
+    assert told in str(bad)
+    assert (first, last) == ({"y": [21, 42], "total": 63}, {"y": [3, 6], "total": 9})
+
+
+def test_batch_of_nothing_but_errors_runs_nothing(path: str) -> None:
+    (bad,) = loaded(path).predict_batch([TextMessage(text="hello")])
+    assert isinstance(bad, InputError)
+
+
+def test_model_of_batch_size_one_is_run_row_by_row(tmp_path: Path) -> None:
+    model = loaded(save_linear(tmp_path / "one.onnx", batch=1), output="total")
+    assert model.predict_batch([reading(1, 2), reading(3, 0)]) == [{"total": 63}, {"total": 9}]
+
+
+def test_maps_and_labels_of_a_classifier_are_json(tmp_path: Path) -> None:
+    """What scikit-learn's exporter writes: int64 labels, and a ZipMap of int to probability."""
+    nodes = [
+        helper.make_node("ArgMax", ["x"], ["label"], axis=1, keepdims=0),
+        helper.make_node("ZipMap", ["x"], ["p"], domain="ai.onnx.ml", classlabels_int64s=[4, 5]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "classifier",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
+        [
+            helper.make_tensor_value_info("label", TensorProto.INT64, [None]),
+            helper.make_value_info(
+                "p",
+                helper.make_sequence_type_proto(
+                    helper.make_map_type_proto(
+                        TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, [])
+                    )
+                ),
+            ),
+        ],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "c.onnx")
+    answers = loaded(str(tmp_path / "c.onnx")).predict_batch([reading(0.25, 0.75), reading(1, 0)])
+    assert answers == [
+        {"label": 1, "p": {"4": 0.25, "5": 0.75}},
+        {"label": 0, "p": {"4": 1, "5": 0}},
+    ]
+
+
+def test_version_is_a_short_digest_of_the_file(path: str) -> None:
+    assert len(loaded(path).version) == 12
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"features": ["a", "b", "c"]}, r"shape \['B', 2\]: expected .*\(B, 3\)"),
+        ({"output": "absent"}, "has no output absent: it has y, total"),
+        ({"output": []}, "has no output"),
+        ({"input": "absent"}, "has the inputs x: expected 'absent' alone"),
+    ],
+)
+def test_options_that_the_file_does_not_fit(path: str, options: dict[str, Any], told: str) -> None:
+    with pytest.raises(ModelError, match=told):
+        loaded(path, **options)
+
+
+@pytest.mark.parametrize("shape", [{"element": TensorProto.INT64}, {"batch": 4}])
+def test_input_of_another_kind_is_refused(tmp_path: Path, shape: dict[str, int]) -> None:
+    with pytest.raises(ModelError, match=r"expected tensor\(float\) of shape \(B, 2\)"):
+        loaded(save_linear(tmp_path / "other.onnx", **shape))
+
+
+def test_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"can't read .*absent\.onnx"):
+        loaded(str(tmp_path / "absent.onnx"))
+
+
+def test_file_of_another_kind_is_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "text.onnx"
+    file.write_text("no protobuf", encoding="utf-8")
+    with pytest.raises(ModelError, match="is not an ONNX model that loads") as caught:
+        loaded(str(file))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("features", "told"), [([], "expected a list"), ("x", "expected a list"), (["x", "x"], "twice")]
+)
+def test_senseless_features_are_refused(features: Any, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        OnnxTabular("model.onnx", features)
