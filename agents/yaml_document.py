@@ -53,12 +53,11 @@ class Document(msgspec.Struct):
 
     def place(self, path: Path, is_about_key: bool = False) -> Place:
         """Return where that value or key stands; of one that doesn't, where its parent does."""
-        while path:
-            found = self.key_places.get(path) if is_about_key else self.places.get(path)
-            if found:
-                return found
-            path, is_about_key = path[:-1], True
-        return Place(1, 1)
+        if not is_about_key and path in self.places:
+            return self.places[path]
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.key_places.get(path) or self.places[path]
 
 
 def read_document(text: str) -> Document:
@@ -93,8 +92,9 @@ def _compose(text: str) -> yaml.Node:
     except yaml.MarkedYAMLError as error:
         what = " ".join(filter(None, (error.context, error.problem)))
         raise DocumentError(f"not YAML: {what}", _place(error.problem_mark)) from error
-    except yaml.YAMLError as error:
-        raise DocumentError(f"not YAML: {str(error).splitlines()[0]}", Place(1, 1)) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise DocumentError(f"not YAML: {str(error).splitlines()[0]}", Place(line, 1)) from error
     except RecursionError as error:
         raise DocumentError(f"nested deeper than {MAX_DEPTH} levels", Place(1, 1)) from error
     if root is None:

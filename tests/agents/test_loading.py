@@ -108,24 +108,6 @@ def test_registered_and_own_event_types(folder: Path) -> None:
     assert load_event_type(f"{folder}/mine.py:Tap", Path("/")) is own
 
 
-def test_a_users_folder_called_models_does_not_collide(tmp_path: Path) -> None:
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "base.py").write_text(USER_FILE)
-    parts = load_agent(agent("./models/base.py:Twice"), tmp_path)
-    assert parts.event_type.__name__ == "Tap"
-    told = message(tmp_path, agent("models.mine:Twice"))
-    assert "'models' is Penstock's own package; write ./models/mine.py:Class" in told
-
-
-def test_a_package_in_the_pipeline_files_folder(tmp_path: Path) -> None:
-    package = tmp_path / "waterworks_of_a_test"
-    package.mkdir()
-    (package / "__init__.py").write_text("from waterworks_of_a_test.taps import Twice\n")
-    (package / "taps.py").write_text(USER_FILE)
-    parts = load_agent(agent("waterworks_of_a_test:Twice"), tmp_path)
-    assert parts.model_type.__name__ == "Twice"
-
-
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
@@ -177,23 +159,6 @@ def test_what_is_wrong_is_told_in_one_line(
     folder: Path, settings: AgentSettings, told: str
 ) -> None:
     assert message(folder, settings) == told.format(folder)
-
-
-@pytest.mark.parametrize(
-    ("source", "told"),
-    [
-        ("x = 1\ny = nothing\n", ":2: NameError: name 'nothing' is not defined"),
-        ("x = 1\n\ny = = 2\n", ":3: not Python: invalid syntax"),
-        ("import no_such_library\n", ":1: No module named 'no_such_library'"),
-        ("raise SystemExit(3)\n", ":1: SystemExit: 3"),
-        ("\nimport json\njson.loads('{')\n", ":3: JSONDecodeError: Expecting property name"),
-    ],
-)
-def test_an_error_in_the_users_file_names_its_line(tmp_path: Path, source: str, told: str) -> None:
-    (tmp_path / "wrong.py").write_text(source)
-    # A second try tells the same: a module that failed is not kept.
-    for _ in range(2):
-        assert message(tmp_path, agent("./wrong.py:X")).startswith(f"{tmp_path}/wrong.py{told}")
 
 
 @pytest.mark.parametrize(
