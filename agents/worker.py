@@ -11,6 +11,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 
+from agents.cli.errors import UserError
 from agents.devices import choose_device
 from agents.loading import load_agent
 from models.base import ModelError
@@ -75,6 +76,22 @@ class Worker:
             except ModelError as error:
                 raise ModelError(f"agent {inference.agent}: {error}") from error
 
+    def serve_metrics(self) -> None:
+        """Serve `/metrics` from a thread of its own.
+
+        Raises:
+            UserError: the address is taken or not this machine's.
+        """
+        host, port = self.settings.metrics.host, self.settings.metrics.port
+        try:
+            port = self.metrics.serve(host, port)
+        except OSError as error:
+            raise UserError(
+                f"can't serve metrics at {host}:{port}: {error.strerror}: set metrics.port in the "
+                "pipeline file, or 0 for any free one"
+            ) from error
+        logger.info("metrics at http://%s:%d/metrics", host, port)
+
     def _add_agent(self, inference: Inference) -> None:
         topic = self.app.topic(
             inference.settings.input, key_type=bytes, value_type=bytes, acks=False
@@ -101,6 +118,7 @@ def answer_events(inference: Inference) -> Agent:
         async for batch in batches:  # one RecordBatch per partition fetch
             await inference.submit(batch)  # decode, micro-batch, predict, produce, then finish
 
+    agent.__module__, agent.__qualname__ = "", inference.agent  # its name in logs and trees
     return agent
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -53,6 +53,9 @@ class Codec(Protocol):
 class _StructCodec:
     """What JSON and MessagePack share: a msgspec decoder and the mapping of its errors."""
 
+    format: ClassVar[str]
+    """What people call it."""
+
     def __init__(self, event_type: type[Event], decoder: Any, encoder: Any) -> None:
         self._event_type = event_type
         self._decode = decoder.decode
@@ -70,7 +73,7 @@ class _StructCodec:
         except msgspec.ValidationError as error:
             raise SchemaError(f"not a {self._event_type.__name__}: {error}") from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise DecodeError(f"not {type(self).__name__[:-5]}: {error}") from error
+            raise DecodeError(f"not {self.format}: {error}") from error
         event.validate()
         return event
 
@@ -80,6 +83,7 @@ class JsonCodec(_StructCodec):
 
     name = "json"
     content_type = "application/json"
+    format = "JSON"
 
     def __init__(self, event_type: type[Event]) -> None:
         super().__init__(event_type, msgspec.json.Decoder(event_type), msgspec.json.Encoder())
@@ -90,6 +94,7 @@ class MsgpackCodec(_StructCodec):
 
     name = "msgpack"
     content_type = "application/msgpack"
+    format = "MessagePack"
 
     def __init__(self, event_type: type[Event]) -> None:
         super().__init__(event_type, msgspec.msgpack.Decoder(event_type), msgspec.msgpack.Encoder())

@@ -87,9 +87,9 @@ class RecordSink(Protocol):
         """Queue records in order and return what to await for the broker's acknowledgement.
 
         Raises:
-            RecordTooLargeError: (also from the awaitable) one of the records is over the limit
-                of the client or the topic; none of them was written.
-            ProduceError: (also from the awaitable) the broker refused them for good.
+            ProduceError: they can't be queued. The awaitable raises it too, when the broker
+                refuses them for good, and `RecordTooLargeError` when one of them is over the
+                limit of the client or the topic: then none of them was written.
         """
         ...
 

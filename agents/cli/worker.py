@@ -12,7 +12,10 @@ from agents.cli.options import DEFAULT_CONFIG, ConfigOption
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 #: Faust and its libraries tell every step of their own at INFO; ours is what a user runs.
-_CHATTY = ("faust", "mode", "aiokafka", "kafka", "asyncio")
+_CHATTY = (
+    *("faust", "mode", "aiokafka", "kafka", "asyncio"),
+    *("streams.app", "streams.transport", "streams.inference"),  # Faust services, too
+)
 
 
 def command(
@@ -29,7 +32,7 @@ def command(
     require_topics(settings)
     worker = Worker(settings, config.parent)
     worker.load()
-    _serve_metrics(worker)
+    worker.serve_metrics()
     _run(worker)
 
 
@@ -44,28 +47,12 @@ def _log_to_stderr(level: str) -> None:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
 
-def _serve_metrics(worker: Any) -> None:
-    from agents.cli.errors import UserError
-
-    metrics = worker.settings.metrics
-    try:
-        port = worker.metrics.serve(metrics.host, metrics.port)
-    except OSError as error:
-        raise UserError(
-            f"can't serve metrics at {metrics.host}:{metrics.port}: {error.strerror}: "
-            "set metrics.port in the pipeline file, or 0 for any free one"
-        ) from error
-    logging.getLogger(__name__).info("metrics at http://%s:%d/metrics", metrics.host, port)
-
-
 def _run(worker: Any) -> None:
     import faust
 
     worker.app.conf.web_enabled = False
-    faust.Worker(
-        worker.app,
-        loglevel=None,
-        redirect_stdouts=False,
-        override_logging=False,
-        quiet=True,
-    ).execute_from_commandline()
+    runner = faust.Worker(
+        worker.app, loglevel=None, redirect_stdouts=False, override_logging=False, quiet=True
+    )
+    runner.spinner = None  # it writes to pipes as well
+    runner.execute_from_commandline()

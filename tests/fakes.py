@@ -1,0 +1,112 @@
+"""Small stand-ins for Kafka and for a model: an engine is tested in memory with these."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from schemas import Event
+from streams.offsets import OffsetTracker
+from streams.protocols import RecordTooLargeError
+from streams.records import Headers, OutputRecord, RecordBatch, TopicPartition
+
+
+class Number(Event, frozen=True, kw_only=True):
+    """An event with one number."""
+
+    x: float
+
+
+class Doubling:
+    """Doubles; raises on 13, and says so of it alone."""
+
+    name, version = "doubling", "1"
+
+    def __init__(self, sleep_seconds: float = 0.0) -> None:
+        self.sleep_seconds = sleep_seconds
+        self.batch_sizes: list[int] = []
+        self.is_loaded = False
+        self.is_closed = False
+
+    def load(self, device: str = "cpu") -> None:
+        self.is_loaded = True
+
+    def warm_up(self) -> None:
+        pass
+
+    def predict_batch(self, batch: Sequence[Number]) -> list[dict[str, float]]:
+        self.batch_sizes.append(len(batch))
+        if self.sleep_seconds:
+            time.sleep(self.sleep_seconds)
+        if any(event.x == 13 for event in batch):
+            raise ArithmeticError("13 brings bad luck")
+        return [{"y": 2 * event.x} for event in batch]
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class ListSink:
+    """Keeps what is sent, by topic and partition; acknowledges at once, or when told to."""
+
+    def __init__(self, num_partitions: int = 2, max_bytes: dict[str, int] | None = None) -> None:
+        self.records: dict[tuple[str, int], list[OutputRecord]] = {}
+        self.partitions = num_partitions
+        self.max_bytes = max_bytes or {}
+        self.gate: Any = None
+        """An asyncio.Event that acknowledgements wait for."""
+
+    async def num_partitions(self, topic: str) -> int:
+        return self.partitions
+
+    async def send(
+        self, topic: str, partition: int, records: Sequence[OutputRecord]
+    ) -> Awaitable[None]:
+        limit = self.max_bytes.get(topic)
+        if limit is not None and any(len(record.value) > limit for record in records):
+            return _refused(f"over {limit} bytes")
+        self.records.setdefault((topic, partition), []).extend(records)
+        return self._acknowledged()
+
+    async def _acknowledged(self) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+
+    def topic(self, name: str) -> list[OutputRecord]:
+        """Everything on a topic, partition by partition."""
+        return [r for (topic, _), rs in sorted(self.records.items()) if topic == name for r in rs]
+
+
+async def _refused(why: str) -> None:
+    raise RecordTooLargeError(why)
+
+
+def record_batch(
+    values: Sequence[bytes | None],
+    *,
+    tracker: OffsetTracker,
+    partition: int = 0,
+    first_offset: int = 0,
+    offsets: Sequence[int] | None = None,
+    topic: str = "numbers",
+    keys: Sequence[bytes | None] | None = None,
+    headers: Sequence[Headers] | None = None,
+    arrived: float = 0.0,
+) -> RecordBatch:
+    """A record batch as the transport would hand it out."""
+    tp = TopicPartition(topic, partition)
+    span = tracker.start(
+        tp,
+        offsets or range(first_offset, first_offset + len(values)),
+        sum(len(value or b"") for value in values),
+    )
+    return RecordBatch(
+        tp=tp,
+        span=span,
+        timestamps_ms=[1_700_000_000_000 + i for i in range(len(values))],
+        keys=keys or [b"k"] * len(values),
+        values=values,
+        headers=headers or [()] * len(values),
+        arrived=arrived,
+    )

@@ -1,0 +1,73 @@
+"""Every row of a batch ends as an event, a failure or a tombstone."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from schemas import SensorReading, make_codec
+from streams.decoding import Decoder
+from streams.offsets import OffsetTracker
+from tests.fakes import record_batch
+
+GOOD = b'{"source_id": "s", "event_time_ms": 5, "values": {"a": 1}}'
+
+
+def decode(
+    value: bytes | None, *, key: bytes | None = b"k", headers: list[tuple[str, bytes]] | None = None
+) -> object:
+    decoder: Decoder[SensorReading] = Decoder(make_codec("json", SensorReading), 1000)
+    batch = record_batch(
+        [value], tracker=OffsetTracker(), keys=[key], headers=[headers or []], topic="t"
+    )
+    decoded = decoder.decode(batch)
+    assert len(decoded.events) + len(decoded.failed) + len(decoded.tombstones) == 1
+    if decoded.failed:
+        return decoded.failed[0][1]
+    return decoded.events[0] if decoded.events else None
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "words"),
+    [
+        (b"", "empty_value", "no bytes"),
+        (b"{", "decode_error", "JSON"),
+        (b"\xff\xfe", "decode_error", "JSON"),
+        (b"[1]", "schema_error", "Expected `object`, got `array`"),
+        (b'{"values": {"a": "x"}}', "schema_error", r"Expected `float`, got `str` - at `\$.values"),
+        (b'{"values": {"a": NaN}}', "decode_error", "JSON"),
+        (b'{"values": {"a": 1e999}}', "schema_error", "out of range"),
+        (b'{"values": {}}', "schema_error", "length >= 1"),
+        (b'{"values": {"a": 1}, "schema_version": 9}', "unknown_schema_version", "this build"),
+        (b" " * 1001, "too_large", "1,001 bytes: this agent's max_record_bytes is 1,000"),
+    ],
+)
+def test_bad_values(value: bytes, reason: str, words: str) -> None:
+    error = decode(value)
+    assert isinstance(error, ValueError)
+    assert getattr(error, "reason", "") == reason
+    with pytest.raises(ValueError, match=words):
+        raise error
+
+
+def test_a_key_that_is_no_text_matters_only_where_it_names_the_source() -> None:
+    assert getattr(decode(b'{"values": {"a": 1}}', key=b"\xff"), "reason", "") == "schema_error"
+    assert decode(GOOD, key=b"\xff") == msgspec.json.decode(GOOD, type=SensorReading)
+
+
+def test_kafka_fills_in_what_the_value_leaves_out() -> None:
+    headers = [("ce_id", b"e1"), ("ce_time", b"2023-11-14T22:13:21Z"), ("ce_source", b"plant")]
+    event = decode(b'{"values": {"a": 1}}', headers=headers)
+    assert isinstance(event, SensorReading)
+    assert (event.source_id, event.event_id) == ("k", "e1")
+    assert event.event_time_ms == 1_700_000_001_000
+    event = decode(b'{"values": {"a": 1}}', key=None, headers=headers)
+    assert isinstance(event, SensorReading)
+    assert event.source_id == "plant"
+    event = decode(b'{"values": {"a": 1}}')
+    assert isinstance(event, SensorReading)
+    assert event.event_time_ms == 1_700_000_000_000
+
+
+def test_a_null_value_is_a_tombstone() -> None:
+    assert decode(None) is None

@@ -1,0 +1,297 @@
+"""An agent's engine in memory: record batches in, results and dead letters out, all accounted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from schemas import DeadLetter, Event, make_codec
+from streams.decoding import Decoder
+from streams.delivery import Delivery
+from streams.encoding import ResultEncoder
+from streams.executor import host_executor
+from streams.inference import Inference
+from streams.metrics import Metrics
+from streams.offsets import OffsetTracker
+from streams.protocols import ModelFactory
+from streams.records import OutputRecord, RecordBatch
+from streams.serving import Serving
+from streams.settings import AgentSettings, BatchSettings
+from tests.fakes import Doubling, ListSink, Number, record_batch
+
+SETTINGS = AgentSettings(
+    input="numbers",
+    output="doubles",
+    model="doubling",
+    batch=BatchSettings(max_batch_size=8, max_wait_seconds=0.01),
+)
+
+
+class Engine:
+    """An `Inference` with its sink, tracker and registry at hand."""
+
+    def __init__(self, factory: ModelFactory, sink: ListSink, settings: AgentSettings) -> None:
+        self.sink = sink
+        self.tracker = OffsetTracker()
+        self.registry = CollectorRegistry()
+        metrics = Metrics(self.registry).for_agent("double", settings.input, "doubling")
+        serving = Serving("double", factory, settings.concurrency, "cpu")
+        self.inference = Inference(
+            "double",
+            settings,
+            decoder=Decoder(make_codec("json", Number), settings.max_record_bytes),
+            serving=serving,
+            encoder=ResultEncoder("double", make_codec("json", Event), serving),
+            delivery=Delivery("double", settings, sink, self.tracker, metrics),
+            metrics=metrics,
+            host=host_executor(2),
+        )
+
+    def batch(self, numbers: Sequence[Any], **kwargs: Any) -> RecordBatch:
+        values = [json.dumps({"x": n}).encode() if isinstance(n, int) else n for n in numbers]
+        return record_batch(values, tracker=self.tracker, **kwargs)
+
+    async def drained(self) -> None:
+        """Wait until the tracker has nothing open."""
+        async with asyncio.timeout(10):
+            while self.tracker.num_taken():
+                await asyncio.sleep(0.002)
+
+    def count(self, name: str, **labels: str) -> float:
+        labels = {"agent": "double", **labels}
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+    def accounts(self) -> dict[str, float]:
+        outcomes = {
+            outcome: self.count("penstock_records_total", topic="numbers", outcome=outcome)
+            for outcome in ("answered", "dead_lettered", "filtered")
+        }
+        return {
+            "in": self.count("penstock_records_in_total", topic="numbers"),
+            **outcomes,
+            "in_flight": self.count("penstock_records_in_flight"),
+        }
+
+
+@asynccontextmanager
+async def engine(
+    factory: ModelFactory = Doubling,
+    sink: ListSink | None = None,
+    settings: AgentSettings = SETTINGS,
+) -> AsyncIterator[Engine]:
+    made = Engine(factory, sink or ListSink(), settings)
+    async with made.inference:
+        yield made
+
+
+def answers(records: Sequence[OutputRecord]) -> list[tuple[int, float]]:
+    """Offset and answer of each result."""
+    values = [json.loads(record.value) for record in records]
+    return [(value["origin"]["offset"], value["y"]) for value in values]
+
+
+async def test_every_record_is_answered_in_order_and_accounted_for() -> None:
+    async with engine() as e:
+        for start in range(0, 60, 20):
+            await e.inference.submit(
+                e.batch([n % 7 for n in range(start, start + 20)], first_offset=start)
+            )
+        await e.drained()
+        assert answers(e.sink.records["doubles", 0]) == [(n, 2 * (n % 7)) for n in range(60)]
+        assert e.tracker.watermark(("numbers", 0)) == 60
+        assert e.accounts() == {
+            "in": 60, "answered": 60, "dead_lettered": 0, "filtered": 0, "in_flight": 0,
+        }  # fmt: skip
+
+
+async def test_a_result_says_where_it_comes_from() -> None:
+    async with engine() as e:
+        await e.inference.submit(e.batch([4], partition=1, first_offset=9, keys=[b"cam"]))
+        await e.drained()
+        (record,) = e.sink.records["doubles", 1]
+        assert record.key == b"cam"
+        assert json.loads(record.value) == {
+            "schema_version": 1,
+            "source_id": "cam",
+            "event_id": "",
+            "event_time_ms": 1_700_000_000_000,
+            "origin": {"topic": "numbers", "partition": 1, "offset": 9},
+            "model": "doubling",
+            "model_version": "1",
+            "y": 8.0,
+        }
+        headers = dict(record.headers)
+        assert headers["ce_id"] == b"numbers:1:9:double:penstock.result.v1:0"
+        assert headers["content-type"] == b"application/json"
+        assert headers["penstock_batch_size"] == b"1"
+
+
+async def test_one_bad_record_hurts_only_itself() -> None:
+    async with engine() as e:
+        await e.inference.submit(e.batch([1, b"{bad", None, 13, b"", 5]))
+        await e.drained()
+        assert answers(e.sink.topic("doubles")) == [(0, 2.0), (5, 10.0)]
+        letters = [DeadLetter.from_headers(r.headers) for r in e.sink.topic("numbers.dlq")]
+        assert {(x.origin.offset, x.reason) for x in letters} == {
+            (1, "decode_error"), (3, "model_error"), (4, "empty_value"),
+        }  # fmt: skip
+        assert e.accounts() == {
+            "in": 6, "answered": 2, "dead_lettered": 3, "filtered": 1, "in_flight": 0,
+        }  # fmt: skip
+        assert e.count("penstock_dead_letters_total", topic="numbers", reason="model_error") == 1
+        assert e.tracker.watermark(("numbers", 0)) == 6
+
+
+async def test_nothing_is_finished_before_the_broker_has_acknowledged() -> None:
+    sink = ListSink()
+    sink.gate = asyncio.Event()
+    async with engine(sink=sink) as e:
+        await e.inference.submit(e.batch([1, b"bad", 3]))
+        async with asyncio.timeout(5):
+            while len(sink.topic("doubles")) < 2 or not sink.topic("numbers.dlq"):
+                await asyncio.sleep(0.002)
+        await asyncio.sleep(0.02)
+        assert e.tracker.watermark(("numbers", 0)) is None
+        assert e.accounts()["in_flight"] == 3
+        sink.gate.set()
+        await e.drained()
+        assert e.tracker.watermark(("numbers", 0)) == 3
+
+
+async def test_batches_gather_many_partitions_and_respect_the_maximum() -> None:
+    made: list[Doubling] = []
+
+    def slow() -> Doubling:
+        made.append(Doubling(sleep_seconds=0.02))
+        return made[-1]
+
+    async with engine(slow) as e:
+        for partition in range(4):
+            await e.inference.submit(e.batch(range(5), partition=partition))
+        await e.drained()
+        assert sum(made[0].batch_sizes) == 20
+        assert max(made[0].batch_sizes) == 8
+
+
+async def test_copies_work_at_once_and_the_order_holds() -> None:
+    settings = AgentSettings(
+        input="numbers", output="doubles", model="doubling", concurrency=4,
+        batch=BatchSettings(max_batch_size=3, max_wait_seconds=0.0),
+    )  # fmt: skip
+    delays = iter([0.05, 0.0, 0.02, 0.01])
+    async with engine(lambda: Doubling(next(delays)), settings=settings) as e:
+        await e.inference.submit(e.batch(range(12)))
+        await e.drained()
+        assert answers(e.sink.records["doubles", 0]) == [(n, 2.0 * n) for n in range(12)]
+
+
+async def test_a_partition_that_went_away_finishes_without_effect() -> None:
+    sink = ListSink()
+    sink.gate = asyncio.Event()
+    async with engine(sink=sink) as e:
+        batch = e.batch([1, 2, 3])
+        await e.inference.submit(batch)
+        while len(sink.topic("doubles")) < 3:
+            await asyncio.sleep(0.002)
+        e.tracker.give_up([batch.tp])
+        e.inference.drop_stale(set())
+        sink.gate.set()
+        await asyncio.sleep(0.05)
+        assert e.accounts()["answered"] == 0
+        assert e.accounts()["in_flight"] == 0
+        assert e.count("penstock_records_handed_back_total", topic="numbers") == 3
+        await e.inference.submit(batch)  # too late: its span is no longer live
+        assert e.accounts()["in"] == 3
+
+
+async def test_a_result_that_its_topic_refuses_becomes_a_dead_letter() -> None:
+    class Wordy(Doubling):
+        def predict_batch(self, batch: Sequence[Number]) -> list[dict[str, Any]]:
+            return [{"y": 1, "text": "x" * int(event.x)} for event in batch]
+
+    async with engine(Wordy, ListSink(max_bytes={"doubles": 1000})) as e:
+        await e.inference.submit(e.batch([1, 5000, 2]))
+        await e.drained()
+        assert [offset for offset, _ in answers(e.sink.topic("doubles"))] == [0, 2]
+        (letter,) = (DeadLetter.from_headers(r.headers) for r in e.sink.topic("numbers.dlq"))
+        assert (letter.origin.offset, letter.reason) == (1, "result_too_large")
+        assert e.accounts()["in_flight"] == 0
+
+
+async def test_a_dead_letter_that_its_topic_refuses_is_cut_until_it_fits() -> None:
+    async with engine(sink=ListSink(max_bytes={"numbers.dlq": 20_000})) as e:
+        await e.inference.submit(e.batch([b"x" * 500_000]))
+        await e.drained()
+        (record,) = e.sink.topic("numbers.dlq")
+        assert 0 < len(record.value) <= 20_000
+        assert DeadLetter.from_headers(record.headers).full_bytes == 500_000
+
+
+@pytest.mark.parametrize("answer", [object(), "text", {"y": object()}, [{"y": 1}, 7]])
+async def test_an_answer_that_is_no_result_becomes_a_dead_letter(answer: Any) -> None:
+    class Odd(Doubling):
+        def predict_batch(self, batch: Sequence[Number]) -> list[Any]:
+            return [answer] * len(batch)
+
+    async with engine(Odd) as e:
+        await e.inference.submit(e.batch([1]))
+        await e.drained()
+        (letter,) = (DeadLetter.from_headers(r.headers) for r in e.sink.topic("numbers.dlq"))
+        assert letter.reason == "unencodable_result"
+        assert e.sink.topic("doubles") == []
+
+
+async def test_none_one_or_several_results_a_record() -> None:
+    class Repeating(Doubling):
+        def predict_batch(self, batch: Sequence[Number]) -> list[Any]:
+            return [[{"y": i} for i in range(int(event.x))] or None for event in batch]
+
+    async with engine(Repeating) as e:
+        await e.inference.submit(e.batch([0, 1, 3]))
+        await e.drained()
+        assert answers(e.sink.topic("doubles")) == [(1, 0), (2, 0), (2, 1), (2, 2)]
+        ids = [dict(record.headers)["ce_id"] for record in e.sink.topic("doubles")]
+        assert len(set(ids)) == 4
+        assert e.accounts()["answered"] == 3
+        assert e.count("penstock_results_total", topic="doubles") == 4
+
+
+async def test_submit_holds_back_while_too_much_waits() -> None:
+    settings = AgentSettings(
+        input="numbers", output="doubles", model="doubling",
+        batch=BatchSettings(max_batch_size=1024, max_wait_seconds=0.0),
+    )  # fmt: skip
+    async with engine(lambda: Doubling(0.2), settings=settings) as e:
+        submitted = 0
+
+        async def submit_all() -> None:
+            nonlocal submitted
+            for i in range(12):
+                await e.inference.submit(e.batch([1] * 1024, first_offset=i * 1024))
+                submitted += 1
+
+        task = asyncio.create_task(submit_all())
+        await asyncio.sleep(0.15)
+        assert 1 <= submitted < 8
+        await task
+        await e.drained()
+        assert e.accounts()["answered"] == 12 * 1024
+
+
+async def test_models_are_loaded_and_closed() -> None:
+    made: list[Doubling] = []
+
+    def factory() -> Doubling:
+        made.append(Doubling())
+        return made[-1]
+
+    async with engine(factory):
+        assert made[0].is_loaded
+    await asyncio.sleep(0.05)
+    assert made[0].is_closed

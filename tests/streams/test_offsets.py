@@ -1,0 +1,121 @@
+"""The watermark never passes an unfinished record, in whatever order records finish."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.offsets import OffsetTracker, runs
+
+TP = ("t", 0)
+
+
+def test_the_watermark_follows_the_lowest_open_record() -> None:
+    tracker = OffsetTracker()
+    first = tracker.start(TP, range(10, 15), 50)
+    second = tracker.start(TP, range(15, 20), 50)
+    assert tracker.watermark(TP) is None
+    tracker.finish(second, range(5))
+    assert tracker.watermark(TP) is None
+    tracker.finish(first, [0, 1, 4])
+    assert tracker.watermark(TP) == 12
+    tracker.finish(first, [2, 3])
+    assert tracker.watermark(TP) == 20
+    assert tracker.under_way(TP) == (0, 0)
+
+
+def test_gaps_in_offsets_are_no_obstacle() -> None:
+    tracker = OffsetTracker()
+    span = tracker.start(TP, [3, 7, 100], 3)
+    tracker.finish(span, [0])
+    assert tracker.watermark(TP) == 7
+    tracker.finish(span, [1, 2])
+    assert tracker.watermark(TP) == 101
+
+
+def test_only_what_moved_is_committable() -> None:
+    tracker = OffsetTracker()
+    span = tracker.start(TP, range(4), 4)
+    assert tracker.committable() == {}
+    tracker.finish(span, [0, 1])
+    assert tracker.committable() == {TP: 2}
+    tracker.committed({TP: 2})
+    assert tracker.committable() == {}
+
+
+def test_a_given_up_partition_finishes_without_effect() -> None:
+    tracker = OffsetTracker()
+    old = tracker.start(TP, range(4), 4)
+    tracker.give_up([TP])
+    again = tracker.start(TP, range(4), 4)
+    assert not tracker.finish(old, range(4))
+    assert tracker.watermark(TP) is None
+    assert tracker.finish(again, range(2))
+    assert tracker.watermark(TP) == 2
+
+
+def test_untaken_spans_can_be_handed_back() -> None:
+    tracker = OffsetTracker()
+    taken = tracker.start(TP, range(4), 40)
+    taken.taken = True
+    tracker.start(TP, range(4, 8), 40)
+    tracker.give_up_untaken()
+    assert tracker.under_way(TP) == (4, 40)
+    assert tracker.num_taken() == 4
+    tracker.finish(taken, range(4))
+    assert tracker.watermark(TP) == 4
+
+
+def test_going_back_is_refused() -> None:
+    tracker = OffsetTracker()
+    tracker.start(TP, range(4), 4)
+    with pytest.raises(ValueError, match="handed out before"):
+        tracker.start(TP, range(3, 6), 4)
+
+
+def test_single_offsets_finish_once() -> None:
+    tracker = OffsetTracker()
+    tracker.start(TP, [5, 6, 9], 3)
+    assert tracker.finish_offset(TP, 6)
+    assert not tracker.finish_offset(TP, 6)
+    assert not tracker.finish_offset(TP, 7)
+    assert tracker.finish_offset(TP, 5)
+    assert not tracker.finish_offset(TP, 5)
+    assert tracker.watermark(TP) == 9
+    assert tracker.position(TP) == 9
+
+
+@given(st.sets(st.integers(0, 40), min_size=1))
+def test_runs_cover_exactly_the_rows(rows: set[int]) -> None:
+    found = runs(sorted(rows))
+    assert [row for start, stop in found for row in range(start, stop)] == sorted(rows)
+
+
+@given(st.data())
+def test_the_watermark_is_the_first_unfinished_offset(data: st.DataObject) -> None:
+    """Against the plain definition, over random spans, gaps and orders of finishing."""
+    tracker = OffsetTracker()
+    gaps = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=30))
+    offsets = [sum(gaps[: i + 1]) for i in range(len(gaps))]
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(offsets)), max_size=4)) | {len(offsets)})
+    spans = []
+    start = 0
+    for cut in cuts:
+        if cut > start:
+            spans.append(tracker.start(TP, offsets[start:cut], cut - start))
+            start = cut
+    open_rows = [(span, row) for span in spans for row in range(len(span.offsets))]
+    finished: set[int] = set()
+    for span, row in data.draw(st.permutations(open_rows)):
+        tracker.finish(span, [row])
+        finished.add(span.offsets[row])
+        unfinished = [o for o in offsets if o not in finished]
+        below = [o for o in offsets if not unfinished or o < unfinished[0]]
+        if below:
+            watermark = tracker.watermark(TP)
+            assert watermark is not None
+            assert below[-1] < watermark <= (unfinished[0] if unfinished else offsets[-1] + 1)
+        else:
+            assert tracker.watermark(TP) is None
+        assert tracker.under_way(TP)[0] == len(unfinished)

@@ -1,0 +1,87 @@
+"""The same log gives the same answers and updates, however the micro-batches fell."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.batching import Chunk, MicroBatch
+from streams.offsets import OffsetTracker
+from streams.online import OnlineRunner
+from tests.fakes import record_batch
+
+
+class RunningSum:
+    """Answers with the sum of everything learnt; its update is that sum too."""
+
+    name, version, learn_every = "running_sum", "1", 5
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.is_closed = False
+
+    def load(self, device: str = "cpu") -> None: ...
+    def warm_up(self) -> None: ...
+
+    def predict_batch(self, batch: Sequence[int]) -> list[int]:
+        return [self.total] * len(batch)
+
+    def learn_batch(self, batch: Sequence[int]) -> None:
+        if 99 in batch:
+            raise ValueError("can't learn 99")
+        self.total += sum(batch)
+
+    def update(self) -> int:
+        return self.total
+
+    def snapshot(self) -> bytes:
+        return b"%d" % self.total
+
+    def restore(self, state: bytes) -> None:
+        self.total = int(state)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def run(offsets: list[int], events: list[int], cuts: list[int]) -> tuple[list[Any], list[Any]]:
+    runner = OnlineRunner(RunningSum, "cpu")
+    tracker = OffsetTracker()
+    answers: list[Any] = []
+    updates: list[Any] = []
+    bounds = [0, *cuts, len(events)]
+    for start, stop in itertools.pairwise(bounds):
+        if start == stop:
+            continue
+        batch = record_batch([b"x"] * (stop - start), tracker=tracker, offsets=offsets[start:stop])
+        chunk = Chunk(batch, range(stop - start), events[start:stop])
+        got, moved = runner.answer(MicroBatch([chunk], batch.tp, 0.0))
+        updates += [(offsets[start + u.position], u.sequence, u.value) for u in moved]
+        answers += got
+    runner.close()
+    return answers, updates
+
+
+@given(st.data())
+def test_cuts_make_no_difference(data: st.DataObject) -> None:
+    events = data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=40))
+    steps = data.draw(st.lists(st.integers(1, 3), min_size=len(events), max_size=len(events)))
+    offsets = [sum(steps[: i + 1]) for i in range(len(steps))]
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(events)), max_size=6)))
+    assert run(offsets, events, cuts) == run(offsets, events, [])
+
+
+def test_score_first_then_learn_in_steps_of_offsets() -> None:
+    answers, updates = run(list(range(12)), [1] * 12, [])
+    assert answers == [0] * 5 + [5] * 5 + [10] * 2
+    assert updates == [(5, 0, 5), (10, 1, 10)]
+
+
+def test_a_step_that_can_not_be_learnt_is_left_out() -> None:
+    answers, updates = run(list(range(11)), [99] + [1] * 10, [])
+    assert answers == [0] * 10 + [5]
+    assert updates == [(10, 1, 5)]
