@@ -38,16 +38,35 @@ def ssl_context(kafka: Kafka) -> ssl.SSLContext:
     """Return the TLS context that librdkafka's `ssl.*` settings describe.
 
     Raises:
-        BrokerSettingsError: a file is absent, is not PEM, or its key needs another password.
+        BrokerSettingsError: a file is absent, is not PEM, or its key needs another password;
+            or a switch is of a wrong value.
     """
     context = _trusting(_file(kafka, "ssl.ca.location"))
-    if str(kafka.get("ssl.endpoint.identification.algorithm", "https")).lower() == "none":
-        context.check_hostname = False
-    if not is_true(kafka.get("enable.ssl.certificate.verification", True)):
+    context.check_hostname = _checks_names(kafka)
+    if not _verifies(kafka):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     _load_own_certificate(context, kafka)
     return context
+
+
+def _checks_names(kafka: Kafka) -> bool:
+    algorithm = str(kafka.get("ssl.endpoint.identification.algorithm", "https"))
+    if algorithm.lower() not in ("https", "none"):
+        raise BrokerSettingsError(
+            f"kafka: ssl.endpoint.identification.algorithm is {algorithm!r}: expected https or none"
+        )
+    return algorithm.lower() == "https"
+
+
+def _verifies(kafka: Kafka) -> bool:
+    value = kafka.get("enable.ssl.certificate.verification", True)
+    try:
+        return is_true(value)
+    except ValueError as error:
+        raise BrokerSettingsError(
+            f"kafka: enable.ssl.certificate.verification is {value!r}: {error}"
+        ) from None
 
 
 def _trusting(authorities: str | None) -> ssl.SSLContext:
