@@ -66,8 +66,8 @@ def _decode_fastestdet(outputs: Sequence[Floats], height: int, width: int) -> Ca
     h = _sigmoid(cells[..., 4]) * np.float32(height)
     boxes = _corners(np.stack([cx, cy, w, h], axis=-1).astype(np.float32, copy=False))
     sure = np.maximum(cells, 0)
-    scores: Floats = sure[..., :1] ** np.float32(0.6) * sure[..., 5:] ** np.float32(0.4)
-    return Candidates(boxes, scores)
+    scores = np.power(sure[..., :1], np.float32(0.6)) * np.power(sure[..., 5:], np.float32(0.4))
+    return Candidates(boxes, scores.astype(np.float32, copy=False))
 
 
 def _decode_yolov8(outputs: Sequence[Floats], height: int, width: int) -> Candidates:
