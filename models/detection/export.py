@@ -18,7 +18,7 @@ from models.detection.scenes import LABELS
 from models.detection.tiny_yolo import INPUT_HEIGHT, INPUT_WIDTH, TinyYolo
 
 STEM = "tiny_traffic"
-_OPSET = 17
+_OPSET = 18
 
 
 def save_all(net: TinyYolo, folder: Path) -> None:
@@ -30,13 +30,15 @@ def save_all(net: TinyYolo, folder: Path) -> None:
     (folder / f"{STEM}.json").write_text(json.dumps({"labels": list(LABELS)}, indent=2) + "\n")
     torch.onnx.export(
         net,
-        (torch.zeros(1, 3, INPUT_HEIGHT, INPUT_WIDTH),),
+        (torch.zeros(2, 3, INPUT_HEIGHT, INPUT_WIDTH),),
         folder / f"{STEM}.onnx",
         input_names=["pixels"],
         output_names=["boxes", "scores"],
-        dynamic_axes={name: {0: "batch"} for name in ("pixels", "boxes", "scores")},
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
         opset_version=_OPSET,
-        dynamo=False,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
     )
 
 
