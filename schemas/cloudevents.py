@@ -40,15 +40,20 @@ class Attributes(NamedTuple):
     """Milliseconds since 1970-01-01T00:00:00Z; finer digits are cut off."""
 
 
-@lru_cache(maxsize=512)
 def type_name(cls: type[Any]) -> str:
     """Return the `ce_type` of an event or result type: `penstock.sensor_reading.v1`.
 
     The version is the default of the type's `schema_version`, 1 where it has none.
     """
-    fields = msgspec.structs.fields(cls) if issubclass(cls, msgspec.Struct) else ()
-    version = next((f.default for f in fields if f.name == "schema_version"), 1)
-    return f"penstock.{_WORD_START.sub('_', cls.__name__).lower()}.v{version}"
+    if cls not in _type_names:
+        fields = msgspec.structs.fields(cls) if issubclass(cls, msgspec.Struct) else ()
+        version = next((f.default for f in fields if f.name == "schema_version"), 1)
+        _type_names[cls] = f"penstock.{_WORD_START.sub('_', cls.__name__).lower()}.v{version}"
+    return _type_names[cls]
+
+
+#: Results ask once a record, and msgspec takes microseconds to tell its fields.
+_type_names: dict[type[Any], str] = {}
 
 
 def event_headers(

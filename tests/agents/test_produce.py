@@ -81,7 +81,8 @@ def read_topic(
 ) -> list[tuple[SensorReading, int, dict[str, bytes]]]:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "unused"})
     consumer.assign([TopicPartition(topic, p, 0) for p in range(4)])
-    codec, found = make_codec("json", SensorReading), []
+    codec = make_codec("json", SensorReading)
+    found: list[tuple[SensorReading, int, dict[str, bytes]]] = []
     deadline = time.monotonic() + 20
     while len(found) < count and time.monotonic() < deadline:
         for message in consumer.consume(count, timeout=0.5):
@@ -234,16 +235,19 @@ def test_a_broken_file_still_delivers_what_came_before(servers: str, tmp_path: P
     assert len(read_topic(servers, "broken", 150)) == 150
 
 
-@pytest.mark.parametrize("command", [["produce", "sensor", "pump.csv"], ["tail", "t"]])
-def test_no_broker_is_told_in_one_line(tmp_path: Path, command: list[str]) -> None:
-    write_csv(tmp_path, 1)
-    nobody = penstock(*command, "--bootstrap-servers", "127.0.0.1:1", cwd=tmp_path)
-    assert nobody.returncode == 2
-    assert "can't reach Kafka at 127.0.0.1:1" in nobody.stderr
-    assert len(nobody.stderr.splitlines()) == 1
-    unsaid = penstock(*command, cwd=tmp_path)
-    assert unsaid.returncode == 2
-    assert "where is Kafka?" in unsaid.stderr
+def test_no_broker_is_told_in_one_line(tmp_path: Path) -> None:
+    path = str(write_csv(tmp_path, 1))
+    done = penstock("produce", "sensor", path, "--bootstrap-servers", "127.0.0.1:1")
+    assert done.returncode == 2
+    assert "can't reach Kafka at 127.0.0.1:1" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [["produce", "sensor", "demo:water-flow"], ["tail", "t"]])
+def test_a_command_that_knows_no_broker_asks_for_one(tmp_path: Path, command: list[str]) -> None:
+    done = penstock(*command, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "where is Kafka? say --bootstrap-servers HOST:PORT" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
