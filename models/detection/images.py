@@ -33,7 +33,10 @@ _PILLOW_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """The largest picture that is decoded."""
+    """The largest picture that is decoded.
+
+    PNG and WebP over 178,956,970 pixels are refused whatever is set here: Pillow's own limit.
+    """
 
     max_pixels: int = 40_000_000
     """Width times height; decoded, a pixel takes three bytes."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +122,12 @@ def _open_session(path: Path, device: str, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.log_severity_level = _FATAL_ONLY
     providers = _providers(device)
+    if device != "cpu":
+        # Finds the CUDA libraries that pip installed, which no loader path names; what it and
+        # ONNX Runtime would log of a failure is told by the error below.
+        onnxruntime.set_default_logger_severity(_FATAL_ONLY)
+        with contextlib.redirect_stdout(io.StringIO()):
+            onnxruntime.preload_dlls()
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # ONNX Runtime's exceptions share no other base

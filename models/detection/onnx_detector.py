@@ -51,6 +51,12 @@ class OnnxDetector(Detector):
     ) -> None:
         if layout is not None and layout not in LAYOUTS:
             raise ValueError(f"no layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
+        if threads < 0:
+            raise ValueError(f"threads is {threads}: expected 0 (let it choose) or more")
+        if input_size < 1 or max_pixels < 1:
+            raise ValueError(
+                f"input_size {input_size}, max_pixels {max_pixels}: expected 1 or more"
+            )
         # Checked here, so that a bad option is told before anything is loaded.
         Selection(score_threshold or 0.0, iou_threshold, max_detections)
         self._path = Path(path)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from models.detection.images import (
@@ -19,7 +21,7 @@ from models.detection.images import (
     letterbox,
     stretch,
 )
-from schemas import DecodeError, TooLargeError, VideoFrame
+from schemas import DecodeError, InputError, TooLargeError, VideoFrame
 
 LIMITS = ImageLimits()
 
@@ -139,6 +141,34 @@ def test_a_large_jpeg_is_refused_by_its_header() -> None:
 def test_a_long_thin_picture_is_over_the_side() -> None:
     with pytest.raises(TooLargeError, match="20000 a side"):
         decode_image(png_header(20_001, 1), LIMITS)
+
+
+def _encoded_gradients() -> list[bytes]:
+    image = Image.fromarray(gradient())
+    pictures = [encode(image, "JPEG"), encode(image, "JPEG", progressive=True)]
+    pictures += [encode(image, "PNG"), encode(image.convert("P"), "PNG"), encode(image, "WEBP")]
+    return [*pictures, encode(image.convert("CMYK"), "JPEG")]
+
+
+@given(
+    picture=st.sampled_from(_encoded_gradients()),
+    changes=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6),
+    length=st.integers(0, 4000),
+)
+@settings(max_examples=300, deadline=None)
+def test_damage_gives_pixels_or_an_input_error(
+    picture: bytes, changes: list[tuple[int, int]], length: int
+) -> None:
+    damaged = bytearray(picture[:length])
+    for place, value in changes:
+        if place < len(damaged):
+            damaged[place] = value
+    try:
+        pixels = decode_image(bytes(damaged), LIMITS)
+    except InputError:
+        return
+    assert pixels.dtype == np.uint8
+    assert pixels.ndim == 3
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(480, 640), (640, 480), (10, 900), (1, 1), (64, 64)])

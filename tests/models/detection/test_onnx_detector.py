@@ -172,6 +172,8 @@ def test_wrong_labels_and_layouts_are_told_at_load(brightness: Path) -> None:
         {"score_threshold": 1.5},
         {"iou_threshold": -0.1},
         {"max_detections": 0},
+        {"threads": -1},
+        {"input_size": 0},
         {"layout": "yolov99"},
         {"threshold": 0.5},
     ],
