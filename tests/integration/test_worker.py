@@ -1,0 +1,70 @@
+"""A worker against both brokers: answers, dead letters, commits, restarts."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from tests.integration.running import Pipeline, number
+
+
+def expected_answers(pipeline: Pipeline) -> dict[tuple[int, int], list[float]]:
+    """What the output must hold: twice x for every valid input record, once."""
+    found = {}
+    for message in pipeline.read(pipeline.input):
+        try:
+            x = json.loads(message.value() or b"")["x"]
+        except ValueError:
+            continue
+        if x != 13:
+            found[message.partition() or 0, message.offset() or 0] = [2 * x]
+    return found
+
+
+def test_every_record_gets_its_answer_or_its_dead_letter(tmp_path: Path, bootstrap: str) -> None:
+    pipeline = Pipeline(tmp_path, bootstrap)
+    values: list[bytes | None] = [number(i) for i in range(2000)]
+    values[100], values[200], values[300], values[400] = b"{bad", b"", number(13), None
+    count = pipeline.produce(values)
+    with pipeline.worker() as worker:
+        pipeline.await_finished(count - 1)  # a tombstone has no output
+        assert worker.stop() == 0, worker.log.read_text()
+    assert pipeline.answered() == expected_answers(pipeline)
+    reasons = [reason for reasons in pipeline.refused().values() for reason in reasons]
+    assert sorted(reasons) == ["decode_error", "empty_value", "model_error", "model_error"]
+    ends = defaultdict(int)
+    for message in pipeline.read(pipeline.input):
+        ends[message.partition()] = (message.offset() or 0) + 1
+    assert pipeline.committed() == dict(ends)
+
+
+def test_order_per_key_and_accounts(tmp_path: Path, bootstrap: str) -> None:
+    pipeline = Pipeline(tmp_path, bootstrap, batch_seconds=0.002)
+    count = pipeline.produce(number(100 + i) for i in range(3000))
+    with pipeline.worker() as worker:
+        pipeline.await_finished(count)
+        accounts = worker.accounts()
+        assert worker.stop() == 0
+    assert accounts["in"] == count
+    assert accounts["answered"] == count
+    assert accounts["in_flight"] == 0
+    by_key = defaultdict(list)
+    for message in pipeline.read(pipeline.output):
+        by_key[message.key()].append(json.loads(message.value() or b"")["y"])
+    assert len(by_key) == 20
+    assert all(ys == sorted(ys) for ys in by_key.values())
+
+
+def test_a_second_worker_goes_on_where_the_first_stopped(tmp_path: Path, bootstrap: str) -> None:
+    pipeline = Pipeline(tmp_path, bootstrap)
+    first = pipeline.produce(number(100 + i) for i in range(500))
+    with pipeline.worker() as worker:
+        pipeline.await_finished(first)
+        assert worker.stop() == 0
+    second = pipeline.produce(number(100 + i) for i in range(500))
+    with pipeline.worker() as worker:
+        pipeline.await_finished(first + second)
+        assert worker.accounts()["in"] == second
+        assert worker.stop() == 0
+    assert all(len(answers) == 1 for answers in pipeline.answered().values())
