@@ -94,3 +94,20 @@ def test_one_variable_that_means_two_agents(tmp_path: Path) -> None:
     )
     with pytest.raises(PipelineFileError, match=r"^PENSTOCK_AGENTS__A_B__CODEC: a\.b and a-b in"):
         load_pipeline(path, {"PENSTOCK_AGENTS__A_B__CODEC": "json"})
+
+
+def test_a_path_in_a_variable_starts_at_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    env = {"PENSTOCK_AGENTS__SCORE_ANOMALIES__MODEL": "./mine.py:Mine"}
+    assert found_at("agents score_anomalies model", env) == f"{tmp_path}/mine.py:Mine"
+
+
+def test_a_model_in_short_takes_options() -> None:
+    env = {
+        "PENSTOCK_AGENTS__SCORE_ANOMALIES__MODEL": "half_space_trees",
+        "PENSTOCK_AGENTS__SCORE_ANOMALIES__MODEL__OPTIONS__SEED": "3",
+    }
+    agent = load_pipeline(FILE, env).agents["score_anomalies"]
+    assert (agent.model_name, agent.model_options) == ("half_space_trees", {"seed": 3})

@@ -82,3 +82,9 @@ def test_a_model_that_fails_to_load_is_a_problem(tmp_path: Path) -> None:
     assert found.stderr == (
         f"penstock: error: {path}: agents.a: loading fails: KeyError: 'weights'\n"
     )
+
+
+def test_the_file_can_be_named_by_the_environment() -> None:
+    found = CliRunner().invoke(app, ["check", "--offline"], env={"PENSTOCK_CONFIG": RIDES})
+    assert found.exit_code == 0
+    assert found.stdout.endswith(f"{RIDES}: ok\n")
