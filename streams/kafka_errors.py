@@ -57,6 +57,12 @@ class ClientErrors:
     def unreachable(self, servers: str) -> BrokerUnreachableError:
         """Return the error for a cluster that has not answered in time."""
         useful = [e for e in self._seen if e.code() != KafkaError._ALL_BROKERS_DOWN]
+        if self._seen and not useful:
+            # librdkafka tells of brokers that hang up only by this: none is left.
+            return BrokerUnreachableError(
+                f"Kafka at {servers} closes every connection: check security.protocol: it may "
+                "expect TLS or a password"
+            )
         reason = _reason(useful[-1]) if useful else "no answer in time"
         return BrokerUnreachableError(
             f"can't reach Kafka at {servers}: {reason}: is the broker up, and is "

@@ -127,5 +127,8 @@ def _cause(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     if any("UnsupportedClassVersionError" in line for line in lines):
         return "this Java is too old: Java 17 or newer is needed"
-    telling = [x for x in lines if any(w in x for w in ("FATAL", "ERROR", "Exception", "Error"))]
-    return (telling or lines or ["it said nothing"])[-1][:300]
+    for sign in ("Caused by:", "FATAL", "ERROR", "Error", "Exception"):
+        telling = [line for line in lines if sign in line]
+        if telling:
+            return telling[-1][:300]
+    return (lines or ["it said nothing"])[-1][:300]
