@@ -28,18 +28,25 @@ def save_all(net: TinyYolo, folder: Path) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
     save_file(tensors, folder / f"{STEM}.safetensors")
     (folder / f"{STEM}.json").write_text(json.dumps({"labels": list(LABELS)}, indent=2) + "\n")
-    torch.onnx.export(
+    _export_onnx(net, folder / f"{STEM}.onnx")
+
+
+def _export_onnx(net: TinyYolo, path: Path) -> None:
+    program = torch.onnx.export(
         net,
         (torch.zeros(2, 3, INPUT_HEIGHT, INPUT_WIDTH),),
-        folder / f"{STEM}.onnx",
         input_names=["pixels"],
         output_names=["boxes", "scores"],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         opset_version=_OPSET,
         dynamo=True,
-        external_data=False,
         verbose=False,
     )
+    assert program is not None
+    # Without this, the file would tell the source paths of the machine that exported it.
+    for node in program.model.graph:
+        node.metadata_props.clear()
+    program.save(path)
 
 
 def load_torch(path: Path) -> TinyYolo:

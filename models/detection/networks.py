@@ -178,9 +178,11 @@ def _fixed(dimension: object) -> int | None:
 
 def batch_of(images: Sequence[npt.NDArray[np.uint8]], scale: float, is_bgr: bool) -> Floats:
     """Stack B pictures (H, W, 3) uint8 RGB into (B, 3, H, W) float32, multiplied by `scale`."""
-    stacked = np.stack(images)
-    if is_bgr:
-        stacked = stacked[..., ::-1]
-    # One pass that transposes, converts and scales.
-    pixels: Floats = np.multiply(stacked.transpose(0, 3, 1, 2), np.float32(scale), order="C")
+    height, width = images[0].shape[:2]
+    pixels = np.empty((len(images), 3, height, width), np.float32)
+    # Picture by picture: one multiplication over the whole transposed stack takes nine times as
+    # long, because it no longer walks through memory in order.
+    for row, image in zip(pixels, images, strict=True):
+        planes = image.transpose(2, 0, 1)
+        np.multiply(planes[::-1] if is_bgr else planes, np.float32(scale), out=row)
     return pixels
