@@ -20,14 +20,20 @@ _MAX_TEMPLATES = 32
 class Trees:
     """`num_trees` full binary trees of `depth` splits over `num_features` numbers in [0, 1].
 
+    Each tree splits along `features_per_tree` features only (the paper: along all), or as many
+    as it takes for every feature to have a tree. Few features resolve a tree's depth finer.
     Nodes are numbered as in a heap: the root is 0, the children of i are 2i + 1 and 2i + 2.
     """
 
-    def __init__(self, num_trees: int, depth: int, num_features: int, seed: int) -> None:
+    def __init__(
+        self, num_trees: int, depth: int, num_features: int, features_per_tree: int, seed: int
+    ) -> None:
         self.num_trees, self.depth = num_trees, depth
-        self.num_nodes = 2 ** (depth + 1) - 1
+        self.num_nodes = num_nodes(depth)
         rng = np.random.default_rng([seed, num_features])
-        self._features: Ints = rng.integers(num_features, size=(num_trees, 2**depth - 1))
+        own = _share_out(rng, num_trees, num_features, features_per_tree)
+        which = rng.integers(own.shape[1], size=(num_trees, 2**depth - 1))
+        self._features: Ints = np.take_along_axis(own, which, axis=1)
         self._cuts: Floats = np.empty(self._features.shape)
         low, high = _work_ranges(rng, num_trees, num_features)
         for level in range(depth):
@@ -70,6 +76,18 @@ class Trees:
         return path
 
 
+def num_nodes(depth: int) -> int:
+    """Return how many nodes a tree of that depth has, leaves included."""
+    return int(2 ** (depth + 1)) - 1
+
+
+def _share_out(rng: np.random.Generator, trees: int, features: int, per_tree: int) -> Ints:
+    """Return (trees, k) feature numbers, each feature about equally often."""
+    k = min(max(per_tree, -(-features // trees)), features)
+    rounds = [rng.permutation(features) for _ in range(-(-trees * k // features))]
+    return np.concatenate(rounds)[: trees * k].reshape(trees, k)
+
+
 def _work_ranges(rng: np.random.Generator, trees: int, features: int) -> tuple[Floats, Floats]:
     """Return each tree's box: around a random point of [0, 1], wide enough to cover it twice."""
     centre = rng.random((trees, 1, features))
@@ -78,6 +96,8 @@ def _work_ranges(rng: np.random.Generator, trees: int, features: int) -> tuple[F
 
 
 @lru_cache(maxsize=_MAX_TEMPLATES)
-def trees_for(num_trees: int, depth: int, num_features: int, seed: int) -> Trees:
+def trees_for(
+    num_trees: int, depth: int, num_features: int, features_per_tree: int, seed: int
+) -> Trees:
     """Return the trees of those numbers; the same numbers give the same trees."""
-    return Trees(num_trees, depth, num_features, seed)
+    return Trees(num_trees, depth, num_features, features_per_tree, seed)

@@ -1,0 +1,116 @@
+"""One source's recent readings as features, and the scale that its trees see them in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.anomaly.windows import LARGEST
+from schemas import SensorReading
+
+Floats = NDArray[np.float64]
+
+#: Features of one channel: its value, and the value less the trend.
+PER_CHANNEL = 2
+#: Weight of a new value in the trend (an exponentially decayed mean).
+TREND_RATE = 0.1
+#: The trees' box ends this many times the 5-95 % range beyond that range, or at the extremes if
+#: they are nearer: one absurd value must not squeeze all others into one cell.
+_REACH = 3.0
+#: A constant feature's box is this share of its value wide.
+_RELATIVE_FLOOR, _ABSOLUTE_FLOOR = 1e-3, 1e-9
+
+
+class Recent:
+    """The last `window` readings of one source, with the trend they had to be compared with.
+
+    The trend is that of the readings learnt before the step, so that a feature does not depend
+    on where its reading stands in a micro-batch.
+    """
+
+    def __init__(self, window: int, max_channels: int) -> None:
+        self.max_channels = max_channels
+        self.channels: list[str] = []
+        self.rows: Floats = np.full((window, 0, PER_CHANNEL), np.nan)
+        """(window, channels, 2) a ring; NaN where a reading had no such channel."""
+        self.trend: Floats = np.zeros(0)
+        """(channels,)"""
+        self.total = 0
+        """Readings ever learnt."""
+        self.low: Floats = np.zeros((0, PER_CHANNEL))
+        self.span: Floats = np.zeros((0, PER_CHANNEL))
+        self.fill: Floats = np.zeros((0, PER_CHANNEL))
+        """(channels of the reference, 2): lower end and width of the box, and the medians."""
+        self.reference_size = 0
+        """Readings in the reference; 0 before the first."""
+        self.next_reference = 0
+        """The total at which the reference is made anew."""
+
+    def values_of(self, readings: Sequence[SensorReading], num_channels: int) -> Floats:
+        """Return (n, num_channels) values of the first channels, NaN where absent."""
+        names, nan = self.channels[:num_channels], float("nan")
+        rows = [[reading.values.get(name, nan) for name in names] for reading in readings]
+        values = np.array(rows, np.float64).reshape(len(readings), num_channels)
+        return np.clip(values, -LARGEST, LARGEST)
+
+    def points(self, readings: Sequence[SensorReading]) -> Floats:
+        """Return (n, features) as the trees see them: the reference in [0, 1], others anywhere."""
+        count = len(self.low)
+        values = self.values_of(readings, count)
+        return self._scaled(np.stack([values, values - self.trend[:count]], axis=2))
+
+    def _scaled(self, features: Floats) -> Floats:
+        filled = np.where(np.isnan(features), self.fill, features)
+        with np.errstate(over="ignore"):  # infinitely far outside is outside
+            scaled: Floats = (filled - self.low) / self.span
+        return scaled.reshape(len(features), -1)
+
+    def learn(self, readings: Sequence[SensorReading]) -> None:
+        """Append a step's readings, in order; unknown channels are added up to the limit."""
+        for reading in readings:
+            if not reading.values.keys() <= set(self.channels):
+                self._add_channels(reading)
+        values = self.values_of(readings, len(self.channels))
+        features = np.stack([values, values - self.trend], axis=2)
+        kept = np.arange(max(0, len(values) - len(self.rows)), len(values))
+        self.rows[(self.total + kept) % len(self.rows)] = features[kept]
+        self.total += len(values)
+        for row in values:
+            self.trend += TREND_RATE * np.where(np.isnan(row), 0.0, row - self.trend)
+
+    def _add_channels(self, reading: SensorReading) -> None:
+        room = self.max_channels - len(self.channels)
+        new = sorted(set(reading.values) - set(self.channels))[: max(room, 0)]
+        self.channels += new
+        first = np.clip([reading.values[name] for name in new], -LARGEST, LARGEST)
+        self.trend = np.append(self.trend, first)
+        absent = np.full((len(self.rows), len(new), PER_CHANNEL), np.nan)
+        self.rows = np.concatenate([self.rows, absent], axis=1)
+
+    def make_reference(self) -> Floats:
+        """Fix the box by the readings held and return them as points (n, features).
+
+        Channels that none of them has are forgotten.
+        """
+        held = min(self.total, len(self.rows))
+        alive = np.asarray(~np.isnan(self.rows[:held, :, 0]).all(axis=0))
+        self.channels = [
+            name for name, some in zip(self.channels, alive.tolist(), strict=True) if some
+        ]
+        self.rows, self.trend = self.rows[:, alive], self.trend[alive]
+        features = self.rows[:held]
+        self.low, self.span, self.fill = _box(features)
+        self.reference_size = held
+        self.next_reference = self.total + held
+        return self._scaled(features)
+
+
+def _box(features: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return lower ends, widths and medians (channels, 2) of (n, channels, 2), NaN left out."""
+    least, low, middle, high, most = np.nanquantile(features, [0, 0.05, 0.5, 0.95, 1], axis=0)
+    reach = np.where(high > low, _REACH * (high - low), most - least)
+    bottom, top = np.maximum(least, low - reach), np.minimum(most, high + reach)
+    floor = np.maximum(_RELATIVE_FLOOR * np.abs(middle), _ABSOLUTE_FLOOR)
+    return bottom, np.maximum(top - bottom, floor), middle
