@@ -1,0 +1,82 @@
+"""Which sources feed which agent: packaged ones, or a folder of real data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from agents.sources import Source, repeat, round_robin
+from agents.sources.demo import DEMO_SOURCES
+from agents.sources.real_data import detector_file, real_sources
+from agents.sources.source import Kind
+from schemas import Event
+
+#: Events a second, over all sources of a kind: what two busy cores take beside everything else.
+PACKAGED_RATES: dict[Kind, float] = {"video": 9.0, "text": 20.0, "sensor": 50.0, "behavior": 50.0}
+#: A folder holds about a hundred series: at fifty readings a second each would get one every two
+#: seconds, too few within a minute to know what is normal.
+REAL_RATES: dict[Kind, float] = {**PACKAGED_RATES, "sensor": 1000.0, "behavior": 100.0}
+
+
+@dataclass(frozen=True)
+class Input:
+    """What feeds the agent of one kind."""
+
+    kind: Kind
+    sources: tuple[Source, ...]
+    rate: float
+    """Events a second."""
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield one event of each source in turn, for ever."""
+        return round_robin(repeat(source.read) for source in self.sources)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What feeds the whole run."""
+
+    by_kind: dict[Kind, Input]
+    detector: Path | None = None
+    """An ONNX detector for real video; None: the shipped one, which knows rendered traffic."""
+
+    def describe(self) -> list[str]:
+        """Return a line for each source that says whether it is real or rendered."""
+        return [s.describe() for fed in self.by_kind.values() for s in fed.sources]
+
+
+def packaged_inputs() -> Inputs:
+    """Return what packages carry, and what is rendered where they carry nothing."""
+    return Inputs(_grouped(DEMO_SOURCES, PACKAGED_RATES))
+
+
+def folder_inputs(folder: Path, say: Callable[[str], None]) -> Inputs:
+    """Return what a folder of real data holds, packaged sources in the place of a missing kind.
+
+    Args:
+        folder: as `agents.sources.real_data` describes it.
+        say: told of each part that is missing and of what takes its place.
+
+    Raises:
+        SourceError: there is no such folder, or no data set is in it.
+    """
+    found = _grouped(real_sources(folder, say), REAL_RATES)
+    detector = detector_file(folder)
+    if "video" in found and detector is None:
+        say(f"{folder}: no detector_fastestdet/*.onnx, and the shipped detector knows rendered")
+        say("traffic only: the folder's video is left out")
+        del found["video"]
+    packaged = packaged_inputs().by_kind
+    for kind in packaged.keys() - found.keys():
+        say(f"{folder}: nothing of kind {kind}: the packaged sources feed its agent")
+    return Inputs({**packaged, **found}, detector if "video" in found else None)
+
+
+def _grouped(sources: Iterable[Source], rates: dict[Kind, float]) -> dict[Kind, Input]:
+    listed = list(sources)
+    groups = {
+        kind: tuple(source for source in listed if source.kind == kind) for kind in get_args(Kind)
+    }
+    return {kind: Input(kind, group, rates[kind]) for kind, group in groups.items() if group}
