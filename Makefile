@@ -2,12 +2,14 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# 3.11 first: it is what the lock was resolved for. Another one: make PYTHON=/path/to/python3
-PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3) python3)
+# 3.11 first: the lock was resolved for it. Lazy, so that only `setup` goes looking.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
-OLD_PYTHON := Python 3.11 or newer is needed. Install it, or name one that is there: \
-	make PYTHON=/path/to/python3
+# uv brings authorities of its own; pip, git and Maven take the system's, and so a company's.
+export UV_SYSTEM_CERTS ?= true
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help setup demo test lint tools lock format clean
@@ -19,8 +21,8 @@ setup: $(STAMP) ## Make .venv with what requirements.lock names, and Penstock it
 
 # The lock names each file by its hash: what gets installed is what was tested.
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "make setup: $(PYTHON) is absent or too old: $(OLD_PYTHON)" >&2; exit 1; }
+	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' || { echo "make setup: Python 3.11 or newer is needed:" \
+		"install it, or name one that is there: make PYTHON=/path/to/python3" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install -q --disable-pip-version-check uv
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --require-hashes -r requirements.lock

@@ -14,7 +14,10 @@ from agents.brokers import EMBEDDED_LIMITS, BrokerProcess, embedded_broker, kafk
 from streams.kafka_client import BrokerError
 
 app = typer.Typer(
-    no_args_is_help=True, help="Run a broker on this machine, for trying and testing."
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Run a broker on this machine, for trying and testing.",
 )
 
 _ENDS = {signal.SIGINT, signal.SIGTERM}
