@@ -1,0 +1,212 @@
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import (
+    EVENT_TYPES,
+    BehaviorEvent,
+    DecodeError,
+    EmptyValueError,
+    Event,
+    InputError,
+    SchemaError,
+    SensorReading,
+    TextMessage,
+    UnknownVersionError,
+    VideoFrame,
+    make_codec,
+)
+
+FINITE = st.floats(allow_nan=False, allow_infinity=False)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+NUMBERS = st.dictionaries(TEXT, FINITE, min_size=1, max_size=6)
+BASE: dict[str, st.SearchStrategy[Any]] = {
+    "source_id": TEXT,
+    "event_id": TEXT,
+    "event_time_ms": st.integers(0, 2**53 - 1),
+}
+#: How to fill in each event type's own fields.
+FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
+    VideoFrame: {"image": st.binary(min_size=1, max_size=60), "frame_index": st.integers(0, 2**60)},
+    TextMessage: {"text": TEXT.filter(bool), "language": TEXT},
+    SensorReading: {"values": NUMBERS},
+    BehaviorEvent: {"action": TEXT, "features": NUMBERS},
+}
+FORMATS = {"json": "JSON", "msgpack": "MessagePack"}
+CODECS = list(FORMATS)
+TYPES = list(EVENT_TYPES.values())
+ENCODE: dict[str, Callable[[Any], bytes]] = {
+    "json": msgspec.json.encode,
+    "msgpack": msgspec.msgpack.encode,
+}
+
+
+def events(cls: type[Event]) -> st.SearchStrategy[Event]:
+    return st.fixed_dictionaries({**BASE, **FIELDS[cls]}).map(lambda fields: cls(**fields))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@given(data=st.data())
+def test_every_event_type_round_trips(codec: str, data: st.DataObject) -> None:
+    for cls in TYPES:
+        event = data.draw(events(cls))
+        pair = make_codec(codec, cls)
+        assert pair.decode(pair.encode(event), {}) == event
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)
+def test_examples_set_every_field_and_round_trip(cls: type[Event], codec: str) -> None:
+    event = cls.example()
+    defaults = {f.name: f.default for f in msgspec.structs.fields(cls)}
+    unset = [n for n, d in defaults.items() if n != "schema_version" and getattr(event, n) == d]
+    assert unset == []
+    pair = make_codec(codec, cls)
+    assert pair.decode(pair.encode(event), {}) == event
+
+
+def test_the_strategies_know_every_event_type() -> None:
+    assert set(FIELDS) == set(TYPES)
+    for cls, own in FIELDS.items():
+        names = {f.name for f in msgspec.structs.fields(cls)}
+        assert {*BASE, *own, "schema_version"} == names
+
+
+@given(data=st.binary(max_size=80), codec=st.sampled_from(CODECS), cls=st.sampled_from(TYPES))
+def test_no_bytes_raise_anything_but_an_input_error(
+    data: bytes, codec: str, cls: type[Event]
+) -> None:
+    try:
+        make_codec(codec, cls).decode(data, {}).validate()
+    except InputError as error:
+        told = (str(error), error.reason)
+    else:
+        told = ("an event", "valid")
+    assert all(told)
+
+
+@given(cut=st.integers(0, 10_000), codec=st.sampled_from(CODECS), cls=st.sampled_from(TYPES))
+def test_a_record_that_is_cut_short_is_an_input_error(
+    cut: int, codec: str, cls: type[Event]
+) -> None:
+    pair = make_codec(codec, cls)
+    value = pair.encode(cls.example())
+    with pytest.raises(DecodeError):
+        pair.decode(value[: cut % len(value)], {})
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(("cls", "field"), [(SensorReading, "values"), (BehaviorEvent, "features")])
+def test_numbers_must_be_finite(cls: type[Event], field: str, number: float, codec: str) -> None:
+    body = {"action": "a", field: {"fine": 1.0, "bad": number}}
+    if codec == "json":
+        text = json.dumps(body)  # writes NaN and Infinity, as JavaScript does and JSON does not
+        with pytest.raises(DecodeError, match="not JSON"):
+            make_codec(codec, cls).decode(text.encode(), {})
+        return
+    with pytest.raises(SchemaError, match=rf"{field}\['bad'\] is {number}: expected a finite"):
+        make_codec(codec, cls).decode(ENCODE[codec](body), {})
+
+
+def test_a_sum_that_overflows_is_not_taken_for_an_infinite_number() -> None:
+    reading = SensorReading(values={"a": 1.7e308, "b": 1.7e308})
+    pair = make_codec("msgpack", SensorReading)
+    assert pair.decode(pair.encode(reading), {}) == reading
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize(
+    ("cls", "body", "error", "what"),
+    [
+        (SensorReading, {}, SchemaError, "missing required field `values`"),
+        (SensorReading, {"values": {}}, SchemaError, "length >= 1"),
+        (SensorReading, {"values": {"a": "1"}}, SchemaError, r"Expected `float`.*\$\.values"),
+        (SensorReading, {"values": {"a": None}}, SchemaError, r"Expected `float`, got `"),
+        (SensorReading, [1, 2], SchemaError, "Expected `object`, got `array`"),
+        (SensorReading, {"values": {"a": 1.0}, "source_id": 7}, SchemaError, r"\$\.source_id"),
+        (SensorReading, {"values": {"a": 1}, "event_time_ms": -1}, SchemaError, "is -1: expected"),
+        (SensorReading, {"values": {"a": 1}, "event_time_ms": 2**53}, SchemaError, "2\\^53"),
+        (
+            SensorReading,
+            {"values": {"a": 1.0}, "schema_version": 9},
+            UnknownVersionError,
+            "unknown schema_version 9 of SensorReading: this build reads 1",
+        ),
+        (TextMessage, {"text": ""}, SchemaError, "length >= 1"),
+        (TextMessage, {"text": 5}, SchemaError, r"Expected `str`, got `int`.*\$\.text"),
+        (BehaviorEvent, {"features": {"a": 1.0}}, SchemaError, "missing required field `action`"),
+        (VideoFrame, {"image": b""}, SchemaError, "image is empty"),
+        (VideoFrame, {"image": 5}, SchemaError, "Expected `bytes`"),
+    ],
+)
+def test_what_is_no_event_says_what_was_expected(
+    cls: type[Event], body: Any, error: type[InputError], what: str, codec: str
+) -> None:
+    with pytest.raises(error, match=what) as raised:
+        make_codec(codec, cls).decode(ENCODE[codec](body), {})
+    assert type(raised.value) is error
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)
+def test_no_bytes_at_all_are_told_apart_from_wrong_ones(cls: type[Event], codec: str) -> None:
+    with pytest.raises(EmptyValueError, match=f"no bytes: expected {cls.__name__}"):
+        make_codec(codec, cls).decode(b"", {})
+
+
+@pytest.mark.parametrize(
+    ("codec", "value"),
+    [
+        ("json", b"{'values': {}}"),
+        ("json", b'{"values": {"a": 1}'),
+        ("json", b'{"values": {"\xff": 1}}'),
+        ("json", b"\x81\xa6values"),
+        ("msgpack", b"\xc1"),
+        ("msgpack", b"\x81\xa6val"),
+    ],
+)
+def test_bytes_of_another_format_are_decode_errors(codec: str, value: bytes) -> None:
+    with pytest.raises(DecodeError, match=f"not {FORMATS[codec]}"):
+        make_codec(codec, SensorReading).decode(value, {})
+
+
+@pytest.mark.parametrize("depth", [100, 100_000])
+@pytest.mark.parametrize("where", ["known", "unknown"])
+def test_deep_nesting_is_an_input_error(depth: int, where: str) -> None:
+    """In a field that is read as well as in one that is skipped, which msgspec must walk too."""
+    name = "values" if where == "known" else "extra"
+    as_json = b'{"%s": %s%s}' % (name.encode(), b"[" * depth, b"]" * depth)
+    as_msgpack = b"\x81" + msgspec.msgpack.encode(name) + b"\x91" * depth + b"\xc0"
+    for codec, value in [("json", as_json), ("msgpack", as_msgpack)]:
+        with pytest.raises(InputError):
+            make_codec(codec, SensorReading).decode(value, {})
+
+
+def test_the_image_codec_takes_images_alone() -> None:
+    codec = make_codec("image", VideoFrame)
+    headers = {"frame_index": b"7"}
+    example = VideoFrame.example()
+    frame = codec.decode(example.image, headers)
+    assert frame == VideoFrame(image=example.image, frame_index=7)
+    with pytest.raises(EmptyValueError, match="JPEG, PNG or WebP"):
+        codec.decode(b"", {})
+    with pytest.raises(DecodeError, match="starts with 47 49 46"):
+        codec.decode(b"GIF89a", {})
+    with pytest.raises(SchemaError, match="header frame_index is b'x'"):
+        codec.decode(example.image, {"frame_index": b"x"})
+    with pytest.raises(UnknownVersionError, match="schema_version 3"):
+        codec.decode(example.image, {"schema_version": b"3"})
+
+
+def test_codecs_are_made_by_name() -> None:
+    with pytest.raises(ValueError, match="no codec 'avro': expected one of json, msgpack, image"):
+        make_codec("avro", SensorReading)
+    with pytest.raises(ValueError, match="image codec reads VideoFrame, not TextMessage"):
+        make_codec("image", TextMessage)
