@@ -1,0 +1,65 @@
+"""First centres for k-means, and the nearest centre of each point."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: Seeds are drawn this often, and the draw with the least inertia is taken.
+_NUM_DRAWS = 4
+#: Rounds of Lloyd's algorithm on the first points; it has mostly settled by then.
+_NUM_ROUNDS = 10
+
+
+def nearest(points: Floats, centres: Floats) -> tuple[Ints, Floats]:
+    """Return the nearest centre of each point and the squared distance to it.
+
+    Args:
+        points: (n, F).
+        centres: (k, F).
+
+    Returns:
+        (n,) indices, the lower of equals; (n,) distances, >= 0.
+    """
+    squared = ((points**2).sum(1)[:, None] - 2 * points @ centres.T) + (centres**2).sum(1)
+    index = squared.argmin(axis=1)
+    # Taken again without the cancellation that the product form suffers near 0.
+    return index, ((points - centres[index]) ** 2).sum(axis=1)
+
+
+def seed_centres(points: Floats, k: int, rng: np.random.Generator) -> Floats:
+    """Return up to k centres (<= k, F) of (n, F) points: k-means++, then Lloyd's algorithm.
+
+    Fewer than k come back where fewer points differ.
+    Source: Arthur and Vassilvitskii, 2007, "k-means++: The Advantages of Careful Seeding".
+    """
+    draws = [_lloyd(points, _plus_plus(points, k, rng)) for _ in range(_NUM_DRAWS)]
+    return min(draws, key=lambda centres: float(nearest(points, centres)[1].sum()))
+
+
+def _plus_plus(points: Floats, k: int, rng: np.random.Generator) -> Floats:
+    chosen = [int(rng.integers(len(points)))]
+    squared = ((points - points[chosen[0]]) ** 2).sum(axis=1)
+    while len(chosen) < k and squared.sum() > 0:
+        chosen.append(int(rng.choice(len(points), p=squared / squared.sum())))
+        squared = np.minimum(squared, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
+    return points[chosen]
+
+
+def _lloyd(points: Floats, centres: Floats) -> Floats:
+    for _ in range(_NUM_ROUNDS):
+        index, _ = nearest(points, centres)
+        sums, counts = sum_by(index, points, len(centres))
+        filled = counts > 0
+        centres = np.where(filled[:, None], sums / np.maximum(counts, 1)[:, None], centres)
+    return centres
+
+
+def sum_by(index: Ints, points: Floats, k: int) -> tuple[Floats, Ints]:
+    """Return (k, F) sums and (k,) counts of the points at each index."""
+    sums = np.zeros((k, points.shape[1]))
+    np.add.at(sums, index, points)
+    return sums, np.bincount(index, minlength=k)
