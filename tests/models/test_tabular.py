@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -11,36 +10,9 @@ from onnx import TensorProto, helper
 from models.base import ModelError
 from models.tabular import OnnxTabular
 from schemas import BehaviorEvent, Event, InputError, SensorReading, TextMessage
+from tests.models.linear_onnx import save_linear
 
 FEATURES = ["flow_l_min", "pressure_bar"]
-
-
-def save_linear(
-    path: Path, batch: int | str = "B", width: int = 2, element: int = TensorProto.FLOAT
-) -> str:
-    """Save y = x [[1, 2], [10, 20]] (B, 2) and its row sums (B, 1), and return the path."""
-    weights = np.array([[1, 2], [10, 20]], dtype=np.float32)[:width]
-    nodes = [
-        helper.make_node("Cast", ["x"], ["f"], to=TensorProto.FLOAT),
-        helper.make_node("MatMul", ["f", "w"], ["y"]),
-        helper.make_node("ReduceSum", ["y", "axes"], ["total"], keepdims=1),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "linear",
-        [helper.make_tensor_value_info("x", element, [batch, width])],
-        [
-            helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 2]),
-            helper.make_tensor_value_info("total", TensorProto.FLOAT, [batch, 1]),
-        ],
-        [
-            onnx.numpy_helper.from_array(weights, "w"),
-            onnx.numpy_helper.from_array(np.array([1], dtype=np.int64), "axes"),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.save(model, path)
-    return str(path)
 
 
 @pytest.fixture
@@ -160,6 +132,11 @@ def test_input_of_another_kind_is_refused(tmp_path: Path, shape: dict[str, int])
 def test_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"can't read .*absent\.onnx"):
         loaded(str(tmp_path / "absent.onnx"))
+
+
+def test_device_that_is_not_there_is_refused(path: str) -> None:
+    with pytest.raises(ModelError, match="cuda:99"):
+        OnnxTabular(path, FEATURES).load("cuda:99")
 
 
 def test_file_of_another_kind_is_refused_in_one_line(tmp_path: Path) -> None:

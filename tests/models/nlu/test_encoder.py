@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.base import ModelError
 from models.nlu.encoder import EncoderSettings, SentenceEncoder
 from schemas import InputError
 
@@ -65,6 +66,11 @@ def test_text_that_is_no_unicode_is_an_input_error(tiny_encoder: SentenceEncoder
 
 def test_no_texts_give_no_vectors(tiny_encoder: SentenceEncoder) -> None:
     assert tiny_encoder.encode([]).shape == (0, 32)
+
+
+def test_device_that_is_not_there_is_refused(tiny_bert: Path) -> None:
+    with pytest.raises(ModelError, match="device cuda:99 can't be used"):
+        SentenceEncoder(str(tiny_bert)).load("cuda:99")
 
 
 def test_settings_refuse_an_unknown_pooling() -> None:

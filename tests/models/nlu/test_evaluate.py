@@ -21,7 +21,7 @@ def test_absent_data_is_an_absent_file(minilm: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_real_texts_are_mostly_understood(minilm: str, data_dir: Path) -> None:
-    """A tenth of the usual sample, so the bounds lie well below the usual 0.92, 0.81, 0.91, 0.90."""
+    """A tenth of the usual sample: the bounds lie well below the usual 0.92, 0.81, 0.91, 0.90."""
     figures = dict(evaluate_on(data_dir, limit=604))
     assert len(figures) == 5
     rated = {name.rpartition(": ")[2]: value for name, value in figures.items()}

@@ -3,12 +3,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.base import ModelError
-from models.nlu.intent_classifier import IntentClassifier
+from models.nlu.encoder import SentenceEncoder
+from models.nlu.intent_classifier import DEFAULT_HEAD, IntentClassifier
 from models.nlu.intent_head import load_head
-from models.nlu.train import main, read_pairs
+from models.nlu.phrases import generate
+from models.nlu.train import main, read_pairs, train_head
 from schemas import NluResult, TextMessage
 
 
@@ -41,6 +44,20 @@ def test_threshold_is_chosen_where_none_is_given(tiny_bert: Path, tmp_path: Path
     out = tmp_path / "head"
     assert main(["--data", str(data), "--encoder", str(tiny_bert), "--out", str(out)]) == 0
     assert 0 < load_head(out).min_score < 1
+
+
+def test_shipped_head_is_what_the_script_makes(minilm: str) -> None:
+    """The command, seed and threshold are those of models/nlu/weights/README.md."""
+    encoder = SentenceEncoder(minilm)
+    encoder.load()
+    shipped, again = load_head(DEFAULT_HEAD), train_head(generate(7, "train"), encoder, 0.4)
+    assert (again.labels, again.min_score) == (shipped.labels, shipped.min_score)
+    assert again.encoder == shipped.encoder
+    held_out = encoder.encode([text for text, _ in generate(7, "test")[:60]])
+    # Another machine's float sums lead L-BFGS to another point near the same optimum.
+    np.testing.assert_allclose(
+        again.probabilities(held_out), shipped.probabilities(held_out), atol=0.01
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,118 @@
+"""What the contract tests share: every registered model, events for it, and how answers compare."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from models.base import Model, OnlineModel
+from models.registry import make_model, model_class, model_names
+from schemas import BehaviorEvent, Event, SensorReading, TextMessage, VideoFrame
+from tests.models.detection.tiny_onnx import write_brightness_detector
+from tests.models.linear_onnx import save_linear
+
+Options = dict[str, Any]
+
+
+def _detector_options(folder: Path) -> Options:
+    write_brightness_detector(folder / "detector.onnx")
+    return {"path": str(folder / "detector.onnx")}
+
+
+def _tabular_options(folder: Path) -> Options:
+    path = save_linear(folder / "linear.onnx")
+    return {"path": path, "features": ["flow_l_min", "pressure_bar"]}
+
+
+#: Models that can't be made without a file: who writes it, given an empty folder.
+FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
+    "onnx_detector": _detector_options,
+    "onnx_tabular": _tabular_options,
+}
+
+
+def make_registered(name: str, folder: Path) -> Model[Any, Any]:
+    """Make a registered model with defaults, or with a file written into `folder`."""
+    options = FILE_OPTIONS[name](folder) if name in FILE_OPTIONS else {}
+    return make_model(model_class(name), options)
+
+
+def online_names() -> list[str]:
+    """Return the names of the models that learn from the stream."""
+    return [name for name in model_names() if issubclass(model_class(name), OnlineModel)]
+
+
+def events_for(event_type: type[Event], count: int) -> list[Event]:
+    """Return `count` different events that a model of that type must answer."""
+    makers: dict[type[Event], Callable[[int], Event]] = {
+        VideoFrame: _frame,
+        TextMessage: _message,
+        SensorReading: _reading,
+        BehaviorEvent: _behaviour,
+        Event: _reading,
+    }
+    return [makers[event_type](index) for index in range(count)]
+
+
+def _frame(index: int) -> VideoFrame:
+    from PIL import Image
+
+    chance = np.random.default_rng(index)
+    pixels = chance.integers(0, 256, (60 + 20 * (index % 3), 90, 3), dtype=np.uint8)
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "png")
+    return VideoFrame(source_id=f"camera-{index % 2}", frame_index=index, image=png.getvalue())
+
+
+def _message(index: int) -> TextMessage:
+    texts = ["where is my order", "hello", "it rains " * 60, "¿cuánto dinero tengo? 💶", "refund!"]
+    return TextMessage(source_id=f"c-{index % 3}", text=f"{texts[index % len(texts)]} {index}")
+
+
+def _reading(index: int) -> SensorReading:
+    chance = np.random.default_rng(index)
+    flow = 30 + 5 * math.sin(index / 9) + chance.normal() + (40 if index % 67 == 66 else 0)
+    values = {"flow_l_min": flow, "pressure_bar": 2 + 0.1 * chance.normal()}
+    return SensorReading(
+        source_id=f"pump-{index % 2}", event_time_ms=1_700_000_000_000 + 1000 * index, values=values
+    )
+
+
+def _behaviour(index: int) -> BehaviorEvent:
+    chance = np.random.default_rng(index)
+    centre = [(2, 30, 0), (12, 340, 60), (40, 90, 5)][index % 3]
+    pages, seconds, amount = (value + chance.normal() for value in centre)
+    return BehaviorEvent(
+        source_id=f"user-{index % 5}",
+        event_time_ms=1_700_000_000_000 + 1000 * index,
+        action="buy",
+        features={"pages": pages, "seconds": seconds, "amount_eur": amount},
+    )
+
+
+def assert_alike(found: Any, expected: Any, tolerance: float) -> None:
+    """Compare answers; numbers may differ by `tolerance`, relative or absolute."""
+    if isinstance(expected, Exception):
+        assert type(found) is type(expected)
+        assert str(found) == str(expected)
+    else:
+        left, right = msgspec.to_builtins(found), msgspec.to_builtins(expected)
+        assert _alike(left, right, tolerance), f"{left} differs from {right}"
+
+
+def _alike(found: Any, expected: Any, tolerance: float) -> bool:
+    if isinstance(expected, float) and isinstance(found, float | int):
+        return math.isclose(found, expected, rel_tol=tolerance, abs_tol=tolerance)
+    if isinstance(expected, dict) and isinstance(found, dict):
+        pairs = [(found.get(key), value) for key, value in expected.items()]
+        return found.keys() == expected.keys() and all(_alike(*p, tolerance) for p in pairs)
+    if isinstance(expected, list | tuple) and isinstance(found, list | tuple):
+        same = len(found) == len(expected)
+        return same and all(map(lambda a, b: _alike(a, b, tolerance), found, expected))
+    return bool(found == expected)

@@ -1,0 +1,116 @@
+"""What every registered model must do, whoever wrote it. A new model is covered by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from typing import Any
+
+import msgspec
+import pytest
+
+from models.base import Model, ModelError, PreparedModel
+from models.nlu.pretrained import MINILM_PACKAGE
+from models.registry import make_model, model_class, model_names
+from schemas import InputError
+from tests.conftest import skip_or_fail
+from tests.models.contract import FILE_OPTIONS, assert_alike, events_for, make_registered
+
+#: Sums of float32 in another order, as another batch shape makes them.
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="module", params=model_names())
+def model(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Model[Any, Any]]:
+    if request.param == "intent_classifier" and find_spec(MINILM_PACKAGE) is None:
+        skip_or_fail("the extra `demo` is not installed: no MiniLM")
+    made = make_registered(request.param, tmp_path_factory.mktemp(request.param))
+    made.load("cpu")
+    made.warm_up()
+    yield made
+    made.close()
+
+
+def test_n_events_give_n_answers_of_the_declared_type(model: Model[Any, Any]) -> None:
+    expected = model.result_type or dict
+    for count in (1, 2, 9):
+        answers = model.predict_batch(events_for(model.event_type, count))
+        assert len(answers) == count
+        assert all(isinstance(answer, expected) for answer in answers)
+
+
+def test_answers_can_be_sent(model: Model[Any, Any]) -> None:
+    for answer in model.predict_batch(events_for(model.event_type, 5)):
+        again = msgspec.json.decode(msgspec.json.encode(answer))
+        assert_alike(again, answer, tolerance=0)
+
+
+def test_events_are_not_changed(model: Model[Any, Any]) -> None:
+    batch = events_for(model.event_type, 7)
+    before = msgspec.msgpack.encode(batch)
+    model.predict_batch(batch)
+    assert msgspec.msgpack.encode(batch) == before
+
+
+def test_answer_does_not_depend_on_neighbours(model: Model[Any, Any]) -> None:
+    batch = events_for(model.event_type, 9)
+    together = model.predict_batch(batch)
+    for event, answer in zip(batch, together, strict=True):
+        (alone,) = model.predict_batch([event])
+        assert_alike(alone, answer, TOLERANCE)
+    for answer, turned in zip(together, model.predict_batch(batch[::-1])[::-1], strict=True):
+        assert_alike(turned, answer, TOLERANCE)
+
+
+def test_batches_are_prepared_by_many_threads_at_once(model: Model[Any, Any]) -> None:
+    if not isinstance(model, PreparedModel):
+        return  # nothing of it runs beside the device's thread
+    batches = [events_for(model.event_type, count) for count in range(1, 9)]
+    with ThreadPoolExecutor(4) as pool:
+        prepared = list(pool.map(model.prepare_batch, batches))
+    for batch, ready in zip(batches, prepared, strict=True):
+        for found, expected in zip(
+            model.predict_prepared(ready), model.predict_batch(batch), strict=True
+        ):
+            assert not isinstance(found, InputError)
+            assert_alike(found, expected, TOLERANCE)
+
+
+def test_model_says_who_it_is(model: Model[Any, Any]) -> None:
+    assert model.name in model_names()
+    assert model_class(model.name) is type(model)
+    assert model.version
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_unknown_option_is_refused_by_name(name: str) -> None:
+    with pytest.raises(ModelError, match="unknown option no_such_option"):
+        make_model(model_class(name), {"no_such_option": 1})
+
+
+@pytest.mark.parametrize("name", sorted(FILE_OPTIONS))
+def test_model_that_needs_a_file_says_so(name: str) -> None:
+    with pytest.raises(ModelError, match="path"):
+        make_model(model_class(name), {})
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"a": 1.0}, {"a": 1.001}),
+        ({"a": 1.0}, {"b": 1.0}),
+        ([1.0], [1.0, 2.0]),
+        ("a", "b"),
+        ({"a": [{"b": 1}]}, {"a": [{"b": 2}]}),
+        (1.0, float("nan")),
+        (InputError("one"), InputError("another")),
+        ({}, InputError("one")),
+    ],
+)
+def test_comparison_sees_what_differs(found: Any, expected: Any) -> None:
+    """Else every check above would pass for nothing."""
+    with pytest.raises(AssertionError):
+        assert_alike(found, expected, TOLERANCE)

@@ -1,0 +1,149 @@
+"""What every registered online model must do besides: the log decides, not how it was cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from msgspec.structs import replace
+
+from models.base import ModelError, OnlineModel
+from schemas import Event, InputError
+from tests.models.contract import assert_alike, events_for, make_registered, online_names
+
+#: Sums of float64 in another order.
+TOLERANCE = 1e-9
+
+
+class Run(NamedTuple):
+    """What a model said along a log."""
+
+    answers: list[Any]
+    updates: list[Any]
+
+
+@pytest.fixture(params=online_names())
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def fresh(name: str, folder: Path) -> OnlineModel[Any, Any]:
+    model = make_registered(name, folder)
+    assert isinstance(model, OnlineModel)
+    model.load("cpu")
+    return model
+
+
+def drive(model: OnlineModel[Any, Any], log: Sequence[Event], micro: int) -> Run:
+    """Do as the engine does: steps of `learn_every`, each predicted in batches of `micro`."""
+    run = Run([], [])
+    for start in range(0, len(log), model.learn_every):
+        step = log[start : start + model.learn_every]
+        for at in range(0, len(step), micro):
+            run.answers.extend(model.predict_batch(step[at : at + micro]))
+        model.learn_batch(step)
+        run.updates.append(model.update())
+    return run
+
+
+def log_of(model: OnlineModel[Any, Any], steps: int) -> list[Event]:
+    """Return at least `steps` whole steps and 800 events, so that every model has warmed up."""
+    steps = max(steps, -(-800 // model.learn_every))
+    return events_for(model.event_type, steps * model.learn_every)
+
+
+@pytest.mark.parametrize("micro", [1, 7])
+def test_log_cut_differently_gives_the_same(name: str, micro: int, tmp_path: Path) -> None:
+    one, other = fresh(name, tmp_path), fresh(name, tmp_path)
+    log = log_of(one, steps=8)
+    whole, cut = drive(one, log, micro=one.learn_every), drive(other, log, micro)
+    for found, expected in zip(cut.answers, whole.answers, strict=True):
+        assert_alike(found, expected, TOLERANCE)
+    assert cut.updates == whole.updates
+    assert one.snapshot() == other.snapshot()
+
+
+def test_learning_changes_what_it_answers(name: str, tmp_path: Path) -> None:
+    """Else the check above would pass for a model that learns nothing."""
+    model = fresh(name, tmp_path)
+    log = log_of(model, steps=8)
+    before, state = model.predict_batch(log[-8:]), model.snapshot()
+    drive(model, log, micro=model.learn_every)
+    assert model.predict_batch(log[-8:]) != before
+    assert model.snapshot() != state
+
+
+def test_answering_and_warming_up_leave_the_state_alone(name: str, tmp_path: Path) -> None:
+    model = fresh(name, tmp_path)
+    empty = model.snapshot()
+    model.warm_up()
+    model.predict_batch(log_of(model, steps=1))
+    assert model.snapshot() == empty
+
+
+def test_restored_model_goes_on_as_if_never_stopped(name: str, tmp_path: Path) -> None:
+    steady, stopped, resumed = (fresh(name, tmp_path) for _ in range(3))
+    log = log_of(steady, steps=8)
+    half = len(log) // steady.learn_every // 2 * steady.learn_every  # whole steps
+    through = drive(steady, log, micro=5)
+    drive(stopped, log[:half], micro=5)
+    resumed.restore(stopped.snapshot())
+    assert resumed.snapshot() == stopped.snapshot()
+    rest = drive(resumed, log[half:], micro=5)
+    for found, expected in zip(rest.answers, through.answers[half:], strict=True):
+        assert_alike(found, expected, TOLERANCE)
+    assert rest.updates == through.updates[len(through.updates) - len(rest.updates) :]
+    assert resumed.snapshot() == steady.snapshot()
+
+
+def test_what_is_no_snapshot_is_refused_and_changes_nothing(name: str, tmp_path: Path) -> None:
+    model = fresh(name, tmp_path)
+    drive(model, log_of(model, steps=2), micro=5)
+    state = model.snapshot()
+    others = [fresh(other, tmp_path).snapshot() for other in online_names() if other != name]
+    damaged = state[:-1] + bytes([state[-1] ^ 1])
+    for wrong in (b"", b"\x80\x04N.", state[: len(state) // 2], damaged, *others):
+        with pytest.raises(ModelError):
+            model.restore(wrong)
+    assert model.snapshot() == state
+
+
+def test_no_events_and_short_steps_may_be_learnt(name: str, tmp_path: Path) -> None:
+    model = fresh(name, tmp_path)
+    model.learn_batch([])
+    model.learn_batch(events_for(model.event_type, 1))
+    assert len(model.predict_batch(events_for(model.event_type, 3))) == 3
+
+
+def test_feature_that_comes_or_goes_hurts_at_most_its_own_event(name: str, tmp_path: Path) -> None:
+    """An answer or an `InputError` for the odd event; its neighbours as if it were not there."""
+    model = fresh(name, tmp_path)
+    log = log_of(model, steps=8)
+    drive(model, log, micro=5)
+    good = log[:2]
+    odd = _with_other_features(log[2])
+    answers = model.predict_batch([good[0], odd, good[1]])
+    assert isinstance(answers[1], (model.result_type or dict, InputError))
+    for found, expected in zip([answers[0], answers[2]], model.predict_batch(good), strict=True):
+        assert_alike(found, expected, TOLERANCE)
+    model.learn_batch([good[0], odd, good[1]])
+
+
+def _with_other_features(event: Event) -> Event:
+    field = "values" if hasattr(event, "values") else "features"
+    numbers = dict(getattr(event, field))
+    numbers.popitem()
+    return replace(event, **{field: numbers | {"brand_new": 1.0}})
+
+
+def test_state_does_not_grow_with_the_log(name: str, tmp_path: Path) -> None:
+    """By default no model keeps more than 2,400 events of a source."""
+    model = fresh(name, tmp_path)
+    log = [replace(event, source_id="one") for event in events_for(model.event_type, 800)]
+    sizes = []
+    for _ in range(6):
+        drive(model, log, micro=model.learn_every)
+        sizes.append(len(model.snapshot()))
+    assert sizes[5] <= 1.01 * sizes[2]
