@@ -7,16 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from agents.brokers import embedded_broker, kafka_broker
+from agents.brokers import embedded_broker, kafka_broker, kafka_libs
+from streams.kafka_client import BrokerError
 from tests.conftest import skip_or_fail
 
 
 def need_kafka() -> None:
-    """Skip (or fail) where this machine can't run Apache Kafka."""
+    """Skip (or fail) where this machine can't run Apache Kafka: no Java, no jars and no Maven."""
     if shutil.which("java") is None:
         skip_or_fail("Java is absent: `make tools` installs it")
-    if shutil.which("mvn") is None:
-        skip_or_fail("Maven is absent: `make tools` installs it")
+    try:
+        kafka_libs()
+    except BrokerError as error:
+        skip_or_fail(str(error))
 
 
 @pytest.fixture(scope="session")
