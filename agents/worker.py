@@ -75,6 +75,12 @@ class Worker:
                 inference.serving.load()
             except ModelError as error:
                 raise ModelError(f"agent {inference.agent}: {error}") from error
+            except Exception as error:  # a user's own model may raise anything
+                logger.debug("agent %s can't load its model", inference.agent, exc_info=True)
+                raise ModelError(
+                    f"agent {inference.agent}: its model can't be loaded: "
+                    f"{type(error).__name__}: {error} (--log-level DEBUG tells where)"
+                ) from error
 
     def serve_metrics(self) -> None:
         """Serve `/metrics` from a thread of its own.

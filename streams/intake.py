@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping
 
 from streams.metrics import Metrics
 from streams.offsets import OffsetTracker
 from streams.records import TopicPartition
 from streams.settings import IntakeSettings
+
+logger = logging.getLogger(__name__)
 
 #: Partitions of a stock agent's topics, which no pipeline file describes.
 _STOCK = IntakeSettings()
@@ -48,6 +51,7 @@ class Intake:
 
     def assigned(self, num_partitions: int) -> None:
         """Note that the group has given out its partitions."""
+        logger.info("holding %d partitions", num_partitions)
         self._metrics.ready.set(1 if num_partitions else 0)
 
     def observe_lag(self, tp: TopicPartition, num_records: int) -> None:
