@@ -15,6 +15,8 @@ from schemas import Event, InputError
 
 Row = dict[str, Any]
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 class OnnxTabular(Model[Event, Row]):
     """Numbers of an event in, the model's outputs out as a plain dict. Remembers nothing.
@@ -93,16 +95,13 @@ class OnnxTabular(Model[Event, Row]):
             return InputError(
                 f"{type(event).__name__} has neither `values` nor `features`: nothing to read"
             )
-        absent = [name for name in self._features if name not in numbers]
-        if absent:
-            return InputError(
-                f"feature {', '.join(map(repr, absent))} is absent: the event has "
-                f"{', '.join(sorted(numbers))}"
-            )
-        row = [float(numbers[name]) for name in self._features]
-        limit = float(np.finfo(np.float32).max)
+        try:
+            row = [numbers[name] for name in self._features]
+        except KeyError as error:
+            known = ", ".join(sorted(numbers))
+            return InputError(f"feature {error} is absent: the event has {known}")
         for name, number in zip(self._features, row, strict=True):
-            if not -limit <= number <= limit:
+            if not abs(number) <= _LARGEST:
                 return InputError(f"feature {name!r} is {number}: not finite as float32")
         return row
 
@@ -128,19 +127,12 @@ class OnnxTabular(Model[Event, Row]):
                 f"{'one' if self._input is None else f'{self._input!r}'} alone"
             )
         node = inputs[name]
-        wanted = [1, len(self._features)]
-        # A free dimension has a name or None for its size.
-        is_free = [not isinstance(size, int) for size in node.shape]
-        fits = len(is_free) == 2 and all(
-            free or size == want
-            for free, size, want in zip(is_free, node.shape, wanted, strict=True)
-        )
-        if node.type != "tensor(float)" or not fits:
+        if node.type != "tensor(float)" or not _fits(node.shape, len(self._features)):
             raise ModelError(
                 f"{self._path}: input {name} is {node.type} of shape {node.shape}: expected "
-                f"tensor(float) of shape (B, {wanted[1]}), for {wanted[1]} features"
+                f"tensor(float) of shape (B, {len(self._features)}), one column a feature"
             )
-        self._is_one_by_one = not is_free[0]
+        self._is_one_by_one = node.shape[0] == 1
         return name
 
     def _check_outputs(self) -> list[str]:
@@ -152,6 +144,14 @@ class OnnxTabular(Model[Event, Row]):
                 f"{self._path} has no output {', '.join(absent)}: it has {', '.join(known)}"
             )
         return wanted
+
+
+def _fits(shape: Sequence[int | str | None], num_features: int) -> bool:
+    """Tell whether (B, F) or (1, F) may be fed; a free dimension has a name or None for size."""
+    wanted = (1, num_features)
+    return len(shape) == 2 and all(
+        size == want or not isinstance(size, int) for size, want in zip(shape, wanted, strict=True)
+    )
 
 
 def _numbers(event: Event) -> Mapping[str, float] | None:
