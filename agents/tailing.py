@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -68,13 +69,17 @@ def tail_topic(
     Raises:
         BrokerError: no broker, no such topic, or a client setting that is wrong.
     """
-    num_partitions = probe(kafka).topics.get(topic)
-    if num_partitions is None:
-        raise BrokerError(f"no topic {topic!r} on {kafka.get('bootstrap.servers')}")
+    topics = probe(kafka).topics
+    if topic not in topics:
+        known = (
+            ", ".join(difflib.get_close_matches(topic, topics)) or "penstock topics plan -c FILE"
+        )
+        where = kafka["bootstrap.servers"]
+        raise BrokerError(f"no topic {topic!r} on {where}: look at {known}")
     start = OFFSET_BEGINNING if from_beginning else OFFSET_END
     consumer = _consumer(kafka)
     try:
-        consumer.assign([TopicPartition(topic, p, start) for p in range(num_partitions)])
+        consumer.assign([TopicPartition(topic, p, start) for p in range(topics[topic])])
         while not stop():
             message = consumer.poll(_POLL_SECONDS)
             if message is not None:

@@ -120,8 +120,8 @@ class Delivery:
     def _answered(self, batch: RecordBatch, rows: Sequence[int]) -> None:
         if self._finish(batch, rows):
             self._metrics.finished(Outcome.ANSWERED, len(rows))
-            timestamps = np.asarray([batch.timestamps_ms[row] for row in rows], dtype=np.float64)
-            self._metrics.ages(time.time() - timestamps / 1000.0)
+            sent_ms = np.asarray([batch.timestamps_ms[row] for row in rows], dtype=np.float64)
+            self._metrics.ages(time.time() - sent_ms[sent_ms > 0] / 1000.0)
 
     def _dead_lettered(self, batch: RecordBatch, failed: Failed) -> None:
         if self._finish(batch, [row for row, _ in failed]):

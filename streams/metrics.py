@@ -7,7 +7,6 @@ counted as `handed_back`, since another worker counts them in again.
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from enum import StrEnum
 
@@ -131,6 +130,7 @@ class AgentMetrics:
         self._batch_size = metrics.batch_size.labels(agent, model)
         self._queue_wait = metrics.queue_wait.labels(agent)
         self._last_progress = metrics.last_progress.labels(agent)
+        self._last_progress.set_to_current_time()  # an agent stuck from the start counts from here
         self._stages = {
             stage: metrics.stage_duration.labels(agent, stage)
             for stage in ("decode", "prepare", "predict", "encode", "deliver")
@@ -145,7 +145,7 @@ class AgentMetrics:
         """Count records whose outcome the broker has."""
         self._outcomes[outcome].inc(num_records)
         self._in_flight.dec(num_records)
-        self._last_progress.set(time.time())
+        self._last_progress.set_to_current_time()
 
     def handed_back(self, num_records: int) -> None:
         """Count records whose partition went away before they were finished."""

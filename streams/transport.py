@@ -30,6 +30,9 @@ from streams.records import RecordBatch, TopicPartition
 #: looked at again soon after it has room.
 _FETCH_SECONDS, _PAUSED_FETCH_SECONDS = 1.0, 0.05
 
+#: Of records in Kafka's oldest format.
+_NO_TIMESTAMP = -1
+
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """Faust's consumer thread, with the pipeline's client settings.
@@ -208,7 +211,7 @@ def _record_batch(
     return RecordBatch(
         tp=tp,
         span=span,
-        timestamps_ms=[record.timestamp for record in records],
+        timestamps_ms=[record.timestamp or _NO_TIMESTAMP for record in records],
         keys=keys,
         values=values,
         headers=[record.headers for record in records],

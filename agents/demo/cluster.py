@@ -17,6 +17,7 @@ from streams.settings import PipelineSettings
 
 EMBEDDED, KAFKA = "embedded", "kafka"
 _TIMEOUT_SECONDS = 15.0
+_EMBEDDED_FETCH_WAIT_MS = 20
 
 #: Topic and partition -> the offset that the next record will have.
 Ends = dict[tuple[str, int], int]
@@ -46,6 +47,14 @@ def run_broker(broker: str) -> Iterator[str]:
         return
     with embedded_broker() if broker == EMBEDDED else kafka_broker() as running:
         yield running.bootstrap_servers
+
+
+def client_settings(broker: str, servers: str) -> dict[str, str | int]:
+    """Return the `kafka:` settings that a broker asks for."""
+    if broker != EMBEDDED:
+        return {"bootstrap.servers": servers}
+    # It answers a waiting fetch only once the wait is over, however soon records come.
+    return {"bootstrap.servers": servers, "fetch.wait.max.ms": _EMBEDDED_FETCH_WAIT_MS}
 
 
 def prepare_topics(settings: PipelineSettings) -> Ends:

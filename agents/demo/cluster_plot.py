@@ -85,5 +85,5 @@ def _finish(axis: Any, project: Projection, points: Floats, story: ClusterStory)
         "centres from where they began (o) to where they ended (X)",
         fontsize=10,
     )
-    axis.legend(loc="best", fontsize=8)
+    axis.legend(loc="best", fontsize=8, markerscale=0.5)
     axis.grid(alpha=0.25)

@@ -13,12 +13,12 @@ from schemas import Detection
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
-#: Okabe and Ito's colours, told apart by the colour-blind too; black and yellow left out.
-_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#d55e00", "#cc79a7", "#0072b2")
+#: Okabe and Ito's colours, told apart by the colour-blind too; black is for the letters.
+_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
 #: Pictures get this width at least, so that labels stay legible.
 _MIN_WIDTH = 640
-_FONT_PIXELS = 15
-_LINE_PIXELS = 3
+_FONT_PIXELS = 13
+_LINE_PIXELS = 2
 _JPEG_QUALITY = 90
 _PATTERN = "frame-??.jpg"
 

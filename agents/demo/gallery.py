@@ -37,7 +37,7 @@ class Gallery:
 
     def __init__(self, seconds: float) -> None:
         self._stretch_seconds = seconds / _NUM_STRETCHES
-        self._started = time.monotonic()
+        self._started: float | None = None
         self._pending: OrderedDict[str, VideoFrame] = OrderedDict()
         self._best: dict[tuple[str, int], Shot] = {}
         self._lock = threading.Lock()
@@ -47,6 +47,8 @@ class Gallery:
         if not isinstance(event, VideoFrame):
             return
         with self._lock:
+            if self._started is None:
+                self._started = time.monotonic()
             self._pending[event.event_id] = event
             if len(self._pending) > MAX_PENDING:
                 self._pending.popitem(last=False)
@@ -59,11 +61,14 @@ class Gallery:
             frame = self._pending.pop(result.event_id, None)
             if frame is None or not result.detections:
                 return
-            stretch = int((time.monotonic() - self._started) / self._stretch_seconds)
-            place = (frame.source_id, min(stretch, _NUM_STRETCHES - 1))
+            place = (frame.source_id, self._stretch())
             shot = Shot(frame, result)
             if place not in self._best or self._best[place].merit < shot.merit:
                 self._best[place] = shot
+
+    def _stretch(self) -> int:
+        elapsed = time.monotonic() - self._started if self._started is not None else 0.0
+        return min(int(elapsed / self._stretch_seconds), _NUM_STRETCHES - 1)
 
     def shots(self) -> list[Shot]:
         """Return at most `MAX_PICTURES`, by camera and time, each camera having its share."""

@@ -58,31 +58,32 @@ _KAFKA_PREFIX = "PENSTOCK_KAFKA__"
 
 
 def write_pipeline(
-    path: Path, inputs: Inputs, kafka: Mapping[str, str], topic_prefix: str = ""
+    path: Path, inputs: Inputs, kafka: Mapping[str, str | int], topic_prefix: str = ""
 ) -> None:
     """Write the pipeline file of a run.
 
     Args:
         path: of the file; its folder exists.
-        inputs: decide which detector reads the frames.
-        kafka: at least `bootstrap.servers` and `group.id`.
+        inputs: say which agents there are, and the models that their events ask for.
+        kafka: client settings, at least `bootstrap.servers` and `group.id`.
         topic_prefix: put before each topic's name.
     """
     import yaml
 
-    agents = {AGENT_OF[kind]: dict(AGENTS[AGENT_OF[kind]]) for kind in inputs.by_kind}
-    for agent in agents.values():
-        agent.update({key: topic_prefix + agent[key] for key in _TOPIC_KEYS if key in agent})
-    if inputs.detector and "detect_objects" in agents:
-        options = {"path": str(inputs.detector.resolve())}
-        agents["detect_objects"]["model"] = {"name": "onnx_detector", "options": options}
     document = {
         "kafka": dict(kafka),
-        "agents": agents,
+        "agents": {AGENT_OF[kind]: _agent(kind, inputs, topic_prefix) for kind in inputs.by_kind},
         "topics": {"default": {"partitions": 4}},
         "metrics": {"port": 0},  # a free one: several demos may run at once
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def _agent(kind: Kind, inputs: Inputs, topic_prefix: str) -> dict[str, Any]:
+    agent = dict(AGENTS[AGENT_OF[kind]])
+    topics = {key: topic_prefix + agent[key] for key in _TOPIC_KEYS if key in agent}
+    model = inputs.models.get(kind, agent["model"])
+    return {**agent, **topics, "model": model}
 
 
 def run_environment(is_own_broker: bool) -> dict[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.demo.cluster import (
+    client_settings,
     forget_group,
     is_own,
     prepare_topics,
@@ -106,7 +107,7 @@ def _set_up(
     view.show(Snapshot("starting the broker"))
     servers = stack.enter_context(run_broker(options.broker))
     is_ours = is_own(options.broker)
-    kafka = {"bootstrap.servers": servers, "group.id": f"penstock-demo-{run_id}"}
+    kafka = {**client_settings(options.broker, servers), "group.id": f"penstock-demo-{run_id}"}
     environment = run_environment(is_ours)
     write_pipeline(folder / "penstock.yaml", inputs, kafka, "" if is_ours else TOPIC_PREFIX)
     settings = load_run(folder / "penstock.yaml", environment)

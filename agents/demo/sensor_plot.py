@@ -28,25 +28,30 @@ def plot_series(series: Sequence[Series], path: Path, title: str) -> None:
     axes = figure.subplots(2 * len(series), 1, squeeze=False, height_ratios=ratios)[:, 0]
     for index, one in enumerate(series):
         _draw(axes[2 * index], axes[2 * index + 1], one)
-    axes[-1].set_xlabel("seconds of the run")
+    axes[-1].set_xlabel("reading, in the order of the series")
     figure.suptitle(title)
     figure.savefig(path, dpi=_DOTS_PER_INCH)
 
 
 def _draw(top: Any, bottom: Any, one: Series) -> None:
-    seconds, values, scores = (np.array(x) for x in (one.seconds, one.values, one.scores))
-    marked = np.array(one.is_anomaly, dtype=bool)
-    top.plot(seconds, values, color=_LINE, linewidth=0.9)
-    label = f"{one.num_anomalies} anomalies in {len(values):,} readings"
-    top.scatter(seconds[marked], values[marked], color=_MARK, s=26, zorder=3, label=label)
-    top.set_title(f"{one.source_id}: {one.channel}", loc="left", fontsize=10)
-    top.legend(loc="upper left", fontsize=9)
-    bottom.plot(seconds, scores, color=_LINE, linewidth=0.9)
-    bottom.plot(seconds, one.thresholds, color=_CUT, linewidth=0.9, linestyle="--", label="cut")
-    bottom.scatter(seconds[marked], scores[marked], color=_MARK, s=10, zorder=3)
+    values, scores = np.array(one.values), np.array(one.scores)
+    numbers, marked = np.arange(len(values)), np.array(one.is_anomaly, dtype=bool)
+    top.plot(numbers, values, color=_LINE, linewidth=0.9)
+    top.scatter(numbers[marked], values[marked], color=_MARK, s=26, zorder=3)
+    top.set_title(_heading(one), loc="left", fontsize=10)
+    bottom.plot(numbers, scores, color=_LINE, linewidth=0.9)
+    bottom.plot(numbers, one.thresholds, color=_CUT, linewidth=0.9, linestyle="--")
+    bottom.scatter(numbers[marked], scores[marked], color=_MARK, s=10, zorder=3)
     bottom.set_ylim(-0.02, 1.05)
-    bottom.set_ylabel("score")
-    bottom.legend(loc="upper left", fontsize=8)
+    bottom.set_ylabel("score, cut")
     for axis in (top, bottom):
         axis.margins(x=0.01)
         axis.grid(alpha=0.25)
+
+
+def _heading(one: Series) -> str:
+    word = "anomaly" if one.num_anomalies == 1 else "anomalies"
+    return (
+        f"{one.source_id}: {one.channel}, {len(one.values):,} readings, "
+        f"{one.num_anomalies} of them marked as {word}"
+    )

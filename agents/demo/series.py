@@ -27,8 +27,6 @@ class Series:
 
     source_id: str
     channel: str
-    seconds: list[float]
-    """Since the first of the plot's readings."""
     values: list[float]
     scores: list[float]
     thresholds: list[float]
@@ -74,8 +72,7 @@ class SensorLog:
         for point in points:
             by_source.setdefault(point.score.source_id, []).append(point)
         ranked = sorted(by_source.values(), key=_clearness, reverse=True)
-        start_ms = min((p.score.event_time_ms for p in points), default=0)
-        return [_one_channel(own, start_ms) for own in ranked[:max_series]]
+        return [_one_channel(own) for own in ranked[:max_series]]
 
 
 def _clearness(points: Sequence[Scored]) -> tuple[bool, float]:
@@ -84,15 +81,13 @@ def _clearness(points: Sequence[Scored]) -> tuple[bool, float]:
     return share > 0, -share
 
 
-def _one_channel(points: list[Scored], start_ms: int) -> Series:
-    points.sort(key=lambda p: p.score.event_time_ms)
+def _one_channel(points: list[Scored]) -> Series:
     blamed = Counter(p.score.channel for p in points if p.score.is_anomaly and p.score.channel)
     channel = blamed.most_common(1)[0][0] if blamed else next(iter(points[0].values))
     own = [p for p in points if channel in p.values]
     return Series(
         source_id=points[0].score.source_id,
         channel=channel,
-        seconds=[(p.score.event_time_ms - start_ms) / 1000 for p in own],
         values=[p.values[channel] for p in own],
         scores=[p.score.score for p in own],
         thresholds=[p.score.threshold for p in own],

@@ -42,7 +42,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
     the thick of them.
 
     Remembers for at most `max_keys` sources, the least recently seen going first, 16 bytes a
-    value of `window` readings and 2 bytes a node (26 kB with 25 trees of depth 8). The trees
+    value of `window` readings and 2 bytes a node (102 kB with 25 trees of depth 10). The trees
     come from `seed` alone.
 
     Source: Tan, Ting and Liu, 2011, "Fast Anomaly Detection for Streaming Data", IJCAI.
@@ -54,11 +54,11 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
     def __init__(
         self,
         trees: int = 25,
-        depth: int = 8,
+        depth: int = 10,
         window: int = 2048,
         min_values: int = 256,
         features_per_tree: int = 1,
-        threshold: float = 0.98,
+        threshold: float = 0.985,
         max_keys: int = 256,
         max_channels: int = 64,
         seed: int = 1,

@@ -15,6 +15,8 @@ from agents.brokers import BrokerProcess, embedded_broker
 from agents.event_records import EventEncoder
 from agents.publishing import Publisher
 from schemas import SensorReading, make_codec
+from streams.kafka_client import create_topics
+from streams.settings import TopicSettings
 
 PENSTOCK = [sys.executable, "-c", "from agents.cli import main; main()"]
 
@@ -278,3 +280,19 @@ def wait_for_records(servers: str, topic: str) -> None:
     while consumer.poll(0.2) is None:
         assert time.monotonic() < deadline
     consumer.close()
+
+
+@pytest.mark.kafka
+def test_on_apache_kafka_a_missing_topic_is_refused_and_not_made(kafka_bootstrap: str) -> None:
+    at = ["--bootstrap-servers", kafka_bootstrap]
+    arguments = ["produce", "text", "demo:phrases", "--limit", "5", "--topic", "produce-test", *at]
+    for _ in range(2):
+        refused = penstock(*arguments)
+        assert refused.returncode == 2
+        assert "no topic 'produce-test'" in refused.stderr
+        assert "penstock topics create" in refused.stderr
+    create_topics({"bootstrap.servers": kafka_bootstrap}, {"produce-test": TopicSettings()})
+    assert penstock(*arguments).returncode == 0
+    seen = penstock("tail", "produce-test", "--from-beginning", "--limit", "5", *at)
+    assert seen.returncode == 0, seen.stderr
+    assert len(seen.stdout.splitlines()) == 5

@@ -29,13 +29,13 @@ def assert_nothing_is_lost(pipeline: Pipeline, count: int) -> dict[str, int]:
     repeats = 0
     for message in pipeline.read(pipeline.output):
         value = json.loads(message.value() or b"")
-        result_id = dict(message.headers() or [])["ce_id"].decode()  # type: ignore[union-attr]
+        result_id = dict(message.headers() or [])["ce_id"].decode()
         if result_id in seen:
             repeats += 1
             continue
         seen.add(result_id)
-        assert value["y"] > latest[message.key()]  # type: ignore[index]
-        latest[message.key()] = value["y"]  # type: ignore[index]
+        assert value["y"] > latest[message.key()]
+        latest[message.key()] = value["y"]
     return {"repeats": repeats}
 
 
