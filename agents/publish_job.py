@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agents.event_records import EventEncoder
 from agents.publishing import Published, Publisher
 from agents.sources.opening import EVENT_TYPE_OF, SourceOptions, open_source
-from agents.sources.source import Kind
+from agents.sources.source import Kind, SourceError
 from streams.kafka_client import BrokerError, Kafka, probe
 
 
@@ -43,9 +43,13 @@ class PublishJob:
         events = open_source(self.kind, self.address, self.options)
         require_topic(kafka, self.topic)
         publisher = Publisher(kafka, self.topic, encoder, stamp_now=self.stamp_now)
-        return publisher.publish(
-            events, rate=self.rate, limit=self.limit, stop=stop, on_progress=on_progress
-        )
+        try:
+            return publisher.publish(
+                events, rate=self.rate, limit=self.limit, stop=stop, on_progress=on_progress
+            )
+        except SourceError as error:
+            before = publisher.published.num_delivered
+            raise SourceError(f"{error} (the {before} events before it were delivered)") from error
 
 
 def require_topic(kafka: Kafka, topic: str) -> None:
