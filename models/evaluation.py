@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,8 +90,3 @@ def point_adjusted(flagged: Bools, truth: Bools) -> Bools:
     for start, end in runs(truth):
         adjusted[start:end] |= bool(flagged[start:end].any())
     return adjusted
-
-
-def mean_of(rows: Sequence[dict[str, Any]], name: str) -> float:
-    """Return the unweighted mean of one figure over files or channels."""
-    return float(np.mean([row[name] for row in rows]))

@@ -152,9 +152,11 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
 
     def _count_if_due(self, slot: int) -> None:
         source = self._sources[slot]
-        if source.total < max(self.min_values, source.next_reference) or not source.channels:
+        if source.total < max(self.min_values, source.next_reference):
             return
         points = source.make_reference()
+        if not source.reference_size:
+            return
         paths = self._template(points.shape[1]).paths(points)
         nodes = (paths + self._masses.shape[2] * np.arange(self.trees)[:, None]).ravel()
         counts = np.bincount(nodes, minlength=self._masses[slot].size)

@@ -27,7 +27,8 @@ class Recent:
     """The last `window` readings of one source, with the trend they had to be compared with.
 
     The trend is that of the readings learnt before the step, so that a feature does not depend
-    on where its reading stands in a micro-batch.
+    on where its reading stands in a micro-batch. Once there is a box it bounds the trend: an
+    absurd value during the warm-up harms up to the second reference, a later one not at all.
     """
 
     def __init__(self, window: int, max_channels: int) -> None:
@@ -77,6 +78,12 @@ class Recent:
         kept = np.arange(max(0, len(values) - len(self.rows)), len(values))
         self.rows[(self.total + kept) % len(self.rows)] = features[kept]
         self.total += len(values)
+        self._follow(values)
+
+    def _follow(self, values: Floats) -> None:
+        """Move the trend by (n, channels) values, each held to the box once there is one."""
+        boxed, low, high = len(self.low), self.low[:, 0], self.low[:, 0] + self.span[:, 0]
+        values[:, :boxed] = np.clip(values[:, :boxed], low, high)
         for row in values:
             self.trend += TREND_RATE * np.where(np.isnan(row), 0.0, row - self.trend)
 
@@ -92,7 +99,7 @@ class Recent:
     def make_reference(self) -> Floats:
         """Fix the box by the readings held and return them as points (n, features).
 
-        Channels that none of them has are forgotten.
+        Channels that none of them has are forgotten. If none is left there is no reference.
         """
         held = min(self.total, len(self.rows))
         alive = np.asarray(~np.isnan(self.rows[:held, :, 0]).all(axis=0))
@@ -100,15 +107,17 @@ class Recent:
             name for name, some in zip(self.channels, alive.tolist(), strict=True) if some
         ]
         self.rows, self.trend = self.rows[:, alive], self.trend[alive]
-        features = self.rows[:held]
-        self.low, self.span, self.fill = _box(features)
-        self.reference_size = held
+        self.low, self.span, self.fill = _box(self.rows[:held])
+        self.trend = np.clip(self.trend, self.low[:, 0], self.low[:, 0] + self.span[:, 0])
+        self.reference_size = held if self.channels else 0
         self.next_reference = self.total + held
-        return self._scaled(features)
+        return self._scaled(self.rows[:held])
 
 
 def _box(features: Floats) -> tuple[Floats, Floats, Floats]:
     """Return lower ends, widths and medians (channels, 2) of (n, channels, 2), NaN left out."""
+    if features.shape[1] == 0:
+        return features[0], features[0], features[0]
     least, low, middle, high, most = np.nanquantile(features, [0, 0.05, 0.5, 0.95, 1], axis=0)
     reach = np.where(high > low, _REACH * (high - low), most - least)
     bottom, top = np.maximum(least, low - reach), np.minimum(most, high + reach)

@@ -19,8 +19,8 @@ Ints = NDArray[np.int64]
 
 #: A cluster with less than this share of an even share of the weight gives its place up ...
 _STARVED = 0.05
-#: ... to an event whose squared distance is this many times the usual one.
-_FAR = 4.0
+#: ... to an event farther out than usual that lessens the step's squared distances by this share.
+_LEAST_GAIN = 0.25
 
 _STATE_VERSION = 1
 
@@ -160,11 +160,16 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
 
     def _make_way(self, values: Floats, squared: Floats) -> bool:
         """Give a free or starved cluster's place to a far event, if there is one; tell whether."""
-        far = np.where(squared > _FAR * self._spread, squared, 0.0)
-        place = self._free_place() if far.any() else -1
-        if place < 0:
+        far = np.where(squared > self._spread, squared, 0.0)
+        if not far.any():
             return False
         chosen = int(self._rng().choice(len(values), p=far / far.sum()))
+        points = self._scale.scaled(values)
+        apart = ((points - points[chosen]) ** 2).sum(axis=1)
+        gain = np.maximum(squared - apart, 0.0).sum()
+        place = self._free_place() if gain > _LEAST_GAIN * squared.sum() else -1
+        if place < 0:
+            return False
         self._centres[place], self._weights[place] = values[chosen], 0.0
         self._ids[place] = self._next_id
         self._next_id += 1

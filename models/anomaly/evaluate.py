@@ -1,0 +1,110 @@
+"""How well the anomaly models find real anomalies: NAB, SKAB valve1, SMAP/MSL.
+
+    python -m models.anomaly.evaluate FOLDER_OF_DATA
+
+One setting for all files: the models' defaults. Every row is scored by the rows before it alone,
+also by those of the part that is rated; each file is a source of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.anomaly.half_space_trees import HalfSpaceTrees
+from models.anomaly.labelled import LabelledSeries, load_nab, load_skab, load_telemetry
+from models.anomaly.nab_score import best_threshold, nab_score
+from models.anomaly.robust_zscore import RobustZScore
+from models.evaluation import answer_stream, f1, one_result, point_adjusted, roc_auc
+
+Floats = NDArray[np.float64]
+Figures = list[tuple[str, float]]
+Detector = RobustZScore | HalfSpaceTrees
+MakeDetector = Callable[[], Detector]
+
+#: Thresholds for SKAB and the telemetry: this quantile of the scores on the training rows.
+TRAIN_QUANTILE = 0.99
+
+
+def scores_of(model: Detector, series: LabelledSeries) -> Floats:
+    """Return (rows,) scores of a series that the model sees first to last."""
+    return np.array([one_result(answer).score for answer in answer_stream(model, series.readings)])
+
+
+def rate_nab(make: MakeDetector, series: Sequence[LabelledSeries]) -> Figures:
+    """Return NAB's score, and recall of windows and false alarms at the default threshold."""
+    scores, threshold = [scores_of(make(), one) for one in series], make().threshold
+    best, reachable = best_threshold(series, scores)
+    flagged = [s >= threshold for s in scores]
+    found = [
+        bool(f[max(first, one.warm_up) : last + 1].any())
+        for one, f in zip(series, flagged, strict=True)
+        for first, last in one.windows
+    ]
+    normal = [
+        f[one.warm_up :][~one.truth[one.warm_up :]] for one, f in zip(series, flagged, strict=True)
+    ]
+    return [
+        ("NAB score, standard profile, best single threshold", reachable),
+        ("NAB: that threshold", best),
+        (
+            "NAB score, standard profile, default threshold",
+            float(nab_score(series, scores, np.array([threshold]))[0]),
+        ),
+        ("NAB: share of windows found, default threshold", float(np.mean(found))),
+        (
+            "NAB: share of normal rows flagged, default threshold",
+            float(np.concatenate(normal).mean()),
+        ),
+    ]
+
+
+def rate_split(make: MakeDetector, series: Sequence[LabelledSeries], name: str) -> Figures:
+    """Return AUC (mean over files) and F1 (over all rows) of the rows behind the training rows.
+
+    A file's threshold is the 99 % quantile of its scored training rows; no label is looked at.
+    """
+    scores = [scores_of(make(), one) for one in series]
+    truths = [one.truth[one.warm_up :] for one in series]
+    rated = [s[one.warm_up :] for one, s in zip(series, scores, strict=True)]
+    cuts = [_train_cut(s[: one.warm_up]) for one, s in zip(series, scores, strict=True)]
+    flagged = [r >= cut for r, cut in zip(rated, cuts, strict=True)]
+    adjusted = [point_adjusted(f, t) for f, t in zip(flagged, truths, strict=True)]
+    truth = np.concatenate(truths)
+    aucs = [roc_auc(r, t) for r, t in zip(rated, truths, strict=True)]
+    return [
+        (f"{name}: ROC AUC, mean of {len(series)} files", float(np.mean(aucs))),
+        (f"{name}: F1, threshold from the training rows", f1(np.concatenate(flagged), truth)),
+        (f"{name}: F1 point-adjusted, the same threshold", f1(np.concatenate(adjusted), truth)),
+    ]
+
+
+def _train_cut(scores: Floats) -> float:
+    """Return the threshold of one file; rows before the model was warm (score 0) are left out."""
+    scored = scores[scores > 0]
+    return float(np.quantile(scored, TRAIN_QUANTILE)) if len(scored) else 1.0
+
+
+def evaluate_on(data_dir: Path) -> Figures:
+    """Return (what, figure) of both models on every set that the folder has."""
+    figures: Figures = []
+    models: list[MakeDetector] = [RobustZScore, HalfSpaceTrees]
+    for make in models:
+        rows: Figures = []
+        if (data_dir / "nab").is_dir():
+            rows += rate_nab(make, load_nab(data_dir / "nab"))
+        if (data_dir / "skab").is_dir():
+            rows += rate_split(make, load_skab(data_dir / "skab" / "valve1"), "SKAB valve1")
+        if (data_dir / "smap_msl").is_dir():
+            rows += rate_split(make, load_telemetry(data_dir / "smap_msl"), "SMAP/MSL")
+        figures += [(f"{make().name}, {what}", figure) for what, figure in rows]
+    return figures
+
+
+if __name__ == "__main__":
+    for what, figure in evaluate_on(Path(sys.argv[1])):
+        print(f"{figure:9.3f}  {what}")

@@ -1,0 +1,33 @@
+"""Slots: rows for keys, bounded, the least recently seen going first."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.anomaly.slots import NO_SLOT, Slots
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdefg"), max_size=6), max_size=12), st.integers(1, 5))
+def test_rows_are_unique_bounded_and_hold_the_latest(steps: list[list[str]], limit: int) -> None:
+    slots: Slots[str] = Slots(limit)
+    seen: dict[str, int] = {}
+    for number, step in enumerate(steps):
+        before = dict(zip(slots.keys, slots.find(slots.keys).tolist(), strict=True))
+        rows, fresh = slots.claim(step)
+        seen |= dict.fromkeys(step, number)
+        held = slots.find(slots.keys).tolist()
+        assert held == list(range(len(slots.keys)))
+        assert len(held) == min(limit, len(set(before) | set(step)))
+        assert rows.tolist() == slots.find(step).tolist()
+        for key, row in zip(slots.keys, held, strict=True):
+            assert row in fresh or before[key] == row
+        lost = [when for key, when in seen.items() if key not in slots.keys]
+        assert max(lost, default=-1) <= min((seen[key] for key in slots.keys), default=0)
+
+
+def test_of_more_keys_than_rows_some_get_none() -> None:
+    slots: Slots[str] = Slots(2)
+    rows, fresh = slots.claim(["a", "b", "c"])
+    assert rows.tolist() == [NO_SLOT, 1, 0]
+    assert sorted(set(fresh)) == [0, 1]

@@ -1,0 +1,32 @@
+"""Online k-means on real behaviour, beside scikit-learn's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from models.clustering.evaluate import agreement, compare, purity
+from models.clustering.labelled import load_kdd99, load_shoppers
+
+
+def test_groups_connections_at_least_as_well_as_the_peer(data_dir: Path) -> None:
+    events, classes = load_kdd99(data_dir / "kdd99" / "kdd99_10pct_half.csv.gz", 20_000)
+    assert len(events[0].features) == 38
+    figures = dict(compare(events, classes, k=16))
+    assert figures["online_kmeans, k=16: NMI"] > figures["MiniBatchKMeans, k=16: NMI"] - 0.05
+    assert figures["online_kmeans, k=16: purity"] > 0.95
+
+
+def test_reads_the_shoppers(data_dir: Path) -> None:
+    events, bought = load_shoppers(data_dir / "shoppers" / "online_shoppers_intention_half.csv.gz")
+    assert len(events) == len(bought) == 6165
+    assert set(bought) == {"TRUE", "FALSE"}
+    assert len(events[0].features) == 10
+
+
+def test_figures_of_a_known_grouping() -> None:
+    found, classes = np.array([-1, 0, 0, 1, 1, 1]), ["x", "a", "a", "b", "b", "a"]
+    assert purity(found[1:], np.array(classes[1:])) == 0.8
+    assert agreement(found, classes)["purity"] == 0.8
+    assert agreement(np.array([0, 0, 1, 1]), ["a", "a", "b", "b"])["adjusted Rand"] == 1
