@@ -27,7 +27,9 @@ class Trail:
     centers: Floats
     """(steps, features)."""
     weight: float
-    """At the last step."""
+    """At the last step that it was there."""
+    is_alive: bool
+    """Whether it was there at the end; a cluster that starves makes room for a new one."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +99,20 @@ class ClusterLog:
 
 def _trails(updates: list[ClusterUpdate], names: _Names) -> list[Trail]:
     centers: dict[int, list[list[float]]] = {}
-    weights: dict[int, float] = {}
-    for update in sorted(updates, key=lambda update: update.sequence):
+    last: dict[int, tuple[int, float]] = {}
+    updates.sort(key=lambda update: update.sequence)
+    for update in updates:
         for cluster in update.clusters:
             if all(name in cluster.center for name in names):
                 row = [cluster.center[name] for name in names]
                 centers.setdefault(cluster.cluster_id, []).append(row)
-                weights[cluster.cluster_id] = cluster.weight
+                last[cluster.cluster_id] = update.sequence, cluster.weight
     return [
-        Trail(cluster_id, np.array(rows, dtype=np.float64), weights[cluster_id])
+        Trail(
+            cluster_id,
+            np.array(rows, dtype=np.float64),
+            weight=last[cluster_id][1],
+            is_alive=last[cluster_id][0] == updates[-1].sequence,
+        )
         for cluster_id, rows in sorted(centers.items())
     ]

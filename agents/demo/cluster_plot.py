@@ -10,11 +10,11 @@ import numpy as np
 from agents.demo.cluster_log import ClusterStory, Trail
 from agents.demo.projection import Floats, Projection, fit_projection
 
-_INCHES = (10.0, 8.0)
+_INCHES = (12.0, 8.0)
 _DOTS_PER_INCH = 110
 #: Outliers beyond these percentiles would press everything else into a corner.
 _VIEW_PERCENTILES = (1.0, 99.0)
-_UNASSIGNED = "#bbbbbb"
+_UNFORMED, _GONE = "#bbbbbb", "#777777"
 
 
 def plot_clusters(story: ClusterStory, path: Path, title: str) -> None:
@@ -29,46 +29,47 @@ def plot_clusters(story: ClusterStory, path: Path, title: str) -> None:
     points = project(story.points)
     _draw_events(axis, points, story)
     heaviest = max((trail.weight for trail in story.trails), default=1.0)
-    for trail in story.trails:
-        _draw_trail(axis, project, trail, trail.weight / max(heaviest, 1e-12))
+    for rank, trail in enumerate(trail for trail in story.trails if trail.is_alive):
+        _draw_trail(axis, project, trail, trail.weight / max(heaviest, 1e-12), color_of(rank))
     _finish(axis, project, points, story)
+    figure.legend(loc="outside right upper", fontsize=8, markerscale=0.6)
     figure.suptitle(title)
     figure.savefig(path, dpi=_DOTS_PER_INCH)
 
 
-def color_of(cluster_id: int) -> Any:
-    """Return a cluster's colour; the twentieth after has the same one."""
+def color_of(rank: int) -> Any:
+    """Return the colour of a cluster by its place among those alive; the twenty-first repeats."""
     from matplotlib import colormaps
 
-    if cluster_id < 0:
-        return _UNASSIGNED
-    palette = colormaps["tab20"]
     # The palette pairs a strong shade with a pale one: the ten strong ones come first.
-    return palette((cluster_id * 2) % 20 + (cluster_id // 10) % 2)
+    return colormaps["tab20"]((rank * 2) % 20 + (rank // 10) % 2)
 
 
 def _draw_events(axis: Any, points: Floats, story: ClusterStory) -> None:
-    known = {trail.cluster_id for trail in story.trails}
-    for cluster_id in np.unique(story.cluster_ids).tolist():
-        own = points[story.cluster_ids == cluster_id]
-        kwargs = {"s": 12, "alpha": 0.45, "linewidths": 0, "color": color_of(cluster_id)}
-        label = None if cluster_id in known else _event_label(cluster_id, len(own))
-        axis.scatter(own[:, 0], own[:, 1], label=label, **kwargs)
+    alive = [trail.cluster_id for trail in story.trails if trail.is_alive]
+    for rank, cluster_id in enumerate(alive):
+        _scatter(axis, points[story.cluster_ids == cluster_id], color_of(rank), "")
+    unformed = story.cluster_ids < 0
+    gone = ~unformed & ~np.isin(story.cluster_ids, alive)
+    _scatter(axis, points[unformed], _UNFORMED, "before clusters formed")
+    _scatter(axis, points[gone], _GONE, "of clusters that are gone")
 
 
-def _event_label(cluster_id: int, num_events: int) -> str:
-    name = "no cluster yet" if cluster_id < 0 else f"cluster {cluster_id}, gone"
-    return f"{name}: {num_events} events"
+def _scatter(axis: Any, points: Floats, color: Any, what: str) -> None:
+    label = f"{len(points):,} events {what}" if what and len(points) else None
+    axis.scatter(
+        points[:, 0], points[:, 1], s=12, alpha=0.45, linewidths=0, color=color, label=label
+    )
 
 
-def _draw_trail(axis: Any, project: Projection, trail: Trail, share: float) -> None:
-    way, color = project(trail.centers), color_of(trail.cluster_id)
+def _draw_trail(axis: Any, project: Projection, trail: Trail, share: float, color: Any) -> None:
+    way = project(trail.centers)
     axis.plot(way[:, 0], way[:, 1], color="white", linewidth=3.2, zorder=3)
     axis.plot(way[:, 0], way[:, 1], color=color, linewidth=1.8, zorder=4)
     axis.scatter(*way[0], marker="o", s=26, facecolor="white", edgecolor=color, zorder=5)
     axis.scatter(
         *way[-1], marker="X", s=80 + 220 * share, color=color, edgecolor="black", zorder=6,
-        label=f"cluster {trail.cluster_id}, weight {trail.weight:.0f}",
+        label=f"cluster {trail.cluster_id}, weight {trail.weight:,.0f}",
     )  # fmt: skip
 
 
@@ -85,5 +86,4 @@ def _finish(axis: Any, project: Projection, points: Floats, story: ClusterStory)
         "centres from where they began (o) to where they ended (X)",
         fontsize=10,
     )
-    axis.legend(loc="best", fontsize=8, markerscale=0.5)
     axis.grid(alpha=0.25)

@@ -16,9 +16,12 @@ from schemas import EVENT_TYPES, Event
 from streams.kafka_client import Kafka
 from streams.settings import AgentSettings
 
-#: Of a topic, published and not yet taken in. The embedded broker silently drops what is older
+#: Of a topic, published and not yet finished. The embedded broker silently drops what is older
 #: than about 5 MB of a partition, and all keys of a topic may share one.
-MAX_UNREAD_BYTES = 3_000_000
+MAX_UNFINISHED_BYTES = 3_000_000
+#: The same in events, as so many seconds of the rate: a slow machine is fed less instead of
+#: falling behind until the end.
+MAX_UNFINISHED_SECONDS = 4.0
 _POLL_SECONDS = 0.05
 
 
@@ -43,8 +46,8 @@ class Feeder(threading.Thread):
             on_event: told of each event before it is published.
         """
         super().__init__(name=f"feed-{agent.input}", daemon=True)
-        self.num_taken = 0
-        """Records that the agent has taken in, as whoever scrapes it last saw."""
+        self.num_finished = 0
+        """Records that the agent has finished, as whoever scrapes it last saw."""
         self.failure = ""
         """Why it ended before it was stopped; "": it did not."""
         self._fed, self._run_id, self._on_event = fed, run_id, on_event
@@ -79,8 +82,13 @@ class Feeder(threading.Thread):
             yield event
 
     def _is_ahead(self) -> bool:
-        unread = self.published.num_sent - self.num_taken
-        delivered = self.published.num_delivered
-        # Frames differ in size tenfold; the mean alone could let five large ones through.
-        mean = self.published.num_bytes / delivered if delivered else 0.0
-        return unread > 1 and unread * 2 * mean > MAX_UNREAD_BYTES
+        published = self.published
+        unfinished = published.num_sent - self.num_finished
+        if unfinished <= 1:
+            return False
+        mean_bytes = published.num_bytes / max(published.num_delivered, 1)
+        # Twice the mean: frames differ in size, and large ones may come in a row.
+        return (
+            unfinished > MAX_UNFINISHED_SECONDS * self._fed.rate
+            or unfinished * 2 * mean_bytes > MAX_UNFINISHED_BYTES
+        )

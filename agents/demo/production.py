@@ -59,10 +59,7 @@ class Production:
     def saw(self, look: Scrape) -> None:
         """Learn how far the agents are, so as not to run ahead of them."""
         for name, feeder in self._feeders.items():
-            taken = look.sum("penstock_records_in_total", agent=name)
-            feeder.num_taken = int(
-                taken - look.sum("penstock_records_handed_back_total", agent=name)
-            )
+            feeder.num_finished = int(look.sum("penstock_records_total", agent=name))
 
     def accounts(self, look: Scrape) -> list[Account]:
         """Return what became of each agent's records by its worker's metrics."""
