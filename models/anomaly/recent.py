@@ -27,8 +27,9 @@ class Recent:
     """The last `window` readings of one source, with the trend they had to be compared with.
 
     The trend is that of the readings learnt before the step, so that a feature does not depend
-    on where its reading stands in a micro-batch. Once there is a box it bounds the trend: an
-    absurd value during the warm-up harms up to the second reference, a later one not at all.
+    on where its reading stands in a micro-batch. Once there is a box, its width bounds how far
+    one value moves the trend: an absurd value harms for some ten readings, or, if it comes
+    before the first box, up to the second.
     """
 
     def __init__(self, window: int, max_channels: int) -> None:
@@ -81,11 +82,12 @@ class Recent:
         self._follow(values)
 
     def _follow(self, values: Floats) -> None:
-        """Move the trend by (n, channels) values, each held to the box once there is one."""
-        boxed, low, high = len(self.low), self.low[:, 0], self.low[:, 0] + self.span[:, 0]
-        values[:, :boxed] = np.clip(values[:, :boxed], low, high)
+        """Move the trend by (n, channels) values; NaN leaves it where it is."""
+        farthest = np.full(values.shape[1], np.inf)
+        farthest[: len(self.span)] = _REACH * self.span[:, 0]
         for row in values:
-            self.trend += TREND_RATE * np.where(np.isnan(row), 0.0, row - self.trend)
+            away = np.clip(row - self.trend, -farthest, farthest)
+            self.trend += TREND_RATE * np.where(np.isnan(away), 0.0, away)
 
     def _add_channels(self, reading: SensorReading) -> None:
         room = self.max_channels - len(self.channels)

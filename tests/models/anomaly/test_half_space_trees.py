@@ -168,3 +168,14 @@ def test_a_snapshot_of_other_options_is_refused() -> None:
 def test_wrong_options_are_named(options: dict[str, int]) -> None:
     with pytest.raises(ModelError, match=next(iter(options))):
         make_model(HalfSpaceTrees, dict(options))
+
+
+def test_a_level_that_lasts_becomes_less_unusual_before_the_next_reference() -> None:
+    model = learnt(600)  # its reference, of 512 readings, lasts until the 1024th
+    raised = [
+        SensorReading(source_id="s", values={name: v + 40 for name, v in reading.values.items()})
+        for reading in normal(160, seed=5)
+    ]
+    found = scores(model, raised)
+    assert found[:8].min() > 0.95  # far from the values and from the trend
+    assert np.median(found[-16:]) < 0.85  # the trend has followed, the values are still new
