@@ -8,18 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError, OnlineModel
+from models.clustering.centres import Centres
 from models.clustering.scaling import RunningScale
-from models.clustering.seeding import nearest, seed_centres, sum_by
+from models.clustering.seeding import nearest, seed_centres
 from models.options import check_option
 from models.snapshots import Option, pack, unpack
-from schemas import BehaviorEvent, Cluster, ClusterAssignment, ClusterUpdate
+from schemas import BehaviorEvent, ClusterAssignment, ClusterUpdate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: A cluster with less than this share of an even share of the weight gives its place up ...
-_STARVED = 0.05
-#: ... to an event farther out than usual that lessens the step's squared distances by this share.
+#: A new cluster must lessen a step's squared distances by this share.
 _LEAST_GAIN = 0.25
 
 _STATE_VERSION = 1
@@ -82,10 +81,7 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         self._features = features
         self._scale = RunningScale(len(features))
         self._waiting: Floats = np.zeros((0, len(features)))
-        self._centres: Floats = np.zeros((0, len(features)))  # in the features' own units
-        self._weights: Floats = np.zeros(0)
-        self._ids: Ints = np.zeros(0, np.int64)
-        self._next_id = 0
+        self._centres = Centres(self.k, len(features))
         self._spread = 0.0  # the decayed mean of squared distances
         self._num_steps = 0
 
@@ -101,7 +97,7 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         if not len(self._centres):
             return [ClusterAssignment(cluster_id=-1, distance=0.0) for _ in batch]
         index, squared = self._nearest(self._values(batch))
-        pairs = zip(self._ids[index].tolist(), np.sqrt(squared).tolist(), strict=True)
+        pairs = zip(self._centres.ids[index].tolist(), np.sqrt(squared).tolist(), strict=True)
         return [ClusterAssignment(cluster_id=i, distance=d) for i, d in pairs]
 
     def _values(self, batch: Sequence[BehaviorEvent]) -> Floats:
@@ -111,7 +107,7 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         return np.array(rows, np.float64).reshape(len(batch), len(names))
 
     def _nearest(self, values: Floats) -> tuple[Ints, Floats]:
-        return nearest(self._scale.scaled(values), self._scale.scaled(self._centres))
+        return nearest(self._scale.scaled(values), self._scale.scaled(self._centres.places))
 
     def learn_batch(self, batch: Sequence[BehaviorEvent]) -> None:
         """Move scale and centres by a step's events."""
@@ -136,11 +132,8 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         if len(self._waiting) < self.seed_events:
             return
         waiting, self._waiting = self._waiting, self._waiting[:0]
-        centres = seed_centres(self._scale.scaled(waiting), self.k, self._rng())
-        self._centres = centres * self._scale.std + self._scale.mean
-        self._ids = np.arange(len(centres))
-        self._next_id = len(centres)
-        self._weights = np.zeros(len(centres))
+        places = seed_centres(self._scale.scaled(waiting), self.k, self._rng())
+        self._centres.add(places * self._scale.std + self._scale.mean)
         self._spread = float(self._nearest(waiting)[1].mean())
         self._move(waiting, 1.0)
 
@@ -148,78 +141,54 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         return np.random.default_rng([self.seed, self._num_steps])
 
     def _move(self, values: Floats, decay: float) -> None:
-        """Decay the clusters and move each to the mean of what it holds, `values` (n, F) added."""
-        self._weights *= decay
+        """Decay the clusters and add `values` (n, F) to them."""
+        self._centres.weights *= decay
         index, squared = self._nearest(values)
-        if self._make_way(values, squared):
+        if self._centres.has_room() and self._admit_one_of(values, squared):
             index, squared = self._nearest(values)
-        sums, counts = sum_by(index, values - self._centres[index], len(self._centres))
-        self._weights += counts
-        self._centres += sums / np.maximum(self._weights, 1e-300)[:, None]
+        self._centres.move(index, values)
         self._spread = decay * self._spread + (1 - decay) * float(squared.mean())
 
-    def _make_way(self, values: Floats, squared: Floats) -> bool:
-        """Give a free or starved cluster's place to a far event, if there is one; tell whether."""
+    def _admit_one_of(self, values: Floats, squared: Floats) -> bool:
+        """Make an event farther out than usual a centre, if that gains enough; tell whether."""
         far = np.where(squared > self._spread, squared, 0.0)
         if not far.any():
             return False
         chosen = int(self._rng().choice(len(values), p=far / far.sum()))
         points = self._scale.scaled(values)
         apart = ((points - points[chosen]) ** 2).sum(axis=1)
-        gain = np.maximum(squared - apart, 0.0).sum()
-        place = self._free_place() if gain > _LEAST_GAIN * squared.sum() else -1
-        if place < 0:
+        if np.maximum(squared - apart, 0.0).sum() <= _LEAST_GAIN * squared.sum():
             return False
-        self._centres[place], self._weights[place] = values[chosen], 0.0
-        self._ids[place] = self._next_id
-        self._next_id += 1
+        self._centres.admit(values[chosen])
         return True
-
-    def _free_place(self) -> int:
-        """Return a row for a new cluster, -1 if none is free or starves."""
-        if len(self._centres) < self.k:
-            self._centres = np.append(self._centres, self._centres[:1], axis=0)
-            self._weights, self._ids = np.append(self._weights, 0.0), np.append(self._ids, -1)
-            return len(self._centres) - 1
-        least = int(self._weights.argmin())
-        return least if self._weights[least] < _STARVED * self._weights.sum() / self.k else -1
 
     def update(self) -> ClusterUpdate | None:
         """Return the clusters as they stand, by id; None before there are any."""
         if not len(self._centres):
             return None
-        rows = np.argsort(self._ids).tolist()
-        return ClusterUpdate(clusters=[self._cluster(row) for row in rows])
-
-    def _cluster(self, row: int) -> Cluster:
-        centre = dict(zip(self._features, self._centres[row].tolist(), strict=True))
-        return Cluster(int(self._ids[row]), centre, float(self._weights[row]))
+        return ClusterUpdate(clusters=self._centres.described(self._features))
 
     def snapshot(self) -> bytes:
         """Return scale, centres and waiting events."""
         arrays = {
             "scale": np.stack([self._scale.weight, self._scale.mean, self._scale.squares]),
             "waiting": self._waiting,
-            "centres": self._centres,
-            "weights": self._weights,
-            "ids": self._ids,
-            "counts": np.array(
-                [len(self._waiting), len(self._ids), self._next_id, self._num_steps], np.int64
-            ),
+            "centres": self._centres.places,
+            "weights": self._centres.weights,
+            "ids": self._centres.ids,
+            "counts": self._counts(),
             "spread": np.array([self._spread]),
         }
         names = {"features": self._features}
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
+    def _counts(self) -> Ints:
+        held, centres = len(self._waiting), self._centres
+        return np.array([held, len(centres), centres.next_id, self._num_steps], np.int64)
+
     def _options(self) -> dict[str, Option]:
-        return {
-            "k": self.k,
-            "features": self._asked,
-            "half_life_events": self.half_life_events,
-            "seed_events": self.seed_events,
-            "max_features": self.max_features,
-            "seed": self.seed,
-        }
+        names = ("k", "half_life_events", "seed_events", "max_features", "seed")
+        return {name: getattr(self, name) for name in names} | {"features": self._asked}
 
     def restore(self, state: bytes) -> None:
         """Become what `snapshot` saw.
@@ -236,15 +205,12 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
             0 <= k <= self.k and 0 <= waiting < self.seed_events and width <= self.max_features
         ):
             raise ModelError(f"the counts in the snapshot of {self.name} do not fit: it is damaged")
-        scale = saved.array("scale", floats, 3, width)
-        arrays = (
-            saved.array("waiting", floats, waiting, width),
-            saved.array("centres", floats, k, width),
-            saved.array("weights", floats, k),
-            saved.array("ids", ints, k),
-            float(saved.array("spread", floats, 1)[0]),
-        )
+        scale, spread = saved.array("scale", floats, 3, width), saved.array("spread", floats, 1)
+        kept, centres = saved.array("waiting", floats, waiting, width), Centres(self.k, width)
+        centres.places = saved.array("centres", floats, k, width)
+        centres.weights = saved.array("weights", floats, k)
+        centres.ids, centres.next_id = saved.array("ids", ints, k), next_id
         self._start(features)
         self._scale.weight, self._scale.mean, self._scale.squares = scale
-        self._waiting, self._centres, self._weights, self._ids, self._spread = arrays
-        self._next_id, self._num_steps = next_id, num_steps
+        self._waiting, self._centres, self._spread = kept, centres, float(spread[0])
+        self._num_steps = num_steps
