@@ -11,8 +11,6 @@ from schemas.errors import DecodeError, EmptyValueError, InputError, SchemaError
 from schemas.event import Event
 from schemas.frame import VideoFrame
 
-#: Deeper nesting is refused before it is decoded (msgspec would raise RecursionError far above).
-MAX_NESTING = 64
 
 _IMAGE_MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 

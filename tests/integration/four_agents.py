@@ -1,0 +1,87 @@
+"""The four agents of the default pipeline, run on their own topics by one worker."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from confluent_kafka import Message
+
+from agents.event_records import EventEncoder
+from agents.publishing import Publisher
+from schemas import EVENT_TYPES, Event
+from streams.kafka_client import create_topics
+from streams.settings import TopicSettings
+from tests.conftest import REPO
+from tests.integration.running import Pipeline
+
+#: Topics of `examples/penstock.yaml`, by agent.
+INPUTS = {
+    "detect_objects": "video.frames",
+    "understand_text": "text.messages",
+    "score_anomalies": "sensor.readings",
+    "cluster_behavior": "behavior.events",
+}
+
+
+class FourAgents(Pipeline):
+    """`examples/penstock.yaml` with a prefix before each topic, so that runs don't meet."""
+
+    def __init__(
+        self, folder: Path, bootstrap: str, changes: dict[str, dict[str, Any]] | None = None
+    ) -> None:
+        self.changes = changes or {}
+        super().__init__(folder, bootstrap, name=f"four-{uuid.uuid4().hex[:8]}")
+
+    def __post_init__(self) -> None:
+        settings = self.settings()
+        self.config.write_text(yaml.safe_dump(settings))
+        topics = [
+            topic
+            for agent in settings["agents"].values()
+            for topic in (agent["input"], agent["output"], agent.get("updates"),
+                          f"{agent['input']}.dlq")
+            if topic
+        ]  # fmt: skip
+        create_topics(self.kafka, dict.fromkeys(topics, TopicSettings(partitions=4)))
+
+    def settings(self) -> dict[str, Any]:
+        document = yaml.safe_load((REPO / "examples" / "penstock.yaml").read_text())
+        for name, agent in document["agents"].items():
+            agent.update(self.changes.get(name, {}))
+            agent["max_record_bytes"] = int(str(agent.get("max_record_bytes", 1_000_000)))
+            for key in ("input", "output", "updates"):
+                if key in agent:
+                    agent[key] = f"{self.name}.{agent[key]}"
+        kafka = {**self.kafka, "group.id": self.name}
+        return {"kafka": kafka, "agents": document["agents"], "metrics": {"port": 0}}
+
+    def topic(self, agent: str, role: str = "output") -> str:
+        settings = self.settings()["agents"][agent]
+        return f"{settings['input']}.dlq" if role == "dead_letters" else str(settings[role])
+
+    def publish(self, agent: str, events: Iterable[Event]) -> int:
+        """Publish events to an agent's input as `penstock produce` does; return how many."""
+        settings = self.settings()["agents"][agent]
+        encoder = EventEncoder(EVENT_TYPES[settings["event"]], settings.get("codec", "json"))
+        publisher = Publisher(self.kafka, settings["input"], encoder)
+        published = publisher.publish(events)
+        assert published.num_failed == 0
+        return published.num_delivered
+
+    def results(self, agent: str, role: str = "output") -> list[dict[str, Any]]:
+        """The decoded results of an agent, partition by partition."""
+        return [json.loads(m.value() or b"") for m in self.read(self.topic(agent, role))]
+
+    def await_records(self, topic: str, count: int, timeout: float = 120.0) -> Sequence[Message]:
+        """Wait until a topic holds `count` records, and return them."""
+        deadline = time.monotonic() + timeout
+        while len(messages := self.read(topic)) < count:
+            assert time.monotonic() < deadline, f"{topic} has {len(messages)} of {count} records"
+            time.sleep(0.5)
+        return messages
