@@ -11,11 +11,14 @@ from models.base import Model
 _DRIVER = Path("/dev/nvidiactl")
 
 
-def choose_device(wanted: str, model_type: type[Model[Any, Any]]) -> str:
-    """Return `cpu` or `cuda:N` for an agent's `device:`.
+def choose_devices(
+    wanted: str, model_type: type[Model[Any, Any]], driver: Path = _DRIVER
+) -> list[str]:
+    """Return where an agent's model may be loaded, best first: `cuda:N`, `cpu`.
 
-    `auto` is the first GPU where there is one and the model can use it, else the CPU.
+    `auto` is the first GPU where there is one and the model can use it, and the CPU if that does
+    not work; any other device is meant, and so is the only one.
     """
     if wanted != "auto":
-        return "cuda:0" if wanted == "cuda" else wanted
-    return "cuda:0" if model_type.uses_gpu and _DRIVER.exists() else "cpu"
+        return ["cuda:0" if wanted == "cuda" else wanted]
+    return ["cuda:0", "cpu"] if model_type.uses_gpu and driver.exists() else ["cpu"]

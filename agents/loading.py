@@ -134,9 +134,7 @@ def _folder_model(path: Path) -> type[AnyModel]:
         raise ModelError(f"{path}: no such folder")
     if not (path / "config.json").is_file():
         raise ModelError(f"{path}: no config.json in it: expected a Hugging Face model folder")
-    from models.nlu.sequence_classifier import HuggingFaceClassifier
-
-    return HuggingFaceClassifier
+    return registered_model("huggingface_classifier")
 
 
 def _agreed_event_type(declared: type[Event] | None, model_type: type[AnyModel]) -> type[Event]:

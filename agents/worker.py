@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 
 from agents.cli.errors import UserError
-from agents.devices import choose_device
+from agents.devices import choose_devices
 from agents.loading import load_agent
 from models.base import ModelError
 from schemas import Event, make_codec
@@ -131,8 +131,8 @@ def answer_events(inference: Inference) -> Agent:
 def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Worker) -> Inference:
     try:
         parts = load_agent(agent, base_dir)
-        device = choose_device(agent.device, parts.model_type)
-        serving = Serving(name, parts.make_model, agent.concurrency, device)
+        devices = choose_devices(agent.device, parts.model_type)
+        serving = Serving(name, parts.make_model, agent.concurrency, devices)
     except ModelError as error:
         raise ModelError(f"agent {name}: {error}") from error
     metrics = worker.metrics.for_agent(name, agent.input, serving.name)

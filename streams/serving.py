@@ -7,8 +7,9 @@ one instance a partition and one thread for them all, so batches run in the orde
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,8 @@ from streams.executor import device_executor, run_on
 from streams.online import OnlineRunner, Update
 from streams.predicting import load, predict_each, predict_prepared, prepare
 from streams.protocols import LearningModel, ModelFactory, PreparingModel, ServedModel
+
+logger = logging.getLogger(__name__)
 
 #: Batches that are prepared ahead of the device, so that it never waits for the host.
 _LOOK_AHEAD = 1
@@ -32,7 +35,17 @@ class _Copy:
 class Serving:
     """Answers micro-batches; made cheaply, loaded once."""
 
-    def __init__(self, agent: str, factory: ModelFactory, concurrency: int, device: str) -> None:
+    def __init__(
+        self, agent: str, factory: ModelFactory, concurrency: int, devices: Sequence[str]
+    ) -> None:
+        """Make the copies; nothing is loaded yet.
+
+        Args:
+            agent: for the names of threads.
+            factory: makes a copy, or a partition's instance of a model that learns.
+            concurrency: copies of a stateless model.
+            devices: where to load, the first that works: `cuda:0`, `cpu`.
+        """
         first = factory()
         self.name: str = first.name
         self.is_online = isinstance(first, LearningModel)
@@ -44,22 +57,33 @@ class Serving:
         for copy in self._copies:
             self._free.put_nowait(copy)
         self.num_slots = num_copies + (_LOOK_AHEAD if self._prepares else 0)
-        self._runner = OnlineRunner(factory, device) if self.is_online else None
-        self._device = device
-        self._is_loaded = False
+        self._runner = OnlineRunner(factory, devices[-1]) if self.is_online else None
+        self._devices = devices
+        self.device = ""
+        """Where the copies are; "" before `load`."""
 
     def load(self) -> None:
         """Load every copy, each on its own thread, and wait; a second call does nothing.
 
         Raises:
-            Exception: whatever the model's `load` or `warm_up` raises.
+            Exception: whatever the model's `load` or `warm_up` raises on the last device.
         """
-        if self._is_loaded:
+        if self.device:
             return
-        jobs = [copy.executor.submit(load, copy.model, self._device) for copy in self._copies]
+        *preferred, last = self._devices
+        for device in preferred:
+            try:
+                self._load_on(device)
+                return
+            except Exception as error:
+                logger.warning("%s is not used for %s: %s", device, self.name, error)
+        self._load_on(last)
+
+    def _load_on(self, device: str) -> None:
+        jobs = [copy.executor.submit(load, copy.model, device) for copy in self._copies]
         for job in jobs:
             job.result()
-        self._is_loaded = True
+        self.device = device
 
     @property
     def version(self) -> str:

@@ -38,9 +38,6 @@ def expected_errors() -> tuple[type[Exception], ...]:
 
 def error_lines(error: Exception) -> list[str]:
     """Return what to print: a line for each line of the message, made safe for a terminal."""
-    return [f"penstock: error: {_printable(line)}" for line in str(error).splitlines()]
+    from agents.describe_bytes import printable
 
-
-def _printable(text: str) -> str:
-    # A message may quote what came from outside; an escape sequence in it must not act.
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return [f"penstock: error: {printable(line)}" for line in str(error).splitlines()]

@@ -81,6 +81,7 @@ class Detector(PreparedModel[VideoFrame, Detections]):
 
     event_type = VideoFrame
     result_type = Detections
+    uses_gpu = True
     _limits = ImageLimits()
     _ready: Ready | None = None
 

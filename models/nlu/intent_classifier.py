@@ -26,6 +26,7 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
     name = "intent_classifier"
     event_type = TextMessage
     result_type = NluResult
+    uses_gpu = True
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
     name = "huggingface_classifier"
     event_type = TextMessage
     result_type = NluResult
+    uses_gpu = True
 
     def __init__(
         self, path: str, top_k: int = 3, min_score: float = 0.0, max_tokens: int = 256

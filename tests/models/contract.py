@@ -16,6 +16,7 @@ from models.registry import make_model, model_class, model_names
 from schemas import BehaviorEvent, Event, SensorReading, TextMessage, VideoFrame
 from tests.models.detection.tiny_onnx import write_brightness_detector
 from tests.models.linear_onnx import save_linear
+from tests.models.nlu.tiny_bert import write_bert
 
 Options = dict[str, Any]
 
@@ -30,10 +31,17 @@ def _tabular_options(folder: Path) -> Options:
     return {"path": path, "features": ["flow_l_min", "pressure_bar"]}
 
 
+def _classifier_options(folder: Path) -> Options:
+    labels = {0: "greeting", 1: "order"}
+    write_bert(folder, "BertForSequenceClassification", id2label=labels)
+    return {"path": str(folder)}
+
+
 #: Models that can't be made without a file: who writes it, given an empty folder.
 FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_detector": _detector_options,
     "onnx_tabular": _tabular_options,
+    "huggingface_classifier": _classifier_options,
 }
 
 

@@ -41,7 +41,7 @@ class Engine:
         self.tracker = OffsetTracker()
         self.registry = CollectorRegistry()
         metrics = Metrics(self.registry).for_agent("double", settings.input, "doubling")
-        serving = Serving("double", factory, settings.concurrency, "cpu")
+        serving = Serving("double", factory, settings.concurrency, ["cpu"])
         self.inference = Inference(
             "double",
             settings,
@@ -282,6 +282,20 @@ async def test_submit_holds_back_while_too_much_waits() -> None:
         await task
         await e.drained()
         assert e.accounts()["answered"] == 12 * 1024
+
+
+async def test_a_device_that_does_not_work_is_passed_over() -> None:
+    class Choosy(Doubling):
+        def load(self, device: str = "cpu") -> None:
+            if device != "cpu":
+                raise RuntimeError(f"no {device} here")
+            super().load(device)
+
+    serving = Serving("a", Choosy, 2, ["cuda:0", "cpu"])
+    serving.load()
+    assert serving.device == "cpu"
+    with pytest.raises(RuntimeError, match="no cuda:0 here"):
+        Serving("a", Choosy, 1, ["cuda:0"]).load()
 
 
 async def test_models_are_loaded_and_closed() -> None:
