@@ -6,11 +6,12 @@ from pathlib import Path
 
 import msgspec
 
-from agents.devices import choose_device
+from agents.devices import choose_devices
 from agents.loading import AgentParts, load_agent
 from agents.topic_plan import plan_topics
 from models.base import ModelError, OnlineModel
 from streams.kafka_errors import BrokerError
+from streams.serving import Serving
 from streams.settings import AgentSettings, PipelineSettings
 
 
@@ -61,20 +62,21 @@ def check_agent(
 
 
 def _try_model(parts: AgentParts, settings: AgentSettings, is_loading: bool) -> str:
-    model = parts.make_model()
-    if not is_loading:
-        return ""
+    serving = Serving(
+        "check", parts.make_model, 1, choose_devices(settings.device, parts.model_type)
+    )
     try:
-        model.load(choose_device(settings.device, parts.model_type))
-        model.warm_up()
+        if not is_loading:
+            return ""
+        serving.load()
+        return serving.version
     except ModelError:
         raise
     except Exception as error:
         # A model of the user's own may raise anything; the other agents are still to be checked.
         raise ModelError(f"loading fails: {type(error).__name__}: {error}") from error
     finally:
-        model.close()
-    return model.version
+        serving.close()
 
 
 def check_broker(settings: PipelineSettings, timeout: float) -> CheckedBroker:
