@@ -33,7 +33,10 @@ DataOption = Annotated[
 SecondsOption = Annotated[float, typer.Option(min=1, help="How long to publish.")]
 OutOption = Annotated[Path, typer.Option(file_okay=False, help="Folder for what it leaves.")]
 
-_TIMES = "event times are the moment of publishing, whatever the data's own are"
+_NOTES = (
+    "event times are the moment of publishing, whatever the data's own are",
+    "a few bad records are sent on purpose: they become dead letters, a tombstone is filtered",
+)
 
 
 def command(
@@ -52,7 +55,7 @@ def command(
     _check_broker(broker)
     said: list[str] = []
     inputs = _inputs(data, said.append)
-    header = [*said, *inputs.describe(), f"broker: {_broker_in_words(broker)}; {_TIMES}"]
+    header = [*said, *inputs.describe(), f"broker: {_broker_in_words(broker)}", *_NOTES]
     with _view(header, seconds, json) as view, _stopping() as stop:
         report = _run(broker, seconds, out, inputs, view, stop)
     _print(report, json)
@@ -147,4 +150,5 @@ def _print(report: Report, as_json: bool) -> None:
         typer.echo(line)
     if not report.faults:
         typer.echo("balanced: records in = answered + dead-lettered + filtered, for every agent")
-    typer.echo("written: " + ", ".join(str(path) for path in report.files))
+    for line in report.written():
+        typer.echo(line)

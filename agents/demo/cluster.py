@@ -17,7 +17,7 @@ from streams.settings import PipelineSettings
 
 EMBEDDED, KAFKA = "embedded", "kafka"
 _TIMEOUT_SECONDS = 15.0
-_EMBEDDED_FETCH_WAIT_MS = 20
+_EMBEDDED_FETCH_WAIT_MS = 50
 
 #: Topic and partition -> the offset that the next record will have.
 Ends = dict[tuple[str, int], int]

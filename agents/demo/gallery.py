@@ -61,10 +61,16 @@ class Gallery:
             frame = self._pending.pop(result.event_id, None)
             if frame is None or not result.detections:
                 return
-            place = (frame.source_id, self._stretch())
-            shot = Shot(frame, result)
+            place, shot = (frame.source_id, self._stretch()), Shot(frame, result)
             if place not in self._best or self._best[place].merit < shot.merit:
-                self._best[place] = shot
+                self._keep(place, shot)
+
+    def _keep(self, place: tuple[str, int], shot: Shot) -> None:
+        for other, kept in self._best.items():
+            # A short set of photos comes round again: it need not be shown twice.
+            if other != place and other[0] == place[0] and kept.frame.image == shot.frame.image:
+                return
+        self._best[place] = shot
 
     def _stretch(self) -> int:
         elapsed = time.monotonic() - self._started if self._started is not None else 0.0

@@ -17,7 +17,7 @@ from schemas import Event
 PACKAGED_RATES: dict[Kind, float] = {"video": 9.0, "text": 20.0, "sensor": 50.0, "behavior": 250.0}
 #: A folder holds about a hundred series: at fifty readings a second each would get one every two
 #: seconds, too few within a minute to know what is normal.
-REAL_RATES: dict[Kind, float] = {**PACKAGED_RATES, "sensor": 1000.0}
+REAL_RATES: dict[Kind, float] = {**PACKAGED_RATES, "sensor": 800.0}
 #: Real, but the shipped detector knows rendered traffic alone: what it finds there is not true.
 _LEFT_OUT = ("photographs",)
 #: The usual cut suits many series at once, where false alarms add up. This is one pipe, whose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -26,6 +27,7 @@ class LiveView:
 
     def __init__(self, header: list[str], total_seconds: float, console: Console) -> None:
         self._header, self._total_seconds, self._console = header, total_seconds, console
+        self._last = Snapshot("")
         self._live = Live(
             console=console, refresh_per_second=_FRAMES_PER_SECOND, vertical_overflow="crop"
         )
@@ -47,7 +49,11 @@ class LiveView:
         self._console.print(Text(line))
 
     def show(self, snapshot: Snapshot) -> None:
-        """Draw the run as it stands."""
+        """Draw the run as it stands; the last numbers stay while there are no newer ones."""
+        if snapshot.rows:
+            self._last = snapshot
+        else:
+            snapshot = replace(self._last, phase=snapshot.phase)
         self._live.update(self.picture(snapshot))
 
     def picture(self, snapshot: Snapshot) -> RenderableType:

@@ -39,8 +39,20 @@ class Report:
         return [_cells(*pair) for pair in zip(self.accounts, self.rows, strict=True)]
 
     def notes(self) -> list[str]:
-        """Return what the table has no room for: dead letters by reason, unexpected ones."""
-        return [note for account in self.accounts for note in _notes(account)]
+        """Return what the table has no room for: dead letters by reason, and what was spoiled."""
+        spoiled = [
+            f"sent to {topic} on purpose: {', '.join(what)}"
+            for topic, what in self.bad_ones.items()
+            if what
+        ]
+        return [*spoiled, *(note for account in self.accounts for note in _notes(account))]
+
+    def written(self) -> list[str]:
+        """Return a line for each folder that files were left in."""
+        folders: dict[Path, list[str]] = {}
+        for path in self.files:
+            folders.setdefault(path.parent, []).append(path.name)
+        return [f"written to {folder}: {', '.join(names)}" for folder, names in folders.items()]
 
     def to_json(self) -> dict[str, Any]:
         """Return it for machines."""

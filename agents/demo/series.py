@@ -11,6 +11,8 @@ from schemas import AnomalyScore, Event, Result, SensorReading
 
 MAX_PENDING = 20_000
 MAX_POINTS = 100_000
+#: More anomalies than so many make a series no clearer.
+_ENOUGH_MARKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,16 @@ class SensorLog:
         return [_one_channel(own) for own in ranked[:max_series]]
 
 
-def _clearness(points: Sequence[Scored]) -> tuple[bool, float]:
-    """Rank a series that has anomalies, but few, above one that is unusual all the time."""
-    share = sum(p.score.is_anomaly for p in points) / len(points)
-    return share > 0, -share
+def _clearness(points: Sequence[Scored]) -> float:
+    """Rank series: a few anomalies that stand out from the rest come first, none come last."""
+    marked = [p.score.score for p in points if p.score.is_anomaly]
+    if not marked:
+        return 0.0
+    num_rest = len(points) - len(marked)
+    rest = sum(p.score.score for p in points if not p.score.is_anomaly) / max(num_rest, 1)
+    contrast = sum(marked) / len(marked) - rest
+    # A single mark is often the first move of a series that was only just learnt.
+    return contrast * min(len(marked), _ENOUGH_MARKS) * (num_rest / len(points)) ** 2
 
 
 def _one_channel(points: list[Scored]) -> Series:

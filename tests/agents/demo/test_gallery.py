@@ -1,3 +1,5 @@
+import time
+
 from agents.demo.gallery import MAX_PENDING, MAX_PICTURES, Gallery
 from tests.agents.demo.worlds import detections, frame
 
@@ -19,6 +21,15 @@ def test_frames_that_show_nothing_are_not_kept() -> None:
     gallery.answered(detections("a"))
     gallery.answered(detections("never-sent", 0.9))
     assert gallery.shots() == []
+
+
+def test_a_picture_that_comes_round_again_is_shown_once() -> None:
+    gallery = Gallery(seconds=0.04)
+    for number in range(4):
+        gallery.sent(frame(str(number)))
+        gallery.answered(detections(str(number), 0.9))
+        time.sleep(0.011)
+    assert len(gallery.shots()) == 1
 
 
 def test_memory_is_bounded() -> None:

@@ -31,7 +31,7 @@ def test_joins_readings_with_their_scores() -> None:
 
 def test_the_clearest_anomalies_come_first() -> None:
     log = log_of({"quiet": [0.1] * 10, "wild": [0.9] * 10, "clear": [0.1] * 9 + [0.9]})
-    assert [s.source_id for s in log.series(3)] == ["clear", "wild", "quiet"]
+    assert [s.source_id for s in log.series(3)] == ["clear", "quiet", "wild"]
     assert len(log.series(2)) == 2
 
 
