@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,6 +18,7 @@ from streams.settings import PipelineSettings
 
 EMBEDDED, KAFKA = "embedded", "kafka"
 _TIMEOUT_SECONDS = 15.0
+_RETRY_SECONDS = 0.1
 _EMBEDDED_FETCH_WAIT_MS = 50
 
 #: Topic and partition -> the offset that the next record will have.
@@ -94,12 +96,24 @@ def make_consumer(kafka: Kafka, **options: Any) -> Consumer:
 
 def _ends(consumer: Consumer, topics: dict[str, int]) -> Ends:
     return {
-        (topic, partition): consumer.get_watermark_offsets(
-            TopicPartition(topic, partition), timeout=_TIMEOUT_SECONDS
-        )[1]
+        (topic, partition): _end(consumer, TopicPartition(topic, partition))
         for topic, num_partitions in topics.items()
         for partition in range(num_partitions)
     }
+
+
+def _end(consumer: Consumer, place: TopicPartition) -> int:
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while True:
+        try:
+            _, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
+        except KafkaException:
+            # A topic is listed before each of its partitions has a leader.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+        else:
+            return int(end)
 
 
 def _start_group_at(consumer: Consumer, ends: Ends, inputs: Iterable[str]) -> None:
