@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("agents.cli.models:command", "List the models that a pipeline file can name."),
     "eval": ("agents.cli.eval:command", "Measure the models' quality on a folder of real data."),
     "broker": ("agents.cli.broker:app", "Run a broker on this machine, for trying and testing."),
+    "bench": ("agents.cli.bench:app", "Measure Penstock and its peers on the same work."),
     "demo": ("agents.cli.demo:command", "Run the whole job for a minute and show it live."),
 }
 

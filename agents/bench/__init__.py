@@ -1,0 +1,1 @@
+"""`penstock bench`: Penstock and its peers on the same broker, records and machine, in turn."""

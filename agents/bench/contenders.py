@@ -1,0 +1,104 @@
+"""Who takes part: how each is made ready, what it is called, and what it can do."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from agents.bench.environments import UnavailableError, python_of, version_in
+from agents.bench.places import benchmarks_folder
+
+__all__ = ["CONTENDERS", "Contender", "Job", "Ready", "UnavailableError"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run, as `benchmarks/workloads/job.py` reads it."""
+
+    bootstrap_servers: str
+    input: str
+    output: str
+    group: str
+    workload: str
+    partitions: int
+    folder: str
+    """A temporary one of this run's own, for state, recovery stores and logs."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A contender that can be started."""
+
+    version: str
+    """Of the library that it stands for, read from its own environment."""
+    command: Callable[[Job], list[str]]
+    environment: Callable[[Job], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One peer, or Penstock itself."""
+
+    name: str
+    workloads: str
+    """The letters of those that it can do."""
+    make_ready: Callable[[str], Ready]
+    """For a workload; builds its environment on first use. Raises `UnavailableError`."""
+    share: int = 1
+    """It gets one in so many of the records: a slow one would take minutes a round."""
+
+
+def _penstock(workload: str) -> Ready:
+    folder = benchmarks_folder()
+
+    def command(job: Job) -> list[str]:
+        config = folder / "penstock" / f"{job.workload}.yaml"
+        code = "from agents.cli import main; main()"
+        return [sys.executable, "-c", code, "worker", "-c", str(config), "--log-level", "WARNING"]
+
+    def environment(job: Job) -> dict[str, str]:
+        return {
+            "PYTHONPATH": os.pathsep.join([str(folder.parent), str(folder)]),
+            "BENCH_SERVERS": job.bootstrap_servers,
+            "BENCH_INPUT": job.input,
+            "BENCH_OUTPUT": job.output,
+            "BENCH_GROUP": job.group,
+        }
+
+    return Ready(version("penstock"), command, environment)
+
+
+def _python_peer(folder_name: str, distribution: str, script: str) -> Callable[[str], Ready]:
+    def make_ready(workload: str) -> Ready:
+        folder = benchmarks_folder()
+        own = folder / folder_name
+        python = python_of(own / _lock_name(workload))
+        command = [str(python), str(own / script)]
+        return Ready(
+            version_in(python, distribution),
+            lambda job: [*command, json.dumps(asdict(job))],
+            lambda job: {"PYTHONPATH": str(folder)},
+        )
+
+    return make_ready
+
+
+def _lock_name(workload: str) -> Path:
+    return Path("requirements.lock")
+
+
+CONTENDERS: dict[str, Contender] = {
+    contender.name: contender
+    for contender in (
+        Contender("penstock", "ad", _penstock),
+        Contender("aiokafka", "ad", _python_peer("aiokafka", "aiokafka", "run.py")),
+        Contender("confluent", "ad", _python_peer("confluent", "confluent-kafka", "run.py")),
+        Contender("faust", "a", _python_peer("faust", "faust-streaming", "run.py"), 20),
+        Contender("faust-take", "ad", _python_peer("faust", "faust-streaming", "run_take.py"), 20),
+    )
+}

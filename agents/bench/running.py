@@ -1,0 +1,135 @@
+"""One run of one contender: started, watched from outside, stopped, its rate taken."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.bench.contenders import Job, Ready
+from agents.bench.topics import EndOffsets
+
+_POLL_SECONDS = 0.05
+#: Without a new result for so long a contender counts as stuck.
+_STUCK_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+
+
+class RunError(Exception):
+    """A contender ended early or got stuck; the message has its last words."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was seen of a run, start-up left out."""
+
+    seconds: float
+    """From the first poll that saw output to the one that saw the last record."""
+    records_per_second: float
+    """Of the records that came out in those seconds."""
+    cpu_seconds: float
+    """User and system time of the process and its children, over their whole life."""
+
+
+@dataclass
+class Running:
+    """A contender's process, the leader of a process group of its own."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    cpu_seconds: float = 0.0
+    """Known once it has ended."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ended by itself; reaps it and notes its CPU time if so."""
+        return self._reap(os.WNOHANG)
+
+    def last_words(self) -> str:
+        """Return the end of its output."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return " | ".join(lines[-3:])[-500:] or "it said nothing"
+
+    def stop(self) -> None:
+        """Ask it to end, wait, and kill what is left of its group."""
+        if not self.has_ended:
+            self.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while not self.has_ended and time.monotonic() < deadline:
+            time.sleep(0.02)
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._reap(0)
+
+    def _reap(self, options: int) -> bool:
+        if self.process.returncode is not None:
+            return True
+        pid, status, usage = os.wait4(self.process.pid, options)
+        if pid == 0:
+            return False
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.cpu_seconds = usage.ru_utime + usage.ru_stime
+        return True
+
+
+@contextmanager
+def running(ready: Ready, job: Job) -> Iterator[Running]:
+    """Run a contender for the length of a `with` block."""
+    log = Path(job.folder) / "output.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ready.command(job),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **ready.environment(job)},
+            cwd=job.folder,
+            start_new_session=True,
+        )
+    found = Running(process, log)
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+def measure(ready: Ready, job: Job, num_records: int) -> Measured:
+    """Run a contender until it has written `num_records` results, and stop it.
+
+    Raises:
+        RunError: it ended or got stuck before.
+    """
+    with (
+        closing(EndOffsets(job.bootstrap_servers, job.output, job.partitions)) as ends,
+        running(ready, job) as run,
+    ):
+        (first_at, first), (last_at, last) = _watch(run, ends.total, num_records)
+    seconds = last_at - first_at
+    rate = (last - first) / seconds if seconds > 0 else 0.0
+    return Measured(seconds, rate, run.cpu_seconds)
+
+
+def _watch(
+    run: Running, total: Callable[[], int], num_records: int
+) -> tuple[tuple[float, int], tuple[float, int]]:
+    """Return when the first and the last output was seen, and how much there was then."""
+    first, seen, moved_at = None, 0, time.monotonic()
+    while True:
+        count, now = total(), time.monotonic()
+        if count > seen:
+            seen, moved_at = count, now
+            first = first or (now, count)
+        if first and count >= num_records:
+            return first, (now, count)
+        if run.has_ended:
+            raise RunError(f"it ended after {seen} of {num_records} records: {run.last_words()}")
+        if now - moved_at > _STUCK_SECONDS:
+            raise RunError(f"it got stuck at {seen} of {num_records}: {run.last_words()}")
+        time.sleep(_POLL_SECONDS)

@@ -1,0 +1,143 @@
+"""`penstock bench stream`: load a topic once, then run each contender in turn, several rounds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from agents.bench.contenders import CONTENDERS, Contender, Job, Ready, UnavailableError
+from agents.bench.inputs import Input, load
+from agents.bench.outcomes import Outcome
+from agents.bench.running import RunError, measure
+from agents.bench.topics import make_topics, num_partitions, remove_topics
+from agents.bench.verifying import Verifier, WrongOutputError, verify
+from agents.bench.workloads import WORKLOADS
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a bench is to do."""
+
+    servers: str
+    workload: str
+    num_records: int
+    rounds: int
+    partitions: int
+    contenders: Sequence[str]
+
+
+@dataclass(frozen=True)
+class LoadedTopic:
+    """An input that lies on the broker."""
+
+    topic: str
+    partitions: int
+    source: Input
+
+
+@dataclass
+class StreamBench:
+    """Runs a plan. Progress and failures are said as they come."""
+
+    plan: Plan
+    say: Say
+    unavailable: dict[str, str] = field(default_factory=dict)
+    """Contender to why it can't run here."""
+    faults: list[str] = field(default_factory=list)
+    """Runs that don't count, and why."""
+    _loaded: dict[int, LoadedTopic] = field(default_factory=dict)
+
+    def run(self) -> list[Outcome]:
+        """Run every contender once a round, and return what each run came to."""
+        ready = self._ready()
+        outcomes = []
+        for number in range(1, self.plan.rounds + 1):
+            for name, prepared in ready.items():
+                outcome = self._run_one(CONTENDERS[name], prepared, number)
+                if outcome is not None:
+                    outcomes.append(outcome)
+        return outcomes
+
+    def _ready(self) -> dict[str, Ready]:
+        ready = {}
+        for name in self.plan.contenders:
+            try:
+                ready[name] = self._make_ready(CONTENDERS[name])
+            except UnavailableError as error:
+                self.unavailable[name] = str(error)
+                self.say(f"{name}: not available: {error}")
+        return ready
+
+    def _make_ready(self, contender: Contender) -> Ready:
+        if self.plan.workload not in contender.workloads:
+            raise UnavailableError(f"it does not do workload {self.plan.workload}")
+        return contender.make_ready(self.plan.workload)
+
+    def _input_for(self, contender: Contender) -> LoadedTopic:
+        """Return the input that a contender gets, loading it the first time."""
+        if contender.share not in self._loaded:
+            plan, count = self.plan, max(self.plan.num_records // contender.share, 1)
+            topic = f"bench-{plan.workload}-{count}"
+            self.say(f"loading {count:,} records into {topic}")
+            source = WORKLOADS[plan.workload].make_input(count, plan.partitions)
+            partitions = load(plan.servers, topic, plan.partitions, source)
+            self._loaded[contender.share] = LoadedTopic(topic, partitions, source)
+        return self._loaded[contender.share]
+
+    def _run_one(self, contender: Contender, ready: Ready, number: int) -> Outcome | None:
+        loaded = self._input_for(contender)
+        name = f"{loaded.topic}-{contender.name}-{number}"
+        topics = [name, f"{loaded.topic}.dlq"]
+        make_topics(self.plan.servers, topics, loaded.partitions)
+        with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
+            job = Job(
+                bootstrap_servers=self.plan.servers,
+                input=loaded.topic,
+                output=name,
+                group=name,
+                workload=self.plan.workload,
+                partitions=num_partitions(self.plan.servers, name),
+                folder=folder,
+            )
+            try:
+                measured = measure(ready, job, loaded.source.num_records)
+            except RunError as error:
+                self._fault(f"{contender.name}, round {number}: {error}")
+                return None
+        is_right = self._verify(contender.name, number, job, loaded)
+        remove_topics(self.plan.servers, [name])
+        outcome = Outcome(
+            workload=self.plan.workload,
+            contender=contender.name,
+            version=ready.version,
+            round=number,
+            records=loaded.source.num_records,
+            seconds=measured.seconds,
+            records_per_second=measured.records_per_second,
+            cpu_seconds=measured.cpu_seconds,
+            verified=is_right,
+        )
+        self.say(
+            f"round {number}, {contender.name}: {measured.records_per_second:,.0f} records/s"
+            f"{'' if is_right else ', but its output is wrong'}"
+        )
+        return outcome
+
+    def _verify(self, name: str, number: int, job: Job, loaded: LoadedTopic) -> bool:
+        workload = WORKLOADS[self.plan.workload]
+        verifier = Verifier(
+            loaded.source, loaded.topic, loaded.partitions, workload.agent, workload.model
+        )
+        try:
+            verify(job.bootstrap_servers, job.output, job.partitions, verifier)
+        except WrongOutputError as error:
+            self._fault(f"{name}, round {number}: {error}")
+            return False
+        return True
+
+    def _fault(self, line: str) -> None:
+        self.faults.append(line)
+        self.say(line)

@@ -1,0 +1,41 @@
+"""The bench's side of the workloads: what goes in, and who is said to have answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agents.bench.inputs import Input
+from agents.bench.readings import Readings
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One workload; what contenders do for it is in `benchmarks/workloads/`."""
+
+    title: str
+    make_input: Callable[[int, int], Input]
+    """Of a number of records and of partitions."""
+    num_records: int
+    """Unless the user says otherwise: some seconds for a fast contender."""
+    bytes_per_result: int
+    """Value, headers and key, about: what the embedded broker's limit goes by."""
+    agent: str
+    model: str
+
+
+WORKLOADS: dict[str, Workload] = {
+    "a": Workload("JSON readings of 8 values -> mean -> JSON", Readings, 1_000_000, 620, "score",
+                  "mean"),
+    "d": Workload("readings -> a stub of 5 ms a batch and 20 us an item -> JSON", Readings,
+                  200_000, 620, "score", "mean"),
+}  # fmt: skip
+
+_EMBEDDED_PARTITIONS = 4
+_EMBEDDED_BYTES, _EMBEDDED_RECORDS = 5_000_000, 100_000
+
+
+def most_on_embedded(workload: Workload) -> int:
+    """Return how many records fit the embedded broker: results are the larger side."""
+    by_bytes = _EMBEDDED_BYTES // workload.bytes_per_result
+    return _EMBEDDED_PARTITIONS * min(by_bytes, _EMBEDDED_RECORDS)

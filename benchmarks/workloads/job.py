@@ -1,0 +1,26 @@
+"""What a contender is told on its command line."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One run: read `input`, answer each record on `output`, until SIGTERM."""
+
+    bootstrap_servers: str
+    input: str
+    output: str
+    group: str
+    workload: str
+    partitions: int
+    """Of both topics."""
+    folder: str
+    """A temporary one of this run's own."""
+
+    @classmethod
+    def from_command_line(cls) -> Job:
+        """Return the job given as JSON in the only argument."""
+        return msgspec.json.decode(sys.argv[1], type=cls)

@@ -1,0 +1,84 @@
+"""A workload as a peer runs it: raw values in, values and headers to produce out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from workloads.envelope import Answer, Headers, Origin, batch_headers, constant_headers, format_time
+
+Output = tuple[bytes, Headers]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is done to a batch, and how large batches may be."""
+
+    kind: str
+    """Of the results: the middle of `ce_type`."""
+    model: str
+    max_batch_size: int
+    is_slow: bool
+    """Whether a batch takes so long that it must not hold up an event loop."""
+    decode_batch: Callable[[Any, Any, Any], Sequence[Any]]
+    """Of values, keys and timestamps in ms since 1970."""
+    answer_batch: Callable[[Any], Sequence[Answer]]
+
+
+def load(name: str) -> Workload:
+    """Return the workload of that letter, its model loaded."""
+    if name in ("a", "d"):
+        from workloads import readings
+
+        answer = readings.answer_batch if name == "a" else readings.answer_batch_slowly
+        size = 5_000 if name == "a" else 256
+        return Workload("score", "mean", size, name == "d", readings.decode_batch, answer)
+    raise SystemExit(f"no workload {name!r}")
+
+
+class Work:
+    """Decode, model and encode, for one contender."""
+
+    def __init__(self, name: str) -> None:
+        self.workload = load(name)
+        self._agent = self.workload.kind
+        self._constant = constant_headers(self.workload.kind, self._agent)
+        self._id_end = f":{self._agent}:penstock.{self.workload.kind}.v1:0"
+        self._encode = msgspec.json.Encoder().encode
+
+    def answer(
+        self,
+        values: Sequence[bytes],
+        origins: Sequence[Origin],
+        keys: Sequence[bytes],
+        timestamps_ms: Sequence[int],
+        arrived: float,
+    ) -> list[Output]:
+        """Answer N records; `arrived` is when they were fetched, by `time.monotonic`."""
+        events = self.workload.decode_batch(values, keys, timestamps_ms)
+        started = time.monotonic()
+        answers = self.workload.answer_batch(events)
+        seconds = time.monotonic() - started
+        shared = self._constant + batch_headers(len(events), started - arrived, seconds)
+        return [
+            self._output(event, answer, origin, shared)
+            for event, answer, origin in zip(events, answers, origins, strict=True)
+        ]
+
+    def _output(self, event: Any, answer: Answer, origin: Origin, shared: Headers) -> Output:
+        answer.source_id = event.source_id
+        answer.event_id = event.event_id
+        answer.event_time_ms = event.event_time_ms
+        answer.origin = origin
+        answer.model = self.workload.model
+        answer.model_version = "1"
+        place = f"{origin.topic}:{origin.partition}:{origin.offset}"
+        own = [
+            ("ce_id", f"{place}{self._id_end}".encode()),
+            ("ce_time", format_time(event.event_time_ms)),
+        ]
+        return self._encode(answer), shared + own
