@@ -68,6 +68,7 @@ def prepare_topics(settings: PipelineSettings) -> Ends:
         BrokerError: the cluster can't be reached, or refuses a topic.
     """
     wanted = {planned.topic: planned.wanted for planned in plan_topics(settings, {})}
+    probe(settings.kafka)  # sooner than a request for topics would, it tells that nobody answers
     create_topics(settings.kafka, wanted)
     existing = probe(settings.kafka).topics
     consumer = make_consumer(settings.kafka)
