@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import Event, VideoFrame
+from schemas import Event
 from schemas.cloudevents import type_name
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -34,7 +34,7 @@ def json_schema(cls: type[msgspec.Struct]) -> JsonSchema:
         _describe(components[_component_name(struct, components)], struct)
     root = components.pop(reference["$ref"].rpartition("/")[2])
     if issubclass(cls, Event):
-        _add_what_validate_checks(root, cls)
+        _add_what_decoding_checks(root, cls)
     found = {"$schema": DRAFT, "$id": schema_file_name(cls), **root}
     if components:
         found["$defs"] = components
@@ -79,13 +79,10 @@ def _make_portable(schema: JsonSchema) -> None:
         schema["items"] = prefix[0]
 
 
-def _add_what_validate_checks(schema: JsonSchema, cls: type[Event]) -> None:
-    """Say what `Event.validate` and `VideoFrame.validate` check beyond the types."""
+def _add_what_decoding_checks(schema: JsonSchema, cls: type[Event]) -> None:
+    """Say what decoding checks beyond the types."""
     properties = schema["properties"]
-    properties["event_time_ms"] |= {"minimum": 0, "maximum": 2**53 - 1}
     properties["schema_version"] |= {"enum": list(cls.VERSIONS)}
-    if issubclass(cls, VideoFrame):
-        properties["image"] |= {"minLength": 1}
 
 
 def field_docs(struct: type[Any]) -> dict[str, str]:

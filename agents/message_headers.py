@@ -14,7 +14,6 @@ def _text(description: str, **more: Any) -> Schema:
 
 
 _WHOLE = {"pattern": r"^-?[0-9]+$"}
-_DECIMAL = {"pattern": r"^[0-9]+(\.[0-9]+)?$"}
 
 #: CloudEvents 1.0, Kafka binary mode.
 _CLOUDEVENTS: Schema = {
@@ -32,10 +31,11 @@ _IMAGE: Schema = {
     "schema_version": _text("Of VideoFrame; 1 if absent.", **_WHOLE),
 }
 _RESULT: Schema = {
-    "penstock_processing_time_ms": _text("When it was answered, ms since 1970.", **_WHOLE),
-    "penstock_batch_size": _text("Events in its micro-batch.", **_WHOLE),
-    "penstock_queue_seconds": _text("From arrival to the model call.", **_DECIMAL),
-    "penstock_model_seconds": _text("Of the model call.", **_DECIMAL),
+    "penstock_timing": _text(
+        "When it was answered (ms since 1970), events in its micro-batch, seconds from the oldest "
+        "one's arrival to the model call, seconds of that call.",
+        pattern=r"^processed=[0-9]+;batch=[0-9]+;queue=[0-9]+\.[0-9]+;model=[0-9]+\.[0-9]+$",
+    ),
 }
 _DEAD_LETTER: Schema = {
     ERROR_PREFIX + name: schema

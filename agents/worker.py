@@ -21,6 +21,7 @@ from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
 from streams.executor import host_executor
+from streams.garbage import calm_garbage_collection
 from streams.inference import Inference
 from streams.metrics import Metrics
 from streams.producing import KafkaSink
@@ -81,6 +82,7 @@ class Worker:
                     f"agent {inference.agent}: its model can't be loaded: "
                     f"{type(error).__name__}: {error} (--log-level DEBUG tells where)"
                 ) from error
+        calm_garbage_collection()
 
     def serve_metrics(self) -> None:
         """Serve `/metrics` from a thread of its own.

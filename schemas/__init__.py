@@ -16,7 +16,7 @@ from schemas.errors import (
     TooLargeError,
     UnknownVersionError,
 )
-from schemas.event import Event, Origin, Result
+from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
 from schemas.nlu import IntentScore, NluResult
 from schemas.score import AnomalyScore
@@ -47,6 +47,7 @@ __all__ = [
     "Detections",
     "EmptyValueError",
     "Event",
+    "FiniteFloat",
     "ImageCodec",
     "InputError",
     "IntentScore",

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from msgspec import Meta
 
-from schemas.event import Event, check_finite
+from schemas.event import Event, FiniteFloat
 
 
 class BehaviorEvent(Event, frozen=True, kw_only=True):
@@ -14,13 +14,8 @@ class BehaviorEvent(Event, frozen=True, kw_only=True):
 
     action: str
     """What was done, as a verb: `view`, `buy`, `connect`."""
-    features: Annotated[dict[str, float], Meta(min_length=1, max_length=1024)]
+    features: Annotated[dict[str, FiniteFloat], Meta(min_length=1, max_length=1024)]
     """Feature name to value, finite. A model says how it scales them."""
-
-    def validate(self) -> None:
-        """Check that every feature is finite."""
-        super().validate()
-        check_finite(self.features, "features")
 
     @classmethod
     def example(cls) -> Self:

@@ -69,16 +69,22 @@ def event_headers(
             can't write, leaves `ce_time` out.
         content_type: of the value, e.g. `application/json`.
     """
-    headers = [*_constant_headers(type_name, source, content_type), ("ce_id", event_id.encode())]
-    if 0 < time_ms <= MAX_RFC3339_MS:
-        headers.append(("ce_time", format_time(time_ms).encode()))
-    return headers
+    constant = constant_headers(type_name, source, content_type)
+    return [*constant, ("ce_id", event_id.encode()), *time_header(time_ms)]
+
+
+def time_header(time_ms: int) -> tuple[tuple[str, bytes], ...]:
+    """Return `ce_time` of a moment; none for 0 (not given) or one that RFC 3339 can't write."""
+    if not 0 < time_ms <= MAX_RFC3339_MS:
+        return ()
+    return (("ce_time", b"%b.%03dZ" % (_format_second(time_ms // 1000), time_ms % 1000)),)
 
 
 @lru_cache(maxsize=4096)
-def _constant_headers(
+def constant_headers(
     type_name: str, source: str, content_type: str
 ) -> tuple[tuple[str, bytes], ...]:
+    """Return the headers that all records of one sender and type share; see `event_headers`."""
     return (
         ("ce_specversion", SPEC_VERSION.encode()),
         ("ce_type", type_name.encode()),
@@ -93,14 +99,13 @@ def format_time(time_ms: int) -> str:
     Args:
         time_ms: milliseconds since 1970, 0 to `MAX_RFC3339_MS`.
     """
-    seconds, milliseconds = divmod(time_ms, 1000)
-    return f"{_format_second(seconds)}.{milliseconds:03d}Z"
+    return f"{_format_second(time_ms // 1000).decode()}.{time_ms % 1000:03d}Z"
 
 
 @lru_cache(maxsize=4096)
-def _format_second(seconds: int) -> str:
+def _format_second(seconds: int) -> bytes:
     # A stream's neighbours share their second, so the calendar is worked out once for them all.
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 
 def parse_time(text: str) -> int:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 
 from schemas.errors import DecodeError, EmptyValueError, InputError, SchemaError
-from schemas.event import Event
+from schemas.event import Event, check_versions
 from schemas.frame import VideoFrame
-
 
 _IMAGE_MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 
@@ -43,6 +43,14 @@ class Codec(Protocol):
         """
         ...
 
+    def decode_all(self, values: Sequence[bytes]) -> list[Event]:
+        """Return the validated events of values that need no headers, all or nothing.
+
+        Raises:
+            Exception: of some kind, if any value is not a valid event; `decode` tells of which.
+        """
+        ...
+
     def encode(self, message: Any) -> bytes:
         """Return the bytes of a struct, dict or list."""
         ...
@@ -69,11 +77,28 @@ class _StructCodec:
         try:
             event: Event = self._decode(value)
         except msgspec.ValidationError as error:
-            raise SchemaError(f"not a {self._event_type.__name__}: {error}") from error
+            what = _in_words(str(error))
+            raise SchemaError(f"not a {self._event_type.__name__}: {what}") from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DecodeError(f"not {self.format}: {error}") from error
+        check_versions([event], self._event_type.VERSIONS)
         event.validate()
         return event
+
+    def decode_all(self, values: Sequence[bytes]) -> list[Event]:
+        """Return the validated events of values, all or nothing."""
+        decode = self._decode
+        events: list[Event] = [decode(value) for value in values]
+        check_versions(events, self._event_type.VERSIONS)
+        if self._event_type.validate is not Event.validate:
+            for event in events:
+                event.validate()
+        return events
+
+
+def _in_words(message: str) -> str:
+    """Say NaN and infinity by name: msgspec tells only which bound they are beyond."""
+    return re.sub(r"`float` [<>]= -?1\.79769\d+e\+308", "a finite number", message)
 
 
 class JsonCodec(_StructCodec):
@@ -128,8 +153,13 @@ class ImageCodec:
             frame_index=_int_header(headers, "frame_index", 0),
             schema_version=_int_header(headers, "schema_version", 1),
         )
+        check_versions([frame], self._event_type.VERSIONS)
         frame.validate()
         return frame
+
+    def decode_all(self, values: Sequence[bytes]) -> list[Event]:
+        """Return the frames of values without headers."""
+        return [self.decode(value, {}) for value in values]
 
 
 def _int_header(headers: Mapping[str, bytes], name: str, default: int) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from schemas.errors import SchemaError
+from msgspec import Meta
+
 from schemas.event import Event
 
 #: One red pixel, 8-bit RGB: the smallest real image for `example()`.
@@ -17,16 +18,10 @@ _PNG = bytes.fromhex(
 class VideoFrame(Event, frozen=True, kw_only=True):
     """One frame of one camera. With the `image` codec the record's value is the image itself."""
 
-    image: bytes
+    image: Annotated[bytes, Meta(min_length=1)]
     """JPEG, PNG or WebP bytes. (JSON carries them as base64: use the `image` codec instead.)"""
     frame_index: int = 0
     """Counts the frames of a camera from 0; header `frame_index` with the `image` codec."""
-
-    def validate(self) -> None:
-        """Check that there is an image at all; its size is checked where it is decoded."""
-        super().validate()
-        if not self.image:
-            raise SchemaError("image is empty: expected JPEG, PNG or WebP bytes")
 
     @classmethod
     def example(cls) -> Self:

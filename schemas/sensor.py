@@ -6,19 +6,14 @@ from typing import Annotated, Self
 
 from msgspec import Meta
 
-from schemas.event import Event, check_finite
+from schemas.event import Event, FiniteFloat
 
 
 class SensorReading(Event, frozen=True, kw_only=True):
     """What one sensor measured at one moment: one number a channel."""
 
-    values: Annotated[dict[str, float], Meta(min_length=1, max_length=1024)]
+    values: Annotated[dict[str, FiniteFloat], Meta(min_length=1, max_length=1024)]
     """Channel name to finite value, in the channel's own unit (name it: `flow_l_min`)."""
-
-    def validate(self) -> None:
-        """Check that every value is finite."""
-        super().validate()
-        check_finite(self.values, "values")
 
     @classmethod
     def example(cls) -> Self:

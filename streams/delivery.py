@@ -16,7 +16,7 @@ from streams.encoding import EncodedChunk, ResultTooLargeError
 from streams.metrics import AgentMetrics, Outcome
 from streams.offsets import OffsetTracker
 from streams.protocols import ProduceError, RecordSink, RecordTooLargeError
-from streams.records import OutputRecord, RecordBatch
+from streams.records import OutputRecords, RecordBatch
 from streams.settings import AgentSettings
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Delivery:
             self._spawn(self._settle(chunk, acks))
 
     async def _send(
-        self, topic: str, batch: RecordBatch, records: Sequence[OutputRecord]
+        self, topic: str, batch: RecordBatch, records: OutputRecords
     ) -> Awaitable[None]:
         """Send to the output partition that stands for the input's, so that order per key holds."""
         if not records:
@@ -90,7 +90,7 @@ class Delivery:
         """Find the results that their topic refuses: those rows become dead letters."""
         failed: list[tuple[int, InputError]] = []
         for row in chunk.rows:
-            own = [r for r, at in zip(chunk.records, chunk.record_rows, strict=True) if at == row]
+            own = chunk.records.select([i for i, at in enumerate(chunk.record_rows) if at == row])
             try:
                 await (await self._send(self._settings.output, chunk.batch, own))
             except RecordTooLargeError as error:
@@ -105,7 +105,9 @@ class Delivery:
         if not failed:
             return
         for limit in _DEAD_LETTER_LIMITS:
-            letters = [make_dead_letter(self._agent, batch, *each, limit) for each in failed]
+            letters = OutputRecords.of(
+                make_dead_letter(self._agent, batch, *each, limit) for each in failed
+            )
             try:
                 await (await self._send(self._settings.dead_letter_topic, batch, letters))
             except RecordTooLargeError:

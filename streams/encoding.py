@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from schemas import InputError, Origin, Result
-from schemas.cloudevents import event_headers, type_name
+from schemas.cloudevents import constant_headers, event_headers, time_header, type_name
 from schemas.codecs import Codec
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
 from streams.online import Update
-from streams.records import OutputRecord, RecordBatch
+from streams.records import OutputRecord, OutputRecords, RecordBatch
+
+Headers: TypeAlias = list[tuple[str, bytes]]
 
 
 @dataclass(slots=True)
@@ -27,14 +29,12 @@ class Timings:
     """Arrival of its oldest event to the model call."""
     model_seconds: float
 
-    def headers(self) -> list[tuple[str, bytes]]:
-        """Return the headers that every result of the batch shares."""
-        return [
-            ("penstock_processing_time_ms", b"%d" % (time.time_ns() // 1_000_000)),
-            ("penstock_batch_size", b"%d" % self.batch_size),
-            ("penstock_queue_seconds", b"%.6f" % self.queue_seconds),
-            ("penstock_model_seconds", b"%.6f" % self.model_seconds),
-        ]
+    def headers(self) -> Headers:
+        """Return the header that every result of the batch shares; one, since headers are dear."""
+        now_ms = time.time_ns() // 1_000_000
+        timing = b"processed=%d;batch=%d;queue=%.6f;model=%.6f"
+        told = timing % (now_ms, self.batch_size, self.queue_seconds, self.model_seconds)
+        return [("penstock_timing", told)]
 
 
 @dataclass(slots=True)
@@ -44,10 +44,10 @@ class EncodedChunk:
     batch: RecordBatch
     rows: list[int] = field(default_factory=list)
     """Rows that are answered by `records` (perhaps by none)."""
-    records: list[OutputRecord] = field(default_factory=list)
+    records: OutputRecords = field(default_factory=OutputRecords)
     record_rows: list[int] = field(default_factory=list)
     """The row that each of `records` answers."""
-    updates: list[OutputRecord] = field(default_factory=list)
+    updates: OutputRecords = field(default_factory=OutputRecords)
     failed: list[tuple[int, InputError]] = field(default_factory=list)
 
 
@@ -105,12 +105,80 @@ class ResultEncoder:
         answers: Sequence[Any],
         updates: Sequence[Update],
         position: int,
-        shared: list[tuple[str, bytes]],
+        shared: Headers,
     ) -> EncodedChunk:
         encoded = EncodedChunk(chunk.batch)
         for update in updates:
-            row, event = (x[update.position - position] for x in (chunk.rows, chunk.events))
-            encoded.updates.append(self._encode_update(update, chunk.batch, row, event, shared))
+            at = update.position - position
+            encoded.updates.append(self._encode_update(update, chunk, at, shared))
+        if not self._encode_results(chunk, answers, shared, encoded):
+            encoded.records = OutputRecords()
+            self._encode_answers(chunk, answers, shared, encoded)
+        return encoded
+
+    def _encode_results(
+        self, chunk: Chunk[Any], answers: Sequence[Any], shared: Headers, encoded: EncodedChunk
+    ) -> bool:
+        """Encode a chunk whose every answer is one `Result` of one type; False where not so."""
+        kinds = {type(answer) for answer in answers}
+        if len(kinds) != 1 or not issubclass(next(iter(kinds)), Result):
+            return False
+        kind = _kind(answers[0])
+        columns = encoded.records
+        try:
+            columns.values = self._encode_values(chunk, answers)
+        except Exception:  # some answer can't be encoded: find out which
+            return False
+        if max(map(len, columns.values)) > MAX_BYTES:
+            return False
+        columns.headers = self._chunk_headers(chunk, kind, shared)
+        keys = chunk.batch.keys
+        columns.keys = [
+            key if key is not None else _source_key(event)
+            for key, event in zip([keys[row] for row in chunk.rows], chunk.events, strict=True)
+        ]
+        encoded.rows = encoded.record_rows = list(chunk.rows)
+        return True
+
+    def _encode_values(self, chunk: Chunk[Any], answers: Sequence[Any]) -> list[bytes]:
+        topic, partition = chunk.batch.tp
+        offsets = chunk.batch.offsets
+        model, version, encode = self._model.name, self._model.version, self._codec.encode
+        values: list[bytes] = []
+        for row, event, result in zip(chunk.rows, chunk.events, answers, strict=True):
+            # As `_stamp` does. Encoded before the next is stamped: a model may answer several
+            # events with one and the same object.
+            result.source_id = event.source_id
+            result.event_id = event.event_id
+            result.event_time_ms = event.event_time_ms
+            result.origin = Origin(topic, partition, offsets[row])
+            result.model = model
+            result.model_version = version
+            values.append(encode(result))
+        return values
+
+    def _chunk_headers(self, chunk: Chunk[Any], kind: str, shared: Headers) -> list[Headers]:
+        """Return each row's headers; what they share is built once."""
+        topic, partition = chunk.batch.tp
+        offsets = chunk.batch.offsets
+        constant = [
+            *constant_headers(kind, self._source, self._codec.content_type),
+            *shared,
+        ]
+        prefix, suffix = f"{topic}:{partition}:".encode(), f":{self._agent}:{kind}:0".encode()
+        return [
+            [
+                *constant,
+                ("ce_id", b"%b%d%b" % (prefix, offsets[row], suffix)),
+                *time_header(event.event_time_ms),
+            ]
+            for row, event in zip(chunk.rows, chunk.events, strict=True)
+        ]
+
+    def _encode_answers(
+        self, chunk: Chunk[Any], answers: Sequence[Any], shared: Headers, encoded: EncodedChunk
+    ) -> None:
+        """Encode answers of any kind, one by one."""
         for row, event, answer in zip(chunk.rows, chunk.events, answers, strict=True):
             if isinstance(answer, InputError):
                 encoded.failed.append((row, answer))
@@ -123,40 +191,37 @@ class ResultEncoder:
                 encoded.failed.append((row, UnencodableResultError(error)))
             else:
                 encoded.rows.append(row)
-                encoded.records += records
-                encoded.record_rows += [row] * len(records)
-        return encoded
+                for record in records:
+                    encoded.records.append(record)
+                    encoded.record_rows.append(row)
 
     def _encode_answer(
-        self, batch: RecordBatch, row: int, event: Any, answer: Any, shared: list[tuple[str, bytes]]
+        self, batch: RecordBatch, row: int, event: Any, answer: Any, shared: Headers
     ) -> list[OutputRecord]:
         if answer is None:
             return []
         results = answer if isinstance(answer, list | tuple) else [answer]
         origin = Origin(*batch.tp, batch.offsets[row])
-        key = _key(batch, row, event)
+        where = f"{origin.topic}:{origin.partition}:{origin.offset}:{self._agent}"
+        key = batch.keys[row]
         records = []
         for index, result in enumerate(results):
             value = self._codec.encode(self._stamp(result, event, origin))
             if len(value) > MAX_BYTES:
                 raise ResultTooLargeError(f"the result has {len(value):,} bytes: {MAX_BYTES:,} fit")
             kind = _kind(result)
-            result_id = (
-                f"{origin.topic}:{origin.partition}:{origin.offset}:{self._agent}:{kind}:{index}"
+            headers = self._headers(kind, f"{where}:{kind}:{index}", event.event_time_ms)
+            records.append(
+                OutputRecord(_source_key(event) if key is None else key, value, headers + shared)
             )
-            headers = self._headers(kind, result_id, event.event_time_ms)
-            records.append(OutputRecord(key, value, headers + shared))
         return records
 
     def _encode_update(
-        self,
-        update: Update,
-        batch: RecordBatch,
-        row: int,
-        event: Any,
-        shared: list[tuple[str, bytes]],
+        self, update: Update, chunk: Chunk[Any], at: int, shared: Headers
     ) -> OutputRecord:
-        result = self._stamp(update.value, event, Origin(*batch.tp, batch.offsets[row]))
+        batch, event = chunk.batch, chunk.events[at]
+        origin = Origin(*batch.tp, batch.offsets[chunk.rows[at]])
+        result = self._stamp(update.value, event, origin)
         result.source_id = result.event_id = ""
         result.agent = self._agent
         result.partition = batch.tp.partition
@@ -181,7 +246,7 @@ class ResultEncoder:
         stamped = self._stamp(Result(), event, origin)
         return {**msgspec.to_builtins(stamped), **fields}
 
-    def _headers(self, kind: str, result_id: str, time_ms: int) -> list[tuple[str, bytes]]:
+    def _headers(self, kind: str, result_id: str, time_ms: int) -> Headers:
         return event_headers(
             event_id=result_id,
             type_name=kind,
@@ -211,8 +276,6 @@ def _kind(result: Any) -> str:
     return type_name(type(result) if isinstance(result, Result) else Result)
 
 
-def _key(batch: RecordBatch, row: int, event: Any) -> bytes | None:
-    key = batch.keys[row]
-    if key is None and event.source_id:
-        return bytes(event.source_id, "utf-8")
-    return key
+def _source_key(event: Any) -> bytes | None:
+    """Return the key of a result whose input record has none."""
+    return event.source_id.encode() if event.source_id else None

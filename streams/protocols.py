@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from streams.records import OutputRecord
+from streams.records import OutputRecords
 
 
 class ServedModel(Protocol):
@@ -81,9 +81,7 @@ class RecordSink(Protocol):
         """
         ...
 
-    async def send(
-        self, topic: str, partition: int, records: Sequence[OutputRecord]
-    ) -> Awaitable[None]:
+    async def send(self, topic: str, partition: int, records: OutputRecords) -> Awaitable[None]:
         """Queue records in order and return what to await for the broker's acknowledgement.
 
         Raises:

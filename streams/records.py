@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -62,4 +62,38 @@ class OutputRecord:
 
     key: bytes | None
     value: bytes
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    headers: list[tuple[str, bytes]]
+
+
+@dataclass(slots=True)
+class OutputRecords:
+    """Records to produce, as columns: n rows, in order."""
+
+    keys: list[bytes | None] = field(default_factory=list)
+    values: list[bytes] = field(default_factory=list)
+    headers: list[list[tuple[str, bytes]]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def append(self, record: OutputRecord) -> None:
+        """Add one row."""
+        self.keys.append(record.key)
+        self.values.append(record.value)
+        self.headers.append(record.headers)
+
+    def select(self, rows: Sequence[int]) -> OutputRecords:
+        """Return some of the rows."""
+        return OutputRecords(
+            [self.keys[row] for row in rows],
+            [self.values[row] for row in rows],
+            [self.headers[row] for row in rows],
+        )
+
+    @classmethod
+    def of(cls, records: Iterable[OutputRecord]) -> OutputRecords:
+        """Return single records as columns."""
+        columns = cls()
+        for record in records:
+            columns.append(record)
+        return columns

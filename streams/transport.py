@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 
 import aiokafka
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
-from aiokafka.errors import KafkaError, UnknownMemberIdError
-from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+from aiokafka.errors import ConsumerStoppedError, KafkaError, UnknownMemberIdError
+from aiokafka.structs import OffsetAndMetadata
 from aiokafka.structs import TopicPartition as KafkaTopicPartition
 from faust.transport.conductor import Conductor as FaustConductor
 from faust.transport.drivers import aiokafka as driver
@@ -59,6 +59,44 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             **arguments,
         )
 
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Mapping[TP, Sequence[Any]]:
+        """Return what has been fetched of each partition, whole, waiting up to `timeout` seconds.
+
+        Records of a pipeline's topics come as aiokafka's C parser makes them: dressing each up as
+        a `ConsumerRecord` costs several times what parsing it does.
+        """
+        fetcher = consumer._fetcher
+        if not self.consumer.flow_active:
+            return {}
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError
+        with fetcher._subscriptions.fetch_context():
+            self._keep_raw(fetcher)
+            fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
+            if not fetched and timeout:
+                # Fetched records wake the fetcher's own waiter, so that it is waited on here.
+                waiter = fetcher._create_fetch_waiter()
+                await asyncio.wait([waiter], timeout=timeout)
+                if waiter.done():
+                    waiter.result()  # raises what the fetch met, an authorization error for one
+                waiter.cancel()
+                self._keep_raw(fetcher)
+                fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
+        return dict(fetched)
+
+    def _keep_raw(self, fetcher: Any) -> None:
+        """Have what waits in the fetcher come out as it was parsed."""
+        for tp, result in fetcher._records.items():
+            records = getattr(result, "_partition_records", None)  # None of an error, or when empty
+            if records is not None and tp.topic in self.app.intake.batch_topics:
+                records._consumer_record = _as_parsed
+
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         assigned = self.assignment()
         wanted = {
@@ -77,6 +115,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             level("offsets could not be committed, the next round tries again: %r", error)
             return False
         return True
+
+
+def _as_parsed(tp: KafkaTopicPartition, record: Any) -> Any:
+    return record
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
@@ -104,7 +146,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             if not self.transport.app.should_stop:
                 raise
 
-    async def _next_fetch(self) -> Mapping[TP, Sequence[ConsumerRecord[bytes, bytes]]]:
+    async def _next_fetch(self) -> Mapping[TP, Sequence[Any]]:
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
             return {}
@@ -114,18 +156,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.sleep(_PAUSED_FETCH_SECONDS)
             return {}
         timeout = _FETCH_SECONDS if len(wanted) == len(active) else _PAUSED_FETCH_SECONDS
-        fetched: Mapping[TP, Sequence[ConsumerRecord[bytes, bytes]]]
-        fetched = await self._getmany(active_partitions=wanted, timeout=timeout)
+        fetched: Mapping[TP, Sequence[Any]] = await self._getmany(
+            active_partitions=wanted, timeout=timeout
+        )
         return fetched
 
-    async def _hand_out(
-        self, tp: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]]
-    ) -> None:
+    async def _hand_out(self, tp: TopicPartition, records: Sequence[Any]) -> None:
         batch = _record_batch(tp, records, self.intake)
         if tp.topic in self.intake.batch_topics:
-            message = self._to_message(tp, records[0])
-            message.value = batch
-            await self.callback(message)
+            await self.callback(self._batch_message(batch))
             return
         batch.span.taken = True
         for record in records:
@@ -133,6 +172,21 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.wait_first(
                 self.callback(self._to_message(tp, record)), self.suspend_flow.wait()
             )
+
+    def _batch_message(self, batch: RecordBatch) -> ConsumerMessage:
+        """Return a message whose value is a whole record batch; Faust looks at little of it."""
+        return ConsumerMessage(
+            *batch.tp,
+            batch.first_offset,
+            batch.timestamps_ms[0] / 1000,
+            0,
+            None,
+            None,
+            batch,
+            None,
+            tp=TP(*batch.tp),
+            generation_id=self.app.consumer_generation_id,
+        )
 
     def ack(self, message: ConsumerMessage) -> bool:
         """Take the acknowledgement of a stock agent."""
@@ -201,9 +255,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Say nothing: Faust's check looks at streams that no longer see single records."""
 
 
-def _record_batch(
-    tp: TopicPartition, records: Sequence[ConsumerRecord[bytes, bytes]], intake: Intake
-) -> RecordBatch:
+def _record_batch(tp: TopicPartition, records: Sequence[Any], intake: Intake) -> RecordBatch:
     keys = [record.key for record in records]
     values = [record.value for record in records]
     num_bytes = sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))

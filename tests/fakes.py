@@ -9,7 +9,7 @@ from typing import Any
 from schemas import Event
 from streams.offsets import OffsetTracker
 from streams.protocols import RecordTooLargeError
-from streams.records import Headers, OutputRecord, RecordBatch, TopicPartition
+from streams.records import Headers, OutputRecord, OutputRecords, RecordBatch, TopicPartition
 
 
 class Number(Event, frozen=True, kw_only=True):
@@ -60,13 +60,13 @@ class ListSink:
     async def num_partitions(self, topic: str) -> int:
         return self.partitions
 
-    async def send(
-        self, topic: str, partition: int, records: Sequence[OutputRecord]
-    ) -> Awaitable[None]:
+    async def send(self, topic: str, partition: int, records: OutputRecords) -> Awaitable[None]:
         limit = self.max_bytes.get(topic)
-        if limit is not None and any(len(record.value) > limit for record in records):
+        if limit is not None and max(map(len, records.values)) > limit:
             return _refused(f"over {limit} bytes")
-        self.records.setdefault((topic, partition), []).extend(records)
+        rows = zip(records.keys, records.values, records.headers, strict=True)
+        kept = self.records.setdefault((topic, partition), [])
+        kept += [OutputRecord(*row) for row in rows]
         return self._acknowledged()
 
     async def _acknowledged(self) -> None:

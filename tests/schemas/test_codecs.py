@@ -111,7 +111,7 @@ def test_numbers_must_be_finite(cls: type[Event], field: str, number: float, cod
         with pytest.raises(DecodeError, match="not JSON"):
             make_codec(codec, cls).decode(text.encode(), {})
         return
-    with pytest.raises(SchemaError, match=rf"{field}\['bad'\] is {number}: expected a finite"):
+    with pytest.raises(SchemaError, match=rf"finite number - at `\$\.{field}"):
         make_codec(codec, cls).decode(ENCODE[codec](body), {})
 
 
@@ -131,8 +131,18 @@ def test_a_sum_that_overflows_is_not_taken_for_an_infinite_number() -> None:
         (SensorReading, {"values": {"a": None}}, SchemaError, r"Expected `float`, got `"),
         (SensorReading, [1, 2], SchemaError, "Expected `object`, got `array`"),
         (SensorReading, {"values": {"a": 1.0}, "source_id": 7}, SchemaError, r"\$\.source_id"),
-        (SensorReading, {"values": {"a": 1}, "event_time_ms": -1}, SchemaError, "is -1: expected"),
-        (SensorReading, {"values": {"a": 1}, "event_time_ms": 2**53}, SchemaError, "2\\^53"),
+        (
+            SensorReading,
+            {"values": {"a": 1}, "event_time_ms": -1},
+            SchemaError,
+            "`int` >= 0 - at `\\$.event_time_ms`",
+        ),
+        (
+            SensorReading,
+            {"values": {"a": 1}, "event_time_ms": 2**53},
+            SchemaError,
+            "<= 9007199254740991",
+        ),
         (
             SensorReading,
             {"values": {"a": 1.0}, "schema_version": 9},
@@ -142,7 +152,7 @@ def test_a_sum_that_overflows_is_not_taken_for_an_infinite_number() -> None:
         (TextMessage, {"text": ""}, SchemaError, "length >= 1"),
         (TextMessage, {"text": 5}, SchemaError, r"Expected `str`, got `int`.*\$\.text"),
         (BehaviorEvent, {"features": {"a": 1.0}}, SchemaError, "missing required field `action`"),
-        (VideoFrame, {"image": b""}, SchemaError, "image is empty"),
+        (VideoFrame, {"image": b""}, SchemaError, "length >= 1 - at `\\$.image`"),
         (VideoFrame, {"image": 5}, SchemaError, "Expected `bytes`"),
     ],
 )

@@ -129,7 +129,7 @@ async def test_a_result_says_where_it_comes_from() -> None:
         headers = dict(record.headers)
         assert headers["ce_id"] == b"numbers:1:9:double:penstock.result.v1:0"
         assert headers["content-type"] == b"application/json"
-        assert headers["penstock_batch_size"] == b"1"
+        assert headers["penstock_timing"].split(b";")[1] == b"batch=1"
 
 
 async def test_one_bad_record_hurts_only_itself() -> None:
