@@ -98,6 +98,8 @@ CONTENDERS: dict[str, Contender] = {
         Contender("penstock", "ad", _penstock),
         Contender("aiokafka", "ad", _python_peer("aiokafka", "aiokafka", "run.py")),
         Contender("confluent", "ad", _python_peer("confluent", "confluent-kafka", "run.py")),
+        Contender("bytewax", "ad", _python_peer("bytewax", "bytewax", "score_flow.py")),
+        Contender("quix", "a", _python_peer("quix", "quixstreams", "run.py"), 2),
         Contender("faust", "a", _python_peer("faust", "faust-streaming", "run.py"), 20),
         Contender("faust-take", "ad", _python_peer("faust", "faust-streaming", "run_take.py"), 20),
     )
