@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from agents.bench.environments import UnavailableError, python_of, version_in
+from agents.bench.java import built, version_among
 from agents.bench.places import benchmarks_folder
 
 __all__ = ["CONTENDERS", "Contender", "Job", "Ready", "UnavailableError"]
@@ -88,6 +89,13 @@ def _python_peer(folder_name: str, distribution: str, script: str) -> Callable[[
     return make_ready
 
 
+def _kafka_streams(workload: str) -> Ready:
+    jars = built(benchmarks_folder() / "kafka-streams")
+    command = ["java", "-Xmx1g", "-cp", f"{jars}/*", "penstock.bench.Main"]
+    version_found = version_among(jars, "kafka-streams")
+    return Ready(version_found, lambda job: [*command, json.dumps(asdict(job))], lambda job: {})
+
+
 def _lock_name(workload: str) -> Path:
     return Path("requirements.lock")
 
@@ -98,6 +106,7 @@ CONTENDERS: dict[str, Contender] = {
         Contender("penstock", "ad", _penstock),
         Contender("aiokafka", "ad", _python_peer("aiokafka", "aiokafka", "run.py")),
         Contender("confluent", "ad", _python_peer("confluent", "confluent-kafka", "run.py")),
+        Contender("kafka-streams", "a", _kafka_streams),
         Contender("bytewax", "ad", _python_peer("bytewax", "bytewax", "score_flow.py")),
         Contender("quix", "a", _python_peer("quix", "quixstreams", "run.py"), 2),
         Contender("faust", "a", _python_peer("faust", "faust-streaming", "run.py"), 20),

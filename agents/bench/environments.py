@@ -35,7 +35,7 @@ def python_of(lock: Path) -> Path:
     """
     folder = cache_folder() / f"{lock.parent.name}-{_fingerprint(lock)}"
     python = folder / "bin" / "python"
-    with _one_at_a_time(folder):
+    with one_at_a_time(folder):
         if not (folder / _STAMP).is_file():
             _build(folder, python, lock)
     return python
@@ -58,7 +58,7 @@ def _fingerprint(lock: Path) -> str:
 
 
 @contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
+def one_at_a_time(folder: Path) -> Iterator[None]:
     """Keep two benches from building the same environment."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".building").open("w") as lock:
