@@ -15,7 +15,6 @@ from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
-
 from workloads.envelope import Origin
 from workloads.job import Job
 from workloads.work import Work

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from quixstreams import Application, message_context
-
 from workloads.envelope import Origin
 from workloads.job import Job
 from workloads.work import Work
