@@ -1,0 +1,133 @@
+"""The Python of the documentation that is marked as run, run."""
+
+from __future__ import annotations
+
+import doctest
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from confluent_kafka import Consumer, TopicPartition
+
+from agents.pipeline_file import load_pipeline
+from schemas import EVENT_TYPES, Event, make_codec
+from streams.decoding import Decoder
+from streams.offsets import OffsetTracker
+from tests.conftest import REPO
+from tests.docs.markdown import PAGES, blocks
+from tests.fakes import record_batch
+from tests.integration.running import Pipeline
+
+TRAVELS = REPO / "docs" / "producing-and-consuming.md"
+OPERATIONS = REPO / "docs" / "operations.md"
+_BROKER = "127.0.0.1:9092"
+
+
+def run_blocks(page: Path) -> list[str]:
+    return [block.text for block in blocks(page, "python") if block.mark == "run"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_sessions_print_what_they_show(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPO)
+    names: dict[str, Any] = {}
+    for number, text in enumerate(t for t in run_blocks(page) if ">>>" in t):
+        test = doctest.DocTestParser().get_doctest(text, names, f"{page.name}-{number}", None, None)
+        report: list[str] = []
+        failed, tried = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL).run(
+            test, out=report.append, clear_globs=False
+        )
+        assert failed == 0, "".join(report)
+        assert tried > 0
+        names = test.globs
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory, embedded_bootstrap: str) -> Iterator[str]:
+    """A broker on which a worker has answered what the page's producer published."""
+    folder = tmp_path_factory.mktemp("docs")
+    shutil.copy(REPO / "tests/models/detection/golden/scene.jpg", folder / "frame.jpg")
+    pipeline = SensorPipeline(folder, embedded_bootstrap, name="docs")
+    with pytest.MonkeyPatch.context() as patch, pipeline.worker() as worker:
+        patch.chdir(folder)
+        produce, *_ = (text for text in run_blocks(TRAVELS) if "Producer(" in text)
+        execute(produce, embedded_bootstrap)
+        bad = produce.partition("reading =")[0] + 'producer.produce("sensor.readings", "{bad")'
+        execute(bad + "\nassert producer.flush(30) == 0\n", embedded_bootstrap)
+        yield embedded_bootstrap
+        assert worker.stop() == 0, worker.log.read_text()
+
+
+class SensorPipeline(Pipeline):
+    """The sensor agent of `examples/penstock.yaml`, alone."""
+
+    def __post_init__(self) -> None:
+        self.config.write_text(yaml.safe_dump(self.settings()))
+
+    def settings(self) -> dict[str, Any]:
+        example = yaml.safe_load((REPO / "examples" / "penstock.yaml").read_text())
+        agents = {"score_anomalies": example["agents"]["score_anomalies"]}
+        return {"kafka": self.kafka, "agents": agents, "metrics": {"port": 0}}
+
+
+def execute(text: str, bootstrap: str) -> None:
+    """Run a block as a script; its broker's address is replaced by the test's."""
+    assert _BROKER in text
+    exec(compile(text.replace(_BROKER, bootstrap), "docs", "exec"), {"__name__": "docs"})
+
+
+def test_results_can_be_consumed(answered: str) -> None:
+    (consume,) = (t for t in run_blocks(TRAVELS) if "Consumer(" in t)
+    execute(consume, answered)
+
+
+def test_dead_letters_can_be_consumed(answered: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (consume,) = (t for t in run_blocks(OPERATIONS) if "Consumer(" in t)
+    execute(consume, answered)
+    assert "decode_error" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("topic", "codec", "event", "source_id"),
+    [
+        ("sensor.readings", "json", "SensorReading", "pump-1"),
+        ("packed.readings", "msgpack", "SensorReading", "pump-1"),
+        ("text.messages", "json", "TextMessage", "conversation-1"),
+        ("behavior.events", "json", "BehaviorEvent", "user-1"),
+        ("video.frames", "image", "VideoFrame", "camera-1"),
+    ],
+)
+def test_what_was_produced_is_an_event(
+    answered: str, topic: str, codec: str, event: str, source_id: str
+) -> None:
+    found = first_event(answered, topic, Decoder(make_codec(codec, EVENT_TYPES[event]), 5_000_000))
+    assert found.source_id == source_id
+    assert found.event_time_ms > 0
+
+
+def first_event(bootstrap: str, topic: str, decoder: Decoder[Event]) -> Event:
+    """The one valid event on a topic of four partitions."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "docs-reader"})
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(4)])
+    try:
+        while True:
+            message = consumer.poll(10)
+            assert message is not None, f"no event on {topic}"
+            assert message.error() is None
+            batch = record_batch(
+                [message.value()], tracker=OffsetTracker(), keys=[message.key()],
+                headers=[message.headers() or []], topic=topic,
+            )  # fmt: skip
+            decoded = decoder.decode(batch)
+            if decoded.events:
+                return decoded.events[0]
+    finally:
+        consumer.close()
+
+
+def test_the_topics_are_those_of_the_default_pipeline() -> None:
+    inputs = [a.input for a in load_pipeline(REPO / "examples/penstock.yaml", {}).agents.values()]
+    assert all(f'producer.produce("{topic}"' in TRAVELS.read_text() for topic in inputs)

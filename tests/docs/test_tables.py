@@ -1,0 +1,121 @@
+"""Tables of names in the documentation hold just the names that the code has."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+import yaml
+from prometheus_client import CollectorRegistry
+
+import streams.encoding  # the engine's own reasons are defined there
+import streams.predicting  # noqa: F401
+from agents.message_headers import HEADER_SCHEMAS
+from models.registry import model_class, model_names
+from schemas import EVENT_TYPES, RESULT_TYPES, InputError, Result, SensorReading, make_codec
+from schemas.dead_letter import ERROR_PREFIX
+from streams.decoding import Decoder
+from streams.metrics import Metrics
+from streams.offsets import OffsetTracker
+from tests.conftest import REPO
+from tests.docs.markdown import code_spans, table
+from tests.fakes import record_batch
+
+DOCS = REPO / "docs"
+TRAVELS = DOCS / "producing-and-consuming.md"
+OPERATIONS = DOCS / "operations.md"
+
+
+def test_metrics() -> None:
+    registry = CollectorRegistry()
+    Metrics(registry).for_agent("a", "t", "m")
+    found = {family.name: family.type for family in registry.collect()}
+    told = {code_spans(row[0])[0]: row[1] for row in table(OPERATIONS, "metrics")}
+    assert told == found
+
+
+def test_labels_of_metrics() -> None:
+    metrics = Metrics(CollectorRegistry())
+    labels = {
+        metric._name: list(metric._labelnames)
+        for metric in vars(metrics).values()
+        if hasattr(metric, "_labelnames")
+    }
+    told = {code_spans(row[0])[0]: code_spans(row[2]) for row in table(OPERATIONS, "metrics")}
+    assert len(labels) >= 12
+    assert {name: told[name] for name in labels} == labels
+
+
+def test_alerts() -> None:
+    rules = yaml.safe_load((REPO / "deploy/prometheus/rules/penstock.yml").read_text())
+    found = [rule["alert"] for group in rules["groups"] for rule in group["rules"]]
+    assert [code_spans(row[0])[0] for row in table(OPERATIONS, "alerts")] == found
+
+
+def _errors(base: type[InputError]) -> Iterator[type[InputError]]:
+    yield base
+    for cls in base.__subclasses__():
+        yield from _errors(cls)
+
+
+def test_reasons() -> None:
+    packages = {"schemas", "models", "streams"}
+    ours = {e.reason for e in _errors(InputError) if e.__module__.split(".")[0] in packages}
+    told = [code_spans(row[0])[0] for row in table(TRAVELS, "reasons")]
+    assert sorted(told) == sorted(ours)
+
+
+@pytest.mark.parametrize("row", table(TRAVELS, "sensor values"), ids=lambda row: row[0])
+def test_what_a_value_becomes(row: list[str]) -> None:
+    (value,) = code_spans(row[0])
+    decoder: Decoder[SensorReading] = Decoder(make_codec("json", SensorReading), 1_000_000)
+    batch = record_batch(
+        [value.encode()], tracker=OffsetTracker(), keys=[b"pump-1"], headers=[[]], topic="t"
+    )
+    decoded = decoder.decode(batch)
+    reasons = [f"`{error.reason}`" for _, error in decoded.failed]
+    assert (reasons or ["an event"]) == [row[1]]
+
+
+@pytest.mark.parametrize("name", ["Result", *RESULT_TYPES])
+def test_result_fields(name: str) -> None:
+    cls = Result if name == "Result" else RESULT_TYPES[name]
+    base = () if cls is Result else Result.__struct_fields__
+    told = [f for row in table(TRAVELS, f"result: {name}") for f in code_spans(row[0])]
+    assert sorted(told) == sorted(f for f in cls.__struct_fields__ if f not in base)
+
+
+def test_result_headers() -> None:
+    told = [code_spans(row[0])[0] for row in table(TRAVELS, "result headers")]
+    assert sorted(told) == sorted(HEADER_SCHEMAS["ResultHeaders"]["properties"])
+
+
+def test_dead_letter_headers() -> None:
+    told = [n for row in table(OPERATIONS, "dead letter headers") for n in code_spans(row[0])]
+    found = HEADER_SCHEMAS["DeadLetterHeaders"]["properties"]
+    assert sorted(ERROR_PREFIX + name for name in told) == sorted(found)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_model_options(name: str) -> None:
+    rows = table(DOCS / "models.md", f"options: {name}")
+    parameters = inspect.signature(model_class(name)).parameters
+    assert [row[0] for row in rows] == [f"`{p}`" for p in parameters]
+    for row, parameter in zip(rows, parameters.values(), strict=True):
+        assert row[1] == _default_words(parameter), parameter.name
+
+
+def _default_words(parameter: inspect.Parameter) -> str:
+    special = {"input_scale": "`1/255`", "weights": "the shipped folder"}
+    if parameter.name in special:
+        return special[parameter.name]
+    return "required" if parameter.default is parameter.empty else f"`{parameter.default!r}`"
+
+
+def test_event_fields_are_told() -> None:
+    text = TRAVELS.read_text()
+    for cls in EVENT_TYPES.values():
+        for field in msgspec.structs.fields(cls):
+            assert f"| `{field.name}` |" in text, (cls.__name__, field.name)
