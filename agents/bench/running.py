@@ -43,7 +43,8 @@ class Running:
     process: subprocess.Popen[bytes]
     log: Path
     cpu_seconds: float = 0.0
-    """Known once it has ended."""
+    """Known once it has ended; so is the next."""
+    peak_rss_bytes: int = 0
 
     @property
     def has_ended(self) -> bool:
@@ -76,6 +77,7 @@ class Running:
             return False
         self.process.returncode = os.waitstatus_to_exitcode(status)
         self.cpu_seconds = usage.ru_utime + usage.ru_stime
+        self.peak_rss_bytes = usage.ru_maxrss * 1024  # Linux counts in KiB
         return True
 
 

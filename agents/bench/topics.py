@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import closing
 
 from confluent_kafka import Consumer, KafkaException
@@ -17,13 +18,15 @@ _TIMEOUT_SECONDS = 10.0
 _TOPIC_CONFIG = {"file.delete.delay.ms": "1000", "retention.ms": "-1"}
 
 
-def make_topics(servers: str, names: list[str], partitions: int) -> None:
+def make_topics(
+    servers: str, names: list[str], partitions: int, config: Mapping[str, str] | None = None
+) -> None:
     """Make topics that are absent, and wait until they can be written to.
 
     Raises:
         BrokerError: the broker refuses.
     """
-    wanted = TopicSettings(partitions=partitions, config=_TOPIC_CONFIG)
+    wanted = TopicSettings(partitions=partitions, config={**_TOPIC_CONFIG, **(config or {})})
     create_topics({"bootstrap.servers": servers}, dict.fromkeys(names, wanted))
     for name in names:
         ends_of(servers, name, num_partitions(servers, name))  # answered once they have leaders

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
-from confluent_kafka import Consumer, Message
-from confluent_kafka import TopicPartition as At
 
 from agents.bench.inputs import Input
-from agents.bench.topics import ends_of
+from agents.bench.reading_back import ReadError, read_all
 from schemas import Origin
-from schemas.cloudevents import format_time
-
-_READ_SECONDS = 20.0
-_READ_AT_ONCE = 10_000
+from schemas.cloudevents import rfc3339
 
 #: The header of Penstock's results (`streams/encoding.py`) whose value differs from run to run.
 TIMING_HEADER = "penstock_timing"
@@ -131,7 +126,7 @@ class Verifier:
         expected = {
             **self._constant,
             "ce_id": f"{_in_words(origin)}{self._id_end}".encode(),
-            "ce_time": format_time(self._source.event_time_ms(index)).encode(),
+            "ce_time": rfc3339(self._source.event_time_ms(index)),
         }
         return "" if found == expected else f"its headers are {found}: expected {expected}"
 
@@ -146,29 +141,10 @@ def verify(servers: str, topic: str, partitions: int, verifier: Verifier) -> Non
     Raises:
         WrongOutputError: the output is wrong, or can't be read back.
     """
-    for message in _read_all(servers, topic, partitions):
-        partition, value = message.partition() or 0, message.value() or b""
-        verifier.add(partition, message.key(), value, message.headers() or [])
-    verifier.finish()
-
-
-def _read_all(servers: str, topic: str, partitions: int) -> Iterator[Message]:
-    ends = ends_of(servers, topic, partitions)
-    consumer = Consumer(
-        {"bootstrap.servers": servers, "group.id": "penstock-bench", "enable.auto.commit": False,
-         "log_level": 0}
-    )  # fmt: skip
     try:
-        consumer.assign([At(topic, partition, 0) for partition, end in enumerate(ends) if end])
-        left = sum(ends)
-        while left:
-            messages = consumer.consume(_READ_AT_ONCE, timeout=_READ_SECONDS)
-            if not messages:
-                raise WrongOutputError(f"{topic}: {left} of {sum(ends)} records can't be read back")
-            for message in messages:
-                if message.error() is not None:
-                    raise WrongOutputError(f"{topic}: {message.error()}")
-                left -= 1
-                yield message
-    finally:
-        consumer.close()
+        for message in read_all(servers, topic, partitions):
+            partition, value = message.partition() or 0, message.value() or b""
+            verifier.add(partition, message.key(), value, message.headers() or [])
+    except ReadError as error:
+        raise WrongOutputError(str(error)) from error
+    verifier.finish()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -16,7 +17,6 @@ from agents.cli.tables import print_table
 
 if TYPE_CHECKING:
     from agents.bench.outcomes import Outcome
-    from agents.bench.stream import StreamBench
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,7 +31,8 @@ BrokerOption = Annotated[
         help="`embedded`, `kafka` (on the local JVM), or HOST:PORT of a cluster that runs."
     ),
 ]
-WorkloadOption = Annotated[str, typer.Option(help="a, b, c or d: see benchmarks/README.md.")]
+ContendersOption = Annotated[str, typer.Option(help="Names separated by commas.")]
+PartitionsOption = Annotated[int, typer.Option(min=1, help="Of the input and the output.")]
 
 
 @app.callback()
@@ -42,42 +43,145 @@ def group() -> None:
 @app.command()
 def stream(
     broker: BrokerOption = "kafka",
-    workload: WorkloadOption = "a",
-    records: Annotated[int, typer.Option(min=0, help="To load; 0: the workload's own number.")] = 0,
+    workload: Annotated[str, typer.Option(help="a or d: see benchmarks/README.md.")] = "a",
+    records: Annotated[int, typer.Option(min=0, help="0: the workload's own number.")] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each contender runs.")] = 3,
-    contenders: Annotated[
-        str, typer.Option(help="Names separated by commas; by default all that do the workload.")
-    ] = "",
+    contenders: ContendersOption = "",
     plot: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw the medians.")] = None,
-    partitions: Annotated[int, typer.Option(min=1, help="Of the input and the output.")] = 4,
+    partitions: PartitionsOption = 4,
     as_json: JsonOption = False,
 ) -> None:
     """Run each contender in turn, check all of its output, and print the medians.
 
-    Peers' environments are built on first use. The exit code is 1 if a run failed or its output
-    was wrong.
+    Without --contenders, all that do the workload take part; their environments are built on first
+    use. The exit code is 1 if a run failed or its output was wrong.
     """
     from agents.bench.brokers import broker_for
     from agents.bench.stream import Plan, StreamBench
+    from agents.bench.tables import stream_table
 
     names = _contenders(contenders, workload)
-    count = _num_records(broker, workload, records, partitions)
+    count = _num_records(broker, workload, records)
     with broker_for(broker) as servers:
         bench = StreamBench(Plan(servers, workload, count, rounds, partitions, names), _say)
         outcomes = bench.run()
-    if as_json:
-        typer.echo(msgspec.json.encode(outcomes))
-    else:
-        _print(bench, outcomes)
+    _print(outcomes, stream_table(outcomes, bench.unavailable), as_json)
     if plot is not None:
         _draw(outcomes, workload, plot)
     if bench.faults:
         raise typer.Exit(1)
 
 
+@app.command()
+def latency(
+    broker: BrokerOption = "kafka",
+    share: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="Of the stub's highest rate.")
+    ] = 0.8,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to send.")] = 15.0,
+    contenders: ContendersOption = "penstock",
+    as_json: JsonOption = False,
+) -> None:
+    """Report how old events are when answered, under Poisson arrivals and bursts (workload d)."""
+    from agents.bench.brokers import broker_for
+    from agents.bench.contenders import CONTENDERS
+    from agents.bench.latency import ARRIVALS, measure_ages
+    from agents.bench.tables import latency_table
+
+    found = []
+    with _told_errors(), broker_for(broker) as servers:
+        for name in _contenders(contenders, "d"):
+            ready = CONTENDERS[name].make_ready("d")
+            for arrivals in ARRIVALS:
+                _say(f"{name}: {arrivals} at {share:.0%} for {seconds:g} s")
+                ages = measure_ages(servers, CONTENDERS[name], ready, arrivals, share, seconds)
+                found.append(ages)
+    _print(found, latency_table(found), as_json)
+
+
+@app.command()
+def scale(
+    broker: BrokerOption = "kafka",
+    workers: Annotated[str, typer.Option(help="Numbers separated by commas.")] = "1,2,4",
+    partitions: PartitionsOption = 16,
+    records_each: Annotated[int, typer.Option(min=1000, help="To load for each worker.")] = 500_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Run 1, 2, 4 ... workers of one group on workload d. Needs Apache Kafka."""
+    from agents.bench.brokers import broker_for
+    from agents.bench.scale import Scaled, measure_scale
+    from agents.bench.tables import scale_table
+
+    if broker == "embedded":
+        raise UserError("--broker embedded keeps too few records and tells no group's state")
+    found: list[Scaled] = []
+    with _told_errors(), broker_for(broker) as servers:
+        for number in _numbers(workers):
+            _say(f"{number} workers")
+            rate = measure_scale(servers, number, partitions, records_each)
+            first = found[0].records_per_second if found else rate
+            found.append(Scaled(number, number * records_each, rate, rate / first))
+    _print(found, scale_table(found), as_json)
+
+
+@app.command()
+def memory(
+    broker: BrokerOption = "kafka",
+    behind: Annotated[
+        str, typer.Option(help="Records, separated by commas.")
+    ] = "10000,100000,1000000",
+    partitions: PartitionsOption = 4,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to let it work.")] = 15.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Report the peak memory of a worker by how far it is behind (workload d)."""
+    from agents.bench.brokers import broker_for
+    from agents.bench.memory import intake_limits, measure_peak
+    from agents.bench.tables import memory_table
+
+    found = []
+    with _told_errors(), broker_for(broker) as servers:
+        for number in _numbers(behind):
+            _say(f"{number:,} records behind")
+            found.append(measure_peak(servers, number, partitions, seconds))
+    _print(found, memory_table(found), as_json)
+    records, size = intake_limits()
+    _say(f"intake: at most {records:,} records and {size / 1e6:,.0f} MB of each partition")
+
+
 def _say(line: str) -> None:
     # On stderr: what is measured goes to stdout alone.
     print(line, file=sys.stderr, flush=True)
+
+
+def _print(found: Sequence[Any], table: tuple[list[str], list[list[str]]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(found))
+    else:
+        print_table(*table)
+
+
+@contextmanager
+def _told_errors() -> Iterator[None]:
+    """Turn what ends a measurement into a line for people."""
+    from agents.bench.contenders import UnavailableError
+    from agents.bench.reading_back import ReadError
+    from agents.bench.running import RunError
+
+    try:
+        yield
+    except (RunError, ReadError, UnavailableError) as error:
+        raise UserError(str(error)) from error
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"{text!r}: expected whole numbers such as 1,2,4") from None
+    if min(numbers) < 1:
+        raise UserError(f"{text!r}: each must be at least 1")
+    return numbers
 
 
 def _contenders(given: str, workload: str) -> list[str]:
@@ -95,7 +199,7 @@ def _contenders(given: str, workload: str) -> list[str]:
     return names
 
 
-def _num_records(broker: str, workload: str, records: int, partitions: int) -> int:
+def _num_records(broker: str, workload: str, records: int) -> int:
     """Return how many records to load, within what the embedded broker keeps."""
     from agents.bench.workloads import WORKLOADS, most_on_embedded
 
@@ -109,21 +213,6 @@ def _num_records(broker: str, workload: str, records: int, partitions: int) -> i
             "ask for fewer, or take --broker kafka"
         )
     return min(wanted, most)
-
-
-def _print(bench: StreamBench, outcomes: Sequence[Outcome]) -> None:
-    from agents.bench.outcomes import summarise
-
-    columns = ["contender", "version", "rounds", "records/s", "lowest", "highest",
-               "cpu s/million", "penstock is"]  # fmt: skip
-    rows = [
-        [s.contender, s.version, str(s.rounds), f"{s.median:,.0f}", f"{s.lowest:,.0f}",
-         f"{s.highest:,.0f}", f"{s.cpu_seconds_per_million:.2f}",
-         "" if s.ratio is None else f"{s.ratio:.2f} times"]
-        for s in summarise(outcomes)
-    ]  # fmt: skip
-    absent = [[name, "not available: " + why, *[""] * 6] for name, why in bench.unavailable.items()]
-    print_table(columns, rows + absent)
 
 
 def _draw(outcomes: Sequence[Outcome], workload: str, path: Path) -> None:

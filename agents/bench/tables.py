@@ -1,0 +1,56 @@
+"""What was measured, as rows of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from agents.bench.latency import Ages
+from agents.bench.memory import Peak
+from agents.bench.outcomes import Outcome, summarise
+from agents.bench.scale import Scaled
+
+Table = tuple[list[str], list[list[str]]]
+"""Columns and rows."""
+
+
+def stream_table(outcomes: Sequence[Outcome], unavailable: Mapping[str, str]) -> Table:
+    """Return the medians; a contender that can't run has a row that says why."""
+    columns = ["contender", "version", "rounds", "records/s", "lowest", "highest",
+               "cpu s/million", "penstock is"]  # fmt: skip
+    rows = [
+        [s.contender, s.version, str(s.rounds), f"{s.median:,.0f}", f"{s.lowest:,.0f}",
+         f"{s.highest:,.0f}", f"{s.cpu_seconds_per_million:.2f}",
+         "" if s.ratio is None else f"{s.ratio:.2f} times"]
+        for s in summarise(outcomes)
+    ]  # fmt: skip
+    absent = [[name, f"not available: {why}", *[""] * 6] for name, why in unavailable.items()]
+    return columns, rows + absent
+
+
+def latency_table(found: Sequence[Ages]) -> Table:
+    """Return event ages in milliseconds, and batch sizes."""
+    columns = ["contender", "version", "arrivals", "sent/s", "p50 ms", "p99 ms", "p99.9 ms",
+               "max ms", "wait + 2 steps ms", "mean batch", "largest"]  # fmt: skip
+    return columns, [
+        [a.contender, a.version, a.arrivals, f"{a.rate:,.0f}", f"{a.p50_ms:.0f}",
+         f"{a.p99_ms:.0f}", f"{a.p999_ms:.0f}", f"{a.max_ms:.0f}", f"{a.bound_ms:.0f}",
+         f"{a.mean_batch_size:.0f}", str(a.max_batch_size)]
+        for a in found
+    ]  # fmt: skip
+
+
+def scale_table(found: Sequence[Scaled]) -> Table:
+    """Return the rates of so many workers."""
+    return ["workers", "records", "records/s", "times the first"], [
+        [str(s.workers), f"{s.records:,}", f"{s.records_per_second:,.0f}", f"{s.ratio:.2f}"]
+        for s in found
+    ]
+
+
+def memory_table(found: Sequence[Peak]) -> Table:
+    """Return peaks in MB."""
+    return ["records behind", "input MB", "answered meanwhile", "peak RSS MB"], [
+        [f"{p.records_behind:,}", f"{p.input_bytes / 1e6:,.0f}", f"{p.answered:,}",
+         f"{p.peak_rss_bytes / 1e6:,.0f}"]
+        for p in found
+    ]  # fmt: skip
