@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import doctest
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +35,32 @@ def run_blocks(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_sessions_print_what_they_show(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(REPO)
+def test_sessions_print_what_they_show(page: Path) -> None:
     names: dict[str, Any] = {}
-    for number, text in enumerate(t for t in run_blocks(page) if ">>>" in t):
-        test = doctest.DocTestParser().get_doctest(text, names, f"{page.name}-{number}", None, None)
-        report: list[str] = []
-        failed, tried = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL).run(
-            test, out=report.append, clear_globs=False
-        )
-        assert failed == 0, "".join(report)
-        assert tried > 0
-        names = test.globs
+    with without_overrides() as patch:
+        patch.chdir(REPO)
+        for text in (text for text in run_blocks(page) if ">>>" in text):
+            names = run_session(text, names)
+
+
+def run_session(text: str, names: dict[str, Any]) -> dict[str, Any]:
+    """Run a block of `>>>` lines and return the names that it leaves."""
+    test = doctest.DocTestParser().get_doctest(text, names, "docs", None, None)
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
+    failed, tried = runner.run(test, out=report.append, clear_globs=False)
+    assert failed == 0, "".join(report)
+    assert tried > 0
+    return test.globs
+
+
+@contextmanager
+def without_overrides() -> Iterator[pytest.MonkeyPatch]:
+    """Unset what the developer's own shell says of pipelines, for the length of the block."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PENSTOCK_") and "__" in name]:
+            patch.delenv(name)
+        yield patch
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +69,11 @@ def answered(tmp_path_factory: pytest.TempPathFactory, embedded_bootstrap: str) 
     folder = tmp_path_factory.mktemp("docs")
     shutil.copy(REPO / "tests/models/detection/golden/scene.jpg", folder / "frame.jpg")
     pipeline = SensorPipeline(folder, embedded_bootstrap, name="docs")
-    with pytest.MonkeyPatch.context() as patch, pipeline.worker() as worker:
-        patch.chdir(folder)
+    with without_overrides(), pipeline.worker() as worker:
         produce, *_ = (text for text in run_blocks(TRAVELS) if "Producer(" in text)
-        execute(produce, embedded_bootstrap)
+        execute(produce, embedded_bootstrap, folder)
         bad = produce.partition("reading =")[0] + 'producer.produce("sensor.readings", "{bad")'
-        execute(bad + "\nassert producer.flush(30) == 0\n", embedded_bootstrap)
+        execute(bad + "\nassert producer.flush(30) == 0\n", embedded_bootstrap, folder)
         yield embedded_bootstrap
         assert worker.stop() == 0, worker.log.read_text()
 
@@ -73,21 +90,23 @@ class SensorPipeline(Pipeline):
         return {"kafka": self.kafka, "agents": agents, "metrics": {"port": 0}}
 
 
-def execute(text: str, bootstrap: str) -> None:
-    """Run a block as a script; its broker's address is replaced by the test's."""
+def execute(text: str, bootstrap: str, folder: Path) -> str:
+    """Run a block as a script of its own and return what it printed."""
     assert _BROKER in text
-    exec(compile(text.replace(_BROKER, bootstrap), "docs", "exec"), {"__name__": "docs"})
+    script = [sys.executable, "-c", text.replace(_BROKER, bootstrap)]
+    done = subprocess.run(script, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def test_results_can_be_consumed(answered: str) -> None:
+def test_results_can_be_consumed(answered: str, tmp_path: Path) -> None:
     (consume,) = (t for t in run_blocks(TRAVELS) if "Consumer(" in t)
-    execute(consume, answered)
+    execute(consume, answered, tmp_path)
 
 
-def test_dead_letters_can_be_consumed(answered: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dead_letters_can_be_consumed(answered: str, tmp_path: Path) -> None:
     (consume,) = (t for t in run_blocks(OPERATIONS) if "Consumer(" in t)
-    execute(consume, answered)
-    assert "decode_error" in capsys.readouterr().out
+    assert "decode_error" in execute(consume, answered, tmp_path)
 
 
 @pytest.mark.parametrize(
