@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 from agents.bench.environments import UnavailableError, python_of, version_in
 from agents.bench.java import built, version_among
@@ -96,17 +95,31 @@ def _kafka_streams(workload: str) -> Ready:
     return Ready(version_found, lambda job: [*command, json.dumps(asdict(job))], lambda job: {})
 
 
-def _lock_name(workload: str) -> Path:
-    return Path("requirements.lock")
+def _flink(workload: str) -> Ready:
+    folder = benchmarks_folder()
+    jars = built(folder / "flink")
+    python = python_of(folder / "flink" / "requirements.lock")
+    command = [str(python), str(folder / "flink" / "run.py")]
+    return Ready(
+        version_in(python, "apache-flink"),
+        lambda job: [*command, json.dumps(asdict(job))],
+        lambda job: {"PYTHONPATH": str(folder), "FLINK_CONNECTOR_JARS": str(jars)},
+    )
+
+
+def _lock_name(workload: str) -> str:
+    """Heavy models have an environment apart: the light workloads need no 3 GB of them."""
+    return f"requirements-{workload}.lock" if workload in "bc" else "requirements.lock"
 
 
 CONTENDERS: dict[str, Contender] = {
     contender.name: contender
     for contender in (
-        Contender("penstock", "ad", _penstock),
-        Contender("aiokafka", "ad", _python_peer("aiokafka", "aiokafka", "run.py")),
-        Contender("confluent", "ad", _python_peer("confluent", "confluent-kafka", "run.py")),
+        Contender("penstock", "abcd", _penstock),
+        Contender("aiokafka", "abcd", _python_peer("aiokafka", "aiokafka", "run.py")),
+        Contender("confluent", "abcd", _python_peer("confluent", "confluent-kafka", "run.py")),
         Contender("kafka-streams", "a", _kafka_streams),
+        Contender("flink", "a", _flink),
         Contender("bytewax", "ad", _python_peer("bytewax", "bytewax", "score_flow.py")),
         Contender("quix", "a", _python_peer("quix", "quixstreams", "run.py"), 2),
         Contender("faust", "a", _python_peer("faust", "faust-streaming", "run.py"), 20),

@@ -53,5 +53,7 @@ def _build(project: Path, folder: Path) -> None:
     if done.returncode != 0:
         errors = [line for line in done.stdout.splitlines() if "ERROR" in line]
         raise UnavailableError(f"Maven can't build {project.name}: {' '.join(errors[:2])[:300]}")
-    shutil.copy(folder / "target" / "contender.jar", jars)
+    own = folder / "target" / "contender.jar"
+    if own.is_file():
+        shutil.copy(own, jars)
     (folder / _STAMP).touch()

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from agents.bench.outcomes import Summary
+from agents.cli.errors import UserError
 
 
 def draw(summaries: Sequence[Summary], title: str, path: Path) -> None:
     """Draw a bar a contender, with its lowest and highest round, on a logarithmic scale.
 
     Args:
-        summaries: at least one.
+        summaries: of what was verified.
         title: above the plot.
         path: its ending says the format, such as `.png` or `.svg`.
 
     Raises:
-        ValueError: no such format.
-        OSError: the file can't be written.
+        UserError: there is nothing to draw, or the file can't be written.
     """
+    if not summaries:
+        raise UserError(f"nothing to draw in {path}: no run was verified")
+    try:
+        _figure(summaries, title).savefig(path)
+    except (OSError, ValueError) as error:  # ValueError: no such format
+        raise UserError(f"can't draw {path}: {error}") from error
+
+
+def _figure(summaries: Sequence[Summary], title: str) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -32,4 +42,4 @@ def draw(summaries: Sequence[Summary], title: str, path: Path) -> None:
     axes.barh(names, medians, xerr=spread, color="#4477aa", capsize=3)
     axes.set(xscale="log", xlabel="records a second, median of the rounds (log scale)", title=title)
     axes.invert_yaxis()
-    figure.savefig(path)
+    return figure

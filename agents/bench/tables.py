@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from agents.bench.gpu import Through
 from agents.bench.latency import Ages
 from agents.bench.memory import Peak
 from agents.bench.outcomes import Outcome, summarise
@@ -53,4 +54,14 @@ def memory_table(found: Sequence[Peak]) -> Table:
         [f"{p.records_behind:,}", f"{p.input_bytes / 1e6:,.0f}", f"{p.answered:,}",
          f"{p.peak_rss_bytes / 1e6:,.0f}"]
         for p in found
+    ]  # fmt: skip
+
+
+def gpu_table(found: Sequence[Through]) -> Table:
+    """Return both rates."""
+    columns = ["workload", "device", "offline/s", "at batch size", "through engine/s", "ratio"]
+    return columns, [
+        [t.workload, t.device, f"{t.offline_per_second:,.0f}", str(t.offline_batch_size),
+         f"{t.engine_per_second:,.0f}", f"{t.ratio:.3f}"]
+        for t in found
     ]  # fmt: skip

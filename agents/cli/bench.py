@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -14,9 +13,6 @@ import typer
 from agents.cli.errors import UserError
 from agents.cli.options import JsonOption
 from agents.cli.tables import print_table
-
-if TYPE_CHECKING:
-    from agents.bench.outcomes import Outcome
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,7 +39,7 @@ def group() -> None:
 @app.command()
 def stream(
     broker: BrokerOption = "kafka",
-    workload: Annotated[str, typer.Option(help="a or d: see benchmarks/README.md.")] = "a",
+    workload: Annotated[str, typer.Option(help="a, b, c or d: see benchmarks/README.md.")] = "a",
     records: Annotated[int, typer.Option(min=0, help="0: the workload's own number.")] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each contender runs.")] = 3,
     contenders: ContendersOption = "",
@@ -56,18 +52,22 @@ def stream(
     Without --contenders, all that do the workload take part; their environments are built on first
     use. The exit code is 1 if a run failed or its output was wrong.
     """
+    from agents.bench.asked import contender_names, num_records
     from agents.bench.brokers import broker_for
+    from agents.bench.outcomes import summarise
+    from agents.bench.plot import draw
     from agents.bench.stream import Plan, StreamBench
     from agents.bench.tables import stream_table
+    from agents.bench.workloads import WORKLOADS
 
-    names = _contenders(contenders, workload)
-    count = _num_records(broker, workload, records)
+    names = contender_names(contenders, workload)
+    count = num_records(broker, workload, records)
     with broker_for(broker) as servers:
         bench = StreamBench(Plan(servers, workload, count, rounds, partitions, names), _say)
         outcomes = bench.run()
     _print(outcomes, stream_table(outcomes, bench.unavailable), as_json)
     if plot is not None:
-        _draw(outcomes, workload, plot)
+        draw(summarise(outcomes), WORKLOADS[workload].title, plot)
     if bench.faults:
         raise typer.Exit(1)
 
@@ -83,14 +83,15 @@ def latency(
     as_json: JsonOption = False,
 ) -> None:
     """Report how old events are when answered, under Poisson arrivals and bursts (workload d)."""
+    from agents.bench.asked import contender_names, told_errors
     from agents.bench.brokers import broker_for
     from agents.bench.contenders import CONTENDERS
     from agents.bench.latency import ARRIVALS, measure_ages
     from agents.bench.tables import latency_table
 
     found = []
-    with _told_errors(), broker_for(broker) as servers:
-        for name in _contenders(contenders, "d"):
+    with told_errors(), broker_for(broker) as servers:
+        for name in contender_names(contenders, "d"):
             ready = CONTENDERS[name].make_ready("d")
             for arrivals in ARRIVALS:
                 _say(f"{name}: {arrivals} at {share:.0%} for {seconds:g} s")
@@ -108,6 +109,7 @@ def scale(
     as_json: JsonOption = False,
 ) -> None:
     """Run 1, 2, 4 ... workers of one group on workload d. Needs Apache Kafka."""
+    from agents.bench.asked import numbers, told_errors
     from agents.bench.brokers import broker_for
     from agents.bench.scale import Scaled, measure_scale
     from agents.bench.tables import scale_table
@@ -115,8 +117,8 @@ def scale(
     if broker == "embedded":
         raise UserError("--broker embedded keeps too few records and tells no group's state")
     found: list[Scaled] = []
-    with _told_errors(), broker_for(broker) as servers:
-        for number in _numbers(workers):
+    with told_errors(), broker_for(broker) as servers:
+        for number in numbers(workers):
             _say(f"{number} workers")
             rate = measure_scale(servers, number, partitions, records_each)
             first = found[0].records_per_second if found else rate
@@ -135,18 +137,57 @@ def memory(
     as_json: JsonOption = False,
 ) -> None:
     """Report the peak memory of a worker by how far it is behind (workload d)."""
+    from agents.bench.asked import numbers, told_errors
     from agents.bench.brokers import broker_for
     from agents.bench.memory import intake_limits, measure_peak
     from agents.bench.tables import memory_table
 
     found = []
-    with _told_errors(), broker_for(broker) as servers:
-        for number in _numbers(behind):
+    with told_errors(), broker_for(broker) as servers:
+        for number in numbers(behind):
             _say(f"{number:,} records behind")
             found.append(measure_peak(servers, number, partitions, seconds))
     _print(found, memory_table(found), as_json)
     records, size = intake_limits()
     _say(f"intake: at most {records:,} records and {size / 1e6:,.0f} MB of each partition")
+
+
+@app.command()
+def gpu(
+    broker: BrokerOption = "kafka",
+    workload: Annotated[str, typer.Option(help="b or c.")] = "b",
+    records: Annotated[int, typer.Option(min=1000, help="To load.")] = 50_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that the engine runs.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the rate through the engine with the model's own. Needs a CUDA device."""
+    from agents.bench.brokers import broker_for
+    from agents.bench.gpu import Through, offline_rate
+    from agents.bench.outcomes import summarise
+    from agents.bench.stream import Plan, StreamBench
+    from agents.bench.tables import gpu_table
+    from agents.bench.workloads import WORKLOADS
+
+    if workload not in ("b", "c"):
+        raise UserError(f"--workload {workload}: expected b or c, whose models use a GPU")
+    device = _cuda_device()
+    with broker_for(broker) as servers:
+        bench = StreamBench(Plan(servers, workload, records, rounds, 4, ["penstock"]), _say)
+        summaries = summarise(bench.run())
+    if not summaries:
+        raise UserError("no run was verified: see above")
+    engine = summaries[0].median
+    size, offline = offline_rate(workload, WORKLOADS[workload].make_input(1000, 4), "cuda:0")
+    found = [Through(workload, device, size, offline, engine, engine / offline)]
+    _print(found, gpu_table(found), as_json)
+
+
+def _cuda_device() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UserError("torch sees no CUDA device here: run this bench on a machine with one")
+    return torch.cuda.get_device_name(0)
 
 
 def _say(line: str) -> None:
@@ -159,71 +200,3 @@ def _print(found: Sequence[Any], table: tuple[list[str], list[list[str]]], as_js
         typer.echo(msgspec.json.encode(found))
     else:
         print_table(*table)
-
-
-@contextmanager
-def _told_errors() -> Iterator[None]:
-    """Turn what ends a measurement into a line for people."""
-    from agents.bench.contenders import UnavailableError
-    from agents.bench.reading_back import ReadError
-    from agents.bench.running import RunError
-
-    try:
-        yield
-    except (RunError, ReadError, UnavailableError) as error:
-        raise UserError(str(error)) from error
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        raise UserError(f"{text!r}: expected whole numbers such as 1,2,4") from None
-    if min(numbers) < 1:
-        raise UserError(f"{text!r}: each must be at least 1")
-    return numbers
-
-
-def _contenders(given: str, workload: str) -> list[str]:
-    from agents.bench.contenders import CONTENDERS
-    from agents.bench.workloads import WORKLOADS
-
-    if workload not in WORKLOADS:
-        raise UserError(f"--workload {workload}: expected one of {', '.join(WORKLOADS)}")
-    if not given:
-        return [name for name, each in CONTENDERS.items() if workload in each.workloads]
-    names = [name.strip() for name in given.split(",")]
-    for name in names:
-        if name not in CONTENDERS:
-            raise UserError(f"no contender {name!r}: expected one of {', '.join(CONTENDERS)}")
-    return names
-
-
-def _num_records(broker: str, workload: str, records: int) -> int:
-    """Return how many records to load, within what the embedded broker keeps."""
-    from agents.bench.workloads import WORKLOADS, most_on_embedded
-
-    wanted = records or WORKLOADS[workload].num_records
-    if broker != "embedded":
-        return wanted
-    most = most_on_embedded(WORKLOADS[workload])
-    if records > most:
-        raise UserError(
-            f"--records {records}: the embedded broker keeps {most} of this workload's results: "
-            "ask for fewer, or take --broker kafka"
-        )
-    return min(wanted, most)
-
-
-def _draw(outcomes: Sequence[Outcome], workload: str, path: Path) -> None:
-    from agents.bench.outcomes import summarise
-    from agents.bench.plot import draw
-    from agents.bench.workloads import WORKLOADS
-
-    summaries = summarise(outcomes)
-    if not summaries:
-        raise UserError("nothing to draw: no run was verified")
-    try:
-        draw(summaries, WORKLOADS[workload].title, path)
-    except (OSError, ValueError) as error:
-        raise UserError(f"can't draw {path}: {error}") from error

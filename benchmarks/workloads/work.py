@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,21 @@ def load(name: str) -> Workload:
         answer = readings.answer_batch if name == "a" else readings.answer_batch_slowly
         size = 5_000 if name == "a" else 256
         return Workload("score", "mean", size, name == "d", readings.decode_batch, answer)
+    if name == "b":
+        from workloads import frames
+
+        answer = frames.make_answer(_device())
+        return Workload("objects", "traffic", 32, True, frames.decode_batch, answer)
+    if name == "c":
+        from workloads import texts
+
+        answer = texts.make_answer(_device())
+        return Workload("vector", "minilm", 64, True, texts.decode_batch, answer)
     raise SystemExit(f"no workload {name!r}")
+
+
+def _device() -> str:
+    return "cuda:0" if os.path.exists("/dev/nvidia0") else "cpu"
 
 
 class Work:
