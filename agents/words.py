@@ -24,7 +24,7 @@ from schemas import (
     Result,
     SchemaError,
 )
-from schemas.cloudevents import format_time, read_attributes, type_name
+from schemas.cloudevents import read_attributes, rfc3339, type_name
 from schemas.dead_letter import ERROR_PREFIX
 
 R = TypeVar("R", bound=Result)
@@ -73,7 +73,7 @@ def result_in_words(result: Result) -> str:
 def clock_time(time_ms: int) -> str:
     """Return the time of day in UTC, `12:00:01.250`; the bare number beyond year 9999."""
     try:
-        return format_time(time_ms)[11:23]
+        return rfc3339(time_ms)[11:23].decode()
     except (ValueError, OverflowError, OSError):
         return str(time_ms)
 

@@ -70,14 +70,10 @@ def event_headers(
         content_type: of the value, e.g. `application/json`.
     """
     constant = constant_headers(type_name, source, content_type)
-    return [*constant, ("ce_id", event_id.encode()), *time_header(time_ms)]
-
-
-def time_header(time_ms: int) -> tuple[tuple[str, bytes], ...]:
-    """Return `ce_time` of a moment; none for 0 (not given) or one that RFC 3339 can't write."""
-    if not 0 < time_ms <= MAX_RFC3339_MS:
-        return ()
-    return (("ce_time", b"%b.%03dZ" % (_format_second(time_ms // 1000), time_ms % 1000)),)
+    headers = [*constant, ("ce_id", event_id.encode())]
+    if at := rfc3339(time_ms):
+        headers.append(("ce_time", at))
+    return headers
 
 
 @lru_cache(maxsize=4096)
@@ -93,13 +89,18 @@ def constant_headers(
     )
 
 
-def format_time(time_ms: int) -> str:
+def rfc3339(time_ms: int) -> bytes:
     """Return a moment as RFC 3339 with milliseconds, in UTC: `2023-11-14T22:13:20.250Z`.
 
     Args:
-        time_ms: milliseconds since 1970, 0 to `MAX_RFC3339_MS`.
+        time_ms: milliseconds since 1970.
+
+    Returns:
+        24 characters of ASCII; b"" for 0 (not given), and beyond `MAX_RFC3339_MS`.
     """
-    return f"{_format_second(time_ms // 1000).decode()}.{time_ms % 1000:03d}Z"
+    if not 0 < time_ms <= MAX_RFC3339_MS:
+        return b""
+    return b"%b.%03dZ" % (_format_second(time_ms // 1000), time_ms % 1000)
 
 
 @lru_cache(maxsize=4096)

@@ -10,14 +10,18 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from schemas import InputError, Origin, Result
-from schemas.cloudevents import constant_headers, event_headers, time_header, type_name
+from schemas.cloudevents import constant_headers, event_headers, rfc3339, type_name
 from schemas.codecs import Codec
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
 from streams.online import Update
+from streams.record_writer import encode_header, header_name, varint
 from streams.records import OutputRecord, OutputRecords, RecordBatch
 
 Headers: TypeAlias = list[tuple[str, bytes]]
+
+#: All but the value of a `ce_time` header; an RFC 3339 time with milliseconds has 24 characters.
+_TIME = header_name("ce_time") + varint(24)
 
 
 @dataclass(slots=True)
@@ -157,23 +161,24 @@ class ResultEncoder:
             values.append(encode(result))
         return values
 
-    def _chunk_headers(self, chunk: Chunk[Any], kind: str, shared: Headers) -> list[Headers]:
-        """Return each row's headers; what they share is built once."""
+    def _chunk_headers(self, chunk: Chunk[Any], kind: str, shared: Headers) -> list[bytes]:
+        """Return each row's encoded headers; what they share is encoded once."""
         topic, partition = chunk.batch.tp
         offsets = chunk.batch.offsets
-        constant = [
-            *constant_headers(kind, self._source, self._codec.content_type),
-            *shared,
-        ]
+        constant = [*constant_headers(kind, self._source, self._codec.content_type), *shared]
+        before = b"".join(encode_header(*header) for header in constant) + header_name("ce_id")
+        with_time, without = (varint(len(constant) + n) + before for n in (2, 1))
         prefix, suffix = f"{topic}:{partition}:".encode(), f":{self._agent}:{kind}:0".encode()
-        return [
-            [
-                *constant,
-                ("ce_id", b"%b%d%b" % (prefix, offsets[row], suffix)),
-                *time_header(event.event_time_ms),
-            ]
-            for row, event in zip(chunk.rows, chunk.events, strict=True)
-        ]
+        encoded = []
+        for row, event in zip(chunk.rows, chunk.events, strict=True):
+            result_id = b"%b%d%b" % (prefix, offsets[row], suffix)
+            at = rfc3339(event.event_time_ms)
+            encoded.append(
+                b"%b%b%b%b%b" % (with_time, varint(len(result_id)), result_id, _TIME, at)
+                if at
+                else b"%b%b%b" % (without, varint(len(result_id)), result_id)
+            )
+        return encoded
 
     def _encode_answers(
         self, chunk: Chunk[Any], answers: Sequence[Any], shared: Headers, encoded: EncodedChunk

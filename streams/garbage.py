@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 
 #: New container objects between two collections, collections of the youngest generation between
@@ -15,4 +16,5 @@ def calm_garbage_collection() -> None:
     """Collect rarely, and never look again at what there is now (modules, loaded models)."""
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # or extension modules would report all of it as leaked
     gc.set_threshold(*_THRESHOLDS)

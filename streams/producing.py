@@ -16,8 +16,13 @@ from aiokafka.errors import (
     RecordListTooLargeError,
     UnknownTopicOrPartitionError,
 )
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import (
+    _DefaultRecordBatchBuilderPy as DefaultRecordBatchBuilder,
+)
 
 from streams.protocols import ProduceError, RecordTooLargeError
+from streams.record_writer import encode_records
 from streams.records import OutputRecords
 
 if TYPE_CHECKING:
@@ -57,35 +62,44 @@ class KafkaSink:
         return _all_acknowledged(acknowledgements, topic)
 
 
-def _build(producer: AIOKafkaProducer, records: OutputRecords) -> list[Any]:
+class EncodedBatch(BatchBuilder):  # type: ignore[misc]
+    """A producer batch whose records are encoded already.
+
+    aiokafka's C builder takes records one by one; its Python twin keeps a buffer of encoded
+    records, which a whole column of them can be put into. The batch's header, checksum and
+    compression stay aiokafka's; the attributes set here are those that its `append` sets.
+    """
+
+    def __init__(
+        self, encoded: bytes, num_records: int, timestamp_ms: int, compression_type: int
+    ) -> None:
+        super().__init__(len(encoded), compression_type)
+        builder = DefaultRecordBatchBuilder(2, compression_type, 0, -1, -1, 0, len(encoded))
+        builder._buffer += encoded
+        builder._first_timestamp = builder._max_timestamp = timestamp_ms
+        builder._num_records = num_records
+        builder._last_offset = num_records - 1
+        self._builder = builder
+        self._relative_offset = num_records
+        self.close()
+
+    def _set_producer_state(self, producer_id: int, producer_epoch: int, sequence: int) -> None:
+        # As the base class does, but for its check that the builder is the C one.
+        self._builder.set_producer_state(producer_id, producer_epoch, sequence)
+
+
+def _build(producer: AIOKafkaProducer, records: OutputRecords) -> list[EncodedBatch]:
     """Return producer batches that hold the records in order."""
-    batches: list[Any] = []
+    accumulator = producer._message_accumulator
+    batches: list[EncodedBatch] = []
     row, now_ms = 0, time.time_ns() // 1_000_000
     while row < len(records):
-        batch = producer.create_batch()
-        row = _fill(batch, records, row, now_ms)
-        batches.append(batch)
+        encoded, end = encode_records(
+            records.keys, records.values, records.headers, row, accumulator._batch_size
+        )
+        batches.append(EncodedBatch(encoded, end - row, now_ms, accumulator._compression_type))
+        row = end
     return batches
-
-
-def _fill(batch: Any, records: OutputRecords, start: int, timestamp_ms: int) -> int:
-    """Append records from row `start` on until the batch is full; return the next row.
-
-    Goes past `BatchBuilder.append`, which costs more than the record itself, to aiokafka's C
-    builder, and keeps the count that it would have kept. The first record of a batch always fits.
-    """
-    append = batch._builder.append
-    row = start
-    for row in range(start, len(records)):
-        offset = row - start
-        fields = records.keys[row], records.values[row], records.headers[row]
-        if append(offset, timestamp_ms, *fields) is None:
-            break
-    else:
-        row = len(records)
-    batch._relative_offset = row - start
-    batch.close()
-    return row
 
 
 async def _all_acknowledged(futures: Sequence[asyncio.Future[Any]], topic: str) -> None:

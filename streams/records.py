@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from streams.offsets import Span
+from streams.record_writer import encode_headers
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
 
@@ -71,7 +72,8 @@ class OutputRecords:
 
     keys: list[bytes | None] = field(default_factory=list)
     values: list[bytes] = field(default_factory=list)
-    headers: list[list[tuple[str, bytes]]] = field(default_factory=list)
+    headers: list[bytes] = field(default_factory=list)
+    """As `record_writer.encode_headers` writes them."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -80,7 +82,7 @@ class OutputRecords:
         """Add one row."""
         self.keys.append(record.key)
         self.values.append(record.value)
-        self.headers.append(record.headers)
+        self.headers.append(encode_headers(record.headers))
 
     def select(self, rows: Sequence[int]) -> OutputRecords:
         """Return some of the rows."""

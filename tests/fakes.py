@@ -6,9 +6,13 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
+from aiokafka.record.memory_records import MemoryRecords
+
 from schemas import Event
 from streams.offsets import OffsetTracker
 from streams.protocols import RecordTooLargeError
+from streams.record_writer import encode_records
 from streams.records import Headers, OutputRecord, OutputRecords, RecordBatch, TopicPartition
 
 
@@ -66,7 +70,7 @@ class ListSink:
             return _refused(f"over {limit} bytes")
         rows = zip(records.keys, records.values, records.headers, strict=True)
         kept = self.records.setdefault((topic, partition), [])
-        kept += [OutputRecord(*row) for row in rows]
+        kept += [OutputRecord(key, value, decode_headers(packed)) for key, value, packed in rows]
         return self._acknowledged()
 
     async def _acknowledged(self) -> None:
@@ -76,6 +80,25 @@ class ListSink:
     def topic(self, name: str) -> list[OutputRecord]:
         """Everything on a topic, partition by partition."""
         return [r for (topic, _), rs in sorted(self.records.items()) if topic == name for r in rs]
+
+
+def parse_records(encoded: bytes, num_records: int) -> list[Any]:
+    """Read encoded records back with aiokafka's own parser, as a consumer would."""
+    builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, 0, 0)
+    builder._buffer += encoded
+    builder._first_timestamp = builder._max_timestamp = 0
+    builder._num_records, builder._last_offset = num_records, num_records - 1
+    batch = MemoryRecords(bytes(builder.build())).next_batch()
+    assert batch is not None
+    assert batch.validate_crc()
+    return list(batch)
+
+
+def decode_headers(packed: bytes) -> list[tuple[str, bytes]]:
+    """Read a record's encoded headers back."""
+    encoded, _ = encode_records([None], [b""], [packed], 0, 1 << 20)
+    (record,) = parse_records(encoded, 1)
+    return list(record.headers)
 
 
 async def _refused(why: str) -> None:
