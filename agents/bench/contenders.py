@@ -100,10 +100,17 @@ def _flink(workload: str) -> Ready:
     jars = built(folder / "flink")
     python = python_of(folder / "flink" / "requirements.lock")
     command = [str(python), str(folder / "flink" / "run.py")]
+    # The interpreter inside the JVM knows of no virtual environment.
+    packages = next(python.parents[1].glob("lib/python*/site-packages"))
+    path = os.pathsep.join([str(folder), str(packages)])
     return Ready(
         version_in(python, "apache-flink"),
         lambda job: [*command, json.dumps(asdict(job))],
-        lambda job: {"PYTHONPATH": str(folder), "FLINK_CONNECTOR_JARS": str(jars)},
+        lambda job: {
+            "PYTHONPATH": path,
+            "FLINK_LOG_DIR": job.folder,
+            "FLINK_CONNECTOR_JARS": str(jars),
+        },
     )
 
 
