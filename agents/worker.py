@@ -106,7 +106,7 @@ class Worker:
         )
         agent = self.app.agent(topic, name=inference.agent)(answer_events(inference))
         agent.add_dependency(inference)
-        self.app.intake.on_change(inference.drop_stale)
+        self.app.intake.on_change(inference.drop_stale, inference.serving.keep_only)
 
     @property
     def host(self) -> ThreadPoolExecutor:

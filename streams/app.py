@@ -17,7 +17,7 @@ from streams.settings import PipelineSettings
 _MAX_POLL_INTERVAL_SECONDS = 24 * 3600.0
 
 #: Records that one fetch may hand out, over all partitions.
-_MAX_POLL_RECORDS = 5_000
+_MAX_POLL_RECORDS = 1_000
 
 #: Bytes of a producer batch; the broker takes 1,048,588 by default.
 _PRODUCER_BATCH_BYTES = 512 * 1024

@@ -27,8 +27,8 @@ from streams.serving import Serving
 from streams.settings import AgentSettings
 
 #: Decoded events that may wait for the model before `submit` holds the agent back, in batches.
-_MAX_WAITING_BATCHES = 4
-_MIN_WAITING = 4096
+_MAX_WAITING_BATCHES = 1
+_MIN_WAITING = 256
 
 Answered = tuple[list[Any], list[Update], Timings]
 
@@ -160,8 +160,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             await self._delivery.results(encoded)
             self._metrics.stage("deliver", self._clock() - started)
 
-    def drop_stale(self, live: set[Hashable]) -> None:
-        """Forget what waits of partitions that were given up, and their online models."""
+    def drop_stale(self) -> None:
+        """Forget what waits of partitions that were given up."""
         self._metrics.handed_back(self._batcher.drop_stale())
         self._room.set()
-        self.serving.keep_only(live)

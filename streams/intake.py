@@ -25,7 +25,8 @@ class Intake:
         self.tracker = OffsetTracker()
         self._limits = dict(limits)
         self._metrics = metrics
-        self._on_change: list[Callable[[set[Hashable]], None]] = []
+        self._given_up: list[Callable[[], None]] = []
+        self._assigned: list[Callable[[set[Hashable]], None]] = []
 
     def is_full(self, tp: TopicPartition) -> bool:
         """Whether as much of a partition is under way as may be; if so it is not fetched from."""
@@ -33,26 +34,31 @@ class Intake:
         num_records, num_bytes = self.tracker.under_way(tp)
         return num_records >= limits.max_records or num_bytes >= limits.max_bytes
 
-    def on_change(self, callback: Callable[[set[Hashable]], None]) -> None:
-        """Call back, with the partitions that are still held, when some were given up."""
-        self._on_change.append(callback)
+    def on_change(
+        self, given_up: Callable[[], None], assigned: Callable[[set[Hashable]], None]
+    ) -> None:
+        """Call back when partitions were given up, and with all that are held after a rebalance."""
+        self._given_up.append(given_up)
+        self._assigned.append(assigned)
 
     def give_up(self, partitions: Iterable[TopicPartition]) -> None:
         """Let partitions go: whatever of them is unfinished is another worker's now."""
         gone = list(partitions)
         self.tracker.give_up(gone)
-        held = set(self.tracker.partitions())
-        for callback in self._on_change:
-            callback(held)
+        for callback in self._given_up:
+            callback()
         for topic, partition in gone:
             # A gauge of a partition that is another worker's would go on alerting for ever.
             self._metrics.forget_lag(topic, partition)
         self._metrics.ready.set(0)
 
-    def assigned(self, num_partitions: int) -> None:
-        """Note that the group has given out its partitions."""
-        logger.info("holding %d partitions", num_partitions)
-        self._metrics.ready.set(1 if num_partitions else 0)
+    def assigned(self, partitions: Iterable[TopicPartition]) -> None:
+        """Note what the group has given out; each partition starts at its committed offset."""
+        held: set[Hashable] = set(partitions)
+        logger.info("holding %d partitions", len(held))
+        for callback in self._assigned:
+            callback(held)
+        self._metrics.ready.set(1 if held else 0)
 
     def observe_lag(self, tp: TopicPartition, num_records: int) -> None:
         """Export how far behind a partition is."""

@@ -37,6 +37,8 @@ class _PartitionState:
     step: int = -1
     pending: list[Any] = field(default_factory=list)
     """Events of `step`, answered and not yet learned from."""
+    next_offset: int = 0
+    """Above every offset that was answered."""
 
 
 class OnlineRunner:
@@ -49,19 +51,35 @@ class OnlineRunner:
 
     def answer(self, batch: MicroBatch[Any]) -> tuple[list[Any], list[Update]]:
         """Answer a micro-batch whose bucket is its partition, and learn on the way."""
-        state = self._states.get(batch.bucket)
-        if state is None:
-            state = self._states[batch.bucket] = _PartitionState(self._new_model())
+        offsets = _offsets(batch)
+        state = self._state(batch.bucket, offsets[0])
+        state.next_offset = offsets[-1] + 1
         answers: list[Any] = []
         updates: list[Update] = []
         events = batch.events
-        for step, start, stop in _steps(_offsets(batch), state.model.learn_every):
+        for step, start, stop in _steps(offsets, state.model.learn_every):
             if step != state.step:
                 updates += self._learn(state, position=start)
                 state.step = step
             answers += predict_each(state.model.predict_batch, events[start:stop])
             state.pending += events[start:stop]
         return answers, updates
+
+    def _state(self, partition: Hashable, offset: int) -> _PartitionState:
+        """Return a partition's state; a new one if it has learned from this offset already.
+
+        After a rebalance a partition that stays goes on where it was, unless records that were
+        answered are read again: to learn from them twice would be worse than to start afresh.
+        """
+        state = self._states.get(partition)
+        if state is not None and offset >= state.next_offset:
+            return state
+        if state is not None:
+            logger.warning("%s is read again from offset %d: its model starts afresh",
+                           partition, offset)  # fmt: skip
+            state.model.close()
+        state = self._states[partition] = _PartitionState(self._new_model())
+        return state
 
     def _learn(self, state: _PartitionState, position: int) -> list[Update]:
         if state.step < 0:

@@ -249,7 +249,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Begin afresh: Faust seeks every partition to its committed offset."""
         self.intake.give_up(self.intake.tracker.partitions())  # type: ignore[arg-type]
         await super().on_partitions_assigned(assigned, generation_id)
-        self.intake.assigned(len(assigned))
+        self.intake.assigned(TopicPartition(*tp) for tp in assigned)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Say nothing: Faust's check looks at streams that no longer see single records."""

@@ -31,7 +31,7 @@ def embedded_broker() -> Iterator[BrokerProcess]:
     with tempfile.TemporaryDirectory(prefix="penstock-embedded-") as folder:
         broker = BrokerProcess(
             "the embedded broker",
-            [sys.executable, "-m", "agents.brokers.mock_cluster"],
+            [sys.executable, "-P", "-m", "agents.brokers.mock_cluster"],
             Path(folder) / "broker.log",
             _announced,
         )

@@ -179,7 +179,7 @@ class Pipeline:
             process = subprocess.Popen(
                 [sys.executable, "-c", "from agents.cli import main; main()", "worker",
                  "-c", str(self.config)],
-                stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **env},
+                stdout=output, stderr=subprocess.STDOUT, env={**plain_environment(), **env},
             )  # fmt: skip
         worker = RunningWorker(process, log)
         try:
@@ -230,6 +230,15 @@ class RunningWorker:
             elif name == "penstock_records_in_flight":
                 counts["in_flight"] += int(value)
         return counts
+
+
+def plain_environment() -> dict[str, str]:
+    """The environment without overrides of pipeline files that a developer may have set."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not (name.startswith("PENSTOCK_") and "__" in name)
+    }
 
 
 def until(condition: Callable[[], bool], timeout: float = 30.0) -> None:

@@ -200,7 +200,7 @@ async def test_a_partition_that_went_away_finishes_without_effect() -> None:
         while len(sink.topic("doubles")) < 3:
             await asyncio.sleep(0.002)
         e.tracker.give_up([batch.tp])
-        e.inference.drop_stale(set())
+        e.inference.drop_stale()
         sink.gate.set()
         await asyncio.sleep(0.05)
         assert e.accounts()["answered"] == 0

@@ -85,3 +85,20 @@ def test_a_step_that_can_not_be_learnt_is_left_out() -> None:
     answers, updates = run(list(range(11)), [99] + [1] * 10, [])
     assert answers == [0] * 10 + [5]
     assert updates == [(10, 1, 5)]
+
+
+def test_a_partition_that_is_read_again_starts_afresh() -> None:
+    runner = OnlineRunner(RunningSum, "cpu")
+
+    def answer(offsets: list[int]) -> list[int]:
+        batch = record_batch([b"x"] * len(offsets), tracker=OffsetTracker(), offsets=offsets)
+        chunk = Chunk(batch, range(len(offsets)), [1] * len(offsets))
+        answers, _ = runner.answer(MicroBatch([chunk], batch.tp, 0.0))
+        return answers
+
+    assert answer(list(range(10))) == [0] * 5 + [5] * 5
+    runner.keep_only({("numbers", 0)})
+    assert answer([10, 11]) == [10, 10]
+    assert answer([4, 5]) == [0, 1]
+    runner.keep_only(set())
+    assert answer([6]) == [0]
