@@ -4,6 +4,8 @@ goes to another topic."""  # noqa: D205, D209
 from __future__ import annotations
 
 import logging
+import os
+import signal
 from collections.abc import AsyncIterable, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,6 +59,8 @@ class Worker:
         self.settings = settings
         self.metrics = Metrics(registry)
         self.app: App = make_app(settings, self.metrics)
+        self.failure: BaseException | None = None
+        """Why the worker ended by itself, if it did."""
         self._host = host_executor()
         self._sink = KafkaSink(lambda: self.app.producer._ensure_producer())
         self.inferences = [
@@ -100,6 +104,17 @@ class Worker:
             ) from error
         logger.info("metrics at http://%s:%d/metrics", host, port)
 
+    async def stop_for(self, failure: BaseException) -> None:
+        """End the worker in order, because the broker refuses its output for good.
+
+        What is not acknowledged stays uncommitted: it is read again once the cause is mended.
+        """
+        if self.failure is None:
+            self.failure = failure
+            logger.error("the worker ends: %s", failure)
+            self.app.drain_seconds = 0
+            os.kill(os.getpid(), signal.SIGTERM)
+
     def _add_agent(self, inference: Inference) -> None:
         topic = self.app.topic(
             inference.settings.input, key_type=bytes, value_type=bytes, acks=False
@@ -138,14 +153,16 @@ def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Wor
     except ModelError as error:
         raise ModelError(f"agent {name}: {error}") from error
     metrics = worker.metrics.for_agent(name, agent.input, serving.name)
-    inference = Inference(
+    tracker = worker.app.intake.tracker
+    return Inference(
         name,
         agent,
         decoder=Decoder(parts.codec, agent.max_record_bytes),
         serving=serving,
         encoder=ResultEncoder(name, make_codec(agent.output_codec, Event), serving),
-        delivery=Delivery(name, agent, worker.sink, worker.app.intake.tracker, metrics),
+        delivery=Delivery(
+            name, agent, worker.sink, worker.app.intake.tracker, metrics, worker.stop_for
+        ),
         metrics=metrics,
         host=worker.host,
     )
-    return inference

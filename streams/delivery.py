@@ -37,14 +37,24 @@ class Delivery:
         sink: RecordSink,
         tracker: OffsetTracker,
         metrics: AgentMetrics,
+        on_failure: Callable[[BaseException], Coroutine[Any, Any, None]],
     ) -> None:
+        """Say where to send what.
+
+        Args:
+            agent: its name, for messages and dead letters.
+            settings: its topics.
+            sink: the way to the broker.
+            tracker: of the records under way.
+            metrics: of the agent.
+            on_failure: what to do when the broker refuses output for good: end the worker.
+        """
         self._agent = agent
         self._settings = settings
         self._sink = sink
         self._tracker = tracker
         self._metrics = metrics
-        self.on_failure: Callable[[BaseException], Coroutine[Any, Any, None]] = _raise
-        """What to do when the broker refuses output for good: end the worker."""
+        self.on_failure = on_failure
         self._under_way: set[asyncio.Task[None]] = set()
 
     async def results(self, encoded: Sequence[EncodedChunk]) -> None:
@@ -167,7 +177,3 @@ class Delivery:
 
 async def _nothing() -> None:
     return None
-
-
-async def _raise(error: BaseException) -> None:
-    raise error

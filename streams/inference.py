@@ -22,6 +22,7 @@ from streams.encoding import ResultEncoder, Timings
 from streams.executor import run_on
 from streams.metrics import AgentMetrics
 from streams.online import Update
+from streams.protocols import ProduceError
 from streams.records import RecordBatch
 from streams.serving import Serving
 from streams.settings import AgentSettings
@@ -57,7 +58,6 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self.serving = serving
         self._encoder = encoder
         self._delivery = delivery
-        delivery.on_failure = self._fail
         self._metrics = metrics
         self._host = host
         self._clock = clock
@@ -83,10 +83,6 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Give up what is under way: it was not finished, so it will be read again."""
         await self._delivery.close()
         self.serving.close()
-
-    async def _fail(self, error: BaseException) -> None:
-        self.log.error("agent %s stops: %s", self.agent, error)
-        await self.crash(error)
 
     async def submit(self, batch: RecordBatch) -> None:
         """Take in a record batch; returns as soon as there is room for another.
@@ -157,7 +153,11 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             )
             self._metrics.stage("encode", self._clock() - started)
             started = self._clock()
-            await self._delivery.results(encoded)
+            try:
+                await self._delivery.results(encoded)
+            except ProduceError as error:
+                await self._delivery.on_failure(error)
+                return
             self._metrics.stage("deliver", self._clock() - started)
 
     def drop_stale(self) -> None:

@@ -21,7 +21,10 @@ def command(
     config: ConfigOption = DEFAULT_CONFIG,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
 ) -> None:
-    """Run until SIGTERM or Ctrl-C: then finish what is under way, commit, leave the group."""
+    """Run until SIGTERM or Ctrl-C: then finish what is under way, commit, leave the group.
+
+    Exit code 0 after that; 1 if the broker refused output for good.
+    """
     from agents.pipeline_file import load_pipeline
     from agents.preflight import require_topics
     from agents.worker import Worker
@@ -54,4 +57,9 @@ def _run(worker: Any) -> None:
         worker.app, loglevel=None, redirect_stdouts=False, override_logging=False, quiet=True
     )
     runner.spinner = None  # it writes to pipes as well
-    runner.execute_from_commandline()
+    try:
+        runner.execute_from_commandline()
+    except SystemExit:
+        if worker.failure is None:
+            raise
+        raise typer.Exit(1) from worker.failure

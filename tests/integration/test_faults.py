@@ -11,8 +11,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+import yaml
 
 from agents.brokers import kafka_broker
+from streams.kafka_client import create_topics
+from streams.settings import TopicSettings
 from tests.brokers import need_kafka
 from tests.integration.running import Pipeline, number, until
 
@@ -110,3 +113,22 @@ def test_a_broker_that_restarts_is_waited_for(tmp_path: Path) -> None:
             pipeline.await_finished(first + second)
             assert worker.stop() == 0, worker.log.read_text()
         assert_nothing_is_lost(pipeline, first + second)
+
+
+def test_a_worker_whose_output_is_refused_for_good_ends_and_says_why(
+    tmp_path: Path, kafka_bootstrap: str
+) -> None:
+    pipeline = Pipeline(tmp_path, kafka_bootstrap)
+    limit = TopicSettings(partitions=4, config={"max.message.bytes": "300"})
+    settings = pipeline.settings()
+    settings["agents"]["double"]["dead_letters"] = f"{pipeline.name}.small"
+    pipeline.config.write_text(yaml.safe_dump(settings))
+    create_topics(pipeline.kafka, {f"{pipeline.name}.small": limit})
+    pipeline.produce([number(1), b"{bad", number(2)], num_keys=1)
+    with pipeline.worker() as worker:
+        assert worker.process.wait(timeout=40) == 1
+    log = worker.log.read_text()
+    assert "Traceback" not in log
+    (line,) = (line for line in log.splitlines() if "the worker ends" in line)
+    assert f"{pipeline.name}.small" in line
+    assert max(pipeline.committed().values()) <= 1

@@ -48,10 +48,15 @@ class Engine:
             decoder=Decoder(make_codec("json", Number), settings.max_record_bytes),
             serving=serving,
             encoder=ResultEncoder("double", make_codec("json", Event), serving),
-            delivery=Delivery("double", settings, sink, self.tracker, metrics),
+            delivery=Delivery("double", settings, sink, self.tracker, metrics, self._fail),
             metrics=metrics,
             host=host_executor(2),
         )
+
+        self.failures: list[BaseException] = []
+
+    async def _fail(self, error: BaseException) -> None:
+        self.failures.append(error)
 
     def batch(self, numbers: Sequence[Any], **kwargs: Any) -> RecordBatch:
         values = [json.dumps({"x": n}).encode() if isinstance(n, int) else n for n in numbers]
@@ -231,6 +236,17 @@ async def test_a_dead_letter_that_its_topic_refuses_is_cut_until_it_fits() -> No
         (record,) = e.sink.topic("numbers.dlq")
         assert 0 < len(record.value) <= 20_000
         assert DeadLetter.from_headers(record.headers).full_bytes == 500_000
+
+
+async def test_a_refusal_for_good_is_told_and_nothing_is_finished() -> None:
+    async with engine(sink=ListSink(max_bytes={"numbers.dlq": 1})) as e:
+        await e.inference.submit(e.batch([b"bad"]))
+        async with asyncio.timeout(5):
+            while not e.failures:
+                await asyncio.sleep(0.002)
+        assert "numbers.dlq" in str(e.failures[0])
+        assert e.tracker.watermark(("numbers", 0)) is None
+        assert e.accounts()["in_flight"] == 1
 
 
 @pytest.mark.parametrize("answer", [object(), "text", {"y": object()}, [{"y": 1}, 7]])
