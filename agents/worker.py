@@ -160,9 +160,7 @@ def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Wor
         decoder=Decoder(parts.codec, agent.max_record_bytes),
         serving=serving,
         encoder=ResultEncoder(name, make_codec(agent.output_codec, Event), serving),
-        delivery=Delivery(
-            name, agent, worker.sink, worker.app.intake.tracker, metrics, worker.stop_for
-        ),
+        delivery=Delivery(name, agent, worker.sink, tracker, metrics, worker.stop_for),
         metrics=metrics,
         host=worker.host,
     )
