@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from agents.bench.contenders import CONTENDERS, Contender, Job, Ready, UnavailableError
 from agents.bench.inputs import Input, load
 from agents.bench.outcomes import Outcome
-from agents.bench.running import RunError, measure
+from agents.bench.running import Measured, RunError, measure
 from agents.bench.topics import make_topics, num_partitions, remove_topics
 from agents.bench.verifying import Verifier, WrongOutputError, verify
 from agents.bench.workloads import WORKLOADS
@@ -88,29 +88,26 @@ class StreamBench:
         return self._loaded[contender.share]
 
     def _run_one(self, contender: Contender, ready: Ready, number: int) -> Outcome | None:
-        loaded = self._input_for(contender)
-        name = f"{loaded.topic}-{contender.name}-{number}"
-        topics = [name, f"{loaded.topic}.dlq"]
-        make_topics(self.plan.servers, topics, loaded.partitions)
-        with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
-            job = Job(
-                bootstrap_servers=self.plan.servers,
-                input=loaded.topic,
-                output=name,
-                group=name,
-                workload=self.plan.workload,
-                partitions=num_partitions(self.plan.servers, name),
-                folder=folder,
-            )
-            try:
-                measured = measure(ready, job, loaded.source.num_records)
-            except RunError as error:
-                self._fault(f"{contender.name}, round {number}: {error}")
-                return None
-        is_right = self._verify(contender.name, number, job, loaded)
-        remove_topics(self.plan.servers, [name])
-        outcome = Outcome(
-            workload=self.plan.workload,
+        """Run, read back and check; None if it did not come to the end."""
+        loaded, workload = self._input_for(contender), self.plan.workload
+        output = f"{loaded.topic}-{contender.name}-{number}"
+        make_topics(self.plan.servers, [output, f"{loaded.topic}.dlq"], loaded.partitions)
+        where = f"round {number}, {contender.name}"
+        try:
+            measured = self._measure(ready, loaded, output)
+            self._verify(loaded, output)
+        except RunError as error:
+            self._fault(f"{where}: {error}")
+            return None
+        except WrongOutputError as error:
+            self._fault(f"{where}: its output is wrong: {error}")
+            is_right = False
+        else:
+            self.say(f"{where}: {measured.records_per_second:,.0f} records/s")
+            is_right = True
+        remove_topics(self.plan.servers, [output])
+        return Outcome(
+            workload=workload,
             contender=contender.name,
             version=ready.version,
             round=number,
@@ -120,23 +117,27 @@ class StreamBench:
             cpu_seconds=measured.cpu_seconds,
             verified=is_right,
         )
-        self.say(
-            f"round {number}, {contender.name}: {measured.records_per_second:,.0f} records/s"
-            f"{'' if is_right else ', but its output is wrong'}"
-        )
-        return outcome
 
-    def _verify(self, name: str, number: int, job: Job, loaded: LoadedTopic) -> bool:
-        workload = WORKLOADS[self.plan.workload]
+    def _measure(self, ready: Ready, loaded: LoadedTopic, output: str) -> Measured:
+        servers = self.plan.servers
+        with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
+            job = Job(
+                bootstrap_servers=servers,
+                input=loaded.topic,
+                output=output,
+                group=output,
+                workload=self.plan.workload,
+                partitions=num_partitions(servers, output),
+                folder=folder,
+            )
+            return measure(ready, job, loaded.source.num_records)
+
+    def _verify(self, loaded: LoadedTopic, output: str) -> None:
+        servers, workload = self.plan.servers, WORKLOADS[self.plan.workload]
         verifier = Verifier(
             loaded.source, loaded.topic, loaded.partitions, workload.agent, workload.model
         )
-        try:
-            verify(job.bootstrap_servers, job.output, job.partitions, verifier)
-        except WrongOutputError as error:
-            self._fault(f"{name}, round {number}: {error}")
-            return False
-        return True
+        verify(servers, output, num_partitions(servers, output), verifier)
 
     def _fault(self, line: str) -> None:
         self.faults.append(line)
