@@ -114,24 +114,28 @@ def measure(ready: Ready, job: Job, num_records: int) -> Measured:
     ):
         (first_at, first), (last_at, last) = _watch(run, ends.total, num_records)
     seconds = last_at - first_at
-    rate = (last - first) / seconds if seconds > 0 else 0.0
-    return Measured(seconds, rate, run.cpu_seconds)
+    return Measured(seconds, (last - first) / seconds, run.cpu_seconds)
 
 
 def _watch(
     run: Running, total: Callable[[], int], num_records: int
 ) -> tuple[tuple[float, int], tuple[float, int]]:
-    """Return when the first and the last output was seen, and how much there was then."""
-    first, seen, moved_at = None, 0, time.monotonic()
+    """Return when the first and the last output was seen, and how much there was then.
+
+    If one poll sees it all, the first is the poll before it, which saw nothing.
+    """
+    first, seen = None, (time.monotonic(), 0)
+    moved_at = seen[0]
     while True:
-        count, now = total(), time.monotonic()
-        if count > seen:
-            seen, moved_at = count, now
-            first = first or (now, count)
-        if first and count >= num_records:
-            return first, (now, count)
+        count = total()
+        before, seen = seen, (time.monotonic(), count)
+        if seen[1] > before[1]:
+            moved_at = seen[0]
+            first = first or (before if seen[1] >= num_records else seen)
+        if first and seen[1] >= num_records:
+            return first, seen
         if run.has_ended:
-            raise RunError(f"it ended after {seen} of {num_records} records: {run.last_words()}")
-        if now - moved_at > _STUCK_SECONDS:
-            raise RunError(f"it got stuck at {seen} of {num_records}: {run.last_words()}")
+            raise RunError(f"it ended after {seen[1]} of {num_records}: {run.last_words()}")
+        if seen[0] - moved_at > _STUCK_SECONDS:
+            raise RunError(f"it got stuck at {seen[1]} of {num_records}: {run.last_words()}")
         time.sleep(_POLL_SECONDS)

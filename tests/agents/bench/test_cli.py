@@ -32,6 +32,7 @@ def test_stream_prints_objects_and_draws(embedded_bootstrap: str, tmp_path: Path
         1500,
         True,
     )
+    assert outcome["records_per_second"] > 0
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 

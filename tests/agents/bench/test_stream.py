@@ -71,7 +71,7 @@ def test_a_contender_that_ends_early_is_told(
     run = bench(embedded_bootstrap, "unlucky", "faust", "penstock", workload="a")
     run = replace(run, plan=replace(run.plan, contenders=("unlucky",), num_records=NUM_RECORDS + 9))
     assert run.run() == []
-    assert "it ended after 0 of 2009 records: out of luck" in run.faults[0]
+    assert "it ended after 0 of 2009: out of luck" in run.faults[0]
 
 
 COPYING = """
