@@ -62,7 +62,8 @@ class Worker:
         self.failure: BaseException | None = None
         """Why the worker ended by itself, if it did."""
         self._host = host_executor()
-        self._sink = KafkaSink(lambda: self.app.producer._ensure_producer())
+        self.batch_bytes: int = self.app.client_arguments["producer"]["max_batch_size"]
+        self._sink = KafkaSink(lambda: self.app.producer._ensure_producer(), self.batch_bytes)
         self.inferences = [
             _make_inference(name, agent, base_dir, self) for name, agent in settings.agents.items()
         ]
@@ -159,7 +160,9 @@ def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Wor
         agent,
         decoder=Decoder(parts.codec, agent.max_record_bytes),
         serving=serving,
-        encoder=ResultEncoder(name, make_codec(agent.output_codec, Event), serving),
+        encoder=ResultEncoder(
+            name, make_codec(agent.output_codec, Event), serving, worker.batch_bytes
+        ),
         delivery=Delivery(name, agent, worker.sink, tracker, metrics, worker.stop_for),
         metrics=metrics,
         host=worker.host,

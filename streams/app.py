@@ -9,6 +9,7 @@ import faust
 from streams.intake import Intake
 from streams.kafka_client import aiokafka_arguments, bootstrap_servers
 from streams.metrics import Metrics
+from streams.producing import PRODUCER_BATCH_BYTES
 from streams.settings import PipelineSettings
 
 #: A slow model must never cost the worker its membership (invariant 5): heartbeats tell that the
@@ -18,9 +19,6 @@ _MAX_POLL_INTERVAL_SECONDS = 24 * 3600.0
 
 #: Records that one fetch may hand out, over all partitions.
 _MAX_POLL_RECORDS = 1_000
-
-#: Bytes of a producer batch; the broker takes 1,048,588 by default.
-_PRODUCER_BATCH_BYTES = 512 * 1024
 
 
 class App(faust.App):  # type: ignore[misc]
@@ -63,6 +61,6 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
     app.drain_seconds = settings.shutdown_timeout_seconds
     app.client_arguments = {
         "consumer": {"auto_offset_reset": "earliest", **consumer},
-        "producer": {"linger_ms": 0, "max_batch_size": _PRODUCER_BATCH_BYTES, **producer},
+        "producer": {"linger_ms": 0, "max_batch_size": PRODUCER_BATCH_BYTES, **producer},
     }
     return app

@@ -15,6 +15,7 @@ from schemas.codecs import Codec
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
 from streams.online import Update
+from streams.producing import PRODUCER_BATCH_BYTES
 from streams.record_writer import encode_header, header_name, varint
 from streams.records import OutputRecord, OutputRecords, RecordBatch
 
@@ -72,11 +73,18 @@ class ModelIdentity(Protocol):
 class ResultEncoder:
     """Encodes one agent's results; thread-safe."""
 
-    def __init__(self, agent: str, codec: Codec, model: ModelIdentity) -> None:
+    def __init__(
+        self,
+        agent: str,
+        codec: Codec,
+        model: ModelIdentity,
+        batch_bytes: int = PRODUCER_BATCH_BYTES,
+    ) -> None:
         self._agent = agent
         self._source = f"penstock/{agent}"
         self._codec = codec
         self._model = model
+        self._batch_bytes = batch_bytes
 
     def encode(
         self,
@@ -99,7 +107,9 @@ class ResultEncoder:
         for chunk in batch.chunks:
             stop = position + len(chunk.rows)
             own = [u for u in updates if position <= u.position < stop]
-            encoded.append(self._encode_chunk(chunk, answers[position:stop], own, position, shared))
+            done = self._encode_chunk(chunk, answers[position:stop], own, position, shared)
+            done.records.encode(self._batch_bytes)
+            encoded.append(done)
             position = stop
         return encoded
 

@@ -18,7 +18,7 @@ from mode import Service
 from streams.batching import Chunk, MicroBatch, MicroBatcher
 from streams.decoding import Decoder
 from streams.delivery import Delivery
-from streams.encoding import ResultEncoder, Timings
+from streams.encoding import EncodedChunk, ResultEncoder, Timings
 from streams.executor import run_on
 from streams.metrics import AgentMetrics
 from streams.online import Update
@@ -142,15 +142,27 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         finally:
             self._slots.release()
 
+    def _encode(
+        self,
+        batch: MicroBatch[Any],
+        answers: list[Any],
+        updates: list[Update],
+        timings: Timings,
+    ) -> list[EncodedChunk]:
+        encoded = self._encoder.encode(batch, answers, updates, timings)
+        # Thousands of objects: freed here rather than on the event loop's thread.
+        batch.chunks.clear()
+        answers.clear()
+        return encoded
+
     @Service.task  # type: ignore[untyped-decorator]
     async def _deliver(self) -> None:
         while not self.should_stop:
             batch, answer = await self._answers.get()
             answers, updates, timings = await answer
             started = self._clock()
-            encoded = await run_on(
-                self._host, self._encoder.encode, batch, answers, updates, timings
-            )
+            encoded = await run_on(self._host, self._encode, batch, answers, updates, timings)
+            del batch, answer, answers
             self._metrics.stage("encode", self._clock() - started)
             started = self._clock()
             try:

@@ -22,11 +22,13 @@ from aiokafka.record.default_records import (
 )
 
 from streams.protocols import ProduceError, RecordTooLargeError
-from streams.record_writer import encode_records
 from streams.records import OutputRecords
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
+
+#: Of a producer batch, unless `batch.size` says otherwise; the broker takes 1,048,588 by default.
+PRODUCER_BATCH_BYTES = 512 * 1024
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
@@ -34,8 +36,11 @@ _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 class KafkaSink:
     """Writes output records through one aiokafka producer (idempotent, acks=all)."""
 
-    def __init__(self, producer: Callable[[], AIOKafkaProducer]) -> None:
+    def __init__(
+        self, producer: Callable[[], AIOKafkaProducer], batch_bytes: int = PRODUCER_BATCH_BYTES
+    ) -> None:
         self._producer = producer
+        self._batch_bytes = batch_bytes
 
     async def num_partitions(self, topic: str) -> int:
         """Return how many partitions a topic has, from the client's cached metadata."""
@@ -53,7 +58,10 @@ class KafkaSink:
         """Queue records in order, in as many producer batches as their bytes need."""
         producer = self._producer()
         acknowledgements = []
-        for batch in _build(producer, records):
+        now_ms = time.time_ns() // 1_000_000
+        compression = producer._message_accumulator._compression_type
+        for encoded, num_records in records.encode(self._batch_bytes):
+            batch = EncodedBatch(encoded, num_records, now_ms, compression)
             try:
                 future = await producer.send_batch(batch, topic, partition=partition)
             except KafkaError as error:
@@ -86,20 +94,6 @@ class EncodedBatch(BatchBuilder):  # type: ignore[misc]
     def _set_producer_state(self, producer_id: int, producer_epoch: int, sequence: int) -> None:
         # As the base class does, but for its check that the builder is the C one.
         self._builder.set_producer_state(producer_id, producer_epoch, sequence)
-
-
-def _build(producer: AIOKafkaProducer, records: OutputRecords) -> list[EncodedBatch]:
-    """Return producer batches that hold the records in order."""
-    accumulator = producer._message_accumulator
-    batches: list[EncodedBatch] = []
-    row, now_ms = 0, time.time_ns() // 1_000_000
-    while row < len(records):
-        encoded, end = encode_records(
-            records.keys, records.values, records.headers, row, accumulator._batch_size
-        )
-        batches.append(EncodedBatch(encoded, end - row, now_ms, accumulator._compression_type))
-        row = end
-    return batches
 
 
 async def _all_acknowledged(futures: Sequence[asyncio.Future[Any]], topic: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from streams.offsets import Span
-from streams.record_writer import encode_headers
+from streams.record_writer import encode_headers, encode_records
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
 
@@ -17,6 +17,18 @@ class TopicPartition(NamedTuple):
 
     topic: str
     partition: int
+
+
+class RawRecords(NamedTuple):
+    """Consecutive records of one partition as columns: n >= 1 rows, in offset order."""
+
+    offsets: list[int]
+    timestamps_ms: list[int]
+    keys: list[bytes | None]
+    values: list[bytes | None]
+    headers: list[Headers]
+    num_bytes: int
+    """Of keys and values."""
 
 
 @dataclass(slots=True)
@@ -74,6 +86,8 @@ class OutputRecords:
     values: list[bytes] = field(default_factory=list)
     headers: list[bytes] = field(default_factory=list)
     """As `record_writer.encode_headers` writes them."""
+    encoded: list[tuple[bytes, int]] | None = None
+    """What `encode` made: records for one producer batch, and their number, each."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -83,6 +97,22 @@ class OutputRecords:
         self.keys.append(record.key)
         self.values.append(record.value)
         self.headers.append(encode_headers(record.headers))
+
+    def encode(self, max_bytes: int) -> list[tuple[bytes, int]]:
+        """Return the records as they go into producer batches of `max_bytes` at most, made once.
+
+        Meant to be called on the thread that made the columns, while they are in its cache.
+        """
+        if self.encoded is None:
+            self.encoded = []
+            row = 0
+            while row < len(self):
+                start = row
+                encoded, row = encode_records(
+                    self.keys, self.values, self.headers, start, max_bytes
+                )
+                self.encoded.append((encoded, row - start))
+        return self.encoded
 
     def select(self, rows: Sequence[int]) -> OutputRecords:
         """Return some of the rows."""

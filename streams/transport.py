@@ -24,7 +24,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streams.intake import Intake
-from streams.records import RecordBatch, TopicPartition
+from streams.records import RawRecords, RecordBatch, TopicPartition
 
 #: How long a fetch waits for new records. Short while a partition is paused, so that it is
 #: looked at again soon after it has room.
@@ -65,11 +65,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         active_partitions: set[TP],
         timeout: float | None = None,
         max_records: int | None = None,
-    ) -> Mapping[TP, Sequence[Any]]:
-        """Return what has been fetched of each partition, whole, waiting up to `timeout` seconds.
+    ) -> Mapping[TP, RawRecords | Sequence[Any]]:
+        """Return what has been fetched of each partition, waiting up to `timeout` seconds.
 
-        Records of a pipeline's topics come as aiokafka's C parser makes them: dressing each up as
-        a `ConsumerRecord` costs several times what parsing it does.
+        Records of a pipeline's topics are taken as aiokafka's C parser makes them, into columns:
+        dressing each up as a `ConsumerRecord` costs several times what parsing it does.
         """
         fetcher = consumer._fetcher
         if not self.consumer.flow_active:
@@ -88,7 +88,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 waiter.cancel()
                 self._keep_raw(fetcher)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
-        return dict(fetched)
+        batch_topics = self.app.intake.batch_topics
+        return {
+            tp: _columns(records) if tp.topic in batch_topics else records
+            for tp, records in fetched.items()
+        }
 
     def _keep_raw(self, fetcher: Any) -> None:
         """Have what waits in the fetcher come out as it was parsed."""
@@ -146,7 +150,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             if not self.transport.app.should_stop:
                 raise
 
-    async def _next_fetch(self) -> Mapping[TP, Sequence[Any]]:
+    async def _next_fetch(self) -> Mapping[TP, RawRecords | Sequence[Any]]:
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
             return {}
@@ -156,22 +160,26 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.sleep(_PAUSED_FETCH_SECONDS)
             return {}
         timeout = _FETCH_SECONDS if len(wanted) == len(active) else _PAUSED_FETCH_SECONDS
-        fetched: Mapping[TP, Sequence[Any]] = await self._getmany(
-            active_partitions=wanted, timeout=timeout
-        )
+        fetched: Mapping[TP, RawRecords | Sequence[Any]]
+        fetched = await self._getmany(active_partitions=wanted, timeout=timeout)
         return fetched
 
-    async def _hand_out(self, tp: TopicPartition, records: Sequence[Any]) -> None:
-        batch = _record_batch(tp, records, self.intake)
-        if tp.topic in self.intake.batch_topics:
-            await self.callback(self._batch_message(batch))
+    async def _hand_out(self, tp: TopicPartition, fetched: RawRecords | Sequence[Any]) -> None:
+        if isinstance(fetched, RawRecords):
+            await self.callback(self._batch_message(self._start(tp, fetched)))
             return
-        batch.span.taken = True
-        for record in records:
+        self._start(tp, _columns(fetched)).span.taken = True
+        for record in fetched:
             # The stock path may wait for its queue; a rebalance must be able to interrupt it.
             await self.wait_first(
                 self.callback(self._to_message(tp, record)), self.suspend_flow.wait()
             )
+
+    def _start(self, tp: TopicPartition, raw: RawRecords) -> RecordBatch:
+        span = self.intake.tracker.start(tp, raw.offsets, raw.num_bytes)
+        return RecordBatch(
+            tp, span, raw.timestamps_ms, raw.keys, raw.values, raw.headers, time.monotonic()
+        )
 
     def _batch_message(self, batch: RecordBatch) -> ConsumerMessage:
         """Return a message whose value is a whole record batch; Faust looks at little of it."""
@@ -255,19 +263,17 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Say nothing: Faust's check looks at streams that no longer see single records."""
 
 
-def _record_batch(tp: TopicPartition, records: Sequence[Any], intake: Intake) -> RecordBatch:
+def _columns(records: Sequence[Any]) -> RawRecords:
+    """Turn parsed records into columns."""
     keys = [record.key for record in records]
     values = [record.value for record in records]
-    num_bytes = sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values)))
-    span = intake.tracker.start(tp, [record.offset for record in records], num_bytes)
-    return RecordBatch(
-        tp=tp,
-        span=span,
+    return RawRecords(
+        offsets=[record.offset for record in records],
         timestamps_ms=[record.timestamp or _NO_TIMESTAMP for record in records],
         keys=keys,
         values=values,
         headers=[record.headers for record in records],
-        arrived=time.monotonic(),
+        num_bytes=sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values))),
     )
 
 
