@@ -1,12 +1,11 @@
 """Model copies and the threads they run on: how a micro-batch gets its answers.
 
 A stateless model has `concurrency` copies, each with a thread of its own. A model that learns has
-one instance a partition and one thread for them all, so batches run in the order of forming.
+one instance a partition and one thread for them all, where batches run in the order of forming.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Hashable, Sequence
@@ -22,14 +21,17 @@ from streams.protocols import LearningModel, ModelFactory, PreparingModel, Serve
 
 logger = logging.getLogger(__name__)
 
-#: Batches that are prepared ahead of the device, so that it never waits for the host.
-_LOOK_AHEAD = 1
+#: Batches that a copy may have at once: one on the device, and one formed (and prepared) meanwhile,
+#: which begins the moment the first ends.
+_BATCHES_PER_COPY = 2
 
 
 @dataclass(slots=True)
 class _Copy:
     model: ServedModel
     executor: ThreadPoolExecutor
+    num_batches: int = 0
+    """On its thread, or waiting for it."""
 
 
 class Serving:
@@ -53,10 +55,7 @@ class Serving:
         num_copies = 1 if self.is_online else concurrency
         models = [first, *(factory() for _ in range(num_copies - 1))]
         self._copies = [_Copy(m, device_executor(f"{agent}-{i}")) for i, m in enumerate(models)]
-        self._free: asyncio.Queue[_Copy] = asyncio.Queue()
-        for copy in self._copies:
-            self._free.put_nowait(copy)
-        self.num_slots = num_copies + (_LOOK_AHEAD if self._prepares else 0)
+        self.num_slots = num_copies * _BATCHES_PER_COPY
         self._runner = OnlineRunner(factory, devices[-1]) if self.is_online else None
         self._devices = devices
         self.device = ""
@@ -105,7 +104,8 @@ class Serving:
             prepared, seconds["prepare"] = await run_on(
                 host, _timed, prepare, self._copies[0].model, events
             )
-        copy = await self._free.get()
+        copy = min(self._copies, key=lambda copy: copy.num_batches)
+        copy.num_batches += 1
         try:
             work: tuple[Any, ...]
             if self._runner is not None:
@@ -116,7 +116,7 @@ class Serving:
                 work = (predict_each, copy.model.predict_batch, events)
             answered, seconds["predict"] = await run_on(copy.executor, _timed, *work)
         finally:
-            self._free.put_nowait(copy)
+            copy.num_batches -= 1
         answers, updates = answered if self._runner is not None else (answered, [])
         return answers, updates, seconds
 
