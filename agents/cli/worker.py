@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agents.cli.log_repeats import NoRepeats
 from agents.cli.options import DEFAULT_CONFIG, ConfigOption
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -45,6 +46,8 @@ def _log_to_stderr(level: str) -> None:
     if number is None:
         raise UserError(f"--log-level {level}: expected DEBUG, INFO, WARNING or ERROR")
     logging.basicConfig(level=number, format=_LOG_FORMAT)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(NoRepeats())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
