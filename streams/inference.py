@@ -27,8 +27,8 @@ from streams.records import RecordBatch
 from streams.serving import Serving
 from streams.settings import AgentSettings
 
-#: Decoded events that may wait for the model before `submit` holds the agent back, in batches.
-_MAX_WAITING_BATCHES = 1
+#: Decoded events that may wait for the model before `submit` holds the agent back: a full batch,
+#: but not less than this. More would only grow cold: they wait as bytes just as well.
 _MIN_WAITING = 256
 
 Answered = tuple[list[Any], list[Update], Timings]
@@ -62,7 +62,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._host = host
         self._clock = clock
         self._batcher: MicroBatcher[Any] = MicroBatcher(settings.batch)
-        self._max_waiting = max(_MIN_WAITING, _MAX_WAITING_BATCHES * settings.batch.max_batch_size)
+        self._max_waiting = max(_MIN_WAITING, settings.batch.max_batch_size)
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._slots = asyncio.Semaphore(serving.num_slots)
