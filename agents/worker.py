@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 
 from agents.cli.errors import UserError
+from agents.cores import available_cores, share_cores
 from agents.devices import choose_devices
 from agents.loading import load_agent
 from models.base import ModelError
@@ -69,6 +70,8 @@ class Worker:
         ]
         for inference in self.inferences:
             self._add_agent(inference)
+        num_busy = sum(i.serving.num_copies for i in self.inferences if i.serving.has_own_threads)
+        share_cores(num_busy, available_cores())
 
     def load(self) -> None:
         """Load and warm up every model, before the worker joins its group.

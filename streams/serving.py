@@ -52,10 +52,12 @@ class Serving:
         self.name: str = first.name
         self.is_online = isinstance(first, LearningModel)
         self._prepares = isinstance(first, PreparingModel) and not self.is_online
-        num_copies = 1 if self.is_online else concurrency
-        models = [first, *(factory() for _ in range(num_copies - 1))]
+        self.num_copies = 1 if self.is_online else concurrency
+        self.has_own_threads = self._prepares and devices[0] == "cpu"
+        """Whether the copies will compute on the CPU with a library's own threads."""
+        models = [first, *(factory() for _ in range(self.num_copies - 1))]
         self._copies = [_Copy(m, device_executor(f"{agent}-{i}")) for i, m in enumerate(models)]
-        self.num_slots = num_copies * _BATCHES_PER_COPY
+        self.num_slots = self.num_copies * _BATCHES_PER_COPY
         self._runner = OnlineRunner(factory, devices[-1]) if self.is_online else None
         self._devices = devices
         self.device = ""
