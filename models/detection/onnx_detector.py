@@ -28,7 +28,7 @@ class OnnxDetector(Detector):
         bgr: feed blue first; None takes the layout's habit.
         input_scale: multiplies grey levels of 0 to 255 on the way into the network.
         input_size: side in pixels, where the file leaves height or width open.
-        threads: ONNX Runtime's threads within a call; 0 lets it choose.
+        threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         max_pixels: larger pictures are refused before they are decoded.
     """
 

@@ -21,7 +21,7 @@ class TrafficDetector(OnnxDetector):
         score_threshold: lower scores are dropped, in [0, 1].
         iou_threshold: of two boxes of a class that overlap more, the better one stays.
         max_detections: at most so many a frame.
-        threads: ONNX Runtime's threads within a call; 0 lets it choose.
+        threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         weights: folder of `tiny_traffic.onnx`, `.safetensors` and `.json`.
     """
 
