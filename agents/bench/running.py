@@ -58,6 +58,7 @@ class Running:
 
     def stop(self) -> None:
         """Ask it to end, wait, and kill what is left of its group."""
+        self.peak_rss_bytes = _peak_rss_bytes(self.process.pid)
         if not self.has_ended:
             self.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
@@ -77,8 +78,20 @@ class Running:
             return False
         self.process.returncode = os.waitstatus_to_exitcode(status)
         self.cpu_seconds = usage.ru_utime + usage.ru_stime
-        self.peak_rss_bytes = usage.ru_maxrss * 1024  # Linux counts in KiB
         return True
+
+
+def _peak_rss_bytes(pid: int) -> int:
+    """Return the peak of a process's memory; 0 where it has ended or there is no /proc.
+
+    Not `ru_maxrss`: that of a child begins with what its parent held when it was forked.
+    """
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    peaks = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(peaks[0]) * 1024 if peaks else 0
 
 
 @contextmanager
