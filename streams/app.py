@@ -30,6 +30,14 @@ class App(faust.App):  # type: ignore[misc]
     client_arguments: dict[str, dict[str, Any]]
     """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
 
+    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:  # noqa: N802
+        """Make a stream's queue, never cleared when flow resumes.
+
+        Faust may resume twice after one rebalance, and what was handed out between would be gone.
+        What is stale after a rebalance is told by its generation, and skipped.
+        """
+        return super().FlowControlQueue(maxsize, clear_on_resume=False)
+
 
 def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
     """Make the app of a pipeline; it has no agents yet and nothing is connected.

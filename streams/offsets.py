@@ -60,7 +60,7 @@ class Span:
 class _Partition:
     """The open spans of one partition, in offset order."""
 
-    __slots__ = ("committed", "num_bytes", "num_records", "spans", "watermark")
+    __slots__ = ("ceiling", "committed", "num_bytes", "num_records", "spans", "watermark")
 
     def __init__(self) -> None:
         self.spans: deque[Span] = deque()
@@ -68,6 +68,8 @@ class _Partition:
         self.committed: int | None = None
         self.num_records = 0
         self.num_bytes = 0
+        self.ceiling: int | None = None
+        """The lowest offset that was handed back: the watermark never passes it."""
 
     def advance(self) -> None:
         """Drop the finished spans in front and move the watermark up to the first open record."""
@@ -75,6 +77,8 @@ class _Partition:
             self.watermark = self.spans.popleft().offsets[-1] + _NEXT
         if self.spans and self.spans[0].head:
             self.watermark = self.spans[0].offsets[self.spans[0].head]
+        if self.ceiling is not None and self.watermark is not None:
+            self.watermark = min(self.watermark, self.ceiling)
 
 
 class OffsetTracker:
@@ -190,6 +194,8 @@ class OffsetTracker:
             kept = deque(span for span in state.spans if span.taken)
             for span in state.spans:
                 if not span.taken:
+                    if state.ceiling is None:
+                        state.ceiling = span.offsets[span.head]
                     span.is_live = False
                     state.num_records -= span.num_open
                     state.num_bytes -= span.num_bytes

@@ -67,6 +67,16 @@ def test_untaken_spans_can_be_handed_back() -> None:
     assert tracker.watermark(TP) == 4
 
 
+def test_the_watermark_never_passes_what_was_handed_back() -> None:
+    tracker = OffsetTracker()
+    tracker.start(TP, range(4), 40)  # never begun on
+    taken = tracker.start(TP, range(4, 8), 40)
+    taken.taken = True
+    tracker.give_up_untaken()
+    tracker.finish(taken, range(4))
+    assert tracker.watermark(TP) == 0
+
+
 def test_going_back_is_refused() -> None:
     tracker = OffsetTracker()
     tracker.start(TP, range(4), 4)
