@@ -30,7 +30,7 @@ class App(faust.App):  # type: ignore[misc]
     client_arguments: dict[str, dict[str, Any]]
     """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
 
-    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:  # noqa: N802
+    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:
         """Make a stream's queue, never cleared when flow resumes.
 
         Faust may resume twice after one rebalance, and what was handed out between would be gone.
