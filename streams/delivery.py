@@ -12,7 +12,7 @@ import numpy as np
 
 from schemas import InputError
 from streams.dead_letters import MAX_BYTES, make_dead_letter
-from streams.encoding import EncodedChunk, ResultTooLargeError
+from streams.encoding import EncodedChunk, EncodedOutput, ResultTooLargeError
 from streams.metrics import AgentMetrics, Outcome
 from streams.offsets import OffsetTracker
 from streams.protocols import ProduceError, RecordSink, RecordTooLargeError
@@ -57,23 +57,26 @@ class Delivery:
         self.on_failure = on_failure
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def results(self, encoded: Sequence[EncodedChunk]) -> None:
+    async def results(self, outputs: Sequence[EncodedOutput]) -> None:
         """Queue a micro-batch's output, in order per output partition; returns before the acks.
 
         Dead letters, results and updates of a row are all with the broker before it is finished.
         """
-        sent: list[tuple[EncodedChunk, list[Awaitable[None]]]] = []
-        for chunk in encoded:
-            if not chunk.batch.span.is_live:  # its partition is another worker's by now
-                self._finish(chunk.batch, [*chunk.rows, *(row for row, _ in chunk.failed)])
-                continue
-            self._spawn(self.dead_letters(chunk.batch, chunk.failed))
-            acks = [await self._send(self._settings.output, chunk.batch, chunk.records)]
-            if self._settings.updates:
-                acks.append(await self._send(self._settings.updates, chunk.batch, chunk.updates))
-            sent.append((chunk, acks))
-        for chunk, acks in sent:
-            self._spawn(self._settle(chunk, acks))
+        sent: list[tuple[EncodedOutput, list[Awaitable[None]]]] = []
+        for output in outputs:
+            for chunk in output.chunks:
+                if chunk.batch.span.is_live:
+                    self.spawn_dead_letters(chunk.batch, chunk.failed)
+                else:  # its partition is another worker's by now
+                    self._finish(chunk.batch, [*chunk.rows, *(row for row, _ in chunk.failed)])
+            if (live := output.live()) is not None:
+                batch = live.chunks[0].batch
+                acks = [await self._send(self._settings.output, batch, live.records)]
+                if self._settings.updates:
+                    acks.append(await self._send(self._settings.updates, batch, live.updates))
+                sent.append((live, acks))
+        for output, acks in sent:
+            self._spawn(self._settle(output, acks))
 
     async def _send(
         self, topic: str, batch: RecordBatch, records: OutputRecords
@@ -84,17 +87,19 @@ class Delivery:
         partition = batch.tp.partition % await self._sink.num_partitions(topic)
         return await self._sink.send(topic, partition, records)
 
-    async def _settle(self, chunk: EncodedChunk, acks: Sequence[Awaitable[None]]) -> None:
+    async def _settle(self, output: EncodedOutput, acks: Sequence[Awaitable[None]]) -> None:
         try:
             await asyncio.gather(*acks)
         except RecordTooLargeError as error:
             logger.warning("%s: %s; its neighbours are sent one by one", self._agent, error)
-            await self._one_by_one(chunk)
+            for chunk in output.chunks:
+                await self._one_by_one(chunk)
             return
-        self._metrics.emitted(self._settings.output, len(chunk.records))
-        if self._settings.updates and chunk.updates:
-            self._metrics.emitted(self._settings.updates, len(chunk.updates))
-        self._answered(chunk.batch, chunk.rows)
+        self._metrics.emitted(self._settings.output, len(output.records))
+        if self._settings.updates and output.updates:
+            self._metrics.emitted(self._settings.updates, len(output.updates))
+        for chunk in output.chunks:
+            self._answered(chunk.batch, chunk.rows)
 
     async def _one_by_one(self, chunk: EncodedChunk) -> None:
         """Find the results that their topic refuses: those rows become dead letters."""

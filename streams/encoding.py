@@ -17,7 +17,7 @@ from streams.dead_letters import MAX_BYTES
 from streams.online import Update
 from streams.producing import PRODUCER_BATCH_BYTES
 from streams.record_writer import encode_header, header_name, varint
-from streams.records import OutputRecord, OutputRecords, RecordBatch
+from streams.records import OutputRecord, OutputRecords, RecordBatch, TopicPartition
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 
@@ -56,6 +56,35 @@ class EncodedChunk:
     failed: list[tuple[int, InputError]] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class EncodedOutput:
+    """What a micro-batch's chunks of one input partition became, ready to be sent together.
+
+    Sent one by one, many small chunks would each be a producer batch, and of those only one a
+    partition is on its way at a time.
+    """
+
+    chunks: list[EncodedChunk]
+    records: OutputRecords
+    updates: OutputRecords
+
+    @classmethod
+    def of(cls, chunks: list[EncodedChunk]) -> EncodedOutput:
+        """Join the records of n >= 1 chunks of one partition, in order."""
+        return cls(
+            chunks,
+            OutputRecords.joined([chunk.records for chunk in chunks]),
+            OutputRecords.joined([chunk.updates for chunk in chunks]),
+        )
+
+    def live(self) -> EncodedOutput | None:
+        """Return what is still this worker's to send; None if nothing is."""
+        chunks = [chunk for chunk in self.chunks if chunk.batch.span.is_live]
+        if len(chunks) == len(self.chunks):
+            return self
+        return EncodedOutput.of(chunks) if chunks else None
+
+
 class ModelIdentity(Protocol):
     """Who answers; some models know their version only once they are loaded."""
 
@@ -92,8 +121,8 @@ class ResultEncoder:
         answers: Sequence[Any],
         updates: Sequence[Update],
         timings: Timings,
-    ) -> list[EncodedChunk]:
-        """Encode a micro-batch's answers.
+    ) -> list[EncodedOutput]:
+        """Encode a micro-batch's answers; one output for each input partition in it.
 
         Args:
             batch: N events.
@@ -102,16 +131,18 @@ class ResultEncoder:
             timings: of this batch.
         """
         shared = timings.headers()
-        encoded: list[EncodedChunk] = []
+        encoded: dict[TopicPartition, list[EncodedChunk]] = {}
         position = 0
         for chunk in batch.chunks:
             stop = position + len(chunk.rows)
             own = [u for u in updates if position <= u.position < stop]
             done = self._encode_chunk(chunk, answers[position:stop], own, position, shared)
-            done.records.encode(self._batch_bytes)
-            encoded.append(done)
+            encoded.setdefault(chunk.batch.tp, []).append(done)
             position = stop
-        return encoded
+        outputs = [EncodedOutput.of(chunks) for chunks in encoded.values()]
+        for output in outputs:
+            output.records.encode(self._batch_bytes)
+        return outputs
 
     def _encode_chunk(
         self,

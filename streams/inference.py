@@ -18,7 +18,7 @@ from mode import Service
 from streams.batching import Chunk, MicroBatch, MicroBatcher
 from streams.decoding import Decoder
 from streams.delivery import Delivery
-from streams.encoding import EncodedChunk, ResultEncoder, Timings
+from streams.encoding import EncodedOutput, ResultEncoder, Timings
 from streams.executor import run_on
 from streams.metrics import AgentMetrics
 from streams.online import Update
@@ -148,7 +148,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         answers: list[Any],
         updates: list[Update],
         timings: Timings,
-    ) -> list[EncodedChunk]:
+    ) -> list[EncodedOutput]:
         encoded = self._encoder.encode(batch, answers, updates, timings)
         # Thousands of objects: freed here rather than on the event loop's thread.
         batch.chunks.clear()

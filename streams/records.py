@@ -123,6 +123,18 @@ class OutputRecords:
         )
 
     @classmethod
+    def joined(cls, parts: Sequence[OutputRecords]) -> OutputRecords:
+        """Return the rows of all parts, one part after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = cls()
+        for part in parts:
+            columns.keys += part.keys
+            columns.values += part.values
+            columns.headers += part.headers
+        return columns
+
+    @classmethod
     def of(cls, records: Iterable[OutputRecord]) -> OutputRecords:
         """Return single records as columns."""
         columns = cls()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
@@ -56,6 +57,8 @@ class ListSink:
 
     def __init__(self, num_partitions: int = 2, max_bytes: dict[str, int] | None = None) -> None:
         self.records: dict[tuple[str, int], list[OutputRecord]] = {}
+        self.num_sends: Counter[str] = Counter()
+        """Times that something was sent, by topic."""
         self.partitions = num_partitions
         self.max_bytes = max_bytes or {}
         self.gate: Any = None
@@ -65,6 +68,7 @@ class ListSink:
         return self.partitions
 
     async def send(self, topic: str, partition: int, records: OutputRecords) -> Awaitable[None]:
+        self.num_sends[topic] += 1
         limit = self.max_bytes.get(topic)
         if limit is not None and max(map(len, records.values)) > limit:
             return _refused(f"over {limit} bytes")

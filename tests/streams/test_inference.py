@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -182,6 +184,37 @@ async def test_batches_gather_many_partitions_and_respect_the_maximum() -> None:
         await e.drained()
         assert sum(made[0].batch_sizes) == 20
         assert max(made[0].batch_sizes) == 8
+
+
+async def test_small_record_batches_of_one_partition_leave_together() -> None:
+    settings = msgspec.structs.replace(
+        SETTINGS, batch=BatchSettings(max_batch_size=6, max_wait_seconds=60.0)
+    )
+    async with engine(settings=settings) as e:
+        for n in range(3):
+            for partition in range(2):
+                batch = e.batch([n], partition=partition, first_offset=n, arrived=time.monotonic())
+                await e.inference.submit(batch)
+        await e.drained()
+        assert answers(e.sink.records["doubles", 0]) == [(n, 2.0 * n) for n in range(3)]
+        assert e.sink.num_sends["doubles"] == 2  # one a partition
+
+
+async def test_what_left_together_is_taken_apart_where_it_is_refused() -> None:
+    class Wordy(Doubling):
+        def predict_batch(self, batch: Sequence[Number]) -> list[dict[str, Any]]:
+            return [{"y": 1, "text": "x" * int(event.x)} for event in batch]
+
+    settings = msgspec.structs.replace(
+        SETTINGS, batch=BatchSettings(max_batch_size=4, max_wait_seconds=60.0)
+    )
+    async with engine(Wordy, ListSink(max_bytes={"doubles": 1000}), settings) as e:
+        await e.inference.submit(e.batch([1, 5000], arrived=time.monotonic()))
+        await e.inference.submit(e.batch([2, 3], first_offset=2, arrived=time.monotonic()))
+        await e.drained()
+        assert [offset for offset, _ in answers(e.sink.topic("doubles"))] == [0, 2, 3]
+        assert e.accounts()["dead_lettered"] == 1
+        assert e.tracker.watermark(("numbers", 0)) == 4
 
 
 async def test_copies_work_at_once_and_the_order_holds() -> None:
