@@ -161,7 +161,7 @@ def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Wor
     return Inference(
         name,
         agent,
-        decoder=Decoder(parts.codec, agent.max_record_bytes),
+        decoder=Decoder(parts.codec, agent.max_record_bytes, agent.limits, parts.event_type),
         serving=serving,
         encoder=ResultEncoder(
             name, make_codec(agent.output_codec, Event), serving, worker.batch_bytes

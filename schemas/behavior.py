@@ -6,13 +6,13 @@ from typing import Annotated, Self
 
 from msgspec import Meta
 
-from schemas.event import Event, FiniteFloat
+from schemas.event import Event, FiniteFloat, Label
 
 
 class BehaviorEvent(Event, frozen=True, kw_only=True):
     """One act of one user, with the numbers that describe it."""
 
-    action: str
+    action: Label
     """What was done, as a verb: `view`, `buy`, `connect`."""
     features: Annotated[dict[str, FiniteFloat], Meta(min_length=1, max_length=1024)]
     """Feature name to value, finite. A model says how it scales them."""

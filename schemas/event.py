@@ -14,6 +14,9 @@ _LARGEST = 1.7976931348623157e308
 FiniteFloat = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
 """A float that is neither NaN nor infinite: JSON can't write those, MessagePack can."""
 
+Label = Annotated[str, Meta(max_length=4096)]
+"""A name or an id, in characters: remembered, logged and sent on, so it can't be of any length."""
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One decoded, validated input record.
@@ -27,11 +30,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     #: Versions of this event type that this build reads.
     VERSIONS: ClassVar[tuple[int, ...]] = (1,)
 
-    source_id: str = ""
+    source_id: Label = ""
     """Who or what it is about: the record's key (camera, conversation, sensor, user)."""
     event_time_ms: Annotated[int, Meta(ge=0, lt=2**53)] = 0
     """When it happened, milliseconds since 1970-01-01T00:00:00Z; 0 means not given."""
-    event_id: str = ""
+    event_id: Label = ""
     """The producer's own id of this event; "" means not given."""
     schema_version: int = 1
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from msgspec import Meta
 
-from schemas.event import Event
+from schemas.event import Event, Label
 
 
 class TextMessage(Event, frozen=True, kw_only=True):
@@ -14,7 +14,7 @@ class TextMessage(Event, frozen=True, kw_only=True):
 
     text: Annotated[str, Meta(min_length=1, max_length=100_000)]
     """What was written, in characters of Unicode; models cut it to what they can read."""
-    language: str = ""
+    language: Label = ""
     """BCP 47 tag such as `en` or `pt-BR`; "" means not known."""
 
     @classmethod

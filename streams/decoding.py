@@ -8,10 +8,12 @@ from typing import Generic, TypeVar, cast
 
 from msgspec.structs import force_setattr
 
-from schemas import Event, InputError, SchemaError, TooLargeError
+from schemas import Event, InputError, SchemaError
 from schemas.cloudevents import read_attributes
 from schemas.codecs import Codec
+from streams.limits import Limits
 from streams.records import Headers, RecordBatch
+from streams.settings import LimitSettings
 
 E = TypeVar("E", bound=Event)
 
@@ -30,9 +32,15 @@ class Decoded(Generic[E]):
 class Decoder(Generic[E]):
     """Decodes an agent's input; thread-safe."""
 
-    def __init__(self, codec: Codec, max_record_bytes: int) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        max_record_bytes: int,
+        limits: LimitSettings | None = None,
+        event_type: type[Event] = Event,
+    ) -> None:
         self._codec = codec
-        self._max_bytes = max_record_bytes
+        self._limits = Limits(max_record_bytes, limits, codec.name, event_type)
         self._reads_headers = codec.name == "image"
 
     def decode(self, batch: RecordBatch) -> Decoded[E]:
@@ -45,7 +53,7 @@ class Decoder(Generic[E]):
             return None
         values = cast(Sequence[bytes], batch.values)
         headers = batch.headers
-        if max(map(len, values)) > self._max_bytes:
+        if not self._limits.all_fit(batch, values):
             return None
         try:
             events: list[E] = self._codec.decode_all(values)  # type: ignore[assignment]
@@ -53,6 +61,7 @@ class Decoder(Generic[E]):
                 if not (
                     event.source_id and event.event_time_ms and (event.event_id or not headers[row])
                 ):
+                    self._limits.check_headers(headers[row])
                     _fill_in(event, batch.keys[row], headers[row], batch.timestamps_ms[row])
         except Exception:  # some row is bad: find out which, and why
             return None
@@ -78,14 +87,13 @@ class Decoder(Generic[E]):
         return decoded
 
     def _decode_one(self, batch: RecordBatch, row: int, value: bytes) -> E:
-        if len(value) > self._max_bytes:
-            raise TooLargeError(
-                f"the value has {len(value):,} bytes: this agent's max_record_bytes is "
-                f"{self._max_bytes:,}"
-            )
         headers = batch.headers[row]
+        self._limits.check(batch.keys[row], value, headers)
+        if self._reads_headers:
+            self._limits.check_headers(headers)
         event: E = self._codec.decode(value, dict(headers) if headers else {})  # type: ignore[assignment]
         if not (event.source_id and event.event_time_ms and event.event_id):
+            self._limits.check_headers(headers)
             _fill_in(event, batch.keys[row], headers, batch.timestamps_ms[row])
         return event
 

@@ -45,6 +45,26 @@ class IntakeSettings(_Settings, frozen=True, kw_only=True):
     """Bytes of keys and values."""
 
 
+class LimitSettings(_Settings, frozen=True, kw_only=True):
+    """What one record may be beside `max_record_bytes`; beyond it is a dead letter (`too_large`).
+
+    Looked at before anything is decoded.
+    """
+
+    max_key_bytes: Annotated[int, Meta(ge=1)] = 4096
+    """Of a record's key."""
+    max_headers: Annotated[int, Meta(ge=0)] = 100
+    """Headers of a record."""
+    max_header_bytes: Annotated[int, Meta(ge=0)] = 65_536
+    """Names and values of all headers, of a record whose headers are read."""
+    max_depth: Annotated[int, Meta(ge=1, le=500)] = 64
+    """Lists and maps within each other, in fields that may hold any."""
+    max_items: Annotated[int, Meta(ge=1)] = 100_000
+    """Of all lists and maps of a value together."""
+    max_string_bytes: Annotated[int, Meta(ge=1)] = 10_000_000
+    """Of one text or binary field, as it is written (base64 in JSON)."""
+
+
 class AgentSettings(_Settings, frozen=True, kw_only=True):
     """One agent: input topic -> micro-batches -> model -> output topic."""
 
@@ -70,6 +90,7 @@ class AgentSettings(_Settings, frozen=True, kw_only=True):
     """`auto` takes the first CUDA device that torch sees, if the model can use one."""
     max_record_bytes: Annotated[int, Meta(ge=1)] = 1_000_000
     """A larger value becomes a dead letter before it is decoded."""
+    limits: LimitSettings = LimitSettings()
 
     @property
     def dead_letter_topic(self) -> str:

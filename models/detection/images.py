@@ -17,6 +17,7 @@ import simplejpeg
 from PIL import Image
 
 from models.detection.boxes import Floats, clip_boxes
+from models.detection.containers import declared_png, declared_webp
 from schemas import DecodeError, TooLargeError
 from schemas.codecs import image_content_type
 
@@ -28,6 +29,7 @@ PADDING_GREY = 114
 _TURBO_SPACES = frozenset({"Gray", "YCbCr", "RGB"})
 #: What Pillow raises on bytes that are no image (its PNG reader uses SyntaxError for it).
 _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+_DECLARED = {"image/png": declared_png, "image/webp": declared_webp}
 _PILLOW_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -42,9 +44,15 @@ class ImageLimits:
     """Width times height; decoded, a pixel takes three bytes."""
     max_side: int = 20_000
     """Pixels."""
+    max_frames: int = 1
+    """Pictures of an animated PNG or WebP; only the first is ever decoded."""
 
-    def check(self, width: int, height: int) -> None:
+    def check(self, width: int, height: int, num_frames: int = 1) -> None:
         """Raise `TooLargeError` for a picture over the limits."""
+        if num_frames > self.max_frames:
+            raise TooLargeError(
+                f"an animation of {num_frames} pictures: expected at most {self.max_frames}"
+            )
         if max(width, height) > self.max_side or width * height > self.max_pixels:
             raise TooLargeError(
                 f"image of {width}x{height} pixels: expected at most {self.max_pixels} pixels "
@@ -90,6 +98,8 @@ def _decode_jpeg(image: bytes, limits: ImageLimits) -> Pixels:
 
 
 def _decode_pillow(image: bytes, limits: ImageLimits) -> Pixels:
+    if declared := _DECLARED.get(image_content_type(image)):
+        limits.check(*declared(image))
     try:
         with Image.open(io.BytesIO(image), formats=("PNG", "WEBP", "JPEG")) as opened:
             limits.check(opened.width, opened.height)

@@ -24,6 +24,7 @@ STRUCTS = [
     settings.ModelSettings,
     settings.BatchSettings,
     settings.IntakeSettings,
+    settings.LimitSettings,
     settings.MetricsSettings,
     settings.TopicSettings,
 ]
