@@ -12,6 +12,7 @@ Life cycle: made with its options (cheap; nothing is loaded) -> `load(device)` -
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -65,6 +66,15 @@ class Model(Generic[E, R]):
                 culprit is alone; returning the error in the event's place saves it that work.
         """
         raise NotImplementedError(f"{type(self).__name__} must define predict_batch")
+
+    def free_memory(self) -> None:
+        """Give back what is held of a device's memory only in reserve: here PyTorch's cache.
+
+        Called after a batch did not fit, before it is tried in halves; from any thread.
+        """
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
 
     def close(self) -> None:
         """Free what `load` took. Called once, after the last batch."""

@@ -73,6 +73,10 @@ class MicroBatcher(Generic[E]):
     def __len__(self) -> int:
         return sum(self._sizes.values())
 
+    def limit_size(self, max_size: int) -> None:
+        """Form no batch of more than `max_size` events, nor of more than the settings allow."""
+        self._max_size = min(self._max_size, max_size)
+
     def add(self, chunk: Chunk[E], bucket: Hashable = None) -> None:
         """Queue a chunk's events behind those of its bucket; an empty chunk is ignored."""
         if not chunk.events:

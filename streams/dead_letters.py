@@ -6,6 +6,7 @@ import time
 
 from schemas import DeadLetter, InputError, Origin
 from schemas.cloudevents import event_headers, type_name
+from streams.predicting import ModelFailedError
 from streams.records import OutputRecord, RecordBatch
 
 #: Kafka's default `message.max.bytes` is 1,048,588; the rest is room for the batch's own header.
@@ -51,7 +52,7 @@ def _headers(
         agent=agent,
         reason=error.reason,
         message=str(error)[:_MAX_MESSAGE_CHARS],
-        exception=type(cause if error.reason == "model_error" and cause else error).__name__,
+        exception=type(cause if isinstance(error, ModelFailedError) and cause else error).__name__,
         attempts=getattr(error, "attempts", 1),
         failed_at_ms=now_ms,
         full_bytes=full_bytes,

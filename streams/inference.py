@@ -20,6 +20,7 @@ from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoding import EncodedOutput, ResultEncoder, Timings
 from streams.executor import run_on
+from streams.memory import BatchLimit
 from streams.metrics import AgentMetrics
 from streams.online import Update
 from streams.protocols import ProduceError
@@ -62,6 +63,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._host = host
         self._clock = clock
         self._batcher: MicroBatcher[Any] = MicroBatcher(settings.batch)
+        self._limit = BatchLimit(agent, settings.batch.max_batch_size, metrics, serving.free_memory)
         self._max_waiting = max(_MIN_WAITING, settings.batch.max_batch_size)
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -117,6 +119,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
 
     async def _next_batch(self) -> MicroBatch[Any]:
         while True:
+            self._batcher.limit_size(self._limit.size)
             batch = self._batcher.take(self._clock())
             if batch is not None:
                 self._room.set()
@@ -133,7 +136,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Answer a micro-batch and free its slot; the model's own failures are answers too."""
         try:
             started = self._clock()
-            answers, updates, timed = await self.serving.answer(batch, self._host)
+            answers, updates, timed = await self.serving.answer(batch, self._host, self._limit)
             for stage, seconds in timed.items():
                 self._metrics.stage(stage, seconds)
             waited = started - batch.oldest_arrival

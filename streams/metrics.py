@@ -70,6 +70,15 @@ class Metrics:
             "penstock_batch_size", "Events in a model call.", ("agent", "model"),
             buckets=_SIZES, registry=registry,
         )  # fmt: skip
+        self.batch_size_limit = Gauge(
+            "penstock_batch_size_limit",
+            "Largest batch: max_batch_size, or less once one did not fit into memory.",
+            ("agent",), registry=registry,
+        )  # fmt: skip
+        self.out_of_memory = Counter(
+            "penstock_out_of_memory", "Model calls that ran out of memory.", ("agent",),
+            registry=registry,
+        )  # fmt: skip
         self.queue_wait = Histogram(
             "penstock_queue_wait_seconds", "Arrival of a batch's oldest event to its model call.",
             ("agent",), buckets=_SECONDS, registry=registry,
@@ -128,6 +137,8 @@ class AgentMetrics:
         self._handed_back = metrics.handed_back.labels(agent, topic)
         self._in_flight = metrics.in_flight.labels(agent)
         self._batch_size = metrics.batch_size.labels(agent, model)
+        self._batch_size_limit = metrics.batch_size_limit.labels(agent)
+        self._out_of_memory = metrics.out_of_memory.labels(agent)
         self._queue_wait = metrics.queue_wait.labels(agent)
         self._last_progress = metrics.last_progress.labels(agent)
         self._last_progress.set_to_current_time()  # an agent stuck from the start counts from here
@@ -164,6 +175,14 @@ class AgentMetrics:
         """Observe a batch as it goes to the model."""
         self._batch_size.observe(size)
         self._queue_wait.observe(queue_wait_seconds)
+
+    def out_of_memory(self) -> None:
+        """Count a model call that ran out of memory."""
+        self._out_of_memory.inc()
+
+    def batch_size_limit(self, size: int) -> None:
+        """Show the largest batch from now on."""
+        self._batch_size_limit.set(size)
 
     def stage(self, name: str, seconds: float) -> None:
         """Observe the time that a batch spent in a stage."""

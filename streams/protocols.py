@@ -45,6 +45,15 @@ class PreparingModel(ServedModel, Protocol):
 
 
 @runtime_checkable
+class MemoryFreeingModel(Protocol):
+    """A model whose library keeps memory of the device in reserve."""
+
+    def free_memory(self) -> None:
+        """Give back what is held in reserve; thread-safe."""
+        ...
+
+
+@runtime_checkable
 class LearningModel(ServedModel, Protocol):
     """A model that learns, one instance a partition."""
 

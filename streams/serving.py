@@ -15,9 +15,16 @@ from typing import Any
 
 from streams.batching import MicroBatch
 from streams.executor import device_executor, run_on
+from streams.memory import BatchLimit
 from streams.online import OnlineRunner, Update
 from streams.predicting import load, predict_each, predict_prepared, prepare
-from streams.protocols import LearningModel, ModelFactory, PreparingModel, ServedModel
+from streams.protocols import (
+    LearningModel,
+    MemoryFreeingModel,
+    ModelFactory,
+    PreparingModel,
+    ServedModel,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -92,9 +99,14 @@ class Serving:
         return self._copies[0].model.version
 
     async def answer(
-        self, batch: MicroBatch[Any], host: ThreadPoolExecutor
+        self, batch: MicroBatch[Any], host: ThreadPoolExecutor, limit: BatchLimit
     ) -> tuple[list[Any], list[Update], dict[str, float]]:
         """Answer every event of a micro-batch.
+
+        Args:
+            batch: N events.
+            host: where a model that prepares does so.
+            limit: the largest batch that the device has memory for; lowered if that is less.
 
         Returns:
             N answers in order, global updates, and the seconds that each stage took.
@@ -113,14 +125,20 @@ class Serving:
             if self._runner is not None:
                 work = (self._runner.answer, batch)
             elif self._prepares:
-                work = (predict_prepared, copy.model, prepared, events)
+                work = (predict_prepared, copy.model, prepared, events, limit)
             else:
-                work = (predict_each, copy.model.predict_batch, events)
+                work = (predict_each, copy.model.predict_batch, events, 1, limit)
             answered, seconds["predict"] = await run_on(copy.executor, _timed, *work)
         finally:
             copy.num_batches -= 1
         answers, updates = answered if self._runner is not None else (answered, [])
         return answers, updates, seconds
+
+    def free_memory(self) -> None:
+        """Have the models' libraries give back what they hold in reserve on the device."""
+        for copy in self._copies:
+            if isinstance(copy.model, MemoryFreeingModel):
+                copy.model.free_memory()
 
     def keep_only(self, partitions: set[Hashable]) -> None:
         """Close the models of partitions that are no longer this worker's."""
