@@ -98,6 +98,11 @@ def _consumer(kafka: Kafka) -> Consumer:
 def _record(message: Message) -> TailedRecord:
     if error := message.error():
         raise BrokerError(f"can't read {message.topic()}: {error.str()}")
+    return record_of(message)
+
+
+def record_of(message: Message) -> TailedRecord:
+    """Return a message that is no error as a record."""
     kind, timestamp_ms = message.timestamp()
     return TailedRecord(
         topic=message.topic(),

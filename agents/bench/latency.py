@@ -1,14 +1,16 @@
 """`penstock bench latency`: how old an event is when its result lies on the broker, under a load.
 
-Workload `d`. The event time is the moment of sending; the result's is the broker's own time stamp
-(the output topic has `message.timestamp.type=LogAppendTime`), on the same machine's clock.
+Workload `d`. The event time is the moment of sending; that of lying in the input topic and that of
+the result are the broker's own time stamps (`message.timestamp.type=LogAppendTime`), on the same
+machine's clock. The age of an event counts from its sending; what of it the contender can do
+something about counts from its lying in the input topic.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import msgspec
@@ -48,6 +50,10 @@ class Ages(msgspec.Struct, frozen=True):
     p99_ms: float
     p999_ms: float
     max_ms: float
+    through_p50_ms: float
+    """From the record's lying in the input topic to its result's lying in the output topic."""
+    through_p99_ms: float
+    through_p999_ms: float
     bound_ms: float
     """max_wait_seconds and two full steps of the stub."""
     mean_batch_size: float
@@ -80,9 +86,13 @@ def measure_ages(
         job = Job(servers, name, f"{name}-out", name, "d", partitions, folder)
         load = Load(job)
         took = _drive(ready, job, load, counts)
-    ages, sizes = _ages_and_sizes(read_all(servers, job.output, partitions), load.started_ms)
+    appended = _append_times(read_all(servers, job.input, partitions), partitions)
+    ages, through, sizes = _ages_and_sizes(
+        read_all(servers, job.output, partitions), appended, load.started_ms
+    )
     remove_topics(servers, topics)
     p50, p99, p999, highest = (float(q) for q in np.quantile(ages, [0.5, 0.99, 0.999, 1.0]))
+    through_p50, through_p99, through_p999 = np.quantile(through, [0.5, 0.99, 0.999]).tolist()
     return Ages(
         contender=contender.name,
         version=ready.version,
@@ -93,6 +103,9 @@ def measure_ages(
         p99_ms=p99,
         p999_ms=p999,
         max_ms=highest,
+        through_p50_ms=through_p50,
+        through_p99_ms=through_p99,
+        through_p999_ms=through_p999,
         bound_ms=1000 * (MAX_WAIT_SECONDS + 2 * STEP_SECONDS),
         # A batch of n stands n times among the results.
         mean_batch_size=float(1.0 / np.mean(1.0 / sizes)),
@@ -121,17 +134,27 @@ def _await(run: Running, ends: EndOffsets, count: int, seconds: float) -> None:
         time.sleep(0.05)
 
 
-def _ages_and_sizes(
-    messages: Iterator[Message], started_ms: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Return each result's age in ms and the size of its batch, warm-up left out."""
-    decode = msgspec.json.Decoder(Result).decode
-    ages, sizes = [], []
+def _append_times(messages: Iterator[Message], partitions: int) -> list[list[int]]:
+    """Return when each record was appended, by partition and offset, in ms since 1970."""
+    times: list[list[int]] = [[] for _ in range(partitions)]
     for message in messages:
-        event_time_ms = decode(message.value() or b"").event_time_ms
-        if event_time_ms < started_ms:
+        times[message.partition() or 0].append(message.timestamp()[1])
+    return times
+
+
+def _ages_and_sizes(
+    messages: Iterator[Message], appended: Sequence[Sequence[int]], started_ms: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return each result's age and way through in ms, and its batch's size, warm-up left out."""
+    decode = msgspec.json.Decoder(Result).decode
+    ages, through, sizes = [], [], []
+    for message in messages:
+        result = decode(message.value() or b"")
+        if result.event_time_ms < started_ms:
             continue
-        ages.append(float(message.timestamp()[1] - event_time_ms))
+        at = message.timestamp()[1]
+        ages.append(float(at - result.event_time_ms))
+        through.append(float(at - appended[result.origin.partition][result.origin.offset]))
         timing = dict(message.headers() or [])[TIMING_HEADER]
         sizes.append(int(timing.split(b"batch=")[1].split(b";")[0]))
-    return np.asarray(ages), np.asarray(sizes)
+    return np.asarray(ages), np.asarray(through), np.asarray(sizes)

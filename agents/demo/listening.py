@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message, TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from agents.demo.cluster import Ends, make_consumer
 from agents.demo.record_lines import RecordFiles
-from agents.tailing import TailedRecord
+from agents.tailing import record_of
 from agents.words import in_words
 from schemas import (
     AnomalyScore,
@@ -87,7 +87,7 @@ class Listener(threading.Thread):
         if error := message.error():
             self.failure = f"{message.topic()} can't be read: {error.str()}"
             return
-        record = _record(message)
+        record = record_of(message)
         self._files.write(record)
         self.latest[record.topic].append(in_words(record.topic, record.value, record.headers))
         result_type = _TYPES.get(
@@ -97,16 +97,3 @@ class Listener(threading.Thread):
             result = msgspec.json.decode(record.value, type=result_type)
             for recorder in self._recorders:
                 recorder.answered(result)
-
-
-def _record(message: Message) -> TailedRecord:
-    kind, timestamp_ms = message.timestamp()
-    return TailedRecord(
-        topic=message.topic(),
-        partition=message.partition(),
-        offset=message.offset(),
-        timestamp_ms=-1 if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
-        key=message.key(),
-        value=message.value(),
-        headers=[(name, value or b"") for name, value in message.headers() or []],
-    )
