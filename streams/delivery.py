@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from streams.dead_letters import MAX_BYTES, make_dead_letter
 from streams.encoding import EncodedChunk, EncodedOutput, ResultTooLargeError
 from streams.metrics import AgentMetrics, Outcome
 from streams.offsets import OffsetTracker
-from streams.protocols import ProduceError, RecordSink, RecordTooLargeError
+from streams.protocols import Output, ProduceError, RecordSink, RecordTooLargeError, Rows
 from streams.records import OutputRecords, RecordBatch
 from streams.settings import AgentSettings
 
@@ -62,7 +62,7 @@ class Delivery:
 
         Dead letters, results and updates of a row are all with the broker before it is finished.
         """
-        sent: list[tuple[EncodedOutput, list[Awaitable[None]]]] = []
+        sent: list[tuple[EncodedOutput, Awaitable[None]]] = []
         for output in outputs:
             for chunk in output.chunks:
                 if chunk.batch.span.is_live:
@@ -70,26 +70,34 @@ class Delivery:
                 else:  # its partition is another worker's by now
                     self._finish(chunk.batch, [*chunk.rows, *(row for row, _ in chunk.failed)])
             if (live := output.live()) is not None:
-                batch = live.chunks[0].batch
-                acks = [await self._send(self._settings.output, batch, live.records)]
+                rows = [(chunk.batch.span, chunk.rows) for chunk in live.chunks]
+                records = {self._settings.output: live.records}
                 if self._settings.updates:
-                    acks.append(await self._send(self._settings.updates, batch, live.updates))
-                sent.append((live, acks))
-        for output, acks in sent:
-            self._spawn(self._settle(output, acks))
+                    records[self._settings.updates] = live.updates
+                sent.append((live, await self._send(live.chunks[0].batch, rows, records)))
+        for output, delivered in sent:
+            self._spawn(self._settle(output, delivered))
 
     async def _send(
-        self, topic: str, batch: RecordBatch, records: OutputRecords
+        self, batch: RecordBatch, rows: Rows, records: Mapping[str, OutputRecords]
     ) -> Awaitable[None]:
-        """Send to the output partition that stands for the input's, so that order per key holds."""
-        if not records:
-            return _nothing()
-        partition = batch.tp.partition % await self._sink.num_partitions(topic)
-        return await self._sink.send(topic, partition, records)
+        """Send to the output partitions that stand for the input's, so that order per key holds.
 
-    async def _settle(self, output: EncodedOutput, acks: Sequence[Awaitable[None]]) -> None:
+        Args:
+            batch: of the input partition.
+            rows: which the records finish.
+            records: by topic.
+        """
+        outputs = [
+            Output(topic, batch.tp.partition % await self._sink.num_partitions(topic), own)
+            for topic, own in records.items()
+            if own
+        ]
+        return await self._sink.send(rows, outputs)
+
+    async def _settle(self, output: EncodedOutput, delivered: Awaitable[None]) -> None:
         try:
-            await asyncio.gather(*acks)
+            await delivered
         except RecordTooLargeError as error:
             logger.warning("%s: %s; its neighbours are sent one by one", self._agent, error)
             for chunk in output.chunks:
@@ -103,17 +111,31 @@ class Delivery:
 
     async def _one_by_one(self, chunk: EncodedChunk) -> None:
         """Find the results that their topic refuses: those rows become dead letters."""
-        failed: list[tuple[int, InputError]] = []
+        batch, topic = chunk.batch, self._settings.output
+        if self._settings.updates and chunk.updates:
+            updates = {self._settings.updates: chunk.updates}
+            self._spawn(self._updates_alone(await self._send(batch, [(batch.span, [])], updates)))
+        sent: list[tuple[int, OutputRecords, Awaitable[None]]] = []
         for row in chunk.rows:
             own = chunk.records.select([i for i, at in enumerate(chunk.record_rows) if at == row])
+            sent.append((row, own, await self._send(batch, [(batch.span, [row])], {topic: own})))
+        failed: list[tuple[int, InputError]] = []
+        for row, own, delivered in sent:
             try:
-                await (await self._send(self._settings.output, chunk.batch, own))
+                await delivered
             except RecordTooLargeError as error:
                 failed.append((row, ResultTooLargeError(str(error))))
             else:
-                self._metrics.emitted(self._settings.output, len(own))
-                self._answered(chunk.batch, [row])
-        await self.dead_letters(chunk.batch, failed)
+                self._metrics.emitted(topic, len(own))
+                self._answered(batch, [row])
+        await self.dead_letters(batch, failed)
+
+    async def _updates_alone(self, delivered: Awaitable[None]) -> None:
+        """Say which updates can't be had: an update is no input record's outcome."""
+        try:
+            await delivered
+        except RecordTooLargeError as error:
+            logger.error("%s: an update is lost: %s", self._agent, error)
 
     async def dead_letters(self, batch: RecordBatch, failed: Failed) -> None:
         """Write dead letters to the same partition of `<input>.dlq` and finish their rows."""
@@ -124,7 +146,8 @@ class Delivery:
                 make_dead_letter(self._agent, batch, *each, limit) for each in failed
             )
             try:
-                await (await self._send(self._settings.dead_letter_topic, batch, letters))
+                rows = [(batch.span, sorted(row for row, _ in failed))]
+                await (await self._send(batch, rows, {self._settings.dead_letter_topic: letters}))
             except RecordTooLargeError:
                 continue
             self._dead_lettered(batch, failed)
@@ -178,7 +201,3 @@ class Delivery:
         for task in list(self._under_way):
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
-
-
-async def _nothing() -> None:
-    return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import (
@@ -21,16 +21,18 @@ from aiokafka.record.default_records import (
     _DefaultRecordBatchBuilderPy as DefaultRecordBatchBuilder,
 )
 
-from streams.protocols import ProduceError, RecordTooLargeError
-from streams.records import OutputRecords
+from streams.protocols import Output, ProduceError, RecordTooLargeError, Rows
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
+    from streams.records import OutputRecords
+
 #: Of a producer batch, unless `batch.size` says otherwise; the broker takes 1,048,588 by default.
 PRODUCER_BATCH_BYTES = 512 * 1024
 
-_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+#: A batch that was refused whole because of a record in it.
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class KafkaSink:
@@ -54,20 +56,31 @@ class KafkaSink:
             raise ProduceError(f"output topic {topic} can't be seen: {error!r}") from error
         return len(partitions)
 
-    async def send(self, topic: str, partition: int, records: OutputRecords) -> Awaitable[None]:
+    async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
         """Queue records in order, in as many producer batches as their bytes need."""
         producer = self._producer()
-        acknowledgements = []
-        now_ms = time.time_ns() // 1_000_000
-        compression = producer._message_accumulator._compression_type
-        for encoded, num_records in records.encode(self._batch_bytes):
-            batch = EncodedBatch(encoded, num_records, now_ms, compression)
-            try:
-                future = await producer.send_batch(batch, topic, partition=partition)
-            except KafkaError as error:
-                raise _explain(error, topic) from error
-            acknowledgements.append(future)
-        return _all_acknowledged(acknowledgements, topic)
+        acknowledgements: list[tuple[str, asyncio.Future[Any]]] = []
+        for topic, partition, records in outputs:
+            for batch in producer_batches(producer, records, self._batch_bytes):
+                try:
+                    future = await producer.send_batch(batch, topic, partition=partition)
+                except KafkaError as error:
+                    raise explain(error, topic) from error
+                acknowledgements.append((topic, future))
+        return _all_acknowledged(acknowledgements)
+
+
+def producer_batches(
+    producer: AIOKafkaProducer, records: OutputRecords, batch_bytes: int
+) -> Iterator[EncodedBatch]:
+    """Yield records as batches for `producer.send_batch`, in order."""
+    accumulator = producer._message_accumulator
+    is_transactional = producer._txn_manager.transactional_id is not None
+    now_ms = time.time_ns() // 1_000_000
+    for encoded, num_records in records.encode(batch_bytes):
+        yield EncodedBatch(
+            encoded, num_records, now_ms, accumulator._compression_type, is_transactional
+        )
 
 
 class EncodedBatch(BatchBuilder):  # type: ignore[misc]
@@ -79,10 +92,17 @@ class EncodedBatch(BatchBuilder):  # type: ignore[misc]
     """
 
     def __init__(
-        self, encoded: bytes, num_records: int, timestamp_ms: int, compression_type: int
+        self,
+        encoded: bytes,
+        num_records: int,
+        timestamp_ms: int,
+        compression_type: int,
+        is_transactional: bool = False,
     ) -> None:
         super().__init__(len(encoded), compression_type)
-        builder = DefaultRecordBatchBuilder(2, compression_type, 0, -1, -1, 0, len(encoded))
+        builder = DefaultRecordBatchBuilder(
+            2, compression_type, int(is_transactional), -1, -1, 0, len(encoded)
+        )
         builder._buffer += encoded
         builder._first_timestamp = builder._max_timestamp = timestamp_ms
         builder._num_records = num_records
@@ -96,16 +116,17 @@ class EncodedBatch(BatchBuilder):  # type: ignore[misc]
         self._builder.set_producer_state(producer_id, producer_epoch, sequence)
 
 
-async def _all_acknowledged(futures: Sequence[asyncio.Future[Any]], topic: str) -> None:
-    done = await asyncio.gather(*futures, return_exceptions=True)
-    for result in done:
+async def _all_acknowledged(sent: Sequence[tuple[str, asyncio.Future[Any]]]) -> None:
+    done = await asyncio.gather(*(future for _, future in sent), return_exceptions=True)
+    for (topic, _), result in zip(sent, done, strict=True):
         if isinstance(result, KafkaError):
-            raise _explain(result, topic) from result
+            raise explain(result, topic) from result
         if isinstance(result, BaseException):
             raise result
 
 
-def _explain(error: KafkaError, topic: str) -> ProduceError:
-    if isinstance(error, _TOO_LARGE):
+def explain(error: KafkaError, topic: str) -> ProduceError:
+    """Return an error of the client's in words: too large, or refused for good."""
+    if isinstance(error, TOO_LARGE):
         return RecordTooLargeError(f"a record is too large for topic {topic}: {error}")
     return ProduceError(f"topic {topic} refused results: {error!r}")

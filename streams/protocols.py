@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
+from streams.offsets import Span
 from streams.records import OutputRecords
 
 
@@ -79,6 +80,18 @@ class LearningModel(ServedModel, Protocol):
 ModelFactory: TypeAlias = Callable[[], ServedModel]
 
 
+class Output(NamedTuple):
+    """Records for one partition of a topic, in order."""
+
+    topic: str
+    partition: int
+    records: OutputRecords
+
+
+Rows: TypeAlias = Sequence[tuple[Span, Sequence[int]]]
+"""Rows of n >= 1 record batches of one input partition, ascending."""
+
+
 class RecordSink(Protocol):
     """Where output records go: Kafka, or a list in a test."""
 
@@ -90,13 +103,17 @@ class RecordSink(Protocol):
         """
         ...
 
-    async def send(self, topic: str, partition: int, records: OutputRecords) -> Awaitable[None]:
-        """Queue records in order and return what to await for the broker's acknowledgement.
+    async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
+        """Queue all that became of some input rows and return what to await for its delivery.
+
+        Args:
+            rows: which the outputs finish. Without row numbers: none, they belong to the others.
+            outputs: n >= 0, each in order behind what was sent to its partition before.
 
         Raises:
             ProduceError: they can't be queued. The awaitable raises it too, when the broker
                 refuses them for good, and `RecordTooLargeError` when one of them is over the
-                limit of the client or the topic: then none of them was written.
+                limit of the client or the topic: then none of that producer batch was written.
         """
         ...
 

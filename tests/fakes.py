@@ -12,9 +12,9 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from schemas import Event
 from streams.offsets import OffsetTracker
-from streams.protocols import RecordTooLargeError
+from streams.protocols import Output, RecordTooLargeError, Rows
 from streams.record_writer import encode_records
-from streams.records import Headers, OutputRecord, OutputRecords, RecordBatch, TopicPartition
+from streams.records import Headers, OutputRecord, RecordBatch, TopicPartition
 
 
 class Number(Event, frozen=True, kw_only=True):
@@ -67,14 +67,16 @@ class ListSink:
     async def num_partitions(self, topic: str) -> int:
         return self.partitions
 
-    async def send(self, topic: str, partition: int, records: OutputRecords) -> Awaitable[None]:
-        self.num_sends[topic] += 1
-        limit = self.max_bytes.get(topic)
-        if limit is not None and max(map(len, records.values)) > limit:
-            return _refused(f"over {limit} bytes")
-        rows = zip(records.keys, records.values, records.headers, strict=True)
-        kept = self.records.setdefault((topic, partition), [])
-        kept += [OutputRecord(key, value, decode_headers(packed)) for key, value, packed in rows]
+    async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
+        self.num_sends.update(output.topic for output in outputs)
+        for topic, _, records in outputs:
+            limit = self.max_bytes.get(topic)
+            if limit is not None and max(map(len, records.values)) > limit:
+                return _refused(f"over {limit} bytes")
+        for topic, partition, records in outputs:
+            columns = zip(records.keys, records.values, records.headers, strict=True)
+            kept = self.records.setdefault((topic, partition), [])
+            kept += [OutputRecord(key, value, decode_headers(head)) for key, value, head in columns]
         return self._acknowledged()
 
     async def _acknowledged(self) -> None:

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from streams.kafka_client import create_topics
 from streams.producing import KafkaSink
-from streams.protocols import ProduceError, RecordTooLargeError
+from streams.protocols import Output, ProduceError, RecordTooLargeError
 from streams.records import OutputRecord, OutputRecords
 from streams.settings import TopicSettings
 
@@ -43,8 +43,8 @@ async def test_records_arrive_whole_and_in_order(bootstrap: str, compression: st
         max_batch_size=10_000, compression_type=compression,
     ) as producer:  # fmt: skip
         sink = KafkaSink(lambda: producer)
-        first = await sink.send(topic, 0, OutputRecords.of(records[:1500]))
-        second = await sink.send(topic, 0, OutputRecords.of(records[1500:]))
+        first = await sink.send([], [Output(topic, 0, OutputRecords.of(records[:1500]))])
+        second = await sink.send([], [Output(topic, 0, OutputRecords.of(records[1500:]))])
         await first
         await second
     messages = read(bootstrap, topic, len(records))
@@ -63,9 +63,9 @@ async def test_what_a_topic_refuses_is_told(kafka_bootstrap: str) -> None:
         sink = KafkaSink(lambda: producer)
         large = OutputRecords.of([OutputRecord(None, bytes(5000), [])])
         with pytest.raises(RecordTooLargeError, match=topic):
-            await (await sink.send(topic, 0, large))
+            await (await sink.send([], [Output(topic, 0, large)]))
         small = OutputRecords.of([OutputRecord(None, b"fits", [])])
-        await (await sink.send(topic, 0, small))
+        await (await sink.send([], [Output(topic, 0, small)]))
         assert await sink.num_partitions(topic) == 2
     assert [m.value() for m in read(kafka_bootstrap, topic, 1)] == [b"fits"]
 
