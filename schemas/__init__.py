@@ -19,6 +19,7 @@ from schemas.errors import (
 from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
 from schemas.nlu import IntentScore, NluResult
+from schemas.replay import Replay
 from schemas.score import AnomalyScore
 from schemas.sensor import SensorReading
 from schemas.text import TextMessage
@@ -55,6 +56,7 @@ __all__ = [
     "MsgpackCodec",
     "NluResult",
     "Origin",
+    "Replay",
     "Result",
     "SchemaError",
     "SensorReading",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from streams.kafka_errors import (
     BrokerError,
@@ -38,6 +38,7 @@ __all__ = [
     "Kafka",
     "aiokafka_arguments",
     "bootstrap_servers",
+    "compacted_topics",
     "confluent_config",
     "create_topics",
     "probe",
@@ -165,3 +166,31 @@ def _request(admin: AdminClient, topics: Mapping[str, TopicSettings], timeout: f
             raise BrokerError(f"can't create topic {name}: {error.args[0].str()}") from None
         made.append(name)
     return made
+
+
+def compacted_topics(kafka: Kafka, topics: Sequence[str], timeout: float = 5.0) -> set[str]:
+    """Return those topics that Kafka compacts; none where the broker doesn't tell.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+        topics: must exist.
+        timeout: seconds, > 0.
+
+    Raises:
+        BrokerError: the cluster can't be reached.
+    """
+    errors = ClientErrors()
+    admin = _admin(kafka, errors)
+    if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
+        return set()  # it answers no such request, and keeps by size alone
+    asked = {topic: ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics}
+    futures = admin.describe_configs(list(asked.values()), request_timeout=timeout)
+    compacted = set()
+    for topic, resource in asked.items():
+        try:
+            policy = futures[resource].result()["cleanup.policy"].value
+        except KafkaException:  # not authorised: then nothing is known
+            continue
+        if "compact" in policy:
+            compacted.add(topic)
+    return compacted

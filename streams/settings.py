@@ -91,6 +91,9 @@ class AgentSettings(_Settings, frozen=True, kw_only=True):
     max_record_bytes: Annotated[int, Meta(ge=1)] = 1_000_000
     """A larger value becomes a dead letter before it is decoded."""
     limits: LimitSettings = LimitSettings()
+    answers: Literal["always", "sometimes"] = "always"
+    """Whether the model answers every event: `penstock audit` takes a record without output for
+    lost unless this says `sometimes`, since an answer of None leaves no trace."""
 
     @property
     def dead_letter_topic(self) -> str:

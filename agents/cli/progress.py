@@ -30,3 +30,23 @@ def progress_bar(topic: str, limit: int | None) -> Iterator[Callable[[Published]
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(Text(topic).markup, total=limit)
         yield lambda published: progress.update(task, completed=published.num_delivered)
+
+
+@contextmanager
+def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of how many are done; on stderr, a few times a second.
+
+    Args:
+        what: is counted.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

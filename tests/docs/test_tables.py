@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 import streams.encoding  # the engine's own reasons are defined there
 import streams.predicting  # noqa: F401
+from agents.audit import Problem
 from agents.message_headers import HEADER_SCHEMAS
 from models.registry import model_class, model_names
 from schemas import EVENT_TYPES, RESULT_TYPES, InputError, Result, SensorReading, make_codec
@@ -52,6 +53,11 @@ def test_alerts() -> None:
     rules = yaml.safe_load((REPO / "deploy/prometheus/rules/penstock.yml").read_text())
     found = [rule["alert"] for group in rules["groups"] for rule in group["rules"]]
     assert [code_spans(row[0])[0] for row in table(OPERATIONS, "alerts")] == found
+
+
+def test_problems_of_an_audit() -> None:
+    told = [code_spans(row[0])[0] for row in table(DOCS / "guarantees.md", "audit problems")]
+    assert told == [problem.value for problem in Problem]
 
 
 def _errors(base: type[InputError]) -> Iterator[type[InputError]]:

@@ -1,0 +1,126 @@
+"""A pipeline whose topics a test fills by hand, as a worker would or should not."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from agents.audit import AgentReport, AuditOptions, audit_pipeline
+from schemas import DecodeError
+from schemas.cloudevents import event_headers
+from streams.dead_letters import make_dead_letter
+from streams.kafka_client import create_topics
+from streams.offsets import OffsetTracker
+from streams.settings import AgentSettings, PipelineSettings, TopicSettings
+from tests.fakes import record_batch
+
+Header = tuple[str, bytes]
+AGENT = "score"
+
+
+@dataclass
+class HandMade:
+    """One agent's topics on a broker, 4 partitions each."""
+
+    servers: str
+    answers: Any = "always"
+    compression: str = "none"
+    name: str = field(default_factory=lambda: f"audit-{uuid.uuid4().hex[:8]}")
+
+    def __post_init__(self) -> None:
+        self.agent = AgentSettings(
+            input=self.name, output=f"{self.name}.out", model="m", answers=self.answers
+        )
+        self.kafka: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": self.servers, "group.id": self.name,
+        }  # fmt: skip
+        self.settings = PipelineSettings(kafka=self.kafka, agents={AGENT: self.agent})
+        topics = (self.agent.input, self.agent.output, self.agent.dead_letter_topic)
+        create_topics(self.kafka, dict.fromkeys(topics, TopicSettings(partitions=4)))
+        self._producer = Producer(
+            {"bootstrap.servers": self.servers, "enable.idempotence": True,
+             "compression.type": self.compression}
+        )  # fmt: skip
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None = b"k",
+        headers: Sequence[Header] = (),
+        partition: int = 0,
+    ) -> None:
+        self._producer.produce(topic, value, key, partition=partition, headers=list(headers))
+
+    def records(self, count: int, keys: int = 3, partition: int = 0) -> None:
+        """Fill an input partition, keyed `key-0`, `key-1` ... in turn."""
+        for i in range(count):
+            self.send(self.agent.input, b"{}", self.key(i, keys), partition=partition)
+
+    @staticmethod
+    def key(offset: int, keys: int = 3) -> bytes:
+        return b"key-%d" % (offset % keys)
+
+    def result(
+        self,
+        offset: int,
+        y: float = 1.0,
+        *,
+        index: int = 0,
+        partition: int = 0,
+        to: int | None = None,
+        key: bytes | None = None,
+        topic: str = "",
+        value: bytes | None = None,
+        result_id: str = "",
+        agent: str = AGENT,
+    ) -> None:
+        """Write a result as a worker would; whatever is wrong with it, the test says."""
+        topic = topic or self.agent.input
+        origin = {"topic": topic, "partition": partition, "offset": offset}
+        result_id = result_id or f"{topic}:{partition}:{offset}:{agent}:penstock.result.v1:{index}"
+        headers = event_headers(
+            event_id=result_id,
+            type_name="penstock.result.v1",
+            source=f"penstock/{agent}",
+            time_ms=0,
+            content_type="application/json",
+        )
+        self.send(
+            self.agent.output,
+            json.dumps({"origin": origin, "y": y}).encode() if value is None else value,
+            self.key(offset) if key is None else key,
+            headers,
+            partition if to is None else to,
+        )
+
+    def letter(self, offset: int, partition: int = 0, **changes: Any) -> None:
+        """Write a dead letter as a worker does."""
+        batch = record_batch(
+            [b"{bad"],
+            tracker=OffsetTracker(),
+            partition=partition,
+            offsets=[offset],
+            topic=changes.get("topic", self.agent.input),
+            keys=[self.key(offset)],
+        )
+        made = make_dead_letter(changes.get("agent", AGENT), batch, 0, DecodeError("bad"))
+        to = changes.get("to", partition)
+        self.send(self.agent.dead_letter_topic, made.value, made.key, made.headers, to)
+
+    def commit(self, offset: int, partition: int = 0) -> None:
+        """Commit as the pipeline's group."""
+        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": self.name})
+        at = TopicPartition(self.agent.input, partition, offset)
+        consumer.commit(offsets=[at], asynchronous=False)
+        consumer.close()
+
+    def audit(self, **options: Any) -> AgentReport:
+        """Audit what was written."""
+        assert self._producer.flush(20) == 0
+        return audit_pipeline(self.settings, AuditOptions(**options)).agent(AGENT)
