@@ -19,6 +19,7 @@ from confluent_kafka import (
 
 from streams.kafka_client import BrokerError, Kafka, confluent_config, probe
 from streams.kafka_errors import BrokerSettingsError
+from streams.message_headers import headers_of
 
 #: How long one look for a record takes at most, seconds; so long a request to stop may wait.
 _POLL_SECONDS = 0.1
@@ -111,5 +112,5 @@ def record_of(message: Message) -> TailedRecord:
         timestamp_ms=-1 if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
         key=message.key(),
         value=message.value(),
-        headers=[(name, value or b"") for name, value in message.headers() or []],
+        headers=headers_of(message),
     )

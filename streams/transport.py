@@ -23,6 +23,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streams.forgiving_records import read_forgivingly, retain_fetched_bytes
 from streams.intake import Intake
 from streams.records import RawRecords, RecordBatch, TopicPartition
 
@@ -41,6 +42,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        retain_fetched_bytes()
         conf = self.app.conf
         # Faust's own assignor places tables; without them a plain one will do.
         has_tables = bool(self.app.tables.changelog_topics)
@@ -99,7 +101,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         for tp, result in fetcher._records.items():
             records = getattr(result, "_partition_records", None)  # None of an error, or when empty
             if records is not None and tp.topic in self.app.intake.batch_topics:
-                records._consumer_record = _as_parsed
+                if records._consumer_record is not _as_parsed:
+                    records._consumer_record = _as_parsed
+                    records._records_iterator = read_forgivingly(records)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         assigned = self.assignment()

@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 import json
 import time
@@ -13,6 +14,8 @@ from agents.tailing import TailedRecord, tail_topic
 from schemas import ClusterAssignment
 from schemas.cloudevents import event_headers, type_name
 from streams.kafka_client import BrokerError, Kafka
+from streams.message_headers import UNREADABLE
+from tests.raw_records import send_raw
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,15 @@ def test_by_default_only_new_records_come(servers: str) -> None:
 
 def after(deadline: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > deadline
+
+
+def test_headers_that_the_library_cannot_read_are_no_end(servers: str) -> None:
+    records = [(b"k", b"1", [(b"\xff", b"x")]), (b"k", b"2", [(b"fine", b"y")])]
+    asyncio.run(send_raw(servers, "foreign", 0, records))
+    kafka: Kafka = {"bootstrap.servers": servers}
+    found = list(itertools.islice(tail_topic(kafka, "foreign", from_beginning=True), 2))
+    assert [record.value for record in found] == [b"1", b"2"]
+    assert [record.headers for record in found] == [UNREADABLE, [("fine", b"y")]]
 
 
 def test_nothing_is_committed(servers: str) -> None:

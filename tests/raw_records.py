@@ -1,0 +1,44 @@
+"""Records as no client library would write them: header names of any bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+
+from streams.producing import EncodedBatch
+from streams.record_writer import encode_records, varint
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+
+def encode_raw_headers(headers: RawHeaders) -> bytes:
+    """Return the headers of one record as they stand on the wire."""
+    parts = [varint(len(name)) + name + varint(len(value)) + value for name, value in headers]
+    return varint(len(headers)) + b"".join(parts)
+
+
+async def send_raw(
+    bootstrap: str,
+    topic: str,
+    partition: int,
+    records: Sequence[tuple[bytes | None, bytes, RawHeaders]],
+    compression: str | None = None,
+) -> int:
+    """Send records as one producer batch; return the first one's offset."""
+    keys, values, headers = zip(*records, strict=True)
+    encoded, num_records = encode_records(
+        keys, values, [encode_raw_headers(pairs) for pairs in headers], 0, 900_000
+    )
+    assert num_records == len(records)
+    async with AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        compression_type=compression,
+    ) as producer:
+        kind = producer._message_accumulator._compression_type
+        batch = EncodedBatch(encoded, num_records, time.time_ns() // 1_000_000, kind)
+        found = await (await producer.send_batch(batch, topic, partition=partition))
+    return int(found.offset)
