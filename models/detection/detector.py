@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from models.base import Answer, ModelError, PreparedModel
+from models.cores import Cores
 from models.detection.boxes import Floats, Selected, select
-from models.detection.images import Fit, ImageLimits, Pixels, decode_image, letterbox, stretch
+from models.detection.fitting import Fit, letterbox, letterboxed_size, stretch
+from models.detection.images import ImageLimits, decode_image
 from models.detection.layouts import Layout
-from models.detection.networks import Network, batch_of
+from models.detection.networks import Network, write_planes
 from schemas import Detection, Detections, InputError, VideoFrame
-
-_BLACK = np.zeros((1, 1, 3), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,26 @@ class InputFormat:
     is_bgr: bool
     scale: float
     """Multiplies grey levels of 0 to 255."""
+    scales_jpeg: bool = False
+    """Whether JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves the network enough pixels."""
+
+    def needed(self, rows: int, columns: int) -> tuple[int, int]:
+        """Return how many of a picture's rows and columns the network sees."""
+        if self.keeps_aspect:
+            return letterboxed_size(rows, columns, self.height, self.width)
+        return self.height, self.width
+
+    def bring(self, image: bytes, limits: ImageLimits, planes: Floats) -> Fit:
+        """Decode a picture into its row (3, height, width) of a batch.
+
+        Raises:
+            InputError: it does not decode, or is over the limits.
+        """
+        picture = decode_image(image, limits, self.needed if self.scales_jpeg else None)
+        bring = letterbox if self.keeps_aspect else stretch
+        pixels, fit = bring(picture.pixels, self.height, self.width)
+        write_planes(pixels, self.scale, self.is_bgr, planes)
+        return fit.of_larger(picture.width, picture.height, picture.divisor)
 
 
 @dataclass(frozen=True)
@@ -55,6 +76,8 @@ class Ready:
     selection: Selection
     labels: list[str]
     """By class id; a class beyond its end is called "class N"."""
+    cores: Cores = field(default_factory=Cores)
+    """Where frames are decoded."""
 
     def label(self, class_id: int) -> str:
         """Return the name of a class."""
@@ -65,12 +88,15 @@ class Ready:
 class PreparedFrames:
     """B frames after decoding."""
 
-    slots: list[int | InputError]
-    """(B,) a good frame's row in `pixels`, a bad frame's error."""
-    fits: list[Fit] = field(default_factory=list)
-    """One a good frame."""
-    pixels: Floats | None = None
-    """(G, 3, H, W) float32 for G good frames; None if there are none."""
+    slots: list[Fit | InputError]
+    """(B,) how a good frame was brought to the network's size; a bad frame's error."""
+    uploaded: Any = None
+    """Pixels of the good frames, as the network's `upload` returned them; None without any."""
+
+    @property
+    def fits(self) -> list[Fit]:
+        """Of the good frames."""
+        return [slot for slot in self.slots if isinstance(slot, Fit)]
 
 
 class Detector(PreparedModel[VideoFrame, Detections]):
@@ -86,27 +112,28 @@ class Detector(PreparedModel[VideoFrame, Detections]):
     _ready: Ready | None = None
 
     def prepare_batch(self, batch: Sequence[VideoFrame]) -> PreparedFrames:
-        """Decode and fit frames; thread-safe. A frame that does not decode is carried as its error.
+        """Decode and fit frames on all cores, and send them to the device; thread-safe.
+
+        A frame that does not decode is carried as its error.
 
         Args:
             batch: B frames; sizes may differ.
         """
-        wanted = self._loaded().input_format
-        fit = letterbox if wanted.keeps_aspect else stretch
-        images: list[Pixels] = []
-        prepared = PreparedFrames([])
-        for frame in batch:
+        ready = self._loaded()
+        wanted, network = ready.input_format, ready.network
+        shape = (len(batch), 3, wanted.height, wanted.width)
+        pixels = network.transfer.empty(shape, np.float32)
+
+        def bring(row: int) -> Fit | InputError:
             try:
-                image = decode_image(frame.image, self._limits)
+                return wanted.bring(batch[row].image, self._limits, pixels[row])
             except InputError as error:
-                prepared.slots.append(error)
-                continue
-            fitted, how = fit(image, wanted.height, wanted.width)
-            prepared.slots.append(len(images))
-            images.append(fitted)
-            prepared.fits.append(how)
-        if images:
-            prepared.pixels = batch_of(images, wanted.scale, wanted.is_bgr)
+                return error
+
+        prepared = PreparedFrames(ready.cores.map(bring, range(len(batch))))
+        good = _good_rows(prepared.slots, pixels)
+        if len(good):
+            prepared.uploaded = network.upload(good)
         return prepared
 
     def predict_prepared(self, prepared: PreparedFrames) -> Sequence[Answer[Detections]]:
@@ -116,18 +143,17 @@ class Detector(PreparedModel[VideoFrame, Detections]):
             B answers in input order: `Detections`, boxes in pixels of the original frame, cut at
             its edges, by descending score; or a frame's `InputError`.
         """
-        found = self._detect(prepared)
-        return [slot if isinstance(slot, InputError) else found[slot] for slot in prepared.slots]
+        found = iter(self._detect(prepared))
+        return [slot if isinstance(slot, InputError) else next(found) for slot in prepared.slots]
 
     def warm_up(self) -> None:
-        """Run once on a black picture."""
-        wanted = self._loaded().input_format
-        black, how = stretch(_BLACK, wanted.height, wanted.width)
-        pixels = batch_of([black], wanted.scale, wanted.is_bgr)
-        self._detect(PreparedFrames([0], [how], pixels))
+        """Run once on a red picture."""
+        self.predict_batch([VideoFrame.example()])
 
     def close(self) -> None:
-        """Drop the network."""
+        """Drop the network, and end the threads that decode."""
+        if self._ready is not None:
+            self._ready.cores.close()
         self._ready = None
 
     def _loaded(self) -> Ready:
@@ -136,11 +162,11 @@ class Detector(PreparedModel[VideoFrame, Detections]):
         return self._ready
 
     def _detect(self, prepared: PreparedFrames) -> list[Detections]:
-        if prepared.pixels is None:
+        if prepared.uploaded is None:
             return []
         ready = self._loaded()
         wanted, chosen = ready.input_format, ready.selection
-        outputs = ready.network.run(prepared.pixels)
+        outputs = ready.network.run(prepared.uploaded)
         candidates = ready.layout.decode(outputs, wanted.height, wanted.width)
         return [
             _detections(
@@ -156,6 +182,15 @@ class Detector(PreparedModel[VideoFrame, Detections]):
             )
             for boxes, scores, fit in zip(*candidates, prepared.fits, strict=True)
         ]
+
+
+def _good_rows(slots: Sequence[Fit | InputError], pixels: Floats) -> Floats:
+    """Return the rows that hold a picture, moved together at the front: bad frames left gaps."""
+    rows = [row for row, slot in enumerate(slots) if isinstance(slot, Fit)]
+    for place, row in enumerate(rows):
+        if place != row:
+            pixels[place] = pixels[row]
+    return pixels[: len(rows)]
 
 
 def _detections(ready: Ready, fit: Fit, selected: Selected) -> Detections:

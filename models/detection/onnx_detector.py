@@ -10,7 +10,8 @@ from models.detection.detector import Detector, InputFormat, Ready, Selection
 from models.detection.images import ImageLimits
 from models.detection.labels import read_labels
 from models.detection.layouts import LAYOUTS, Layout, find_layout
-from models.detection.networks import Network, OnnxNetwork, Signature, file_version
+from models.detection.networks import Network, Signature, file_version
+from models.detection.onnx_network import OnnxNetwork
 
 
 class OnnxDetector(Detector):
@@ -30,6 +31,7 @@ class OnnxDetector(Detector):
         input_size: side in pixels, where the file leaves height or width open.
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         max_pixels: larger pictures are refused before they are decoded.
+        scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 where the network needs no more pixels.
     """
 
     name = "onnx_detector"
@@ -48,6 +50,7 @@ class OnnxDetector(Detector):
         input_size: int = 640,
         threads: int = 0,
         max_pixels: int = ImageLimits.max_pixels,
+        scaled_decoding: bool = False,
     ) -> None:
         if layout is not None and layout not in LAYOUTS:
             raise ValueError(f"no layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
@@ -67,6 +70,7 @@ class OnnxDetector(Detector):
         self._input_scale, self._input_size = input_scale, input_size
         self._threads = threads
         self._limits = ImageLimits(max_pixels=max_pixels)
+        self._scaled_decoding = scaled_decoding
 
     def load(self, device: str = "cpu") -> None:
         """Open the file on `cpu` or `cuda:N`; `version` becomes a short hash of the file."""
@@ -96,6 +100,7 @@ class OnnxDetector(Detector):
             keeps_aspect=layout.keeps_aspect if self._letterbox is None else self._letterbox,
             is_bgr=layout.is_bgr if self._bgr is None else self._bgr,
             scale=self._input_scale,
+            scales_jpeg=self._scaled_decoding,
         )
 
     def _selection(self, layout: Layout) -> Selection:

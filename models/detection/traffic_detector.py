@@ -23,6 +23,7 @@ class TrafficDetector(OnnxDetector):
         max_detections: at most so many a frame.
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         weights: folder of `tiny_traffic.onnx`, `.safetensors` and `.json`.
+        scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 where the network needs no more pixels.
     """
 
     name = "traffic_detector"
@@ -35,6 +36,7 @@ class TrafficDetector(OnnxDetector):
         max_detections: int = 100,
         threads: int = 0,
         weights: str = str(WEIGHTS),
+        scaled_decoding: bool = False,
     ) -> None:
         if runtime not in _RUNTIMES:
             raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(_RUNTIMES)}")
@@ -47,6 +49,7 @@ class TrafficDetector(OnnxDetector):
             iou_threshold=iou_threshold,
             max_detections=max_detections,
             threads=threads,
+            scaled_decoding=scaled_decoding,
         )
         self._runtime = runtime
 

@@ -1,10 +1,11 @@
-"""Decoding within limits, and the way to a network's size and back."""
+"""Decoding within limits, in full or at a fraction of the size."""
 
 from __future__ import annotations
 
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.detection.images import (
-    PADDING_GREY,
-    ImageLimits,
-    Pixels,
-    decode_image,
-    letterbox,
-    stretch,
-)
+from models.detection.images import ImageLimits, Pixels, decode_image
 from schemas import DecodeError, InputError, TooLargeError, VideoFrame
 
 LIMITS = ImageLimits()
@@ -62,7 +56,7 @@ def png_header(width: int, height: int) -> bytes:
 )
 def test_decodes_to_rgb(format: str, options: dict[str, Any], tolerance: int) -> None:
     image = gradient()
-    decoded = decode_image(encode(Image.fromarray(image), format, **options), LIMITS)
+    decoded = decode_image(encode(Image.fromarray(image), format, **options), LIMITS).pixels
     assert decoded.dtype == np.uint8
     assert np.abs(decoded.astype(int) - image).max() <= tolerance
 
@@ -84,25 +78,25 @@ def test_every_kind_of_picture_becomes_rgb(mode: str, format: str, tolerance: in
     source = Image.fromarray(gradient()).convert(mode)
     expected = np.asarray(source.convert("RGB")).astype(int)
     options = {"quality": 98, "subsampling": 0} if format == "JPEG" else {}
-    decoded = decode_image(encode(source, format, **options), LIMITS)
+    decoded = decode_image(encode(source, format, **options), LIMITS).pixels
     assert decoded.shape == (48, 64, 3)
     assert np.abs(decoded - expected).max() <= tolerance
 
 
 def test_a_palette_with_transparency_decodes() -> None:
     image = Image.fromarray(gradient()).quantize(16)
-    decoded = decode_image(encode(image, "PNG", transparency=bytes(range(16))), LIMITS)
+    decoded = decode_image(encode(image, "PNG", transparency=bytes(range(16))), LIMITS).pixels
     np.testing.assert_array_equal(decoded, np.asarray(image.convert("RGB")))
 
 
 def test_sixteen_bit_grey_keeps_its_tones() -> None:
     deep = (np.arange(64 * 4, dtype=np.uint16) * 257).reshape(4, 64)
-    decoded = decode_image(encode(Image.fromarray(deep), "PNG"), LIMITS)
+    decoded = decode_image(encode(Image.fromarray(deep), "PNG"), LIMITS).pixels
     np.testing.assert_array_equal(decoded[..., 1], deep >> 8)
 
 
 def test_the_example_frame_is_one_red_pixel() -> None:
-    assert decode_image(VideoFrame.example().image, LIMITS).tolist() == [[[255, 0, 0]]]
+    assert decode_image(VideoFrame.example().image, LIMITS).pixels.tolist() == [[[255, 0, 0]]]
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
@@ -110,7 +104,7 @@ def test_the_example_frame_is_one_red_pixel() -> None:
 def test_a_truncated_image_is_an_error(format: str, share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3)).astype(np.uint8)
     whole = encode(Image.fromarray(noise), format)
-    assert decode_image(whole, LIMITS).shape == (200, 200, 3)
+    assert decode_image(whole, LIMITS).pixels.shape == (200, 200, 3)
     with pytest.raises(DecodeError, match="truncated"):
         decode_image(whole[: int(share * len(whole))], LIMITS)
 
@@ -164,36 +158,58 @@ def test_damage_gives_pixels_or_an_input_error(
         if place < len(damaged):
             damaged[place] = value
     try:
-        pixels = decode_image(bytes(damaged), LIMITS)
+        pixels = decode_image(bytes(damaged), LIMITS).pixels
     except InputError:
         return
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(480, 640), (640, 480), (10, 900), (1, 1), (64, 64)])
-def test_boxes_find_their_way_back(rows: int, columns: int) -> None:
-    image = np.zeros((rows, columns, 3), np.uint8)
-    boxes = np.array([[0, 0, columns, rows], [0, 0, columns / 2, rows / 4]], np.float32)
-    for bring in (letterbox, stretch):
-        fitted, fit = bring(image, 64, 96)
-        assert fitted.shape == (64, 96, 3)
-        scale = np.array([fit.scale_x, fit.scale_y] * 2)
-        there = boxes * scale + np.array([fit.offset_x, fit.offset_y] * 2)
-        np.testing.assert_allclose(
-            fit.to_original(there.astype(np.float32)), boxes, rtol=1e-4, atol=1e-3
-        )
+def needs(rows: int, columns: int) -> Callable[[int, int], tuple[int, int]]:
+    return lambda height, width: (rows, columns)
 
 
-def test_letterbox_keeps_the_aspect_and_pads_with_grey() -> None:
-    fitted, fit = letterbox(np.full((100, 400, 3), 200, np.uint8), 60, 80)
-    assert (fit.scale_x, fit.scale_y, fit.offset_x, fit.offset_y) == (0.2, 0.2, 0, 20)
-    assert (fitted[20:40] == 200).all()
-    assert (fitted[:20] == PADDING_GREY).all()
-    assert (fitted[40:] == PADDING_GREY).all()
+@pytest.mark.parametrize(
+    ("rows", "columns", "divisor", "shape"),
+    [
+        (241, 1, 1, (479, 637)),
+        (240, 319, 2, (240, 319)),
+        (1, 160, 4, (120, 160)),
+        (121, 1, 2, (240, 319)),
+        (60, 80, 8, (60, 80)),
+        (1, 1, 8, (60, 80)),
+    ],
+)
+def test_jpeg_is_decoded_no_smaller_than_needed(
+    rows: int, columns: int, divisor: int, shape: tuple[int, int]
+) -> None:
+    jpeg = encode(Image.fromarray(gradient(637, 479)), "JPEG", quality=95)
+    picture = decode_image(jpeg, LIMITS, needs(rows, columns))
+    assert (picture.width, picture.height, picture.divisor) == (637, 479, divisor)
+    assert picture.pixels.shape == (*shape, 3)
 
 
-def test_boxes_beyond_the_frame_are_cut() -> None:
-    _, fit = letterbox(np.zeros((100, 200, 3), np.uint8), 100, 100)
-    boxes = fit.to_original(np.array([[-50, 0, 150, 100]], np.float32))
-    np.testing.assert_allclose(boxes, [[0, 0, 200, 100]])
+@pytest.mark.parametrize("divisor", [2, 4, 8])
+def test_a_pixel_of_a_smaller_decode_stands_for_its_square_of_the_original(divisor: int) -> None:
+    source = gradient(640, 480)
+    source[240:, 320:] = 0  # an edge in the middle
+    jpeg = encode(Image.fromarray(source), "JPEG", quality=98, subsampling=0)
+    whole = decode_image(jpeg, LIMITS).pixels.astype(float)
+    small = decode_image(jpeg, LIMITS, needs(480 // divisor, 640 // divisor)).pixels
+    squares = whole.reshape(480 // divisor, divisor, 640 // divisor, divisor, 3).mean(axis=(1, 3))
+    assert np.abs(small - squares).max() <= 6
+
+
+def test_what_is_no_plain_jpeg_is_decoded_whole() -> None:
+    image = Image.fromarray(gradient(640, 480))
+    for picture in (encode(image, "PNG"), encode(image.convert("CMYK"), "JPEG")):
+        decoded = decode_image(picture, LIMITS, needs(1, 1))
+        assert (decoded.pixels.shape, decoded.divisor) == ((480, 640, 3), 1)
+
+
+def test_a_smaller_decode_keeps_the_limits_and_the_errors() -> None:
+    jpeg = encode(Image.fromarray(gradient(640, 480)), "JPEG", quality=98)
+    with pytest.raises(TooLargeError, match="640x480"):
+        decode_image(jpeg, ImageLimits(max_pixels=640 * 480 - 1), needs(1, 1))
+    with pytest.raises(DecodeError, match="truncated"):
+        decode_image(jpeg[: len(jpeg) // 2], LIMITS, needs(1, 1))

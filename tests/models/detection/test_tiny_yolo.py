@@ -10,7 +10,7 @@ import torch
 
 from models.base import ModelError
 from models.detection.export import load_torch, save_all
-from models.detection.networks import OnnxNetwork
+from models.detection.onnx_network import OnnxNetwork
 from models.detection.scenes import LABELS
 from models.detection.tiny_yolo import INPUT_HEIGHT, INPUT_WIDTH, TinyYolo
 from models.detection.tiny_yolo_loss import assign, detection_loss, distance_iou_loss
@@ -96,7 +96,8 @@ def test_the_exported_file_agrees_with_torch(tmp_path: Path) -> None:
         pixels = torch.rand(batch, 3, INPUT_HEIGHT, INPUT_WIDTH)
         with torch.inference_mode():
             expected, reloaded = net(pixels), again(pixels)
-        for want, same, got in zip(expected, reloaded, onnx.run(pixels.numpy()), strict=True):
+        found = onnx.run(onnx.upload(pixels.numpy()))
+        for want, same, got in zip(expected, reloaded, found, strict=True):
             assert torch.equal(want, same)
             np.testing.assert_allclose(got, want.numpy(), rtol=1e-4, atol=1e-3)
 

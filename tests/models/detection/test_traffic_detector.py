@@ -11,8 +11,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import simplejpeg
+from PIL import Image
 
 from models.base import ModelError
+from models.detection.average_precision import Truth
 from models.detection.evaluate import (
     FOUND_FROM_SCORE,
     MEASURED_FROM_SCORE,
@@ -89,6 +92,29 @@ def test_quality_on_unseen_scenes() -> None:
     # Sixty scenes of the five hundred that `train` prints; the floor leaves room for the sample.
     assert measured["mAP50"] >= 0.8
     assert measured["recall50"] >= 0.7
+
+
+def test_scaled_decoding_costs_little_quality_and_keeps_the_frames_coordinates() -> None:
+    # Twice the size, as a camera would send it: decoded at a half.
+    scenes = [
+        (VideoFrame(image=larger(frame.image)), Truth(truth.boxes * 2, truth.labels))
+        for frame, truth in scenes_with_truth(UNSEEN_SEED, 40)
+    ]
+    whole, scaled = (
+        evaluate_detector(loaded(score_threshold=MEASURED_FROM_SCORE, scaled_decoding=on), scenes)
+        for on in (False, True)
+    )
+    assert scaled != whole
+    assert scaled["mAP50"] >= whole["mAP50"] - 0.02
+    assert scaled["mAP50-95"] >= whole["mAP50-95"] - 0.02  # boxes off by a pixel would show here
+
+
+def larger(jpeg: bytes) -> bytes:
+    """Return the picture at twice its size."""
+    pixels = simplejpeg.decode_jpeg(jpeg, colorspace="RGB")
+    twice = Image.fromarray(pixels).resize((2 * pixels.shape[1], 2 * pixels.shape[0]))
+    encoded: bytes = simplejpeg.encode_jpeg(np.asarray(twice), quality=92)
+    return encoded
 
 
 def test_the_registry_makes_it_and_onnx_needs_no_torch() -> None:

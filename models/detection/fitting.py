@@ -1,0 +1,73 @@
+"""From a decoded picture to a network's input size, and boxes the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from models.detection.boxes import Floats, clip_boxes
+from models.detection.images import Pixels
+
+#: What a letterbox is padded with, as YOLOv5 and its successors do.
+PADDING_GREY = 114
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a picture was brought to a network's size: network = original * scale + offset."""
+
+    width: int
+    """Of the original, pixels."""
+    height: int
+    scale_x: float
+    scale_y: float
+    offset_x: int
+    offset_y: int
+
+    def to_original(self, boxes: Floats) -> Floats:
+        """Map boxes (n, 4) from network pixels to the original's, cut at its edges."""
+        offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
+        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
+        return clip_boxes((boxes - offset) / scale, self.width, self.height)
+
+    def of_larger(self, width: int, height: int, divisor: int) -> Fit:
+        """Return the fit of an original that was decoded `divisor` times smaller."""
+        return replace(
+            self,
+            width=width,
+            height=height,
+            scale_x=self.scale_x / divisor,
+            scale_y=self.scale_y / divisor,
+        )
+
+
+def letterboxed_size(rows: int, columns: int, height: int, width: int) -> tuple[int, int]:
+    """Return the rows and columns that a picture has within (height, width), aspect kept."""
+    scale = min(height / rows, width / columns)
+    return max(1, round(rows * scale)), max(1, round(columns * scale))
+
+
+def stretch(image: Pixels, height: int, width: int) -> tuple[Pixels, Fit]:
+    """Resize (H, W, 3) to (height, width, 3), not keeping the aspect ratio."""
+    rows, columns = image.shape[:2]
+    fit = Fit(columns, rows, width / columns, height / rows, 0, 0)
+    return _resize(image, height, width), fit
+
+
+def letterbox(image: Pixels, height: int, width: int) -> tuple[Pixels, Fit]:
+    """Resize (H, W, 3) to fit in (height, width, 3), aspect kept, the rest padded with grey."""
+    rows, columns = image.shape[:2]
+    new_rows, new_columns = letterboxed_size(rows, columns, height, width)
+    top, left = (height - new_rows) // 2, (width - new_columns) // 2
+    padded = np.full((height, width, 3), PADDING_GREY, np.uint8)
+    padded[top : top + new_rows, left : left + new_columns] = _resize(image, new_rows, new_columns)
+    return padded, Fit(columns, rows, new_columns / columns, new_rows / rows, left, top)
+
+
+def _resize(image: Pixels, height: int, width: int) -> Pixels:
+    if image.shape[:2] == (height, width):
+        return image
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized)

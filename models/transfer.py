@@ -1,0 +1,147 @@
+"""How batches get from the host to a device, while the device computes another one.
+
+To a GPU: from page-locked memory and on a stream of its own, so that the copy runs beside the
+computing; whoever computes waits for just this copy. On the CPU nothing is copied.
+
+`upload` is called on any thread, `tensor` and `address` on the one that computes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+
+class DeviceArray(Protocol):
+    """An array on its device, or on the way there."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its dimensions."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of its elements."""
+        ...
+
+    def tensor(self) -> torch.Tensor:
+        """Return it for PyTorch: what this thread computes from now on waits for its arrival."""
+        ...
+
+    def address(self) -> int:
+        """Return where it lies, once it has arrived; for libraries other than PyTorch."""
+        ...
+
+
+class Transfer(Protocol):
+    """The way to one device."""
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Return an array on the host, from which uploads are fastest; its content is undefined."""
+        ...
+
+    def upload(self, array: NDArray[Any]) -> DeviceArray:
+        """Send a contiguous array on its way; it must not be changed any more."""
+        ...
+
+
+class HostArray:
+    """An array where it was made."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+        self.shape: tuple[int, ...] = array.shape
+        self.dtype: np.dtype[Any] = array.dtype
+
+    def tensor(self) -> torch.Tensor:
+        """Return a tensor over the same memory."""
+        import torch
+
+        return torch.from_numpy(self._array)
+
+    def address(self) -> int:
+        """Return where the array lies."""
+        return int(self._array.ctypes.data)
+
+
+class HostTransfer:
+    """The CPU's: there is nowhere to go."""
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Return an ordinary array."""
+        return np.empty(shape, dtype)
+
+    def upload(self, array: NDArray[Any]) -> HostArray:
+        """Return the array itself."""
+        return HostArray(array)
+
+
+class CudaArray:
+    """An array that a copy stream brings to a GPU."""
+
+    def __init__(self, host: torch.Tensor, stream: torch.cuda.Stream) -> None:
+        """Start copying.
+
+        Args:
+            host: in page-locked memory. Kept until the array is dropped, which is after its use:
+                the copy reads it later than this call.
+            stream: to copy on; its device is the destination.
+        """
+        import torch
+
+        self._host = host
+        with torch.cuda.stream(stream):
+            self._tensor = host.to(stream.device, non_blocking=True)
+            self._arrival = stream.record_event()
+        self.shape = tuple(host.shape)
+        self.dtype: np.dtype[Any] = host.numpy().dtype
+
+    def tensor(self) -> torch.Tensor:
+        """Return it; the current stream waits for the copy, the host does not."""
+        import torch
+
+        stream = torch.cuda.current_stream(self._tensor.device)
+        stream.wait_event(self._arrival)
+        # It belongs to the copy stream, which must not use its memory again until this one is done.
+        self._tensor.record_stream(stream)
+        return self._tensor
+
+    def address(self) -> int:
+        """Return where it lies; the host waits for the copy, since other streams can't."""
+        self._arrival.synchronize()
+        return int(self._tensor.data_ptr())
+
+
+class CudaTransfer:
+    """A GPU's: page-locked memory, and a stream for copies alone."""
+
+    def __init__(self, device: str) -> None:
+        import torch
+
+        self._stream = torch.cuda.Stream(torch.device(device))  # type: ignore[no-untyped-call]
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Return an array in page-locked memory, which PyTorch keeps for the next one."""
+        import torch
+
+        like = torch.from_numpy(np.empty(0, dtype))
+        array: NDArray[Any] = torch.empty(shape, dtype=like.dtype, pin_memory=True).numpy()
+        return array
+
+    def upload(self, array: NDArray[Any]) -> CudaArray:
+        """Start the copy; an array in ordinary memory is first copied to page-locked memory."""
+        import torch
+
+        host = torch.from_numpy(array)
+        return CudaArray(host if host.is_pinned() else host.pin_memory(), self._stream)
+
+
+def make_transfer(device: str) -> Transfer:
+    """Return the way to `cpu` or `cuda:N`."""
+    return HostTransfer() if device == "cpu" else CudaTransfer(device)
