@@ -6,15 +6,42 @@ Two such models in one worker then slow each other, and every other agent, many 
 
 from __future__ import annotations
 
+import math
 import os
+import sys
 from collections.abc import MutableMapping
+from pathlib import Path
+
+from streams.affinity import allowed_cores
+
+#: Libraries that compute with threads of their own, outside the interpreter lock.
+_LEAVING_THE_LOCK = ("torch", "onnxruntime", "tensorflow", "jax")
+
+_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
 def available_cores() -> int:
     """Return how many cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(allowed_cores()) or os.cpu_count() or 1
+
+
+def cores_worth(cpu_limit: Path = _CPU_LIMIT) -> int:
+    """Return how many cores' time this process may use: a container's limit counts, too.
+
+    Args:
+        cpu_limit: the file of the Linux control group: microseconds, and of how many.
+    """
+    cores = available_cores()
+    try:
+        quota, period = cpu_limit.read_text().split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return cores
+
+
+def leaves_the_lock() -> bool:
+    """Whether a library is loaded here whose models may use many cores from any thread."""
+    return any(name in sys.modules for name in _LEAVING_THE_LOCK)
 
 
 def share_cores(

@@ -14,16 +14,17 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 
 from agents.cli.errors import UserError
-from agents.cores import available_cores, share_cores
+from agents.cores import available_cores, leaves_the_lock, share_cores
 from agents.devices import choose_devices
 from agents.loading import load_agent
 from models.base import ModelError
 from schemas import Event, make_codec
+from streams.affinity import allowed_cores, keep_to
 from streams.app import App, make_app
 from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
-from streams.executor import host_executor
+from streams.executor import host_executor, preparing_executor
 from streams.garbage import calm_garbage_collection
 from streams.inference import Inference
 from streams.metrics import Metrics
@@ -62,7 +63,8 @@ class Worker:
         self.app: App = make_app(settings, self.metrics)
         self.failure: BaseException | None = None
         """Why the worker ended by itself, if it did."""
-        self._host = host_executor()
+        self._host = host_executor(available_cores())
+        self._preparing = preparing_executor(available_cores(), allowed_cores())
         self.batch_bytes: int = self.app.client_arguments["producer"]["max_batch_size"]
         self._sink = KafkaSink(lambda: self.app.producer._ensure_producer(), self.batch_bytes)
         self.inferences = [
@@ -91,6 +93,20 @@ class Worker:
                     f"{type(error).__name__}: {error} (--log-level DEBUG tells where)"
                 ) from error
         calm_garbage_collection()
+
+    def share_one_core(self) -> None:
+        """Keep the threads that hold the interpreter lock to one core: they take turns anyway.
+
+        To be called on the main thread, after `load`: what models and their libraries have started
+        by then may use all cores, what the main thread starts from now on has the one. Models that
+        may leave the lock keep all cores: those that prepare, that use a GPU, that have several
+        copies, and all beside a library with threads of its own.
+        """
+        core = allowed_cores()[:1]
+        for inference in self.inferences:
+            if inference.serving.is_light and not leaves_the_lock():
+                inference.serving.keep_to(core)
+        keep_to(core)
 
     def serve_metrics(self) -> None:
         """Serve `/metrics` from a thread of its own.
@@ -129,8 +145,13 @@ class Worker:
 
     @property
     def host(self) -> ThreadPoolExecutor:
-        """The pool for decoding, preparing and encoding, shared by all agents."""
+        """The pool for decoding and encoding, shared by all agents."""
         return self._host
+
+    @property
+    def preparing(self) -> ThreadPoolExecutor:
+        """The pool for what comes before a model, shared by all agents."""
+        return self._preparing
 
     @property
     def sink(self) -> KafkaSink:
@@ -169,4 +190,5 @@ def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Wor
         delivery=Delivery(name, agent, worker.sink, tracker, metrics, worker.stop_for),
         metrics=metrics,
         host=worker.host,
+        preparing=worker.preparing,
     )

@@ -49,6 +49,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         delivery: Delivery,
         metrics: AgentMetrics,
         host: ThreadPoolExecutor,
+        preparing: ThreadPoolExecutor | None = None,
         clock: Callable[[], float] = time.monotonic,
         **kwargs: Any,
     ) -> None:
@@ -61,6 +62,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._delivery = delivery
         self._metrics = metrics
         self._host = host
+        self._preparing = preparing or host
         self._clock = clock
         self._batcher: MicroBatcher[Any] = MicroBatcher(settings.batch)
         self._limit = BatchLimit(agent, settings.batch.max_batch_size, metrics, serving.free_memory)
@@ -136,7 +138,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Answer a micro-batch and free its slot; the model's own failures are answers too."""
         try:
             started = self._clock()
-            answers, updates, timed = await self.serving.answer(batch, self._host, self._limit)
+            answers, updates, timed = await self.serving.answer(batch, self._preparing, self._limit)
             for stage, seconds in timed.items():
                 self._metrics.stage(stage, seconds)
             waited = started - batch.oldest_arrival

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from streams.affinity import keep_to
 from streams.batching import MicroBatch
 from streams.executor import device_executor, run_on
 from streams.memory import BatchLimit
@@ -62,6 +63,8 @@ class Serving:
         self.num_copies = 1 if self.is_online else concurrency
         self.has_own_threads = self._prepares and devices[0] == "cpu"
         """Whether the copies will compute on the CPU with a library's own threads."""
+        self.is_light = not self._prepares and self.num_copies == 1 and devices[0] == "cpu"
+        """Whether the one copy most likely holds the interpreter lock while it answers."""
         models = [first, *(factory() for _ in range(self.num_copies - 1))]
         self._copies = [_Copy(m, device_executor(f"{agent}-{i}")) for i, m in enumerate(models)]
         self.num_slots = self.num_copies * _BATCHES_PER_COPY
@@ -92,6 +95,11 @@ class Serving:
         for job in jobs:
             job.result()
         self.device = device
+
+    def keep_to(self, cores: Collection[int]) -> None:
+        """Let the copies' threads, and what they start from now on, run on these cores alone."""
+        for copy in self._copies:
+            copy.executor.submit(keep_to, cores).result()
 
     @property
     def version(self) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from agents.cli.log_repeats import NoRepeats
 from agents.cli.options import DEFAULT_CONFIG, ConfigOption
+from streams.settings import PipelineSettings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 #: Faust and its libraries tell every step of their own at INFO; ours is what a user runs.
@@ -16,43 +19,109 @@ _CHATTY = (
     *("faust", "mode", "aiokafka", "kafka", "asyncio"),
     *("streams.app", "streams.transport", "streams.inference"),  # Faust services, too
 )
+#: Beyond `shutdown_timeout_seconds`: to commit, to leave the group, and for the loop's end.
+_LEAVING_SECONDS = 15.0
 
 
 def command(
     config: ConfigOption = DEFAULT_CONFIG,
     log_level: Annotated[str, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = "INFO",
+    processes: Annotated[
+        str,
+        typer.Option(
+            metavar="N|auto",
+            help="Run N members of the group, each with its share of this machine's cores and "
+            "GPUs; auto: one a core. Without it: one process, which shares the machine.",
+        ),
+    ] = "",
+    process: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Run until SIGTERM or Ctrl-C: then finish what is under way, commit, leave the group.
 
-    Exit code 0 after that; 1 if the broker refused output for good.
+    Exit code 0 after that; 1 if the broker refused output for good. With --processes, the first
+    process that fails ends the others in order, and its exit code is that of all.
     """
+    from agents.cli.errors import UserError, expected_errors
     from agents.pipeline_file import load_pipeline
+
+    if process:
+        try:
+            _run_one_of_several(config, log_level, process)
+        except expected_errors() as error:
+            raise UserError(f"[{process}] {error}") from error
+        return
+    settings = load_pipeline(config)
+    count = _num_processes(processes)
+    _log_to_stderr(log_level)
     from agents.preflight import require_topics
-    from agents.worker import Worker
+
+    require_topics(settings)
+    if count > 1:
+        raise typer.Exit(_run_several(config, settings, log_level, count))
+    _run(settings, config.parent, has_the_machine=count == 1)
+
+
+def _num_processes(asked: str) -> int:
+    """Return how many processes are asked for; 0: nothing is said of it."""
+    from agents.cli.errors import UserError
+    from agents.cores import cores_worth
+
+    if asked == "auto":
+        return cores_worth()
+    if asked and not (asked.isdecimal() and int(asked) > 0):
+        raise UserError(f"--processes {asked}: expected a whole number of at least 1, or auto")
+    return int(asked or 0)
+
+
+def _run_several(config: Path, settings: PipelineSettings, log_level: str, count: int) -> int:
+    from agents.processes import PENSTOCK, run_together
+    from agents.shares import require_room, visible_gpus
+
+    require_room(settings, count, len(visible_gpus(os.environ)))
+    command = (*PENSTOCK, "worker", "-c", str(config), "--log-level", log_level, "--process")
+    names = [f"{i + 1}/{count}" for i in range(count)]
+    seconds = settings.shutdown_timeout_seconds + _LEAVING_SECONDS
+    return run_together({name: (*command, name) for name in names}, seconds)
+
+
+def _run_one_of_several(config: Path, log_level: str, process: str) -> None:
+    from agents.pipeline_file import load_pipeline
+    from agents.shares import Share
+    from agents.tether import end_with_parent
 
     settings = load_pipeline(config)
-    _log_to_stderr(log_level)
-    require_topics(settings)
-    worker = Worker(settings, config.parent)
-    worker.load()
-    worker.serve_metrics()
-    _run(worker)
+    end_with_parent(settings.shutdown_timeout_seconds + _LEAVING_SECONDS)
+    _log_to_stderr(log_level, f"[{process}] ")
+    share = Share.parse(process)
+    share.take()
+    _run(share.settings(settings), config.parent, has_the_machine=True)
 
 
-def _log_to_stderr(level: str) -> None:
+def _log_to_stderr(level: str, prefix: str = "") -> None:
     from agents.cli.errors import UserError
 
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise UserError(f"--log-level {level}: expected DEBUG, INFO, WARNING or ERROR")
-    logging.basicConfig(level=number, format=_LOG_FORMAT)
+    logging.basicConfig(level=number, format=prefix + _LOG_FORMAT)
     for handler in logging.getLogger().handlers:
         handler.addFilter(NoRepeats())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
 
-def _run(worker: Any) -> None:
+def _run(settings: PipelineSettings, base_dir: Path, has_the_machine: bool) -> None:
+    from agents.worker import Worker
+
+    worker = Worker(settings, base_dir)
+    worker.load()
+    if has_the_machine:
+        worker.share_one_core()
+    worker.serve_metrics()
+    _run_until_stopped(worker)
+
+
+def _run_until_stopped(worker: Any) -> None:
     import faust
 
     worker.app.conf.web_enabled = False

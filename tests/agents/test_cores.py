@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from agents.cores import share_cores
+from agents.cores import available_cores, cores_worth, share_cores
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,16 @@ def test_what_the_user_says_comes_first() -> None:
     environment = {"OMP_NUM_THREADS": "6", "OMP_WAIT_POLICY": "ACTIVE"}
     share_cores(4, 8, environment)
     assert environment == {"OMP_NUM_THREADS": "6", "OMP_WAIT_POLICY": "ACTIVE"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "worth"),
+    [("max 100000", 1000), ("150000 100000", 2), ("20000 100000", 1), ("nonsense", 1000)],
+)
+def test_a_container_s_limit_counts(tmp_path: Path, limit: str, worth: int) -> None:
+    (tmp_path / "cpu.max").write_text(f"{limit}\n")
+    assert cores_worth(tmp_path / "cpu.max") == min(worth, available_cores())
+
+
+def test_without_a_container_there_is_no_limit(tmp_path: Path) -> None:
+    assert cores_worth(tmp_path / "absent") == available_cores()

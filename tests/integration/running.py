@@ -175,13 +175,13 @@ class Pipeline:
         return found
 
     @contextmanager
-    def worker(self, **env: str) -> Iterator[RunningWorker]:
+    def worker(self, *options: str, **env: str) -> Iterator[RunningWorker]:
         """Run a worker for the length of a `with` block; killed if it is still there then."""
         log = self.folder / f"worker-{uuid.uuid4().hex[:6]}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-c", "from agents.cli import main; main()", "worker",
-                 "-c", str(self.config)],
+                 "-c", str(self.config), *options],
                 stdout=output, stderr=subprocess.STDOUT, env={**plain_environment(), **env},
             )  # fmt: skip
         worker = RunningWorker(process, log)
