@@ -22,6 +22,7 @@ from faust.transport.conductor import Conductor as FaustConductor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+from mode import Service
 
 from streams.forgiving_records import read_forgivingly, retain_fetched_bytes
 from streams.intake import Intake
@@ -30,6 +31,9 @@ from streams.records import RawRecords, RecordBatch, TopicPartition
 #: How long a fetch waits for new records. Short while a partition is paused, so that it is
 #: looked at again soon after it has room.
 _FETCH_SECONDS, _PAUSED_FETCH_SECONDS = 1.0, 0.05
+
+#: How often what stopped the group's coordination is looked for.
+_COORDINATION_SECONDS = 1.0
 
 #: Of records in Kafka's oldest format.
 _NO_TIMESTAMP = -1
@@ -60,6 +64,25 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             enable_auto_commit=False,
             **arguments,
         )
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _keep_membership(self) -> None:
+        """Have aiokafka join the group again after an error.
+
+        Its coordination rests until somebody takes the error up. A stock consumer does so with
+        each read; Faust, which reads past it, never does, and such a worker would be idle for ever.
+        """
+        while not self.should_stop:
+            await self.sleep(_COORDINATION_SECONDS)
+            if self._consumer is None:
+                continue
+            coordinator = self._consumer._coordinator
+            try:
+                coordinator.check_errors()
+            except KafkaError as error:
+                if coordinator._coordination_task.done():  # it will not try again
+                    raise
+                self.log.warning("the group can't be joined, which is tried again: %s", error)
 
     async def _fetch_records(
         self,
