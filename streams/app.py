@@ -30,6 +30,15 @@ class App(faust.App):  # type: ignore[misc]
     client_arguments: dict[str, dict[str, Any]]
     """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
 
+    def _create_directories(self) -> None:
+        """Make Faust's folder for tables only where a table keeps itself on disk.
+
+        Faust would leave an empty one wherever a worker happens to be started.
+        """
+        stores = {str(table._store or self.conf.store) for table in self.tables.values()}
+        if any(not store.startswith("memory") for store in stores):
+            super()._create_directories()
+
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:
         """Make a stream's queue, never cleared when flow resumes.
 

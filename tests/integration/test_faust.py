@@ -39,6 +39,7 @@ def test_faust_runs_the_pipeline_and_a_stock_agent(tmp_path: Path, bootstrap: st
     finally:
         process.kill()
     assert all(len(answers) == 1 for answers in pipeline.answered().values())
+    assert not list(tmp_path.glob("*-data"))  # Faust's folder for tables, which nobody has
 
 
 def test_a_stock_agent_s_offsets_are_committed(tmp_path: Path, bootstrap: str) -> None:

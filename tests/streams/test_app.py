@@ -1,22 +1,50 @@
-"""The app's queues keep what was handed out, whatever Faust does about its flow."""
+"""The app's queues keep what was handed out, whatever Faust does; it makes no needless folder."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from prometheus_client import CollectorRegistry
 
-from streams.app import make_app
+from streams.app import App, make_app
 from streams.metrics import Metrics
 from streams.settings import AgentSettings, PipelineSettings
 
 
-async def test_resuming_the_flow_twice_loses_nothing() -> None:
+def make() -> App:
     settings = PipelineSettings(
         kafka={"bootstrap.servers": "127.0.0.1:1"},
         agents={"a": AgentSettings(input="in", output="out", model="m")},
     )
-    app = make_app(settings, Metrics(CollectorRegistry()))
+    return make_app(settings, Metrics(CollectorRegistry()))
+
+
+async def test_resuming_the_flow_twice_loses_nothing() -> None:
+    app = make()
     queue = app.FlowControlQueue(maxsize=10, clear_on_resume=True)  # as Faust's channels ask
     app.flow_control.resume()
     queue.put_nowait("a record batch")
     app.flow_control.resume()
     assert queue.qsize() == 1
+
+
+async def test_no_folder_is_left_where_a_worker_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = make()
+    app.Table("counts", default=int, partitions=4)  # a stock agent's, in memory
+    await app.on_first_start()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_table_on_disk_has_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = make()
+    app.conf.store = "rocksdb://"
+    app.Table("counts", default=int, partitions=4)
+    await app.on_first_start()
+    assert [folder.name for folder in tmp_path.iterdir()] == ["penstock-data"]
