@@ -82,7 +82,10 @@ def _operations(flow: Flow) -> Iterator[_Operation]:
     name = _identifier(agent)
     event = event_message(flow.event_type, settings.codec)
     does = f"{agent} reads events and answers each with {settings.model_name}."
-    yield _Operation(f"{name}_receive", "receive", does, settings.input, event)
+    for topic in settings.inputs:
+        # The identifier of an agent with one input stays as it was before there could be several.
+        suffix = "" if len(settings.inputs) == 1 else f"_{_identifier(topic)}"
+        yield _Operation(f"{name}_receive{suffix}", "receive", does, topic, event)
     result = result_message(flow.result_type, settings.output_codec)
     does = f"{agent} writes its results."
     yield _Operation(f"{name}_send", "send", does, settings.output, result)
@@ -91,8 +94,10 @@ def _operations(flow: Flow) -> Iterator[_Operation]:
         does = f"{agent} writes its global updates."
         yield _Operation(f"{name}_send_updates", "send", does, settings.updates, update)
     does = f"{agent} puts aside records that can't be processed."
-    topic = settings.dead_letter_topic
-    yield _Operation(f"{name}_send_dead_letters", "send", does, topic, dead_letter_message())
+    for topic in settings.dead_letter_topics:
+        suffix = "" if len(settings.dead_letter_topics) == 1 else f"_{_identifier(topic)}"
+        identifier = f"{name}_send_dead_letters{suffix}"
+        yield _Operation(identifier, "send", does, topic, dead_letter_message())
 
 
 def _channel(topic: str) -> Node:

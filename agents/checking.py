@@ -19,7 +19,7 @@ class CheckedAgent(msgspec.Struct):
     """One agent as it was found."""
 
     agent: str
-    input: str
+    inputs: list[str]
     output: str
     event: str = "?"
     model: str = "?"
@@ -49,7 +49,7 @@ def check_agent(
         base_dir: the pipeline file's folder.
         is_loading: also read weights and answer made-up input.
     """
-    found = CheckedAgent(name, settings.input, settings.output)
+    found = CheckedAgent(name, settings.inputs, settings.output)
     try:
         parts = load_agent(settings, base_dir)
         found.event = parts.event_type.__name__

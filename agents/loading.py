@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from agents.policies import require_policies
 from agents.user_code import is_user_code, load_class
 from models.base import Model, ModelError, OnlineModel, PreparedModel
 from models.registry import make_model, model_class
@@ -54,6 +55,7 @@ def load_agent(settings: AgentSettings, base_dir: Path = Path()) -> AgentParts:
     """
     declared = load_event_type(settings.event, base_dir) if settings.event else None
     model_type, options = load_model_class(settings, declared, base_dir)
+    require_policies(settings, model_type)
     event_type = _agreed_event_type(declared, model_type)
     try:
         codec = make_codec(settings.codec, event_type)

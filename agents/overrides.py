@@ -59,7 +59,15 @@ def _set(root: dict[str, Any], variable: str, text: str) -> Path:
 def _value(text: str, wanted: Any) -> Any:
     if text == "null" and type(None) in branches(wanted):
         return None
+    if _is_listed(text, wanted):
+        return [part.strip() for part in text.split(",") if part.strip()]
     return _canonical(text) if _is_untyped(wanted) else text
+
+
+def _is_listed(text: str, wanted: Any) -> bool:
+    """Whether the text stands for a list; where a single text may stand too, a comma tells."""
+    may_be_list = any(get_origin(branch) is list for branch in branches(wanted))
+    return may_be_list and ("," in text or str not in branches(wanted))
 
 
 def _find(
@@ -110,8 +118,9 @@ def _topics(root: dict[str, Any]) -> list[str]:
     agents = root.get("agents")
     settings = agents.values() if isinstance(agents, dict) else ()
     keys = ("input", "output", "updates", "dead_letters")
-    named = [str(a[key]) for a in settings if isinstance(a, dict) for key in keys if key in a]
-    return ["default", *named]
+    named = [a[key] for a in settings if isinstance(a, dict) for key in keys if key in a]
+    topics = [t for topic in named for t in (topic if isinstance(topic, list) else [topic])]
+    return ["default", *map(str, topics)]
 
 
 def _opened(value: Any, wanted: Any) -> Any:

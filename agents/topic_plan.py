@@ -50,13 +50,12 @@ def _topics(settings: PipelineSettings) -> tuple[dict[str, str], dict[str, list[
     for role in ("input", "output", "updates", "dead letters"):
         for name, agent in settings.agents.items():
             by_role = {
-                "input": agent.input,
-                "output": agent.output,
-                "updates": agent.updates,
-                "dead letters": agent.dead_letter_topic,
+                "input": agent.inputs,
+                "output": [agent.output],
+                "updates": [agent.updates] if agent.updates else [],
+                "dead letters": agent.dead_letter_topics,
             }
-            topic = by_role[role]
-            if topic:
+            for topic in by_role[role]:
                 roles.setdefault(topic, role)
                 agents.setdefault(topic, []).append(name)
     return roles, agents
@@ -70,9 +69,10 @@ def partition_notes(settings: PipelineSettings, plan: list[PlannedTopic]) -> lis
     """
     partitions = {p.topic: p.partitions or p.wanted.partitions for p in plan}
     return [
-        f"{agent.output} has {partitions[agent.output]} partitions and {agent.input} has "
-        f"{partitions[agent.input]}: a result goes to its input's partition modulo "
+        f"{agent.output} has {partitions[agent.output]} partitions and {topic} has "
+        f"{partitions[topic]}: a result goes to its input's partition modulo "
         f"{partitions[agent.output]}"
         for agent in settings.agents.values()
-        if partitions[agent.output] != partitions[agent.input]
+        for topic in agent.inputs
+        if partitions[agent.output] != partitions[topic]
     ]

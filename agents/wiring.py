@@ -7,13 +7,14 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from agents.shape import Mistake, did_you_mean
+from agents.policies import policy_mistakes
+from agents.shape import PATTERN_WORDS, Mistake, did_you_mean
 from models.registry import model_names
 from schemas import CODECS, EVENT_TYPES, make_codec
 from streams.kafka_errors import BrokerSettingsError
 from streams.kafka_settings import SETTINGS, aiokafka_arguments
 from streams.kafka_tls import TLS_SETTINGS
-from streams.settings import AgentSettings, PipelineSettings
+from streams.settings import NAME_PATTERN, AgentSettings, PipelineSettings
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]*")
 
@@ -23,10 +24,12 @@ def wiring_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
     for name, agent in settings.agents.items():
         for key, message in _name_mistakes(agent):
             yield Mistake(("agents", name, key), message)
+        for keys, message in policy_mistakes(agent):
+            yield Mistake(("agents", name, *keys), message)
     yield from _kafka_mistakes(settings)
     yield from _shared_inputs(settings)
     yield from _loops(settings)
-    known = {t for a in settings.agents.values() for t in (a.input, *a.output_topics)}
+    known = {t for a in settings.agents.values() for t in (*a.inputs, *a.output_topics)}
     for topic in settings.topics:
         if topic != "default" and topic not in known:
             hint = did_you_mean(topic, ["default", *sorted(known)])
@@ -54,6 +57,8 @@ def _unknown_setting(name: str, reason: str) -> str:
 
 
 def _name_mistakes(agent: AgentSettings) -> Iterator[tuple[str, str]]:
+    if not all(re.fullmatch(NAME_PATTERN, topic) for topic in agent.inputs):
+        yield "input", f"expected {PATTERN_WORDS[NAME_PATTERN]}"
     is_event_known = not _is_plain(agent.event) or agent.event in ("", *EVENT_TYPES)
     if not is_event_known:
         hint = did_you_mean(agent.event, EVENT_TYPES)
@@ -78,27 +83,31 @@ def _is_plain(name: str) -> bool:
 def _shared_inputs(settings: PipelineSettings) -> Iterator[Mistake]:
     first: dict[str, str] = {}
     for name, agent in settings.agents.items():
-        other = first.setdefault(agent.input, name)
-        if other != name:
-            message = (
-                f"agent '{other}' reads '{agent.input}' already: one agent a topic"
-                " (for a second one run a second pipeline file with another group.id)"
-            )
-            yield Mistake(("agents", name, "input"), message)
+        for topic in sorted({t for t in agent.inputs if agent.inputs.count(t) > 1}):
+            yield Mistake(("agents", name, "input"), f"'{topic}' stands here twice")
+        for topic in dict.fromkeys(agent.inputs):
+            other = first.setdefault(topic, name)
+            if other != name:
+                message = (
+                    f"agent '{other}' reads '{topic}' already: one agent a topic"
+                    " (for a second one run a second pipeline file with another group.id)"
+                )
+                yield Mistake(("agents", name, "input"), message)
 
 
 def _loops(settings: PipelineSettings) -> Iterator[Mistake]:
     for name, agent in settings.agents.items():
-        written = [agent.output, agent.updates, agent.dead_letter_topic]
-        for i, key in enumerate(("output", "updates", "dead_letters")):
-            topic = written[i]
+        written = [("output", agent.output), ("updates", agent.updates)]
+        written += [("dead_letters", topic) for topic in agent.dead_letter_topics]
+        for i, (key, topic) in enumerate(written):
             if topic is None:
                 continue
-            if topic in written[:i]:
+            if topic in (other for _, other in written[:i]):
                 message = f"'{topic}' is this agent's topic for something else already"
                 yield Mistake(("agents", name, key), message)
-            if agent.input in _reached(topic, settings):
-                message = f"a loop: what goes to '{topic}' comes back to '{agent.input}'"
+            reached = _reached(topic, settings)
+            for back in (t for t in agent.inputs if t in reached):
+                message = f"a loop: what goes to '{topic}' comes back to '{back}'"
                 yield Mistake(("agents", name, key), message)
 
 
@@ -110,6 +119,6 @@ def _reached(topic: str, settings: PipelineSettings) -> set[str]:
         if here not in reached:
             reached.add(here)
             ahead += [
-                t for a in settings.agents.values() if a.input == here for t in a.output_topics
+                t for a in settings.agents.values() if here in a.inputs for t in a.output_topics
             ]
     return reached

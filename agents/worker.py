@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterable, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
@@ -136,12 +137,17 @@ class Worker:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def _add_agent(self, inference: Inference) -> None:
-        topic = self.app.topic(
-            inference.settings.input, key_type=bytes, value_type=bytes, acks=False
-        )
-        agent = self.app.agent(topic, name=inference.agent)(answer_events(inference))
-        agent.add_dependency(inference)
+        first, *others = inference.settings.inputs
+        self._add_stream(first, inference.agent, inference).add_dependency(inference)
+        for topic in others:
+            # A stream of its own, so that one that is held back holds back no other. Its name
+            # can't be an agent's.
+            self._add_stream(topic, f"{inference.agent}[{topic}]", inference)
         self.app.intake.on_change(inference.drop_stale, inference.serving.keep_only)
+
+    def _add_stream(self, topic: str, name: str, inference: Inference) -> Any:
+        stream = self.app.topic(topic, key_type=bytes, value_type=bytes, acks=False)
+        return self.app.agent(stream, name=name)(answer_events(inference, name))
 
     @property
     def host(self) -> ThreadPoolExecutor:
@@ -159,14 +165,14 @@ class Worker:
         return self._sink
 
 
-def answer_events(inference: Inference) -> Agent:
+def answer_events(inference: Inference, name: str) -> Agent:
     """Events in; what the model answers out, in order per key."""
 
     async def agent(batches: AsyncIterable[RecordBatch]) -> None:
         async for batch in batches:  # one RecordBatch per partition fetch
             await inference.submit(batch)  # decode, micro-batch, predict, produce, then finish
 
-    agent.__module__, agent.__qualname__ = "", inference.agent  # its name in logs and trees
+    agent.__module__, agent.__qualname__ = "", name  # its name in logs and trees
     return agent
 
 
@@ -177,7 +183,7 @@ def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Wor
         serving = Serving(name, parts.make_model, agent.concurrency, devices)
     except ModelError as error:
         raise ModelError(f"agent {name}: {error}") from error
-    metrics = worker.metrics.for_agent(name, agent.input, serving.name)
+    metrics = worker.metrics.for_agent(name, agent.inputs, serving.name)
     tracker = worker.app.intake.tracker
     return Inference(
         name,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
 from schemas import Event, InputError, Result
 
@@ -101,6 +101,33 @@ class PreparedModel(Model[E, R]):
     def predict_batch(self, batch: Sequence[E]) -> Sequence[Answer[R]]:
         """Prepare and predict in one call."""
         return self.predict_prepared(self.prepare_batch(batch))
+
+
+class Measuring(Protocol[E]):
+    """What any model may define besides: how large an event is.
+
+    A pipeline's `batch.buckets` and `batch.max_batch_weight` ask for it. It is for models that pad
+    a batch to its largest event, or whose memory grows with it; one that brings every event to the
+    same shape has no use for it.
+    """
+
+    def measure_batch(self, batch: Sequence[E]) -> Sequence[int]:
+        """Tell the sizes of events, in a unit of the model's own: tokens, pixels, nodes.
+
+        Args:
+            batch: N >= 1 events, as many as came in together. Must not be changed.
+
+        Returns:
+            N whole numbers >= 0 in input order; a list or an integer array. An estimate will do:
+            it decides what shares a batch, never what is answered.
+
+        Raises:
+            InputError: an event can't be measured: it becomes a dead letter, its neighbours don't.
+
+        Called on a pool thread for every event, before `prepare_batch` or `predict_batch` and
+        while others run: thread-safe, touches no device, and far cheaper than the answer.
+        """
+        ...
 
 
 class OnlineModel(Model[E, R]):

@@ -73,7 +73,7 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
         web_host="127.0.0.1",
         web_bind="127.0.0.1",
     )
-    limits = {agent.input: agent.intake for agent in settings.agents.values()}
+    limits = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
     app.intake = Intake(limits, metrics)
     app.drain_seconds = settings.shutdown_timeout_seconds
     app.client_arguments = {

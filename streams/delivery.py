@@ -13,7 +13,7 @@ import numpy as np
 from schemas import InputError
 from streams.dead_letters import MAX_BYTES, make_dead_letter
 from streams.encoding import EncodedChunk, EncodedOutput, ResultTooLargeError
-from streams.metrics import AgentMetrics, Outcome
+from streams.metrics import AgentMetrics, Filtered, Outcome
 from streams.offsets import OffsetTracker
 from streams.protocols import Output, ProduceError, RecordSink, RecordTooLargeError, Rows
 from streams.records import OutputRecords, RecordBatch
@@ -141,44 +141,46 @@ class Delivery:
         """Write dead letters to the same partition of `<input>.dlq` and finish their rows."""
         if not failed:
             return
+        topic = self._settings.dead_letter_topic(batch.tp.topic)
         for limit in _DEAD_LETTER_LIMITS:
             letters = OutputRecords.of(
                 make_dead_letter(self._agent, batch, *each, limit) for each in failed
             )
             try:
                 rows = [(batch.span, sorted(row for row, _ in failed))]
-                await (await self._send(batch, rows, {self._settings.dead_letter_topic: letters}))
+                await (await self._send(batch, rows, {topic: letters}))
             except RecordTooLargeError:
                 continue
             self._dead_lettered(batch, failed)
             return
         raise ProduceError(
-            f"topic {self._settings.dead_letter_topic} refuses dead letters of "
+            f"topic {topic} refuses dead letters of "
             f"{_DEAD_LETTER_LIMITS[-1]} bytes: raise its max.message.bytes"
         )
 
     def _answered(self, batch: RecordBatch, rows: Sequence[int]) -> None:
         if self._finish(batch, rows):
-            self._metrics.finished(Outcome.ANSWERED, len(rows))
+            self._metrics.finished(batch.tp.topic, Outcome.ANSWERED, len(rows))
             sent_ms = np.asarray([batch.timestamps_ms[row] for row in rows], dtype=np.float64)
             self._metrics.ages(time.time() - sent_ms[sent_ms > 0] / 1000.0)
 
     def _dead_lettered(self, batch: RecordBatch, failed: Failed) -> None:
         if self._finish(batch, [row for row, _ in failed]):
-            self._metrics.finished(Outcome.DEAD_LETTERED, len(failed))
+            self._metrics.finished(batch.tp.topic, Outcome.DEAD_LETTERED, len(failed))
             for _, error in failed:
-                self._metrics.dead_lettered(error.reason)
+                self._metrics.dead_lettered(batch.tp.topic, error.reason)
 
-    def filtered(self, batch: RecordBatch, rows: Sequence[int]) -> None:
-        """Finish rows that ask for no answer (tombstones)."""
+    def filtered(self, batch: RecordBatch, rows: Sequence[int], reason: Filtered) -> None:
+        """Finish rows that get no answer: tombstones, and events that are too old."""
         if self._finish(batch, rows):
-            self._metrics.finished(Outcome.FILTERED, len(rows))
+            self._metrics.finished(batch.tp.topic, Outcome.FILTERED, len(rows))
+            self._metrics.filtered(batch.tp.topic, reason, len(rows))
 
     def _finish(self, batch: RecordBatch, rows: Sequence[int]) -> bool:
         """Mark rows as finished; False if there are none or the partition went away."""
         finished = self._tracker.finish(batch.span, sorted(rows))
         if rows and not finished:
-            self._metrics.handed_back(len(rows))
+            self._metrics.handed_back(batch.tp.topic, len(rows))
         return finished
 
     def spawn_dead_letters(self, batch: RecordBatch, failed: Failed) -> None:

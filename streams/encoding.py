@@ -124,6 +124,29 @@ class ResultEncoder:
     ) -> list[EncodedOutput]:
         """Encode a micro-batch's answers; one output for each input partition in it.
 
+        The arguments are those of `encode_chunks`.
+        """
+        return self.join(self.encode_chunks(batch, answers, updates, timings))
+
+    def join(self, chunks: Sequence[EncodedChunk]) -> list[EncodedOutput]:
+        """Return chunks of any partitions as they are sent: one output for each partition."""
+        partitions: dict[TopicPartition, list[EncodedChunk]] = {}
+        for chunk in chunks:
+            partitions.setdefault(chunk.batch.tp, []).append(chunk)
+        outputs = [EncodedOutput.of(own) for own in partitions.values()]
+        for output in outputs:
+            output.records.encode(self._batch_bytes)
+        return outputs
+
+    def encode_chunks(
+        self,
+        batch: MicroBatch[Any],
+        answers: Sequence[Any],
+        updates: Sequence[Update],
+        timings: Timings,
+    ) -> list[EncodedChunk]:
+        """Encode a micro-batch's answers, chunk by chunk.
+
         Args:
             batch: N events.
             answers: N answers, in the order of the events.
@@ -131,18 +154,15 @@ class ResultEncoder:
             timings: of this batch.
         """
         shared = timings.headers()
-        encoded: dict[TopicPartition, list[EncodedChunk]] = {}
+        encoded: list[EncodedChunk] = []
         position = 0
         for chunk in batch.chunks:
             stop = position + len(chunk.rows)
             own = [u for u in updates if position <= u.position < stop]
-            done = self._encode_chunk(chunk, answers[position:stop], own, position, shared)
-            encoded.setdefault(chunk.batch.tp, []).append(done)
+            part = answers[position:stop]
+            encoded.append(self._encode_chunk(chunk, part, own, position, shared))
             position = stop
-        outputs = [EncodedOutput.of(chunks) for chunks in encoded.values()]
-        for output in outputs:
-            output.records.encode(self._batch_bytes)
-        return outputs
+        return encoded
 
     def _encode_chunk(
         self,

@@ -3,34 +3,45 @@
 Two tasks and a queue between them. `_form` takes a micro-batch whenever a model copy is free and
 starts its answer; `_deliver` awaits the answers in the order of forming, so results leave in
 order although batches overlap: while batch n is on the device, n+1 is prepared and n-1 encoded.
+Only where events are sorted into buckets by size is that not yet the order of a partition's
+records: there a `Resequencer` restores it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from mode import Service
 
-from streams.batching import Chunk, MicroBatch, MicroBatcher
+from streams.batching import Chunk, MicroBatch
+from streams.deadlines import Deadline
 from streams.decoding import Decoder
 from streams.delivery import Delivery
-from streams.encoding import EncodedOutput, ResultEncoder, Timings
+from streams.encoding import EncodedChunk, EncodedOutput, ResultEncoder, Timings
 from streams.executor import run_on
+from streams.forming import MicroBatcher
+from streams.measuring import Measure, Sorter
 from streams.memory import BatchLimit
-from streams.metrics import AgentMetrics
+from streams.metrics import AgentMetrics, Filtered
 from streams.online import Update
 from streams.protocols import ProduceError
+from streams.reading import Read, Reader
 from streams.records import RecordBatch
+from streams.resequencing import Resequencer
 from streams.serving import Serving
 from streams.settings import AgentSettings
+from streams.waiting import positions_of_stale
 
-#: Decoded events that may wait for the model before `submit` holds the agent back: a full batch,
-#: but not less than this. More would only grow cold: they wait as bytes just as well.
+#: Decoded events of an input topic that may wait for the model before `submit` holds that topic
+#: back: a full batch for each bucket (so that one of them is full, and a batch can leave), but not
+#: less than this. More would only grow cold: they wait as bytes just as well.
 _MIN_WAITING = 256
+
+T = TypeVar("T")
 
 Answered = tuple[list[Any], list[Update], Timings]
 
@@ -51,12 +62,13 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         host: ThreadPoolExecutor,
         preparing: ThreadPoolExecutor | None = None,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        batch = settings.batch
         self.agent = agent
         self.settings = settings
-        self._decoder = decoder
         self.serving = serving
         self._encoder = encoder
         self._delivery = delivery
@@ -64,9 +76,17 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._host = host
         self._preparing = preparing or host
         self._clock = clock
-        self._batcher: MicroBatcher[Any] = MicroBatcher(settings.batch)
-        self._limit = BatchLimit(agent, settings.batch.max_batch_size, metrics, serving.free_memory)
-        self._max_waiting = max(_MIN_WAITING, settings.batch.max_batch_size)
+        self._lanes = {topic: lane for lane, topic in enumerate(settings.inputs)}
+        self._batcher: MicroBatcher[Any] = MicroBatcher(batch, len(self._lanes))
+        self._max_waiting = max(_MIN_WAITING, batch.max_batch_size * (len(batch.buckets) + 1))
+        seconds = settings.deadline_seconds
+        self._deadline = None if seconds is None else Deadline(seconds, wall_clock)
+        sorter = Sorter(batch, _measure_of(serving)) if batch.measures else None
+        self._reader = Reader(
+            decoder, is_online=serving.is_online, deadline=self._deadline, sorter=sorter
+        )
+        self._resequencer = Resequencer() if batch.buckets else None
+        self._limit = BatchLimit(agent, batch.max_batch_size, metrics, serving.free_memory)
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._slots = asyncio.Semaphore(serving.num_slots)
@@ -96,20 +116,37 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         if not batch.span.is_live:  # a rebalance took the partition; it is read again elsewhere
             return
         batch.span.taken = True
-        self._metrics.took_in(len(batch))
+        topic = batch.tp.topic
+        self._metrics.took_in(topic, len(batch))
         started = self._clock()
-        decoded = await run_on(self._host, self._decoder.decode, batch)
+        read = await run_on(self._host, self._reader.read, batch)
         self._metrics.stage("decode", self._clock() - started)
-        self._delivery.filtered(batch, decoded.tombstones)
-        self._delivery.spawn_dead_letters(batch, decoded.failed)
-        self._batcher.add(Chunk(batch, decoded.rows, decoded.events), self._bucket(batch))
-        self._arrived.set()
-        while len(self._batcher) >= self._max_waiting and not self.should_stop:
+        self._delivery.filtered(batch, read.tombstones, Filtered.TOMBSTONE)
+        self._delivery.spawn_dead_letters(batch, read.failed)
+        if read.expired is not None:
+            self._give_up(read.expired)
+        self._add(batch, read)
+        lane = self._lanes[topic]
+        while self._batcher.num_waiting(lane) >= self._max_waiting and not self.should_stop:
             self._room.clear()
             await self._room.wait()
 
-    def _bucket(self, batch: RecordBatch) -> Hashable:
-        return batch.tp if self.serving.is_online else None
+    def _add(self, batch: RecordBatch, read: Read) -> None:
+        if self._resequencer is not None:
+            rows = sorted(row for _, chunk in read.chunks for row in chunk.rows)
+            self._resequencer.expect(batch, rows)
+        for bucket, chunk in read.chunks:
+            self._batcher.add(chunk, bucket, self._lanes[batch.tp.topic])
+        self._arrived.set()
+
+    def _give_up(self, chunk: Chunk[Any]) -> None:
+        """Finish events that are older than the deadline, in the way that is asked for."""
+        assert self._deadline is not None
+        if self.settings.expired == "filter":
+            self._delivery.filtered(chunk.batch, chunk.rows, Filtered.EXPIRED)
+            return
+        errors = map(self._deadline.error, chunk.events)
+        self._delivery.spawn_dead_letters(chunk.batch, list(zip(chunk.rows, errors, strict=True)))
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _form(self) -> None:
@@ -121,6 +158,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
 
     async def _next_batch(self) -> MicroBatch[Any]:
         while True:
+            await self._give_up_expired()
             self._batcher.limit_size(self._limit.size)
             batch = self._batcher.take(self._clock())
             if batch is not None:
@@ -133,6 +171,25 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
                 await asyncio.wait_for(self._arrived.wait(), timeout)
             except TimeoutError:
                 continue
+
+    async def _give_up_expired(self) -> None:
+        """Finish what has grown too old while it waited, so that it takes no place in a batch."""
+        if self._deadline is None:
+            return
+        deadline = self._deadline
+        expired = self._batcher.remove(lambda chunk: deadline.expired(chunk.events))
+        if not expired:
+            return
+        for chunk in expired:
+            self._give_up(chunk)
+            if self._resequencer is not None:
+                self._resequencer.give_up(chunk.batch, chunk.rows)
+        self._room.set()
+        if self._resequencer is not None:
+            # What was held behind them leaves by way of `_deliver`, in its order: an empty answer.
+            nothing: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+            nothing.set_result(([], [], Timings(0, 0.0, 0.0)))
+            await self._answers.put((MicroBatch([], None, self._clock()), nothing))
 
     async def _answer(self, batch: MicroBatch[Any]) -> Answered:
         """Answer a micro-batch and free its slot; the model's own failures are answers too."""
@@ -147,18 +204,21 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         finally:
             self._slots.release()
 
-    def _encode(
+    async def _encode(
         self,
         batch: MicroBatch[Any],
         answers: list[Any],
         updates: list[Update],
         timings: Timings,
     ) -> list[EncodedOutput]:
-        encoded = self._encoder.encode(batch, answers, updates, timings)
-        # Thousands of objects: freed here rather than on the event loop's thread.
-        batch.chunks.clear()
-        answers.clear()
-        return encoded
+        """Encode answers on the pool; return what may leave now, in order per partition."""
+        work = (batch, answers, updates, timings)
+        if self._resequencer is None:
+            return await run_on(self._host, _freeing, self._encoder.encode, *work)
+        chunks: list[EncodedChunk]
+        chunks = await run_on(self._host, _freeing, self._encoder.encode_chunks, *work)
+        leaving = self._resequencer.answered(chunks)
+        return await run_on(self._host, self._encoder.join, leaving) if leaving else []
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _deliver(self) -> None:
@@ -166,7 +226,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             batch, answer = await self._answers.get()
             answers, updates, timings = await answer
             started = self._clock()
-            encoded = await run_on(self._host, self._encode, batch, answers, updates, timings)
+            encoded = await self._encode(batch, answers, updates, timings)
             del batch, answer, answers
             self._metrics.stage("encode", self._clock() - started)
             started = self._clock()
@@ -179,5 +239,23 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
 
     def drop_stale(self) -> None:
         """Forget what waits of partitions that were given up."""
-        self._metrics.handed_back(self._batcher.drop_stale())
+        for chunk in self._batcher.remove(positions_of_stale):
+            self._metrics.handed_back(chunk.batch.tp.topic, len(chunk.rows))
+        if self._resequencer is not None:
+            for batch, num_answers in self._resequencer.drop_stale():
+                self._metrics.handed_back(batch.tp.topic, num_answers)
         self._room.set()
+
+
+def _freeing(encode: Callable[..., T], batch: MicroBatch[Any], answers: list[Any], *more: Any) -> T:
+    encoded = encode(batch, answers, *more)
+    # Thousands of objects: freed here rather than on the event loop's thread.
+    batch.chunks.clear()
+    answers.clear()
+    return encoded
+
+
+def _measure_of(serving: Serving) -> Measure:
+    if serving.measure is None:
+        raise ValueError(f"model {serving.name} has no measure_batch to find buckets by")
+    return serving.measure

@@ -7,6 +7,7 @@ counted as `handed_back`, since another worker counts them in again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from enum import StrEnum
 
@@ -33,6 +34,13 @@ class Outcome(StrEnum):
     FILTERED = "filtered"
 
 
+class Filtered(StrEnum):
+    """Why a record was finished without an answer."""
+
+    TOMBSTONE = "tombstone"
+    EXPIRED = "expired"
+
+
 class Metrics:
     """One worker's metrics in one registry."""
 
@@ -48,6 +56,10 @@ class Metrics:
             (*agent_topic, "outcome"),
             registry=registry,
         )
+        self.filtered = Counter(
+            "penstock_records_filtered", "Records filtered, by reason.", (*agent_topic, "reason"),
+            registry=registry,
+        )  # fmt: skip
         self.handed_back = Counter(
             "penstock_records_handed_back",
             "Records that a rebalance gave to another worker unfinished.",
@@ -107,9 +119,9 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
 
-    def for_agent(self, agent: str, topic: str, model: str) -> AgentMetrics:
-        """Return the metrics of one agent, its labels bound once."""
-        return AgentMetrics(self, agent, topic, model)
+    def for_agent(self, agent: str, topics: Sequence[str], model: str) -> AgentMetrics:
+        """Return the metrics of one agent, its labels bound once; `topics` are its inputs."""
+        return AgentMetrics(self, agent, topics, model)
 
     def forget_lag(self, topic: str, partition: int) -> None:
         """Drop the lag of a partition that is no longer this worker's."""
@@ -129,12 +141,17 @@ class Metrics:
 class AgentMetrics:
     """What one agent counts; every method takes a whole batch."""
 
-    def __init__(self, metrics: Metrics, agent: str, topic: str, model: str) -> None:
+    def __init__(self, metrics: Metrics, agent: str, topics: Sequence[str], model: str) -> None:
         self._metrics = metrics
-        self._labels = (agent, topic)
-        self._records_in = metrics.records_in.labels(agent, topic)
-        self._outcomes = {o: metrics.records.labels(agent, topic, o) for o in Outcome}
-        self._handed_back = metrics.handed_back.labels(agent, topic)
+        self._agent = agent
+        self._records_in = {t: metrics.records_in.labels(agent, t) for t in topics}
+        self._outcomes = {
+            (t, o): metrics.records.labels(agent, t, o) for t in topics for o in Outcome
+        }
+        self._filtered = {
+            (t, why): metrics.filtered.labels(agent, t, why) for t in topics for why in Filtered
+        }
+        self._handed_back = {t: metrics.handed_back.labels(agent, t) for t in topics}
         self._in_flight = metrics.in_flight.labels(agent)
         self._batch_size = metrics.batch_size.labels(agent, model)
         self._batch_size_limit = metrics.batch_size_limit.labels(agent)
@@ -147,29 +164,33 @@ class AgentMetrics:
             for stage in ("decode", "prepare", "predict", "encode", "deliver")
         }
 
-    def took_in(self, num_records: int) -> None:
-        """Count records that an agent began on."""
-        self._records_in.inc(num_records)
+    def took_in(self, topic: str, num_records: int) -> None:
+        """Count records of an input topic that an agent began on."""
+        self._records_in[topic].inc(num_records)
         self._in_flight.inc(num_records)
 
-    def finished(self, outcome: Outcome, num_records: int) -> None:
+    def finished(self, topic: str, outcome: Outcome, num_records: int) -> None:
         """Count records whose outcome the broker has."""
-        self._outcomes[outcome].inc(num_records)
+        self._outcomes[topic, outcome].inc(num_records)
         self._in_flight.dec(num_records)
         self._last_progress.set_to_current_time()
 
-    def handed_back(self, num_records: int) -> None:
+    def filtered(self, topic: str, reason: Filtered, num_records: int) -> None:
+        """Count records that were finished without an answer, by reason."""
+        self._filtered[topic, reason].inc(num_records)
+
+    def handed_back(self, topic: str, num_records: int) -> None:
         """Count records whose partition went away before they were finished."""
-        self._handed_back.inc(num_records)
+        self._handed_back[topic].inc(num_records)
         self._in_flight.dec(num_records)
 
     def emitted(self, topic: str, num_results: int) -> None:
         """Count acknowledged results on an output topic."""
-        self._metrics.results.labels(self._labels[0], topic).inc(num_results)
+        self._metrics.results.labels(self._agent, topic).inc(num_results)
 
-    def dead_lettered(self, reason: str, num_records: int = 1) -> None:
-        """Count acknowledged dead letters by reason."""
-        self._metrics.dead_letters.labels(*self._labels, reason).inc(num_records)
+    def dead_lettered(self, topic: str, reason: str, num_records: int = 1) -> None:
+        """Count acknowledged dead letters of an input topic by reason."""
+        self._metrics.dead_letters.labels(self._agent, topic, reason).inc(num_records)
 
     def batch(self, size: int, queue_wait_seconds: float) -> None:
         """Observe a batch as it goes to the model."""
@@ -190,4 +211,4 @@ class AgentMetrics:
 
     def ages(self, seconds: NDArray[np.float64]) -> None:
         """Observe the age of records whose results are with the broker, (n,) seconds."""
-        self._metrics.event_age.observe(self._labels[0], np.maximum(seconds, 0.0))
+        self._metrics.event_age.observe(self._agent, np.maximum(seconds, 0.0))

@@ -55,6 +55,15 @@ class MemoryFreeingModel(Protocol):
 
 
 @runtime_checkable
+class MeasuringModel(ServedModel, Protocol):
+    """A model that tells how large its events are: for buckets and for the weight of a batch."""
+
+    def measure_batch(self, batch: Sequence[Any]) -> Sequence[int]:
+        """Return one whole number >= 0 an event (tokens, pixels, nodes); cheap, thread-safe."""
+        ...
+
+
+@runtime_checkable
 class LearningModel(ServedModel, Protocol):
     """A model that learns, one instance a partition."""
 

@@ -21,6 +21,7 @@ from streams.online import OnlineRunner, Update
 from streams.predicting import load, predict_each, predict_prepared, prepare
 from streams.protocols import (
     LearningModel,
+    MeasuringModel,
     MemoryFreeingModel,
     ModelFactory,
     PreparingModel,
@@ -61,6 +62,8 @@ class Serving:
         self.is_online = isinstance(first, LearningModel)
         self._prepares = isinstance(first, PreparingModel) and not self.is_online
         self.num_copies = 1 if self.is_online else concurrency
+        self.measure = first.measure_batch if isinstance(first, MeasuringModel) else None
+        """Tells each event's size; thread-safe. None if the model can't."""
         self.has_own_threads = self._prepares and devices[0] == "cpu"
         """Whether the copies will compute on the CPU with a library's own threads."""
         self.is_light = not self._prepares and self.num_copies == 1 and devices[0] == "cpu"

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
+NAME_PATTERN = r"^[A-Za-z0-9._-]{1,200}$"
+Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+Bound = Annotated[int, Meta(ge=1)]
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +36,16 @@ class BatchSettings(_Settings, frozen=True, kw_only=True):
     """Events."""
     max_wait_seconds: Annotated[float, Meta(ge=0, le=60)] = 0.05
     """Cap on the age of the oldest event, counted from its arrival, on a monotonic clock."""
+    buckets: list[Bound] = []
+    """Upper bounds of what the model's `measure_batch` says of an event, ascending: only events of
+    one bucket share a batch. What is above the last bound shares a bucket of its own."""
+    max_batch_weight: Annotated[int, Meta(ge=1)] | None = None
+    """Of a batch: its number of events times the largest measure in it; null: not limited."""
+
+    @property
+    def measures(self) -> bool:
+        """Whether the model must tell each event's size."""
+        return bool(self.buckets) or self.max_batch_weight is not None
 
 
 class IntakeSettings(_Settings, frozen=True, kw_only=True):
@@ -66,10 +78,12 @@ class LimitSettings(_Settings, frozen=True, kw_only=True):
 
 
 class AgentSettings(_Settings, frozen=True, kw_only=True):
-    """One agent: input topic -> micro-batches -> model -> output topic."""
+    """One agent: input topics -> micro-batches -> model -> output topic."""
 
-    input: Name
-    """Topic of events."""
+    # Not `Name | ...`: msgspec 0.22 crashes on a union of a text with a pattern and a list. That a
+    # single topic's name is one is checked where the file is read.
+    input: str | Annotated[list[Name], Meta(min_length=1)]
+    """Topic of events, or several in order of priority; `inputs` is either as a list."""
     output: Name
     """Topic of results."""
     model: str | ModelSettings
@@ -81,7 +95,13 @@ class AgentSettings(_Settings, frozen=True, kw_only=True):
     updates: Name | None = None
     """Topic of the model's global updates (moving centres), if it makes any."""
     dead_letters: Name | None = None
-    """Topic of dead letters; null: `<input>.dlq`."""
+    """Topic of dead letters; null: each input's `<input>.dlq`."""
+    overload: Literal["process_all", "latest"] = "process_all"
+    """When the model can't keep up: hold back the intake, or give up what is too old."""
+    deadline_seconds: Annotated[float, Meta(gt=0)] | None = None
+    """With `latest`: the age from which an event is given up rather than answered."""
+    expired: Literal["filter", "dead_letter"] = "filter"
+    """With `latest`: what becomes of an event that is given up."""
     batch: BatchSettings = BatchSettings()
     intake: IntakeSettings = IntakeSettings()
     concurrency: Annotated[int, Meta(ge=1, le=64)] = 1
@@ -96,9 +116,18 @@ class AgentSettings(_Settings, frozen=True, kw_only=True):
     lost unless this says `sometimes`, since an answer of None leaves no trace."""
 
     @property
-    def dead_letter_topic(self) -> str:
-        """Where this agent's dead letters go."""
-        return self.dead_letters or f"{self.input}.dlq"
+    def inputs(self) -> list[str]:
+        """Every topic that this agent reads, in order of priority."""
+        return [self.input] if isinstance(self.input, str) else self.input
+
+    def dead_letter_topic(self, topic: str) -> str:
+        """Return where the dead letters of one of its inputs go."""
+        return self.dead_letters or f"{topic}.dlq"
+
+    @property
+    def dead_letter_topics(self) -> list[str]:
+        """Every topic that this agent's dead letters go to, in the order of its inputs."""
+        return list(dict.fromkeys(map(self.dead_letter_topic, self.inputs)))
 
     @property
     def model_name(self) -> str:
@@ -113,7 +142,8 @@ class AgentSettings(_Settings, frozen=True, kw_only=True):
     @property
     def output_topics(self) -> list[str]:
         """Every topic that this agent writes."""
-        return [self.output, *([self.updates] if self.updates else []), self.dead_letter_topic]
+        updates = [self.updates] if self.updates else []
+        return [self.output, *updates, *self.dead_letter_topics]
 
 
 class MetricsSettings(_Settings, frozen=True, kw_only=True):

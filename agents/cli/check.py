@@ -48,7 +48,7 @@ def _print_tables(
     config: Path, agents: list[CheckedAgent], broker: CheckedBroker | None, problems: list[str]
 ) -> None:
     rows = [
-        [a.agent, f"{a.input} -> {a.output}", a.event, f"{a.model} {a.version}".strip(),
+        [a.agent, f"{', '.join(a.inputs)} -> {a.output}", a.event, f"{a.model} {a.version}".strip(),
          "problem" if a.problem else "ok"]
         for a in agents
     ]  # fmt: skip

@@ -123,7 +123,7 @@ def command(
 
 def _codec_of(pipeline: PipelineSettings | None, topic: str) -> str:
     agents = pipeline.agents.values() if pipeline else ()
-    return next((agent.codec for agent in agents if agent.input == topic), "")
+    return next((agent.codec for agent in agents if topic in agent.inputs), "")
 
 
 def _run(job: PublishJob, kafka: Kafka) -> Published:

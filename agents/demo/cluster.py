@@ -74,7 +74,9 @@ def prepare_topics(settings: PipelineSettings) -> Ends:
     consumer = make_consumer(settings.kafka)
     try:
         ends = _ends(consumer, {topic: existing[topic] for topic in wanted})
-        _start_group_at(consumer, ends, {agent.input for agent in settings.agents.values()})
+        _start_group_at(
+            consumer, ends, {topic for agent in settings.agents.values() for topic in agent.inputs}
+        )
     except (KafkaException, KeyError) as error:
         raise BrokerError(f"can't ask for the ends of the topics: {error}") from error
     finally:

@@ -45,7 +45,7 @@ class Feeder(threading.Thread):
             run_id: begins each event's id, by which results are matched with events.
             on_event: told of each event before it is published.
         """
-        super().__init__(name=f"feed-{agent.input}", daemon=True)
+        super().__init__(name=f"feed-{agent.inputs[0]}", daemon=True)
         self.num_finished = 0
         """Records that the agent has finished, as whoever scrapes it last saw."""
         self.failure = ""
@@ -54,7 +54,7 @@ class Feeder(threading.Thread):
         self._stopped = threading.Event()
         encoder = EventEncoder(EVENT_TYPES[agent.event], agent.codec)
         # Event times become the moment of sending: the data's own lie years back.
-        self._publisher = Publisher(kafka, agent.input, encoder, stamp_now=True)
+        self._publisher = Publisher(kafka, agent.inputs[0], encoder, stamp_now=True)
 
     @property
     def published(self) -> Published:

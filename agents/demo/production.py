@@ -84,7 +84,7 @@ class Production:
                 yield f"{name}: the broker did not acknowledge everything that was sent"
 
     def _produced(self, name: str, feeder: Feeder) -> tuple[int, int]:
-        num_bad = self._spoiler.spoiled[self._settings.agents[name].input].num_delivered
+        num_bad = self._spoiler.spoiled[self._settings.agents[name].inputs[0]].num_delivered
         return feeder.published.num_delivered + num_bad, num_bad
 
 

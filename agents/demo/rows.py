@@ -73,7 +73,7 @@ class Window:
             model_seconds=recent(_STAGES, stage="predict").mean,
             age_p50_seconds=quantile(ages.bounds, ages.cumulative, 0.5),
             age_p99_seconds=quantile(ages.bounds, ages.cumulative, 0.99),
-            lag=int(now.sum("penstock_consumer_lag_records", topic=agent.input)),
+            lag=int(now.sum("penstock_consumer_lag_records", topic=agent.inputs[0])),
             num_dead_letters=int(now.sum("penstock_dead_letters_total", agent=name)),
         )
 

@@ -159,7 +159,7 @@ def _unread(site: _Site, production: Production, watch: Watch) -> dict[str, int]
     """Return how many records of each output topic have not been read yet, where any."""
     written: dict[str, int] = {}
     for account in production.accounts(watch.last):
-        dead_letters = site.settings.agents[account.agent].dead_letter_topic
+        dead_letters = site.settings.agents[account.agent].dead_letter_topics[0]
         for topic, count in {**account.results, dead_letters: account.num_dead_lettered}.items():
             written[topic] = written.get(topic, 0) + count
     missing = {topic: count - site.files.num_lines[topic] for topic, count in written.items()}

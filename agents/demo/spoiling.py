@@ -43,7 +43,7 @@ class Spoiler(threading.Thread):
         self, feeds: list[tuple[Input, AgentSettings]], kafka: Kafka, seconds: float
     ) -> None:
         super().__init__(name="spoil", daemon=True)
-        self.spoiled = {agent.input: Spoiled() for _, agent in feeds}
+        self.spoiled = {agent.inputs[0]: Spoiled() for _, agent in feeds}
         self._feeds, self._seconds = feeds, seconds
         self._stopped = threading.Event()
         config = {**DEFAULTS, **confluent_config(kafka, "producer")}
@@ -68,7 +68,7 @@ class Spoiler(threading.Thread):
     def _records(self, fed: Input, agent: AgentSettings) -> list[tuple[str, BadRecord]]:
         event = next(iter(fed))
         good = EventEncoder(EVENT_TYPES[agent.event], agent.codec).encode(event)
-        return [(agent.input, record) for record in bad_records(fed.kind, good.value)]
+        return [(agent.inputs[0], record) for record in bad_records(fed.kind, good.value)]
 
     def _send(self, topic: str, record: BadRecord) -> None:
         spoiled = self.spoiled[topic]

@@ -13,6 +13,7 @@ from models.base import ModelError, PreparedModel
 from models.nlu.answers import DECIMALS, rank_intents, weave
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.intent_head import load_head
+from models.nlu.measuring import estimate_tokens
 from models.nlu.tokenizer import Tokens, check_max_tokens
 from schemas import InputError, NluResult, TextMessage
 
@@ -87,6 +88,10 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
     def warm_up(self) -> None:
         """Classify one short and one long text."""
         self.predict_batch([TextMessage(text="hello"), TextMessage(text="hello " * 1000)])
+
+    def measure_batch(self, batch: Sequence[TextMessage]) -> list[int]:
+        """Estimate B texts' tokens, 2 to `max_tokens` each. Thread-safe."""
+        return estimate_tokens([message.text for message in batch], self._max_tokens)
 
     def prepare_batch(self, batch: Sequence[TextMessage]) -> list[Tokens | InputError]:
         """Tokenise: B lists of token ids, or why a text has none. Thread-safe."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.base import ModelError, PreparedModel
 from models.nlu.answers import rank_intents, weave
 from models.nlu.buckets import length_buckets, pad
+from models.nlu.measuring import estimate_tokens
 from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config, token_limit
 from models.nlu.tokenizer import Tokenizer, Tokens, check_max_tokens
 from schemas import InputError, NluResult, TextMessage
@@ -71,6 +72,10 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
     def warm_up(self) -> None:
         """Classify one short and one long text."""
         self.predict_batch([TextMessage(text="hello"), TextMessage(text="hello " * 1000)])
+
+    def measure_batch(self, batch: Sequence[TextMessage]) -> list[int]:
+        """Estimate B texts' tokens, 2 to `max_tokens` each. Thread-safe."""
+        return estimate_tokens([message.text for message in batch], self._max_tokens)
 
     def prepare_batch(self, batch: Sequence[TextMessage]) -> list[Tokens | InputError]:
         """Tokenise: B lists of token ids, or why a text has none. Thread-safe."""

@@ -148,5 +148,9 @@ def first_event(bootstrap: str, topic: str, decoder: Decoder[Event]) -> Event:
 
 
 def test_the_topics_are_those_of_the_default_pipeline() -> None:
-    inputs = [a.input for a in load_pipeline(REPO / "examples/penstock.yaml", {}).agents.values()]
+    inputs = [
+        t
+        for a in load_pipeline(REPO / "examples/penstock.yaml", {}).agents.values()
+        for t in a.inputs
+    ]
     assert all(f'producer.produce("{topic}"' in TRAVELS.read_text() for topic in inputs)

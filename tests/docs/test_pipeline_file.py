@@ -35,17 +35,18 @@ def default_words(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
     if field.default_factory is not msgspec.NODEFAULT:
-        return "`{}`"
+        return f"`{field.default_factory()}`"
     if isinstance(field.default, msgspec.Struct):
         return "below"
     return f"`{msgspec.json.encode(field.default).decode()}`"
 
 
 def limits(hint: Any) -> set[float]:
-    """The bounds in a field's annotation that its type column must name."""
-    metas = [meta for meta in get_args(hint) if isinstance(meta, msgspec.Meta)]
-    bounds = [b for meta in metas for b in (meta.ge, meta.gt, meta.le, meta.lt)]
-    return {float(bound) for bound in bounds if bound is not None}
+    """The bounds in a field's annotation, or in its parts', that its type column must name."""
+    parts = get_args(hint)
+    bounds = [b for m in parts if isinstance(m, msgspec.Meta) for b in (m.ge, m.gt, m.le, m.lt)]
+    own = {float(bound) for bound in bounds if bound is not None}
+    return own.union(*(limits(part) for part in parts))
 
 
 @pytest.mark.parametrize("struct", STRUCTS, ids=lambda struct: struct.__name__)

@@ -31,7 +31,7 @@ OPERATIONS = DOCS / "operations.md"
 
 def test_metrics() -> None:
     registry = CollectorRegistry()
-    Metrics(registry).for_agent("a", "t", "m")
+    Metrics(registry).for_agent("a", ["t"], "m")
     found = {family.name: family.type for family in registry.collect()}
     told = {code_spans(row[0])[0]: row[1] for row in table(OPERATIONS, "metrics")}
     assert told == found

@@ -42,7 +42,7 @@ class Engine:
         self.sink = sink
         self.tracker = OffsetTracker()
         self.registry = CollectorRegistry()
-        metrics = Metrics(self.registry).for_agent("double", settings.input, "doubling")
+        metrics = Metrics(self.registry).for_agent("double", settings.inputs, "doubling")
         serving = Serving("double", factory, settings.concurrency, ["cpu"])
         self.inference = Inference(
             "double",

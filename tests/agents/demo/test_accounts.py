@@ -25,7 +25,7 @@ def test_says_what_was_produced_and_never_came_in() -> None:
 def test_says_what_came_in_and_never_ended() -> None:
     engine = CountingEngine()
     engine.finish(answered=10)
-    engine.agent.took_in(2)
+    engine.agent.took_in(engine.topic, 2)
     account = account_of(AGENT, 12, 0, engine.look())
     assert not account.is_settled
     (difference,) = account.differences()
@@ -34,8 +34,8 @@ def test_says_what_came_in_and_never_ended() -> None:
 
 def test_a_record_taken_in_twice_after_a_rebalance_counts_once() -> None:
     engine = CountingEngine()
-    engine.agent.took_in(2)
-    engine.agent.handed_back(2)
+    engine.agent.took_in(engine.topic, 2)
+    engine.agent.handed_back(engine.topic, 2)
     engine.finish(answered=5)
     assert account_of(AGENT, 5, 0, engine.look()).differences() == []
 
@@ -43,6 +43,6 @@ def test_a_record_taken_in_twice_after_a_rebalance_counts_once() -> None:
 def test_dead_letters_without_a_reason_are_told() -> None:
     engine = CountingEngine()
     engine.finish(answered=1, dead_lettered=1)
-    engine.agent.dead_lettered("schema_error")
+    engine.agent.dead_lettered(engine.topic, "schema_error")
     (difference,) = account_of(AGENT, 2, 1, engine.look()).differences()
     assert "reasons account for 2" in difference

@@ -21,7 +21,7 @@ def test_what_is_written_can_be_loaded(tmp_path: Path) -> None:
     settings = load_run(tmp_path / "p.yaml", {})
     assert settings.kafka["group.id"] == "g"
     assert set(settings.agents) == set(AGENTS)
-    topics = [t for a in settings.agents.values() for t in (a.input, *a.output_topics)]
+    topics = [t for a in settings.agents.values() for t in (*a.inputs, *a.output_topics)]
     assert all(topic.startswith("demo.") for topic in topics)
 
 

@@ -16,16 +16,17 @@ class CountingEngine:
     """The engine's own metrics, and a look at them as over HTTP."""
 
     def __init__(self, agent: str = "detect_objects", topic: str = "video.frames") -> None:
+        self.topic = topic
         self.metrics = Metrics(CollectorRegistry())
-        self.agent: AgentMetrics = self.metrics.for_agent(agent, topic, "model")
+        self.agent: AgentMetrics = self.metrics.for_agent(agent, [topic], "model")
 
     def finish(self, answered: int, dead_lettered: int = 0, filtered: int = 0) -> None:
-        self.agent.took_in(answered + dead_lettered + filtered)
-        self.agent.finished(Outcome.ANSWERED, answered)
-        self.agent.finished(Outcome.DEAD_LETTERED, dead_lettered)
-        self.agent.finished(Outcome.FILTERED, filtered)
+        self.agent.took_in(self.topic, answered + dead_lettered + filtered)
+        self.agent.finished(self.topic, Outcome.ANSWERED, answered)
+        self.agent.finished(self.topic, Outcome.DEAD_LETTERED, dead_lettered)
+        self.agent.finished(self.topic, Outcome.FILTERED, filtered)
         if dead_lettered:
-            self.agent.dead_lettered("decode_error", dead_lettered)
+            self.agent.dead_lettered(self.topic, "decode_error", dead_lettered)
 
     def look(self, seconds: float = 0.0) -> Scrape:
         return parse(generate_latest(self.metrics.registry).decode(), seconds)

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.batching import Chunk, MicroBatcher
+from streams.batching import Chunk
+from streams.forming import MicroBatcher
 from streams.offsets import OffsetTracker
 from streams.settings import BatchSettings
+from streams.waiting import positions_of_stale
 from tests.fakes import record_batch
 
 
@@ -89,7 +91,7 @@ def test_events_of_a_given_up_partition_are_forgotten() -> None:
     for batch in batches:
         waiting.add(Chunk(batch, range(3), [1, 2, 3]))
     tracker.give_up([batches[0].tp])
-    assert waiting.drop_stale() == 3
+    assert [len(c.events) for c in waiting.remove(positions_of_stale)] == [3]
     taken = waiting.take(100.0)
     assert taken is not None
     assert [c.batch.tp.partition for c in taken.chunks] == [1]
