@@ -78,5 +78,5 @@ def _checked(sizes: Sequence[int], num_events: int) -> NDArray[np.int64]:
         )
     if found.dtype.kind not in "iu" or found.min(initial=0) < 0:
         raise ValueError("measure_batch must return whole numbers, 0 or more")
-    whole: NDArray[np.int64] = np.minimum(found, _MAX_MEASURE).astype(np.int64)
+    whole: NDArray[np.int64] = np.minimum(found.astype(np.uint64), _MAX_MEASURE).astype(np.int64)
     return whole
