@@ -130,6 +130,13 @@ class AgentSettings(_Settings, frozen=True, kw_only=True):
         return list(dict.fromkeys(map(self.dead_letter_topic, self.inputs)))
 
     @property
+    def may_be_silent(self) -> bool:
+        """Whether a record may be finished and leave no trace on any topic."""
+        return self.answers == "sometimes" or (
+            self.overload == "latest" and self.expired == "filter"
+        )
+
+    @property
     def model_name(self) -> str:
         """What the file calls the model."""
         return self.model if isinstance(self.model, str) else self.model.name

@@ -74,7 +74,11 @@ def audit_pipeline(
         inputs = stack.enter_context(TopicReader(settings.kafka, group, isolation))
         outputs = stack.enter_context(TopicReader(settings.kafka, group, options.isolation))
         partitions = _partitions(settings, names, options)
-        audits = [_Audit(n, settings, options, partitions, inputs, outputs) for n in names]
+        audits = [
+            _Audit(name, topic, settings, options, partitions, inputs, outputs)
+            for name in names
+            for topic in settings.agents[name].inputs
+        ]
         progress.total = sum(audit.num_offsets for audit in audits)
         reports = [audit.run(progress.read) for audit in audits]
     return Report(reports, group, time.monotonic() - started, progress.done)
@@ -97,18 +101,19 @@ def _partitions(
     if options.since_ms and cluster.is_embedded:
         raise BrokerError("the embedded broker finds no offsets by time: leave out --since")
     agents = [settings.agents[name] for name in names]
-    wanted = {t for a in agents for t in (a.input, a.output, a.dead_letter_topic)}
+    wanted = {t for a in agents for t in (*a.inputs, a.output, *a.dead_letter_topics)}
     if absent := wanted - cluster.topics.keys():
         raise BrokerError(f"the broker has no topic {', '.join(sorted(absent))}")
     return cluster.topics
 
 
 class _Audit:
-    """The audit of one agent: its offsets, taken when it is made, and its run."""
+    """The audit of one agent's input: its offsets, taken when it is made, and its run."""
 
     def __init__(
         self,
         name: str,
+        topic: str,
         settings: PipelineSettings,
         options: AuditOptions,
         partitions: Mapping[str, int],
@@ -119,14 +124,15 @@ class _Audit:
         self._agent, self._options = agent, options
         self._settings = settings
         self._inputs, self._outputs = inputs, outputs
-        self.report = AgentReport(name, agent.input, agent.output, agent.dead_letter_topic)
+        letters = agent.dead_letter_topic(topic)
+        self.report = AgentReport(name, topic, agent.output, letters)
         # In this order: what is committed has its output, and what is answered its input.
-        self._committed = inputs.committed(agent.input, partitions[agent.input])
+        self._committed = inputs.committed(topic, partitions[topic])
         self._output = outputs.bounds(agent.output, partitions[agent.output])
-        self._letters = outputs.bounds(agent.dead_letter_topic, partitions[agent.dead_letter_topic])
-        self._input = inputs.bounds(agent.input, partitions[agent.input])
+        self._letters = outputs.bounds(letters, partitions[letters])
+        self._input = inputs.bounds(topic, partitions[topic])
         if options.since_ms:
-            self._input = inputs.since(agent.input, self._input, options.since_ms)
+            self._input = inputs.since(topic, self._input, options.since_ms)
 
     @property
     def num_offsets(self) -> int:
@@ -141,17 +147,19 @@ class _Audit:
             BrokerError: a topic can't be read.
         """
         agent, report = self._agent, self.report
-        compacted = compacted_topics(self._settings.kafka, [agent.input, *agent.output_topics])
+        compacted = compacted_topics(self._settings.kafka, [report.input, *agent.output_topics])
         ledgers = [
-            Ledger(report, partition, is_compacted=agent.input in compacted)
+            Ledger(report, partition, is_compacted=report.input in compacted)
             for partition in range(len(self._input))
         ]
         for ledger, bounds in zip(ledgers, self._input, strict=True):
-            read_input(self._inputs, ledger, agent.input, bounds, on_read)
-        results = ResultReader(report, ledgers, self._others())
+            read_input(self._inputs, ledger, report.input, bounds, on_read)
+        own_others = frozenset(agent.inputs) - {report.input}
+        results = ResultReader(report, ledgers, self._others(), own_others)
         for partition, bounds in enumerate(self._output):
             results.read(self._outputs, partition, bounds, len(self._output), on_read)
-        letters = LetterReader(report, ledgers, agent.intake.max_records + _FETCH_RECORDS)
+        slack = agent.intake.max_records + _FETCH_RECORDS
+        letters = LetterReader(report, ledgers, slack, own_others)
         for partition, bounds in enumerate(self._letters):
             letters.read(self._outputs, partition, bounds, len(self._letters), on_read)
         self._note(ledgers, compacted)
@@ -170,12 +178,12 @@ class _Audit:
             committed=self._committed,
             is_drained=options.is_drained,
             repeats_allowed=options.repeats_allowed,
-            silence_allowed=self._agent.answers == "sometimes" and not options.expects_answers,
+            silence_allowed=self._agent.may_be_silent and not options.expects_answers,
         )
 
     def _others(self) -> frozenset[bytes]:
         """Return the `ce_source` of agents that write to the same topics."""
-        ours = {self._agent.output, self._agent.dead_letter_topic}
+        ours = {self.report.output, self.report.dead_letters}
         return frozenset(
             f"penstock/{name}".encode()
             for name, agent in self._settings.agents.items()

@@ -17,7 +17,13 @@ from schemas.dead_letter import ERROR_PREFIX
 class LetterReader:
     """Reads the dead-letter topic of one agent into the ledgers of its input partitions."""
 
-    def __init__(self, report: AgentReport, ledgers: Sequence[Ledger], slack: int) -> None:
+    def __init__(
+        self,
+        report: AgentReport,
+        ledgers: Sequence[Ledger],
+        slack: int,
+        other_inputs: frozenset[str] = frozenset(),
+    ) -> None:
         """Say what to expect.
 
         Args:
@@ -25,10 +31,12 @@ class LetterReader:
             ledgers: of the input's partitions, in order.
             slack: dead letters are written as they arise: by how many records they may be out of
                 order.
+            other_inputs: the agent's other topics, each with accounts of its own.
         """
         self._report = report
         self._ledgers = ledgers
         self._slack = slack
+        self._other_inputs = other_inputs
 
     def read(
         self,
@@ -82,6 +90,8 @@ class LetterReader:
         origin = letter.origin
         if origin.topic == self._report.input and 0 <= origin.partition < len(self._ledgers):
             return letter
+        if origin.topic in self._other_inputs:
+            return None
         self._blame(
             Problem.ALIEN, message, f"of {in_words(origin)}, which is no input of this agent"
         )

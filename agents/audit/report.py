@@ -54,7 +54,7 @@ class Culprit:
 
 @dataclass
 class AgentReport:
-    """One agent's accounts.
+    """The accounts of one agent's input.
 
     records = answered + dead_lettered + filtered + in_flight + without_output + removed
     + what is missing or unfinished. Replays are no records of their own: see `replays`.
@@ -121,6 +121,7 @@ class Report:
     """The accounts of a pipeline's agents."""
 
     agents: list[AgentReport]
+    """One for each input of each agent."""
     group: str
     seconds: float = 0.0
     num_read: int = 0
@@ -136,6 +137,6 @@ class Report:
         """The first of each agent's problems."""
         return [culprit for agent in self.agents for culprit in agent.culprits]
 
-    def agent(self, name: str) -> AgentReport:
-        """Return one agent's accounts."""
-        return next(agent for agent in self.agents if agent.agent == name)
+    def agent(self, name: str, topic: str = "") -> AgentReport:
+        """Return the accounts of one agent's input, by default its first."""
+        return next(a for a in self.agents if a.agent == name and topic in ("", a.input))

@@ -30,7 +30,11 @@ class ResultReader:
     """Reads the output topic of one agent into the ledgers of its input partitions."""
 
     def __init__(
-        self, report: AgentReport, ledgers: Sequence[Ledger], others: frozenset[bytes]
+        self,
+        report: AgentReport,
+        ledgers: Sequence[Ledger],
+        others: frozenset[bytes],
+        other_inputs: frozenset[str] = frozenset(),
     ) -> None:
         """Say what to expect.
 
@@ -38,10 +42,12 @@ class ResultReader:
             report: where problems go.
             ledgers: of the input's partitions, in order.
             others: `ce_source` of agents whose results the same topic may hold.
+            other_inputs: the agent's other topics, each with accounts of its own.
         """
         self._report = report
         self._ledgers = ledgers
         self._others = others
+        self._other_inputs = other_inputs
         self._source = f"penstock/{report.agent}".encode()
 
     def read(
@@ -95,6 +101,8 @@ class ResultReader:
                 index = _index(named["ce_id"], origin, self._report.agent)
             except (msgspec.MsgspecError, KeyError, ValueError, TypeError, RecursionError) as error:
                 self._unreadable(message, error)
+                continue
+            if origin.topic in self._other_inputs:
                 continue
             if origin.topic != input_topic or not 0 <= origin.partition < num_inputs:
                 self._alien(message, origin)

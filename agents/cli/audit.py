@@ -96,9 +96,14 @@ _COLUMNS = ("records", "answered", "dead_lettered", "filtered", "in_flight", "wi
 
 
 def _print(report: Report) -> None:
-    columns = ["agent", *(name.replace("_", " ") for name in _COLUMNS), "wrong"]
+    columns = ["agent", "input", *(name.replace("_", " ") for name in _COLUMNS), "wrong"]
     rows = [
-        [a.agent, *(str(getattr(a, name)) for name in _COLUMNS), str(sum(a.problems.values()))]
+        [
+            a.agent,
+            a.input,
+            *(str(getattr(a, name)) for name in _COLUMNS),
+            str(sum(a.problems.values())),
+        ]
         for a in report.agents
     ]
     print_table(columns, rows)

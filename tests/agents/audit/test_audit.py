@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from agents.audit import Problem
+from agents.audit import Problem, audit_pipeline
 from schemas import Origin, Replay
 from schemas.replay import REPLAY_PREFIX
 from tests.agents.audit.topics import HandMade
@@ -30,7 +30,7 @@ def fill(pipeline: HandMade, count: int = 10, without: tuple[int, ...] = ()) -> 
 def test_a_pipeline_without_fault_is_proven(pipeline: HandMade) -> None:
     fill(pipeline, without=(3, 7))
     pipeline.letter(3)
-    pipeline.send(pipeline.agent.input, None)  # offset 10: a tombstone
+    pipeline.send(pipeline.input, None)  # offset 10: a tombstone
     pipeline.records(2, partition=1)
     pipeline.result(0, partition=1)
     pipeline.commit(11)
@@ -42,6 +42,24 @@ def test_a_pipeline_without_fault_is_proven(pipeline: HandMade) -> None:
     assert (found.records, found.answered, found.dead_lettered) == (13, 10, 1)
     assert (found.filtered, found.in_flight, found.repeats) == (1, 1, 1)
     assert (found.results, found.letters) == (11, 1)
+
+
+def test_each_of_several_inputs_has_accounts_of_its_own(embedded_bootstrap: str) -> None:
+    pipeline = HandMade(embedded_bootstrap, more_inputs=["low"])
+    low = pipeline.agent.inputs[1]
+    fill(pipeline)
+    for offset in range(3):
+        pipeline.send(low, b"{}", pipeline.key(offset))
+    pipeline.result(0, topic=low)
+    pipeline.letter(1, topic=low, letters=f"{low}.dlq")
+    pipeline.commit(3, topic=low)
+    pipeline.audit()
+    report = audit_pipeline(pipeline.settings)
+    first, second = report.agents
+    assert first.is_proven
+    assert (first.input, first.records, first.answered) == (pipeline.input, 10, 10)
+    assert (second.input, second.answered, second.dead_lettered) == (low, 1, 1)
+    assert second.problems == {Problem.MISSING: 1}
 
 
 def missing(pipeline: HandMade) -> None:
@@ -122,7 +140,7 @@ def alien_letter(pipeline: HandMade) -> None:
 
 def answered_tombstone(pipeline: HandMade) -> None:
     fill(pipeline)
-    pipeline.send(pipeline.agent.input, None, pipeline.key(10))
+    pipeline.send(pipeline.input, None, pipeline.key(10))
     pipeline.result(10)
     pipeline.commit(11)
 
@@ -145,7 +163,7 @@ def contradicting_id(pipeline: HandMade) -> None:
 def unreadable_letter(pipeline: HandMade) -> None:
     fill(pipeline)
     headers = [("__penstock.errors.topic", b"\xff"), ("__penstock.errors.offset", b"many")]
-    pipeline.send(pipeline.agent.dead_letter_topic, b"", headers=headers)
+    pipeline.send(pipeline.dead_letters, b"", headers=headers)
 
 
 FAULTS = [
@@ -247,7 +265,7 @@ def test_a_letter_is_settled_by_the_answer_of_its_replay(pipeline: HandMade) -> 
     first, second = (Origin(pipeline.name, 0, offset) for offset in (3, 4))
     for origin, attempt in ((first, 1), (second, 1), (second, 2), (second, 3)):
         headers = Replay(origin=origin, attempt=attempt).to_headers()
-        pipeline.send(pipeline.agent.input, b"{}", pipeline.key(origin.offset), headers)
+        pipeline.send(pipeline.input, b"{}", pipeline.key(origin.offset), headers)
     pipeline.result(10, key=pipeline.key(3))
     pipeline.letter(11)
     pipeline.result(12, key=pipeline.key(4))
@@ -263,7 +281,7 @@ def test_a_replay_that_is_lost_is_missing(pipeline: HandMade) -> None:
     fill(pipeline, without=(3,))
     pipeline.letter(3)
     headers = Replay(origin=Origin(pipeline.name, 0, 3)).to_headers()
-    pipeline.send(pipeline.agent.input, b"{}", headers=headers)
+    pipeline.send(pipeline.input, b"{}", headers=headers)
     pipeline.commit(11)
     found = pipeline.audit()
     assert found.problems == {Problem.MISSING: 1}
@@ -273,7 +291,7 @@ def test_a_replay_that_is_lost_is_missing(pipeline: HandMade) -> None:
 
 def test_a_forged_replay_header_hides_nothing(pipeline: HandMade) -> None:
     headers = [(REPLAY_PREFIX + "origin", b"nonsense")]
-    pipeline.send(pipeline.agent.input, b"{}", pipeline.key(0), headers)
+    pipeline.send(pipeline.input, b"{}", pipeline.key(0), headers)
     pipeline.commit(1)
     found = pipeline.audit()
     assert (found.records, found.replays) == (1, 0)

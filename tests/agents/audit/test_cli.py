@@ -30,7 +30,7 @@ def made(servers: str) -> HandMade:
 
 def run(pipeline: HandMade, tmp_path: Path, *arguments: str) -> Any:
     config = tmp_path / "penstock.yaml"
-    agent = {"input": pipeline.agent.input, "output": pipeline.agent.output,
+    agent = {"input": pipeline.input, "output": pipeline.agent.output,
              "model": "robust_zscore"}  # fmt: skip
     config.write_text(yaml.safe_dump({"kafka": pipeline.kafka, "agents": {"score": agent}}))
     return CliRunner().invoke(app, ["audit", "-c", str(config), *arguments])

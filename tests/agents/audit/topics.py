@@ -30,17 +30,22 @@ class HandMade:
     servers: str
     answers: Any = "always"
     compression: str = "none"
+    more_inputs: Sequence[str] = ()
+    """Ends of the names of its other input topics."""
     name: str = field(default_factory=lambda: f"audit-{uuid.uuid4().hex[:8]}")
 
     def __post_init__(self) -> None:
         self.agent = AgentSettings(
-            input=self.name, output=f"{self.name}.out", model="m", answers=self.answers
+            input=[self.name, *(f"{self.name}.{end}" for end in self.more_inputs)],
+            output=f"{self.name}.out",
+            model="m",
+            answers=self.answers,
         )
         self.kafka: dict[str, str | int | float | bool] = {
             "bootstrap.servers": self.servers, "group.id": self.name,
         }  # fmt: skip
         self.settings = PipelineSettings(kafka=self.kafka, agents={AGENT: self.agent})
-        topics = (self.agent.input, self.agent.output, self.agent.dead_letter_topic)
+        topics = (*self.agent.inputs, *self.agent.output_topics)
         create_topics(self.kafka, dict.fromkeys(topics, TopicSettings(partitions=4)))
         self._producer = Producer(
             {"bootstrap.servers": self.servers, "enable.idempotence": True,
@@ -60,7 +65,15 @@ class HandMade:
     def records(self, count: int, keys: int = 3, partition: int = 0) -> None:
         """Fill an input partition, keyed `key-0`, `key-1` ... in turn."""
         for i in range(count):
-            self.send(self.agent.input, b"{}", self.key(i, keys), partition=partition)
+            self.send(self.input, b"{}", self.key(i, keys), partition=partition)
+
+    @property
+    def input(self) -> str:
+        return self.agent.inputs[0]
+
+    @property
+    def dead_letters(self) -> str:
+        return self.agent.dead_letter_topics[0]
 
     @staticmethod
     def key(offset: int, keys: int = 3) -> bytes:
@@ -81,7 +94,7 @@ class HandMade:
         agent: str = AGENT,
     ) -> None:
         """Write a result as a worker would; whatever is wrong with it, the test says."""
-        topic = topic or self.agent.input
+        topic = topic or self.input
         origin = {"topic": topic, "partition": partition, "offset": offset}
         result_id = result_id or f"{topic}:{partition}:{offset}:{agent}:penstock.result.v1:{index}"
         headers = event_headers(
@@ -106,17 +119,18 @@ class HandMade:
             tracker=OffsetTracker(),
             partition=partition,
             offsets=[offset],
-            topic=changes.get("topic", self.agent.input),
+            topic=changes.get("topic", self.input),
             keys=[self.key(offset)],
         )
         made = make_dead_letter(changes.get("agent", AGENT), batch, 0, DecodeError("bad"))
         to = changes.get("to", partition)
-        self.send(self.agent.dead_letter_topic, made.value, made.key, made.headers, to)
+        topic = changes.get("letters", self.dead_letters)
+        self.send(topic, made.value, made.key, made.headers, to)
 
-    def commit(self, offset: int, partition: int = 0) -> None:
+    def commit(self, offset: int, partition: int = 0, topic: str = "") -> None:
         """Commit as the pipeline's group."""
         consumer = Consumer({"bootstrap.servers": self.servers, "group.id": self.name})
-        at = TopicPartition(self.agent.input, partition, offset)
+        at = TopicPartition(topic or self.input, partition, offset)
         consumer.commit(offsets=[at], asynchronous=False)
         consumer.close()
 
