@@ -81,15 +81,16 @@ class Model(Generic[E, R]):
 
 
 class PreparedModel(Model[E, R]):
-    """A model whose host-side work (decoding, tokenising, collating) can overlap the device's.
+    """A model whose host-side work (decoding, tokenising, copying) can overlap the device's.
 
     The engine calls `prepare_batch` on a pool thread while an earlier batch is on the device, and
     `predict_prepared` on the device's own thread.
     """
 
     def prepare_batch(self, batch: Sequence[E]) -> Any:
-        """Return what `predict_prepared` needs; thread-safe, touches no device state.
+        """Return what `predict_prepared` needs; thread-safe: the device is computing meanwhile.
 
+        It may send data to the device (`models/transfer.py`) and use all cores (`models/cores.py`).
         An event that can't be prepared is carried along as its `InputError`.
         """
         raise NotImplementedError(f"{type(self).__name__} must define prepare_batch")

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.nlu.buckets import length_buckets, pad
+from models.nlu.padded import PaddedTexts, PreparedTexts, prepare_texts, run_passes, send_padded
 from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config, token_limit
 from models.nlu.tokenizer import Tokenizer, Tokens, check_max_tokens
+from models.transfer import make_transfer
 from schemas import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 Pooling = Literal["mean", "first"]
 
@@ -38,7 +42,7 @@ class EncoderSettings:
 
 
 class SentenceEncoder:
-    """Made cheaply, then `load(device)`. `tokenize` is thread-safe; `encode` has one caller.
+    """Made cheaply, then `load(device)`. `tokenize`, `prepare` are thread-safe; the rest is not.
 
     A text's vector does not depend on its neighbours in the batch, but for the last digits
     (below 1e-5): attention and pooling are masked, and only the order of float sums differs.
@@ -80,7 +84,7 @@ class SentenceEncoder:
         config = read_config(folder)
         self._tokenizer = Tokenizer(folder, min(self._max_tokens, token_limit(config)))
         self._model = load_weights(AutoModel, folder, device)
-        self._device = device
+        self._transfer = make_transfer(device)
         self.settings = replace(self.settings, fingerprint=fingerprint(folder))
 
     @property
@@ -92,12 +96,19 @@ class SentenceEncoder:
         """Return the token ids of B texts, cut to `max_tokens`, or why one has none."""
         return self._tokenizer(texts)
 
+    def prepare(self, texts: Sequence[str]) -> PreparedTexts:
+        """Tokenise B texts, pad them, and send them to the device; thread-safe."""
+        return prepare_texts(self.tokenize(texts), self._tokenizer.pad_id, self._transfer)
+
+    def encode_prepared(self, passes: Sequence[PaddedTexts]) -> NDArray[np.float32]:
+        """Return (N, D) float32 for the N texts of these passes, in their order."""
+        if not passes:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        return run_passes(passes, self._forward)
+
     def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
         """Return (B, D) float32 in input order; each row of length 1 if `normalize`."""
-        vectors = np.empty((len(tokens), self.dimension), dtype=np.float32)
-        for indices in length_buckets([len(ids) for ids in tokens]):
-            vectors[indices] = self._forward([tokens[i] for i in indices])
-        return vectors
+        return self.encode_prepared(send_padded(tokens, self._tokenizer.pad_id, self._transfer))
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (B, D) float32 for B texts.
@@ -116,18 +127,12 @@ class SentenceEncoder:
         """Let go of the weights and the memory that they hold on the device."""
         del self._model
 
-    def _forward(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
+    def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         import torch
 
-        ids, mask = (torch.from_numpy(a) for a in pad(tokens, self._tokenizer.pad_id))
-        ids, mask = ids.to(self._device), mask.to(self._device)
-        with torch.inference_mode():
-            hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
-            vectors = self._pool(hidden, mask)
-            if self.settings.normalize:
-                vectors = torch.nn.functional.normalize(vectors, dim=1)
-        result: NDArray[np.float32] = vectors.cpu().numpy()
-        return result
+        hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
+        vectors: torch.Tensor = self._pool(hidden, mask)
+        return torch.nn.functional.normalize(vectors, dim=1) if self.settings.normalize else vectors
 
     def _pool(self, hidden: Any, mask: Any) -> Any:
         """Reduce (B, T, D) to (B, D), padding left out."""

@@ -14,7 +14,8 @@ from models.nlu.answers import DECIMALS, rank_intents, weave
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.intent_head import load_head
 from models.nlu.measuring import estimate_tokens
-from models.nlu.tokenizer import Tokens, check_max_tokens
+from models.nlu.padded import PreparedTexts
+from models.nlu.tokenizer import check_max_tokens
 from schemas import InputError, NluResult, TextMessage
 
 #: The head that is shipped: customer-service intents, trained by `python -m models.nlu.train`.
@@ -93,14 +94,14 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
         """Estimate B texts' tokens, 2 to `max_tokens` each. Thread-safe."""
         return estimate_tokens([message.text for message in batch], self._max_tokens)
 
-    def prepare_batch(self, batch: Sequence[TextMessage]) -> list[Tokens | InputError]:
-        """Tokenise: B lists of token ids, or why a text has none. Thread-safe."""
-        return self._encoder.tokenize([message.text for message in batch])
+    def prepare_batch(self, batch: Sequence[TextMessage]) -> PreparedTexts:
+        """Tokenise B texts and send them to the device. Thread-safe."""
+        return self._encoder.prepare([message.text for message in batch])
 
-    def predict_prepared(self, prepared: list[Tokens | InputError]) -> list[NluResult | InputError]:
+    def predict_prepared(self, prepared: PreparedTexts) -> list[NluResult | InputError]:
         """Encode and classify: B results in input order, each independent of its neighbours."""
-        tokens = [ids for ids in prepared if not isinstance(ids, InputError)]
-        return weave(prepared, self._classify(self._encoder.encode_tokens(tokens)))
+        vectors = self._encoder.encode_prepared(prepared.passes)
+        return weave(prepared.slots, self._classify(vectors))
 
     def _classify(self, vectors: NDArray[np.float32]) -> list[NluResult]:
         if not len(vectors):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from models.base import ModelError, PreparedModel
 from models.nlu.answers import rank_intents, weave
-from models.nlu.buckets import length_buckets, pad
 from models.nlu.measuring import estimate_tokens
+from models.nlu.padded import PreparedTexts, prepare_texts, run_passes
 from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config, token_limit
-from models.nlu.tokenizer import Tokenizer, Tokens, check_max_tokens
+from models.nlu.tokenizer import Tokenizer, check_max_tokens
+from models.transfer import make_transfer
 from schemas import InputError, NluResult, TextMessage
+
+if TYPE_CHECKING:
+    import torch
 
 
 class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
@@ -66,7 +67,7 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
         found = self._model.config
         self._labels = [str(found.id2label[k]) for k in range(found.num_labels)]
         self._is_multi_label = found.problem_type == "multi_label_classification"
-        self._device = device
+        self._transfer = make_transfer(device)
         self.version = fingerprint(folder)[:12]
 
     def warm_up(self) -> None:
@@ -77,41 +78,26 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
         """Estimate B texts' tokens, 2 to `max_tokens` each. Thread-safe."""
         return estimate_tokens([message.text for message in batch], self._max_tokens)
 
-    def prepare_batch(self, batch: Sequence[TextMessage]) -> list[Tokens | InputError]:
-        """Tokenise: B lists of token ids, or why a text has none. Thread-safe."""
-        return self._tokenizer([message.text for message in batch])
+    def prepare_batch(self, batch: Sequence[TextMessage]) -> PreparedTexts:
+        """Tokenise B texts and send them to the device. Thread-safe."""
+        slots = self._tokenizer([message.text for message in batch])
+        return prepare_texts(slots, self._tokenizer.pad_id, self._transfer)
 
-    def predict_prepared(self, prepared: list[Tokens | InputError]) -> list[NluResult | InputError]:
+    def predict_prepared(self, prepared: PreparedTexts) -> list[NluResult | InputError]:
         """Classify: B results in input order, each independent of its neighbours."""
-        tokens = [ids for ids in prepared if not isinstance(ids, InputError)]
-        if not tokens:
-            return weave(prepared, [])
+        if not prepared.passes:
+            return weave(prepared.slots, [])
         results = rank_intents(
             self._labels,
-            self._probabilities(tokens),
+            run_passes(prepared.passes, self._forward),
             top_k=self._top_k,
             min_score=self._min_score,
         )
-        return weave(prepared, results)
+        return weave(prepared.slots, results)
 
-    def _probabilities(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
-        """Return (B, K) float32 in input order."""
-        found = np.empty((len(tokens), len(self._labels)), dtype=np.float32)
-        for indices in length_buckets([len(ids) for ids in tokens]):
-            found[indices] = self._forward([tokens[i] for i in indices])
-        return found
-
-    def _forward(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
-        import torch
-
-        ids, mask = (torch.from_numpy(a) for a in pad(tokens, self._tokenizer.pad_id))
-        with torch.inference_mode():
-            logits = self._model(
-                input_ids=ids.to(self._device), attention_mask=mask.to(self._device)
-            ).logits
-            scores = logits.sigmoid() if self._is_multi_label else logits.softmax(dim=1)
-        result: NDArray[np.float32] = scores.cpu().numpy()
-        return result
+    def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self._model(input_ids=ids, attention_mask=mask).logits
+        return logits.sigmoid() if self._is_multi_label else logits.softmax(dim=1)
 
     def close(self) -> None:
         """Let go of the weights and the memory that they hold on the device."""
