@@ -16,6 +16,7 @@ from agents.policies import require_policies
 from agents.user_code import is_user_code, load_class
 from models.base import Model, ModelError, OnlineModel, PreparedModel
 from models.registry import make_model, model_class
+from models.weights import refuse_pickle
 from schemas import (
     EVENT_TYPES,
     BehaviorEvent,
@@ -97,6 +98,7 @@ def load_model_class(
     path = base_dir / name
     if is_user_code(name):
         return _as_model(load_class(name, base_dir), name), options
+    refuse_pickle(path)
     if name.endswith(".onnx"):
         return registered_model(_onnx_model(path, event_type)), {"path": str(path), **options}
     if "/" in name or path.is_dir():

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Model, ModelError
+from models.weights import onnx_reason, refuse_pickle
 from schemas import Event, InputError
 
 Row = dict[str, Any]
@@ -58,6 +59,7 @@ class OnnxTabular(Model[Event, Row]):
         Raises:
             ModelError: the file is absent, no ONNX model, or of another shape.
         """
+        refuse_pickle(self._path)
         try:
             content = self._path.read_bytes()
         except OSError as error:
@@ -190,8 +192,7 @@ def _open_session(path: Path, device: str) -> Any:
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's own types share no base but Exception
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise ModelError(f"{path} is not an ONNX model that loads: {first}") from error
+        raise ModelError(f"model file {path}: {onnx_reason(error)}") from error
     if device.startswith("cuda") and session.get_providers()[0] != "CUDAExecutionProvider":
         raise ModelError(
             f"onnxruntime can't use {device}: install the extra `gpu`, or set `device: cpu`"

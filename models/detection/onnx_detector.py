@@ -12,6 +12,7 @@ from models.detection.labels import read_labels
 from models.detection.layouts import LAYOUTS, Layout, find_layout
 from models.detection.networks import Network, Signature, file_version
 from models.detection.onnx_network import OnnxNetwork
+from models.weights import refuse_pickle
 
 
 class OnnxDetector(Detector):
@@ -74,6 +75,7 @@ class OnnxDetector(Detector):
 
     def load(self, device: str = "cpu") -> None:
         """Open the file on `cpu` or `cuda:N`; `version` becomes a short hash of the file."""
+        refuse_pickle(self._path)
         version = file_version(self._path)
         network = self._open(device)
         shapes = network.signature.output_shapes

