@@ -96,7 +96,8 @@ class CudaArray:
         import torch
 
         self._host = host
-        with torch.cuda.stream(stream):
+        # The device first: to leave the stream would otherwise claim memory on device 0 as well.
+        with torch.cuda.device(stream.device), torch.cuda.stream(stream):
             self._tensor = host.to(stream.device, non_blocking=True)
             self._arrival = stream.record_event()
         self.shape = tuple(host.shape)

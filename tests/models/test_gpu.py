@@ -1,0 +1,70 @@
+"""Models on a real GPU: the CPU's answers, and what happens where its memory ends.
+
+Skipped without one. `pytest -m gpu` runs just these.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.detection.evaluate import UNSEEN_SEED, scenes_with_truth
+from models.detection.traffic_detector import TrafficDetector
+from models.nlu.encoder import SentenceEncoder
+from schemas import Detections
+from streams.memory import is_out_of_memory
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here"),
+]
+DEVICE = "cuda:0"
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "torch"])
+def test_a_detector_finds_the_same_on_both(runtime: str) -> None:
+    frames = [frame for frame, _ in scenes_with_truth(UNSEEN_SEED + 5, 12)]
+    answers: list[list[Any]] = []
+    for device in ("cpu", DEVICE):
+        detector = TrafficDetector(runtime=runtime)
+        detector.load(device)
+        detector.warm_up()
+        # Several under way at once, as the engine has them.
+        prepared = [detector.prepare_batch(frames[i : i + 4]) for i in range(0, 12, 4)]
+        answers.append([a for p in prepared for a in detector.predict_prepared(p)])
+    for on_cpu, on_gpu in zip(*answers, strict=True):
+        assert isinstance(on_gpu, Detections)
+        sure = [d for d in on_cpu.detections if d.score > 0.5]
+        assert len(sure) > 0
+        for one in sure:
+            distances = [np.abs(np.subtract(one.box, d.box)).max() for d in on_gpu.detections]
+            assert min(distances) < 2.0  # pixels; half precision of some kernels
+
+
+def test_vectors_are_the_same_on_both(minilm_or_tiny: str) -> None:
+    texts = ["hello", "where is my order", "thanks " * 40, "money " * 9]
+    vectors = []
+    for device in ("cpu", DEVICE):
+        encoder = SentenceEncoder(minilm_or_tiny)
+        encoder.load(device)
+        prepared = [encoder.prepare(texts), encoder.prepare(texts[::-1])]
+        vectors.append([encoder.encode_prepared(p.passes) for p in prepared])
+    np.testing.assert_allclose(vectors[1], vectors[0], atol=1e-3)
+
+
+@pytest.fixture
+def minilm_or_tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
+    from tests.models.nlu.tiny_bert import write_bert
+
+    return str(write_bert(tmp_path_factory.mktemp("bert")))
+
+
+def test_the_devices_own_failure_is_known() -> None:
+    free, _ = torch.cuda.mem_get_info()
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2 * free, dtype=torch.uint8, device=DEVICE)
+    assert is_out_of_memory(caught.value)
+    torch.zeros(16, device=DEVICE).sum().item()  # and the device goes on
