@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+import streams.deadlines
 import streams.encoding  # the engine's own reasons are defined there
 import streams.predicting  # noqa: F401
 from agents.audit import Problem
