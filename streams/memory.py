@@ -98,7 +98,8 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def _says_so(error: BaseException) -> bool:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    # By its name too: PyTorch's is a RuntimeError, and one from another process has no other type.
+    if isinstance(error, MemoryError) or type(error).__name__.endswith("MemoryError"):
         return True
     message = str(error).lower()
     return any(phrase in message for phrase in _PHRASES)

@@ -106,6 +106,10 @@ def test_cuda_failures_are_known_by_what_they_say() -> None:
     assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x"))
 
 
+def test_one_of_another_process_is_known_by_its_name() -> None:
+    assert is_out_of_memory(type("_ArrayMemoryError", (RuntimeError,), {})("Unable to allocate"))
+
+
 def test_one_that_was_raised_from_it_counts_too() -> None:
     def wrapped() -> None:
         try:
