@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.base import ModelError
 from models.nlu.encoder import EncoderSettings
+from models.weights import refuse_pickle
 
 #: The label of what no intent covers; a head may have it as a class of its own.
 OUT_OF_SCOPE = "oos"
@@ -75,11 +76,12 @@ def load_head(folder: Path) -> IntentHead:
     """Read what `IntentHead.save` wrote.
 
     Raises:
-        ModelError: a file is absent, of another format, or the two don't fit together.
+        ModelError: a file is absent, of another format or a pickle, or the two don't fit together.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    refuse_pickle(folder)
     advice = "expected a folder made by `python -m models.nlu.train`"
     try:
         about = json.loads((folder / _LABELS).read_text(encoding="utf-8"))

@@ -123,6 +123,7 @@ def test_models_refuse_it_at_load(tmp_path: Path, trace: Path, write: Write, suf
         OnnxDetector(path=str(path)),
         OnnxTabular(path=str(path), features=["a"]),
         IntentClassifier(encoder=str(path)),
+        IntentClassifier(head=str(path)),
         HuggingFaceClassifier(path=str(path)),
     ]
     for model in models:
