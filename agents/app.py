@@ -41,8 +41,8 @@ def _before_work(worker: Any, sender: Any, **kwargs: Any) -> None:
 
     try:
         require_topics(worker.settings)
-        worker.load()
         worker.serve_metrics()
+        worker.load()
     except expected_errors() as error:
         print("\n".join(error_lines(error)), file=sys.stderr)
         raise SystemExit(EXIT_CODE) from None

@@ -17,6 +17,7 @@ from prometheus_client.registry import REGISTRY
 from agents.cli.errors import UserError
 from agents.cores import available_cores, leaves_the_lock, share_cores
 from agents.devices import choose_devices
+from agents.ending import HANG_EXIT_CODE, ModelHangsError, end_process_after
 from agents.loading import load_agent
 from models.base import ModelError
 from schemas import Event, make_codec
@@ -27,6 +28,7 @@ from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
 from streams.executor import host_executor, preparing_executor
 from streams.garbage import calm_garbage_collection
+from streams.health_server import serve
 from streams.inference import Inference
 from streams.metrics import Metrics
 from streams.producing import KafkaSink
@@ -35,6 +37,9 @@ from streams.serving import Serving
 from streams.settings import AgentSettings, PipelineSettings
 
 logger = logging.getLogger(__name__)
+
+#: How long an orderly leave may take while a model call hangs.
+_HANG_SECONDS = 10.0
 
 Agent = Callable[[AsyncIterable[RecordBatch]], Awaitable[None]]
 
@@ -73,6 +78,10 @@ class Worker:
         ]
         for inference in self.inferences:
             self._add_agent(inference)
+        health = self.app.health
+        health.watch(self.inferences)
+        health.on_hang = self._end_for_hang
+        self.metrics.show(health.live, health.ready)
         num_busy = sum(i.serving.num_copies for i in self.inferences if i.serving.has_own_threads)
         share_cores(num_busy, available_cores())
 
@@ -110,20 +119,22 @@ class Worker:
         keep_to(core)
 
     def serve_metrics(self) -> None:
-        """Serve `/metrics` from a thread of its own.
+        """Serve `/metrics`, `/live` and `/ready` from a thread of its own.
 
         Raises:
             UserError: the address is taken or not this machine's.
         """
         host, port = self.settings.metrics.host, self.settings.metrics.port
+        probes = {"/live": self.app.health.live, "/ready": self.app.health.ready}
         try:
-            port = self.metrics.serve(host, port)
+            port = serve(host, port, self.metrics.registry, probes)
         except OSError as error:
             raise UserError(
                 f"can't serve metrics at {host}:{port}: {error.strerror}: set metrics.port in the "
                 "pipeline file, or 0 for any free one"
             ) from error
-        logger.info("metrics at http://%s:%d/metrics", host, port)
+        shown = f"[{host}]" if ":" in host else host
+        logger.info("metrics at http://%s:%d/metrics", shown, port)
 
     async def stop_for(self, failure: BaseException) -> None:
         """End the worker in order, because the broker refuses its output for good.
@@ -135,6 +146,20 @@ class Worker:
             logger.error("the worker ends: %s", failure)
             self.app.drain_seconds = 0
             os.kill(os.getpid(), signal.SIGTERM)
+
+    async def _end_for_hang(self, why: str) -> None:
+        """End the worker, although a thread that no one can end hangs in a model call."""
+        for inference in self.inferences:
+            limit = inference.call_limit_seconds
+            if limit is not None and inference.serving.calls.longest_seconds() > limit:
+                self.metrics.model_timeouts.labels(inference.agent).inc()
+        end_process_after(_HANG_SECONDS, HANG_EXIT_CODE)
+        await self.stop_for(ModelHangsError(why))
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether a thread is still in a model call, and would keep the process from ending."""
+        return any(inference.serving.calls.longest_seconds() for inference in self.inferences)
 
     def _add_agent(self, inference: Inference) -> None:
         first, *others = inference.settings.inputs

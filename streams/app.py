@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import faust
 
+from streams.health import BROKER_SECONDS, Health
 from streams.intake import Intake
 from streams.kafka_client import aiokafka_arguments, bootstrap_servers
 from streams.metrics import Metrics
@@ -20,6 +22,10 @@ _MAX_POLL_INTERVAL_SECONDS = 24 * 3600.0
 #: Records that one fetch may hand out, over all partitions.
 _MAX_POLL_RECORDS = 1_000
 
+#: After this a request of the producer is sent again, on a new connection. (Faust's own default,
+#: 20 minutes, would wait as long for a broker that was unplugged.)
+_REQUEST_TIMEOUT_MS = 30_000
+
 
 class App(faust.App):  # type: ignore[misc]
     """A Faust app that knows how much of each topic to take in."""
@@ -27,6 +33,7 @@ class App(faust.App):  # type: ignore[misc]
     intake: Intake
     drain_seconds: float
     """How long a stop or a rebalance waits for what is under way."""
+    health: Health
     client_arguments: dict[str, dict[str, Any]]
     """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
 
@@ -38,6 +45,15 @@ class App(faust.App):  # type: ignore[misc]
         stores = {str(table._store or self.conf.store) for table in self.tables.values()}
         if any(not store.startswith("memory") for store in stores):
             super()._create_directories()
+
+    def on_init_dependencies(self) -> Iterable[Any]:
+        """Start watching before anything else, and stop last."""
+        return [self.health, *super().on_init_dependencies()]
+
+    async def on_stop(self) -> None:
+        """Be unready from the first moment of stopping."""
+        self.health.stopping()
+        await super().on_stop()
 
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:
         """Make a stream's queue, never cleared when flow resumes.
@@ -75,9 +91,20 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
     )
     limits = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
     app.intake = Intake(limits, metrics)
+    heartbeat_ms = int(consumer.get("heartbeat_interval_ms", 0))
+    app.health = Health(
+        app.intake,
+        settings.liveness_timeout_seconds,
+        max(BROKER_SECONDS, 3 * heartbeat_ms / 1000),
+    )
     app.drain_seconds = settings.shutdown_timeout_seconds
     app.client_arguments = {
         "consumer": {"auto_offset_reset": "earliest", **consumer},
-        "producer": {"linger_ms": 0, "max_batch_size": PRODUCER_BATCH_BYTES, **producer},
+        "producer": {
+            "linger_ms": 0,
+            "max_batch_size": PRODUCER_BATCH_BYTES,
+            "request_timeout_ms": _REQUEST_TIMEOUT_MS,
+            **producer,
+        },
     }
     return app

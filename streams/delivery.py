@@ -55,13 +55,23 @@ class Delivery:
         self._tracker = tracker
         self._metrics = metrics
         self.on_failure = on_failure
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], float] = {}
+        """What waits for the broker, and since when, monotonic seconds."""
+        self._sending: float | None = None
+        """Since when the next output waits for its place, if it does."""
 
     async def results(self, outputs: Sequence[EncodedOutput]) -> None:
         """Queue a micro-batch's output, in order per output partition; returns before the acks.
 
         Dead letters, results and updates of a row are all with the broker before it is finished.
         """
+        self._sending = time.monotonic()
+        try:
+            await self._results(outputs)
+        finally:
+            self._sending = None
+
+    async def _results(self, outputs: Sequence[EncodedOutput]) -> None:
         sent: list[tuple[EncodedOutput, Awaitable[None]]] = []
         for output in outputs:
             for chunk in output.chunks:
@@ -190,13 +200,18 @@ class Delivery:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
-        self._under_way.add(task)
+        self._under_way[task] = time.monotonic()
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+        self._under_way.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._spawn(self.on_failure(error))
+
+    def waiting_seconds(self) -> float:
+        """Return how long the oldest output has been waiting for the broker, 0 if none does."""
+        began = [*self._under_way.values(), *filter(None, [self._sending])]
+        return time.monotonic() - min(began) if began else 0.0
 
     async def close(self) -> None:
         """Give up what is not acknowledged; it will be read again."""

@@ -24,6 +24,7 @@ from streams.delivery import Delivery
 from streams.encoding import EncodedChunk, EncodedOutput, ResultEncoder, Timings
 from streams.executor import run_on
 from streams.forming import MicroBatcher
+from streams.health import AgentFacts
 from streams.measuring import Measure, Sorter
 from streams.memory import BatchLimit
 from streams.metrics import AgentMetrics, Filtered
@@ -92,6 +93,27 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._slots = asyncio.Semaphore(serving.num_slots)
         self._answers: asyncio.Queue[tuple[MicroBatch[Any], asyncio.Future[Answered]]] = (
             asyncio.Queue(maxsize=serving.num_slots + 1)
+        )
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What it reads."""
+        return (self.settings.input,)
+
+    @property
+    def call_limit_seconds(self) -> float | None:
+        """How long a model call may take; a model in a process of its own is seen to there."""
+        is_threaded = self.settings.isolation == "thread"
+        return self.settings.predict_timeout_seconds if is_threaded else None
+
+    def facts(self) -> AgentFacts:
+        """Return how it stands now, for `Health`; from any thread."""
+        return AgentFacts(
+            is_warm=self.serving.is_warm,
+            num_unfinished=self._metrics.num_in_flight,
+            num_done=self._metrics.num_done,
+            delivery_seconds=self._delivery.waiting_seconds(),
+            call_seconds=self.serving.calls.longest_seconds(),
         )
 
     @property

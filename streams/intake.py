@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from streams.metrics import Metrics
 from streams.offsets import OffsetTracker
@@ -23,6 +23,9 @@ class Intake:
         self.batch_topics = frozenset(limits)
         """Topics whose agents take whole record batches."""
         self.tracker = OffsetTracker()
+        self.num_held = 0
+        """Partitions that the group has given this worker."""
+        self._waiting: set[TopicPartition] = set()
         self._limits = dict(limits)
         self._metrics = metrics
         self._given_up: list[Callable[[], None]] = []
@@ -50,7 +53,8 @@ class Intake:
         for topic, partition in gone:
             # A gauge of a partition that is another worker's would go on alerting for ever.
             self._metrics.forget_lag(topic, partition)
-        self._metrics.ready.set(0)
+        self._waiting.difference_update(gone)
+        self.num_held = 0
 
     def assigned(self, partitions: Iterable[TopicPartition]) -> None:
         """Note what the group has given out; each partition starts at its committed offset."""
@@ -58,8 +62,13 @@ class Intake:
         logger.info("holding %d partitions", len(held))
         for callback in self._assigned:
             callback(held)
-        self._metrics.ready.set(1 if held else 0)
+        self.num_held = len(held)
 
-    def observe_lag(self, tp: TopicPartition, num_records: int) -> None:
-        """Export how far behind a partition is."""
+    def observe_lag(self, tp: TopicPartition, num_records: int, is_waiting: bool) -> None:
+        """Export how far behind a partition is, and note whether it has records to be fetched."""
         self._metrics.lag.labels(tp.topic, str(tp.partition)).set(num_records)
+        (self._waiting.add if is_waiting else self._waiting.discard)(tp)
+
+    def has_waiting(self, topics: Sequence[str]) -> bool:
+        """Whether any of these topics has records to be fetched."""
+        return any(tp.topic in topics for tp in self._waiting)

@@ -7,16 +7,17 @@ counted as `handed_back`, since another worker counts them in again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.registry import REGISTRY
 
 from streams.batch_histogram import BatchHistogram
+from streams.verdict import Verdict
 
 _SECONDS = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.35, 0.5, 0.75),
@@ -115,7 +116,15 @@ class Metrics:
             ("agent",), registry=registry,
         )  # fmt: skip
         self.ready = Gauge(
-            "penstock_worker_ready", "1 while partitions are assigned and models are warm.",
+            "penstock_worker_ready", "1 while /ready answers 200.", registry=registry
+        )
+        self.live = Gauge("penstock_live", "1 while /live answers 200.", registry=registry)
+        self.model_timeouts = Counter(
+            "penstock_model_timeouts", "Model calls that went over predict_timeout_seconds.",
+            ("agent",), registry=registry,
+        )  # fmt: skip
+        self.model_restarts = Counter(
+            "penstock_model_restarts", "Model processes that were replaced.", ("agent", "reason"),
             registry=registry,
         )  # fmt: skip
 
@@ -128,14 +137,10 @@ class Metrics:
         with suppress(KeyError):
             self.lag.remove(topic, str(partition))
 
-    def serve(self, host: str, port: int) -> int:
-        """Serve `/metrics` from a thread of its own and return the port.
-
-        Raises:
-            OSError: the address is taken or not this machine's.
-        """
-        server, _ = start_http_server(port, addr=host, registry=self.registry)
-        return int(server.server_port)
+    def show(self, live: Callable[[], Verdict], ready: Callable[[], Verdict]) -> None:
+        """Let the gauges of both probes say what the probes say at that moment."""
+        self.live.set_function(lambda: float(live().ok))
+        self.ready.set_function(lambda: float(ready().ok))
 
 
 class AgentMetrics:
@@ -152,6 +157,8 @@ class AgentMetrics:
             (t, why): metrics.filtered.labels(agent, t, why) for t in topics for why in Filtered
         }
         self._handed_back = {t: metrics.handed_back.labels(agent, t) for t in topics}
+        self.num_in_flight = self.num_done = 0
+        """Records taken in and not finished; records finished or handed back."""
         self._in_flight = metrics.in_flight.labels(agent)
         self._batch_size = metrics.batch_size.labels(agent, model)
         self._batch_size_limit = metrics.batch_size_limit.labels(agent)
@@ -168,11 +175,12 @@ class AgentMetrics:
         """Count records of an input topic that an agent began on."""
         self._records_in[topic].inc(num_records)
         self._in_flight.inc(num_records)
+        self.num_in_flight += num_records
 
     def finished(self, topic: str, outcome: Outcome, num_records: int) -> None:
         """Count records whose outcome the broker has."""
         self._outcomes[topic, outcome].inc(num_records)
-        self._in_flight.dec(num_records)
+        self._done(num_records)
         self._last_progress.set_to_current_time()
 
     def filtered(self, topic: str, reason: Filtered, num_records: int) -> None:
@@ -182,7 +190,12 @@ class AgentMetrics:
     def handed_back(self, topic: str, num_records: int) -> None:
         """Count records whose partition went away before they were finished."""
         self._handed_back[topic].inc(num_records)
+        self._done(num_records)
+
+    def _done(self, num_records: int) -> None:
         self._in_flight.dec(num_records)
+        self.num_in_flight -= num_records
+        self.num_done += num_records
 
     def emitted(self, topic: str, num_results: int) -> None:
         """Count acknowledged results on an output topic."""

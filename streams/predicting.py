@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from schemas import InputError
 from streams.memory import BatchLimit, drop_frames, is_out_of_memory
 from streams.protocols import PreparingModel, ServedModel
+
+
+class PreparedCalls(Protocol):
+    """What answers prepared batches."""
+
+    def predict_batch(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """Answer B events."""
+        ...
+
+    def predict_prepared(self, prepared: Any) -> Sequence[Any]:
+        """Answer what `prepare_batch` returned."""
+        ...
+
 
 Predict = Callable[[Sequence[Any]], Sequence[Any]]
 
@@ -144,7 +157,7 @@ def prepare(model: PreparingModel, events: Sequence[Any]) -> Prepared:
 
 
 def predict_prepared(
-    model: PreparingModel,
+    model: PreparedCalls,
     prepared: Prepared,
     events: Sequence[Any],
     limit: BatchLimit | None = None,

@@ -15,6 +15,7 @@ from typing import Any
 
 from streams.affinity import keep_to
 from streams.batching import MicroBatch
+from streams.call_clock import CallClock, TimedCalls
 from streams.executor import device_executor, run_on
 from streams.memory import BatchLimit
 from streams.online import OnlineRunner, Update
@@ -39,6 +40,8 @@ _BATCHES_PER_COPY = 2
 class _Copy:
     model: ServedModel
     executor: ThreadPoolExecutor
+    calls: TimedCalls
+    """The model's, timed."""
     num_batches: int = 0
     """On its thread, or waiting for it."""
 
@@ -60,6 +63,8 @@ class Serving:
         first = factory()
         self.name: str = first.name
         self.is_online = isinstance(first, LearningModel)
+        self.calls = CallClock()
+        """The model calls under way."""
         self._prepares = isinstance(first, PreparingModel) and not self.is_online
         self.num_copies = 1 if self.is_online else concurrency
         self.measure = first.measure_batch if isinstance(first, MeasuringModel) else None
@@ -69,7 +74,10 @@ class Serving:
         self.is_light = not self._prepares and self.num_copies == 1 and devices[0] == "cpu"
         """Whether the one copy most likely holds the interpreter lock while it answers."""
         models = [first, *(factory() for _ in range(self.num_copies - 1))]
-        self._copies = [_Copy(m, device_executor(f"{agent}-{i}")) for i, m in enumerate(models)]
+        self._copies = [
+            _Copy(m, device_executor(f"{agent}-{i}"), TimedCalls(m, self.calls))
+            for i, m in enumerate(models)
+        ]
         self.num_slots = self.num_copies * _BATCHES_PER_COPY
         self._runner = OnlineRunner(factory, devices[-1]) if self.is_online else None
         self._devices = devices
@@ -105,6 +113,13 @@ class Serving:
             copy.executor.submit(keep_to, cores).result()
 
     @property
+    def is_warm(self) -> bool:
+        """Whether every copy is loaded, and its process, if it has one, is there."""
+        return bool(self.device) and all(
+            getattr(copy.model, "is_warm", True) for copy in self._copies
+        )
+
+    @property
     def version(self) -> str:
         """The model's version; some know theirs only once they are loaded."""
         return self._copies[0].model.version
@@ -127,18 +142,18 @@ class Serving:
         prepared = None
         if self._prepares:
             prepared, seconds["prepare"] = await run_on(
-                host, _timed, prepare, self._copies[0].model, events
+                host, _timed, self.calls.timed(prepare), self._copies[0].model, events
             )
         copy = min(self._copies, key=lambda copy: copy.num_batches)
         copy.num_batches += 1
         try:
             work: tuple[Any, ...]
             if self._runner is not None:
-                work = (self._runner.answer, batch)
+                work = (self.calls.timed(self._runner.answer), batch)
             elif self._prepares:
-                work = (predict_prepared, copy.model, prepared, events, limit)
+                work = (predict_prepared, copy.calls, prepared, events, limit)
             else:
-                work = (predict_each, copy.model.predict_batch, events, 1, limit)
+                work = (predict_each, copy.calls.predict_batch, events, 1, limit)
             answered, seconds["predict"] = await run_on(copy.executor, _timed, *work)
         finally:
             copy.num_batches -= 1

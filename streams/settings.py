@@ -110,6 +110,10 @@ class AgentSettings(_Settings, frozen=True, kw_only=True):
     """`auto` takes the first CUDA device that torch sees, if the model can use one."""
     max_record_bytes: Annotated[int, Meta(ge=1)] = 1_000_000
     """A larger value becomes a dead letter before it is decoded."""
+    predict_timeout_seconds: Annotated[float, Meta(gt=0, le=86_400)] | None = None
+    """A model call that takes longer hangs: its process is replaced, or the worker ends."""
+    isolation: Literal["thread", "process"] = "thread"
+    """Where the model runs: on a thread of the worker, or in a process of its own."""
     limits: LimitSettings = LimitSettings()
     answers: Literal["always", "sometimes"] = "always"
     """Whether the model answers every event: `penstock audit` takes a record without output for
@@ -183,3 +187,5 @@ class PipelineSettings(_Settings, frozen=True, kw_only=True):
     commit_interval_seconds: Annotated[float, Meta(gt=0, le=60)] = 1.0
     shutdown_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
     """How long SIGTERM waits for what is under way."""
+    liveness_timeout_seconds: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
+    """After how long with work and without progress `/live` turns false."""

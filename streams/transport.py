@@ -26,6 +26,7 @@ from mode import Service
 
 from streams.forgiving_records import read_forgivingly, retain_fetched_bytes
 from streams.intake import Intake
+from streams.patience import never_expire, start_patiently, stop_in_time
 from streams.records import RawRecords, RecordBatch, TopicPartition
 
 #: How long a fetch waits for new records. Short while a partition is paused, so that it is
@@ -59,11 +60,31 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             "rebalance_timeout_ms": int(conf.broker_rebalance_timeout * 1000),
             **self.app.client_arguments["consumer"],
         }
-        return aiokafka.AIOKafkaConsumer(
+        consumer = aiokafka.AIOKafkaConsumer(
             partition_assignment_strategy=[self._assignor],
             enable_auto_commit=False,
             **arguments,
         )
+        self.app.health.consumer.watch(consumer._client)
+        return consumer
+
+    async def on_start(self) -> None:
+        """Start, waiting for a broker that went away since the worker looked for it."""
+        await start_patiently(super().on_start)
+
+    def has_waiting(self, tp: TP) -> bool:
+        """Whether a partition has records that may be fetched and have not been.
+
+        Told by the fetcher's own position: what ends a transaction takes up offsets as well.
+        """
+        consumer = self._ensure_consumer()
+        assignment = consumer._subscription.subscription.assignment
+        state = assignment.state_value(tp) if assignment is not None else None
+        if state is None or state.highwater is None or not state.has_valid_position:
+            return False
+        has_stable_end = consumer._isolation_level == "read_committed" and state.lso is not None
+        end = min(state.highwater, state.lso) if has_stable_end else state.highwater
+        return bool(state.position < end)
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _keep_membership(self) -> None:
@@ -259,7 +280,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             if position is None:
                 position = self._committed_offset[tp]
             if end is not None and position is not None:
-                self.intake.observe_lag(TopicPartition(*tp), max(end - position, 0))
+                self.intake.observe_lag(
+                    TopicPartition(*tp), max(end - position, 0), self._thread.has_waiting(tp)
+                )
 
     async def wait_empty(self) -> None:
         """Wait until what agents have begun on is finished, and commit it.
@@ -305,7 +328,23 @@ def _columns(records: Sequence[Any]) -> RawRecords:
 
 
 class Producer(driver.Producer):  # type: ignore[misc]
-    """Idempotent and acks=all, for stock agents too."""
+    """Idempotent and acks=all, for stock agents too; waits for a broker as long as it takes."""
+
+    def _new_producer(self, transactional_id: str | None = None) -> aiokafka.AIOKafkaProducer:
+        producer = super()._new_producer(transactional_id)
+        never_expire(producer)
+        self.app.health.producer.watch(producer.client)
+        return producer
+
+    async def on_start(self) -> None:
+        """Start, waiting for a broker that went away since the worker looked for it."""
+        await start_patiently(super().on_start)
+
+    async def on_stop(self) -> None:
+        """Stop; what a broker that is away has not taken is given up, and will be read again."""
+        if self._producer is not None:
+            await stop_in_time(self._producer, self.app.drain_seconds)
+        await super().on_stop()
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**self.app.client_arguments["producer"], "acks": "all", "enable_idempotence": True}

@@ -17,7 +17,7 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 #: Faust and its libraries tell every step of their own at INFO; ours is what a user runs.
 _CHATTY = (
     *("faust", "mode", "aiokafka", "kafka", "asyncio"),
-    *("streams.app", "streams.transport", "streams.inference"),  # Faust services, too
+    *("streams.app", "streams.transport", "streams.inference", "streams.health"),  # services, too
 )
 #: Beyond `shutdown_timeout_seconds`: to commit, to leave the group, and for the loop's end.
 _LEAVING_SECONDS = 15.0
@@ -38,8 +38,9 @@ def command(
 ) -> None:
     """Run until SIGTERM or Ctrl-C: then finish what is under way, commit, leave the group.
 
-    Exit code 0 after that; 1 if the broker refused output for good. With --processes, the first
-    process that fails ends the others in order, and its exit code is that of all.
+    Exit code 0 after that; 1 if the broker refused output for good, 3 if a model call hung. With
+    --processes, the first process that fails ends the others in order, and its exit code is that
+    of all.
     """
     from agents.cli.errors import UserError, expected_errors
     from agents.pipeline_file import load_pipeline
@@ -114,15 +115,17 @@ def _run(settings: PipelineSettings, base_dir: Path, has_the_machine: bool) -> N
     from agents.worker import Worker
 
     worker = Worker(settings, base_dir)
+    worker.serve_metrics()  # before the models are loaded, which may take minutes
     worker.load()
     if has_the_machine:
         worker.share_one_core()
-    worker.serve_metrics()
     _run_until_stopped(worker)
 
 
 def _run_until_stopped(worker: Any) -> None:
     import faust
+
+    from agents.ending import end_process
 
     worker.app.conf.web_enabled = False
     runner = faust.Worker(
@@ -131,7 +134,16 @@ def _run_until_stopped(worker: Any) -> None:
     runner.spinner = None  # it writes to pipes as well
     try:
         runner.execute_from_commandline()
-    except SystemExit:
-        if worker.failure is None:
-            raise
-        raise typer.Exit(1) from worker.failure
+    except SystemExit as ended:
+        code = _exit_code(worker.failure, ended)
+        if worker.has_calls:
+            end_process(code)
+        raise typer.Exit(code) from worker.failure
+
+
+def _exit_code(failure: BaseException | None, ended: SystemExit) -> int:
+    from agents.ending import HANG_EXIT_CODE, ModelHangsError
+
+    if failure is not None:
+        return HANG_EXIT_CODE if isinstance(failure, ModelHangsError) else 1
+    return ended.code if isinstance(ended.code, int) else int(ended.code is not None)

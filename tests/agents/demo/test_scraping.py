@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from agents.demo.scraping import Histogram, scrape
+from streams.health_server import serve
 from tests.agents.demo.worlds import CountingEngine
 
 
@@ -41,7 +42,7 @@ def test_ages_come_as_a_histogram_too() -> None:
 def test_scrapes_over_http() -> None:
     engine = CountingEngine()
     engine.finish(answered=3)
-    port = engine.metrics.serve("127.0.0.1", 0)
+    port = serve("127.0.0.1", 0, engine.metrics.registry, {})
     look = scrape(f"http://127.0.0.1:{port}/metrics")
     assert look.sum("penstock_records_in_total") == 3
     assert look.seconds > 0

@@ -1,0 +1,173 @@
+"""`/metrics`, `/live` and `/ready` on one port, from threads that wait for nothing.
+
+prometheus_client makes the metrics, the standard library's WSGI server serves them. Clients may be
+slow, broken or hostile: there are at most `MAX_CONNECTIONS` at once, none lasts longer than
+`CONNECTION_SECONDS`, and where there is no room for a new one the oldest goes, so that the ones
+who merely hold a connection open never keep an orchestrator's probe waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, ClassVar
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+import msgspec
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from streams.verdict import Verdict
+
+logger = logging.getLogger(__name__)
+
+MAX_CONNECTIONS = 16
+CONNECTION_SECONDS = 10.0
+#: How long a new connection waits for the place of the one that was closed for it.
+_EVICTION_SECONDS = 1.0
+
+StartResponse = Callable[..., Any]
+App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+Probes = Mapping[str, Callable[[], Verdict]]
+
+
+def serve(host: str, port: int, registry: CollectorRegistry, probes: Probes) -> int:
+    """Serve from a thread of its own for as long as the process lives; return the port.
+
+    Args:
+        host: a name or an address, IPv4 or IPv6.
+        port: 0 takes a free one.
+        registry: what `/metrics` shows.
+        probes: path to what answers it: 200 if all is well, else 503, and JSON that says why.
+
+    Raises:
+        OSError: the address is taken or not this machine's.
+    """
+    family, _, _, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    server = _Server(family, address)
+    server.set_app(make_app(registry, probes))
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return int(server.server_address[1])
+
+
+def make_app(registry: CollectorRegistry, probes: Probes) -> App:
+    """Return the WSGI application: metrics and probes by path."""
+    metrics: App = make_wsgi_app(registry)
+    paths = ", ".join(["/metrics", *probes])
+
+    def app(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        if method not in ("GET", "HEAD"):
+            body = {"error": "only GET and HEAD"}
+            return _answer(start_response, "405 Method Not Allowed", body, allow="GET, HEAD")
+        if path == "/metrics":
+            # The library knows no HEAD; wsgiref sends whatever an application returns.
+            content = metrics({**environ, "REQUEST_METHOD": "GET"}, start_response)
+            return content if method == "GET" else []
+        if path not in probes:
+            return _answer(start_response, "404 Not Found", {"error": f"there are {paths}"})
+        verdict = probes[path]()
+        status = "200 OK" if verdict.ok else "503 Service Unavailable"
+        body_bytes = _answer(start_response, status, verdict)
+        return body_bytes if method == "GET" else []
+
+    return app
+
+
+def _answer(
+    start_response: StartResponse, status: str, body: object, allow: str = ""
+) -> list[bytes]:
+    content = msgspec.json.encode(body) + b"\n"
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(content))),
+        ("Cache-Control", "no-store"),
+        *([("Allow", allow)] if allow else []),
+    ]
+    start_response(status, headers)
+    return [content]
+
+
+class _RequestHandler(WSGIRequestHandler):
+    """Logs nothing, and waits for no client longer than a connection may last."""
+
+    timeout = CONNECTION_SECONDS
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Log nothing: probes come every few seconds."""
+
+
+class _Server(WSGIServer):
+    """A thread a connection, a bounded number of connections, each for a bounded time."""
+
+    allow_reuse_address = True
+    request_queue_size: ClassVar[int] = 64  # type: ignore[misc]
+
+    def __init__(self, family: socket.AddressFamily, address: Any) -> None:
+        self.address_family = family
+        self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._lock = threading.Lock()
+        self._open: dict[socket.socket, float] = {}
+        super().__init__(address[:2], _RequestHandler)
+
+    def server_bind(self) -> None:
+        """Bind without asking DNS for this machine's name, as the base class would."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+        self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection on a thread of its own, if there is room."""
+        if not self._room.acquire(blocking=False):
+            self._close_older_than(0.0, limit=1)
+            if not self._room.acquire(timeout=_EVICTION_SECONDS):
+                self.shutdown_request(request)
+                return
+        with self._lock:
+            self._open[request] = time.monotonic()
+        worker = threading.Thread(
+            target=self._serve, args=(request, client_address), name="metrics-client", daemon=True
+        )
+        try:
+            worker.start()
+        except RuntimeError:  # no more threads on this machine
+            self._closed(request)
+
+    def _serve(self, request: socket.socket, client_address: Any) -> None:
+        try:
+            self.finish_request(request, client_address)
+        except Exception as error:
+            self.handle_error(request, client_address, error)
+        finally:
+            self._closed(request)
+
+    def _closed(self, request: socket.socket) -> None:
+        with self._lock:
+            self._open.pop(request, None)
+        self.shutdown_request(request)
+        self._room.release()
+
+    def service_actions(self) -> None:
+        """Close what has been open for too long; called twice a second."""
+        self._close_older_than(CONNECTION_SECONDS, limit=MAX_CONNECTIONS)
+
+    def _close_older_than(self, seconds: float, limit: int) -> None:
+        latest = time.monotonic() - seconds
+        with self._lock:
+            old = [request for request, opened in self._open.items() if opened <= latest]
+        for request in old[:limit]:
+            with suppress(OSError):  # its thread, which waits for it, then ends
+                request.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(
+        self, request: Any, client_address: Any, error: Exception | None = None
+    ) -> None:
+        """Say nothing aloud of clients that went away."""
+        logger.debug("a request of %s failed: %r", client_address, error)
