@@ -18,6 +18,7 @@ from agents.cli.errors import UserError
 from agents.cores import available_cores, leaves_the_lock, share_cores
 from agents.devices import choose_devices
 from agents.ending import HANG_EXIT_CODE, ModelHangsError, end_process_after
+from agents.isolating import isolated
 from agents.loading import load_agent
 from models.base import ModelError
 from schemas import Event, make_codec
@@ -205,7 +206,8 @@ def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Wor
     try:
         parts = load_agent(agent, base_dir)
         devices = choose_devices(agent.device, parts.model_type)
-        serving = Serving(name, parts.make_model, agent.concurrency, devices)
+        make_model = isolated(worker.metrics, name, agent, base_dir, parts)
+        serving = Serving(name, make_model, agent.concurrency, devices)
     except ModelError as error:
         raise ModelError(f"agent {name}: {error}") from error
     metrics = worker.metrics.for_agent(name, agent.inputs, serving.name)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from schemas import InputError
 from streams.memory import BatchLimit, drop_frames, is_out_of_memory
+from streams.process_errors import ProcessLostError
 from streams.protocols import PreparingModel, ServedModel
 
 
@@ -74,7 +75,9 @@ def predict_each(
             None if that is nobody's concern.
 
     Returns:
-        N answers in input order; an event that the model raises on has its `InputError`.
+        N answers in input order. A batch that a model's process was lost with is tried once more
+        before it is halved: something else may have killed it. An event that the model raises on
+        has its `InputError`.
     """
     if limit is not None and len(events) > limit.size:
         return _halves(predict, events, attempts, limit)
@@ -110,6 +113,10 @@ def _settle(
         return tried
     if is_out_of_memory(tried):
         return _settle_memory(predict, events, tried, attempts, limit)
+    if isinstance(tried, ProcessLostError):
+        if attempts == 1:
+            return predict_each(predict, events, 2, limit)
+        tried.attempts = attempts
     if len(events) == 1:
         return [tried if isinstance(tried, InputError) else ModelFailedError(tried, attempts)]
     return _halves(predict, events, attempts + 1, limit)

@@ -69,9 +69,15 @@ class Serving:
         self.num_copies = 1 if self.is_online else concurrency
         self.measure = first.measure_batch if isinstance(first, MeasuringModel) else None
         """Tells each event's size; thread-safe. None if the model can't."""
-        self.has_own_threads = self._prepares and devices[0] == "cpu"
+        prepares = self._prepares or getattr(first, "prepares", False)
+        self.has_own_threads = prepares and devices[0] == "cpu"
         """Whether the copies will compute on the CPU with a library's own threads."""
-        self.is_light = not self._prepares and self.num_copies == 1 and devices[0] == "cpu"
+        self.is_light = (
+            not self._prepares
+            and self.num_copies == 1
+            and devices[0] == "cpu"
+            and not getattr(first, "runs_elsewhere", False)
+        )
         """Whether the one copy most likely holds the interpreter lock while it answers."""
         models = [first, *(factory() for _ in range(self.num_copies - 1))]
         self._copies = [

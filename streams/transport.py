@@ -36,6 +36,9 @@ _FETCH_SECONDS, _PAUSED_FETCH_SECONDS = 1.0, 0.05
 #: How often what stopped the group's coordination is looked for.
 _COORDINATION_SECONDS = 1.0
 
+#: How long a stopping worker waits for the broker to take its last offsets, at least.
+_LAST_COMMIT_SECONDS = 3.0
+
 #: Of records in Kafka's oldest format.
 _NO_TIMESTAMP = -1
 
@@ -176,6 +179,8 @@ def _as_parsed(tp: KafkaTopicPartition, record: Any) -> Any:
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """Hands out whole fetches and commits watermarks."""
 
+    _stop_deadline = float("inf")
+
     @property
     def intake(self) -> Intake:
         """What the app wants of each topic, and the tracker of everything handed out."""
@@ -290,13 +295,32 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         Bounded: what is not finished by then is given up uncommitted and read again.
         """
         self.intake.tracker.give_up_untaken()
-        deadline = time.monotonic() + self.app.drain_seconds
+        deadline = self._drain_deadline()
         while self.intake.tracker.num_taken() and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
             self._collect_inlined_acks()
         if left := self.intake.tracker.num_taken():
             self.log.warning("%d records were not finished in time and will be read again", left)
-        await self.commit()
+        await self._commit_in_time()
+
+    def _drain_deadline(self) -> float:
+        """Return until when to wait; as Faust asks twice while it stops, the first time counts."""
+        deadline: float = time.monotonic() + self.app.drain_seconds
+        if self.app.should_stop:
+            deadline = self._stop_deadline = min(deadline, self._stop_deadline)
+        return deadline
+
+    async def _commit_in_time(self) -> None:
+        """Commit; a worker that stops does not wait for a broker that is away."""
+        if not self.app.should_stop:
+            await self.commit()
+            return
+        commit = asyncio.ensure_future(self.commit())
+        left = self._stop_deadline - time.monotonic()
+        done, _ = await asyncio.wait([commit], timeout=max(left, _LAST_COMMIT_SECONDS))
+        if not done:
+            self.log.warning("offsets were not committed: the broker is away; all is read again")
+            commit.cancel()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is under way (through `wait_empty`), then let the partitions go."""

@@ -59,9 +59,7 @@ def settings_of(pipeline: Pipeline, **agent: Any) -> dict[str, Any]:
     return settings
 
 
-def make_hostile(
-    pipeline: Pipeline, top: Mapping[str, Any] | None = None, **agent: Any
-) -> None:
+def make_hostile(pipeline: Pipeline, top: Mapping[str, Any] | None = None, **agent: Any) -> None:
     """Give a pipeline the hostile model, and settings of the top level and of its agent."""
     (pipeline.folder / "hostile.py").write_text(_MODEL)
     settings = {**settings_of(pipeline, **agent), **(top or {})}

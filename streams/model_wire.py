@@ -1,0 +1,174 @@
+"""What passes between a worker and its model's process: MessagePack, never pickle.
+
+Events go one way and answers the other, each as one MessagePack message in memory that both
+processes map (`SharedBytes`); a socket between them carries only how long a message is. The child
+is the worker's own, started from the same pipeline file; all the same, nothing that comes from it
+is run, and a result's class is only looked up among those that the worker has imported.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from schemas import InputError
+from streams.encoding import UnencodableResultError
+
+#: Kinds of an answer on the wire.
+_PLAIN, _STRUCT, _LIST, _ERROR = range(4)
+_MIN_BYTES = 64 * 1024
+
+
+class WireError(TypeError):
+    """A model's answer can't be passed on: the message says why."""
+
+
+class Raised(msgspec.Struct, array_like=True):
+    """An exception, told: what one is made of again on the other side."""
+
+    name: str
+    module: str
+    message: str
+    reason: str | None = None
+    """Of an `InputError`."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Raised:
+        """Tell an exception."""
+        reason = error.reason if isinstance(error, InputError) else None
+        kind = type(error)
+        return cls(kind.__name__, kind.__module__, str(error), reason)
+
+    def error(self) -> Exception:
+        """Return an exception of the same class name and words; an `InputError` if it was one."""
+        return _error_class(self.name, self.module, self.reason)(self.message)
+
+
+@lru_cache(maxsize=256)
+def _error_class(name: str, module: str, reason: str | None) -> type[Exception]:
+    if reason is None:
+        return type(name, (RuntimeError,), {"__module__": module})
+    return type(name, (InputError,), {"__module__": module, "reason": reason})
+
+
+def pack_answers(answers: Sequence[Any]) -> bytes:
+    """Return the answers of a model as one message.
+
+    An answer that can't be packed becomes its `WireError`: its neighbours are answered.
+    """
+    packed = []
+    for answer in answers:
+        try:
+            packed.append(msgspec.msgpack.encode(_described(answer)))
+        except Exception as error:
+            told = Raised("WireError", __name__, str(error))
+            packed.append(msgspec.msgpack.encode((_ERROR, told)))
+    return msgspec.msgpack.encode([msgspec.Raw(each) for each in packed])
+
+
+def _described(answer: Any) -> Any:
+    if isinstance(answer, InputError):
+        return _ERROR, Raised.of(answer)
+    if isinstance(answer, list | tuple):
+        return _LIST, [_described(each) for each in answer]
+    if isinstance(answer, msgspec.Struct):
+        kind = type(answer)
+        return _STRUCT, (kind.__module__, kind.__qualname__, answer)
+    return _PLAIN, answer
+
+
+def unpack_answers(message: bytes | memoryview) -> list[Any]:
+    """Return what `pack_answers` was given."""
+    packed = msgspec.msgpack.decode(message, type=list[msgspec.Raw])
+    return [_unpacked(each) for each in packed]
+
+
+def _unpacked(packed: msgspec.Raw) -> Any:
+    try:
+        return _unpack(packed)
+    except Exception as error:  # of another type than its class declares, for one
+        return UnencodableResultError(error)
+
+
+def _unpack(packed: msgspec.Raw) -> Any:
+    kind, content = msgspec.msgpack.decode(packed, type=tuple[int, msgspec.Raw])
+    if kind == _ERROR:
+        told = msgspec.msgpack.decode(content, type=Raised)
+        if told.module == __name__:
+            raise WireError(told.message)
+        return told.error()
+    if kind == _LIST:
+        return [_unpack(each) for each in msgspec.msgpack.decode(content, type=list[msgspec.Raw])]
+    if kind == _STRUCT:
+        module, name, fields = msgspec.msgpack.decode(content, type=tuple[str, str, msgspec.Raw])
+        return msgspec.msgpack.decode(fields, type=_struct_class(module, name))
+    return msgspec.msgpack.decode(content)
+
+
+@lru_cache(maxsize=256)
+def _struct_class(module: str, name: str) -> type[msgspec.Struct]:
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if isinstance(found, type) and issubclass(found, msgspec.Struct):
+        return found
+    raise WireError(
+        f"the model answers with {module}.{name}, which the worker does not know: define it at the "
+        "top of the module of the model's class, or import it there"
+    )
+
+
+class SharedBytes:
+    """Memory that two processes map; it has no name, and is gone with the last of them.
+
+    One side writes, and lets it grow; the other reads.
+    """
+
+    def __init__(self, fd: int | None = None) -> None:
+        """Make new memory, or take that of a descriptor which the other side made."""
+        self.fd = _anonymous_file() if fd is None else fd
+        self._map: mmap.mmap | None = None
+
+    def write(self, message: bytes | bytearray) -> int:
+        """Write a message from the start on; return its length."""
+        size = len(message)
+        if self._map is None or len(self._map) < size:
+            self._remap(max(_MIN_BYTES, 1 << (size - 1).bit_length()), is_growing=True)
+        assert self._map is not None
+        self._map[:size] = message
+        return size
+
+    def read(self, size: int) -> memoryview:
+        """Return the message of that length; good until the next one is written."""
+        if self._map is None or len(self._map) < size:
+            self._remap(os.fstat(self.fd).st_size, is_growing=False)
+        assert self._map is not None
+        return memoryview(self._map)[:size]
+
+    def _remap(self, size: int, is_growing: bool) -> None:
+        if self._map is not None:
+            self._map.close()
+        if is_growing:
+            os.ftruncate(self.fd, size)
+        self._map = mmap.mmap(self.fd, size)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+        os.close(self.fd)
+
+
+def _anonymous_file() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("penstock-batch", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile() as file:  # where there is no memfd (macOS)
+        return os.dup(file.fileno())
