@@ -57,11 +57,6 @@ def load_agent(settings: AgentSettings, base_dir: Path = Path()) -> AgentParts:
     declared = load_event_type(settings.event, base_dir) if settings.event else None
     model_type, options = load_model_class(settings, declared, base_dir)
     require_policies(settings, model_type)
-    if settings.isolation == "process" and issubclass(model_type, OnlineModel):
-        raise ModelError(
-            f"isolation: process is for models that don't learn, and {model_type.name} does: its "
-            "state lives in the worker: leave isolation out"
-        )
     event_type = _agreed_event_type(declared, model_type)
     try:
         codec = make_codec(settings.codec, event_type)

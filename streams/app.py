@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -34,6 +35,7 @@ class App(faust.App):  # type: ignore[misc]
     drain_seconds: float
     """How long a stop or a rebalance waits for what is under way."""
     health: Health
+    _stop_deadline: float | None = None
     client_arguments: dict[str, dict[str, Any]]
     """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
 
@@ -53,7 +55,14 @@ class App(faust.App):  # type: ignore[misc]
     async def on_stop(self) -> None:
         """Be unready from the first moment of stopping."""
         self.health.stopping()
+        self._stop_deadline = time.monotonic() + self.drain_seconds
         await super().on_stop()
+
+    def seconds_to_stop(self) -> float | None:
+        """Return how long what is under way may still take; None: the app is not stopping."""
+        if self._stop_deadline is None:
+            return None
+        return max(self._stop_deadline - time.monotonic(), 0.0)
 
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:
         """Make a stream's queue, never cleared when flow resumes.

@@ -96,9 +96,9 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         )
 
     @property
-    def topics(self) -> tuple[str, ...]:
+    def topics(self) -> list[str]:
         """What it reads."""
-        return (self.settings.input,)
+        return self.settings.inputs
 
     @property
     def call_limit_seconds(self) -> float | None:

@@ -153,17 +153,14 @@ class SharedBytes:
         return memoryview(self._map)[:size]
 
     def _remap(self, size: int, is_growing: bool) -> None:
-        if self._map is not None:
-            self._map.close()
+        # The map before it goes with the last that looks at it.
         if is_growing:
             os.ftruncate(self.fd, size)
         self._map = mmap.mmap(self.fd, size)
 
     def close(self) -> None:
         """Give the memory back."""
-        if self._map is not None:
-            self._map.close()
-            self._map = None
+        self._map = None
         os.close(self.fd)
 
 

@@ -7,16 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
-from aiokafka.errors import KafkaConnectionError, RequestTimedOutError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    RequestTimedOutError,
+    UnknownTopicOrPartitionError,
+)
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
 logger = logging.getLogger(__name__)
 
+#: What is given up may take this long to notice.
+_CANCEL_SECONDS = 1.0
 _FIRST_BACK_OFF_SECONDS, _LAST_BACK_OFF_SECONDS = 0.5, 10.0
 
 
@@ -38,6 +45,40 @@ async def start_patiently(start: Callable[[], Awaitable[None]]) -> None:
             back_off = min(2 * back_off, _LAST_BACK_OFF_SECONDS)
 
 
+async def queue_patiently(
+    producer: AIOKafkaProducer, batch: Any, topic: str, partition: int
+) -> asyncio.Future[Any]:
+    """Queue a producer batch behind that before it, however long the broker takes for that one.
+
+    Raises:
+        KafkaError: it can't be queued, for any reason but the time that it took.
+    """
+    while True:
+        try:
+            future: asyncio.Future[Any] = await producer.send_batch(
+                batch, topic, partition=partition
+            )
+        except KafkaTimeoutError:  # a request's timeout has passed; it was not queued
+            continue
+        return future
+
+
+async def find_partitions(producer: AIOKafkaProducer, topic: str) -> int:
+    """Return how many partitions a topic has, waiting for a broker that can say.
+
+    Raises:
+        UnknownTopicOrPartitionError: a broker answered, and has no such topic.
+        KafkaError: the topic can't be seen for another reason.
+    """
+    while True:
+        try:
+            return len(await producer.partitions_for(topic))
+        except UnknownTopicOrPartitionError:
+            has_answered = await producer.client.force_metadata_update()
+            if has_answered and producer.client.cluster.partitions_for_topic(topic) is None:
+                raise
+
+
 def never_expire(producer: AIOKafkaProducer) -> None:
     """Let results wait for their broker for ever.
 
@@ -48,13 +89,27 @@ def never_expire(producer: AIOKafkaProducer) -> None:
     producer._message_accumulator._batch_ttl = float("inf")
 
 
+async def within(seconds: float, work: Coroutine[Any, Any, Any]) -> bool:
+    """Do something, but give it up after some seconds; return whether it was done.
+
+    Raises:
+        Exception: what the work raised.
+    """
+    task = asyncio.ensure_future(work)
+    done, _ = await asyncio.wait([task], timeout=seconds)
+    if done:
+        task.result()
+        return True
+    task.cancel()
+    await asyncio.wait([task], timeout=_CANCEL_SECONDS)
+    return False
+
+
 async def stop_in_time(producer: AIOKafkaProducer, seconds: float) -> None:
     """Stop a producer, giving up what no broker takes within some seconds."""
-    stopped = asyncio.ensure_future(producer.stop())
-    done, _ = await asyncio.wait([stopped], timeout=seconds)
-    if not done:
+    if not await within(max(seconds, _CANCEL_SECONDS), producer.stop()):
         logger.warning("the broker takes no results: what it has not taken will be read again")
-        await producer._sender.close()
-        stopped.cancel()
-        await asyncio.gather(stopped, return_exceptions=True)
+        # Not its own `close`, which waits for the requests under way.
+        if (sending := producer._sender.sender_task) is not None:
+            sending.cancel()
         await producer.client.close()

@@ -21,6 +21,7 @@ from aiokafka.record.default_records import (
     _DefaultRecordBatchBuilderPy as DefaultRecordBatchBuilder,
 )
 
+from streams.patience import find_partitions, queue_patiently
 from streams.protocols import Output, ProduceError, RecordTooLargeError, Rows
 
 if TYPE_CHECKING:
@@ -47,14 +48,13 @@ class KafkaSink:
     async def num_partitions(self, topic: str) -> int:
         """Return how many partitions a topic has, from the client's cached metadata."""
         try:
-            partitions = await self._producer().partitions_for(topic)
+            return await find_partitions(self._producer(), topic)
         except UnknownTopicOrPartitionError as error:
             raise ProduceError(
                 f"output topic {topic} does not exist: make it with `penstock topics create`"
             ) from error
         except KafkaError as error:
             raise ProduceError(f"output topic {topic} can't be seen: {error!r}") from error
-        return len(partitions)
 
     async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
         """Queue records in order, in as many producer batches as their bytes need."""
@@ -63,7 +63,7 @@ class KafkaSink:
         for topic, partition, records in outputs:
             for batch in producer_batches(producer, records, self._batch_bytes):
                 try:
-                    future = await producer.send_batch(batch, topic, partition=partition)
+                    future = await queue_patiently(producer, batch, topic, partition)
                 except KafkaError as error:
                     raise explain(error, topic) from error
                 acknowledgements.append((topic, future))

@@ -26,7 +26,7 @@ from mode import Service
 
 from streams.forgiving_records import read_forgivingly, retain_fetched_bytes
 from streams.intake import Intake
-from streams.patience import never_expire, start_patiently, stop_in_time
+from streams.patience import never_expire, start_patiently, stop_in_time, within
 from streams.records import RawRecords, RecordBatch, TopicPartition
 
 #: How long a fetch waits for new records. Short while a partition is paused, so that it is
@@ -179,8 +179,6 @@ def _as_parsed(tp: KafkaTopicPartition, record: Any) -> Any:
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """Hands out whole fetches and commits watermarks."""
 
-    _stop_deadline = float("inf")
-
     @property
     def intake(self) -> Intake:
         """What the app wants of each topic, and the tracker of everything handed out."""
@@ -295,7 +293,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         Bounded: what is not finished by then is given up uncommitted and read again.
         """
         self.intake.tracker.give_up_untaken()
-        deadline = self._drain_deadline()
+        # Faust asks twice while it stops: all of that together has the time of one.
+        left = self.app.seconds_to_stop()
+        deadline = time.monotonic() + (self.app.drain_seconds if left is None else left)
         while self.intake.tracker.num_taken() and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
             self._collect_inlined_acks()
@@ -303,24 +303,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             self.log.warning("%d records were not finished in time and will be read again", left)
         await self._commit_in_time()
 
-    def _drain_deadline(self) -> float:
-        """Return until when to wait; as Faust asks twice while it stops, the first time counts."""
-        deadline: float = time.monotonic() + self.app.drain_seconds
-        if self.app.should_stop:
-            deadline = self._stop_deadline = min(deadline, self._stop_deadline)
-        return deadline
-
     async def _commit_in_time(self) -> None:
         """Commit; a worker that stops does not wait for a broker that is away."""
-        if not self.app.should_stop:
+        left = self.app.seconds_to_stop()
+        if left is None:
             await self.commit()
-            return
-        commit = asyncio.ensure_future(self.commit())
-        left = self._stop_deadline - time.monotonic()
-        done, _ = await asyncio.wait([commit], timeout=max(left, _LAST_COMMIT_SECONDS))
-        if not done:
+        elif not await within(max(left, _LAST_COMMIT_SECONDS), self.commit()):
             self.log.warning("offsets were not committed: the broker is away; all is read again")
-            commit.cancel()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is under way (through `wait_empty`), then let the partitions go."""
@@ -367,8 +356,16 @@ class Producer(driver.Producer):  # type: ignore[misc]
     async def on_stop(self) -> None:
         """Stop; what a broker that is away has not taken is given up, and will be read again."""
         if self._producer is not None:
-            await stop_in_time(self._producer, self.app.drain_seconds)
+            await stop_in_time(self._producer, self.app.seconds_to_stop() or 0.0)
         await super().on_stop()
+
+    async def flush(self) -> None:
+        """Wait until the broker has everything; while stopping, only for so long."""
+        left = self.app.seconds_to_stop()
+        if left is None:
+            await super().flush()
+        else:
+            await within(left, super().flush())
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**self.app.client_arguments["producer"], "acks": "all", "enable_idempotence": True}

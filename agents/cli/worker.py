@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agents.cli.log_outages import OneOutage
 from agents.cli.log_repeats import NoRepeats
 from agents.cli.options import DEFAULT_CONFIG, ConfigOption
 from streams.settings import PipelineSettings
@@ -115,6 +116,8 @@ def _run(settings: PipelineSettings, base_dir: Path, has_the_machine: bool) -> N
     from agents.worker import Worker
 
     worker = Worker(settings, base_dir)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OneOutage(lambda: worker.app.health.is_broker_away))
     worker.serve_metrics()  # before the models are loaded, which may take minutes
     worker.load()
     if has_the_machine:

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 from tests.integration.hostile_model import HANG, make_hostile
-from tests.integration.running import Pipeline, RunningWorker, number, until
-
-
-def probe(worker: RunningWorker, path: str) -> tuple[int, dict[str, Any]]:
-    """What a probe of the worker answers."""
-    (line,) = (x for x in worker.log.read_text().splitlines() if "metrics at" in x)
-    address = line.split("metrics at ")[1].removesuffix("/metrics") + path
-    try:
-        with urllib.request.urlopen(address, timeout=5) as response:
-            return response.status, json.load(response)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-
-
-def is_serving(worker: RunningWorker) -> bool:
-    return "metrics at" in worker.log.read_text()
+from tests.integration.probing import is_ready, is_serving, probe
+from tests.integration.running import Pipeline, number, until
 
 
 def test_a_worker_whose_model_hangs_leaves_and_exits_with_3(tmp_path: Path, bootstrap: str) -> None:
@@ -33,7 +15,7 @@ def test_a_worker_whose_model_hangs_leaves_and_exits_with_3(tmp_path: Path, boot
     good = pipeline.produce([number(i) for i in range(100, 200)], num_keys=1)
     with pipeline.worker() as worker:
         pipeline.await_finished(good)
-        until(lambda: probe(worker, "/ready")[0] == 200)
+        until(lambda: is_ready(worker))
         assert probe(worker, "/live")[0] == 200
         pipeline.produce([number(HANG), number(1)], num_keys=1)
         assert worker.process.wait(timeout=30) == 3, worker.log.read_text()

@@ -1,0 +1,21 @@
+"""Keeps an outage of the broker, which is told of once, from being told by every request too."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+#: Kafka's client, which tries again several times a second, and those who wait for it.
+_WAITING = ("aiokafka", "mode.timers", "streams.transport")
+
+
+class OneOutage(logging.Filter):
+    """Leaves out what is said of a broker that is known to be away."""
+
+    def __init__(self, is_away: Callable[[], bool]) -> None:
+        super().__init__()
+        self._is_away = is_away
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line tells something new."""
+        return not (record.name.startswith(_WAITING) and self._is_away())
