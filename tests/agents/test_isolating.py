@@ -175,7 +175,7 @@ def test_events_are_measured_in_the_worker_alone(tmp_path: Path) -> None:
         input="in", output="out", model="intent_classifier", isolation="process",
         batch=BatchSettings(buckets=[16, 64]),
     )  # fmt: skip
-    with pytest.raises(ModelError, match="neither batch.buckets nor"):
+    with pytest.raises(ModelError, match=r"neither batch\.buckets nor"):
         load_agent(settings)
 
 
