@@ -13,6 +13,8 @@ import threading
 import time
 from contextlib import suppress
 
+logger = logging.getLogger(__name__)
+
 #: Of a worker that ended because a model call hung.
 HANG_EXIT_CODE = 3
 
@@ -35,6 +37,7 @@ def end_process_after(seconds: float, code: int) -> None:
 
     def wait_and_end() -> None:
         time.sleep(seconds)
+        logger.warning("not everything ended in time: the process ends without it")
         end_process(code)
 
     threading.Thread(target=wait_and_end, name="end", daemon=True).start()

@@ -157,6 +157,19 @@ class Worker:
         end_process_after(_HANG_SECONDS, HANG_EXIT_CODE)
         await self.stop_for(ModelHangsError(why))
 
+    def end_in_time(self, leaving_seconds: float) -> None:
+        """Have the process end soon after its app was asked to, whatever waits for whom then.
+
+        Args:
+            leaving_seconds: beyond `shutdown_timeout_seconds`: to commit and to leave the group.
+        """
+
+        def end_soon() -> None:
+            code = 0 if self.failure is None else 1
+            end_process_after(self.app.drain_seconds + leaving_seconds, code)
+
+        self.app.on_stopping = end_soon
+
     @property
     def has_calls(self) -> bool:
         """Whether a thread is still in a model call, and would keep the process from ending."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import faust
@@ -36,6 +36,8 @@ class App(faust.App):  # type: ignore[misc]
     """How long a stop or a rebalance waits for what is under way."""
     health: Health
     _stop_deadline: float | None = None
+    on_stopping: Callable[[], None] = staticmethod(lambda: None)
+    """Called when the app begins to stop."""
     client_arguments: dict[str, dict[str, Any]]
     """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
 
@@ -55,14 +57,19 @@ class App(faust.App):  # type: ignore[misc]
     async def on_stop(self) -> None:
         """Be unready from the first moment of stopping."""
         self.health.stopping()
+        self.on_stopping()
         self._stop_deadline = time.monotonic() + self.drain_seconds
         await super().on_stop()
 
-    def seconds_to_stop(self) -> float | None:
-        """Return how long what is under way may still take; None: the app is not stopping."""
+    def seconds_to_stop(self, beyond: float = 0.0) -> float | None:
+        """Return how long what is under way may still take; None: the app is not stopping.
+
+        Args:
+            beyond: seconds that are granted beyond `drain_seconds`.
+        """
         if self._stop_deadline is None:
             return None
-        return max(self._stop_deadline - time.monotonic(), 0.0)
+        return max(self._stop_deadline + beyond - time.monotonic(), 0.0)
 
     def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:
         """Make a stream's queue, never cleared when flow resumes.

@@ -90,15 +90,16 @@ def never_expire(producer: AIOKafkaProducer) -> None:
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, Any]) -> bool:
-    """Do something, but give it up after some seconds; return whether it was done.
+    """Do something, but give it up after some seconds; return whether it ended before.
 
     Raises:
-        Exception: what the work raised.
+        Exception: what the work raised; that something it waited for was cancelled is no error.
     """
     task = asyncio.ensure_future(work)
     done, _ = await asyncio.wait([task], timeout=seconds)
     if done:
-        task.result()
+        if not task.cancelled():
+            task.result()
         return True
     task.cancel()
     await asyncio.wait([task], timeout=_CANCEL_SECONDS)

@@ -38,6 +38,8 @@ _COORDINATION_SECONDS = 1.0
 
 #: How long a stopping worker waits for the broker to take its last offsets, at least.
 _LAST_COMMIT_SECONDS = 3.0
+#: How often a commit that the broker does not answer looks whether the worker stops.
+_COMMIT_LOOK_SECONDS = 0.25
 
 #: Of records in Kafka's oldest format.
 _NO_TIMESTAMP = -1
@@ -162,7 +164,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if not wanted:
             return False
         try:
-            await self._ensure_consumer().commit(wanted)
+            if not await self._committed(wanted):
+                return False
         except KafkaError as error:
             # Retriable (broker away) or a rebalance has begun: in both cases nothing is lost,
             # since the watermark stays and the next round commits it, or its new owner re-reads.
@@ -170,6 +173,25 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             level("offsets could not be committed, the next round tries again: %r", error)
             return False
         return True
+
+    async def _committed(self, offsets: Mapping[KafkaTopicPartition, OffsetAndMetadata]) -> bool:
+        """Commit, as long as it takes; False if the worker has to stop before."""
+        commit = asyncio.ensure_future(self._ensure_consumer().commit(offsets))
+        while not (await asyncio.wait([commit], timeout=_COMMIT_LOOK_SECONDS))[0]:
+            if self.app.seconds_to_stop(_LAST_COMMIT_SECONDS) == 0.0:
+                commit.cancel()
+                return False
+        commit.result()
+        return True
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group; in time, even if no broker is there to be told."""
+        left = (self.app.seconds_to_stop() or 0.0) + _LAST_COMMIT_SECONDS
+        if not await within(left, super().on_thread_stop()):
+            self.log.warning("the broker was not told that this worker leaves its group")
+        if self._consumer is not None:
+            # aiokafka's fetcher, stopped as it waits to try again, ends the stop before this.
+            await self._consumer._client.close()
 
 
 def _as_parsed(tp: KafkaTopicPartition, record: Any) -> Any:

@@ -135,6 +135,7 @@ def _run_until_stopped(worker: Any) -> None:
         worker.app, loglevel=None, redirect_stdouts=False, override_logging=False, quiet=True
     )
     runner.spinner = None  # it writes to pipes as well
+    worker.end_in_time(_LEAVING_SECONDS / 2)
     try:
         runner.execute_from_commandline()
     except SystemExit as ended:

@@ -94,7 +94,7 @@ def test_a_broker_that_is_away_longer_than_every_timeout_is_waited_for(
     _wait_out(tmp_path, how, 20, is_short=True)
 
 
-@pytest.mark.faults_long
+@pytest.mark.faults
 @pytest.mark.parametrize("how", ["stopped", "killed", "frozen"])
 def test_a_broker_that_is_away_for_two_minutes_is_waited_for(tmp_path: Path, how: str) -> None:
     _wait_out(tmp_path, how, 130, is_short=False)
