@@ -113,6 +113,8 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         """
         super().__init__(**kwargs)
         self.consumer, self.producer = BrokerContact(clock), BrokerContact(clock)
+        self.has_given_up = False
+        """Whether the worker, as it stops, no longer waits for the broker."""
         self.on_hang: Callable[[str], Awaitable[None]] | None = None
         """What to do, once, about a model call that hangs: end the worker."""
         self._intake = intake

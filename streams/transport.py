@@ -179,6 +179,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         commit = asyncio.ensure_future(self._ensure_consumer().commit(offsets))
         while not (await asyncio.wait([commit], timeout=_COMMIT_LOOK_SECONDS))[0]:
             if self.app.seconds_to_stop(_LAST_COMMIT_SECONDS) == 0.0:
+                self.app.health.has_given_up = True
                 commit.cancel()
                 return False
         commit.result()
@@ -332,6 +333,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.commit()
         elif not await within(max(left, _LAST_COMMIT_SECONDS), self.commit()):
             self.log.warning("offsets were not committed: the broker is away; all is read again")
+            self.app.health.has_given_up = True
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is under way (through `wait_empty`), then let the partitions go."""

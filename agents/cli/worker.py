@@ -116,8 +116,9 @@ def _run(settings: PipelineSettings, base_dir: Path, has_the_machine: bool) -> N
     from agents.worker import Worker
 
     worker = Worker(settings, base_dir)
+    health = worker.app.health
     for handler in logging.getLogger().handlers:
-        handler.addFilter(OneOutage(lambda: worker.app.health.is_broker_away))
+        handler.addFilter(OneOutage(lambda: health.is_broker_away or health.has_given_up))
     worker.serve_metrics()  # before the models are loaded, which may take minutes
     worker.load()
     if has_the_machine:
