@@ -81,11 +81,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Whether a partition has records that may be fetched and have not been.
 
         Told by the fetcher's own position: what ends a transaction takes up offsets as well.
+        A partition without a leader, and what a transaction still holds back, can't be fetched.
         """
         consumer = self._ensure_consumer()
         assignment = consumer._subscription.subscription.assignment
         state = assignment.state_value(tp) if assignment is not None else None
         if state is None or state.highwater is None or not state.has_valid_position:
+            return False
+        if consumer._client.cluster.leader_for_partition(tp) in (None, -1):
             return False
         has_stable_end = consumer._isolation_level == "read_committed" and state.lso is not None
         end = min(state.highwater, state.lso) if has_stable_end else state.highwater
