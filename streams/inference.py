@@ -180,7 +180,8 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
 
     async def _next_batch(self) -> MicroBatch[Any]:
         while True:
-            await self._give_up_expired()
+            if await self._gave_up_expired():
+                continue  # that may have taken a while
             self._batcher.limit_size(self._limit.size)
             batch = self._batcher.take(self._clock())
             if batch is not None:
@@ -194,24 +195,27 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             except TimeoutError:
                 continue
 
-    async def _give_up_expired(self) -> None:
+    async def _gave_up_expired(self) -> bool:
         """Finish what has grown too old while it waited, so that it takes no place in a batch."""
         if self._deadline is None:
-            return
+            return False
         deadline = self._deadline
         expired = self._batcher.remove(lambda chunk: deadline.expired(chunk.events))
-        if not expired:
-            return
         for chunk in expired:
             self._give_up(chunk)
             if self._resequencer is not None:
                 self._resequencer.give_up(chunk.batch, chunk.rows)
-        self._room.set()
-        if self._resequencer is not None:
-            # What was held behind them leaves by way of `_deliver`, in its order: an empty answer.
-            nothing: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-            nothing.set_result(([], [], Timings(0, 0.0, 0.0)))
-            await self._answers.put((MicroBatch([], None, self._clock()), nothing))
+        if expired:
+            self._room.set()
+            if self._resequencer is not None:
+                await self._answers.put(self._nothing())
+        return bool(expired)
+
+    def _nothing(self) -> tuple[MicroBatch[Any], asyncio.Future[Answered]]:
+        """Return an empty batch, answered: with it leaves what waited for rows given up."""
+        answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        answer.set_result(([], [], Timings(0, 0.0, 0.0)))
+        return MicroBatch([], None, self._clock()), answer
 
     async def _answer(self, batch: MicroBatch[Any]) -> Answered:
         """Answer a micro-batch and free its slot; the model's own failures are answers too."""

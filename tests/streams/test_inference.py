@@ -5,102 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
-from prometheus_client import CollectorRegistry
 
-from schemas import DeadLetter, Event, make_codec
-from streams.decoding import Decoder
-from streams.delivery import Delivery
-from streams.encoding import ResultEncoder
-from streams.executor import host_executor
-from streams.inference import Inference
-from streams.metrics import Metrics
-from streams.offsets import OffsetTracker
-from streams.protocols import ModelFactory
-from streams.records import OutputRecord, RecordBatch
+from schemas import DeadLetter
 from streams.serving import Serving
 from streams.settings import AgentSettings, BatchSettings
-from tests.fakes import Doubling, ListSink, Number, record_batch
-
-SETTINGS = AgentSettings(
-    input="numbers",
-    output="doubles",
-    model="doubling",
-    batch=BatchSettings(max_batch_size=8, max_wait_seconds=0.01),
-)
-
-
-class Engine:
-    """An `Inference` with its sink, tracker and registry at hand."""
-
-    def __init__(self, factory: ModelFactory, sink: ListSink, settings: AgentSettings) -> None:
-        self.sink = sink
-        self.tracker = OffsetTracker()
-        self.registry = CollectorRegistry()
-        metrics = Metrics(self.registry).for_agent("double", settings.inputs, "doubling")
-        serving = Serving("double", factory, settings.concurrency, ["cpu"])
-        self.inference = Inference(
-            "double",
-            settings,
-            decoder=Decoder(make_codec("json", Number), settings.max_record_bytes),
-            serving=serving,
-            encoder=ResultEncoder("double", make_codec("json", Event), serving),
-            delivery=Delivery("double", settings, sink, self.tracker, metrics, self._fail),
-            metrics=metrics,
-            host=host_executor(2),
-        )
-
-        self.failures: list[BaseException] = []
-
-    async def _fail(self, error: BaseException) -> None:
-        self.failures.append(error)
-
-    def batch(self, numbers: Sequence[Any], **kwargs: Any) -> RecordBatch:
-        values = [json.dumps({"x": n}).encode() if isinstance(n, int) else n for n in numbers]
-        return record_batch(values, tracker=self.tracker, **kwargs)
-
-    async def drained(self) -> None:
-        """Wait until the tracker has nothing open."""
-        async with asyncio.timeout(10):
-            while self.tracker.num_taken():
-                await asyncio.sleep(0.002)
-
-    def count(self, name: str, **labels: str) -> float:
-        labels = {"agent": "double", **labels}
-        return self.registry.get_sample_value(name, labels) or 0.0
-
-    def accounts(self) -> dict[str, float]:
-        outcomes = {
-            outcome: self.count("penstock_records_total", topic="numbers", outcome=outcome)
-            for outcome in ("answered", "dead_lettered", "filtered")
-        }
-        return {
-            "in": self.count("penstock_records_in_total", topic="numbers"),
-            **outcomes,
-            "in_flight": self.count("penstock_records_in_flight"),
-        }
-
-
-@asynccontextmanager
-async def engine(
-    factory: ModelFactory = Doubling,
-    sink: ListSink | None = None,
-    settings: AgentSettings = SETTINGS,
-) -> AsyncIterator[Engine]:
-    made = Engine(factory, sink or ListSink(), settings)
-    async with made.inference:
-        yield made
-
-
-def answers(records: Sequence[OutputRecord]) -> list[tuple[int, float]]:
-    """Offset and answer of each result."""
-    values = [json.loads(record.value) for record in records]
-    return [(value["origin"]["offset"], value["y"]) for value in values]
+from tests.fakes import Doubling, ListSink, Number
+from tests.streams.engines import SETTINGS, answers, engine
 
 
 async def test_every_record_is_answered_in_order_and_accounted_for() -> None:

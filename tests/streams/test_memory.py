@@ -17,7 +17,7 @@ from streams.memory import BatchLimit, is_out_of_memory
 from streams.predicting import OutOfMemoryError, predict_each, predict_prepared, prepare
 from streams.settings import AgentSettings, BatchSettings
 from tests.fakes import Doubling, Number
-from tests.streams.test_inference import answers, engine
+from tests.streams.engines import answers, engine
 
 
 class Told:

@@ -1,0 +1,118 @@
+"""An agent's engine in memory, with its sink, tracker and registry at hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from schemas import Event, make_codec
+from streams.decoding import Decoder
+from streams.delivery import Delivery
+from streams.encoding import ResultEncoder
+from streams.executor import host_executor
+from streams.inference import Inference
+from streams.metrics import Metrics
+from streams.offsets import OffsetTracker
+from streams.protocols import ModelFactory
+from streams.records import OutputRecord, RecordBatch
+from streams.serving import Serving
+from streams.settings import AgentSettings, BatchSettings
+from tests.fakes import Doubling, ListSink, Number, record_batch
+
+SETTINGS = AgentSettings(
+    input="numbers",
+    output="doubles",
+    model="doubling",
+    batch=BatchSettings(max_batch_size=8, max_wait_seconds=0.01),
+)
+
+
+class Engine:
+    """An `Inference` and what it is made of."""
+
+    def __init__(
+        self,
+        factory: ModelFactory,
+        sink: ListSink,
+        settings: AgentSettings,
+        *,
+        event_type: type[Event] = Number,
+        host: ThreadPoolExecutor | None = None,
+        **more: Any,
+    ) -> None:
+        self.sink = sink
+        self.settings = settings
+        self.tracker = OffsetTracker()
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry)
+        metrics = self.metrics.for_agent("double", settings.inputs, "doubling")
+        self.serving = Serving("double", factory, settings.concurrency, ["cpu"])
+        self.delivery = Delivery("double", settings, sink, self.tracker, metrics, self._fail)
+        self.inference = Inference(
+            "double",
+            settings,
+            decoder=Decoder(make_codec("json", event_type), settings.max_record_bytes),
+            serving=self.serving,
+            encoder=ResultEncoder("double", make_codec("json", Event), self.serving),
+            delivery=self.delivery,
+            metrics=metrics,
+            host=host or host_executor(2),
+            **more,
+        )
+        self.failures: list[BaseException] = []
+
+    async def _fail(self, error: BaseException) -> None:
+        self.failures.append(error)
+
+    def batch(self, numbers: Sequence[Any], **kwargs: Any) -> RecordBatch:
+        """A record batch whose whole numbers are events, and all else raw values."""
+        values = [json.dumps({"x": n}).encode() if isinstance(n, int) else n for n in numbers]
+        return record_batch(values, tracker=self.tracker, **kwargs)
+
+    async def drained(self) -> None:
+        """Wait until the tracker has nothing open."""
+        async with asyncio.timeout(10):
+            while self.tracker.num_taken():
+                await asyncio.sleep(0.002)
+
+    def count(self, name: str, **labels: str) -> float:
+        """A metric of this agent by now."""
+        labels = {"agent": "double", **labels}
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+    def accounts(self, topic: str = "numbers") -> dict[str, float]:
+        """The terms that must balance."""
+        outcomes = {
+            outcome: self.count("penstock_records_total", topic=topic, outcome=outcome)
+            for outcome in ("answered", "dead_lettered", "filtered")
+        }
+        return {
+            "in": self.count("penstock_records_in_total", topic=topic),
+            **outcomes,
+            "in_flight": self.count("penstock_records_in_flight"),
+        }
+
+
+@asynccontextmanager
+async def engine(
+    factory: ModelFactory = Doubling,
+    sink: ListSink | None = None,
+    settings: AgentSettings = SETTINGS,
+    **more: Any,
+) -> AsyncIterator[Engine]:
+    """An engine that runs until the block ends."""
+    made = Engine(factory, sink or ListSink(), settings, **more)
+    async with made.inference:
+        yield made
+
+
+def answers(records: Sequence[OutputRecord]) -> list[tuple[int, float]]:
+    """Offset and answer of each result."""
+    values = [json.loads(record.value) for record in records]
+    return [(value["origin"]["offset"], value["y"]) for value in values]
