@@ -93,7 +93,7 @@ def test_a_loop_through_a_later_input_and_an_input_of_two_agents(tmp_path: Path)
         "(for a second one run a second pipeline file with another group.id)"
     ]
     path.write_text(path.read_text().replace("video.detections", "video.archive"))
-    with pytest.raises(PipelineFileError, match=r"a loop: what goes to .video\.archive. comes back"):
+    with pytest.raises(PipelineFileError, match="a loop: what goes to 'video"):
         load_pipeline(path, {})
 
 
