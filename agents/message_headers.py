@@ -50,9 +50,12 @@ _DEAD_LETTER: Schema = {
         "attempts": _text("How often it was tried.", **_WHOLE),
         "failed_at_ms": _text("When, ms since 1970.", **_WHOLE),
         "schema_version": _text("Of these headers.", **_WHOLE),
-        "full_bytes": _text("The original value's size, if it had to be cut.", **_WHOLE),
+        "full_bytes": _text("The original value's size, if it was cut or left out.", **_WHOLE),
+        "cut": _text("What was cut or left out, such as value, headers, key."),
+        "timestamp_ms": _text("Kafka's timestamp of the original record, if it has one.", **_WHOLE),
     }.items()
 }
+_MAY_BE_ABSENT = {ERROR_PREFIX + name for name in ("full_bytes", "cut", "timestamp_ms")}
 
 
 def _schema(description: str, properties: Schema, required: list[str]) -> Schema:
@@ -77,6 +80,6 @@ HEADER_SCHEMAS: dict[str, Schema] = {
     "DeadLetterHeaders": _schema(
         "The original record's headers, and why it was put aside.",
         _DEAD_LETTER,
-        [name for name in _DEAD_LETTER if not name.endswith("full_bytes")],
+        [name for name in _DEAD_LETTER if name not in _MAY_BE_ABSENT],
     ),
 }

@@ -22,6 +22,7 @@ from schemas.nlu import IntentScore, NluResult
 from schemas.replay import Replay
 from schemas.score import AnomalyScore
 from schemas.sensor import SensorReading
+from schemas.settlement import Settlement
 from schemas.text import TextMessage
 
 #: Every event type that a pipeline file can name without a module path.
@@ -60,6 +61,7 @@ __all__ = [
     "Result",
     "SchemaError",
     "SensorReading",
+    "Settlement",
     "TextMessage",
     "TooLargeError",
     "UnknownVersionError",

@@ -33,7 +33,11 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     failed_at_ms: int = 0
     """Processing time of the failure, milliseconds since 1970."""
     full_bytes: int = -1
-    """The original value's size if it had to be cut, else -1."""
+    """The original value's size if it had to be cut or left out, else -1."""
+    cut: str = ""
+    """What is cut or left out, separated by ", ": `value`, `headers`, `key`, `message`."""
+    timestamp_ms: int = -1
+    """Kafka's timestamp of the original record, milliseconds since 1970; -1: not known."""
     schema_version: int = 1
 
     def to_headers(self) -> list[tuple[str, bytes]]:
@@ -52,6 +56,10 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         ]
         if self.full_bytes >= 0:
             pairs.append(("full_bytes", str(self.full_bytes)))
+        if self.cut:
+            pairs.append(("cut", self.cut))
+        if self.timestamp_ms >= 0:
+            pairs.append(("timestamp_ms", str(self.timestamp_ms)))
         return [(ERROR_PREFIX + name, value.encode("utf-8", "replace")) for name, value in pairs]
 
     @classmethod
@@ -75,5 +83,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
             attempts=int(found["attempts"]),
             failed_at_ms=int(found["failed_at_ms"]),
             full_bytes=int(found.get("full_bytes", -1)),
+            cut=found.get("cut", ""),
+            timestamp_ms=int(found.get("timestamp_ms", -1)),
             schema_version=int(found["schema_version"]),
         )

@@ -16,6 +16,9 @@ from schemas.event import Origin
 REPLAY_PREFIX = "__penstock.replay."
 ORIGIN_HEADER = REPLAY_PREFIX + "origin"
 
+#: Kafka's partitions are 32-bit numbers, its offsets 64-bit ones.
+_MAX_PARTITION, _MAX_OFFSET = 2**31 - 1, 2**63 - 1
+
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """Which record a replayed one stands for."""
@@ -67,4 +70,7 @@ def _written(origin: Origin) -> str:
 
 def _read(text: bytes) -> Origin:
     topic, partition, offset = text.decode().split(":")  # a topic's name holds no colon
-    return Origin(topic, int(partition), int(offset))
+    origin = Origin(topic, int(partition), int(offset))
+    if not (0 <= origin.partition <= _MAX_PARTITION and 0 <= origin.offset <= _MAX_OFFSET):
+        raise ValueError("no partition or offset is negative or so large")
+    return origin

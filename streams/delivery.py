@@ -154,7 +154,10 @@ class Delivery:
         topic = self._settings.dead_letter_topic(batch.tp.topic)
         for limit in _DEAD_LETTER_LIMITS:
             letters = OutputRecords.of(
-                make_dead_letter(self._agent, batch, *each, limit) for each in failed
+                make_dead_letter(
+                    self._agent, batch, *each, limit, self._settings.dead_letter_payload
+                )
+                for each in failed
             )
             try:
                 rows = [(batch.span, sorted(row for row, _ in failed))]

@@ -38,11 +38,11 @@ __all__ = [
     "Kafka",
     "aiokafka_arguments",
     "bootstrap_servers",
-    "compacted_topics",
     "confluent_config",
     "create_topics",
     "probe",
     "redacted",
+    "topic_configs",
 ]
 
 #: How long one metadata request may block before errors seen meanwhile are looked at.
@@ -168,8 +168,12 @@ def _request(admin: AdminClient, topics: Mapping[str, TopicSettings], timeout: f
     return made
 
 
-def compacted_topics(kafka: Kafka, topics: Sequence[str], timeout: float = 5.0) -> set[str]:
-    """Return those topics that Kafka compacts; none where the broker doesn't tell.
+def topic_configs(
+    kafka: Kafka, topics: Sequence[str], timeout: float = 5.0
+) -> dict[str, dict[str, str]]:
+    """Return the settings of each topic, such as `cleanup.policy`, by Kafka's names.
+
+    The embedded broker tells none, and neither does a cluster that forbids the question.
 
     Args:
         kafka: client settings by librdkafka's names.
@@ -182,15 +186,14 @@ def compacted_topics(kafka: Kafka, topics: Sequence[str], timeout: float = 5.0) 
     errors = ClientErrors()
     admin = _admin(kafka, errors)
     if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
-        return set()  # it answers no such request, and keeps by size alone
+        return {topic: {} for topic in topics}
     asked = {topic: ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics}
     futures = admin.describe_configs(list(asked.values()), request_timeout=timeout)
-    compacted = set()
+    configs = {}
     for topic, resource in asked.items():
         try:
-            policy = futures[resource].result()["cleanup.policy"].value
-        except KafkaException:  # not authorised: then nothing is known
-            continue
-        if "compact" in policy:
-            compacted.add(topic)
-    return compacted
+            entries = futures[resource].result()
+        except KafkaException:  # not authorised
+            entries = {}
+        configs[topic] = {name: entry.value for name, entry in entries.items()}
+    return configs

@@ -14,6 +14,7 @@ NAME_PATTERN = r"^[A-Za-z0-9._-]{1,200}$"
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Bound = Annotated[int, Meta(ge=1)]
+DeadLetterPayload = Literal["full", "none"]
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,6 +97,9 @@ class AgentSettings(_Settings, frozen=True, kw_only=True):
     """Topic of the model's global updates (moving centres), if it makes any."""
     dead_letters: Name | None = None
     """Topic of dead letters; null: each input's `<input>.dlq`."""
+    dead_letter_payload: DeadLetterPayload = "full"
+    """`full`: the original's key, value and headers, and messages that may quote them; `none`:
+    only which record it was and the kind of reason, for input that must not be copied."""
     overload: Literal["process_all", "latest"] = "process_all"
     """When the model can't keep up: hold back the intake, or give up what is too old."""
     deadline_seconds: Annotated[float, Meta(gt=0)] | None = None

@@ -12,10 +12,11 @@ from agents.audit.inputs import OnRead, read_input
 from agents.audit.judging import Rules, judge
 from agents.audit.ledger import Ledger
 from agents.audit.letters import LetterReader
+from agents.audit.removal import expiry_ms, is_compacted
 from agents.audit.report import AgentReport, Report
 from agents.audit.results import ResultReader
-from agents.topic_reader import TopicReader
-from streams.kafka_client import BrokerError, compacted_topics, probe
+from agents.topic_reader import Bounds, TopicReader
+from streams.kafka_client import BrokerError, probe, topic_configs
 from streams.settings import PipelineSettings
 
 #: A fetch may go beyond an intake's limit by so many records.
@@ -147,7 +148,8 @@ class _Audit:
             BrokerError: a topic can't be read.
         """
         agent, report = self._agent, self.report
-        compacted = compacted_topics(self._settings.kafka, [report.input, *agent.output_topics])
+        configs = topic_configs(self._settings.kafka, [report.input, *agent.output_topics])
+        compacted = {topic for topic, config in configs.items() if is_compacted(config)}
         ledgers = [
             Ledger(report, partition, is_compacted=report.input in compacted)
             for partition in range(len(self._input))
@@ -155,11 +157,13 @@ class _Audit:
         for ledger, bounds in zip(ledgers, self._input, strict=True):
             read_input(self._inputs, ledger, report.input, bounds, on_read)
         own_others = frozenset(agent.inputs) - {report.input}
-        results = ResultReader(report, ledgers, self._others(), own_others)
+        expired = self._expired_below(self._output, configs[report.output])
+        results = ResultReader(report, ledgers, self._others(), own_others, expired)
         for partition, bounds in enumerate(self._output):
             results.read(self._outputs, partition, bounds, len(self._output), on_read)
+        expired = self._expired_below(self._letters, configs[report.dead_letters])
         slack = agent.intake.max_records + _FETCH_RECORDS
-        letters = LetterReader(report, ledgers, slack, own_others)
+        letters = LetterReader(report, ledgers, slack, expired, own_others)
         for partition, bounds in enumerate(self._letters):
             letters.read(self._outputs, partition, bounds, len(self._letters), on_read)
         self._note(ledgers, compacted)
@@ -171,6 +175,20 @@ class _Audit:
         else:
             blame_differing(ledgers)
         return report
+
+    def _expired_below(self, bounds: Sequence[Bounds], config: Mapping[str, str]) -> list[int]:
+        """Return, of each input partition, the offset below which output may have expired.
+
+        Args:
+            bounds: of the output's partitions.
+            config: of the output's topic.
+        """
+        before_ms = expiry_ms(config, time.time_ns() // 1_000_000)
+        if before_ms is None:
+            return [bound.end for bound in self._input]
+        if before_ms <= 0 or not any(bound.low for bound in bounds):
+            return [0] * len(self._input)
+        return [b.low for b in self._inputs.since(self.report.input, self._input, before_ms)]
 
     def _rules(self) -> Rules:
         options = self._options
@@ -203,4 +221,4 @@ class _Audit:
             if topic in compacted:
                 report.notes.append(f"{topic} is compacted: what it does not hold is not proven")
                 for ledger in ledgers:
-                    ledger.unprovable_below = ledger.end
+                    ledger.doubt_below(ledger.end)

@@ -14,6 +14,7 @@ from agents.audit.ledger import Ledger, place_of
 from agents.audit.report import AgentReport, Problem
 from agents.audit.results import ResultReader
 from agents.topic_reader import Bounds, TopicReader
+from streams.message_headers import headers_of
 
 
 def blame_differing(ledgers: Sequence[Ledger]) -> None:
@@ -48,7 +49,7 @@ def compare_differing(
     first: dict[tuple[int, int, int], Any] = {}
     # What it finds wrong was told at the first reading.
     unheard = replace(report, problems=report.problems.copy(), culprits=[])
-    results = ResultReader(unheard, ledgers, frozenset())
+    results = ResultReader(unheard, ledgers)
     for partition, bound in enumerate(bounds):
         for messages in reader.read(report.output, partition, bound):
             for message, origin, index in results.results(messages):
@@ -91,7 +92,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _decoded(message: Message) -> Any:
-    value, headers = message.value() or b"", dict(message.headers() or [])
+    value, headers = message.value() or b"", dict(headers_of(message))
     if headers.get("content-type") == b"application/msgpack":
         return msgspec.msgpack.decode(value)
     return msgspec.json.decode(value)

@@ -10,6 +10,7 @@ from agents.audit.ledger import KEYLESS, REPLAY, TOMBSTONE, Ledger
 from agents.topic_reader import Bounds, TopicReader
 from schemas import Replay
 from schemas.replay import ORIGIN_HEADER
+from streams.message_headers import headers_of
 
 OnRead = Callable[[int], None]
 """Told how many more records were read."""
@@ -28,7 +29,7 @@ def read_input(
         flags = [_flags(message) for message in messages]
         ledger.add([message.offset() or 0 for message in messages], list(map(hash, keys)), flags)
         for message, flag in zip(messages, flags, strict=True):
-            if flag & REPLAY and (replay := Replay.from_headers(message.headers() or [])):
+            if flag & REPLAY and (replay := Replay.from_headers(headers_of(message))):
                 ledger.replays.append((message.offset() or 0, replay))
         on_read(len(messages))
     ledger.end = bounds.end
@@ -41,7 +42,7 @@ def _flags(message: Message) -> int:
     flags = TOMBSTONE if message.value() is None else 0
     if message.key() is None:
         flags |= KEYLESS
-    headers = message.headers()
+    headers = headers_of(message)
     if headers and ORIGIN_HEADER in dict(headers) and Replay.from_headers(headers):
         flags |= REPLAY
     return flags

@@ -17,6 +17,8 @@ Bools: TypeAlias = NDArray[np.bool_]
 
 #: Flags of a record.
 TOMBSTONE, KEYLESS, REPLAY, LETTER = 1, 2, 4, 8
+#: The largest that Kafka has.
+MAX_OFFSET = 2**63 - 1
 #: A place is an output partition and an offset in one number: 2^19 partitions of 2^44 records.
 OFFSET_BITS = 44
 _NOWHERE = -1
@@ -89,7 +91,7 @@ class Ledger:
         """Results for records below it are of the past; see `AgentReport.past`."""
         self.end = 0
         self.unprovable_below = 0
-        """Below it, output may have been removed by retention."""
+        """Below it, results or dead letters may have been removed."""
         self.replays: list[tuple[int, Replay]] = []
         """Offset and meaning of each replay."""
         self.repeats = Columns(4)
@@ -103,6 +105,10 @@ class Ledger:
         self._report = report
         self._is_compacted = is_compacted
         self._input = Columns(3)
+
+    def doubt_below(self, offset: int) -> None:
+        """Note that records below an offset may have had output that is no longer there."""
+        self.unprovable_below = max(self.unprovable_below, offset)
 
     def add(self, offsets: Sequence[int], keys: Sequence[int], flags: Sequence[int]) -> None:
         """Enter records, in the order of their offsets."""

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from confluent_kafka import Message
 
 from agents.audit.inputs import OnRead
-from agents.audit.ledger import Ledger, in_words, place_of
+from agents.audit.ledger import MAX_OFFSET, Ledger, in_words, place_of
 from agents.audit.report import AgentReport, Problem
 from agents.topic_reader import Bounds, TopicReader
-from schemas import DeadLetter
+from schemas import DeadLetter, Settlement
 from schemas.dead_letter import ERROR_PREFIX
+from streams.message_headers import headers_of
 
 
 class LetterReader:
@@ -22,6 +23,7 @@ class LetterReader:
         report: AgentReport,
         ledgers: Sequence[Ledger],
         slack: int,
+        expired_below: Sequence[int],
         other_inputs: frozenset[str] = frozenset(),
     ) -> None:
         """Say what to expect.
@@ -31,12 +33,15 @@ class LetterReader:
             ledgers: of the input's partitions, in order.
             slack: dead letters are written as they arise: by how many records they may be out of
                 order.
+            expired_below: of each input partition, the offset below which dead letters may be too
+                old for the topic's retention.
             other_inputs: the agent's other topics, each with accounts of its own.
         """
         self._report = report
         self._ledgers = ledgers
         self._slack = slack
         self._other_inputs = other_inputs
+        self._expired_below = expired_below
 
     def read(
         self,
@@ -70,14 +75,15 @@ class LetterReader:
             on_read(len(messages))
         if bounds.low:
             for ledger in self._ledgers:
-                if ledger.partition % num_partitions == partition:
-                    below = first.get(ledger.partition, ledger.end) + self._slack
-                    ledger.unprovable_below = max(ledger.unprovable_below, below)
+                at = ledger.partition
+                if at % num_partitions == partition:
+                    above = first.get(at, ledger.end) + self._slack
+                    ledger.doubt_below(min(above, self._expired_below[at]))
 
     def _letter(self, message: Message) -> DeadLetter | None:
-        headers = message.headers() or []
+        headers = headers_of(message)
         if not any(name.startswith(ERROR_PREFIX) for name, _ in headers):
-            self._report.foreign += 1
+            self._report.foreign += not self._is_settlement(message)
             return None
         try:
             letter = DeadLetter.from_headers(headers)
@@ -88,7 +94,8 @@ class LetterReader:
             self._report.foreign += 1
             return None
         origin = letter.origin
-        if origin.topic == self._report.input and 0 <= origin.partition < len(self._ledgers):
+        is_one = 0 <= origin.partition < len(self._ledgers) and 0 <= origin.offset <= MAX_OFFSET
+        if origin.topic == self._report.input and is_one:
             return letter
         if origin.topic in self._other_inputs:
             return None
@@ -96,6 +103,14 @@ class LetterReader:
             Problem.ALIEN, message, f"of {in_words(origin)}, which is no input of this agent"
         )
         return None
+
+    def _is_settlement(self, message: Message) -> bool:
+        found = Settlement.from_record(message.value(), headers_of(message))
+        if found and found.letter.topic == self._report.dead_letters:
+            for partition, offset in found.below.items():  # deleted by hand, having been settled
+                if 0 <= partition < len(self._ledgers):
+                    self._ledgers[partition].doubt_below(min(offset, MAX_OFFSET))
+        return found is not None
 
     def _blame(self, problem: Problem, message: Message, told: str) -> None:
         at = message.partition() or 0, message.offset() or 0

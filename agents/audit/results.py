@@ -10,10 +10,11 @@ import numpy as np
 from confluent_kafka import Message
 
 from agents.audit.inputs import OnRead
-from agents.audit.ledger import Answers, Ledger, in_words, place_of
+from agents.audit.ledger import MAX_OFFSET, Answers, Ledger, in_words, place_of
 from agents.audit.report import AgentReport, Problem
 from agents.topic_reader import Bounds, TopicReader
 from schemas import Origin
+from streams.message_headers import headers_of
 
 
 class _Envelope(msgspec.Struct):
@@ -33,8 +34,9 @@ class ResultReader:
         self,
         report: AgentReport,
         ledgers: Sequence[Ledger],
-        others: frozenset[bytes],
+        others: frozenset[bytes] = frozenset(),
         other_inputs: frozenset[str] = frozenset(),
+        expired_below: Sequence[int] = (),
     ) -> None:
         """Say what to expect.
 
@@ -43,11 +45,14 @@ class ResultReader:
             ledgers: of the input's partitions, in order.
             others: `ce_source` of agents whose results the same topic may hold.
             other_inputs: the agent's other topics, each with accounts of its own.
+            expired_below: of each input partition, the offset below which results may be too old
+                for the topic's retention.
         """
         self._report = report
         self._ledgers = ledgers
         self._others = others
         self._other_inputs = other_inputs
+        self._expired_below = expired_below
         self._source = f"penstock/{report.agent}".encode()
 
     def read(
@@ -83,9 +88,9 @@ class ResultReader:
         if bounds.low:
             # Results stand in the order of their records: what was removed is of earlier ones.
             for ledger in self._ledgers:
-                if ledger.partition % num_partitions == partition:
-                    below = first.get(ledger.partition, ledger.end)
-                    ledger.unprovable_below = max(ledger.unprovable_below, below)
+                at = ledger.partition
+                if at % num_partitions == partition:
+                    ledger.doubt_below(first.get(at, self._expired_below[at]))
 
     def results(self, messages: Sequence[Message]) -> Iterator[tuple[Message, Origin, int]]:
         """Yield this agent's results with their origin and index; problems go to the report."""
@@ -104,7 +109,8 @@ class ResultReader:
                 continue
             if origin.topic in self._other_inputs:
                 continue
-            if origin.topic != input_topic or not 0 <= origin.partition < num_inputs:
+            is_one = 0 <= origin.partition < num_inputs and 0 <= origin.offset <= MAX_OFFSET
+            if origin.topic != input_topic or not is_one:
                 self._alien(message, origin)
                 continue
             yield message, origin, index
@@ -130,7 +136,7 @@ class ResultReader:
 
 
 def _by_name(message: Message) -> dict[str, bytes]:
-    headers = message.headers()
+    headers = headers_of(message)
     return dict(headers) if headers else {}
 
 
@@ -147,6 +153,6 @@ def _index(result_id: bytes, origin: Origin, agent: str) -> int:
     """
     head, _, index = result_id.rpartition(b":")
     expected = f"{origin.topic}:{origin.partition}:{origin.offset}:{agent}:"
-    if not head.startswith(expected.encode()) or not index.isdigit():
-        raise ValueError(f"ce_id is {result_id[:100]!r}: expected one that begins with {expected}")
+    if not head.startswith(expected.encode()) or not index.isdigit() or len(index) > 6:
+        raise ValueError(f"ce_id is {result_id[:100]!r}: expected {expected}TYPE:INDEX")
     return int(index)

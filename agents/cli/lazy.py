@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "topics": ("agents.cli.topics:app", "Plan or create the topics of a pipeline file."),
     "produce": ("agents.cli.produce:app", "Publish events from files, cameras or demo sources."),
     "tail": ("agents.cli.tail:command", "Print the records of a topic in words."),
+    "dlq": ("agents.cli.dlq:app", "List, show, replay or drop dead letters."),
     "audit": ("agents.cli.audit:command", "Prove that no record was lost, doubled or reordered."),
     "schemas": ("agents.cli.schemas:app", "Export JSON Schema files and an AsyncAPI document."),
     "models": ("agents.cli.models:command", "List the models that a pipeline file can name."),

@@ -34,7 +34,7 @@ def progress_bar(topic: str, limit: int | None) -> Iterator[Callable[[Published]
 
 @contextmanager
 def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how many of how many are done; on stderr, a few times a second.
+    """Show how many of how many (0: not known) are done; on stderr, a few times a second.
 
     Args:
         what: is counted.
@@ -49,4 +49,4 @@ def counting_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     console = Console(stderr=True)
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        yield lambda done, total: progress.update(task, completed=done, total=total or None)

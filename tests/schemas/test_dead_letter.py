@@ -16,6 +16,8 @@ LETTERS = st.builds(
     attempts=COUNT,
     failed_at_ms=COUNT,
     full_bytes=st.integers(-1, 2**62),
+    cut=TEXT,
+    timestamp_ms=st.integers(-1, 2**62),
 )
 
 

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from agents.audit import Problem, audit_pipeline
 from schemas import Origin, Replay
 from schemas.replay import REPLAY_PREFIX
-from tests.agents.audit.topics import HandMade
+from tests.agents.hand_made import HandMade
 
 
 @pytest.fixture
@@ -133,6 +133,16 @@ def alien_partition(pipeline: HandMade) -> None:
     pipeline.result(1, partition=4, to=0)
 
 
+def absurd_offset(pipeline: HandMade) -> None:
+    fill(pipeline)
+    pipeline.result(2**70)
+
+
+def absurd_index(pipeline: HandMade) -> None:
+    fill(pipeline)
+    pipeline.result(3, index=10**9)
+
+
 def alien_letter(pipeline: HandMade) -> None:
     fill(pipeline)
     pipeline.letter(77)
@@ -181,6 +191,8 @@ FAULTS = [
     (alien_offset, Problem.ALIEN, (".out", 0, 10)),
     (alien_topic, Problem.ALIEN, (".out", 0, 10)),
     (alien_partition, Problem.ALIEN, (".out", 0, 10)),
+    (absurd_offset, Problem.ALIEN, (".out", 0, 10)),
+    (absurd_index, Problem.UNREADABLE, (".out", 0, 10)),
     (alien_letter, Problem.ALIEN, (".dlq", 0, 0)),
     (answered_tombstone, Problem.ALIEN, (".out", 0, 10)),
     (unreadable_value, Problem.UNREADABLE, (".out", 0, 10)),

@@ -9,7 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from agents.cli import app
-from tests.agents.audit.topics import HandMade
+from tests.agents.hand_made import HandMade
 
 
 @pytest.fixture

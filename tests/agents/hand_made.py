@@ -8,15 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from agents.audit import AgentReport, AuditOptions, audit_pipeline
-from schemas import DecodeError
+from agents.topic_reader import TopicReader
+from schemas import DecodeError, InputError
 from schemas.cloudevents import event_headers
 from streams.dead_letters import make_dead_letter
 from streams.kafka_client import create_topics
 from streams.offsets import OffsetTracker
-from streams.settings import AgentSettings, PipelineSettings, TopicSettings
+from streams.settings import (
+    AgentSettings,
+    DeadLetterPayload,
+    PipelineSettings,
+    TopicSettings,
+)
 from tests.fakes import record_batch
 
 Header = tuple[str, bytes]
@@ -112,20 +118,47 @@ class HandMade:
             partition if to is None else to,
         )
 
-    def letter(self, offset: int, partition: int = 0, **changes: Any) -> None:
+    def letter(
+        self,
+        offset: int,
+        partition: int = 0,
+        *,
+        value: bytes = b"{bad",
+        key: bytes | None = None,
+        headers: Sequence[Header] = (),
+        timestamp_ms: int = 1_700_000_000_000,
+        topic: str = "",
+        letters: str = "",
+        agent: str = AGENT,
+        to: int | None = None,
+        error: InputError | None = None,
+        payload: DeadLetterPayload = "full",
+        max_bytes: int = 1_000_000,
+    ) -> None:
         """Write a dead letter as a worker does."""
         batch = record_batch(
-            [b"{bad"],
+            [value],
             tracker=OffsetTracker(),
             partition=partition,
             offsets=[offset],
-            topic=changes.get("topic", self.input),
-            keys=[self.key(offset)],
+            topic=topic or self.input,
+            keys=[self.key(offset) if key is None else key],
+            headers=[headers],
         )
-        made = make_dead_letter(changes.get("agent", AGENT), batch, 0, DecodeError("bad"))
-        to = changes.get("to", partition)
-        topic = changes.get("letters", self.dead_letters)
-        self.send(topic, made.value, made.key, made.headers, to)
+        batch.timestamps_ms = [timestamp_ms]
+        made = make_dead_letter(agent, batch, 0, error or DecodeError("bad"), max_bytes, payload)
+        to = partition if to is None else to
+        self.send(letters or self.dead_letters, made.value, made.key, made.headers, to)
+
+    def flush(self) -> None:
+        """Wait until all is written."""
+        assert self._producer.flush(20) == 0
+
+    def read(self, topic: str, partition: int = 0) -> list[Message]:
+        """All records of a partition."""
+        with TopicReader(self.kafka) as reader:
+            bounds = reader.bounds_of(topic, partition)
+            return [m for messages in reader.read(topic, partition, bounds) for m in messages]
 
     def commit(self, offset: int, partition: int = 0, topic: str = "") -> None:
         """Commit as the pipeline's group."""
@@ -136,5 +169,5 @@ class HandMade:
 
     def audit(self, **options: Any) -> AgentReport:
         """Audit what was written."""
-        assert self._producer.flush(20) == 0
+        self.flush()
         return audit_pipeline(self.settings, AuditOptions(**options)).agent(AGENT)
