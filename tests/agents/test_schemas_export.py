@@ -170,7 +170,14 @@ def test_the_headers_that_penstock_writes_are_valid() -> None:
     assert not check.is_valid({name: v for name, v in result.items() if name != "ce_id"})
 
     letter = DeadLetter(
-        origin=Origin("t", 0, 1), agent="a", reason="r", message="m", exception="E", full_bytes=9
+        origin=Origin("t", 0, 1),
+        agent="a",
+        reason="r",
+        message="m",
+        exception="E",
+        full_bytes=9,
+        cut="value",
+        timestamp_ms=1,
     )
     check = Draft202012Validator(HEADER_SCHEMAS["DeadLetterHeaders"])
     check.validate(texts(letter.to_headers()))
