@@ -28,7 +28,7 @@ def test_what_a_mended_model_can_answer(tmp_path: Path, bootstrap: str) -> None:
     code.write_text(code.read_text().replace("event.x == 13", "event.x == -1"))
     assert replay(settings, Selection()).num_replayed == 2
     with pipeline.worker() as worker:
-        pipeline.await_finished(count + 2)
+        until(lambda: audit_pipeline(settings, AuditOptions(is_drained=True)).is_proven)
         until(lambda: worker.accounts()["in_flight"] == 0)
         accounts = worker.accounts()
         assert worker.stop() == 0, worker.log.read_text()

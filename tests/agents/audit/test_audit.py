@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from agents.audit import Problem, audit_pipeline
 from schemas import Origin, Replay
 from schemas.replay import REPLAY_PREFIX
 from tests.agents.hand_made import HandMade
+from tests.raw_records import send_raw
 
 
 @pytest.fixture
@@ -308,6 +310,18 @@ def test_a_forged_replay_header_hides_nothing(pipeline: HandMade) -> None:
     found = pipeline.audit()
     assert (found.records, found.replays) == (1, 0)
     assert found.problems == {Problem.MISSING: 1}
+
+
+def test_header_names_of_any_bytes_end_nothing(pipeline: HandMade) -> None:
+    foreign = [(b"\xff", b"x"), (b"ce_source", b"penstock/score")]
+    for topic in (pipeline.input, pipeline.agent.output, pipeline.dead_letters):
+        asyncio.run(send_raw(pipeline.servers, topic, 0, [(b"k", b"{}", foreign)] * 3))
+    for offset in range(3):
+        pipeline.result(offset, key=b"k")
+    pipeline.commit(3)
+    found = pipeline.audit(is_drained=True)
+    assert found.is_proven, found.culprits
+    assert (found.answered, found.foreign) == (3, 6)
 
 
 def test_what_others_write_is_told_and_not_judged(pipeline: HandMade) -> None:
