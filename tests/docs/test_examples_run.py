@@ -26,7 +26,7 @@ from tests.fakes import record_batch
 from tests.integration.running import Pipeline
 
 TRAVELS = REPO / "docs" / "producing-and-consuming.md"
-OPERATIONS = REPO / "docs" / "operations.md"
+DEAD_LETTERS = REPO / "docs" / "dead-letters.md"
 _BROKER = "127.0.0.1:9092"
 
 
@@ -105,7 +105,7 @@ def test_results_can_be_consumed(answered: str, tmp_path: Path) -> None:
 
 
 def test_dead_letters_can_be_consumed(answered: str, tmp_path: Path) -> None:
-    (consume,) = (t for t in run_blocks(OPERATIONS) if "Consumer(" in t)
+    (consume,) = (t for t in run_blocks(DEAD_LETTERS) if "Consumer(" in t)
     assert "decode_error" in execute(consume, answered, tmp_path)
 
 
