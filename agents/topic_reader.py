@@ -26,6 +26,8 @@ _OURS: dict[str, str | int | float | bool] = {
     # What retention removes while it is being read is passed over, not an error.
     "auto.offset.reset": "earliest",
     "allow.auto.create.topics": False,
+    # At a partition's end the broker holds the answer back, and the next partition with it.
+    "fetch.wait.max.ms": 10,
     # librdkafka reads ahead: bounded here, in KiB.
     "queued.max.messages.kbytes": 32_768,
 }
