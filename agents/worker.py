@@ -33,6 +33,7 @@ from streams.health_server import serve
 from streams.inference import Inference
 from streams.metrics import Metrics
 from streams.producing import KafkaSink
+from streams.protocols import RecordSink
 from streams.records import RecordBatch
 from streams.serving import Serving
 from streams.settings import AgentSettings, PipelineSettings
@@ -73,7 +74,7 @@ class Worker:
         self._host = host_executor(available_cores())
         self._preparing = preparing_executor(available_cores(), allowed_cores())
         self.batch_bytes: int = self.app.client_arguments["producer"]["max_batch_size"]
-        self._sink = KafkaSink(lambda: self.app.producer._ensure_producer(), self.batch_bytes)
+        self._sink = self._make_sink()
         self.inferences = [
             _make_inference(name, agent, base_dir, self) for name, agent in settings.agents.items()
         ]
@@ -85,6 +86,13 @@ class Worker:
         self.metrics.show(health.live, health.ready)
         num_busy = sum(i.serving.num_copies for i in self.inferences if i.serving.has_own_threads)
         share_cores(num_busy, available_cores())
+
+    def _make_sink(self) -> RecordSink:
+        transactions = self.app.exactly_once
+        if transactions is None:
+            return KafkaSink(lambda: self.app.producer._ensure_producer(), self.batch_bytes)
+        transactions.on_failure = self.stop_for
+        return transactions
 
     def load(self) -> None:
         """Load and warm up every model, before the worker joins its group.
@@ -199,7 +207,7 @@ class Worker:
         return self._preparing
 
     @property
-    def sink(self) -> KafkaSink:
+    def sink(self) -> RecordSink:
         """The way out, shared by all agents."""
         return self._sink
 

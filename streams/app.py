@@ -13,7 +13,8 @@ from streams.intake import Intake
 from streams.kafka_client import aiokafka_arguments, bootstrap_servers
 from streams.metrics import Metrics
 from streams.producing import PRODUCER_BATCH_BYTES
-from streams.settings import PipelineSettings
+from streams.settings import EXACTLY_ONCE, PipelineSettings
+from streams.transactions import Limits, Transactions
 
 #: A slow model must never cost the worker its membership (invariant 5): heartbeats tell that the
 #: process lives, `penstock_last_progress_timestamp_seconds` that it works. So Kafka's third
@@ -27,11 +28,16 @@ _MAX_POLL_RECORDS = 1_000
 #: 20 minutes, would wait as long for a broker that was unplugged.)
 _REQUEST_TIMEOUT_MS = 30_000
 
+#: Output of a partition that waits for its transaction; as much again may come meanwhile.
+_MAX_STAGED_BYTES = 8 * 1024 * 1024
+
 
 class App(faust.App):  # type: ignore[misc]
     """A Faust app that knows how much of each topic to take in."""
 
     intake: Intake
+    exactly_once: Transactions | None
+    """Of the batch topics' partitions; None where delivery is at least once."""
     drain_seconds: float
     """How long a stop or a rebalance waits for what is under way."""
     health: Health
@@ -114,6 +120,7 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
         max(BROKER_SECONDS, 3 * heartbeat_ms / 1000),
     )
     app.drain_seconds = settings.shutdown_timeout_seconds
+    app.exactly_once = None
     app.client_arguments = {
         "consumer": {"auto_offset_reset": "earliest", **consumer},
         "producer": {
@@ -123,4 +130,22 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
             **producer,
         },
     }
+    if settings.guarantee == EXACTLY_ONCE:
+        # What another pipeline's transaction took back was never there.
+        app.client_arguments["consumer"].setdefault("isolation_level", "read_committed")
+        app.exactly_once = _make_transactions(app, settings)
     return app
+
+
+def _make_transactions(app: App, settings: PipelineSettings) -> Transactions:
+    intakes = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
+    return Transactions(
+        lambda: app.producer._ensure_producer(),
+        lambda transactional_id: app.producer.new_transactional(transactional_id),
+        group_id=app.conf.id,
+        tracker=app.intake.tracker,
+        # Half of what may be under way: the other half goes on while a transaction is committed.
+        limits=lambda topic: Limits(max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES),
+        interval_seconds=settings.commit_interval_seconds,
+        batch_bytes=app.client_arguments["producer"]["max_batch_size"],
+    )

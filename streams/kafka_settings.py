@@ -91,6 +91,7 @@ SETTINGS: dict[str, _Setting] = {
     "enable.idempotence": _Setting("enable_idempotence", is_true, _PRODUCER),
     "compression.type": _Setting("compression_type", _compression, _PRODUCER),
     "compression.codec": _Setting("compression_type", _compression, _PRODUCER),
+    "transaction.timeout.ms": _Setting("transaction_timeout_ms", _whole, _PRODUCER),
     "linger.ms": _Setting("linger_ms", _whole, _PRODUCER),
     "batch.size": _Setting("max_batch_size", _whole, _PRODUCER),
     "message.max.bytes": _Setting("max_request_size", _whole, _PRODUCER),

@@ -160,6 +160,35 @@ class OffsetTracker:
         state = self._partitions.get(partition)
         return state.watermark if state else None
 
+    def reach(self, partition: Hashable, rows: Iterable[tuple[Span, Sequence[int]]]) -> int | None:
+        """Return where the watermark would be if these rows were finished as well.
+
+        Args:
+            partition: of the spans.
+            rows: ascending row numbers of spans, not finished; of spans gone by, ignored.
+        """
+        state = self._partitions.get(partition)
+        if state is None:
+            return None
+        ends: dict[Span, dict[int, int]] = {}
+        for span, numbers in rows:
+            if numbers:
+                ends.setdefault(span, dict(span._ends)).update(runs(numbers))
+        reached = state.watermark
+        for span in state.spans:
+            known, row = ends.get(span, {}), span.head
+            while (end := known.get(row)) is not None:
+                row = end
+            if row == len(span.offsets):
+                reached = span.offsets[-1] + _NEXT
+                continue
+            if row:
+                reached = span.offsets[row]
+            break
+        if reached is None or state.ceiling is None:
+            return reached
+        return min(reached, state.ceiling)
+
     def position(self, partition: Hashable) -> int | None:
         """Return the lowest offset that is not finished, None before any record was seen."""
         state = self._partitions.get(partition)

@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import (
+    InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -32,8 +34,14 @@ if TYPE_CHECKING:
 #: Of a producer batch, unless `batch.size` says otherwise; the broker takes 1,048,588 by default.
 PRODUCER_BATCH_BYTES = 512 * 1024
 
-#: A batch that was refused whole because of a record in it.
-TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+#: Why a topic refuses a batch for good, as `explain` tells.
+REFUSED = (
+    *_TOO_LARGE,
+    TopicAuthorizationFailedError,
+    InvalidTopicError,
+    UnknownTopicOrPartitionError,
+)
 
 
 class KafkaSink:
@@ -47,14 +55,7 @@ class KafkaSink:
 
     async def num_partitions(self, topic: str) -> int:
         """Return how many partitions a topic has, from the client's cached metadata."""
-        try:
-            return await find_partitions(self._producer(), topic)
-        except UnknownTopicOrPartitionError as error:
-            raise ProduceError(
-                f"output topic {topic} does not exist: make it with `penstock topics create`"
-            ) from error
-        except KafkaError as error:
-            raise ProduceError(f"output topic {topic} can't be seen: {error!r}") from error
+        return await num_partitions(self._producer(), topic)
 
     async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
         """Queue records in order, in as many producer batches as their bytes need."""
@@ -68,6 +69,22 @@ class KafkaSink:
                     raise explain(error, topic) from error
                 acknowledgements.append((topic, future))
         return _all_acknowledged(acknowledgements)
+
+
+async def num_partitions(producer: AIOKafkaProducer, topic: str) -> int:
+    """Return how many partitions a topic has, from the client's cached metadata.
+
+    Raises:
+        ProduceError: the topic does not exist or can't be seen.
+    """
+    try:
+        return await find_partitions(producer, topic)
+    except UnknownTopicOrPartitionError as error:
+        raise ProduceError(
+            f"output topic {topic} does not exist: make it with `penstock topics create`"
+        ) from error
+    except KafkaError as error:
+        raise ProduceError(f"output topic {topic} can't be seen: {error!r}") from error
 
 
 def producer_batches(
@@ -127,6 +144,6 @@ async def _all_acknowledged(sent: Sequence[tuple[str, asyncio.Future[Any]]]) -> 
 
 def explain(error: KafkaError, topic: str) -> ProduceError:
     """Return an error of the client's in words: too large, or refused for good."""
-    if isinstance(error, TOO_LARGE):
+    if isinstance(error, _TOO_LARGE):
         return RecordTooLargeError(f"a record is too large for topic {topic}: {error}")
     return ProduceError(f"topic {topic} refused results: {error!r}")

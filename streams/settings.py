@@ -17,6 +17,9 @@ Bound = Annotated[int, Meta(ge=1)]
 DeadLetterPayload = Literal["full", "none"]
 
 
+EXACTLY_ONCE = "exactly_once"
+
+
 class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Frozen, and a misspelt key is an error rather than a default."""
 
@@ -188,6 +191,8 @@ class PipelineSettings(_Settings, frozen=True, kw_only=True):
     metrics: MetricsSettings = MetricsSettings()
     topics: dict[str, TopicSettings] = {}
     """By topic name; `default` holds for the others."""
+    guarantee: Literal["at_least_once", "exactly_once"] = "at_least_once"
+    """Of results, dead letters and updates: `exactly_once` commits them with their offsets."""
     commit_interval_seconds: Annotated[float, Meta(gt=0, le=60)] = 1.0
     shutdown_timeout_seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
     """How long SIGTERM waits for what is under way."""

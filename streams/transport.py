@@ -26,8 +26,10 @@ from mode import Service
 
 from streams.forgiving_records import read_forgivingly, retain_fetched_bytes
 from streams.intake import Intake
+from streams.kafka_producer import KafkaProducer, TransactionalProducer
 from streams.patience import never_expire, start_patiently, stop_in_time, within
 from streams.records import RawRecords, RecordBatch, TopicPartition
+from streams.takeover import Takeover
 
 #: How long a fetch waits for new records. Short while a partition is paused, so that it is
 #: looked at again soon after it has room.
@@ -157,6 +159,23 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                     records._consumer_record = _as_parsed
                     records._records_iterator = read_forgivingly(records)
 
+    async def committed_offsets(
+        self, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, int | None]:
+        """Ask the group's coordinator for committed offsets."""
+        consumer = self._ensure_consumer()
+        return {
+            tp: await self.call_thread(consumer.committed, KafkaTopicPartition(*tp))
+            for tp in partitions
+        }
+
+    async def rejoin(self) -> None:
+        """Have the group give out its partitions anew."""
+        await self.call_thread(self._request_rejoin)
+
+    async def _request_rejoin(self) -> None:
+        self._ensure_consumer()._coordinator.request_rejoin()
+
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         assigned = self.assignment()
         wanted = {
@@ -211,6 +230,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         intake: Intake = self.app.intake
         return intake
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        transactions = self.app.exactly_once
+        self._takeover = None if transactions is None else Takeover(self, transactions)
+
+    def _is_batch(self, tp: Any) -> bool:
+        return tp.topic in self.intake.batch_topics
+
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -232,7 +259,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.wait(self.can_resume_flow)
             return {}
         active = self._get_active_partitions()
-        wanted = {tp for tp in active if not self.intake.is_full(TopicPartition(*tp))}
+        wanted = {tp for tp in active if self._is_wanted(TopicPartition(*tp))}
         if not wanted:  # nothing assigned yet, or everything is full
             await self.sleep(_PAUSED_FETCH_SECONDS)
             return {}
@@ -240,6 +267,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         fetched: Mapping[TP, RawRecords | Sequence[Any]]
         fetched = await self._getmany(active_partitions=wanted, timeout=timeout)
         return fetched
+
+    def _is_wanted(self, tp: TopicPartition) -> bool:
+        if self.intake.is_full(tp):
+            return False
+        transactions = self.app.exactly_once
+        if transactions is None or not self._is_batch(tp):
+            return True
+        return transactions.owns(tp) and not transactions.is_full(tp)
 
     async def _hand_out(self, tp: TopicPartition, fetched: RawRecords | Sequence[Any]) -> None:
         if isinstance(fetched, RawRecords):
@@ -284,9 +319,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def force_commit(
         self, topics: Any = None, start_new_transaction: bool = True
     ) -> bool:  # fmt: skip
-        """Commit every watermark that has moved."""
+        """Commit every watermark that has moved; exactly-once partitions commit by themselves."""
         self._collect_inlined_acks()
         offsets = {TP(*tp): at for tp, at in self.intake.tracker.committable().items()}  # type: ignore[misc]
+        if self._takeover is not None:
+            offsets = {tp: at for tp, at in offsets.items() if not self._is_batch(tp)}
         self._export_lag()
         if not offsets or not await self._commit(offsets):
             return False
@@ -318,7 +355,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
         Bounded: what is not finished by then is given up uncommitted and read again.
         """
+        transactions = self.app.exactly_once
         self.intake.tracker.give_up_untaken()
+        if transactions is not None:
+            transactions.hurry()
         # Faust asks twice while it stops: all of that together has the time of one.
         left = self.app.seconds_to_stop()
         deadline = time.monotonic() + (self.app.drain_seconds if left is None else left)
@@ -328,6 +368,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         if left := self.intake.tracker.num_taken():
             self.log.warning("%d records were not finished in time and will be read again", left)
         await self._commit_in_time()
+        if transactions is not None:
+            self.intake.tracker.give_up(filter(self._is_batch, self.intake.tracker.partitions()))
+            await transactions.release_all()
 
     async def _commit_in_time(self) -> None:
         """Commit; a worker that stops does not wait for a broker that is away."""
@@ -338,8 +381,28 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             self.log.warning("offsets were not committed: the broker is away; all is read again")
             self.app.health.has_given_up = True
 
+    async def perform_seek(self) -> None:
+        """Begin every partition at its committed offset, once nobody else can move that."""
+        if self._takeover is None:
+            await super().perform_seek()
+        else:
+            await self._takeover.perform()
+
+    async def committed_offsets(
+        self, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """Return the committed offsets of those partitions that have one."""
+        found = await self._thread.committed_offsets(partitions)
+        return {tp: offset for tp, offset in found.items() if offset is not None}
+
+    async def rejoin(self) -> None:
+        """Have the group give out its partitions anew."""
+        await self._thread.rejoin()
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is under way (through `wait_empty`), then let the partitions go."""
+        if self._takeover is not None:
+            self._takeover.cancel()
         await super().on_partitions_revoked(revoked)
         self.intake.give_up(TopicPartition(*tp) for tp in revoked)
 
@@ -396,6 +459,18 @@ class Producer(driver.Producer):  # type: ignore[misc]
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**self.app.client_arguments["producer"], "acks": "all", "enable_idempotence": True}
+
+    @property
+    def _producer_type(self) -> type[aiokafka.AIOKafkaProducer]:
+        return KafkaProducer
+
+    def new_transactional(self, transactional_id: str) -> TransactionalProducer:
+        """Make a producer for transactions on this one's connections."""
+        settings = {**self._settings_default(), **self._settings_auth(), **self._settings_extra()}
+        client = self._ensure_producer().client
+        producer = TransactionalProducer(client, transactional_id, **settings)
+        never_expire(producer)
+        return producer
 
 
 class Conductor(FaustConductor):  # type: ignore[misc]

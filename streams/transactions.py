@@ -1,0 +1,358 @@
+"""Exactly once: a partition's output and its offset are committed in one Kafka transaction.
+
+**Who may commit.** Each input partition has a producer with the transactional id
+`<group>/<topic>/<partition>`, whoever its owner is. A new owner first starts its producer: the
+transaction coordinator raises the id's epoch, which fences every earlier owner (what they send from
+then on is refused, be they slow, cut off or stopped), and commits or aborts the transaction that
+they left. Only then are the committed offsets fetched and the partition read. All commits of a
+partition's offset go through its one id, so they stand in one line, and each begins where the last
+ended. This needs no help from the consumer group: two workers that both believe they own a
+partition can't both commit.
+
+The other way (KIP-447: one producer a worker, fenced by the group's generation) needs fewer
+producers, but leaves the transaction of a killed worker open until it times out, with every reader
+of the output behind it; and a worker's partitions would have to stop together for each commit.
+
+**What a transaction holds.** Output waits in the partition's `Outbox` until its transaction; a
+transaction is begun, filled and committed in one go, as soon as there is enough or the commit
+interval is over, while the next one's output gathers. So a slow model holds no transaction open,
+`transaction.timeout.ms` need not be longer than a commit takes, and what can't be committed was
+never shown. Outputs are written before the offset, and a batch that is refused aborts the whole.
+
+**When something fails**, the owner lets the partition go without a word (an open transaction is the
+next owner's to end) and has the group assign its partitions anew: if it is the rightful owner it
+gets it back, and reads from the committed offset. So an unknown outcome is never guessed at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    InvalidTransactionTimeout,
+    KafkaError,
+    ProducerFenced,
+    TransactionalIdAuthorizationFailed,
+)
+from aiokafka.structs import OffsetAndMetadata
+from aiokafka.structs import TopicPartition as KafkaTopicPartition
+
+from streams.kafka_producer import TransactionalProducer
+from streams.offsets import OffsetTracker
+from streams.outbox import Cut, Outbox, Piece
+from streams.patience import queue_patiently
+from streams.producing import REFUSED, explain, num_partitions, producer_batches
+from streams.protocols import Output, ProduceError, Rows
+from streams.records import TopicPartition
+from streams.stable_offsets import stable_offsets
+
+logger = logging.getLogger(__name__)
+
+#: Failures in a row, each of which cost a partition, after which the worker gives in.
+_MAX_FAILURES = 5
+_RETRY_SECONDS = 1.0
+_PERMANENT = (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    InvalidTransactionTimeout,
+    TransactionalIdAuthorizationFailed,
+)
+
+Seek: TypeAlias = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
+Fenced: TypeAlias = tuple[list[TransactionalProducer], dict[TopicPartition, int]]
+OnFailure: TypeAlias = Callable[[BaseException], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a transaction is committed before its time."""
+
+    max_rows: int
+    max_bytes: int
+
+
+class Transactions:
+    """A worker's partitions and their transactions; the `RecordSink` of its agents."""
+
+    def __init__(
+        self,
+        producer: Callable[[], AIOKafkaProducer],
+        new_producer: Callable[[str], TransactionalProducer],
+        *,
+        group_id: str,
+        tracker: OffsetTracker,
+        limits: Callable[[str], Limits],
+        interval_seconds: float,
+        batch_bytes: int,
+    ) -> None:
+        """Say how to reach the brokers and when to commit.
+
+        Args:
+            producer: the worker's plain producer, whose connections are shared.
+            new_producer: makes a producer on them for a transactional id.
+            group_id: of the consumer group.
+            tracker: of the records under way.
+            limits: of a topic's partitions.
+            interval_seconds: between the transactions of a partition, where it has output.
+            batch_bytes: of a producer batch.
+        """
+        self._producer = producer
+        self._new_producer = new_producer
+        self.group_id = group_id
+        self.tracker = tracker
+        self._limits = limits
+        self.interval_seconds = interval_seconds
+        self.batch_bytes = batch_bytes
+        self._owned: dict[TopicPartition, _Owned] = {}
+        self._num_failures = 0
+        self.on_lost: Callable[[TopicPartition], Awaitable[None]]
+        """What to do when a partition was let go: forget its records, have the group reassign."""
+        self.on_failure: OnFailure
+        """What to do when the brokers refuse output or transactions for good: end the worker."""
+
+    async def own(self, partitions: Iterable[TopicPartition], seek: Seek) -> None:
+        """Fence earlier owners, and only then fetch the committed offsets and read from there.
+
+        Args:
+            partitions: that the group has given to this worker.
+            seek: to the offset of each partition that has one; they are owned after it.
+
+        Raises:
+            ProduceError: the brokers refuse a transactional id, or the group's offsets.
+        """
+        wanted = list(partitions)
+        await self.release(wanted)
+        while (fenced := await self._try_to_fence(wanted)) is None:
+            await asyncio.sleep(_RETRY_SECONDS)
+        producers, offsets = fenced
+        try:
+            await seek(offsets)
+        except BaseException:
+            await _stop(producers)
+            raise
+        for at, (tp, producer) in enumerate(zip(wanted, producers, strict=True)):
+            owned = _Owned(tp, producer, self, self._limits(tp.topic), offsets.get(tp))
+            # They take turns, so that the flow never stops for all of them at once.
+            owned.start(self.interval_seconds * (at + 1) / len(wanted))
+            self._owned[tp] = owned
+
+    async def _try_to_fence(self, partitions: Sequence[TopicPartition]) -> Fenced | None:
+        try:
+            return await self._fence(partitions)
+        except _PERMANENT as error:
+            raise ProduceError(_in_words(error)) from error
+        except KafkaError as error:
+            logger.warning("transactions can't begin yet, trying again: %r", error)
+            return None
+
+    async def _fence(self, partitions: Sequence[TopicPartition]) -> Fenced:
+        producers = [self._new_producer(self._transactional_id(tp)) for tp in partitions]
+        try:
+            await asyncio.gather(*(producer.start() for producer in producers))
+            client = self._producer().client
+            return producers, await stable_offsets(client, self.group_id, partitions)
+        except BaseException:
+            await _stop(producers)
+            raise
+
+    def _transactional_id(self, tp: TopicPartition) -> str:
+        # A topic's name has no slash, so that no two partitions share an id.
+        return f"{self.group_id}/{tp.topic}/{tp.partition}"
+
+    def owns(self, tp: TopicPartition) -> bool:
+        """Whether a partition may be read: its earlier owners are fenced."""
+        return tp in self._owned
+
+    async def num_partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has, from the client's cached metadata."""
+        return await num_partitions(self._producer(), topic)
+
+    async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
+        """Keep the output of some rows for their partition's next transaction.
+
+        The awaitable is done when that is committed, or when the partition is another worker's.
+        """
+        delivered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        owned = self._owned.get(cast(TopicPartition, rows[0][0].partition))
+        if owned is None or not all(span.is_live for span, _ in rows):
+            delivered.set_result(None)
+            return delivered
+        num_bytes = sum(
+            len(encoded)
+            for output in outputs
+            for encoded, _ in output.records.encode(self.batch_bytes)
+        )
+        owned.put(Piece(rows, outputs, num_bytes, delivered))
+        return delivered
+
+    def is_full(self, tp: TopicPartition) -> bool:
+        """Whether so much output waits for its transaction that no more should be read."""
+        owned = self._owned.get(tp)
+        return owned is not None and owned.is_full()
+
+    def hurry(self) -> None:
+        """Commit from now on whatever is ready, at once: the partitions are about to go."""
+        for owned in self._owned.values():
+            owned.hurry()
+
+    async def release(self, partitions: Iterable[TopicPartition]) -> None:
+        """Let partitions go; what was not committed is read again by their next owner."""
+        gone = [self._owned.pop(tp) for tp in partitions if tp in self._owned]
+        await asyncio.gather(*(owned.stop() for owned in gone))
+
+    async def release_all(self) -> None:
+        """Let every partition go."""
+        await self.release(list(self._owned))
+
+    def succeeded(self) -> None:
+        """Note that a transaction was committed."""
+        self._num_failures = 0
+
+    async def lose(self, tp: TopicPartition, error: BaseException) -> None:
+        """Let a partition go whose transaction failed."""
+        if isinstance(error, ProducerFenced):
+            logger.warning(
+                "%s-%d: another worker has taken over, or a transaction took too long; what was "
+                "under way here is not committed, and read again by its owner", *tp
+            )  # fmt: skip
+        else:
+            self._num_failures += 1
+            logger.warning("%s-%d: a transaction failed, the partition is read again: %r",
+                           *tp, error)  # fmt: skip
+        owned = self._owned.pop(tp, None)
+        await self.on_lost(tp)
+        if owned is not None:
+            await owned.stop()
+        if self._num_failures >= _MAX_FAILURES:
+            await self.on_failure(ProduceError(_in_words(error)))
+
+
+class _Owned:
+    """One partition that this worker owns: its producer, its outbox, and who empties it."""
+
+    def __init__(
+        self,
+        tp: TopicPartition,
+        producer: TransactionalProducer,
+        transactions: Transactions,
+        limits: Limits,
+        committed: int | None,
+    ) -> None:
+        self._tp = tp
+        self._producer = producer
+        self._transactions = transactions
+        self._limits = limits
+        self._committed = committed
+        self._outbox = Outbox(tp, transactions.tracker)
+        self._is_hurried = False
+        self._due = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, first_wait_seconds: float) -> None:
+        self._task = asyncio.ensure_future(self._run(first_wait_seconds))
+
+    def put(self, piece: Piece) -> None:
+        outbox, limits = self._outbox, self._limits
+        outbox.put(piece)
+        is_much = outbox.num_rows >= limits.max_rows or outbox.num_bytes >= limits.max_bytes
+        if is_much or self._is_hurried:
+            self._due.set()
+
+    def is_full(self) -> bool:
+        return self._outbox.num_bytes >= 2 * self._limits.max_bytes
+
+    def hurry(self) -> None:
+        self._is_hurried = True
+        self._due.set()
+
+    async def stop(self) -> None:
+        self._outbox.give_up()
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._producer.stop()
+
+    async def _run(self, first_wait_seconds: float) -> None:
+        wait_seconds = first_wait_seconds
+        try:
+            while True:
+                # Not `wait_for`, which may swallow the cancelling when both come at once.
+                timer = asyncio.get_running_loop().call_later(wait_seconds, self._due.set)
+                await self._due.wait()
+                timer.cancel()
+                self._due.clear()
+                wait_seconds = self._transactions.interval_seconds
+                await self._commit(self._outbox.cut())
+        except Exception as error:
+            await self._transactions.lose(self._tp, error)
+
+    async def _commit(self, cut: Cut) -> None:
+        if cut.offset is None or not (cut.pieces or cut.offset > (self._committed or 0)):
+            return
+        producer = self._producer
+        await producer.begin_transaction()
+        refused = await self._write(cut.pieces)
+        if refused:
+            await producer.abort_transaction()
+            self._outbox.refuse(refused)
+            self._due.set()
+            return
+        offsets = {KafkaTopicPartition(*self._tp): OffsetAndMetadata(cut.offset, "")}
+        await producer.send_offsets_to_transaction(offsets, self._transactions.group_id)
+        await producer.commit_transaction()
+        self._committed = cut.offset
+        self._outbox.delivered(cut.pieces)
+        self._transactions.succeeded()
+
+    async def _write(self, pieces: Iterable[Piece]) -> dict[Piece, Exception]:
+        """Write pieces and wait for the broker to have them.
+
+        Returns:
+            Those that their topic refuses, and why; the others may have been written or not.
+
+        Raises:
+            KafkaError: the transaction can't be committed.
+        """
+        sent: list[tuple[Piece, str, asyncio.Future[Any]]] = []
+        for piece in pieces:
+            for topic, partition, records in piece.outputs:
+                for batch in producer_batches(
+                    self._producer, records, self._transactions.batch_bytes
+                ):
+                    future = await queue_patiently(self._producer, batch, topic, partition)
+                    future.add_done_callback(_look_at)
+                    sent.append((piece, topic, future))
+        done = await asyncio.gather(*(future for *_, future in sent), return_exceptions=True)
+        refused: dict[Piece, Exception] = {}
+        failures: list[BaseException] = []
+        for (piece, topic, _), outcome in zip(sent, done, strict=True):
+            if isinstance(outcome, REFUSED):
+                refused[piece] = explain(outcome, topic)
+            elif isinstance(outcome, BaseException):
+                failures.append(outcome)
+        if failures and not refused:
+            raise failures[0]
+        return refused
+
+
+async def _stop(producers: Iterable[TransactionalProducer]) -> None:
+    await asyncio.gather(*(producer.stop() for producer in producers))
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """Take note of a failure that nobody waits for any more, so that asyncio does not warn."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _in_words(error: BaseException) -> str:
+    return f"transactions fail: {error!r}"
