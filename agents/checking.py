@@ -8,6 +8,7 @@ import msgspec
 
 from agents.devices import choose_devices
 from agents.loading import AgentParts, load_agent
+from agents.preflight import guarantee_problem
 from agents.topic_plan import plan_topics
 from models.base import ModelError, OnlineModel
 from streams.kafka_errors import BrokerError
@@ -97,6 +98,7 @@ def check_broker(settings: PipelineSettings, timeout: float) -> CheckedBroker:
         found.problem = str(error)
         return found
     found.num_brokers = cluster.num_brokers
+    found.problem = guarantee_problem(settings, cluster)
     found.missing_topics = [
         p.topic for p in plan_topics(settings, cluster.topics) if not p.partitions
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agents.topic_plan import plan_topics
 from streams.kafka_client import BrokerError, ClusterInfo, create_topics, probe
-from streams.settings import PipelineSettings
+from streams.settings import EXACTLY_ONCE, PipelineSettings
 
 
 def require_topics(settings: PipelineSettings) -> ClusterInfo:
@@ -13,9 +13,12 @@ def require_topics(settings: PipelineSettings) -> ClusterInfo:
     The embedded broker makes a topic when it is asked for, so there none is ever missing.
 
     Raises:
-        BrokerError: the broker does not answer, or a topic is missing: names it.
+        BrokerError: the broker does not answer, a topic is missing (names it), or the broker
+            can't give what the pipeline guarantees.
     """
     cluster = probe(settings.kafka)
+    if problem := guarantee_problem(settings, cluster):
+        raise BrokerError(problem)
     missing = {
         planned.topic: planned.wanted
         for planned in plan_topics(settings, cluster.topics)
@@ -29,3 +32,13 @@ def require_topics(settings: PipelineSettings) -> ClusterInfo:
             "`penstock topics create` makes what is absent"
         )
     return cluster
+
+
+def guarantee_problem(settings: PipelineSettings, cluster: ClusterInfo) -> str:
+    """Return why a cluster can't give the pipeline's guarantee; "" where it can."""
+    if settings.guarantee == EXACTLY_ONCE and cluster.is_embedded:
+        return (
+            "guarantee: exactly_once needs Apache Kafka: the embedded broker shows what "
+            "transactions took back; take `penstock broker kafka`, or at_least_once"
+        )
+    return ""

@@ -355,4 +355,8 @@ def _look_at(future: asyncio.Future[Any]) -> None:
 
 
 def _in_words(error: BaseException) -> str:
+    if isinstance(error, InvalidTransactionTimeout):
+        return "kafka: transaction.timeout.ms is above the broker's transaction.max.timeout.ms"
+    if isinstance(error, TransactionalIdAuthorizationFailed):
+        return "the broker allows no transactional id <group.id>/<topic>/<partition>: add an ACL"
     return f"transactions fail: {error!r}"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -29,5 +32,75 @@ def test_every_record_has_one_outcome(tmp_path: Path, kafka_bootstrap: str) -> N
     assert accounts["in"] == count
     assert accounts["dead_lettered"] == 81
     assert accounts["answered"] == count - 81
+    assert_each_record_once(pipeline, count)
+    assert_all_is_committed(pipeline)
+
+
+def test_killed_at_random_moments(tmp_path: Path, kafka_bootstrap: str) -> None:
+    pipeline = ExactlyOncePipeline(tmp_path, kafka_bootstrap, batch_seconds=0.1)
+    count = pipeline.produce(number(100 + i) for i in range(9000))
+    moments = random.Random(5)
+    for _ in range(4):
+        with pipeline.worker() as worker:
+            until(lambda: "metrics at" in worker.log.read_text())  # noqa: B023
+            until(lambda: worker.accounts()["answered"] > 0)  # noqa: B023
+            time.sleep(moments.uniform(0.0, 0.8))
+            worker.kill()
+    assert sum(pipeline.outcomes().values()) < count  # it was killed under way
+    with pipeline.worker() as worker:
+        pipeline.await_finished(count)
+        assert worker.stop() == 0
+    assert_each_record_once(pipeline, count)
+    assert_all_is_committed(pipeline)
+
+
+def test_a_stop_under_load_leaves_nothing_half_done(tmp_path: Path, kafka_bootstrap: str) -> None:
+    pipeline = ExactlyOncePipeline(tmp_path, kafka_bootstrap, batch_seconds=0.1)
+    count = pipeline.produce(number(100 + i) for i in range(6000))
+    with pipeline.worker() as worker:
+        until(lambda: "metrics at" in worker.log.read_text())
+        until(lambda: worker.accounts()["answered"] > 500)
+        assert worker.stop() == 0
+    finished = len(pipeline.answered())
+    assert sum(max(at, 0) for at in pipeline.committed().values()) >= finished
+    assert finished < count
+    with pipeline.worker() as worker:
+        pipeline.await_finished(count)
+        assert worker.stop() == 0
+    assert_each_record_once(pipeline, count)
+    assert_all_is_committed(pipeline)
+
+
+def test_workers_come_and_go(tmp_path: Path, kafka_bootstrap: str) -> None:
+    pipeline = ExactlyOncePipeline(tmp_path, kafka_bootstrap, batch_seconds=0.1)
+    count = pipeline.produce(number(100 + i) for i in range(12000))
+    with pipeline.worker() as first:
+        until(lambda: len(pipeline.answered()) > 500)
+        with pipeline.worker() as second:
+            until(lambda: second.log.read_text().count("metrics at") > 0)
+            until(lambda: second.accounts()["answered"] > 500)
+            assert second.stop() == 0
+        pipeline.await_finished(count)
+        until(lambda: first.accounts()["in_flight"] == 0)
+        assert first.stop() == 0
+    assert_each_record_once(pipeline, count)
+    assert_all_is_committed(pipeline)
+
+
+def test_a_zombie_is_fenced(tmp_path: Path, kafka_bootstrap: str) -> None:
+    pipeline = ExactlyOncePipeline(tmp_path, kafka_bootstrap, batch_seconds=0.1)
+    count = pipeline.produce(number(100 + i) for i in range(15000))
+    with pipeline.worker() as zombie:
+        until(lambda: "metrics at" in zombie.log.read_text())
+        until(lambda: zombie.accounts()["answered"] > 500)
+        zombie.process.send_signal(signal.SIGSTOP)  # longer than the session of 6 s
+        before = len(pipeline.answered())
+        with pipeline.worker() as heir:
+            until(lambda: len(pipeline.answered()) > before + 500)
+            zombie.process.send_signal(signal.SIGCONT)
+            pipeline.await_finished(count)
+            assert heir.stop() == 0
+        assert zombie.stop() == 0
+        assert "another worker has taken over" in zombie.log.read_text()
     assert_each_record_once(pipeline, count)
     assert_all_is_committed(pipeline)

@@ -51,6 +51,17 @@ def test_an_unreachable_broker(tmp_path: Path, embedded_bootstrap: str) -> None:
     assert_one_line(start(pipeline.config), "127.0.0.1:1", "refused")
 
 
+def test_exactly_once_on_the_embedded_broker(tmp_path: Path, embedded_bootstrap: str) -> None:
+    pipeline = Pipeline(tmp_path, embedded_bootstrap)
+    pipeline.config.write_text(yaml.safe_dump({**pipeline.settings(), "guarantee": "exactly_once"}))
+    words = ("exactly_once needs Apache Kafka", "embedded", "at_least_once")
+    assert_one_line(start(pipeline.config), *words)
+    check = [sys.executable, "-c", _RUN, "check", "-c", str(pipeline.config)]
+    done = subprocess.run(check, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert words[0] in done.stderr
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [

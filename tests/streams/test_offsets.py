@@ -129,3 +129,19 @@ def test_the_watermark_is_the_first_unfinished_offset(data: st.DataObject) -> No
         else:
             assert tracker.watermark(TP) is None
         assert tracker.under_way(TP)[0] == len(unfinished)
+
+
+def test_reach_is_the_watermark_if_more_were_finished() -> None:
+    tracker = OffsetTracker()
+    assert tracker.reach("p", []) is None
+    first, second = tracker.start("p", [10, 11, 12], 0), tracker.start("p", [15, 16], 0)
+    assert tracker.reach("p", []) is None
+    assert tracker.reach("p", [(first, [1])]) is None
+    assert tracker.reach("p", [(first, [0]), (first, [1])]) == 12
+    assert tracker.reach("p", [(second, [0]), (first, [0, 1, 2])]) == 16
+    tracker.finish(first, [1])
+    assert tracker.reach("p", [(first, [0])]) == 12
+    tracker.finish(first, [0])
+    assert tracker.reach("p", []) == tracker.watermark("p") == 12
+    assert tracker.reach("p", [(first, [2]), (second, [0, 1])]) == 17
+    assert tracker.watermark("p") == 12

@@ -1,0 +1,97 @@
+"""The producer keeps count where aiokafka's loses it, and a new owner fences the old one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka.errors import InvalidTransactionTimeout, MessageSizeTooLargeError, ProducerFenced
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from streams import records
+from streams.kafka_client import create_topics
+from streams.kafka_producer import KafkaProducer, TransactionalProducer
+from streams.settings import TopicSettings
+from streams.stable_offsets import stable_offsets
+
+
+def make_topic(bootstrap: str, **config: str) -> str:
+    topic = f"counted-{uuid.uuid4().hex[:8]}"
+    wanted = TopicSettings(partitions=1, config=config)
+    create_topics({"bootstrap.servers": bootstrap}, {topic: wanted})
+    return topic
+
+
+@pytest.fixture
+async def producer(kafka_bootstrap: str) -> AsyncIterator[KafkaProducer]:
+    async with KafkaProducer(
+        bootstrap_servers=kafka_bootstrap, enable_idempotence=True, acks="all"
+    ) as started:
+        yield started
+
+
+@pytest.mark.kafka
+async def test_a_refused_batch_does_not_block_the_next(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    topic = make_topic(kafka_bootstrap, **{"max.message.bytes": "2000"})
+    for _ in range(2):
+        await producer.send_and_wait(topic, b"fits", partition=0)
+        with pytest.raises(MessageSizeTooLargeError):
+            await producer.send_and_wait(topic, bytes(5000), partition=0)
+    assert (await producer.send_and_wait(topic, b"fits", partition=0)).offset == 2
+
+
+@pytest.mark.kafka
+async def test_numbers_go_on_at_zero(kafka_bootstrap: str, producer: KafkaProducer) -> None:
+    topic = make_topic(kafka_bootstrap)
+    tp = TopicPartition(topic, 0)
+    producer._txn_manager._sequence_numbers[tp] = 2**31 - 2
+    for offset in range(4):
+        assert (await producer.send_and_wait(topic, b"x", partition=0)).offset == offset
+    assert producer._txn_manager.sequence_number(tp) == 2
+
+
+@pytest.mark.kafka
+async def test_a_new_owner_fences_the_old_one_and_ends_its_transaction(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    topic, group = make_topic(kafka_bootstrap), f"group-{uuid.uuid4().hex[:8]}"
+    tp = TopicPartition(topic, 0)
+    ours = records.TopicPartition(*tp)
+    settings = {"bootstrap_servers": kafka_bootstrap}
+    old = TransactionalProducer(producer.client, "mine", **settings)
+    await old.start()
+    await old.begin_transaction()
+    await old.send_offsets_to_transaction({tp: OffsetAndMetadata(1, "")}, group)
+    await old.commit_transaction()
+    await old.begin_transaction()
+    await (await old.send(topic, b"never to be seen", partition=0))
+    await old.send_offsets_to_transaction({tp: OffsetAndMetadata(2, "")}, group)
+
+    new = TransactionalProducer(producer.client, "mine", **settings)
+    await new.start()
+    assert await stable_offsets(producer.client, group, [ours]) == {ours: 1}
+    with pytest.raises(ProducerFenced):
+        await old.commit_transaction()
+    await old.stop()
+
+    await new.begin_transaction()
+    await new.send_offsets_to_transaction({tp: OffsetAndMetadata(3, "")}, group)
+    await new.commit_transaction()
+    assert await stable_offsets(producer.client, group, [ours]) == {ours: 3}
+    await new.stop()
+    assert await stable_offsets(producer.client, "no-such-group", [ours]) == {}
+
+
+@pytest.mark.kafka
+async def test_a_transaction_longer_than_the_broker_allows_is_refused(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    day = TransactionalProducer(
+        producer.client, "day", bootstrap_servers=kafka_bootstrap,
+        transaction_timeout_ms=24 * 3600 * 1000,
+    )  # fmt: skip
+    with pytest.raises(InvalidTransactionTimeout):
+        await day.start()
