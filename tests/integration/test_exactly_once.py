@@ -42,8 +42,8 @@ def test_killed_at_random_moments(tmp_path: Path, kafka_bootstrap: str) -> None:
     moments = random.Random(5)
     for _ in range(4):
         with pipeline.worker() as worker:
-            until(lambda: "metrics at" in worker.log.read_text())  # noqa: B023
-            until(lambda: worker.accounts()["answered"] > 0)  # noqa: B023
+            until(lambda: "metrics at" in worker.log.read_text())
+            until(lambda: worker.accounts()["answered"] > 0)
             time.sleep(moments.uniform(0.0, 0.8))
             worker.kill()
     assert sum(pipeline.outcomes().values()) < count  # it was killed under way
