@@ -17,7 +17,7 @@ from agents.audit.report import AgentReport, Report
 from agents.audit.results import ResultReader
 from agents.topic_reader import Bounds, TopicReader
 from streams.kafka_client import BrokerError, probe, topic_configs
-from streams.settings import PipelineSettings
+from streams.settings import EXACTLY_ONCE, PipelineSettings
 
 #: A fetch may go beyond an intake's limit by so many records.
 _FETCH_RECORDS = 1_000
@@ -71,7 +71,8 @@ def audit_pipeline(
     names = options.agents or list(settings.agents)
     group = str(settings.kafka.get("group.id", "penstock"))
     with ExitStack() as stack:
-        isolation = str(settings.kafka.get("isolation.level", "read_uncommitted"))
+        default = "read_committed" if settings.guarantee == EXACTLY_ONCE else "read_uncommitted"
+        isolation = str(settings.kafka.get("isolation.level", default))
         inputs = stack.enter_context(TopicReader(settings.kafka, group, isolation))
         outputs = stack.enter_context(TopicReader(settings.kafka, group, options.isolation))
         partitions = _partitions(settings, names, options)

@@ -16,6 +16,7 @@ from agents.cli.progress import counting_bar
 from agents.cli.tables import print_table
 from agents.describe_bytes import printable
 from agents.pipeline_file import load_pipeline
+from streams.settings import EXACTLY_ONCE
 
 if TYPE_CHECKING:
     from agents.audit import AgentReport, Report
@@ -41,7 +42,11 @@ def command(
         typer.Option("--expect-answer", help="Also of agents whose file says answers: sometimes."),
     ] = False,
     exactly_once: Annotated[
-        bool, typer.Option("--exactly-once", help="A repeat is wrong, even an equal one.")
+        bool,
+        typer.Option(
+            "--exactly-once",
+            help="A repeat is wrong, even an equal one: so where the file guarantees it.",
+        ),
     ] = False,
     tolerance: Annotated[
         float,
@@ -63,6 +68,7 @@ def command(
     from agents.audit import AuditOptions, audit_pipeline
 
     settings = load_pipeline(config, os.environ)
+    exactly_once = exactly_once or settings.guarantee == EXACTLY_ONCE
     default = Isolation.READ_COMMITTED if exactly_once else Isolation.READ_UNCOMMITTED
     options = AuditOptions(
         agents=agent or (),

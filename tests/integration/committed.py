@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
+from agents.audit import AuditOptions, audit_pipeline
+from agents.pipeline_file import load_pipeline
 from streams.kafka_client import probe
 from tests.integration.running import Origin, Pipeline
 
@@ -54,6 +57,10 @@ class ExactlyOncePipeline(Pipeline):
 
 def assert_each_record_once(pipeline: ExactlyOncePipeline, count: int) -> None:
     """A committed reader sees one result or dead letter of each record, in order per key."""
+    options = AuditOptions(is_drained=True, repeats_allowed=False, isolation="read_committed")
+    report = audit_pipeline(load_pipeline(pipeline.config, os.environ), options).agent("double")
+    assert report.is_proven, report.culprits
+    assert report.records == count
     outcomes = pipeline.outcomes()
     assert len(outcomes) == count
     assert set(outcomes.values()) == {1}, outcomes.most_common(3)
