@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 
 from agents.bench.environments import UnavailableError, python_of, version_in
@@ -53,11 +54,11 @@ class Contender:
     """It gets one in so many of the records: a slow one would take minutes a round."""
 
 
-def _penstock(workload: str) -> Ready:
+def _penstock(workload: str, variant: str = "") -> Ready:
     folder = benchmarks_folder()
 
     def command(job: Job) -> list[str]:
-        config = folder / "penstock" / f"{job.workload}.yaml"
+        config = folder / "penstock" / f"{job.workload}{variant}.yaml"
         code = "from agents.cli import main; main()"
         return [sys.executable, "-c", code, "worker", "-c", str(config), "--log-level", "WARNING"]
 
@@ -123,6 +124,7 @@ CONTENDERS: dict[str, Contender] = {
     contender.name: contender
     for contender in (
         Contender("penstock", "abcd", _penstock),
+        Contender("penstock-exactly-once", "a", partial(_penstock, variant="-exactly-once")),
         Contender("aiokafka", "abcd", _python_peer("aiokafka", "aiokafka", "run.py")),
         Contender("confluent", "abcd", _python_peer("confluent", "confluent-kafka", "run.py")),
         Contender("kafka-streams", "a", _kafka_streams),
