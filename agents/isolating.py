@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -30,13 +31,17 @@ def isolated(
         made = parts.make_model()  # options that don't fit are told now, not by a child
         level = logging.getLogger().getEffectiveLevel()
         config = ModelConfig(settings, str(base_dir.resolve()), level, _LOG_FORMAT)
-        return _Isolated(
+        kind = _IsolatedMeasuring if settings.batch.measures else _Isolated
+        process = kind(
             made.name,
             msgspec.msgpack.encode(config),
             settings.predict_timeout_seconds,
             _count(metrics, name),
             prepares=isinstance(made, PreparedModel),
         )
+        if isinstance(process, _IsolatedMeasuring):
+            process.measured_by = made
+        return process
 
     return make
 
@@ -50,6 +55,18 @@ class _Isolated(ProcessModel):
             if type(error).__name__ == ModelError.__name__:
                 raise ModelError(str(error)) from error
             raise
+
+
+class _IsolatedMeasuring(_Isolated):
+    """Measures events on the worker's side, where they are sorted into batches."""
+
+    measured_by: Any
+    """An instance of the model, not loaded."""
+
+    def measure_batch(self, batch: Sequence[Any]) -> Sequence[int]:
+        """Return what each event measures."""
+        sizes: Sequence[int] = self.measured_by.measure_batch(batch)
+        return sizes
 
 
 def _count(metrics: Metrics, agent: str) -> Callable[[str], None]:

@@ -45,10 +45,13 @@ def require_policies(agent: AgentSettings, model_type: type) -> None:
             f"model {name} has no measure_batch: without one there can be neither batch.buckets "
             "nor batch.max_batch_weight"
         )
-    if agent.isolation == "process":
-        _require_isolation(agent, model_type)
     if not issubclass(model_type, OnlineModel):
         return
+    if agent.isolation == "process":
+        raise ModelError(
+            f"isolation: process is for models that don't learn, and {model_type.name} does: its "
+            "state lives in the worker: leave isolation out"
+        )
     if agent.overload == "latest":
         raise ModelError(
             f"model {name} learns from the stream and must see every event: "
@@ -56,16 +59,3 @@ def require_policies(agent: AgentSettings, model_type: type) -> None:
         )
     if agent.batch.buckets:
         raise ModelError(f"model {name} learns in the order of offsets: it can have no buckets")
-
-
-def _require_isolation(agent: AgentSettings, model_type: type) -> None:
-    if issubclass(model_type, OnlineModel):
-        raise ModelError(
-            f"isolation: process is for models that don't learn, and {model_type.name} does: its "
-            "state lives in the worker: leave isolation out"
-        )
-    if agent.batch.measures:
-        raise ModelError(
-            "isolation: process goes with neither batch.buckets nor batch.max_batch_weight: the "
-            "worker would need the model at hand to measure events by it"
-        )

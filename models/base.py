@@ -126,7 +126,8 @@ class Measuring(Protocol[E]):
             InputError: an event can't be measured: it becomes a dead letter, its neighbours don't.
 
         Called on a pool thread for every event, before `prepare_batch` or `predict_batch` and
-        while others run: thread-safe, touches no device, and far cheaper than the answer.
+        while others run: thread-safe, touches no device, and far cheaper than the answer. With
+        `isolation: process` it is asked of an instance that was never loaded.
         """
         ...
 

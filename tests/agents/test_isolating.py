@@ -20,7 +20,7 @@ from streams.isolation import ProcessModel
 from streams.metrics import Metrics
 from streams.predicting import predict_each
 from streams.process_errors import ModelDiedError, ModelTimeoutError
-from streams.settings import AgentSettings, BatchSettings, ModelSettings
+from streams.settings import AgentSettings, ModelSettings
 from tests.models.linear_onnx import save_linear
 
 _MODEL = """
@@ -167,15 +167,6 @@ def test_a_model_that_can_not_be_loaded_again_is_tried_until_it_can(
 def test_a_model_that_learns_stays_in_the_worker() -> None:
     settings = AgentSettings(input="in", output="out", model="robust_zscore", isolation="process")
     with pytest.raises(ModelError, match="for models that don't learn, and robust_zscore does"):
-        load_agent(settings)
-
-
-def test_events_are_measured_in_the_worker_alone(tmp_path: Path) -> None:
-    settings = AgentSettings(
-        input="in", output="out", model="intent_classifier", isolation="process",
-        batch=BatchSettings(buckets=[16, 64]),
-    )  # fmt: skip
-    with pytest.raises(ModelError, match=r"neither batch\.buckets nor"):
         load_agent(settings)
 
 

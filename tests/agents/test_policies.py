@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from agents.asyncapi import asyncapi_document
 from agents.flows import flows_of
+from agents.isolating import isolated
 from agents.loading import load_agent
 from agents.pipeline_file import PipelineFileError, load_pipeline
 from agents.topic_plan import plan_topics
 from models.base import ModelError
+from schemas import TextMessage
+from streams.metrics import Metrics
+from streams.protocols import MeasuringModel
 from streams.settings import AgentSettings, BatchSettings
 
 FILE = """\
@@ -166,3 +172,17 @@ def test_a_model_that_learns_sees_everything_in_order() -> None:
     )
     with pytest.raises(ModelError, match="must see every event"):
         load_agent(live)
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_a_model_measures_wherever_it_runs(isolation: Literal["thread", "process"]) -> None:
+    agent = AgentSettings(
+        input="a",
+        output="b",
+        model="intent_classifier",
+        batch=BatchSettings(buckets=[8]),
+        isolation=isolation,
+    )
+    model = isolated(Metrics(CollectorRegistry()), "a", agent, Path(), load_agent(agent))()
+    assert isinstance(model, MeasuringModel)
+    assert list(model.measure_batch([TextMessage(text="hello there")])) == [5]
