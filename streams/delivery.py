@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from schemas import InputError
 from streams.dead_letters import MAX_BYTES, make_dead_letter
@@ -174,8 +171,7 @@ class Delivery:
     def _answered(self, batch: RecordBatch, rows: Sequence[int]) -> None:
         if self._finish(batch, rows):
             self._metrics.finished(batch.tp.topic, Outcome.ANSWERED, len(rows))
-            sent_ms = np.asarray([batch.timestamps_ms[row] for row in rows], dtype=np.float64)
-            self._metrics.ages(time.time() - sent_ms[sent_ms > 0] / 1000.0)
+            self._metrics.ages_of(batch.timestamps_ms, rows)
 
     def _dead_lettered(self, batch: RecordBatch, failed: Failed) -> None:
         if self._finish(batch, [row for row, _ in failed]):

@@ -7,6 +7,7 @@ counted as `handed_back`, since another worker counts them in again.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -221,6 +222,16 @@ class AgentMetrics:
     def stage(self, name: str, seconds: float) -> None:
         """Observe the time that a batch spent in a stage."""
         self._stages[name].observe(seconds)
+
+    def ages_of(self, timestamps_ms: Sequence[int], rows: Sequence[int]) -> None:
+        """Observe the ages of a record batch's rows, now that their results are with the broker.
+
+        Args:
+            timestamps_ms: of the whole batch, milliseconds since 1970; <= 0 where there is none.
+            rows: indices into it.
+        """
+        sent_ms = np.asarray([timestamps_ms[row] for row in rows], dtype=np.float64)
+        self.ages(time.time() - sent_ms[sent_ms > 0] / 1000.0)
 
     def ages(self, seconds: NDArray[np.float64]) -> None:
         """Observe the age of records whose results are with the broker, (n,) seconds."""

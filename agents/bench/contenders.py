@@ -4,41 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
-from importlib.metadata import version
 
 from agents.bench.environments import UnavailableError, python_of, version_in
 from agents.bench.java import built, version_among
+from agents.bench.penstock import penstock
 from agents.bench.places import benchmarks_folder
+from agents.bench.ready import Job, Ready
 
 __all__ = ["CONTENDERS", "Contender", "Job", "Ready", "UnavailableError"]
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run, as `benchmarks/workloads/job.py` reads it."""
-
-    bootstrap_servers: str
-    input: str
-    output: str
-    group: str
-    workload: str
-    partitions: int
-    folder: str
-    """A temporary one of this run's own, for state, recovery stores and logs."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A contender that can be started."""
-
-    version: str
-    """Of the library that it stands for, read from its own environment."""
-    command: Callable[[Job], list[str]]
-    environment: Callable[[Job], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -52,26 +27,6 @@ class Contender:
     """For a workload; builds its environment on first use. Raises `UnavailableError`."""
     share: int = 1
     """It gets one in so many of the records: a slow one would take minutes a round."""
-
-
-def _penstock(workload: str, variant: str = "") -> Ready:
-    folder = benchmarks_folder()
-
-    def command(job: Job) -> list[str]:
-        config = folder / "penstock" / f"{job.workload}{variant}.yaml"
-        code = "from agents.cli import main; main()"
-        return [sys.executable, "-c", code, "worker", "-c", str(config), "--log-level", "WARNING"]
-
-    def environment(job: Job) -> dict[str, str]:
-        return {
-            "PYTHONPATH": os.pathsep.join([str(folder.parent), str(folder)]),
-            "BENCH_SERVERS": job.bootstrap_servers,
-            "BENCH_INPUT": job.input,
-            "BENCH_OUTPUT": job.output,
-            "BENCH_GROUP": job.group,
-        }
-
-    return Ready(version("penstock"), command, environment)
 
 
 def _python_peer(folder_name: str, distribution: str, script: str) -> Callable[[str], Ready]:
@@ -123,8 +78,9 @@ def _lock_name(workload: str) -> str:
 CONTENDERS: dict[str, Contender] = {
     contender.name: contender
     for contender in (
-        Contender("penstock", "abcd", _penstock),
-        Contender("penstock-exactly-once", "a", partial(_penstock, variant="-exactly-once")),
+        Contender("penstock", "abcd", penstock(processes=1)),
+        Contender("penstock-2", "ad", penstock(processes=2)),
+        Contender("penstock-exactly-once", "a", penstock(1, "-exactly-once")),
         Contender("aiokafka", "abcd", _python_peer("aiokafka", "aiokafka", "run.py")),
         Contender("confluent", "abcd", _python_peer("confluent", "confluent-kafka", "run.py")),
         Contender("kafka-streams", "a", _kafka_streams),

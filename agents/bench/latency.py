@@ -19,9 +19,10 @@ import numpy.typing as npt
 from confluent_kafka import Message
 
 from agents.bench.arrivals import Counts, bursts, poisson
-from agents.bench.contenders import Contender, Job, Ready
+from agents.bench.contenders import Contender
 from agents.bench.loads import Load
 from agents.bench.reading_back import read_all
+from agents.bench.ready import Job, Ready
 from agents.bench.running import RunError, Running, running
 from agents.bench.topics import EndOffsets, make_topics, num_partitions, remove_topics
 from agents.bench.verifying import TIMING_HEADER

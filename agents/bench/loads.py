@@ -8,8 +8,8 @@ import msgspec
 from confluent_kafka import Producer
 
 from agents.bench.arrivals import TICK_SECONDS, Counts
-from agents.bench.contenders import Job
 from agents.bench.inputs import KEYS_PER_PARTITION
+from agents.bench.ready import Job
 from schemas import SensorReading
 
 #: Counted in every age. Without it, twenty records a millisecond are a request each for the broker,

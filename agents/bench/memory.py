@@ -13,10 +13,11 @@ from contextlib import closing
 
 import msgspec
 
-from agents.bench.contenders import CONTENDERS, Job
+from agents.bench.contenders import CONTENDERS
 from agents.bench.inputs import load
 from agents.bench.places import benchmarks_folder
 from agents.bench.readings import Readings
+from agents.bench.ready import Job
 from agents.bench.running import RunError, running
 from agents.bench.topics import EndOffsets, make_topics, remove_topics
 

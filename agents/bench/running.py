@@ -7,11 +7,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from agents.bench.contenders import Job, Ready
+from agents.bench.ready import Job, Ready
+from agents.bench.session import cpu_seconds_of, peak_rss_bytes_of, pids_of
 from agents.bench.topics import EndOffsets
 
 _POLL_SECONDS = 0.05
@@ -34,17 +36,29 @@ class Measured:
     """Of the records that came out in those seconds."""
     cpu_seconds: float
     """User and system time of the process and its children, over their whole life."""
+    cpu_microseconds_per_record: float
+    """Of the records and the time that the rate is of: without start-up; 0 without /proc."""
+
+
+class _Seen(NamedTuple):
+    at: float
+    """By the monotonic clock, seconds."""
+    num_results: int
+    """That lay there."""
+    cpu_seconds: float = 0.0
+    """Used by then; only looked at where output begins and ends."""
 
 
 @dataclass
 class Running:
-    """A contender's process, the leader of a process group of its own."""
+    """A contender's process, the leader of a session of its own."""
 
     process: subprocess.Popen[bytes]
     log: Path
     cpu_seconds: float = 0.0
-    """Known once it has ended; so is the next."""
+    """Of it and the children that it waited for; known once it has ended."""
     peak_rss_bytes: int = 0
+    """The sum over its processes; known once it was asked to end."""
 
     @property
     def has_ended(self) -> bool:
@@ -57,17 +71,18 @@ class Running:
         return " | ".join(lines[-3:])[-500:] or "it said nothing"
 
     def stop(self) -> None:
-        """Ask it to end, wait, and kill what is left of its group."""
-        self.peak_rss_bytes = _peak_rss_bytes(self.process.pid)
+        """Ask it to end, wait, and kill what is left of its session."""
+        self.peak_rss_bytes = peak_rss_bytes_of(self.process.pid)
         if not self.has_ended:
             self.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
         while not self.has_ended and time.monotonic() < deadline:
             time.sleep(0.02)
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        for pid in pids_of(self.process.pid):  # those of groups of their own
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._reap(0)
 
     def _reap(self, options: int) -> bool:
@@ -79,19 +94,6 @@ class Running:
         self.process.returncode = os.waitstatus_to_exitcode(status)
         self.cpu_seconds = usage.ru_utime + usage.ru_stime
         return True
-
-
-def _peak_rss_bytes(pid: int) -> int:
-    """Return the peak of a process's memory; 0 where it has ended or there is no /proc.
-
-    Not `ru_maxrss`: that of a child begins with what its parent held when it was forked.
-    """
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    peaks = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(peaks[0]) * 1024 if peaks else 0
 
 
 @contextmanager
@@ -125,30 +127,33 @@ def measure(ready: Ready, job: Job, num_records: int) -> Measured:
         closing(EndOffsets(job.bootstrap_servers, job.output, job.partitions)) as ends,
         running(ready, job) as run,
     ):
-        (first_at, first), (last_at, last) = _watch(run, ends.total, num_records)
-    seconds = last_at - first_at
-    return Measured(seconds, (last - first) / seconds, run.cpu_seconds)
+        first, last = _watch(run, ends.total, num_records)
+    seconds, count = last.at - first.at, last.num_results - first.num_results
+    microseconds = 1e6 * (last.cpu_seconds - first.cpu_seconds) / count
+    return Measured(seconds, count / seconds, run.cpu_seconds, microseconds)
 
 
-def _watch(
-    run: Running, total: Callable[[], int], num_records: int
-) -> tuple[tuple[float, int], tuple[float, int]]:
-    """Return when the first and the last output was seen, and how much there was then.
+def _watch(run: Running, total: Callable[[], int], num_records: int) -> tuple[_Seen, _Seen]:
+    """Return what was seen when the first and when the last output was there.
 
     If one poll sees it all, the first is the poll before it, which saw nothing.
     """
-    first, seen = None, (time.monotonic(), 0)
-    moved_at = seen[0]
+    first, seen = None, _Seen(time.monotonic(), 0)
+    moved_at = seen.at
     while True:
         count = total()
-        before, seen = seen, (time.monotonic(), count)
-        if seen[1] > before[1]:
-            moved_at = seen[0]
-            first = first or (before if seen[1] >= num_records else seen)
-        if first and seen[1] >= num_records:
-            return first, seen
+        before, seen = seen, _Seen(time.monotonic(), count)
+        if count > before.num_results:
+            moved_at = seen.at
+            first = first or (before if count >= num_records else _with_cpu(run, seen))
+        if first and count >= num_records:
+            return first, _with_cpu(run, seen)
         if run.has_ended:
-            raise RunError(f"it ended after {seen[1]} of {num_records}: {run.last_words()}")
-        if seen[0] - moved_at > _STUCK_SECONDS:
-            raise RunError(f"it got stuck at {seen[1]} of {num_records}: {run.last_words()}")
+            raise RunError(f"it ended after {count} of {num_records}: {run.last_words()}")
+        if seen.at - moved_at > _STUCK_SECONDS:
+            raise RunError(f"it got stuck at {count} of {num_records}: {run.last_words()}")
         time.sleep(_POLL_SECONDS)
+
+
+def _with_cpu(run: Running, seen: _Seen) -> _Seen:
+    return seen._replace(cpu_seconds=cpu_seconds_of(run.process.pid))

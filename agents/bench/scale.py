@@ -1,7 +1,7 @@
-"""`penstock bench scale`: workload `d` with 1, 2, 4 ... workers of one group.
+"""`penstock bench scale`: workload `d` with `penstock worker --processes` 1, 2, 4 ...
 
-The stub sleeps, so a few cores suffice for many workers. Each number of workers gets a loaded
-topic; the rate is taken from the moment when every worker is a member of the stable group, until
+The stub sleeps, so a few cores suffice for many processes. Each number of them gets a loaded
+topic; the rate is taken from the moment when every process is a member of the stable group, until
 four fifths of the records are answered: neither start-up nor the uneven end counts.
 """
 
@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import ExitStack, closing
+from contextlib import closing
 
 import msgspec
 from confluent_kafka import ConsumerGroupState, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from agents.bench.contenders import CONTENDERS, Job
 from agents.bench.inputs import load
+from agents.bench.penstock import penstock
 from agents.bench.readings import Readings
+from agents.bench.ready import Job
 from agents.bench.running import RunError, Running, running
 from agents.bench.topics import EndOffsets, make_topics, remove_topics
 
@@ -40,7 +41,7 @@ def measure_scale(servers: str, workers: int, partitions: int, records_each: int
 
     Args:
         servers: of an Apache Kafka: the embedded broker tells no group's state.
-        workers: processes, one group.
+        workers: processes of one `penstock worker`.
         partitions: of the input; a multiple of `workers` shares it evenly.
         records_each: to load for each worker: some 20 seconds' worth.
 
@@ -52,27 +53,25 @@ def measure_scale(servers: str, workers: int, partitions: int, records_each: int
     topics = [name, f"{name}-out", f"{name}.dlq"]
     load(servers, name, partitions, Readings(count, partitions))
     make_topics(servers, topics[1:], partitions)
-    ready = CONTENDERS["penstock"].make_ready("d")
-    with ExitStack() as stack:
-        ends = stack.enter_context(closing(EndOffsets(servers, topics[1], partitions)))
-        runs = []
-        for _ in range(workers):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-bench-"))
-            job = Job(servers, name, topics[1], name, "d", partitions, folder)
-            runs.append(stack.enter_context(running(ready, job)))
-        _await_members(servers, name, runs)
-        rate = _rate(ends, runs, count)
+    ready = penstock(processes=workers)("d")
+    with (
+        closing(EndOffsets(servers, topics[1], partitions)) as ends,
+        tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder,
+        running(ready, Job(servers, name, topics[1], name, "d", partitions, folder)) as run,
+    ):
+        _await_members(servers, name, run, workers)
+        rate = _rate(ends, run, count)
     remove_topics(servers, topics)
     return rate
 
 
-def _await_members(servers: str, group: str, runs: list[Running]) -> None:
+def _await_members(servers: str, group: str, run: Running, members: int) -> None:
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     deadline = time.monotonic() + _START_SECONDS
-    while not _is_formed(admin, group, len(runs)):
-        _check(runs)
+    while not _is_formed(admin, group, members):
+        _check(run)
         if time.monotonic() > deadline:
-            raise RunError(f"{len(runs)} workers did not form a group: {runs[0].last_words()}")
+            raise RunError(f"{members} processes did not form a group: {run.last_words()}")
         time.sleep(_POLL_SECONDS)
 
 
@@ -84,7 +83,7 @@ def _is_formed(admin: AdminClient, group: str, members: int) -> bool:
     return len(found.members) == members and found.state == ConsumerGroupState.STABLE
 
 
-def _rate(ends: EndOffsets, runs: list[Running], count: int) -> float:
+def _rate(ends: EndOffsets, run: Running, count: int) -> float:
     first, started = ends.total(), time.monotonic()
     if first >= _COUNTED_SHARE * count / 2:
         raise RunError("too few records: most were answered before the group had formed")
@@ -92,13 +91,12 @@ def _rate(ends: EndOffsets, runs: list[Running], count: int) -> float:
         total, now = ends.total(), time.monotonic()
         if total >= _COUNTED_SHARE * count:
             return (total - first) / (now - started)
-        _check(runs)
+        _check(run)
         if now - started > _STUCK_SECONDS:
-            raise RunError(f"stuck at {total} of {count}: {runs[0].last_words()}")
+            raise RunError(f"stuck at {total} of {count}: {run.last_words()}")
         time.sleep(_POLL_SECONDS)
 
 
-def _check(runs: list[Running]) -> None:
-    for run in runs:
-        if run.has_ended:
-            raise RunError(f"a worker ended early: {run.last_words()}")
+def _check(run: Running) -> None:
+    if run.has_ended:
+        raise RunError(f"it ended early: {run.last_words()}")

@@ -6,9 +6,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from agents.bench.contenders import CONTENDERS, Contender, Job, Ready, UnavailableError
+from agents.bench.contenders import CONTENDERS, Contender, UnavailableError
 from agents.bench.inputs import Input, load
 from agents.bench.outcomes import Outcome
+from agents.bench.ready import Job, Ready
 from agents.bench.running import Measured, RunError, measure
 from agents.bench.topics import make_topics, num_partitions, remove_topics
 from agents.bench.verifying import Verifier, WrongOutputError, verify

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 
 from agents.bench.gpu import Through
 from agents.bench.latency import Ages
 from agents.bench.memory import Peak
 from agents.bench.outcomes import Outcome, summarise
+from agents.bench.price import Price
 from agents.bench.scale import Scaled
+from agents.bench.startup import Medians
 
 Table = tuple[list[str], list[list[str]]]
 """Columns and rows."""
@@ -58,6 +61,26 @@ def memory_table(found: Sequence[Peak]) -> Table:
          f"{p.peak_rss_bytes / 1e6:,.0f}"]
         for p in found
     ]  # fmt: skip
+
+
+def price_table(found: Sequence[Price]) -> Table:
+    """Return CPU time per record with and without."""
+    columns = ["records", "rounds", "with, CPU us/record", "without", "price", "lowest", "highest"]
+    return columns, [
+        [f"{p.records:,}", str(len(p.with_microseconds)), f"{median(p.with_microseconds):.3f}",
+         f"{median(p.without_microseconds):.3f}", f"{p.price:.1%}", f"{p.lowest:.1%}",
+         f"{p.highest:.1%}"]
+        for p in found
+    ]  # fmt: skip
+
+
+def startup_table(found: Medians) -> Table:
+    """Return the phases in seconds."""
+    columns = ["rounds", "models loaded s", "group joined s", "first result s", "in all s",
+               "lowest", "highest"]  # fmt: skip
+    seconds = (found.loaded, found.joined, found.answered, found.total)
+    extremes = (found.lowest, found.highest)
+    return columns, [[str(found.rounds), *(f"{each:.2f}" for each in (*seconds, *extremes))]]
 
 
 def gpu_table(found: Sequence[Through]) -> Table:

@@ -103,12 +103,12 @@ def latency(
 @app.command()
 def scale(
     broker: BrokerOption = "kafka",
-    workers: Annotated[str, typer.Option(help="Numbers separated by commas.")] = "1,2,4",
+    workers: Annotated[str, typer.Option(help="Numbers separated by commas.")] = "1,2,4,8",
     partitions: PartitionsOption = 16,
     records_each: Annotated[int, typer.Option(min=1000, help="To load for each worker.")] = 500_000,
     as_json: JsonOption = False,
 ) -> None:
-    """Run 1, 2, 4 ... workers of one group on workload d. Needs Apache Kafka."""
+    """Run `penstock worker --processes` 1, 2, 4 ... on workload d. Needs Apache Kafka."""
     from agents.bench.asked import numbers, told_errors
     from agents.bench.brokers import broker_for
     from agents.bench.scale import Scaled, measure_scale
@@ -150,6 +150,43 @@ def memory(
     _print(found, memory_table(found), as_json)
     records, size = intake_limits()
     _say(f"intake: at most {records:,} records and {size / 1e6:,.0f} MB of each partition")
+
+
+@app.command()
+def metrics(
+    broker: BrokerOption = "kafka",
+    records: Annotated[int, typer.Option(min=1000, help="Of each run.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each runs.")] = 5,
+    partitions: PartitionsOption = 4,
+    as_json: JsonOption = False,
+) -> None:
+    """Report what the metrics cost in CPU time per record (workload a, one process)."""
+    from agents.bench.asked import num_records, told_errors
+    from agents.bench.brokers import broker_for
+    from agents.bench.price import metrics_price
+    from agents.bench.tables import price_table
+
+    count = num_records(broker, "a", records)
+    with told_errors(), broker_for(broker) as servers:
+        found = [metrics_price(servers, count, rounds, partitions, _say)]
+    _print(found, price_table(found), as_json)
+
+
+@app.command()
+def startup(
+    broker: BrokerOption = "kafka",
+    rounds: Annotated[int, typer.Option(min=1, help="Times that a worker starts.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Report the seconds from a worker's start to its first result (one sensor agent)."""
+    from agents.bench.asked import told_errors
+    from agents.bench.brokers import broker_for
+    from agents.bench.startup import measure_startup, medians
+    from agents.bench.tables import startup_table
+
+    with told_errors(), broker_for(broker) as servers:
+        starts = [measure_startup(servers) for _ in range(rounds)]
+    _print([medians(starts)], startup_table(medians(starts)), as_json)
 
 
 @app.command()

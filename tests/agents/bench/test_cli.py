@@ -36,6 +36,30 @@ def test_stream_prints_objects_and_draws(embedded_bootstrap: str, tmp_path: Path
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_startup_prints_its_phases(embedded_bootstrap: str) -> None:
+    asked = ["bench", "startup", "--broker", embedded_bootstrap, "--rounds", "1", "--json"]
+    found = CliRunner().invoke(app, asked)
+    assert found.exit_code == 0, found.output
+    (medians,) = json.loads(found.stdout)
+    assert medians["rounds"] == 1
+    phases = [medians[name] for name in ("loaded", "joined", "answered")]
+    assert sum(phases) == pytest.approx(medians["total"])
+    assert min(phases) > 0
+
+
+def test_metrics_compares_with_and_without(embedded_bootstrap: str) -> None:
+    found = CliRunner().invoke(
+        app,
+        ["bench", "metrics", "--broker", embedded_bootstrap, "--records", "1200", "--rounds", "1",
+         "--json"],
+    )  # fmt: skip
+    assert found.exit_code == 0, found.output
+    (price,) = json.loads(found.stdout)
+    (dear,), (cheap,) = price["with_microseconds"], price["without_microseconds"]
+    assert (price["records"], price["price"]) == (1200, pytest.approx(dear / cheap - 1))
+    assert min(dear, cheap) > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

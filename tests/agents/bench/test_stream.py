@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from agents.bench.contenders import CONTENDERS, Contender, Job, Ready
+from agents.bench.contenders import CONTENDERS, Contender
 from agents.bench.environments import is_built
 from agents.bench.inputs import load
 from agents.bench.outcomes import Outcome
 from agents.bench.places import benchmarks_folder
 from agents.bench.readings import Readings
+from agents.bench.ready import Job, Ready
 from agents.bench.stream import Plan, StreamBench
 from agents.bench.verifying import Verifier, WrongOutputError, verify
 
@@ -48,6 +49,13 @@ def test_penstock_on_the_slow_stub(embedded_bootstrap: str) -> None:
     run = bench(embedded_bootstrap, "penstock", workload="d")
     (outcome,) = run.run()
     assert is_right(outcome, "penstock"), run.faults
+
+
+def test_two_processes_take_part_as_one(embedded_bootstrap: str) -> None:
+    run = bench(embedded_bootstrap, "penstock-2", workload="d")
+    run = replace(run, plan=replace(run.plan, num_records=NUM_RECORDS + 50))
+    (outcome,) = run.run()
+    assert is_right(outcome, "penstock-2"), run.faults
 
 
 def test_a_peer_writes_the_same(embedded_bootstrap: str) -> None:
