@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import faust
+from faust.tables.manager import TableManager
+from mode.utils.times import Seconds
 
 from streams.health import BROKER_SECONDS, Health
 from streams.intake import Intake
@@ -30,6 +32,19 @@ _REQUEST_TIMEOUT_MS = 30_000
 
 #: Output of a partition that waits for its transaction; as much again may come meanwhile.
 _MAX_STAGED_BYTES = 8 * 1024 * 1024
+
+
+class Tables(TableManager):  # type: ignore[misc]
+    """Faust's tables; without any, nothing is waited for.
+
+    Faust gives agents a second to declare tables as they start, before it joins the group. Ones
+    that come later still are taken up at the next rebalance.
+    """
+
+    async def sleep(self, n: Seconds, **kwargs: Any) -> None:
+        """Sleep, if there are tables."""
+        if self:
+            await super().sleep(n, **kwargs)
 
 
 class App(faust.App):  # type: ignore[misc]
@@ -108,6 +123,7 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
         stream_wait_empty=True,
         topic_disable_leader=True,
         store="memory://",
+        TableManager=Tables,
         web_host="127.0.0.1",
         web_bind="127.0.0.1",
     )
