@@ -17,7 +17,7 @@ from agents.bench.inputs import load
 from agents.bench.penstock import penstock, without_metrics
 from agents.bench.readings import Readings
 from agents.bench.ready import Job, Ready
-from agents.bench.running import measure
+from agents.bench.running import RunError, measure
 from agents.bench.topics import make_topics, remove_topics
 
 Say = Callable[[str], None]
@@ -59,8 +59,14 @@ def metrics_price(servers: str, records: int, rounds: int, partitions: int, say:
 
 
 def compare(records: int, spent: Mapping[str, Sequence[float]]) -> Price:
-    """Return the price of what the first has and the second has not."""
+    """Return the price of what the first has and the second has not.
+
+    Raises:
+        RunError: the runs were so short that the system's clock saw no CPU time.
+    """
     dear, cheap = spent.values()
+    if not all((*dear, *cheap)):
+        raise RunError(f"{records} records are too few to see any CPU time: ask for more")
     shares = [with_it / without - 1 for with_it, without in zip(dear, cheap, strict=True)]
     return Price(records, dear, cheap, statistics.median(shares), min(shares), max(shares))
 

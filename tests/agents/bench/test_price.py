@@ -10,6 +10,7 @@ import pytest
 from agents.bench.penstock import without_metrics
 from agents.bench.price import compare
 from agents.bench.ready import Job
+from agents.bench.running import RunError
 
 
 def test_the_price_is_the_median_of_the_rounds() -> None:
@@ -17,6 +18,11 @@ def test_the_price_is_the_median_of_the_rounds() -> None:
     assert price.price == pytest.approx(0.02)
     assert price.lowest == pytest.approx(0.01)
     assert price.highest == pytest.approx(0.2)
+
+
+def test_a_run_too_short_for_the_system_s_clock_is_told() -> None:
+    with pytest.raises(RunError, match="10 records are too few"):
+        compare(10, {"with": [5.0], "without": [0.0]})
 
 
 def test_without_metrics_nothing_is_counted() -> None:
@@ -30,9 +36,10 @@ def test_without_metrics_nothing_is_counted() -> None:
         "from streams.metrics import Metrics, Outcome\n"
         "registry = CollectorRegistry()\n"
         "metrics = Metrics(registry)\n"
-        "agent = metrics.for_agent('a', 't', 'm')\n"
-        "agent.took_in(5); agent.finished(Outcome.ANSWERED, 5); agent.stage('decode', 1.0)\n"
-        "agent.batch(5, 0.1); agent.ages_of([1, 2], [0, 1]); agent.emitted('out', 5)\n"
+        "agent = metrics.for_agent('a', ['t'], 'm')\n"
+        "agent.took_in('t', 5); agent.finished('t', Outcome.ANSWERED, 5)\n"
+        "agent.stage('decode', 1.0); agent.batch(5, 0.1); agent.ages_of([1, 2], [0, 1])\n"
+        "agent.emitted('out', 5)\n"
         "assert metrics.serve('127.0.0.1', 0) == 0\n"
         "for family in registry.collect():\n"
         "    for sample in family.samples:\n"
