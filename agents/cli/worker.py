@@ -113,8 +113,10 @@ def _log_to_stderr(level: str, prefix: str = "") -> None:
 
 
 def _run(settings: PipelineSettings, base_dir: Path, has_the_machine: bool) -> None:
+    from agents.event_loop import use_fast_loop
     from agents.worker import Worker
 
+    use_fast_loop()
     worker = Worker(settings, base_dir)
     health = worker.app.health
     for handler in logging.getLogger().handlers:

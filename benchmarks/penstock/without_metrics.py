@@ -1,4 +1,4 @@
-"""`penstock` whose metrics count nothing and are served nowhere, for `penstock bench metrics`."""
+"""`penstock` whose metrics count nothing, for `penstock bench metrics`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from agents.cli import main
-from streams.metrics import AgentMetrics, Metrics
+from streams.metrics import AgentMetrics
 
 
 def nothing(*args: Any, **kwargs: Any) -> None:
@@ -16,5 +16,4 @@ def nothing(*args: Any, **kwargs: Any) -> None:
 for name, _ in inspect.getmembers(AgentMetrics, inspect.isfunction):
     if not name.startswith("_"):
         setattr(AgentMetrics, name, nothing)
-Metrics.serve = lambda self, host, port: 0  # type: ignore[method-assign]
 main()
