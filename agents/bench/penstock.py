@@ -34,9 +34,7 @@ def without_metrics() -> Ready:
     return penstock_by((sys.executable, "-P", script), 1, "WARNING")
 
 
-def penstock_by(
-    main: Sequence[str], processes: int, log_level: str, variant: str = ""
-) -> Ready:
+def penstock_by(main: Sequence[str], processes: int, log_level: str, variant: str = "") -> Ready:
     """Return a worker to be started.
 
     Args:
