@@ -53,6 +53,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     A failed commit is tried again instead of ending the worker.
     """
 
+    fetched_generation = -1
+    """The group's generation when records were last taken from the fetcher."""
+
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         retain_fetched_bytes()
         conf = self.app.conf
@@ -142,8 +145,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 if waiter.done():
                     waiter.result()  # raises what the fetch met, an authorization error for one
                 waiter.cancel()
+                if not self.consumer.flow_active:  # a rebalance has begun meanwhile
+                    return {}
                 self._keep_raw(fetcher)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
+        self.fetched_generation = self.app.consumer_generation_id
         batch_topics = self.app.intake.batch_topics
         return {
             tp: _columns(records) if tp.topic in batch_topics else records
@@ -245,14 +251,22 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Fetch for ever; the loop behind Faust's `Fetcher` service."""
         try:
             while not (self.should_stop or fetcher.should_stop):
-                generation = self.app.consumer_generation_id
                 for tp, records in (await self._next_fetch()).items():
-                    if not self.flow_active or generation != self.app.consumer_generation_id:
+                    if not self.flow_active or self._is_stale():
                         break  # a rebalance: the new owner starts at the committed offset
                     await self._hand_out(TopicPartition(*tp), records)
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise
+
+    def _is_stale(self) -> bool:
+        """Whether the partitions were given out anew since the last fetch was taken.
+
+        Not since it was asked for: a rebalance may begin and end while a fetch waits for records.
+        What it then takes is the new generation's, is taken once, and must not be dropped.
+        """
+        is_stale: bool = self._thread.fetched_generation != self.app.consumer_generation_id
+        return is_stale
 
     async def _next_fetch(self) -> Mapping[TP, RawRecords | Sequence[Any]]:
         if not self.flow_active:

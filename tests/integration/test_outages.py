@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from confluent_kafka import KafkaException
 
 from agents.brokers import BrokerProcess, kafka_broker
 from tests.brokers import need_kafka
@@ -60,6 +61,15 @@ def _outage(broker: BrokerProcess, worker: RunningWorker, how: str, seconds: flo
     BACK[how](broker)
 
 
+def _has_leaders(pipeline: Pipeline) -> bool:
+    """Whether the topics can be read again: a broker that was frozen has to register anew."""
+    try:
+        pipeline.answered()
+    except KafkaException:
+        return False
+    return True
+
+
 def _is_said_once(worker: RunningWorker) -> None:
     log = worker.log.read_text()
     assert "Traceback" not in log, log
@@ -79,6 +89,7 @@ def _wait_out(tmp_path: Path, how: str, seconds: float, is_short: bool) -> None:
         with pipeline.worker() as worker:
             until(lambda: is_ready(worker) and worker.accounts()["answered"] > 500)
             _outage(broker, worker, how, seconds)
+            until(lambda: _has_leaders(pipeline), timeout=60)
             second = pipeline.produce(number(100_000 + i) for i in range(500))
             pipeline.await_finished(first + second, timeout=120)
             until(lambda: is_ready(worker))
@@ -115,6 +126,7 @@ def test_a_stop_while_the_broker_is_away_ends_in_time(tmp_path: Path, how: str) 
             assert worker.stop() == 0, worker.log.read_text()
         assert "Traceback" not in worker.log.read_text()
         BACK[how](broker)
+        until(lambda: _has_leaders(pipeline), timeout=60)
         with pipeline.worker() as worker:
             pipeline.await_finished(count)
             assert worker.stop() == 0
