@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -31,7 +30,6 @@ class BatchHistogram(Collector):
         self._documentation = documentation
         self._label = label
         self._bounds = np.asarray(bounds, dtype=np.float64)
-        self._bound_list = list(bounds)
         self._counts: dict[str, NDArray[np.int64]] = {}
         self._sums: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -42,36 +40,8 @@ class BatchHistogram(Collector):
         buckets = np.searchsorted(self._bounds, values, side="left")
         counts = np.bincount(buckets, minlength=len(self._bounds) + 1)
         with self._lock:
-            self._counts_of(label_value)[:] += counts
+            self._counts[label_value] = self._counts.get(label_value, 0) + counts
             self._sums[label_value] = self._sums.get(label_value, 0.0) + float(values.sum())
-
-    def observe_between(
-        self, label_value: str, lowest: float, highest: float, count: int, total: float
-    ) -> bool:
-        """Count values of which only the extremes are known, if these share a bucket.
-
-        Args:
-            label_value: whose they are.
-            lowest: of the values, in the metric's unit; negative ones are not counted so.
-            highest: of the values.
-            count: of the values, > 0.
-            total: their sum.
-
-        Returns:
-            Whether they were counted; if not, `observe` them one by one.
-        """
-        bucket = bisect_left(self._bound_list, lowest)
-        if lowest < 0 or bisect_left(self._bound_list, highest) != bucket:
-            return False
-        with self._lock:
-            self._counts_of(label_value)[bucket] += count
-            self._sums[label_value] = self._sums.get(label_value, 0.0) + total
-        return True
-
-    def _counts_of(self, label_value: str) -> NDArray[np.int64]:
-        if label_value not in self._counts:
-            self._counts[label_value] = np.zeros(len(self._bounds) + 1, dtype=np.int64)
-        return self._counts[label_value]
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Yield the family, with cumulative buckets as the exposition format asks."""

@@ -230,23 +230,8 @@ class AgentMetrics:
             timestamps_ms: of the whole batch, milliseconds since 1970; <= 0 where there is none.
             rows: indices into it.
         """
-        if not rows:
-            return
-        first, last = min(rows), max(rows) + 1
-        is_run = last - first == len(rows)
-        sent_ms = timestamps_ms[first:last] if is_run else [timestamps_ms[row] for row in rows]
-        now = time.time()
-        oldest, youngest = min(sent_ms), max(sent_ms)
-        # Nearly always all fall into one bucket, which their extremes tell at a fifth of the cost.
-        if oldest <= 0 or not self._metrics.event_age.observe_between(
-            self._agent,
-            now - youngest / 1000.0,
-            now - oldest / 1000.0,
-            len(sent_ms),
-            len(sent_ms) * now - sum(sent_ms) / 1000.0,
-        ):
-            known = np.asarray(sent_ms, dtype=np.float64)
-            self.ages(now - known[known > 0] / 1000.0)
+        sent_ms = np.asarray([timestamps_ms[row] for row in rows], dtype=np.float64)
+        self.ages(time.time() - sent_ms[sent_ms > 0] / 1000.0)
 
     def ages(self, seconds: NDArray[np.float64]) -> None:
         """Observe the age of records whose results are with the broker, (n,) seconds."""
