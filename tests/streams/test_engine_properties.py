@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from streams.metrics import Filtered
 from streams.records import TopicPartition
 from streams.settings import AgentSettings, BatchSettings, IntakeSettings
-from tests.streams.worlds import Arrival, Rebalance, Record, Run, World
+from tests.streams.playing import Run
+from tests.streams.worlds import Arrival, Rebalance, Record, World
 from tests.virtual_time import VirtualLoop, run_virtually
 
 KINDS = (*("good",) * 12, "unlucky", "unmeasurable", "broken", "tombstone")

@@ -1,0 +1,271 @@
+"""Plays a random world with the real engine, intake and tracker, and watches the invariants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+from prometheus_client import Counter as Metric
+from prometheus_client import Gauge
+
+from streams import inference, serving
+from streams.batching import MicroBatch
+from streams.intake import Intake
+from streams.metrics import Filtered
+from streams.records import RecordBatch, TopicPartition
+from tests.fakes import record_batch
+from tests.streams.engines import Engine
+from tests.streams.worlds import (
+    UNLUCKY,
+    UNMEASURABLE,
+    WALL,
+    Arrival,
+    Model,
+    Rebalance,
+    Record,
+    Sized,
+    SlowSink,
+    World,
+)
+from tests.virtual_time import VirtualExecutor, VirtualLoop, cycle
+
+Counted: TypeAlias = Metric | Gauge
+
+FETCH_RECORDS = 5
+#: In place of the engine's own, so that small worlds meet back-pressure.
+MIN_WAITING = 4
+
+
+@dataclass
+class _Partition:
+    """One input partition as the transport sees it."""
+
+    log: list[tuple[bytes | None, Record]] = field(default_factory=list)
+    position: int = 0
+    started_at: int = 0
+    """Where this worker's hold of it began."""
+    is_held: bool = True
+    checked_to: int = 0
+    """Below it every record is known to be finished."""
+
+
+class Run:
+    """Plays a world to its end."""
+
+    def __init__(self, world: World, loop: VirtualLoop) -> None:
+        self.world, self._loop = world, loop
+        settings = world.settings
+        self.models: list[Model] = []
+        self.sink = SlowSink(world)
+        with pytest.MonkeyPatch.context() as patch:
+            model_seconds = cycle(world.model_seconds)
+            patch.setattr(inference, "_MIN_WAITING", MIN_WAITING)
+            patch.setattr(
+                serving, "device_executor", lambda name: VirtualExecutor(loop, model_seconds)
+            )
+            self.engine = Engine(
+                self._new_model,
+                self.sink,
+                settings,
+                event_type=Sized,
+                host=VirtualExecutor(loop, cycle(world.host_seconds), num_workers=2),
+                clock=loop.time,
+                wall_clock=self.wall_clock,
+            )
+        self.engine.serving.load()
+        self.tracker = self.engine.tracker
+        self.intake = Intake(
+            {topic: settings.intake for topic in settings.inputs}, self.engine.metrics
+        )
+        self.intake.tracker = self.tracker
+        self.intake.on_change(self.engine.inference.drop_stale, self.engine.serving.keep_only)
+        self.partitions: dict[TopicPartition, _Partition] = defaultdict(_Partition)
+        self.filtered: dict[tuple[TopicPartition, int], Filtered] = {}
+        self._queues: dict[str, asyncio.Queue[RecordBatch]] = {
+            topic: asyncio.Queue() for topic in settings.inputs
+        }
+        self._watch_what_leaves()
+
+    def _new_model(self) -> Model:
+        self.models.append(Model(self.world))
+        return self.models[-1]
+
+    def wall_clock(self) -> float:
+        """Unix time in the world."""
+        return WALL + self._loop.time()
+
+    def _watch_what_leaves(self) -> None:
+        """See every batch as it is formed, and every record as it is filtered."""
+        batcher, delivery = self.engine.inference._batcher, self.engine.delivery
+        take, filter_rows = batcher.take, delivery.filtered
+
+        def watched_take(now: float) -> MicroBatch[Any] | None:
+            batch = take(now)
+            if batch is not None:
+                self._check_batch(batch)
+            return batch
+
+        def watched_filter(batch: RecordBatch, rows: Sequence[int], reason: Filtered) -> None:
+            for row in rows:
+                self._check_filtered(batch, row, reason)
+            filter_rows(batch, rows, reason)
+
+        batcher.take = watched_take  # type: ignore[method-assign]
+        delivery.filtered = watched_filter  # type: ignore[method-assign]
+
+    def _check_batch(self, batch: MicroBatch[Any]) -> None:
+        settings, events = self.world.settings.batch, batch.events
+        assert 1 <= len(events) <= settings.max_batch_size
+        buckets = np.searchsorted(np.asarray(settings.buckets), [e.size for e in events])
+        assert len(set(buckets.tolist())) == 1
+        weight = len(events) * max(event.size for event in events)
+        if settings.max_batch_weight is not None:
+            assert weight <= settings.max_batch_weight or len(events) == 1
+        for event in events:
+            assert not self._is_expired(event.event_time_ms)
+
+    def _is_expired(self, event_time_ms: int) -> bool:
+        seconds = self.world.settings.deadline_seconds
+        return seconds is not None and event_time_ms < (self.wall_clock() - seconds) * 1000
+
+    def _check_filtered(self, batch: RecordBatch, row: int, reason: Filtered) -> None:
+        value = batch.values[row]
+        if reason == Filtered.TOMBSTONE:
+            assert value is None
+        else:
+            assert value is not None
+            assert self._is_expired(json.loads(value)["event_time_ms"])
+        if batch.span.is_live:
+            self.filtered[batch.tp, batch.offsets[row]] = reason
+
+    async def play(self) -> None:
+        """Let everything happen, and return when nothing is left to do."""
+        async with self.engine.inference:
+            streams = [asyncio.create_task(self._stream(topic)) for topic in self._queues]
+            happens = [asyncio.create_task(self._arrive(a)) for a in self.world.arrivals]
+            happens += [asyncio.create_task(self._rebalance(r)) for r in self.world.rebalances]
+            try:
+                async with asyncio.timeout(600):
+                    while not all(task.done() for task in happens) or not self.is_settled():
+                        self._fetch()
+                        self.check()
+                        assert self.engine.inference.crash_reason is None
+                        await asyncio.sleep(0.05)
+            finally:
+                for task in streams:
+                    task.cancel()
+            for task in happens:
+                task.result()
+        assert self.engine.failures == []
+
+    async def _stream(self, topic: str) -> None:
+        while True:
+            await self.engine.inference.submit(await self._queues[topic].get())
+
+    async def _arrive(self, arrival: Arrival) -> None:
+        await asyncio.sleep(arrival.at)
+        log = self.partitions[arrival.tp].log
+        for record in arrival.records:
+            log.append((self._value(record, len(log)), record))
+
+    def _value(self, record: Record, offset: int) -> bytes | None:
+        if record.kind == "tombstone":
+            return None
+        if record.kind == "broken":
+            return b"{bad"
+        x = UNLUCKY if record.kind == "unlucky" else offset + 100
+        size = UNMEASURABLE if record.kind == "unmeasurable" else record.size
+        event_time_ms = int((self.wall_clock() - record.age) * 1000)
+        return json.dumps({"x": x, "size": size, "event_time_ms": event_time_ms}).encode()
+
+    async def _rebalance(self, rebalance: Rebalance) -> None:
+        await asyncio.sleep(rebalance.at)
+        state = self.partitions[rebalance.tp]
+        if not state.is_held:
+            return
+        watermark = self.tracker.watermark(rebalance.tp)
+        state.started_at = state.started_at if watermark is None else watermark
+        state.is_held = False
+        self.intake.give_up([rebalance.tp])
+        if rebalance.away is not None:
+            await asyncio.sleep(rebalance.away)
+            state.position, state.is_held = state.started_at, True
+
+    def _fetch(self) -> None:
+        for tp, state in self.partitions.items():
+            if not state.is_held or self.intake.is_full(tp) or state.position == len(state.log):
+                continue
+            fetched = state.log[state.position : state.position + FETCH_RECORDS]
+            batch = record_batch(
+                [value for value, _ in fetched],
+                tracker=self.tracker,
+                topic=tp.topic,
+                partition=tp.partition,
+                first_offset=state.position,
+                arrived=self._loop.time(),
+            )
+            state.position += len(fetched)
+            self._queues[tp.topic].put_nowait(batch)
+
+    def is_settled(self) -> bool:
+        """Whether every partition that is held is read and finished, and nothing is in flight."""
+        return _total(self.engine.metrics.in_flight) == 0 and all(
+            state.position == len(state.log) and self.tracker.under_way(tp) == (0, 0)
+            for tp, state in self.partitions.items()
+            if state.is_held
+        )
+
+    def check(self) -> None:
+        """What must hold at any moment."""
+        self._check_accounts()
+        self._check_limits()
+        for tp, state in self.partitions.items():
+            watermark = self.tracker.watermark(tp) or state.checked_to
+            for offset in range(state.checked_to, watermark):
+                assert self.is_finished(tp, offset), (tp, offset, watermark)
+            state.checked_to = watermark
+
+    def is_finished(self, tp: TopicPartition, offset: int) -> bool:
+        """Whether the broker has what became of a record, or it was filtered."""
+        at = tp, offset
+        return at in self.sink.results or at in self.sink.letters or at in self.filtered
+
+    def _check_accounts(self) -> None:
+        metrics = self.engine.metrics
+        num_in, handed_back = _total(metrics.records_in), _total(metrics.handed_back)
+        assert num_in == _total(metrics.records) + handed_back + _total(metrics.in_flight)
+        filtered = Counter(_samples(metrics.filtered, "reason"))
+        assert sum(filtered.values()) == _samples(metrics.records, "outcome")["filtered"]
+
+    def _check_limits(self) -> None:
+        settings, inference = self.world.settings, self.engine.inference
+        for tp in self.partitions:
+            num_records, _ = self.tracker.under_way(tp)
+            assert num_records < settings.intake.max_records + FETCH_RECORDS
+        num_buckets = len(settings.batch.buckets) + 1
+        most = max(MIN_WAITING, settings.batch.max_batch_size * num_buckets)
+        for lane in range(len(settings.inputs)):
+            assert inference._batcher.num_waiting(lane) < most + FETCH_RECORDS
+        if inference._resequencer is not None:
+            held = sum(self.tracker.under_way(tp)[0] for tp in self.partitions)
+            assert len(inference._resequencer) <= held
+
+
+def _samples(metric: Counted, label: str) -> dict[str, float]:
+    """A metric's values, summed by one of its labels."""
+    found: Counter[str] = Counter()
+    for family in metric.collect():
+        for sample in family.samples:
+            if not sample.name.endswith("_created"):
+                found[sample.labels[label]] += int(sample.value)
+    return dict(found)
+
+
+def _total(metric: Counted) -> float:
+    return sum(_samples(metric, "agent").values())
