@@ -135,12 +135,14 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
 
     @property
     def is_broker_away(self) -> bool:
-        """Whether the broker was there and answers no longer.
+        """Whether the broker does not answer.
 
         While the group shares out partitions anew a healthy broker keeps us waiting for an answer.
         """
+        if self.consumer.fails(self._broker_seconds) or self.producer.fails(self._broker_seconds):
+            return True
         silent = self.consumer.silent_seconds()
-        is_expected = self._intake.num_held > 0 or self.consumer.last_error != ""
+        is_expected = self._intake.num_held > 0
         return silent is not None and silent > self._broker_seconds and is_expected
 
     def live(self) -> Verdict:
@@ -255,10 +257,10 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         """Say once that the broker is away, and once that it is back."""
         if self.is_broker_away and self._away_since is None:
             self._away_since = now
+            why = self.consumer.last_error or self.producer.last_error or "no answer"
             logger.warning(
                 "the broker has not answered for %.0f s (%s): waiting for it; nothing is lost, "
-                "/ready is false meanwhile",
-                self.consumer.silent_seconds(), self.consumer.last_error or "no answer",
+                "/ready is false meanwhile", self._broker_seconds, why,
             )  # fmt: skip
         elif not self.is_broker_away and self._away_since is not None:
             away = now - self._away_since + self._broker_seconds
