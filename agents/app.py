@@ -40,7 +40,7 @@ def _before_work(worker: Any, sender: Any, **kwargs: Any) -> None:
     from agents.preflight import require_topics
 
     try:
-        require_topics(worker.settings)
+        require_topics(worker.settings, worker.learning_agents)
         worker.serve_metrics()
         worker.load()
     except expected_errors() as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -80,12 +81,15 @@ def _try_model(parts: AgentParts, settings: AgentSettings, is_loading: bool) -> 
         serving.close()
 
 
-def check_broker(settings: PipelineSettings, timeout: float) -> CheckedBroker:
+def check_broker(
+    settings: PipelineSettings, timeout: float, learning: Collection[str]
+) -> CheckedBroker:
     """Ask the broker for its topics and name those of the pipeline that are missing.
 
     Args:
         settings: of the pipeline.
         timeout: seconds, > 0.
+        learning: the agents with online models.
     """
     # confluent-kafka is imported here, so that `--offline` does without it.
     from streams.kafka_client import aiokafka_arguments, probe
@@ -100,7 +104,7 @@ def check_broker(settings: PipelineSettings, timeout: float) -> CheckedBroker:
     found.num_brokers = cluster.num_brokers
     found.problem = guarantee_problem(settings, cluster)
     found.missing_topics = [
-        p.topic for p in plan_topics(settings, cluster.topics) if not p.partitions
+        p.topic for p in plan_topics(settings, cluster.topics, learning) if not p.partitions
     ]
     # The embedded broker makes a topic when it is first asked for.
     if found.missing_topics and not cluster.is_embedded:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from agents.topic_plan import plan_topics
 from streams.kafka_client import BrokerError, ClusterInfo, create_topics, probe
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 
 
-def require_topics(settings: PipelineSettings) -> ClusterInfo:
+def require_topics(settings: PipelineSettings, learning: Collection[str]) -> ClusterInfo:
     """Return the cluster, having seen that it has every topic of the pipeline.
 
     The embedded broker makes a topic when it is asked for, so there none is ever missing.
+
+    Args:
+        settings: of the pipeline.
+        learning: its agents with online models.
 
     Raises:
         BrokerError: the broker does not answer, a topic is missing (names it), or the broker
@@ -21,7 +27,7 @@ def require_topics(settings: PipelineSettings) -> ClusterInfo:
         raise BrokerError(problem)
     missing = {
         planned.topic: planned.wanted
-        for planned in plan_topics(settings, cluster.topics)
+        for planned in plan_topics(settings, cluster.topics, learning)
         if not planned.partitions
     }
     if missing and cluster.is_embedded:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from streams.settings import PipelineSettings, TopicSettings
+from streams.topic_store import TOPIC_CONFIG
 
 
 class PlannedTopic(msgspec.Struct, frozen=True):
@@ -14,7 +15,7 @@ class PlannedTopic(msgspec.Struct, frozen=True):
 
     topic: str
     role: str
-    """`input`, `output`, `updates` or `dead letters`; the first that holds."""
+    """`input`, `output`, `updates`, `dead letters` or `state`; the first that holds."""
     agents: list[str]
     """Which read or write it."""
     wanted: TopicSettings
@@ -23,16 +24,19 @@ class PlannedTopic(msgspec.Struct, frozen=True):
     """How many the cluster has; 0: the topic is absent."""
 
 
-def plan_topics(settings: PipelineSettings, existing: Mapping[str, int]) -> list[PlannedTopic]:
+def plan_topics(
+    settings: PipelineSettings, existing: Mapping[str, int], learning: Collection[str] = ()
+) -> list[PlannedTopic]:
     """Return every topic of a pipeline, inputs first, in the order of the file.
 
     Args:
         settings: of the pipeline.
         existing: the cluster's topics and their numbers of partitions.
+        learning: agents with online models, whose state may need a topic.
     """
     roles, agents = _topics(settings)
     default = settings.topics.get("default", TopicSettings())
-    return [
+    plan = [
         PlannedTopic(
             topic,
             role,
@@ -42,6 +46,24 @@ def plan_topics(settings: PipelineSettings, existing: Mapping[str, int]) -> list
         )
         for topic, role in roles.items()
     ]
+    if settings.state.store == "topic":
+        inputs = {p.topic: p.partitions or p.wanted.partitions for p in plan}
+        plan += [_state_topic(settings, name, inputs, existing) for name in learning]
+    return plan
+
+
+def _state_topic(
+    settings: PipelineSettings, agent: str, inputs: Mapping[str, int], existing: Mapping[str, int]
+) -> PlannedTopic:
+    """Plan a topic for snapshots: compacted, with the partitions of the agent's input."""
+    topic = settings.state_topic(agent)
+    partitions = inputs[settings.agents[agent].input]
+    own = settings.topics.get(topic)
+    if own is None:
+        default = settings.topics.get("default", TopicSettings())
+        own = TopicSettings(partitions=partitions, replication_factor=default.replication_factor)
+    wanted = msgspec.structs.replace(own, config={**TOPIC_CONFIG, **own.config})
+    return PlannedTopic(topic, "state", [agent], wanted, existing.get(topic, 0))
 
 
 def _topics(settings: PipelineSettings) -> tuple[dict[str, str], dict[str, list[str]]]:

@@ -30,6 +30,7 @@ def wiring_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
     yield from _shared_inputs(settings)
     yield from _loops(settings)
     known = {t for a in settings.agents.values() for t in (*a.inputs, *a.output_topics)}
+    known |= {settings.state_topic(name) for name in settings.agents}
     for topic in settings.topics:
         if topic != "default" and topic not in known:
             hint = did_you_mean(topic, ["default", *sorted(known)])

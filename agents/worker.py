@@ -20,6 +20,7 @@ from agents.devices import choose_devices
 from agents.ending import HANG_EXIT_CODE, ModelHangsError, end_process_after
 from agents.isolating import isolated
 from agents.loading import load_agent
+from agents.states import make_store
 from models.base import ModelError
 from schemas import Event, make_codec
 from streams.affinity import allowed_cores, keep_to
@@ -37,6 +38,7 @@ from streams.protocols import RecordSink
 from streams.records import RecordBatch
 from streams.serving import Serving
 from streams.settings import AgentSettings, PipelineSettings
+from streams.state_keeper import StateKeeper
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ class Worker:
         self._preparing = preparing_executor(available_cores(), allowed_cores())
         self.batch_bytes: int = self.app.client_arguments["producer"]["max_batch_size"]
         self._sink = self._make_sink()
+        self._store = make_store(settings)
         self.inferences = [
             _make_inference(name, agent, base_dir, self) for name, agent in settings.agents.items()
         ]
@@ -93,6 +96,11 @@ class Worker:
             return KafkaSink(lambda: self.app.producer._ensure_producer(), self.batch_bytes)
         transactions.on_failure = self.stop_for
         return transactions
+
+    @property
+    def learning_agents(self) -> list[str]:
+        """The agents whose models learn."""
+        return [i.agent for i in self.inferences if i.serving.is_online]
 
     def load(self) -> None:
         """Load and warm up every model, before the worker joins its group.
@@ -185,7 +193,10 @@ class Worker:
 
     def _add_agent(self, inference: Inference) -> None:
         first, *others = inference.settings.inputs
-        self._add_stream(first, inference.agent, inference).add_dependency(inference)
+        agent = self._add_stream(first, inference.agent, inference)
+        agent.add_dependency(inference)
+        if inference.serving.is_online:
+            agent.add_dependency(self._keep_state(inference))
         for topic in others:
             # A stream of its own, so that one that is held back holds back no other. Its name
             # can't be an agent's.
@@ -195,6 +206,20 @@ class Worker:
     def _add_stream(self, topic: str, name: str, inference: Inference) -> Any:
         stream = self.app.topic(topic, key_type=bytes, value_type=bytes, acks=False)
         return self.app.agent(stream, name=name)(answer_events(inference, name))
+
+    def _keep_state(self, inference: Inference) -> StateKeeper:
+        name, inputs, serving = inference.agent, inference.settings.inputs, inference.serving
+        keeper = StateKeeper(
+            name,
+            serving,
+            self._store,
+            self.settings.state,
+            tracker=self.app.intake.tracker,
+            metrics=self.metrics.for_agent(name, inputs, serving.name),
+            on_failure=self.stop_for,
+        )
+        self.app.intake.keep_state(inputs, keeper)
+        return keeper
 
     @property
     def host(self) -> ThreadPoolExecutor:

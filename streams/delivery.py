@@ -186,10 +186,15 @@ class Delivery:
             self._metrics.finished(batch.tp.topic, Outcome.FILTERED, len(rows))
             self._metrics.filtered(batch.tp.topic, reason, len(rows))
 
+    def replayed(self, batch: RecordBatch, rows: Sequence[int]) -> None:
+        """Finish rows that were only learned from: they had their outcome before."""
+        if self._finish(batch, rows):
+            self._metrics.replayed(batch.tp.topic, len(rows))
+
     def _finish(self, batch: RecordBatch, rows: Sequence[int]) -> bool:
         """Mark rows as finished; False if there are none or the partition went away."""
         finished = self._tracker.finish(batch.span, sorted(rows))
-        if rows and not finished:
+        if rows and not finished and not batch.is_replay:
             self._metrics.handed_back(batch.tp.topic, len(rows))
         return finished
 

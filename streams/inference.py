@@ -139,12 +139,16 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             return
         batch.span.taken = True
         topic = batch.tp.topic
-        self._metrics.took_in(topic, len(batch))
+        if not batch.is_replay:
+            self._metrics.took_in(topic, len(batch))
         started = self._clock()
         read = await run_on(self._host, self._reader.read, batch)
         self._metrics.stage("decode", self._clock() - started)
-        self._delivery.filtered(batch, read.tombstones, Filtered.TOMBSTONE)
-        self._delivery.spawn_dead_letters(batch, read.failed)
+        if batch.is_replay:
+            self._delivery.replayed(batch, [*read.tombstones, *(row for row, _ in read.failed)])
+        else:
+            self._delivery.filtered(batch, read.tombstones, Filtered.TOMBSTONE)
+            self._delivery.spawn_dead_letters(batch, read.failed)
         if read.expired is not None:
             self._give_up(read.expired)
         self._add(batch, read)
@@ -266,7 +270,8 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
     def drop_stale(self) -> None:
         """Forget what waits of partitions that were given up."""
         for chunk in self._batcher.remove(positions_of_stale):
-            self._metrics.handed_back(chunk.batch.tp.topic, len(chunk.rows))
+            if not chunk.batch.is_replay:
+                self._metrics.handed_back(chunk.batch.tp.topic, len(chunk.rows))
         if self._resequencer is not None:
             for batch, num_answers in self._resequencer.drop_stale():
                 self._metrics.handed_back(batch.tp.topic, num_answers)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
+from typing import Protocol
 
 from streams.metrics import Metrics
 from streams.offsets import OffsetTracker
@@ -14,6 +16,18 @@ logger = logging.getLogger(__name__)
 
 #: Partitions of a stock agent's topics, which no pipeline file describes.
 _STOCK = IntakeSettings()
+
+
+class Keeper(Protocol):
+    """What restores and stores the state of the models of one topic's agent."""
+
+    async def begin(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Restore; return the offsets to read from."""
+        ...
+
+    async def let_go(self) -> None:
+        """Store."""
+        ...
 
 
 class Intake:
@@ -30,6 +44,7 @@ class Intake:
         self._metrics = metrics
         self._given_up: list[Callable[[], None]] = []
         self._assigned: list[Callable[[set[Hashable]], None]] = []
+        self._keepers: dict[str, Keeper] = {}
 
     def is_full(self, tp: TopicPartition) -> bool:
         """Whether as much of a partition is under way as may be; if so it is not fetched from."""
@@ -43,6 +58,36 @@ class Intake:
         """Call back when partitions were given up, and with all that are held after a rebalance."""
         self._given_up.append(given_up)
         self._assigned.append(assigned)
+
+    def keep_state(self, topic: str, keeper: Keeper) -> None:
+        """Have a keeper restore and store the state of a topic's models."""
+        self._keepers[topic] = keeper
+
+    @property
+    def learning_topics(self) -> Set[str]:
+        """Topics whose agents learn: reading starts where `begin` says."""
+        return self._keepers.keys()
+
+    async def begin(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Restore the state of partitions of learning topics.
+
+        Args:
+            positions: the offsets from which their records are to be answered.
+
+        Returns:
+            The offsets to read from: at the position or below.
+        """
+        starts: dict[TopicPartition, int] = {}
+        for topic, keeper in self._keepers.items():
+            own = {tp: offset for tp, offset in positions.items() if tp.topic == topic}
+            starts |= await keeper.begin(own)
+        for tp, position in positions.items():
+            self.tracker.begin(tp, position)
+        return starts
+
+    async def let_go(self) -> None:
+        """Store the state of every model, after the last commit before partitions may move."""
+        await asyncio.gather(*(keeper.let_go() for keeper in self._keepers.values()))
 
     def give_up(self, partitions: Iterable[TopicPartition]) -> None:
         """Let partitions go: whatever of them is unfinished is another worker's now."""

@@ -68,6 +68,12 @@ class Metrics:
             agent_topic,
             registry=registry,
         )
+        self.replayed = Counter(
+            "penstock_records_replayed",
+            "Records read again for an online model to learn from; they had been answered before.",
+            agent_topic,
+            registry=registry,
+        )
         self.in_flight = Gauge(
             "penstock_records_in_flight", "Records taken in, not finished.", ("agent",),
             registry=registry,
@@ -108,6 +114,14 @@ class Metrics:
             _SECONDS,
             registry,
         )
+        self.snapshots = Counter(
+            "penstock_snapshots", "Tries to store an online model's state, by how they ended.",
+            ("agent", "outcome"), registry=registry,
+        )  # fmt: skip
+        self.snapshot_bytes = Gauge(
+            "penstock_snapshot_bytes", "Size of the snapshot that was stored last.",
+            ("agent",), registry=registry,
+        )  # fmt: skip
         self.lag = Gauge(
             "penstock_consumer_lag_records", "Records behind the end of the partition.",
             ("topic", "partition"), registry=registry,
@@ -160,6 +174,7 @@ class AgentMetrics:
         self._handed_back = {t: metrics.handed_back.labels(agent, t) for t in topics}
         self.num_in_flight = self.num_done = 0
         """Records taken in and not finished; records finished or handed back."""
+        self._replayed = {t: metrics.replayed.labels(agent, t) for t in topics}
         self._in_flight = metrics.in_flight.labels(agent)
         self._batch_size = metrics.batch_size.labels(agent, model)
         self._batch_size_limit = metrics.batch_size_limit.labels(agent)
@@ -197,6 +212,21 @@ class AgentMetrics:
         self._in_flight.dec(num_records)
         self.num_in_flight -= num_records
         self.num_done += num_records
+
+    def replayed(self, topic: str, num_records: int) -> None:
+        """Count records that were only learned from."""
+        self._replayed[topic].inc(num_records)
+        self.num_done += num_records
+        self._last_progress.set_to_current_time()
+
+    def snapshot_stored(self, num_bytes: int) -> None:
+        """Count a stored snapshot."""
+        self._metrics.snapshots.labels(self._agent, "stored").inc()
+        self._metrics.snapshot_bytes.labels(self._agent).set(num_bytes)
+
+    def snapshot_failed(self) -> None:
+        """Count a snapshot that could not be taken or stored."""
+        self._metrics.snapshots.labels(self._agent, "failed").inc()
 
     def emitted(self, topic: str, num_results: int) -> None:
         """Count acknowledged results on an output topic."""

@@ -60,7 +60,15 @@ class Span:
 class _Partition:
     """The open spans of one partition, in offset order."""
 
-    __slots__ = ("ceiling", "committed", "num_bytes", "num_records", "spans", "watermark")
+    __slots__ = (
+        "ceiling",
+        "committed",
+        "num_bytes",
+        "num_records",
+        "replay_end",
+        "spans",
+        "watermark",
+    )
 
     def __init__(self) -> None:
         self.spans: deque[Span] = deque()
@@ -70,6 +78,8 @@ class _Partition:
         self.num_bytes = 0
         self.ceiling: int | None = None
         """The lowest offset that was handed back: the watermark never passes it."""
+        self.replay_end = 0
+        """Everything below was finished before it was handed out here: the watermark's floor."""
 
     def advance(self) -> None:
         """Drop the finished spans in front and move the watermark up to the first open record."""
@@ -79,6 +89,8 @@ class _Partition:
             self.watermark = self.spans[0].offsets[self.spans[0].head]
         if self.ceiling is not None and self.watermark is not None:
             self.watermark = min(self.watermark, self.ceiling)
+        if self.watermark is not None:
+            self.watermark = max(self.watermark, self.replay_end)
 
 
 class OffsetTracker:
@@ -86,6 +98,24 @@ class OffsetTracker:
 
     def __init__(self) -> None:
         self._partitions: dict[Hashable, _Partition] = {}
+
+    def begin(self, partition: Hashable, position: int) -> None:
+        """Note from which offset on a partition's records are still to be finished.
+
+        Records below may be handed out once more; they never move the watermark back.
+        """
+        state = self._partitions.setdefault(partition, _Partition())
+        state.replay_end = state.committed = position
+
+    def replay_end(self, partition: Hashable) -> int:
+        """Return the offset that `begin` told of, 0 if it was not called."""
+        state = self._partitions.get(partition)
+        return state.replay_end if state else 0
+
+    def committed_offset(self, partition: Hashable) -> int | None:
+        """Return the offset that the broker has taken last, None if that is not known."""
+        state = self._partitions.get(partition)
+        return state.committed if state else None
 
     def start(self, partition: Hashable, offsets: Sequence[int], num_bytes: int) -> Span:
         """Note records that were handed out, and return the handle to finish them by.

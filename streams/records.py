@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
@@ -30,6 +31,24 @@ class RawRecords(NamedTuple):
     num_bytes: int
     """Of keys and values."""
 
+    def split(self, offset: int) -> tuple[RawRecords | None, RawRecords | None]:
+        """Return the records below an offset and the others, None where there are none."""
+        if self.offsets[-1] < offset:
+            return self, None
+        at = bisect_left(self.offsets, offset)
+        return (self._rows(0, at), self._rows(at, len(self.offsets))) if at else (None, self)
+
+    def _rows(self, start: int, stop: int) -> RawRecords:
+        keys, values = self.keys[start:stop], self.values[start:stop]
+        return RawRecords(
+            self.offsets[start:stop],
+            self.timestamps_ms[start:stop],
+            keys,
+            values,
+            self.headers[start:stop],
+            sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values))),
+        )
+
 
 @dataclass(slots=True)
 class RecordBatch:
@@ -49,6 +68,8 @@ class RecordBatch:
     headers: Sequence[Headers]
     arrived: float
     """When it was fetched, on the worker's monotonic clock, seconds."""
+    is_replay: bool = False
+    """Finished by an earlier worker: read again only for an online model to learn from."""
 
     def __len__(self) -> int:
         return len(self.values)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from streams.affinity import keep_to
 from streams.batching import MicroBatch
@@ -30,6 +30,9 @@ from streams.protocols import (
 )
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 #: Batches that a copy may have at once: one on the device, and one formed (and prepared) meanwhile,
 #: which begins the moment the first ends.
@@ -171,6 +174,15 @@ class Serving:
         for copy in self._copies:
             if isinstance(copy.model, MemoryFreeingModel):
                 copy.model.free_memory()
+
+    @property
+    def online(self) -> OnlineRunner | None:
+        """The models that learn, to be called through `on_device` alone; None if none does."""
+        return self._runner
+
+    async def on_device(self, work: Callable[[Unpack[Args]], T], *args: *Args) -> T:
+        """Run work on the thread of the models that learn, between two batches."""
+        return await run_on(self._copies[0].executor, work, *args)
 
     def keep_only(self, partitions: set[Hashable]) -> None:
         """Close the models of partitions that are no longer this worker's."""

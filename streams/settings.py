@@ -164,6 +164,17 @@ class AgentSettings(_Settings, frozen=True, kw_only=True):
         return [self.output, *updates, *self.dead_letter_topics]
 
 
+class StateSettings(_Settings, frozen=True, kw_only=True):
+    """Where the state of online models is kept, with the offsets that it covers."""
+
+    store: str = "topic"
+    """`topic` (a compacted topic for each agent), a folder or URL for fsspec, or `none`."""
+    interval_seconds: Annotated[float, Meta(ge=0.1, le=86_400)] = 30.0
+    """A crash makes the next worker learn again from the records of about this long."""
+    on_mismatch: Literal["stop", "fresh"] = "stop"
+    """When there are snapshots and none fits: end the worker, or let the model start afresh."""
+
+
 class MetricsSettings(_Settings, frozen=True, kw_only=True):
     """Where Prometheus finds `/metrics`."""
 
@@ -189,6 +200,7 @@ class PipelineSettings(_Settings, frozen=True, kw_only=True):
     `security.protocol`, `sasl.mechanism`, `ssl.ca.location`, `compression.type` ..."""
     agents: Annotated[dict[Name, AgentSettings], Meta(min_length=1)]
     metrics: MetricsSettings = MetricsSettings()
+    state: StateSettings = StateSettings()
     topics: dict[str, TopicSettings] = {}
     """By topic name; `default` holds for the others."""
     guarantee: Literal["at_least_once", "exactly_once"] = "at_least_once"
@@ -198,3 +210,12 @@ class PipelineSettings(_Settings, frozen=True, kw_only=True):
     """How long SIGTERM waits for what is under way."""
     liveness_timeout_seconds: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
     """After how long with work and without progress `/live` turns false."""
+
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        return str(self.kafka.get("group.id", "penstock"))
+
+    def state_topic(self, agent: str) -> str:
+        """Return where snapshots of an agent's online model go, if `state.store` is `topic`."""
+        return f"{self.group}.{agent}.state"

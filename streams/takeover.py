@@ -16,6 +16,7 @@ from aiokafka.errors import IllegalStateError
 from faust.types import TP
 
 from streams.records import TopicPartition
+from streams.replay import seek_to_state
 from streams.transactions import Transactions
 
 logger = logging.getLogger(__name__)
@@ -59,12 +60,17 @@ class Takeover:
         try:
             await self._transactions.release_all()
             await self._seek_stock([tp for tp in assigned if tp not in ours])
-            await self._transactions.own(ours, self._seek)
+            await self._transactions.own(ours, self._begin)
         except IllegalStateError as error:
             # Not assigned any more: the next generation begins from the start.
             logger.info("partitions moved on while they were taken over: %s", error)
         except Exception as error:
             await self._transactions.on_failure(error)
+
+    async def _begin(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Seek to what is committed; where models learn, to what their snapshots cover."""
+        await self._seek(offsets)
+        await seek_to_state(self._consumer)
 
     async def _seek(self, offsets: Mapping[TopicPartition, int]) -> None:
         known = {TP(*tp): offset for tp, offset in offsets.items()}

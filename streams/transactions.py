@@ -310,6 +310,7 @@ class _Owned:
         await producer.send_offsets_to_transaction(offsets, self._transactions.group_id)
         await producer.commit_transaction()
         self._committed = cut.offset
+        self._transactions.tracker.committed({self._tp: cut.offset})
         self._outbox.delivered(cut.pieces)
         self._transactions.succeeded()
 

@@ -29,6 +29,7 @@ from streams.intake import Intake
 from streams.kafka_producer import KafkaProducer, TransactionalProducer
 from streams.patience import never_expire, start_patiently, stop_in_time, within
 from streams.records import RawRecords, RecordBatch, TopicPartition
+from streams.replay import seek_to_state
 from streams.takeover import Takeover
 
 #: How long a fetch waits for new records. Short while a partition is paused, so that it is
@@ -292,7 +293,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _hand_out(self, tp: TopicPartition, fetched: RawRecords | Sequence[Any]) -> None:
         if isinstance(fetched, RawRecords):
-            await self.callback(self._batch_message(self._start(tp, fetched)))
+            replayed, fresh = fetched.split(self.intake.tracker.replay_end(tp))
+            if replayed is not None:
+                batch = self._start(tp, replayed)
+                batch.is_replay = True
+                await self.callback(self._batch_message(batch))
+            if fresh is not None:
+                await self.callback(self._batch_message(self._start(tp, fresh)))
             return
         self._start(tp, _columns(fetched)).span.taken = True
         for record in fetched:
@@ -382,6 +389,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         if left := self.intake.tracker.num_taken():
             self.log.warning("%d records were not finished in time and will be read again", left)
         await self._commit_in_time()
+        await self._store_in_time()
         if transactions is not None:
             self.intake.tracker.give_up(filter(self._is_batch, self.intake.tracker.partitions()))
             await transactions.release_all()
@@ -399,6 +407,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Begin every partition at its committed offset, once nobody else can move that."""
         if self._takeover is None:
             await super().perform_seek()
+            await seek_to_state(self)
         else:
             await self._takeover.perform()
 
@@ -412,6 +421,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def rejoin(self) -> None:
         """Have the group give out its partitions anew."""
         await self._thread.rejoin()
+
+    async def _store_in_time(self) -> None:
+        """Store the state of online models; no stop and no rebalance waits for ever for that."""
+        left = self.app.seconds_to_stop()
+        seconds = self.app.drain_seconds if left is None else max(left, _LAST_COMMIT_SECONDS)
+        if not await within(seconds, self.intake.let_go()):
+            self.log.warning("the state of online models was not stored: more is read again")
+
+    async def latest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        """Return the offset that each partition's next record will have."""
+        offsets: Mapping[TP, int] = await self._thread.call_thread(
+            self._thread._ensure_consumer().end_offsets, partitions
+        )
+        return offsets
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish what is under way (through `wait_empty`), then let the partitions go."""

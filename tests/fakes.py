@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from typing import Any
 
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
@@ -15,6 +15,7 @@ from streams.offsets import OffsetTracker
 from streams.protocols import Output, RecordTooLargeError, Rows
 from streams.record_writer import encode_records
 from streams.records import Headers, OutputRecord, RecordBatch, TopicPartition
+from streams.state_store import StateKey, StateStoreError
 
 
 class Number(Event, frozen=True, kw_only=True):
@@ -139,3 +140,30 @@ def record_batch(
         headers=headers or [()] * len(values),
         arrived=arrived,
     )
+
+
+class MemoryStore:
+    """Keeps snapshots in memory; fails while it is told to."""
+
+    def __init__(self) -> None:
+        self.kept: dict[StateKey, list[bytes]] = {}
+        self.num_failures = 0
+        """How many of the next calls fail."""
+
+    def saved(self, key: StateKey) -> Iterator[bytes]:
+        self._fail_if_told()
+        yield from self.kept.get(key, [])[::-1]
+
+    def save(self, key: StateKey, sequence: int, encoded: bytes) -> None:
+        self._fail_if_told()
+        self.kept[key] = [*self.kept.get(key, []), encoded][-2:]
+
+    def delete(self, key: StateKey) -> int:
+        return len(self.kept.pop(key, []))
+
+    def close(self) -> None: ...
+
+    def _fail_if_told(self) -> None:
+        if self.num_failures:
+            self.num_failures -= 1
+            raise StateStoreError("the store is away")

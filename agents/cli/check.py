@@ -26,7 +26,8 @@ def command(
     """Check a pipeline file, its models and its broker; exit code 2 if anything is wrong."""
     settings = load_pipeline(config, os.environ)
     agents = [check_agent(n, a, config.parent, load) for n, a in settings.agents.items()]
-    broker = None if offline else check_broker(settings, timeout)
+    learning = [a.agent for a in agents if a.is_online]
+    broker = None if offline else check_broker(settings, timeout, learning)
     problems = [f"{config}: {a.problem}" for a in agents if a.problem]
     problems += [broker.problem] if broker and broker.problem else []
     if json:

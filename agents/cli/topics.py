@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -33,7 +34,7 @@ def plan_command(
 ) -> None:
     """Show which topics exist, and what `create` would make. Changes nothing."""
     settings = load_pipeline(config, os.environ)
-    _print(settings, _planned(settings, timeout), [], json)
+    _print(settings, _planned(settings, config, timeout), [], json)
 
 
 @app.command("create")
@@ -44,19 +45,22 @@ def create_command(
     from streams.kafka_client import create_topics
 
     settings = load_pipeline(config, os.environ)
-    wanted = {p.topic: p.wanted for p in plan_topics(settings, {})}
+    plan = _planned(settings, config, timeout)
+    wanted = {p.topic: p.wanted for p in plan}
     try:
         made = create_topics(settings.kafka, wanted, timeout)
     except ValueError as error:
         raise UserError(f"{config}: {error}") from error
-    _print(settings, _planned(settings, timeout), made, json)
+    _print(settings, _planned(settings, config, timeout), made, json)
 
 
-def _planned(settings: PipelineSettings, timeout: float) -> list[PlannedTopic]:
+def _planned(settings: PipelineSettings, config: Path, timeout: float) -> list[PlannedTopic]:
+    from agents.states import learning_agents
     from streams.kafka_client import probe
 
     try:
-        return plan_topics(settings, probe(settings.kafka, timeout).topics)
+        learning = learning_agents(settings, config.parent)
+        return plan_topics(settings, probe(settings.kafka, timeout).topics, learning)
     except ValueError as error:
         raise UserError(str(error)) from error
 

@@ -56,8 +56,9 @@ def command(
     count = _num_processes(processes)
     _log_to_stderr(log_level)
     from agents.preflight import require_topics
+    from agents.states import learning_agents
 
-    require_topics(settings)
+    require_topics(settings, learning_agents(settings, config.parent))
     if count > 1:
         raise typer.Exit(_run_several(config, settings, log_level, count))
     _run(settings, config.parent, has_the_machine=count == 1)

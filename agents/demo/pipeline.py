@@ -74,6 +74,7 @@ def write_pipeline(
         "kafka": dict(kafka),
         "agents": {AGENT_OF[kind]: _agent(kind, inputs, topic_prefix) for kind in inputs.by_kind},
         "topics": {"default": {"partitions": 4}},
+        "state": {"store": "none"},  # a run ends for good
         "metrics": {"port": 0},  # a free one: several demos may run at once
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False))

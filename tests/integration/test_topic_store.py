@@ -1,0 +1,91 @@
+"""Snapshots in a topic, on both brokers."""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+import pytest
+from confluent_kafka import Producer
+
+from streams.kafka_client import create_topics
+from streams.settings import TopicSettings
+from streams.state_store import StateKey, StateStoreError
+from streams.topic_store import PART_BYTES, TOPIC_CONFIG, TopicStore
+
+
+def make_store(
+    bootstrap: str, partitions: int = 4, config: dict[str, str] | None = None
+) -> TopicStore:
+    kafka = {"bootstrap.servers": bootstrap, "group.id": "states"}
+    topic = f"states-{uuid.uuid4().hex[:8]}"
+    wanted = TopicSettings(partitions=partitions, config={**TOPIC_CONFIG, **(config or {})})
+    create_topics(kafka, {topic: wanted})
+    return TopicStore(kafka, {"score": topic, "cluster": topic})
+
+
+KEY = StateKey("score", "readings", 3)
+
+
+def test_the_latest_two_are_kept(bootstrap: str) -> None:
+    store = make_store(bootstrap)
+    assert list(store.saved(KEY)) == []
+    for sequence in range(4):
+        store.save(KEY, sequence, b"%d" % sequence)
+    assert list(store.saved(KEY)) == [b"3", b"2"]
+
+
+def test_each_key_has_its_own_in_a_topic_with_fewer_partitions(bootstrap: str) -> None:
+    store = make_store(bootstrap, partitions=1)
+    keys = [KEY, KEY._replace(partition=33), KEY._replace(partition=7, agent="cluster")]
+    for sequence in range(30):
+        for key in keys:
+            store.save(key, sequence, f"{key} {sequence}".encode())
+    for _ in range(300):
+        store.save(keys[1], 0, b"many")
+    for key in (keys[0], keys[2]):
+        assert list(store.saved(key)) == [f"{key} 29".encode(), f"{key} 28".encode()]
+    assert store.delete(keys[0]) == 2
+    assert list(store.saved(keys[0])) == []
+    assert next(store.saved(keys[1])) == b"many"
+
+
+def test_large_ones_are_cut_into_parts(bootstrap: str) -> None:
+    store = make_store(bootstrap)
+    large, larger = os.urandom(PART_BYTES + 1), os.urandom(2 * PART_BYTES)
+    store.save(KEY, 0, large)
+    store.save(KEY, 1, larger)
+    assert list(store.saved(KEY)) == [larger, large]
+    store.save(KEY, 2, b"small again")
+    assert list(store.saved(KEY)) == [b"small again", larger]
+
+
+def test_one_that_was_not_finished_leaves_the_other(bootstrap: str) -> None:
+    store = make_store(bootstrap)
+    store.save(KEY, 0, b"a" * 3 * PART_BYTES)
+    store.save(KEY, 1, b"b")
+    producer = Producer({"bootstrap.servers": bootstrap})
+    place = store._place(KEY)
+    # A worker that died within the third snapshot, which goes to the first one's slot.
+    producer.produce(
+        place.topic, b"\x93\xc4\x01m\x03\xc4\x01c", b"score/readings/3/0/0", place.partition
+    )
+    assert producer.flush(10) == 0
+    assert list(store.saved(KEY)) == [b"b"]
+
+
+@pytest.mark.kafka
+def test_an_absent_topic_is_told(kafka_bootstrap: str) -> None:
+    kafka = {"bootstrap.servers": kafka_bootstrap}
+    store = TopicStore(kafka, {"score": "no-such-topic"})
+    with pytest.raises(StateStoreError, match="no topic no-such-topic: `penstock topics create`"):
+        list(store.saved(KEY))
+
+
+@pytest.mark.kafka
+def test_a_topic_that_takes_less_is_told(kafka_bootstrap: str) -> None:
+    store = make_store(kafka_bootstrap, config={"max.message.bytes": "10000"})
+    store.save(KEY, 0, b"a")
+    with pytest.raises(StateStoreError, match=r"raise its max\.message\.bytes above 900,000"):
+        store.save(KEY, 1, os.urandom(20_000))
+    assert list(store.saved(KEY)) == [b"a"]
