@@ -181,8 +181,8 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             self._refuse_unless_fresh(f"{where} does not fit: {error}")
             return False
         logger.info(
-            "%s: goes on from the snapshot of offset %d; learns again up to offset %d",
-            *(self._key(tp), snapshot.next_offset, position),
+            "%s: goes on from the snapshot of offset %d, and learns again from %d offsets",
+            *(self._key(tp), snapshot.next_offset, position - snapshot.next_offset),
         )
         return True
 
@@ -198,10 +198,15 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         """Store a model that has learned nothing, before it does."""
         if self._store is None:
             return
-        held = self._held[tp]
-        held.taken = await self._serving.on_device(self._runner.learned, tp)
-        if held.taken is not None:
-            await self._retried(self._save, self._store, tp, held, held.taken)
+        try:
+            learned = await self._serving.on_device(self._runner.learned, tp)
+        except Exception as error:  # a user's own model may raise anything
+            raise StateError(
+                f"{self._key(tp)}: its model can't be saved: {type(error).__name__}: {error}: mend "
+                "its snapshot(), or let its state be lost in restarts (state.store: none)"
+            ) from error
+        assert learned is not None
+        await self._retried(self._save, self._store, tp, self._held[tp], learned)
 
     async def _retried(self, work: Callable[..., Any], *args: Any) -> Any:
         """Run the store's work on a thread, again while the store fails, for a while."""

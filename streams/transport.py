@@ -259,6 +259,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise
+        except asyncio.CancelledError:
+            # Faust takes this for a crash where a stop meets a rebalance.
+            if not self.transport.app.should_stop:
+                raise
 
     def _is_stale(self) -> bool:
         """Whether the partitions were given out anew since the last fetch was taken.
