@@ -73,7 +73,9 @@ class Delivery:
         sent: list[tuple[EncodedOutput, Awaitable[None]]] = []
         for output in outputs:
             for chunk in output.chunks:
-                if chunk.batch.span.is_live:
+                if chunk.batch.is_replay:
+                    self.replayed(chunk.batch, chunk.rows)
+                elif chunk.batch.span.is_live:
                     self.spawn_dead_letters(chunk.batch, chunk.failed)
                 else:  # its partition is another worker's by now
                     self._finish(chunk.batch, [*chunk.rows, *(row for row, _ in chunk.failed)])

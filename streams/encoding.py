@@ -79,7 +79,9 @@ class EncodedOutput:
 
     def live(self) -> EncodedOutput | None:
         """Return what is still this worker's to send; None if nothing is."""
-        chunks = [chunk for chunk in self.chunks if chunk.batch.span.is_live]
+        chunks = [
+            chunk for chunk in self.chunks if chunk.batch.span.is_live and not chunk.batch.is_replay
+        ]
         if len(chunks) == len(self.chunks):
             return self
         return EncodedOutput.of(chunks) if chunks else None

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from streams import state_keeper
 from streams.batching import Chunk, MicroBatch
 from streams.executor import host_executor
+from streams.memory import BatchLimit
 from streams.metrics import Metrics
 from streams.offsets import OffsetTracker
 from streams.records import TopicPartition
@@ -31,6 +32,7 @@ class Worker:
 
     def __init__(self, store: MemoryStore | None, model: Any = RunningSum, **settings: Any) -> None:
         self.registry = CollectorRegistry()
+        metrics = Metrics(self.registry).for_agent("add", "numbers", "running_sum")
         self.tracker = OffsetTracker()
         self.serving = Serving("add", model, 1, ["cpu"])
         self.failures: list[BaseException] = []
@@ -41,10 +43,11 @@ class Worker:
             store,
             StateSettings(**{"interval_seconds": 0.1, **settings}),
             tracker=self.tracker,
-            metrics=Metrics(self.registry).for_agent("add", "numbers", "running_sum"),
+            metrics=metrics,
             on_failure=self.fail,
         )
         self.host = host_executor(1)
+        self.limit = BatchLimit("add", 100, metrics, self.serving.free_memory)
 
     async def fail(self, error: BaseException) -> None:
         self.failures.append(error)
@@ -64,7 +67,9 @@ class Worker:
                 batch = record_batch([b"1"] * len(own), tracker=self.tracker, offsets=own)
                 batch.is_replay = own[0] < end
                 chunks.append(Chunk(batch, range(len(own)), [1] * len(own)))
-        answers, _, _ = await self.serving.answer(MicroBatch(chunks, TP, 0.0), self.host)
+        answers, _, _ = await self.serving.answer(
+            MicroBatch(chunks, TP, 0.0), self.host, self.limit
+        )
         if commit:
             for chunk in chunks:
                 self.tracker.finish(chunk.batch.span, chunk.rows)
