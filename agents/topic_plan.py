@@ -57,7 +57,7 @@ def _state_topic(
 ) -> PlannedTopic:
     """Plan a topic for snapshots: compacted, with the partitions of the agent's input."""
     topic = settings.state_topic(agent)
-    partitions = inputs[settings.agents[agent].input]
+    partitions = max(inputs[topic] for topic in settings.agents[agent].inputs)
     own = settings.topics.get(topic)
     if own is None:
         default = settings.topics.get("default", TopicSettings())

@@ -139,6 +139,9 @@ class OnlineModel(Model[E, R]):
     asks `predict_batch` for every event of it (in as many calls as micro-batches happen to fall)
     and then calls `learn_batch` once with all of them, in offset order. So the same log gives the
     same answers and the same state, however the micro-batches fell. Score first, then learn.
+
+    After a crash the engine restores the latest snapshot and calls `learn_batch` alone for what was
+    answered since: `predict_batch` must change nothing that `learn_batch` or `snapshot` see.
     """
 
     learn_every: int = 32
@@ -153,7 +156,10 @@ class OnlineModel(Model[E, R]):
         return None
 
     def snapshot(self) -> bytes:
-        """Return the whole state: MessagePack or safetensors, versioned, never pickle."""
+        """Return the whole state: MessagePack or safetensors, versioned, never pickle.
+
+        Called between any two calls; the state is that after the last `learn_batch`.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define snapshot")
 
     def restore(self, state: bytes) -> None:

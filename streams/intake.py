@@ -19,7 +19,7 @@ _STOCK = IntakeSettings()
 
 
 class Keeper(Protocol):
-    """What restores and stores the state of the models of one topic's agent."""
+    """What restores and stores the state of one agent's models."""
 
     async def begin(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Restore; return the offsets to read from."""
@@ -44,7 +44,7 @@ class Intake:
         self._metrics = metrics
         self._given_up: list[Callable[[], None]] = []
         self._assigned: list[Callable[[set[Hashable]], None]] = []
-        self._keepers: dict[str, Keeper] = {}
+        self._keepers: list[tuple[frozenset[str], Keeper]] = []
 
     def is_full(self, tp: TopicPartition) -> bool:
         """Whether as much of a partition is under way as may be; if so it is not fetched from."""
@@ -59,14 +59,14 @@ class Intake:
         self._given_up.append(given_up)
         self._assigned.append(assigned)
 
-    def keep_state(self, topic: str, keeper: Keeper) -> None:
-        """Have a keeper restore and store the state of a topic's models."""
-        self._keepers[topic] = keeper
+    def keep_state(self, topics: Iterable[str], keeper: Keeper) -> None:
+        """Have a keeper restore and store the state of these topics' models."""
+        self._keepers.append((frozenset(topics), keeper))
 
     @property
     def learning_topics(self) -> Set[str]:
         """Topics whose agents learn: reading starts where `begin` says."""
-        return self._keepers.keys()
+        return frozenset[str]().union(*(topics for topics, _ in self._keepers))
 
     async def begin(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Restore the state of partitions of learning topics.
@@ -78,8 +78,8 @@ class Intake:
             The offsets to read from: at the position or below.
         """
         starts: dict[TopicPartition, int] = {}
-        for topic, keeper in self._keepers.items():
-            own = {tp: offset for tp, offset in positions.items() if tp.topic == topic}
+        for topics, keeper in self._keepers:
+            own = {tp: offset for tp, offset in positions.items() if tp.topic in topics}
             starts |= await keeper.begin(own)
         for tp, position in positions.items():
             self.tracker.begin(tp, position)
@@ -87,7 +87,7 @@ class Intake:
 
     async def let_go(self) -> None:
         """Store the state of every model, after the last commit before partitions may move."""
-        await asyncio.gather(*(keeper.let_go() for keeper in self._keepers.values()))
+        await asyncio.gather(*(keeper.let_go() for _, keeper in self._keepers))
 
     def give_up(self, partitions: Iterable[TopicPartition]) -> None:
         """Let partitions go: whatever of them is unfinished is another worker's now."""

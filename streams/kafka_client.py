@@ -40,6 +40,7 @@ __all__ = [
     "bootstrap_servers",
     "confluent_config",
     "create_topics",
+    "num_members",
     "probe",
     "redacted",
     "topic_configs",
@@ -197,3 +198,22 @@ def topic_configs(
             entries = {}
         configs[topic] = {name: entry.value for name, entry in entries.items()}
     return configs
+
+
+def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:
+    """Return how many members a consumer group has; 0 if the broker can't tell (the embedded one).
+
+    Raises:
+        BrokerError: the cluster can't be reached or used.
+    """
+    errors = ClientErrors()
+    admin = _admin(kafka, errors)
+    if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
+        return 0
+    try:
+        described = admin.describe_consumer_groups([group], request_timeout=timeout)[group]
+        return len(described.result().members)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return 0
+        raise BrokerError(f"group {group} can't be looked at: {error.args[0].str()}") from None

@@ -169,7 +169,7 @@ class StateSettings(_Settings, frozen=True, kw_only=True):
 
     store: str = "topic"
     """`topic` (a compacted topic for each agent), a folder or URL for fsspec, or `none`."""
-    interval_seconds: Annotated[float, Meta(ge=0.1, le=86_400)] = 30.0
+    interval_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 30.0
     """A crash makes the next worker learn again from the records of about this long."""
     on_mismatch: Literal["stop", "fresh"] = "stop"
     """When there are snapshots and none fits: end the worker, or let the model start afresh."""

@@ -78,7 +78,6 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
     def __init__(
         self,
         agent: str,
-        topic: str,
         serving: Serving,
         store: StateStore | None,
         settings: StateSettings,
@@ -93,7 +92,6 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
 
         Args:
             agent: its name.
-            topic: its input.
             serving: its models; online ones.
             store: where snapshots are kept; None: nowhere, models start afresh.
             settings: how often, and what to do when one does not fit.
@@ -106,7 +104,6 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         super().__init__(**kwargs)
         assert serving.online is not None
         self.agent = agent
-        self.topic = topic
         self._serving = serving
         self._runner: OnlineRunner = serving.online
         self._store = store

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "worker": ("agents.cli.worker:command", "Run the agents of a pipeline file."),
     "check": ("agents.cli.check:command", "Check a pipeline file, its models and its broker."),
     "topics": ("agents.cli.topics:app", "Plan or create the topics of a pipeline file."),
+    "state": ("agents.cli.state:app", "List, show or reset the state of online models."),
     "produce": ("agents.cli.produce:app", "Publish events from files, cameras or demo sources."),
     "tail": ("agents.cli.tail:command", "Print the records of a topic in words."),
     "dlq": ("agents.cli.dlq:app", "List, show, replay or drop dead letters."),

@@ -26,6 +26,7 @@ STRUCTS = [
     settings.IntakeSettings,
     settings.LimitSettings,
     settings.MetricsSettings,
+    settings.StateSettings,
     settings.TopicSettings,
 ]
 

@@ -32,13 +32,12 @@ class Worker:
 
     def __init__(self, store: MemoryStore | None, model: Any = RunningSum, **settings: Any) -> None:
         self.registry = CollectorRegistry()
-        metrics = Metrics(self.registry).for_agent("add", "numbers", "running_sum")
+        metrics = Metrics(self.registry).for_agent("add", ["numbers"], "running_sum")
         self.tracker = OffsetTracker()
         self.serving = Serving("add", model, 1, ["cpu"])
         self.failures: list[BaseException] = []
         self.keeper = StateKeeper(
             "add",
-            "numbers",
             self.serving,
             store,
             StateSettings(**{"interval_seconds": 0.1, **settings}),
