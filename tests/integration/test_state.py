@@ -16,7 +16,9 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from agents.cli import app
 from streams.kafka_client import create_topics
 from streams.settings import TopicSettings
 from streams.topic_store import TOPIC_CONFIG
@@ -253,6 +255,19 @@ def test_a_snapshot_that_does_not_fit_ends_the_worker(tmp_path: Path, kafka_boot
     assert (pipeline.committed(), len(pipeline.values())) == (committed, before)
     pipeline.on_mismatch = "fresh"
     pipeline.write()
+    reset = ["state", "reset", "learn", "--yes", "-c", str(pipeline.config)]
+    with pipeline.worker() as worker:
+        until(lambda: is_up(worker) and finished(worker) > 100)
+        refused = CliRunner().invoke(app, reset)
+        assert refused.exit_code == 2
+        assert f"1 workers of group {pipeline.name} run: stop them first" in refused.stderr
+        assert worker.stop() == 0
+    assert "does not fit" in worker.log.read_text()
+    done = CliRunner().invoke(app, reset)
+    assert "snapshots deleted" in done.stdout, done.output
+    pipeline.on_mismatch = "stop"
+    pipeline.write()
+    (tmp_path / "slow.py").write_text(_MODEL.replace("k=5", "k=7"))
     progress(pipeline, 100, kill=False)
 
 
