@@ -268,6 +268,7 @@ def test_a_snapshot_that_does_not_fit_ends_the_worker(tmp_path: Path, kafka_boot
     pipeline.on_mismatch = "stop"
     pipeline.write()
     (tmp_path / "slow.py").write_text(_MODEL.replace("k=5", "k=7"))
+    pipeline.produce(records(500, seed=6))
     progress(pipeline, 100, kill=False)
 
 
