@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from streams.metrics import Metrics
@@ -45,9 +45,13 @@ class Intake:
         self._given_up: list[Callable[[], None]] = []
         self._assigned: list[Callable[[set[Hashable]], None]] = []
         self._keepers: list[tuple[frozenset[str], Keeper]] = []
+        self.learning_topics: frozenset[str] = frozenset()
+        """Topics whose agents learn: reading starts where `begin` says, and not before."""
 
     def is_full(self, tp: TopicPartition) -> bool:
         """Whether as much of a partition is under way as may be; if so it is not fetched from."""
+        if tp.topic in self.learning_topics and self.tracker.committed_offset(tp) is None:
+            return True  # its model is not restored yet
         limits = self._limits.get(tp.topic, _STOCK)
         num_records, num_bytes = self.tracker.under_way(tp)
         return num_records >= limits.max_records or num_bytes >= limits.max_bytes
@@ -61,12 +65,8 @@ class Intake:
 
     def keep_state(self, topics: Iterable[str], keeper: Keeper) -> None:
         """Have a keeper restore and store the state of these topics' models."""
+        self.learning_topics |= frozenset(topics)
         self._keepers.append((frozenset(topics), keeper))
-
-    @property
-    def learning_topics(self) -> Set[str]:
-        """Topics whose agents learn: reading starts where `begin` says."""
-        return frozenset[str]().union(*(topics for topics, _ in self._keepers))
 
     async def begin(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Restore the state of partitions of learning topics.
@@ -82,7 +82,7 @@ class Intake:
             own = {tp: offset for tp, offset in positions.items() if tp.topic in topics}
             starts |= await keeper.begin(own)
         for tp, position in positions.items():
-            self.tracker.begin(tp, position)
+            self.tracker.begin(tp, position, starts[tp])
         return starts
 
     async def let_go(self) -> None:

@@ -63,6 +63,7 @@ class _Partition:
     __slots__ = (
         "ceiling",
         "committed",
+        "next_offset",
         "num_bytes",
         "num_records",
         "replay_end",
@@ -78,6 +79,7 @@ class _Partition:
         self.num_bytes = 0
         self.ceiling: int | None = None
         """The lowest offset that was handed back: the watermark never passes it."""
+        self.next_offset: int | None = None
         self.replay_end = 0
         """Everything below was finished before it was handed out here: the watermark's floor."""
 
@@ -99,13 +101,23 @@ class OffsetTracker:
     def __init__(self) -> None:
         self._partitions: dict[Hashable, _Partition] = {}
 
-    def begin(self, partition: Hashable, position: int) -> None:
+    def begin(self, partition: Hashable, position: int, start: int) -> None:
         """Note from which offset on a partition's records are still to be finished.
 
-        Records below may be handed out once more; they never move the watermark back.
+        Args:
+            partition: nothing of which was handed out yet.
+            position: records below are finished; those that are handed out once more never move
+                the watermark back.
+            start: the offset that is read first, at the position or below.
         """
         state = self._partitions.setdefault(partition, _Partition())
         state.replay_end = state.committed = position
+        state.next_offset = start
+
+    def next_offset(self, partition: Hashable) -> int | None:
+        """Return the offset above all that were handed out; None before `begin` or any."""
+        state = self._partitions.get(partition)
+        return state.next_offset if state else None
 
     def replay_end(self, partition: Hashable) -> int:
         """Return the offset that `begin` told of, 0 if it was not called."""
@@ -136,6 +148,7 @@ class OffsetTracker:
             )
         span = Span(partition, offsets, num_bytes)
         state.spans.append(span)
+        state.next_offset = offsets[-1] + _NEXT
         state.num_records += len(offsets)
         state.num_bytes += num_bytes
         return span

@@ -21,6 +21,9 @@ async def seek_to_state(consumer: Any) -> None:
     learning = [tp for tp in consumer.assignment() if tp.topic in intake.learning_topics]
     if not learning:
         return
+    if begun := _begun(consumer, learning):
+        await consumer.seek_wait(begun)
+        return
     first = await consumer.earliest_offsets(*learning)
     end = await consumer.latest_offsets(*learning)
     resets_to = end if _resets_to_latest(consumer) else first
@@ -42,6 +45,14 @@ async def seek_to_state(consumer: Any) -> None:
             )
         seeks[tp] = max(start, first[tp])
     await consumer.seek_wait(seeks)
+
+
+def _begun(consumer: Any, learning: list[TP]) -> dict[TP, int]:
+    """Return where reading goes on, if it has begun: Faust now and then seeks twice."""
+    tracker = consumer.intake.tracker
+    if any(tracker.committed_offset(TopicPartition(*tp)) is None for tp in learning):
+        return {}
+    return {tp: tracker.next_offset(TopicPartition(*tp)) for tp in learning}
 
 
 def _resets_to_latest(consumer: Any) -> bool:

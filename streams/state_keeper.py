@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 #: How long a store may fail before a worker that needs it gives up. Less than Faust waits.
 _LOAD_SECONDS = 60.0
+_BEGIN_SECONDS = 80.0
 _RETRY_SECONDS = 2.0
 #: How often it is looked whether a snapshot is due, or one that was taken may be stored.
 _LOOK_SECONDS = 0.5
@@ -133,7 +134,13 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         """
         self._held = {tp: held for tp, held in self._held.items() if tp in positions}
         try:
-            starts = await asyncio.gather(*(self._begin(*each) for each in positions.items()))
+            begun = asyncio.gather(*(self._begin(*each) for each in positions.items()))
+            starts = await asyncio.wait_for(begun, _BEGIN_SECONDS)
+        except TimeoutError:
+            await self._on_failure(
+                StateError(f"{self.agent}: its state was not restored in {_BEGIN_SECONDS:.0f} s")
+            )
+            await asyncio.Event().wait()
         except Exception as error:
             if self.should_stop:
                 raise

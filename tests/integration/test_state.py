@@ -63,6 +63,7 @@ class LearningPipeline(Pipeline):
     store: str = "topic"
     on_mismatch: str = "stop"
     interval_seconds: float = 0.3
+    guarantee: str = "at_least_once"
 
     def __post_init__(self) -> None:
         (self.folder / "slow.py").write_text(_MODEL)
@@ -110,7 +111,7 @@ class LearningPipeline(Pipeline):
             "interval_seconds": self.interval_seconds,
             "on_mismatch": self.on_mismatch,
         }
-        return base | {"agents": {"learn": agent}, "state": state}
+        return base | {"agents": {"learn": agent}, "state": state, "guarantee": self.guarantee}
 
     def values(self) -> dict[Origin, list[bytes]]:
         """The answers to each input record, as they were written."""
@@ -163,14 +164,28 @@ def test_whatever_happens_to_workers_with_state_in_a_folder(
     _run_troubled(tmp_path, kafka_bootstrap, "SlowZScore", f"file://{tmp_path}/states")
 
 
-def _run_troubled(tmp_path: Path, bootstrap: str, model: str, store: str) -> None:
+def test_whatever_happens_to_workers_with_transactions(
+    tmp_path: Path, kafka_bootstrap: str
+) -> None:
+    _run_troubled(tmp_path, kafka_bootstrap, "SlowKMeans", "topic", "exactly_once")
+
+
+def _run_troubled(
+    tmp_path: Path, bootstrap: str, model: str, store: str, guarantee: str = "at_least_once"
+) -> None:
     steady = LearningPipeline(tmp_path, bootstrap, model=model)
     count = steady.produce(records(9000, seed=1), num_keys=200)
     with steady.worker() as worker:
         until(lambda: sum(steady.committed().values()) == count)
         assert worker.stop() == 0
     troubled = LearningPipeline(
-        tmp_path, bootstrap, model=model, source=steady.input, store=store, batch_seconds=0.04
+        tmp_path,
+        bootstrap,
+        model=model,
+        source=steady.input,
+        store=store,
+        batch_seconds=0.04,
+        guarantee=guarantee,
     )
     dice = random.Random(2)
     for _ in range(3):
@@ -184,6 +199,8 @@ def _run_troubled(tmp_path: Path, bootstrap: str, model: str, store: str) -> Non
         until(lambda: len(troubled.values()) == len(steady.values()), timeout=120)
         assert first.stop() == 0
     same_answers(steady, troubled)
+    if guarantee == "exactly_once":
+        assert all(len(values) == 1 for values in troubled.values().values())
 
 
 def progress(pipeline: LearningPipeline, num_records: int, kill: bool) -> None:

@@ -145,3 +145,31 @@ def test_reach_is_the_watermark_if_more_were_finished() -> None:
     assert tracker.reach("p", []) == tracker.watermark("p") == 12
     assert tracker.reach("p", [(first, [2]), (second, [0, 1])]) == 17
     assert tracker.watermark("p") == 12
+
+
+def test_replayed_records_never_move_the_watermark_back() -> None:
+    tracker = OffsetTracker()
+    tracker.begin("p", 100, 90)
+    assert (tracker.committed_offset("p"), tracker.next_offset("p")) == (100, 90)
+    replayed = tracker.start("p", range(90, 100), 0)
+    fresh = tracker.start("p", range(100, 110), 0)
+    tracker.finish(replayed, range(5))
+    assert tracker.committable() == {}
+    tracker.finish(fresh, range(10))
+    tracker.finish(replayed, range(5, 9))
+    assert tracker.watermark("p") == 100
+    assert tracker.committable() == {}
+    tracker.finish(replayed, [9])
+    assert tracker.committable() == {"p": 110}
+    assert tracker.next_offset("p") == 110
+    tracker.give_up(["p"])
+    assert (tracker.replay_end("p"), tracker.committed_offset("p")) == (0, None)
+
+
+def test_replayed_records_that_are_handed_back_leave_the_watermark_alone() -> None:
+    tracker = OffsetTracker()
+    tracker.begin("p", 100, 90)
+    tracker.start("p", range(90, 95), 0).taken = True
+    tracker.start("p", range(95, 100), 0)
+    tracker.give_up_untaken()
+    assert tracker.committable() == {}

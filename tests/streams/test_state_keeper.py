@@ -54,7 +54,7 @@ class Worker:
     async def begin(self, position: int) -> int:
         self.tracker.give_up(self.tracker.partitions())
         starts = await self.keeper.begin({TP: position})
-        self.tracker.begin(TP, position)
+        self.tracker.begin(TP, position, starts[TP])
         return starts[TP]
 
     async def answer(self, start: int, stop: int, commit: bool = True) -> list[Any]:
