@@ -22,7 +22,8 @@ from agents.cli import app
 from streams.kafka_client import create_topics
 from streams.settings import TopicSettings
 from streams.topic_store import TOPIC_CONFIG
-from tests.integration.running import Origin, Pipeline, RunningWorker, until
+from tests.integration.committed import ExactlyOncePipeline
+from tests.integration.running import Origin, RunningWorker, until
 
 pytestmark = pytest.mark.kafka
 
@@ -54,7 +55,7 @@ class SlowZScore(RobustZScore):
 
 
 @dataclass
-class LearningPipeline(Pipeline):
+class LearningPipeline(ExactlyOncePipeline):
     """A pipeline of one agent whose model learns."""
 
     model: str = "SlowKMeans"
