@@ -129,16 +129,15 @@ class Delivery:
         for row in chunk.rows:
             own = chunk.records.select([i for i, at in enumerate(chunk.record_rows) if at == row])
             sent.append((row, own, await self._send(batch, [(batch.span, [row])], {topic: own})))
-        failed: list[tuple[int, InputError]] = []
         for row, own, delivered in sent:
             try:
                 await delivered
             except RecordTooLargeError as error:
-                failed.append((row, ResultTooLargeError(str(error))))
+                # At once: a transaction can't pass this row without its dead letter.
+                self.spawn_dead_letters(batch, [(row, ResultTooLargeError(str(error)))])
             else:
                 self._metrics.emitted(topic, len(own))
                 self._answered(batch, [row])
-        await self.dead_letters(batch, failed)
 
     async def _updates_alone(self, delivered: Awaitable[None]) -> None:
         """Say which updates can't be had: an update is no input record's outcome."""

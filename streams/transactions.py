@@ -56,7 +56,8 @@ from streams.stable_offsets import stable_offsets
 
 logger = logging.getLogger(__name__)
 
-#: Failures in a row, each of which cost a partition, after which the worker gives in.
+#: Times in a row that partitions were taken over and lost to failures before anything was
+#: committed, after which the worker gives in.
 _MAX_FAILURES = 5
 _RETRY_SECONDS = 1.0
 _PERMANENT = (
@@ -114,6 +115,8 @@ class Transactions:
         self.batch_bytes = batch_bytes
         self._owned: dict[TopicPartition, _Owned] = {}
         self._num_failures = 0
+        self._has_failed = False
+        """Since partitions were last taken over: one broker's end fails many at once."""
         self.on_lost: Callable[[TopicPartition], Awaitable[None]]
         """What to do when a partition was let go: forget its records, have the group reassign."""
         self.on_failure: OnFailure
@@ -134,6 +137,7 @@ class Transactions:
         while (fenced := await self._try_to_fence(wanted)) is None:
             await asyncio.sleep(_RETRY_SECONDS)
         producers, offsets = fenced
+        self._has_failed = False
         try:
             await seek(offsets)
         except BaseException:
@@ -225,7 +229,8 @@ class Transactions:
                 "under way here is not committed, and read again by its owner", *tp
             )  # fmt: skip
         else:
-            self._num_failures += 1
+            self._num_failures += not self._has_failed
+            self._has_failed = True
             logger.warning("%s-%d: a transaction failed, the partition is read again: %r",
                            *tp, error)  # fmt: skip
         owned = self._owned.pop(tp, None)

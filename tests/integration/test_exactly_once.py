@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
+import yaml
 
+from agents.brokers import kafka_broker
+from streams.kafka_client import create_topics
+from streams.settings import TopicSettings
+from tests.brokers import need_kafka
 from tests.integration.committed import (
     ExactlyOncePipeline,
     assert_all_is_committed,
@@ -105,3 +112,52 @@ def test_a_zombie_is_fenced(tmp_path: Path, kafka_bootstrap: str) -> None:
         assert "another worker has taken over" in zombie.log.read_text()
     assert_each_record_once(pipeline, count)
     assert_all_is_committed(pipeline)
+
+
+def test_a_broker_that_restarts_doubles_nothing(tmp_path: Path) -> None:
+    need_kafka()
+    with kafka_broker() as broker:
+        pipeline = ExactlyOncePipeline(tmp_path, broker.bootstrap_servers, batch_seconds=0.1)
+        count = pipeline.produce(number(100 + i) for i in range(6000))
+        with pipeline.worker() as worker:
+            until(lambda: "metrics at" in worker.log.read_text())
+            until(lambda: worker.accounts()["answered"] > 500)
+            broker.stop()
+            time.sleep(5)
+            assert worker.process.poll() is None
+            broker.start()
+            pipeline.await_finished(count)
+            assert worker.stop() == 0, worker.log.read_text()
+        assert_each_record_once(pipeline, count)
+        assert_all_is_committed(pipeline)
+
+
+def test_results_that_their_topic_refuses_become_dead_letters(
+    tmp_path: Path, kafka_bootstrap: str
+) -> None:
+    pipeline = ExactlyOncePipeline(tmp_path, kafka_bootstrap)
+    topic = f"{pipeline.name}.small"
+    small = TopicSettings(partitions=4, config={"max.message.bytes": "1000"})
+    create_topics(pipeline.kafka, {topic: small})
+    settings = pipeline.settings()
+    settings["agents"]["double"]["output"] = topic
+    settings["agents"]["double"]["batch"]["max_batch_size"] = 8
+    pipeline.config.write_text(yaml.safe_dump(settings))
+    count = pipeline.produce(
+        [long_key(i) if i in (7, 21) else number(100 + i) for i in range(40)], num_keys=1
+    )
+    with pipeline.worker() as worker:
+        until(lambda: "metrics at" in worker.log.read_text())
+        until(lambda: sum(worker.accounts()[k] for k in ("answered", "dead_lettered")) == count)
+        accounts = worker.accounts()
+        assert worker.stop() == 0, worker.log.read_text()
+    assert (accounts["answered"], accounts["dead_lettered"]) == (38, 2)
+    origins = [json.loads(m.value() or b"")["origin"]["offset"] for m in pipeline.read(topic)]
+    assert sorted(origins) == [at for at in range(count) if at not in (7, 21)]
+    assert {at for _, at in pipeline.refused()} == {7, 21}
+    assert_all_is_committed(pipeline)
+
+
+def long_key(i: int) -> bytes:
+    """An event whose result is as large as its source's name."""
+    return msgspec.json.encode({"x": i, "event_time_ms": 1, "source_id": "s" * 900})

@@ -1,0 +1,210 @@
+"""A worker's transactions in memory: what is written with which offset, refusals, fencing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
+
+from streams.offsets import OffsetTracker
+from streams.protocols import Output, RecordTooLargeError
+from streams.records import OutputRecord, OutputRecords, TopicPartition
+from streams.transactions import Limits, Transactions
+from tests.fakes import record_batch
+
+TP = TopicPartition("numbers", 0)
+
+
+class FakeProducer:
+    """One id's transactions: (records written, offset), each committed at once."""
+
+    def __init__(self, max_bytes: int = 1000) -> None:
+        self.committed: list[tuple[list[int], int]] = []
+        self.num_aborted = 0
+        self.failure: KafkaError | None = None
+        self.is_stopped = False
+        self._max_bytes = max_bytes
+        self._open: tuple[list[int], int] | None = None
+        self._txn_manager = self._message_accumulator = self
+        self.transactional_id, self._compression_type = "numbers", 0
+        self.client = None
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        self.is_stopped = True
+
+    async def begin_transaction(self) -> None:
+        assert self._open is None
+        self._open = ([], -1)
+
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[None]:
+        assert self._open is not None
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.failure is not None:
+            done.set_exception(self.failure)
+        elif batch.size() > self._max_bytes:
+            done.set_exception(MessageSizeTooLargeError())
+        else:
+            self._open[0].append(batch.record_count())
+            done.set_result(None)
+        return done
+
+    async def send_offsets_to_transaction(self, offsets: Mapping[Any, Any], group: str) -> None:
+        assert self._open is not None
+        assert group == "group"
+        (offset,) = offsets.values()
+        self._open = (self._open[0], offset.offset)
+
+    async def commit_transaction(self) -> None:
+        assert self._open is not None
+        self.committed.append(self._open)
+        self._open = None
+
+    async def abort_transaction(self) -> None:
+        self._open = None
+        self.num_aborted += 1
+
+
+class Setting:
+    """A worker's transactions over a fake producer; no broker is asked for offsets."""
+
+    def __init__(self, max_rows: int = 1000, interval_seconds: float = 0.01) -> None:
+        self.tracker = OffsetTracker()
+        self.producer = FakeProducer()
+        self.lost: list[TopicPartition] = []
+        self.failures: list[BaseException] = []
+        self.sought: list[Mapping[TopicPartition, int]] = []
+        self.transactions = Transactions(
+            lambda: self.producer,
+            lambda transactional_id: self.producer,  # type: ignore[arg-type,return-value]
+            group_id="group",
+            tracker=self.tracker,
+            limits=lambda topic: Limits(max_rows, 1_000_000),
+            interval_seconds=interval_seconds,
+            batch_bytes=100_000,
+        )
+        self.transactions.on_lost = self._lost
+        self.transactions.on_failure = self._failed
+
+    async def _lost(self, tp: TopicPartition) -> None:
+        self.lost.append(tp)
+        self.tracker.give_up([tp])
+
+    async def _failed(self, error: BaseException) -> None:
+        self.failures.append(error)
+
+    async def seek(self, offsets: Mapping[TopicPartition, int]) -> None:
+        assert not self.transactions.owns(TP)
+        self.sought.append(offsets)
+
+
+@asynccontextmanager
+async def owned(setting: Setting, monkeypatch: Any) -> AsyncIterator[Setting]:
+    async def no_offsets(*args: Any) -> dict[TopicPartition, int]:
+        return {TP: 5}
+
+    monkeypatch.setattr("streams.transactions.stable_offsets", no_offsets)
+    await setting.transactions.own([TP], setting.seek)
+    yield setting
+    await setting.transactions.release_all()
+
+
+def records(num_bytes: int = 10) -> list[Output]:
+    one = OutputRecords.of([OutputRecord(b"k", bytes(num_bytes), [])])
+    return [Output("doubles", 0, one)]
+
+
+async def send(setting: Setting, batch: Any, rows: list[int], num_bytes: int) -> Awaitable[None]:
+    return await setting.transactions.send([(batch.span, rows)], records(num_bytes))
+
+
+async def test_output_is_committed_with_the_offset_that_it_covers(monkeypatch: Any) -> None:
+    async with owned(Setting(), monkeypatch) as s:
+        assert s.sought == [{TP: 5}]
+        batch = record_batch([b"x"] * 4, tracker=s.tracker, first_offset=5)
+        first, last = await send(s, batch, [0, 1], 10), await send(s, batch, [3], 10)
+        await first
+        assert s.producer.committed == [([1], 7)]
+        assert not asyncio.ensure_future(last).done()
+        await (await send(s, batch, [2], 10))
+        assert s.producer.committed[-1][1] == 9
+        assert sum(sum(written) for written, _ in s.producer.committed) == 3
+
+
+async def test_filtered_records_alone_move_the_offset(monkeypatch: Any) -> None:
+    async with owned(Setting(), monkeypatch) as s:
+        batch = record_batch([None] * 3, tracker=s.tracker, first_offset=5)
+        s.tracker.finish(batch.span, [0, 1, 2])
+        await asyncio.sleep(0.05)
+        assert s.producer.committed == [([], 8)]
+
+
+async def test_much_output_is_committed_before_its_time(monkeypatch: Any) -> None:
+    async with owned(Setting(max_rows=3, interval_seconds=60), monkeypatch) as s:
+        batch = record_batch([b"x"] * 4, tracker=s.tracker, first_offset=5)
+        first = await send(s, batch, [0, 1], 10)
+        await asyncio.sleep(0.02)
+        assert s.producer.committed == []
+        await send(s, batch, [2], 10)
+        await first
+        assert s.producer.committed == [([1, 1], 8)]
+        late = await send(s, batch, [3], 10)
+        s.transactions.hurry()
+        await late
+        assert s.producer.committed[-1] == ([1], 9)
+
+
+async def test_what_a_topic_refuses_is_told_and_the_rest_is_written_once(monkeypatch: Any) -> None:
+    async with owned(Setting(), monkeypatch) as s:
+        batch = record_batch([b"x"] * 3, tracker=s.tracker, first_offset=5)
+        sent = [await send(s, batch, [row], 5000 if row == 1 else 10) for row in range(3)]
+        await sent[0]
+        with pytest.raises(RecordTooLargeError, match="doubles"):
+            await sent[1]
+        assert s.producer.num_aborted == 1
+        await (await send(s, batch, [1], 10))  # its dead letter
+        await sent[2]
+        assert s.producer.committed[-1][1] == 8
+        assert sum(sum(written) for written, _ in s.producer.committed) == 3
+        assert s.lost == []
+
+
+async def test_a_fenced_owner_lets_go_without_a_commit(monkeypatch: Any) -> None:
+    async with owned(Setting(), monkeypatch) as s:
+        s.producer.failure = ProducerFenced()
+        batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
+        await (await send(s, batch, [0], 10))
+        assert s.producer.committed == []
+        assert not batch.span.is_live
+        assert s.lost == [TP]
+        assert s.failures == []
+        assert not s.transactions.owns(TP)
+        await asyncio.sleep(0.01)
+        assert s.producer.is_stopped
+        await (await send(s, batch, [0], 10))  # goes nowhere, and says so at once
+
+
+async def test_a_failure_that_comes_back_ends_the_worker(monkeypatch: Any) -> None:
+    s = Setting()
+    for number in range(5):
+        async with owned(s, monkeypatch):
+            assert s.failures == []
+            s.producer._open, s.producer.failure = None, KafkaError("no")
+            batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
+            await (await send(s, batch, [0], 10))
+            await asyncio.sleep(0.02)
+            assert len(s.lost) == number + 1
+    assert "transactions fail" in str(s.failures[0])
+
+
+async def test_what_is_sent_for_a_partition_of_others_is_dropped() -> None:
+    s = Setting()
+    batch = record_batch([b"x"], tracker=s.tracker)
+    await (await send(s, batch, [0], 10))
+    assert s.producer.committed == []
