@@ -11,6 +11,7 @@ from typing import Any
 from schemas import InputError
 from streams.dead_letters import MAX_BYTES, make_dead_letter
 from streams.encoding import EncodedChunk, EncodedOutput, ResultTooLargeError
+from streams.memory import drop_frames
 from streams.metrics import AgentMetrics, Filtered, Outcome
 from streams.offsets import OffsetTracker
 from streams.protocols import Output, ProduceError, RecordSink, RecordTooLargeError, Rows
@@ -150,6 +151,8 @@ class Delivery:
         """Write dead letters to the same partition of `<input>.dlq` and finish their rows."""
         if not failed:
             return
+        for _, error in failed:
+            drop_frames(error)
         topic = self._settings.dead_letter_topic(batch.tp.topic)
         for limit in _DEAD_LETTER_LIMITS:
             letters = OutputRecords.of(

@@ -106,7 +106,11 @@ def _says_so(error: BaseException) -> bool:
 
 
 def drop_frames(error: Exception) -> None:
-    """Let go of the frames of a failed call: their variables hold the memory that is short."""
+    """Let go of the frames of a failed call, and so of what their variables hold.
+
+    That may be the device's memory, or a batch of pictures; and an error that is kept as a value
+    often stands in a variable of such a frame: a cycle, which stays until the next collection.
+    """
     for link in _chain(error):
         link.__traceback__ = None
 

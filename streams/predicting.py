@@ -96,8 +96,7 @@ def _try(predict: Callable[[Any], Sequence[Any]], batch: Any, size: int) -> list
             "one answer an event, in order (None for no result)"
         )
     except Exception as error:
-        if is_out_of_memory(error):
-            drop_frames(error)
+        drop_frames(error)
         return error
 
 
@@ -158,8 +157,7 @@ def prepare(model: PreparingModel, events: Sequence[Any]) -> Prepared:
     try:
         return Prepared(model.prepare_batch(events))
     except Exception as error:
-        if is_out_of_memory(error):
-            drop_frames(error)
+        drop_frames(error)
         return Prepared(error)
 
 
