@@ -63,14 +63,14 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         return [(ERROR_PREFIX + name, value.encode("utf-8", "replace")) for name, value in pairs]
 
     @classmethod
-    def from_headers(cls, headers: Iterable[tuple[str, bytes]]) -> DeadLetter:
+    def from_headers(cls, headers: Iterable[tuple[str, bytes | None]]) -> DeadLetter:
         """Read back what `to_headers` wrote; the last header of a name wins.
 
         Raises:
             KeyError: the headers are not a dead letter's.
         """
         found = {
-            name.removeprefix(ERROR_PREFIX): value.decode("utf-8", "replace")
+            name.removeprefix(ERROR_PREFIX): (value or b"").decode("utf-8", "replace")
             for name, value in headers
             if name.startswith(ERROR_PREFIX)
         }
