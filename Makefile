@@ -12,10 +12,10 @@ STAMP := .venv/.installed
 export UV_SYSTEM_CERTS ?= true
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup demo test lint tools lock format clean
+.PHONY: help setup demo test test-faults lint audit-deps tools lock format clean
 
 help: ## Say what can be made.
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
 setup: $(STAMP) ## Make .venv with what requirements.lock names, and Penstock itself.
 
@@ -35,11 +35,17 @@ demo: setup ## Run the main job for a minute; DATA=DIR takes real data from ther
 test: lint ## Check and test everything; ARGS="-k name" goes to pytest.
 	$(BIN)/pytest $(ARGS)
 
+test-faults: setup ## Test every fault against Apache Kafka, twenty minutes or so; report in out/.
+	$(BIN)/pytest -m faults $(ARGS)
+
 lint: setup ## Check style, types and the direction of imports.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit-deps: setup ## Look for known weaknesses in what the lock pins; skipped where none can be asked.
+	@BIN=$(BIN) .ci/audit-deps
 
 tools: setup ## Install what the tests use beyond Python: Java, Maven, promtool, Kafka's jars.
 	@absent=""; \
