@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("agents.cli.eval:command", "Measure the models' quality on a folder of real data."),
     "broker": ("agents.cli.broker:app", "Run a broker on this machine, for trying and testing."),
     "bench": ("agents.cli.bench:app", "Measure Penstock and its peers on the same work."),
+    "soak": ("agents.cli.soak:command", "Put workers through faults and audit every record."),
     "demo": ("agents.cli.demo:command", "Run the whole job for a minute and show it live."),
 }
 

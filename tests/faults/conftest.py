@@ -1,0 +1,67 @@
+"""The report of a run of fault tests: printed at its end, and written to `out/faults.*`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from agents.brokers import BrokerProcess, kafka_broker
+from agents.soak import Arena, FaultRow, Setup, rows_as_markdown, rows_as_text
+from tests.brokers import need_kafka
+from tests.conftest import REPO
+
+_ROWS = pytest.StashKey[list[FaultRow]]()
+
+Report = Callable[[FaultRow], None]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_ROWS] = []
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Report:
+    """Takes a row into the report, and fails the test if the row shows anything wrong."""
+
+    def take(row: FaultRow) -> None:
+        request.config.stash[_ROWS].append(row)
+        assert row.is_proven, "\n".join([f"{row}", *row.complaints])
+
+    return take
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    rows = config.stash[_ROWS]
+    if not rows:
+        return
+    terminalreporter.section("faults")
+    terminalreporter.write_line(rows_as_text(rows))
+    folder = REPO / "out"
+    folder.mkdir(exist_ok=True)
+    (folder / "faults.json").write_bytes(msgspec.json.format(msgspec.json.encode(rows)))
+    (folder / "faults.md").write_text(rows_as_markdown(rows))
+
+
+@pytest.fixture(scope="session")
+def own_broker() -> Iterator[BrokerProcess]:
+    """An Apache Kafka that tests may restart: each leaves it running."""
+    need_kafka()
+    with kafka_broker() as broker:
+        yield broker
+
+
+@contextmanager
+def arena(broker: BrokerProcess, folder: Path, **setup: Any) -> Iterator[Arena]:
+    """An arena that has begun; everything of it ends with the block."""
+    kafka = {"bootstrap.servers": broker.bootstrap_servers}
+    made = Arena(Setup(kafka, broker, **setup), folder)
+    try:
+        made.begin()
+        yield made
+    finally:
+        made.close()
