@@ -199,6 +199,14 @@ class RunningWorker:
     process: subprocess.Popen[bytes]
     log: Path
 
+    def await_ready(self) -> None:
+        """Wait until its models are loaded and its metrics served."""
+        deadline = time.monotonic() + 60
+        while "metrics at" not in self.log.read_text():
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.1)
+
     def stop(self) -> int:
         """Ask it to end, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)
