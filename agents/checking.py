@@ -12,7 +12,7 @@ from agents.loading import AgentParts, load_agent
 from agents.preflight import guarantee_problem
 from agents.topic_plan import plan_topics
 from models.base import ModelError, OnlineModel
-from streams.kafka_errors import BrokerError
+from streams.kafka_errors import BrokerError, or_hidden
 from streams.serving import Serving
 from streams.settings import AgentSettings, PipelineSettings
 
@@ -109,5 +109,8 @@ def check_broker(
     # The embedded broker makes a topic when it is first asked for.
     if found.missing_topics and not cluster.is_embedded:
         names = ", ".join(found.missing_topics)
-        found.problem = f"no topic {names}: make what is missing with `penstock topics create`"
+        found.problem = (
+            f"no topic {names}{or_hidden(settings.kafka)}: make what is missing with "
+            "`penstock topics create`"
+        )
     return found

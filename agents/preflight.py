@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from agents.topic_plan import plan_topics
 from streams.kafka_client import BrokerError, ClusterInfo, create_topics, probe
+from streams.kafka_errors import or_hidden
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 
 
@@ -34,7 +35,7 @@ def require_topics(settings: PipelineSettings, learning: Collection[str]) -> Clu
         create_topics(settings.kafka, missing)
     elif missing:
         raise BrokerError(
-            f"the broker has no topic {', '.join(missing)}: "
+            f"the broker has no topic {', '.join(missing)}{or_hidden(settings.kafka)}: "
             "`penstock topics create` makes what is absent"
         )
     return cluster

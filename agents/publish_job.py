@@ -10,6 +10,7 @@ from agents.publishing import Published, Publisher
 from agents.sources.opening import EVENT_TYPE_OF, SourceOptions, open_source
 from agents.sources.source import Kind, SourceError
 from streams.kafka_client import BrokerError, Kafka, probe
+from streams.kafka_errors import or_hidden
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,6 @@ def require_topic(kafka: Kafka, topic: str) -> None:
     cluster = probe(kafka)
     if topic not in cluster.topics and not cluster.is_embedded:
         raise BrokerError(
-            f"no topic {topic!r} on {kafka['bootstrap.servers']}: make it with "
+            f"no topic {topic!r} on {kafka['bootstrap.servers']}{or_hidden(kafka)}: make it with "
             "penstock topics create -c FILE, or name another one with --topic"
         )

@@ -12,13 +12,14 @@ from confluent_kafka import (
     OFFSET_END,
     TIMESTAMP_NOT_AVAILABLE,
     Consumer,
+    KafkaError,
     KafkaException,
     Message,
     TopicPartition,
 )
 
 from streams.kafka_client import BrokerError, Kafka, confluent_config, probe
-from streams.kafka_errors import BrokerSettingsError
+from streams.kafka_errors import BrokerSettingsError, or_hidden
 from streams.message_headers import headers_of
 
 #: How long one look for a record takes at most, seconds; so long a request to stop may wait.
@@ -76,14 +77,14 @@ def tail_topic(
             ", ".join(difflib.get_close_matches(topic, topics)) or "penstock topics plan -c FILE"
         )
         where = kafka["bootstrap.servers"]
-        raise BrokerError(f"no topic {topic!r} on {where}: look at {known}")
+        raise BrokerError(f"no topic {topic!r} on {where}{or_hidden(kafka)}: look at {known}")
     start = OFFSET_BEGINNING if from_beginning else OFFSET_END
     consumer = _consumer(kafka)
     try:
         consumer.assign([TopicPartition(topic, p, start) for p in range(topics[topic])])
         while not stop():
             message = consumer.poll(_POLL_SECONDS)
-            if message is not None:
+            if message is not None and not _concerns_a_group(message):
                 yield _record(message)
     finally:
         consumer.close()
@@ -96,9 +97,15 @@ def _consumer(kafka: Kafka) -> Consumer:
         raise BrokerSettingsError(f"kafka: {error.args[0].str()}") from None
 
 
+def _concerns_a_group(message: Message) -> bool:
+    """Return whether a message tells that the user may not use the group: none is needed."""
+    error = message.error()
+    return error is not None and error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED
+
+
 def _record(message: Message) -> TailedRecord:
     if error := message.error():
-        raise BrokerError(f"can't read {message.topic()}: {error.str()}")
+        raise BrokerError(f"can't read {message.topic() or 'the topic'}: {error.str()}")
     return record_of(message)
 
 

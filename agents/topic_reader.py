@@ -210,4 +210,7 @@ _ELECTING = (
     KafkaError.COORDINATOR_NOT_AVAILABLE,
 )
 #: Errors after which the client goes on by itself.
-_PASSING = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTO_OFFSET_RESET)
+_PASSING = (
+    *(KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTO_OFFSET_RESET),
+    KafkaError.GROUP_AUTHORIZATION_FAILED,  # none is joined
+)

@@ -9,6 +9,8 @@ BrokerError                    one line for people; what all of these raise
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from confluent_kafka import KafkaError
 
 
@@ -32,6 +34,16 @@ class BrokerTlsError(BrokerError):
     """No TLS session could be made."""
 
 
+def or_hidden(kafka: Mapping[str, object]) -> str:
+    """Return what to add where a topic is not listed: ACLs hide what one may not see.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+    """
+    protocol = str(kafka.get("security.protocol", "PLAINTEXT")).upper()
+    return "" if protocol == "PLAINTEXT" else " that this user may see"
+
+
 class ClientErrors:
     """The client's errors so far: the reason behind a request that merely times out."""
 
@@ -47,6 +59,13 @@ class ClientErrors:
                 raise BrokerLoginError(
                     f"Kafka at {servers} refuses the login: {reason}: check sasl.username, "
                     "sasl.password, sasl.mechanism and security.protocol"
+                )
+            if "SSL routines" in reason and " alert " in reason:
+                # With TLS 1.3 the broker answers so only after the client's side of the handshake.
+                raise BrokerTlsError(
+                    f"no TLS with Kafka at {servers}: the broker refuses this client: {reason}: "
+                    "check ssl.certificate.location and ssl.key.location, and whether the "
+                    "certificate has expired"
                 )
             if error.code() == KafkaError._SSL or "SSL handshake failed" in reason:
                 raise BrokerTlsError(

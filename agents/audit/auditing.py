@@ -17,6 +17,7 @@ from agents.audit.report import AgentReport, Report
 from agents.audit.results import ResultReader
 from agents.topic_reader import Bounds, TopicReader
 from streams.kafka_client import BrokerError, probe, topic_configs
+from streams.kafka_errors import or_hidden
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 
 #: A fetch may go beyond an intake's limit by so many records.
@@ -105,7 +106,9 @@ def _partitions(
     agents = [settings.agents[name] for name in names]
     wanted = {t for a in agents for t in (*a.inputs, a.output, *a.dead_letter_topics)}
     if absent := wanted - cluster.topics.keys():
-        raise BrokerError(f"the broker has no topic {', '.join(sorted(absent))}")
+        raise BrokerError(
+            f"the broker has no topic {', '.join(sorted(absent))}{or_hidden(settings.kafka)}"
+        )
     return cluster.topics
 
 
