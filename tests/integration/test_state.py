@@ -175,30 +175,27 @@ def _run_troubled(
     tmp_path: Path, bootstrap: str, model: str, store: str, guarantee: str = "at_least_once"
 ) -> None:
     steady = LearningPipeline(tmp_path, bootstrap, model=model)
-    count = steady.produce(records(9000, seed=1), num_keys=200)
-    with steady.worker() as worker:
-        until(lambda: sum(steady.committed().values()) == count)
-        assert worker.stop() == 0
+    count = steady.produce(records(6000, seed=1), num_keys=200)
     troubled = LearningPipeline(
-        tmp_path,
-        bootstrap,
-        model=model,
-        source=steady.input,
-        store=store,
-        batch_seconds=0.04,
-        guarantee=guarantee,
-    )
+        tmp_path, bootstrap, model=model, source=steady.input, store=store,
+        batch_seconds=0.04, guarantee=guarantee,
+    )  # fmt: skip
     dice = random.Random(2)
     for _ in range(3):
         progress(troubled, dice.randint(300, 900), kill=True)
     progress(troubled, 500, kill=False)
     with troubled.worker() as first:
-        until(lambda: first.accounts()["answered"] > 300 if is_up(first) else False)
+        until(lambda: is_up(first) and finished(first) > 300)
         with troubled.worker() as second:
-            until(lambda: second.accounts()["answered"] > 100 if is_up(second) else False)
+            until(lambda: is_up(second) and "holding 2" in second.log.read_text())
+            count += steady.produce(records(3000, seed=9), num_keys=200)
+            until(lambda: finished(second) > 100, timeout=60)
             assert second.stop() == 0
-        until(lambda: len(troubled.values()) == len(steady.values()), timeout=120)
+        until(lambda: sum(troubled.committed().values()) == count, timeout=120)
         assert first.stop() == 0
+    with steady.worker() as worker:
+        until(lambda: sum(steady.committed().values()) == count, timeout=60)
+        assert worker.stop() == 0
     same_answers(steady, troubled)
     if guarantee == "exactly_once":
         assert all(len(values) == 1 for values in troubled.values().values())
