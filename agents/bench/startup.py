@@ -74,7 +74,7 @@ def measure_startup(servers: str) -> Startup:
         RunError: it ended, or gave no result within a minute.
     """
     name = f"bench-startup-{time.time_ns()}"
-    topics = [name, f"{name}-out", f"{name}.dlq"]
+    topics = [name, f"{name}-out", f"{name}.dlq", f"{name}.score_anomalies.state"]
     make_topics(servers, topics, 1)
     producer = Producer({"bootstrap.servers": servers, "log_level": 0})
     producer.produce(name, _READING, "pump-1")

@@ -15,10 +15,8 @@ import yaml
 from confluent_kafka import KafkaError, Message, Producer
 
 from schemas import DeadLetter
-from streams.kafka_client import create_topics
-from streams.settings import TopicSettings
 from tests.faults.malformed import CODECS, Malformed, huge, malformed
-from tests.integration.running import Pipeline, RunningWorker, until
+from tests.integration.running import Pipeline, RunningWorker, make_planned_topics, until
 
 Place = tuple[str, int, int]
 """Topic, partition and offset."""
@@ -58,9 +56,7 @@ class Fuzzed(Pipeline):
     def __post_init__(self) -> None:
         (self.folder / "fuzz_models.py").write_text(_MODELS.read_text())
         self.config.write_text(yaml.safe_dump(self.settings()))
-        agents = self.settings()["agents"].values()
-        topics = [name for a in agents for name in (a["input"], a["output"], f"{a['input']}.dlq")]
-        create_topics(self.kafka, dict.fromkeys(topics, TopicSettings(partitions=4)))
+        make_planned_topics(self.config)
         self.published = Published()
 
     def settings(self) -> dict[str, Any]:

@@ -15,10 +15,8 @@ from confluent_kafka import Message
 from agents.event_records import EventEncoder
 from agents.publishing import Publisher
 from schemas import EVENT_TYPES, Event
-from streams.kafka_client import create_topics
-from streams.settings import TopicSettings
 from tests.conftest import REPO
-from tests.integration.running import Pipeline
+from tests.integration.running import Pipeline, make_planned_topics
 
 #: Topics of `examples/penstock.yaml`, by agent.
 INPUTS = {
@@ -39,16 +37,8 @@ class FourAgents(Pipeline):
         super().__init__(folder, bootstrap, name=f"four-{uuid.uuid4().hex[:8]}")
 
     def __post_init__(self) -> None:
-        settings = self.settings()
-        self.config.write_text(yaml.safe_dump(settings))
-        topics = [
-            topic
-            for agent in settings["agents"].values()
-            for topic in (agent["input"], agent["output"], agent.get("updates"),
-                          f"{agent['input']}.dlq")
-            if topic
-        ]  # fmt: skip
-        create_topics(self.kafka, dict.fromkeys(topics, TopicSettings(partitions=4)))
+        self.config.write_text(yaml.safe_dump(self.settings()))
+        make_planned_topics(self.config)
 
     def settings(self) -> dict[str, Any]:
         document = yaml.safe_load((REPO / "examples" / "penstock.yaml").read_text())

@@ -21,6 +21,9 @@ import msgspec
 import yaml
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+from agents.pipeline_file import load_pipeline
+from agents.states import learning_agents
+from agents.topic_plan import plan_topics
 from schemas import DeadLetter
 from streams.kafka_client import create_topics, probe
 from streams.settings import TopicSettings
@@ -241,6 +244,13 @@ class RunningWorker:
             elif name == "penstock_records_in_flight":
                 counts["in_flight"] += int(value)
         return counts
+
+
+def make_planned_topics(config: Path) -> None:
+    """Make what `penstock topics create` would make."""
+    settings = load_pipeline(config, {})
+    plan = plan_topics(settings, {}, learning_agents(settings, config.parent))
+    create_topics(settings.kafka, {planned.topic: planned.wanted for planned in plan})
 
 
 def plain_environment() -> dict[str, str]:
