@@ -50,7 +50,8 @@ def test_topics_as_the_file_wants_them_on_kafka(kafka_bootstrap: str, tmp_path: 
     missing = CliRunner().invoke(app, ["check", "-c", str(path)], env=env)
     assert missing.exit_code == 2
     assert missing.stderr == (
-        "penstock: error: no topic topics-test.in, topics-test.out, topics-test.in.dlq: "
+        "penstock: error: no topic topics-test.in, topics-test.out, topics-test.in.dlq, "
+        "penstock.a.state: "
         "make what is missing with `penstock topics create`\n"
     )
     made = json.loads(run(kafka_bootstrap, "topics", "create", "--json", config=str(path)))
@@ -58,6 +59,7 @@ def test_topics_as_the_file_wants_them_on_kafka(kafka_bootstrap: str, tmp_path: 
         "topics-test.in": 3,
         "topics-test.out": 2,
         "topics-test.in.dlq": 2,
+        "penstock.a.state": 3,
     }
     assert made["notes"] == [
         "topics-test.out has 2 partitions and topics-test.in has 3: a result goes to its input's "
