@@ -27,7 +27,7 @@ def two_processes(pipeline: Pipeline) -> Iterator[RunningWorker]:
         try:
             until(lambda: len(children_of(worker.process.pid)) == 2)
             children = children_of(worker.process.pid)
-            # The embedded broker often takes several rounds to form a group of two.
+            # Not on the embedded broker: it often takes several rounds to form a group of two.
             until(lambda: assigned(worker) == {"1/2": 2, "2/2": 2}, timeout=60)
             yield worker
         finally:
@@ -61,8 +61,9 @@ def assigned(worker: RunningWorker) -> dict[str, int]:
     return {name: int(count) for name, count in found if int(count)}
 
 
-def test_two_processes_share_the_work_and_end_as_one(tmp_path: Path, bootstrap: str) -> None:
-    pipeline = Pipeline(tmp_path, bootstrap)
+@pytest.mark.kafka
+def test_two_processes_share_the_work_and_end_as_one(tmp_path: Path, kafka_bootstrap: str) -> None:
+    pipeline = Pipeline(tmp_path, kafka_bootstrap)
     with two_processes(pipeline) as worker:
         count = pipeline.produce(number(100 + i) for i in range(3000))
         pipeline.await_finished(count)
@@ -80,8 +81,9 @@ def test_two_processes_share_the_work_and_end_as_one(tmp_path: Path, bootstrap: 
     assert "Traceback" not in worker.log.read_text()
 
 
-def test_one_that_is_killed_ends_the_others(tmp_path: Path, embedded_bootstrap: str) -> None:
-    pipeline = Pipeline(tmp_path, embedded_bootstrap)
+@pytest.mark.kafka
+def test_one_that_is_killed_ends_the_others(tmp_path: Path, kafka_bootstrap: str) -> None:
+    pipeline = Pipeline(tmp_path, kafka_bootstrap)
     with two_processes(pipeline) as worker:
         first, second = children_of(worker.process.pid)
         os.kill(first, signal.SIGKILL)
@@ -90,18 +92,20 @@ def test_one_that_is_killed_ends_the_others(tmp_path: Path, embedded_bootstrap: 
     assert "ended by itself with signal 9" in worker.log.read_text()
 
 
-def test_none_outlives_a_killed_starter(tmp_path: Path, embedded_bootstrap: str) -> None:
-    pipeline = Pipeline(tmp_path, embedded_bootstrap)
+@pytest.mark.kafka
+def test_none_outlives_a_killed_starter(tmp_path: Path, kafka_bootstrap: str) -> None:
+    pipeline = Pipeline(tmp_path, kafka_bootstrap)
     with two_processes(pipeline) as worker:
         children = children_of(worker.process.pid)
         worker.kill()
         until(lambda: not any(map(is_alive, children)), timeout=30)
 
 
+@pytest.mark.kafka
 def test_each_has_cores_of_its_own_and_one_for_the_interpreter_lock(
-    tmp_path: Path, embedded_bootstrap: str
+    tmp_path: Path, kafka_bootstrap: str
 ) -> None:
-    pipeline = Pipeline(tmp_path, embedded_bootstrap)
+    pipeline = Pipeline(tmp_path, kafka_bootstrap)
     with two_processes(pipeline) as worker:
         used = [main_thread_cores(pid) for pid in children_of(worker.process.pid)]
         assert worker.stop() == 0
