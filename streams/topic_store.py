@@ -34,6 +34,12 @@ _NUM_SLOTS = 2
 #: Records looked at first, from the end backwards; each further look is at more.
 _FIRST_LOOK, _NEXT_LOOK = 64, 8
 _TIMEOUT_SECONDS = 30.0
+#: What a partition's broker answers while its leader is new or another.
+_LEADER_MOVES = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
 _POLL_SECONDS = 0.1
 
 #: How a topic for snapshots is made. Small segments, since compaction passes the open one by.
@@ -77,7 +83,7 @@ class TopicStore:
     def _saved(self, key: StateKey) -> Iterator[bytes]:
         place = self._place(key)
         with self._consumer() as consumer:
-            low, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
+            low, end = _bounds(consumer, place)
             seen: set[bytes] = set()
             look = _FIRST_LOOK
             while low < end:
@@ -114,7 +120,7 @@ class TopicStore:
         try:
             with self._consumer() as consumer:
                 place = self._place(key)
-                low, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
+                low, end = _bounds(consumer, place)
                 slots = _Slots(key)
                 for message in _read(consumer, place, low, end):
                     slots.add(message)
@@ -250,6 +256,23 @@ class _Slots:
 def _record_key(key: StateKey, *numbers: int) -> bytes:
     words = [key.agent, key.topic, str(key.partition), *map(str, numbers)]
     return "/".join(words).encode() + (b"" if numbers else b"/")
+
+
+def _bounds(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """Return a partition's lowest offset and its end; a new or moving leader is waited for.
+
+    Raises:
+        KafkaException: the broker refuses, or has no leader in time.
+    """
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while True:
+        try:
+            low, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
+            return low, end
+        except KafkaException as error:
+            if error.args[0].code() not in _LEADER_MOVES or time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL_SECONDS)
 
 
 def _read(consumer: Consumer, place: TopicPartition, start: int, end: int) -> Iterator[Message]:

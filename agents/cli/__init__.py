@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from agents.cli.lazy import LazyCommands
+from agents.cli.standard_streams import open_what_is_closed
 
 app = typer.Typer(
     name="penstock",
@@ -39,4 +40,5 @@ def root(
 
 def main() -> None:
     """Run the command line: the console script's entry point."""
+    open_what_is_closed()
     app(prog_name="penstock")

@@ -12,6 +12,7 @@ import typer
 from agents.cli.log_outages import OneOutage
 from agents.cli.log_repeats import NoRepeats
 from agents.cli.options import DEFAULT_CONFIG, ConfigOption
+from agents.cli.standard_streams import forgive_unwritable
 from streams.settings import PipelineSettings
 
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -46,6 +47,7 @@ def command(
     from agents.cli.errors import UserError, expected_errors
     from agents.pipeline_file import load_pipeline
 
+    forgive_unwritable()
     if process:
         try:
             _run_one_of_several(config, log_level, process)

@@ -159,12 +159,14 @@ def test_whatever_happens_to_workers_answers_are_the_same(
     _run_troubled(tmp_path, kafka_bootstrap, "SlowKMeans", "topic")
 
 
+@pytest.mark.faults
 def test_whatever_happens_to_workers_with_state_in_a_folder(
     tmp_path: Path, kafka_bootstrap: str
 ) -> None:
     _run_troubled(tmp_path, kafka_bootstrap, "SlowZScore", f"file://{tmp_path}/states")
 
 
+@pytest.mark.faults
 def test_whatever_happens_to_workers_with_transactions(
     tmp_path: Path, kafka_bootstrap: str
 ) -> None:
