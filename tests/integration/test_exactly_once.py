@@ -78,6 +78,7 @@ def test_a_stop_under_load_leaves_nothing_half_done(tmp_path: Path, kafka_bootst
     assert_all_is_committed(pipeline)
 
 
+@pytest.mark.faults
 def test_workers_come_and_go(tmp_path: Path, kafka_bootstrap: str) -> None:
     pipeline = ExactlyOncePipeline(tmp_path, kafka_bootstrap, batch_seconds=0.1)
     count = pipeline.produce(number(100 + i) for i in range(20000))
@@ -95,6 +96,7 @@ def test_workers_come_and_go(tmp_path: Path, kafka_bootstrap: str) -> None:
     assert_all_is_committed(pipeline)
 
 
+@pytest.mark.faults
 def test_a_zombie_is_fenced(tmp_path: Path, kafka_bootstrap: str) -> None:
     pipeline = ExactlyOncePipeline(tmp_path, kafka_bootstrap, batch_seconds=0.1)
     count = pipeline.produce(number(100 + i) for i in range(15000))
