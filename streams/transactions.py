@@ -160,11 +160,16 @@ class Transactions:
 
     async def _fence(self, partitions: Sequence[TopicPartition]) -> Fenced:
         producers = [self._new_producer(self._transactional_id(tp)) for tp in partitions]
+        starts = [asyncio.ensure_future(producer.start()) for producer in producers]
         try:
-            await asyncio.gather(*(producer.start() for producer in producers))
+            await asyncio.gather(*starts)
             client = self._producer().client
             return producers, await stable_offsets(client, self.group_id, partitions)
         except BaseException:
+            # One that went on would fence the producer that the next try starts.
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
             await _stop(producers)
             raise
 

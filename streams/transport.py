@@ -26,6 +26,7 @@ from mode import Service
 
 from streams.forgiving_records import read_forgivingly, retain_fetched_bytes
 from streams.intake import Intake
+from streams.kafka_connection import mend_connections
 from streams.kafka_producer import KafkaProducer, TransactionalProducer
 from streams.patience import never_expire, start_patiently, stop_in_time, within
 from streams.records import RawRecords, RecordBatch, TopicPartition
@@ -58,7 +59,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The group's generation when records were last taken from the fetcher."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
-        retain_fetched_bytes()
         conf = self.app.conf
         # Faust's own assignor places tables; without them a plain one will do.
         has_tables = bool(self.app.tables.changelog_topics)
@@ -536,3 +536,8 @@ class Transport(driver.Transport):  # type: ignore[misc]
     Consumer: ClassVar[Any] = Consumer
     Producer: ClassVar[Any] = Producer
     Conductor: ClassVar[Any] = Conductor
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        mend_connections()
+        retain_fetched_bytes()

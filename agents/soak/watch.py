@@ -45,12 +45,18 @@ class StallWatch:
         return time.monotonic() - self._moved_at if self._moved_at is not None else 0.0
 
     def _run(self) -> None:
+        while not self._stop.wait(_POLL_SECONDS):
+            try:
+                self._watch()
+            except BrokerError:
+                continue  # it is away: the stall goes on
+
+    def _watch(self) -> None:
+        # Made anew after a failure: librdkafka's own may go on asking a broker that restarted in
+        # vain for minutes.
         with TopicReader(self._kafka, "penstock-stall-watch") as reader:
             while not self._stop.wait(_POLL_SECONDS):
-                try:
-                    self._look(self._count(reader))
-                except BrokerError:
-                    continue  # it is away: the stall goes on
+                self._look(self._count(reader))
 
     def _count(self, reader: TopicReader) -> int:
         return sum(

@@ -208,3 +208,43 @@ async def test_what_is_sent_for_a_partition_of_others_is_dropped() -> None:
     batch = record_batch([b"x"], tracker=s.tracker)
     await (await send(s, batch, [0], 10))
     assert s.producer.committed == []
+
+
+async def test_a_try_that_fails_leaves_no_start_behind_that_would_fence_the_next(
+    monkeypatch: Any,
+) -> None:
+    """One partition's producer can't start while another's is at it: both begin again."""
+    monkeypatch.setattr("streams.transactions._RETRY_SECONDS", 0.01)
+    starting: set[str] = set()
+    fenced: list[str] = []
+    failed: list[str] = []
+
+    class Slow(FakeProducer):
+        def __init__(self, transactional_id: str) -> None:
+            super().__init__()
+            self.id = transactional_id
+
+        async def start(self) -> None:
+            if self.id in starting:
+                fenced.append(self.id)
+            if self.id.endswith("/1") and not failed:
+                failed.append(self.id)
+                raise KafkaError("the broker went away")
+            starting.add(self.id)
+            try:
+                await asyncio.sleep(0.05 if self.id.endswith("/0") else 0)
+            finally:
+                starting.discard(self.id)
+
+    both = [TopicPartition("numbers", 1), TP]
+    s = Setting()
+    s.transactions._new_producer = lambda transactional_id: Slow(transactional_id)  # type: ignore[assignment,return-value]
+
+    async def no_offsets(*args: Any) -> dict[TopicPartition, int]:
+        assert not starting
+        return {}
+
+    monkeypatch.setattr("streams.transactions.stable_offsets", no_offsets)
+    await s.transactions.own(both, s.seek)
+    assert fenced == []
+    await s.transactions.release_all()
