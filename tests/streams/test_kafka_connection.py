@@ -50,16 +50,19 @@ async def broken(kind: type[AIOKafkaConnection]) -> AsyncIterator[AIOKafkaConnec
     await server.wait_closed()
 
 
-@pytest.mark.parametrize("send", ["request", "token"])
+SENDS: dict[str, Callable[[AIOKafkaConnection], Any]] = {
+    "request": lambda connection: connection.send(MetadataRequest([])),
+    "token": lambda connection: connection._send_sasl_token(b"token"),
+}
+
+
+@pytest.mark.parametrize("send", list(SENDS))
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 def test_a_send_on_a_broken_connection_is_an_error_of_kafka(run: Run, send: str) -> None:
     async def main() -> None:
         async with broken(KafkaConnection) as connection:
             with pytest.raises(KafkaConnectionError):
-                if send == "request":
-                    await connection.send(MetadataRequest([]))
-                else:
-                    await connection._send_sasl_token(b"token")
+                await SENDS[send](connection)
             assert not connection.connected()
 
     run(main())
