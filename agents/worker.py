@@ -93,7 +93,7 @@ class Worker:
     def _make_sink(self) -> RecordSink:
         transactions = self.app.exactly_once
         if transactions is None:
-            return KafkaSink(lambda: self.app.producer._ensure_producer(), self.batch_bytes)
+            return KafkaSink(lambda: self.app.producer._ensure_producer())
         transactions.on_failure = self.stop_for
         return transactions
 
@@ -266,7 +266,9 @@ def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Wor
         encoder=ResultEncoder(
             name, make_codec(agent.output_codec, Event), serving, worker.batch_bytes
         ),
-        delivery=Delivery(name, agent, worker.sink, tracker, metrics, worker.stop_for),
+        delivery=Delivery(
+            name, agent, worker.sink, tracker, metrics, worker.stop_for, worker.batch_bytes
+        ),
         metrics=metrics,
         host=worker.host,
         preparing=worker.preparing,

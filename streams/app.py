@@ -163,5 +163,4 @@ def _make_transactions(app: App, settings: PipelineSettings) -> Transactions:
         # Half of what may be under way: the other half goes on while a transaction is committed.
         limits=lambda topic: Limits(max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES),
         interval_seconds=settings.commit_interval_seconds,
-        batch_bytes=app.client_arguments["producer"]["max_batch_size"],
     )

@@ -14,8 +14,9 @@ from streams.encoding import EncodedChunk, EncodedOutput, ResultTooLargeError
 from streams.memory import drop_frames
 from streams.metrics import AgentMetrics, Filtered, Outcome
 from streams.offsets import OffsetTracker
+from streams.producing import PRODUCER_BATCH_BYTES
 from streams.protocols import Output, ProduceError, RecordSink, RecordTooLargeError, Rows
-from streams.records import OutputRecords, RecordBatch
+from streams.records import OutputRecords, PackedRecords, RecordBatch
 from streams.settings import AgentSettings
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Delivery:
         tracker: OffsetTracker,
         metrics: AgentMetrics,
         on_failure: Callable[[BaseException], Coroutine[Any, Any, None]],
+        batch_bytes: int = PRODUCER_BATCH_BYTES,
     ) -> None:
         """Say where to send what.
 
@@ -47,6 +49,7 @@ class Delivery:
             tracker: of the records under way.
             metrics: of the agent.
             on_failure: what to do when the broker refuses output for good: end the worker.
+            batch_bytes: of a producer batch.
         """
         self._agent = agent
         self._settings = settings
@@ -54,6 +57,7 @@ class Delivery:
         self._tracker = tracker
         self._metrics = metrics
         self.on_failure = on_failure
+        self._batch_bytes = batch_bytes
         self._under_way: dict[asyncio.Task[None], float] = {}
         """What waits for the broker, and since when, monotonic seconds."""
         self._sending: float | None = None
@@ -80,7 +84,7 @@ class Delivery:
                     self.spawn_dead_letters(chunk.batch, chunk.failed)
                 else:  # its partition is another worker's by now
                     self._finish(chunk.batch, [*chunk.rows, *(row for row, _ in chunk.failed)])
-            if (live := output.live()) is not None:
+            if (live := output.live(self._batch_bytes)) is not None:
                 rows = [(chunk.batch.span, chunk.rows) for chunk in live.chunks]
                 records = {self._settings.output: live.records}
                 if self._settings.updates:
@@ -90,7 +94,7 @@ class Delivery:
             self._spawn(self._settle(output, delivered))
 
     async def _send(
-        self, batch: RecordBatch, rows: Rows, records: Mapping[str, OutputRecords]
+        self, batch: RecordBatch, rows: Rows, records: Mapping[str, PackedRecords]
     ) -> Awaitable[None]:
         """Send to the output partitions that stand for the input's, so that order per key holds.
 
@@ -111,7 +115,7 @@ class Delivery:
             await delivered
         except RecordTooLargeError as error:
             logger.warning("%s: %s; its neighbours are sent one by one", self._agent, error)
-            for chunk in output.chunks:
+            for chunk in output.unpack():
                 await self._one_by_one(chunk)
             return
         self._metrics.emitted(self._settings.output, len(output.records))
@@ -124,11 +128,15 @@ class Delivery:
         """Find the results that their topic refuses: those rows become dead letters."""
         batch, topic = chunk.batch, self._settings.output
         if self._settings.updates and chunk.updates:
-            updates = {self._settings.updates: chunk.updates}
+            updates = {self._settings.updates: chunk.updates.pack(self._batch_bytes)}
             self._spawn(self._updates_alone(await self._send(batch, [(batch.span, [])], updates)))
-        sent: list[tuple[int, OutputRecords, Awaitable[None]]] = []
+        sent: list[tuple[int, PackedRecords, Awaitable[None]]] = []
+        stop = 0
         for row in chunk.rows:
-            own = chunk.records.select([i for i, at in enumerate(chunk.record_rows) if at == row])
+            start = stop
+            while stop < len(chunk.record_rows) and chunk.record_rows[stop] == row:
+                stop += 1
+            own = chunk.records.rows(start, stop).pack(self._batch_bytes)
             sent.append((row, own, await self._send(batch, [(batch.span, [row])], {topic: own})))
         for row, own, delivered in sent:
             try:
@@ -160,7 +168,7 @@ class Delivery:
                     self._agent, batch, *each, limit, self._settings.dead_letter_payload
                 )
                 for each in failed
-            )
+            ).pack(self._batch_bytes)
             try:
                 rows = [(batch.span, sorted(row for row, _ in failed))]
                 await (await self._send(batch, rows, {topic: letters}))
@@ -197,7 +205,8 @@ class Delivery:
 
     def _finish(self, batch: RecordBatch, rows: Sequence[int]) -> bool:
         """Mark rows as finished; False if there are none or the partition went away."""
-        finished = self._tracker.finish(batch.span, sorted(rows))
+        ascending = rows if isinstance(rows, range) else sorted(rows)
+        finished = self._tracker.finish(batch.span, ascending)
         if rows and not finished and not batch.is_replay:
             self._metrics.handed_back(batch.tp.topic, len(rows))
         return finished

@@ -17,7 +17,13 @@ from streams.dead_letters import MAX_BYTES
 from streams.online import Update
 from streams.producing import PRODUCER_BATCH_BYTES
 from streams.record_writer import encode_header, header_name, varint
-from streams.records import OutputRecord, OutputRecords, RecordBatch, TopicPartition
+from streams.records import (
+    OutputRecord,
+    OutputRecords,
+    PackedRecords,
+    RecordBatch,
+    TopicPartition,
+)
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 
@@ -47,11 +53,12 @@ class EncodedChunk:
     """What a chunk's rows became."""
 
     batch: RecordBatch
-    rows: list[int] = field(default_factory=list)
-    """Rows that are answered by `records` (perhaps by none)."""
+    rows: Sequence[int] = ()
+    """Rows that are answered by `records` (perhaps by none), ascending."""
     records: OutputRecords = field(default_factory=OutputRecords)
-    record_rows: list[int] = field(default_factory=list)
-    """The row that each of `records` answers."""
+    """Empty while they are packed in an `EncodedOutput`."""
+    record_rows: Sequence[int] = ()
+    """The row that each of the records answers."""
     updates: OutputRecords = field(default_factory=OutputRecords)
     failed: list[tuple[int, InputError]] = field(default_factory=list)
 
@@ -65,26 +72,43 @@ class EncodedOutput:
     """
 
     chunks: list[EncodedChunk]
-    records: OutputRecords
-    updates: OutputRecords
+    records: PackedRecords
+    updates: PackedRecords
 
     @classmethod
-    def of(cls, chunks: list[EncodedChunk]) -> EncodedOutput:
-        """Join the records of n >= 1 chunks of one partition, in order."""
-        return cls(
-            chunks,
-            OutputRecords.joined([chunk.records for chunk in chunks]),
-            OutputRecords.joined([chunk.updates for chunk in chunks]),
-        )
+    def of(cls, chunks: list[EncodedChunk], batch_bytes: int) -> EncodedOutput:
+        """Pack the records of n >= 1 chunks of one partition, in order.
 
-    def live(self) -> EncodedOutput | None:
+        Args:
+            chunks: whose records they are; they are left without.
+            batch_bytes: of a producer batch, at most.
+        """
+        records = OutputRecords.joined([chunk.records for chunk in chunks]).pack(batch_bytes)
+        updates = OutputRecords.joined([chunk.updates for chunk in chunks]).pack(batch_bytes)
+        for chunk in chunks:
+            chunk.records = OutputRecords()
+        return cls(chunks, records, updates)
+
+    def unpack(self) -> list[EncodedChunk]:
+        """Return the chunks with their records."""
+        records = self.records.unpack()
+        start = 0
+        for chunk in self.chunks:
+            stop = start + len(chunk.record_rows)
+            chunk.records = records.rows(start, stop)
+            start = stop
+        return self.chunks
+
+    def live(self, batch_bytes: int) -> EncodedOutput | None:
         """Return what is still this worker's to send; None if nothing is."""
-        chunks = [
-            chunk for chunk in self.chunks if chunk.batch.span.is_live and not chunk.batch.is_replay
-        ]
-        if len(chunks) == len(self.chunks):
+        if all(map(_is_live, self.chunks)):
             return self
-        return EncodedOutput.of(chunks) if chunks else None
+        chunks = [chunk for chunk in self.unpack() if _is_live(chunk)]
+        return EncodedOutput.of(chunks, batch_bytes) if chunks else None
+
+
+def _is_live(chunk: EncodedChunk) -> bool:
+    return chunk.batch.span.is_live and not chunk.batch.is_replay
 
 
 class ModelIdentity(Protocol):
@@ -135,10 +159,7 @@ class ResultEncoder:
         partitions: dict[TopicPartition, list[EncodedChunk]] = {}
         for chunk in chunks:
             partitions.setdefault(chunk.batch.tp, []).append(chunk)
-        outputs = [EncodedOutput.of(own) for own in partitions.values()]
-        for output in outputs:
-            output.records.encode(self._batch_bytes)
-        return outputs
+        return [EncodedOutput.of(own, self._batch_bytes) for own in partitions.values()]
 
     def encode_chunks(
         self,
@@ -204,7 +225,7 @@ class ResultEncoder:
             key if key is not None else _source_key(event)
             for key, event in zip([keys[row] for row in chunk.rows], chunk.events, strict=True)
         ]
-        encoded.rows = encoded.record_rows = list(chunk.rows)
+        encoded.rows = encoded.record_rows = chunk.rows
         return True
 
     def _encode_values(self, chunk: Chunk[Any], answers: Sequence[Any]) -> list[bytes]:
@@ -247,6 +268,8 @@ class ResultEncoder:
         self, chunk: Chunk[Any], answers: Sequence[Any], shared: Headers, encoded: EncodedChunk
     ) -> None:
         """Encode answers of any kind, one by one."""
+        rows: list[int] = []
+        record_rows: list[int] = []
         for row, event, answer in zip(chunk.rows, chunk.events, answers, strict=True):
             if isinstance(answer, InputError):
                 encoded.failed.append((row, answer))
@@ -258,10 +281,11 @@ class ResultEncoder:
             except Exception as error:  # a user's model may return anything
                 encoded.failed.append((row, UnencodableResultError(error)))
             else:
-                encoded.rows.append(row)
+                rows.append(row)
                 for record in records:
                     encoded.records.append(record)
-                    encoded.record_rows.append(row)
+                    record_rows.append(row)
+        encoded.rows, encoded.record_rows = rows, record_rows
 
     def _encode_answer(
         self, batch: RecordBatch, row: int, event: Any, answer: Any, shared: Headers

@@ -260,7 +260,7 @@ class AgentMetrics:
             timestamps_ms: of the whole batch, milliseconds since 1970; <= 0 where there is none.
             rows: indices into it.
         """
-        sent_ms = np.asarray([timestamps_ms[row] for row in rows], dtype=np.float64)
+        sent_ms = np.asarray(timestamps_ms, dtype=np.float64)[np.asarray(rows)]
         self.ages(time.time() - sent_ms[sent_ms > 0] / 1000.0)
 
     def ages(self, seconds: NDArray[np.float64]) -> None:

@@ -29,7 +29,7 @@ from streams.protocols import Output, ProduceError, RecordTooLargeError, Rows
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
-    from streams.records import OutputRecords
+    from streams.records import PackedRecords
 
 #: Of a producer batch, unless `batch.size` says otherwise; the broker takes 1,048,588 by default.
 PRODUCER_BATCH_BYTES = 512 * 1024
@@ -47,22 +47,19 @@ REFUSED = (
 class KafkaSink:
     """Writes output records through one aiokafka producer (idempotent, acks=all)."""
 
-    def __init__(
-        self, producer: Callable[[], AIOKafkaProducer], batch_bytes: int = PRODUCER_BATCH_BYTES
-    ) -> None:
+    def __init__(self, producer: Callable[[], AIOKafkaProducer]) -> None:
         self._producer = producer
-        self._batch_bytes = batch_bytes
 
     async def num_partitions(self, topic: str) -> int:
         """Return how many partitions a topic has, from the client's cached metadata."""
         return await num_partitions(self._producer(), topic)
 
     async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
-        """Queue records in order, in as many producer batches as their bytes need."""
+        """Queue records in order."""
         producer = self._producer()
         acknowledgements: list[tuple[str, asyncio.Future[Any]]] = []
         for topic, partition, records in outputs:
-            for batch in producer_batches(producer, records, self._batch_bytes):
+            for batch in producer_batches(producer, records):
                 try:
                     future = await queue_patiently(producer, batch, topic, partition)
                 except KafkaError as error:
@@ -87,14 +84,12 @@ async def num_partitions(producer: AIOKafkaProducer, topic: str) -> int:
         raise ProduceError(f"output topic {topic} can't be seen: {error!r}") from error
 
 
-def producer_batches(
-    producer: AIOKafkaProducer, records: OutputRecords, batch_bytes: int
-) -> Iterator[EncodedBatch]:
+def producer_batches(producer: AIOKafkaProducer, records: PackedRecords) -> Iterator[EncodedBatch]:
     """Yield records as batches for `producer.send_batch`, in order."""
     accumulator = producer._message_accumulator
     is_transactional = producer._txn_manager.transactional_id is not None
     now_ms = time.time_ns() // 1_000_000
-    for encoded, num_records in records.encode(batch_bytes):
+    for encoded, num_records in records.batches:
         yield EncodedBatch(
             encoded, num_records, now_ms, accumulator._compression_type, is_transactional
         )

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from streams.offsets import Span
-from streams.records import OutputRecords
+from streams.records import PackedRecords
 
 
 class ServedModel(Protocol):
@@ -94,7 +94,7 @@ class Output(NamedTuple):
 
     topic: str
     partition: int
-    records: OutputRecords
+    records: PackedRecords
 
 
 Rows: TypeAlias = Sequence[tuple[Span, Sequence[int]]]

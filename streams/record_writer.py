@@ -1,4 +1,4 @@
-"""Records of Kafka's format v2, written by the column.
+"""Records of Kafka's format v2, written by the column, and what was written read back.
 
 A record batch is a header of 61 bytes, which aiokafka writes, and records, which are written here:
 length, attributes, timestamp and offset deltas, key, value, headers, all lengths as zigzag varints.
@@ -8,8 +8,10 @@ Batch" and "Record" (KIP-98, KIP-82).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+
+from aiokafka.record.util import decode_varint
 
 #: Lengths up to here are looked up, not computed.
 _NUM_CACHED = 16_384
@@ -93,3 +95,21 @@ def encode_records(
     else:
         row = len(values)
     return b"".join(parts), row
+
+
+def decode_records(encoded: bytes) -> Iterator[tuple[bytes | None, bytes, bytes]]:
+    """Yield what `encode_records` wrote: each record's key, value and encoded headers."""
+    at = 0
+    while at < len(encoded):
+        length, at = decode_varint(encoded, at)
+        end = at + length
+        _, at = decode_varint(encoded, at + 2)  # attributes, timestamp delta; offset delta
+        key, at = _decode_bytes(encoded, at)
+        value, at = _decode_bytes(encoded, at)
+        yield key, value or b"", encoded[at:end]
+        at = end
+
+
+def _decode_bytes(encoded: bytes, at: int) -> tuple[bytes | None, int]:
+    length, at = decode_varint(encoded, at)
+    return (None, at) if length < 0 else (encoded[at : at + length], at + length)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from streams.offsets import Span
-from streams.record_writer import encode_headers, encode_records
+from streams.record_writer import decode_records, encode_headers, encode_records
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
 
@@ -23,8 +23,8 @@ class TopicPartition(NamedTuple):
 class RawRecords(NamedTuple):
     """Consecutive records of one partition as columns: n >= 1 rows, in offset order."""
 
-    offsets: list[int]
-    timestamps_ms: list[int]
+    offsets: Sequence[int]
+    timestamps_ms: Sequence[int]
     keys: list[bytes | None]
     values: list[bytes | None]
     headers: list[Headers]
@@ -107,8 +107,6 @@ class OutputRecords:
     values: list[bytes] = field(default_factory=list)
     headers: list[bytes] = field(default_factory=list)
     """As `record_writer.encode_headers` writes them."""
-    encoded: list[tuple[bytes, int]] | None = None
-    """What `encode` made: records for one producer batch, and their number, each."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -119,29 +117,23 @@ class OutputRecords:
         self.values.append(record.value)
         self.headers.append(encode_headers(record.headers))
 
-    def encode(self, max_bytes: int) -> list[tuple[bytes, int]]:
-        """Return the records as they go into producer batches of `max_bytes` at most, made once.
+    def pack(self, max_bytes: int) -> PackedRecords:
+        """Return the records as they go into producer batches of `max_bytes` at most.
 
         Meant to be called on the thread that made the columns, while they are in its cache.
         """
-        if self.encoded is None:
-            self.encoded = []
-            row = 0
-            while row < len(self):
-                start = row
-                encoded, row = encode_records(
-                    self.keys, self.values, self.headers, start, max_bytes
-                )
-                self.encoded.append((encoded, row - start))
-        return self.encoded
+        packed = PackedRecords()
+        row = 0
+        while row < len(self):
+            start = row
+            encoded, row = encode_records(self.keys, self.values, self.headers, start, max_bytes)
+            packed.batches.append((encoded, row - start))
+        return packed
 
-    def select(self, rows: Sequence[int]) -> OutputRecords:
-        """Return some of the rows."""
-        return OutputRecords(
-            [self.keys[row] for row in rows],
-            [self.values[row] for row in rows],
-            [self.headers[row] for row in rows],
-        )
+    def rows(self, start: int, stop: int) -> OutputRecords:
+        """Return rows [start, stop)."""
+        part = slice(start, stop)
+        return OutputRecords(self.keys[part], self.values[part], self.headers[part])
 
     @classmethod
     def joined(cls, parts: Sequence[OutputRecords]) -> OutputRecords:
@@ -161,4 +153,34 @@ class OutputRecords:
         columns = cls()
         for record in records:
             columns.append(record)
+        return columns
+
+
+@dataclass(slots=True)
+class PackedRecords:
+    """Records to produce, encoded: a few objects, whatever the number of records.
+
+    They wait for their acknowledgement so: columns would hold three objects a record, which are
+    cold, and dear to free, by then.
+    """
+
+    batches: list[tuple[bytes, int]] = field(default_factory=list)
+    """The records of one producer batch, and their number, each."""
+
+    def __len__(self) -> int:
+        return sum(num_records for _, num_records in self.batches)
+
+    @property
+    def num_bytes(self) -> int:
+        """Of all records, encoded."""
+        return sum(len(encoded) for encoded, _ in self.batches)
+
+    def unpack(self) -> OutputRecords:
+        """Return the records as columns again."""
+        columns = OutputRecords()
+        for encoded, _ in self.batches:
+            for key, value, headers in decode_records(encoded):
+                columns.keys.append(key)
+                columns.values.append(value)
+                columns.headers.append(headers)
         return columns

@@ -155,14 +155,17 @@ def _by_row(chunk: EncodedChunk) -> dict[int, _Answer]:
 def _joined(batch: RecordBatch, answered: Sequence[tuple[int, _Answer]]) -> EncodedChunk:
     joined = EncodedChunk(batch)
     records = joined.records
+    rows: list[int] = []
+    record_rows: list[int] = []
     for row, answer in answered:
         if answer.error is not None:
             joined.failed.append((row, answer.error))
             continue
-        joined.rows.append(row)
+        rows.append(row)
         part = slice(answer.start, answer.stop)
         records.keys += answer.records.keys[part]
         records.values += answer.records.values[part]
         records.headers += answer.records.headers[part]
-        joined.record_rows += [row] * (answer.stop - answer.start)
+        record_rows += [row] * (answer.stop - answer.start)
+    joined.rows, joined.record_rows = rows, record_rows
     return joined

@@ -93,7 +93,6 @@ class Transactions:
         tracker: OffsetTracker,
         limits: Callable[[str], Limits],
         interval_seconds: float,
-        batch_bytes: int,
     ) -> None:
         """Say how to reach the brokers and when to commit.
 
@@ -104,7 +103,6 @@ class Transactions:
             tracker: of the records under way.
             limits: of a topic's partitions.
             interval_seconds: between the transactions of a partition, where it has output.
-            batch_bytes: of a producer batch.
         """
         self._producer = producer
         self._new_producer = new_producer
@@ -112,7 +110,6 @@ class Transactions:
         self.tracker = tracker
         self._limits = limits
         self.interval_seconds = interval_seconds
-        self.batch_bytes = batch_bytes
         self._owned: dict[TopicPartition, _Owned] = {}
         self._num_failures = 0
         self._has_failed = False
@@ -195,11 +192,7 @@ class Transactions:
         if owned is None or not all(span.is_live for span, _ in rows):
             delivered.set_result(None)
             return delivered
-        num_bytes = sum(
-            len(encoded)
-            for output in outputs
-            for encoded, _ in output.records.encode(self.batch_bytes)
-        )
+        num_bytes = sum(output.records.num_bytes for output in outputs)
         owned.put(Piece(rows, outputs, num_bytes, delivered))
         return delivered
 
@@ -336,9 +329,7 @@ class _Owned:
         sent: list[tuple[Piece, str, asyncio.Future[Any]]] = []
         for piece in pieces:
             for topic, partition, records in piece.outputs:
-                for batch in producer_batches(
-                    self._producer, records, self._transactions.batch_bytes
-                ):
+                for batch in producer_batches(self._producer, records):
                     future = await queue_patiently(self._producer, batch, topic, partition)
                     future.add_done_callback(_look_at)
                     sent.append((piece, topic, future))

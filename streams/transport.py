@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -47,6 +48,8 @@ _COMMIT_LOOK_SECONDS = 0.25
 
 #: Of records in Kafka's oldest format.
 _NO_TIMESTAMP = -1
+#: One for all records that have none.
+_NO_HEADERS = ()
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -458,15 +461,17 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
 
 def _columns(records: Sequence[Any]) -> RawRecords:
-    """Turn parsed records into columns."""
+    """Turn parsed records into columns, of as few objects as can be: they live until the ack."""
+    first, last = records[0].offset, records[-1].offset
+    is_whole = last - first == len(records) - 1
     keys = [record.key for record in records]
     values = [record.value for record in records]
     return RawRecords(
-        offsets=[record.offset for record in records],
-        timestamps_ms=[record.timestamp or _NO_TIMESTAMP for record in records],
+        offsets=range(first, last + 1) if is_whole else [record.offset for record in records],
+        timestamps_ms=array("q", [record.timestamp or _NO_TIMESTAMP for record in records]),
         keys=keys,
         values=values,
-        headers=[record.headers for record in records],
+        headers=[record.headers or _NO_HEADERS for record in records],
         num_bytes=sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values))),
     )
 

@@ -70,11 +70,12 @@ class ListSink:
 
     async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
         self.num_sends.update(output.topic for output in outputs)
-        for topic, _, records in outputs:
+        for topic, _, packed in outputs:
             limit = self.max_bytes.get(topic)
-            if limit is not None and max(map(len, records.values)) > limit:
+            if limit is not None and max(map(len, packed.unpack().values)) > limit:
                 return _refused(f"over {limit} bytes")
-        for topic, partition, records in outputs:
+        for topic, partition, packed in outputs:
+            records = packed.unpack()
             columns = zip(records.keys, records.values, records.headers, strict=True)
             kept = self.records.setdefault((topic, partition), [])
             kept += [OutputRecord(key, value, decode_headers(head)) for key, value, head in columns]

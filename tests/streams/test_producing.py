@@ -31,6 +31,10 @@ def make_topic(bootstrap: str, **config: str) -> str:
     return topic
 
 
+def output(topic: str, *records: OutputRecord) -> Output:
+    return Output(topic, 0, OutputRecords.of(records).pack(10_000))
+
+
 @pytest.mark.parametrize("compression", [None, "gzip", "snappy", "lz4", "zstd"])
 async def test_records_arrive_whole_and_in_order(bootstrap: str, compression: str | None) -> None:
     topic = make_topic(bootstrap)
@@ -43,8 +47,8 @@ async def test_records_arrive_whole_and_in_order(bootstrap: str, compression: st
         max_batch_size=10_000, compression_type=compression,
     ) as producer:  # fmt: skip
         sink = KafkaSink(lambda: producer)
-        first = await sink.send([], [Output(topic, 0, OutputRecords.of(records[:1500]))])
-        second = await sink.send([], [Output(topic, 0, OutputRecords.of(records[1500:]))])
+        first = await sink.send([], [output(topic, *records[:1500])])
+        second = await sink.send([], [output(topic, *records[1500:])])
         await first
         await second
     messages = read(bootstrap, topic, len(records))
@@ -61,11 +65,11 @@ async def test_what_a_topic_refuses_is_told(kafka_bootstrap: str) -> None:
         bootstrap_servers=kafka_bootstrap, enable_idempotence=True, acks="all"
     ) as producer:
         sink = KafkaSink(lambda: producer)
-        large = OutputRecords.of([OutputRecord(None, bytes(5000), [])])
+        large = output(topic, OutputRecord(None, bytes(5000), []))
         with pytest.raises(RecordTooLargeError, match=topic):
-            await (await sink.send([], [Output(topic, 0, large)]))
-        small = OutputRecords.of([OutputRecord(None, b"fits", [])])
-        await (await sink.send([], [Output(topic, 0, small)]))
+            await (await sink.send([], [large]))
+        small = output(topic, OutputRecord(None, b"fits", []))
+        await (await sink.send([], [small]))
         assert await sink.num_partitions(topic) == 2
     assert [m.value() for m in read(kafka_bootstrap, topic, 1)] == [b"fits"]
 

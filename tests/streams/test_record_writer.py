@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.record_writer import encode_headers, encode_records, varint
+from streams.record_writer import decode_records, encode_headers, encode_records, varint
 from tests.fakes import decode_headers, parse_records
 
 small = st.binary(max_size=40)
@@ -31,6 +31,8 @@ def test_every_record_comes_back(
         records = parse_records(encoded, next_row - row)
         assert [record.offset for record in records] == list(range(next_row - row))
         found += [(r.key, r.value, list(r.headers)) for r in records]
+        again = zip(keys[row:next_row], values[row:next_row], headers[row:next_row], strict=True)
+        assert list(decode_records(encoded)) == list(again)
         row = next_row
     assert found == written
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.records import RawRecords
+from streams.records import OutputRecord, OutputRecords, RawRecords
 
 
 def fetched(*offsets: int) -> RawRecords:
@@ -19,3 +19,15 @@ def test_each_record_is_on_its_side_of_the_offset(offset: int) -> None:
     assert below is None or below == fetched(*(at for at in whole.offsets if at < offset))
     assert others is None or others == fetched(*(at for at in whole.offsets if at >= offset))
     assert [at for side in (below, others) if side for at in side.offsets] == whole.offsets
+
+
+def test_what_is_packed_is_unpacked_again() -> None:
+    columns = OutputRecords.of(
+        OutputRecord(b"k" * at or None, b"v" * at, [("h", b"%d" % at)]) for at in range(100)
+    )
+    packed = columns.pack(500)
+    assert len(packed.batches) > 10
+    assert len(packed) == 100
+    assert packed.unpack() == columns
+    assert columns.rows(3, 5) == packed.unpack().rows(3, 5)
+    assert not OutputRecords().pack(500)

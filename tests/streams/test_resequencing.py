@@ -30,13 +30,10 @@ def answer(
     """Rows answered by records whose values are their offsets; the failed have errors instead."""
     chunk = EncodedChunk(of)
     chunk.failed = [(row, InputError(str(row))) for row in rows if row in failed]
-    for row in rows:
-        if row in failed:
-            continue
-        chunk.rows.append(row)
-        for _ in range(num_records):
-            chunk.records.append(OutputRecord(b"k", b"%d" % of.offsets[row], []))
-            chunk.record_rows.append(row)
+    chunk.rows = [row for row in rows if row not in failed]
+    chunk.record_rows = [row for row in chunk.rows for _ in range(num_records)]
+    for row in chunk.record_rows:
+        chunk.records.append(OutputRecord(b"k", b"%d" % of.offsets[row], []))
     return chunk
 
 

@@ -87,7 +87,6 @@ class Setting:
             tracker=self.tracker,
             limits=lambda topic: Limits(max_rows, 1_000_000),
             interval_seconds=interval_seconds,
-            batch_bytes=100_000,
         )
         self.transactions.on_lost = self._lost
         self.transactions.on_failure = self._failed
@@ -116,7 +115,7 @@ async def owned(setting: Setting, monkeypatch: Any) -> AsyncIterator[Setting]:
 
 
 def records(num_bytes: int = 10) -> list[Output]:
-    one = OutputRecords.of([OutputRecord(b"k", bytes(num_bytes), [])])
+    one = OutputRecords.of([OutputRecord(b"k", bytes(num_bytes), [])]).pack(100_000)
     return [Output("doubles", 0, one)]
 
 
