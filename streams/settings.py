@@ -187,7 +187,8 @@ class TopicSettings(_Settings, frozen=True, kw_only=True):
     """How `penstock topics create` makes a topic that is absent."""
 
     partitions: Annotated[int, Meta(ge=1, le=10_000)] = 4
-    replication_factor: Annotated[int, Meta(ge=1, le=32)] = 1
+    replication_factor: Annotated[int, Meta(ge=-1, le=32)] = -1
+    """-1: the cluster's `default.replication.factor`."""
     config: dict[str, str] = {}
     """Kafka topic settings by their own names, e.g. `retention.ms`."""
 

@@ -2,7 +2,15 @@
 
 from agents.brokers.embedded import EMBEDDED_LIMITS, embedded_broker
 from agents.brokers.kafka import kafka_broker
+from agents.brokers.kafka_cluster import kafka_cluster
 from agents.brokers.kafka_libs import kafka_libs
 from agents.brokers.process import BrokerProcess
 
-__all__ = ["EMBEDDED_LIMITS", "BrokerProcess", "embedded_broker", "kafka_broker", "kafka_libs"]
+__all__ = [
+    "EMBEDDED_LIMITS",
+    "BrokerProcess",
+    "embedded_broker",
+    "kafka_broker",
+    "kafka_cluster",
+    "kafka_libs",
+]

@@ -14,7 +14,7 @@ from agents.brokers.kafka_libs import DEPLOY, kafka_libs, program
 from agents.brokers.process import BrokerProcess
 from streams.kafka_client import BrokerError
 
-_HOST = "127.0.0.1"
+HOST = "127.0.0.1"
 _HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")
 #: One node can't replicate, and nobody shares it: no waiting for others.
 _ONE_NODE = {
@@ -54,20 +54,9 @@ def kafka_broker(
     Raises:
         BrokerError: Java or Maven is absent, the port is taken, or the broker did not start.
     """
-    java, libs = program("java", "default-jre-headless"), kafka_libs()
     with tempfile.TemporaryDirectory(prefix="penstock-kafka-") as temporary:
-        folder = data_dir or Path(temporary)
-        ports = (_free_port(port), _free_port(0))
-        config = _write_config(folder, ports, properties or {})
-        jvm = [java, *_HEAP, *_logging(), "-cp", f"{libs}/*"]
-        if not (folder / "data" / "meta.properties").is_file():
-            _format(jvm, config)
-        broker = BrokerProcess(
-            "Apache Kafka",
-            [*jvm, "kafka.Kafka", str(config)],
-            folder / "server.log",
-            lambda output: f"{_HOST}:{ports[0]}" if "Kafka Server started" in output else None,
-        )
+        ports = (free_port(port), free_port(0))
+        broker = prepare(data_dir or Path(temporary), ports, properties or {}, new_cluster_id())
         broker.start()
         try:
             yield broker
@@ -75,12 +64,44 @@ def kafka_broker(
             broker.stop()
 
 
-def _free_port(port: int) -> int:
+def prepare(
+    folder: Path, ports: tuple[int, int], properties: Mapping[str, str], cluster_id: str
+) -> BrokerProcess:
+    """Return one node that does not run yet.
+
+    Args:
+        folder: for its configuration, its log and its data.
+        ports: of the clients' listener and the controllers', on 127.0.0.1.
+        properties: of `server.properties`, over the defaults.
+        cluster_id: for a folder that holds no broker's data.
+
+    Raises:
+        BrokerError: Java or Maven is absent, or the folder can't be formatted.
+    """
+    java, libs = program("java", "default-jre-headless"), kafka_libs()
+    config = _write_config(folder, ports, properties)
+    jvm = [java, *_HEAP, *_logging(), "-cp", f"{libs}/*"]
+    if not (folder / "data" / "meta.properties").is_file():
+        _format(jvm, config, cluster_id)
+    return BrokerProcess(
+        "Apache Kafka",
+        [*jvm, "kafka.Kafka", str(config)],
+        folder / "server.log",
+        lambda output: f"{HOST}:{ports[0]}" if "Kafka Server started" in output else None,
+    )
+
+
+def free_port(port: int) -> int:
+    """Return a port of 127.0.0.1 that can be listened on; 0 takes any.
+
+    Raises:
+        BrokerError: it is taken.
+    """
     with socket.socket() as probe:
         # As Kafka does: a port in TIME_WAIT, after a restart, is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((_HOST, port))
+            probe.bind((HOST, port))
         except OSError as error:
             raise BrokerError(
                 f"port {port} can't be used: {error.strerror}: choose another one"
@@ -89,7 +110,7 @@ def _free_port(port: int) -> int:
 
 
 def _write_config(folder: Path, ports: tuple[int, int], properties: Mapping[str, str]) -> Path:
-    clients, controller = (f"{_HOST}:{port}" for port in ports)
+    clients, controller = (f"{HOST}:{port}" for port in ports)
     settings = {
         **_ONE_NODE,
         "listeners": f"CLIENT://{clients},CONTROLLER://{controller}",
@@ -111,9 +132,13 @@ def _logging() -> list[str]:
     return [f"-Dlog4j.configuration=file:{DEPLOY / 'log4j.properties'}", "-Dlog4j2.level=INFO"]
 
 
-def _format(jvm: list[str], config: Path) -> None:
+def new_cluster_id() -> str:
+    """Return an id for a new cluster."""
     # Kafka takes 22 characters of URL-safe base64; a leading "-" would read as an option.
-    cluster_id = "P" + secrets.token_urlsafe(16)[1:]
+    return "P" + secrets.token_urlsafe(16)[1:]
+
+
+def _format(jvm: list[str], config: Path, cluster_id: str) -> None:
     tool = [*jvm, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
     done = subprocess.run(tool, capture_output=True, text=True, check=False)
     if done.returncode != 0:

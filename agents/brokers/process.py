@@ -43,6 +43,8 @@ class BrokerProcess:
         self._command = list(command)
         self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
+        self._seen = 0
+        """Bytes of the log that are of earlier starts."""
 
     @property
     def pid(self) -> int:
@@ -60,9 +62,18 @@ class BrokerProcess:
         Raises:
             BrokerError: it ended, or was not ready in time.
         """
+        self.launch()
+        self.await_ready(timeout)
+
+    def launch(self) -> None:
+        """Run it; `await_ready` is still to be called.
+
+        Raises:
+            BrokerError: it runs already.
+        """
         if self.is_alive:
             raise BrokerError(f"{self._name} runs already, as process {self.pid}")
-        seen = self.log.stat().st_size if self.log.exists() else 0
+        self._seen = self.log.stat().st_size if self.log.exists() else 0
         tether = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid())]
         with self.log.open("ab") as output:
             # A session of its own: Ctrl-C in the terminal reaches its parent, which stops it.
@@ -73,16 +84,23 @@ class BrokerProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+    def await_ready(self, timeout: float = 60.0) -> None:
+        """Wait until it takes clients.
+
+        Raises:
+            BrokerError: it ended, or was not ready in time.
+        """
         try:
-            self._wait_until_ready(seen, time.monotonic() + timeout)
+            self._wait_until_ready(time.monotonic() + timeout)
         except BaseException:
             self.kill()
             raise
 
-    def _wait_until_ready(self, seen: int, deadline: float) -> None:
+    def _wait_until_ready(self, deadline: float) -> None:
         while time.monotonic() < deadline:
             alive = self.is_alive  # before the log is read: the last words count
-            output = self.log.read_bytes()[seen:].decode(errors="replace")
+            output = self.log.read_bytes()[self._seen :].decode(errors="replace")
             servers = self._ready(output)
             if servers is not None:
                 self.bootstrap_servers = servers

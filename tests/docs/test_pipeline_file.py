@@ -58,7 +58,7 @@ def test_keys_and_defaults(struct: type[msgspec.Struct]) -> None:
     assert [row[2] for row in rows] == [default_words(field) for field in fields]
     hints = get_type_hints(struct, include_extras=True)
     for field, (_, kind, _, meaning) in zip(fields, rows, strict=True):
-        told = {float(n.replace(",", "")) for n in re.findall(r"\d[\d,]*", kind)}
+        told = {float(n.replace(",", "")) for n in re.findall(r"-?\d[\d,]*", kind)}
         assert told == limits(hints[field.name]), field.name
         assert meaning
 
