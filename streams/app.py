@@ -14,9 +14,10 @@ from streams.health import BROKER_SECONDS, Health
 from streams.intake import Intake
 from streams.kafka_client import aiokafka_arguments, bootstrap_servers
 from streams.metrics import Metrics
+from streams.owned_partition import Limits
 from streams.producing import PRODUCER_BATCH_BYTES
 from streams.settings import EXACTLY_ONCE, PipelineSettings
-from streams.transactions import Limits, Transactions
+from streams.transactions import Transactions
 
 #: A slow model must never cost the worker its membership (invariant 5): heartbeats tell that the
 #: process lives, `penstock_last_progress_timestamp_seconds` that it works. So Kafka's third

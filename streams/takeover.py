@@ -29,7 +29,7 @@ class Takeover:
         """Say whose partitions.
 
         Args:
-            consumer: `streams.transport.Consumer`.
+            consumer: `streams.consumer.Consumer`.
             transactions: of its batch topics.
         """
         self._consumer = consumer

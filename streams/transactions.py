@@ -29,7 +29,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 from aiokafka import AIOKafkaProducer
@@ -42,14 +41,12 @@ from aiokafka.errors import (
     ProducerFenced,
     TransactionalIdAuthorizationFailed,
 )
-from aiokafka.structs import OffsetAndMetadata
-from aiokafka.structs import TopicPartition as KafkaTopicPartition
 
 from streams.kafka_producer import TransactionalProducer
 from streams.offsets import OffsetTracker
-from streams.outbox import Cut, Outbox, Piece
-from streams.patience import queue_patiently
-from streams.producing import REFUSED, explain, num_partitions, producer_batches
+from streams.outbox import Piece
+from streams.owned_partition import Limits, OwnedPartition
+from streams.producing import num_partitions
 from streams.protocols import Output, ProduceError, Rows
 from streams.records import TopicPartition
 from streams.stable_offsets import stable_offsets
@@ -71,14 +68,6 @@ _PERMANENT = (
 Seek: TypeAlias = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 Fenced: TypeAlias = tuple[list[TransactionalProducer], dict[TopicPartition, int]]
 OnFailure: TypeAlias = Callable[[BaseException], Coroutine[Any, Any, None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When a transaction is committed before its time."""
-
-    max_rows: int
-    max_bytes: int
 
 
 class Transactions:
@@ -110,7 +99,7 @@ class Transactions:
         self.tracker = tracker
         self._limits = limits
         self.interval_seconds = interval_seconds
-        self._owned: dict[TopicPartition, _Owned] = {}
+        self._owned: dict[TopicPartition, OwnedPartition] = {}
         self._num_failures = 0
         self._has_failed = False
         """Since partitions were last taken over: one broker's end fails many at once."""
@@ -141,7 +130,7 @@ class Transactions:
             await _stop(producers)
             raise
         for at, (tp, producer) in enumerate(zip(wanted, producers, strict=True)):
-            owned = _Owned(tp, producer, self, self._limits(tp.topic), offsets.get(tp))
+            owned = OwnedPartition(tp, producer, self, self._limits(tp.topic), offsets.get(tp))
             # They take turns, so that the flow never stops for all of them at once.
             owned.start(self.interval_seconds * (at + 1) / len(wanted))
             self._owned[tp] = owned
@@ -239,121 +228,8 @@ class Transactions:
             await self.on_failure(ProduceError(_in_words(error)))
 
 
-class _Owned:
-    """One partition that this worker owns: its producer, its outbox, and who empties it."""
-
-    def __init__(
-        self,
-        tp: TopicPartition,
-        producer: TransactionalProducer,
-        transactions: Transactions,
-        limits: Limits,
-        committed: int | None,
-    ) -> None:
-        self._tp = tp
-        self._producer = producer
-        self._transactions = transactions
-        self._limits = limits
-        self._committed = committed
-        self._outbox = Outbox(tp, transactions.tracker)
-        self._is_hurried = False
-        self._due = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self, first_wait_seconds: float) -> None:
-        self._task = asyncio.ensure_future(self._run(first_wait_seconds))
-
-    def put(self, piece: Piece) -> None:
-        outbox, limits = self._outbox, self._limits
-        outbox.put(piece)
-        is_much = outbox.num_rows >= limits.max_rows or outbox.num_bytes >= limits.max_bytes
-        if is_much or self._is_hurried:
-            self._due.set()
-
-    def is_full(self) -> bool:
-        return self._outbox.num_bytes >= 2 * self._limits.max_bytes
-
-    def hurry(self) -> None:
-        self._is_hurried = True
-        self._due.set()
-
-    async def stop(self) -> None:
-        self._outbox.give_up()
-        if self._task is not None and self._task is not asyncio.current_task():
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        await self._producer.stop()
-
-    async def _run(self, first_wait_seconds: float) -> None:
-        wait_seconds = first_wait_seconds
-        try:
-            while True:
-                # Not `wait_for`, which may swallow the cancelling when both come at once.
-                timer = asyncio.get_running_loop().call_later(wait_seconds, self._due.set)
-                await self._due.wait()
-                timer.cancel()
-                self._due.clear()
-                wait_seconds = self._transactions.interval_seconds
-                await self._commit(self._outbox.cut())
-        except Exception as error:
-            await self._transactions.lose(self._tp, error)
-
-    async def _commit(self, cut: Cut) -> None:
-        if cut.offset is None or not (cut.pieces or cut.offset > (self._committed or 0)):
-            return
-        producer = self._producer
-        await producer.begin_transaction()
-        refused = await self._write(cut.pieces)
-        if refused:
-            await producer.abort_transaction()
-            self._outbox.refuse(refused)
-            self._due.set()
-            return
-        offsets = {KafkaTopicPartition(*self._tp): OffsetAndMetadata(cut.offset, "")}
-        await producer.send_offsets_to_transaction(offsets, self._transactions.group_id)
-        await producer.commit_transaction()
-        self._committed = cut.offset
-        self._transactions.tracker.committed({self._tp: cut.offset})
-        self._outbox.delivered(cut.pieces)
-        self._transactions.succeeded()
-
-    async def _write(self, pieces: Iterable[Piece]) -> dict[Piece, Exception]:
-        """Write pieces and wait for the broker to have them.
-
-        Returns:
-            Those that their topic refuses, and why; the others may have been written or not.
-
-        Raises:
-            KafkaError: the transaction can't be committed.
-        """
-        sent: list[tuple[Piece, str, asyncio.Future[Any]]] = []
-        for piece in pieces:
-            for topic, partition, records in piece.outputs:
-                for batch in producer_batches(self._producer, records):
-                    future = await queue_patiently(self._producer, batch, topic, partition)
-                    future.add_done_callback(_look_at)
-                    sent.append((piece, topic, future))
-        done = await asyncio.gather(*(future for *_, future in sent), return_exceptions=True)
-        refused: dict[Piece, Exception] = {}
-        failures: list[BaseException] = []
-        for (piece, topic, _), outcome in zip(sent, done, strict=True):
-            if isinstance(outcome, REFUSED):
-                refused[piece] = explain(outcome, topic)
-            elif isinstance(outcome, BaseException):
-                failures.append(outcome)
-        if failures and not refused:
-            raise failures[0]
-        return refused
-
-
 async def _stop(producers: Iterable[TransactionalProducer]) -> None:
     await asyncio.gather(*(producer.stop() for producer in producers))
-
-
-def _look_at(future: asyncio.Future[Any]) -> None:
-    """Take note of a failure that nobody waits for any more, so that asyncio does not warn."""
-    if not future.cancelled():
-        future.exception()
 
 
 def _in_words(error: BaseException) -> str:

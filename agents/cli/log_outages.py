@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 #: Kafka's client, which tries again several times a second, those who wait for it, and who tells
 #: of what is given up at the end.
-_WAITING = ("aiokafka", "asyncio", "mode.timers", "streams.transport")
+_WAITING = ("aiokafka", "asyncio", "mode.timers", "streams.consumer", "streams.consumer_thread")
 
 
 class OneOutage(logging.Filter):

@@ -19,7 +19,8 @@ _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 #: Faust and its libraries tell every step of their own at INFO; ours is what a user runs.
 _CHATTY = (
     *("faust", "mode", "aiokafka", "kafka", "asyncio"),
-    *("streams.app", "streams.transport", "streams.inference", "streams.health"),  # services, too
+    *("streams.app", "streams.consumer", "streams.consumer_thread", "streams.transport"),
+    *("streams.inference", "streams.health"),  # services, too
 )
 #: Beyond `shutdown_timeout_seconds`: to commit, to leave the group, and for the loop's end.
 _LEAVING_SECONDS = 15.0

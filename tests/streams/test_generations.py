@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from streams.consumer import Consumer
+from streams.consumer_thread import ConsumerThread
 from streams.records import TopicPartition
-from streams.transport import Consumer, ConsumerThread
 
 TP = TopicPartition("numbers", 0)
 

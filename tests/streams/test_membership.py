@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
-from streams.transport import ConsumerThread
+from streams.consumer_thread import ConsumerThread
 
 
 class Coordinator:
@@ -28,7 +28,7 @@ async def keep_membership(coordinator: Coordinator, rounds: int) -> None:
     left = iter(range(rounds))
 
     class Thread:
-        log = logging.getLogger("streams.transport")
+        log = logging.getLogger("streams.consumer_thread")
         _consumer = SimpleNamespace(_coordinator=coordinator)
         should_stop = property(lambda self: next(left, None) is None)
 

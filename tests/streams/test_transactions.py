@@ -11,9 +11,10 @@ import pytest
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 
 from streams.offsets import OffsetTracker
+from streams.owned_partition import Limits
 from streams.protocols import Output, RecordTooLargeError
 from streams.records import OutputRecord, OutputRecords, TopicPartition
-from streams.transactions import Limits, Transactions
+from streams.transactions import Transactions
 from tests.fakes import record_batch
 
 TP = TopicPartition("numbers", 0)

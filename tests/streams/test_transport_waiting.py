@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from streams.consumer_thread import ConsumerThread
 from streams.records import TopicPartition
-from streams.transport import ConsumerThread
 
 TP = TopicPartition("numbers", 0)
 

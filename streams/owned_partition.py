@@ -1,0 +1,169 @@
+"""One partition whose output is committed in transactions: its producer, its outbox, its pace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiokafka.structs import OffsetAndMetadata
+from aiokafka.structs import TopicPartition as KafkaTopicPartition
+
+from streams.kafka_producer import TransactionalProducer
+from streams.offsets import OffsetTracker
+from streams.outbox import Cut, Outbox, Piece
+from streams.patience import queue_patiently
+from streams.producing import REFUSED, explain, producer_batches
+from streams.records import TopicPartition
+
+
+class Owner(Protocol):
+    """The worker that a partition is owned by."""
+
+    group_id: str
+    tracker: OffsetTracker
+    interval_seconds: float
+
+    def succeeded(self) -> None:
+        """Note that a transaction was committed."""
+        ...
+
+    async def lose(self, tp: TopicPartition, error: BaseException) -> None:
+        """Let a partition go whose transaction failed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a transaction is committed before its time."""
+
+    max_rows: int
+    max_bytes: int
+
+
+class OwnedPartition:
+    """One partition that this worker owns, until `stop`, or until a transaction fails."""
+
+    def __init__(
+        self,
+        tp: TopicPartition,
+        producer: TransactionalProducer,
+        owner: Owner,
+        limits: Limits,
+        committed: int | None,
+    ) -> None:
+        """Say what is owned; nothing is committed before `start`.
+
+        Args:
+            tp: the input partition.
+            producer: started, so that earlier owners are fenced.
+            owner: told of each transaction's end.
+            limits: above which a transaction does not wait for its time.
+            committed: the group's offset; None if there is none.
+        """
+        self._tp = tp
+        self._producer = producer
+        self._owner = owner
+        self._limits = limits
+        self._committed = committed
+        self._outbox = Outbox(tp, owner.tracker)
+        self._is_hurried = False
+        self._due = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, first_wait_seconds: float) -> None:
+        """Begin to commit what comes, the first time after so many seconds."""
+        self._task = asyncio.ensure_future(self._run(first_wait_seconds))
+
+    def put(self, piece: Piece) -> None:
+        """Keep a piece for a transaction."""
+        outbox, limits = self._outbox, self._limits
+        outbox.put(piece)
+        is_much = outbox.num_rows >= limits.max_rows or outbox.num_bytes >= limits.max_bytes
+        if is_much or self._is_hurried:
+            self._due.set()
+
+    def is_full(self) -> bool:
+        """Whether so much output waits that no more should be read."""
+        return self._outbox.num_bytes >= 2 * self._limits.max_bytes
+
+    def hurry(self) -> None:
+        """Commit from now on whatever is ready, at once."""
+        self._is_hurried = True
+        self._due.set()
+
+    async def stop(self) -> None:
+        """Let it go; what was not committed is its next owner's to read again."""
+        self._outbox.give_up()
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._producer.stop()
+
+    async def _run(self, first_wait_seconds: float) -> None:
+        wait_seconds = first_wait_seconds
+        try:
+            while True:
+                # Not `wait_for`, which may swallow the cancelling when both come at once.
+                timer = asyncio.get_running_loop().call_later(wait_seconds, self._due.set)
+                await self._due.wait()
+                timer.cancel()
+                self._due.clear()
+                wait_seconds = self._owner.interval_seconds
+                await self._commit(self._outbox.cut())
+        except Exception as error:
+            await self._owner.lose(self._tp, error)
+
+    async def _commit(self, cut: Cut) -> None:
+        if cut.offset is None or not (cut.pieces or cut.offset > (self._committed or 0)):
+            return
+        producer = self._producer
+        await producer.begin_transaction()
+        refused = await self._write(cut.pieces)
+        if refused:
+            await producer.abort_transaction()
+            self._outbox.refuse(refused)
+            self._due.set()
+            return
+        offsets = {KafkaTopicPartition(*self._tp): OffsetAndMetadata(cut.offset, "")}
+        await producer.send_offsets_to_transaction(offsets, self._owner.group_id)
+        await producer.commit_transaction()
+        self._committed = cut.offset
+        self._owner.tracker.committed({self._tp: cut.offset})
+        self._outbox.delivered(cut.pieces)
+        self._owner.succeeded()
+
+    async def _write(self, pieces: Iterable[Piece]) -> dict[Piece, Exception]:
+        """Write pieces and wait for the broker to have them.
+
+        Returns:
+            Those that their topic refuses, and why; the others may have been written or not.
+
+        Raises:
+            KafkaError: the transaction can't be committed.
+        """
+        sent: list[tuple[Piece, str, asyncio.Future[Any]]] = []
+        for piece in pieces:
+            for topic, partition, records in piece.outputs:
+                for batch in producer_batches(self._producer, records):
+                    future = await queue_patiently(self._producer, batch, topic, partition)
+                    future.add_done_callback(_look_at)
+                    sent.append((piece, topic, future))
+        done = await asyncio.gather(*(future for *_, future in sent), return_exceptions=True)
+        refused: dict[Piece, Exception] = {}
+        failures: list[BaseException] = []
+        for (piece, topic, _), outcome in zip(sent, done, strict=True):
+            if isinstance(outcome, REFUSED):
+                refused[piece] = explain(outcome, topic)
+            elif isinstance(outcome, BaseException):
+                failures.append(outcome)
+        if failures and not refused:
+            raise failures[0]
+        return refused
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """Take note of a failure that nobody waits for any more, so that asyncio does not warn."""
+    if not future.cancelled():
+        future.exception()
