@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
 from streams.kafka_errors import (
     BrokerError,
@@ -198,6 +198,32 @@ def topic_configs(
             entries = {}
         configs[topic] = {name: entry.value for name, entry in entries.items()}
     return configs
+
+
+def ends(
+    kafka: Kafka, topics: Mapping[str, int], timeout: float = 5.0
+) -> dict[tuple[str, int], int]:
+    """Return the offset at which each partition's next record will be, transactions included.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+        topics: name to number of partitions; must exist.
+        timeout: seconds, > 0.
+
+    Raises:
+        BrokerError: the cluster can't be reached, or a partition has no leader.
+    """
+    wanted = {
+        TopicPartition(name, partition): OffsetSpec.latest()
+        for name, partitions in topics.items()
+        for partition in range(partitions)
+    }
+    admin = _admin(kafka, ClientErrors())
+    try:
+        found = admin.list_offsets(wanted, request_timeout=timeout)
+        return {(tp.topic, tp.partition): int(f.result().offset) for tp, f in found.items()}
+    except KafkaException as error:
+        raise BrokerError(f"partitions' ends can't be had: {error.args[0].str()}") from None
 
 
 def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:

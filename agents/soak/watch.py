@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
-from agents.topic_reader import TopicReader
-from streams.kafka_client import BrokerError, Kafka
+from streams.kafka_client import BrokerError, Kafka, ends
 
-_POLL_SECONDS = 0.1
+_POLL_SECONDS = 0.25
+#: Short: a request to a broker that went away must not look like a stall of the workers.
+_REQUEST_SECONDS = 1.0
 
 
 class StallWatch:
@@ -47,23 +48,10 @@ class StallWatch:
     def _run(self) -> None:
         while not self._stop.wait(_POLL_SECONDS):
             try:
-                self._watch()
+                found = ends(self._kafka, self._topics, _REQUEST_SECONDS)
             except BrokerError:
                 continue  # it is away: the stall goes on
-
-    def _watch(self) -> None:
-        # Made anew after a failure: librdkafka's own may go on asking a broker that restarted in
-        # vain for minutes.
-        with TopicReader(self._kafka, "penstock-stall-watch") as reader:
-            while not self._stop.wait(_POLL_SECONDS):
-                self._look(self._count(reader))
-
-    def _count(self, reader: TopicReader) -> int:
-        return sum(
-            bounds.end
-            for topic, partitions in self._topics.items()
-            for bounds in reader.bounds(topic, partitions)
-        )
+            self._look(sum(found.values()))
 
     def _look(self, num_out: int) -> None:
         if num_out <= self.num_out:

@@ -6,6 +6,7 @@ import socket
 import time
 
 import pytest
+from confluent_kafka import Producer
 
 from streams.kafka_client import (
     BrokerError,
@@ -13,6 +14,7 @@ from streams.kafka_client import (
     BrokerTlsError,
     BrokerUnreachableError,
     create_topics,
+    ends,
     probe,
 )
 from streams.settings import TopicSettings
@@ -103,3 +105,18 @@ def test_tls_with_a_plain_broker_is_told_at_once(embedded_bootstrap: str) -> Non
 def test_a_setting_that_librdkafka_refuses_is_told() -> None:
     with pytest.raises(BrokerSettingsError, match=r'No such configuration property: "no\.such"'):
         probe({"bootstrap.servers": "127.0.0.1:1", "no.such": 1})
+
+
+def test_ends_are_counted_with_what_is_there(bootstrap: str) -> None:
+    kafka = {"bootstrap.servers": bootstrap}
+    create_topics(kafka, {"ends": TopicSettings(partitions=4)})
+    producer = Producer(kafka)
+    for _ in range(3):
+        producer.produce("ends", b"x", partition=2)
+    assert producer.flush(10) == 0
+    assert ends(kafka, {"ends": 4}) == {("ends", p): 3 if p == 2 else 0 for p in range(4)}
+
+
+def test_ends_of_a_broker_that_is_away_are_an_error() -> None:
+    with pytest.raises(BrokerError, match="ends can't be had"):
+        ends({"bootstrap.servers": "127.0.0.1:1"}, {"ends": 1}, timeout=0.5)

@@ -1,0 +1,40 @@
+"""Three brokers, of which one at a time is stopped or killed: leaders and coordinators move."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from agents.brokers import kafka_cluster
+from agents.soak import Arena, Setup
+from tests.brokers import need_kafka
+from tests.faults.conftest import Report
+
+pytestmark = [pytest.mark.kafka, pytest.mark.faults]
+SEED = 7
+_REPETITIONS = 4
+
+
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
+def test_one_of_three_brokers_is_lost(tmp_path: Path, report: Report, guarantee: str) -> None:
+    need_kafka()
+    rng = random.Random(SEED)
+    with kafka_cluster() as nodes:
+        kafka = {"bootstrap.servers": ",".join(node.bootstrap_servers for node in nodes)}
+        arena = Arena(Setup(kafka, guarantee=guarantee), tmp_path)
+        try:
+            arena.begin()
+            for _ in range(_REPETITIONS):
+                arena.await_progress(rng.randrange(100, 900))
+                node = rng.choice(nodes)
+                node.stop() if rng.random() < 0.5 else node.kill()
+                arena.await_progress(400)
+                time.sleep(rng.uniform(0.0, 4.0))
+                node.start()
+            row = arena.finish("one of three brokers is lost, and comes back", _REPETITIONS)
+        finally:
+            arena.close()
+    report(row)
