@@ -46,6 +46,8 @@ class Setup:
     """Options of the model."""
     extra: tuple[float, ...] = ()
     """Numbers to send now and then besides: see `agents.soak.model`."""
+    poisons: bool = True
+    """Whether some records make the model raise: a slow one is long at finding which."""
     output_config: dict[str, str] = field(default_factory=dict)
     """Of the output topic."""
 
@@ -69,7 +71,7 @@ class Arena:
         self.config.write_text(yaml.safe_dump(self._document()))
         self.settings = load_pipeline(self.config, {})
         self._make_topics()
-        self.load = Load(setup.kafka, self.name, setup.per_second, setup.extra)
+        self.load = Load(setup.kafka, self.name, setup.per_second, setup.extra, setup.poisons)
         topics = (self.output, self.dead_letters)
         self.watch = StallWatch(setup.kafka, dict.fromkeys(topics, setup.partitions))
         self.workers: list[WorkerProcess] = []

@@ -32,7 +32,14 @@ _OURS: Mapping[str, str | int | bool] = {
 class Load:
     """Publishes numbers on a thread of its own: 0, 1, 2 ... over 20 keys."""
 
-    def __init__(self, kafka: Kafka, topic: str, per_second: float, extra: tuple[float, ...] = ()):
+    def __init__(
+        self,
+        kafka: Kafka,
+        topic: str,
+        per_second: float,
+        extra: tuple[float, ...] = (),
+        poisons: bool = True,
+    ) -> None:
         """Say what to send; nothing is sent yet.
 
         Args:
@@ -40,12 +47,14 @@ class Load:
             topic: that it goes to.
             per_second: records.
             extra: numbers to send now and then besides.
+            poisons: whether some make the model raise.
         """
         config: dict[str, Any] = {**confluent_config(kafka, "producer"), **_OURS}
         self._producer = Producer(config)
         self._topic = topic
         self._per_second = per_second
         self._extra = extra
+        self._poisons = poisons
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self.num_delivered = 0
@@ -85,7 +94,7 @@ class Load:
         x = float(1_000 + number)
         if number % _BROKEN_EVERY == 1:
             return b'{"x": '
-        if number % _POISON_EVERY == 1:
+        if self._poisons and number % _POISON_EVERY == 1:
             x = POISON
         elif self._extra and number % _POISON_EVERY == 100:
             x = self._extra[number // _POISON_EVERY % len(self._extra)]

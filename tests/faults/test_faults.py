@@ -63,6 +63,7 @@ def test_a_model_slower_than_the_session(
 ) -> None:
     with arena(
         own_broker, tmp_path, num_workers=1, per_second=50.0, model={"batch_seconds": 8.0},
+        poisons=False,
         agent={"batch": {"max_batch_size": 512, "max_wait_seconds": 0.05}},
     ) as under_load:  # fmt: skip
         under_load.await_progress(800)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_two_hundred_thousand_malformed_records(tmp_path: Path, kafka_bootstrap:
     assert len(pipeline.published.values) > 200_000
     # The first half warms up: caches fill, online models get to know their sources.
     half = rounds // 2
-    assert max(resident[half:]) - max(resident[:half]) < _LEAK_BYTES_PER_RECORD * each * half * len(
-        CODECS
-    )
+    # Medians: a leak grows with each round, an arena that the allocator adds does not.
+    gained = median(resident[half:]) - median(resident[:half])
+    assert gained < _LEAK_BYTES_PER_RECORD * each * half * len(CODECS)
     print(check_outcomes(pipeline, accounts))
