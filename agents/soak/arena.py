@@ -137,14 +137,14 @@ class Arena:
         return self.workers[-1]
 
     def await_progress(self, num_records: int = 200, timeout: float = 120.0) -> None:
-        """Wait until so many more results or dead letters have come out.
+        """Wait until so many more results or dead letters have come out, some of each partition.
 
         Raises:
             BrokerError: they don't come.
         """
-        wanted = self.watch.num_out + num_records
+        before = self.watch.num_out
         deadline = time.monotonic() + timeout
-        while self.watch.num_out < wanted:
+        while not self.watch.has_moved(before, num_records):
             self._note_dead_workers()
             if time.monotonic() > deadline:
                 raise BrokerError(

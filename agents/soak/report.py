@@ -27,7 +27,7 @@ class FaultRow(msgspec.Struct, kw_only=True):
     wrong: int
     """Other problems: out of order, differing repeats, both outcomes ...; must be 0."""
     longest_stall_seconds: float
-    """Without a new result while there was work, outages of the broker included."""
+    """Of any one partition: without a new result while there was work, outages included."""
     complaints: list[str] = []
     """For people: culprits, wrong exit codes."""
 

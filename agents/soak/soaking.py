@@ -72,7 +72,7 @@ class Soak:
             done = sum(self.counts.values())
             self._say(
                 f"{time.monotonic() - started:6.0f} s  {done:4}  {FAULTS[name].words}; "
-                f"{arena.load.num_delivered:,} in, {arena.watch.num_out:,} out"
+                f"{arena.load.num_delivered:,} in, {arena.watch.num_out.total():,} out"
             )
             if done % _CHECK_EVERY == 0:
                 self._check(arena)

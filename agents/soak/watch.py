@@ -1,9 +1,10 @@
-"""How long nothing came out: the longest stall of a run."""
+"""How long nothing came out of a partition: the longest stall of a run."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 
 from streams.kafka_client import BrokerError, Kafka, ends
 
@@ -13,7 +14,11 @@ _REQUEST_SECONDS = 1.0
 
 
 class StallWatch:
-    """Looks at the ends of output topics on a thread of its own."""
+    """Looks at the ends of output topics on a thread of its own.
+
+    A partition's results and dead letters count together, apart from other partitions': that some
+    flow on must not hide one that stands still.
+    """
 
     def __init__(self, kafka: Kafka, topics: dict[str, int]) -> None:
         """Say where results and dead letters come out; nothing is watched yet.
@@ -25,11 +30,11 @@ class StallWatch:
         self._kafka, self._topics = kafka, topics
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stall-watch", daemon=True)
-        self.num_out = 0
-        """Records that have come out, repeats included."""
+        self.num_out: Counter[int] = Counter()
+        """Records that have come out, by partition, repeats included."""
         self.longest_seconds = 0.0
-        """Between two looks that saw something new, the first result apart."""
-        self._moved_at: float | None = None
+        """Of a partition between two looks that saw something new, the first result apart."""
+        self._moved_at: dict[int, float] = {}
 
     def start(self) -> None:
         """Begin to watch."""
@@ -40,10 +45,17 @@ class StallWatch:
         self._stop.set()
         self._thread.join()
 
+    def has_moved(self, since: Counter[int], num_records: int) -> bool:
+        """Whether so much more came out, and more of each partition that ever had something."""
+        now = self.num_out
+        return now.total() - since.total() >= num_records and all(
+            now[partition] > count for partition, count in since.items()
+        )
+
     @property
     def seconds_since_last(self) -> float:
-        """How long ago something came out; 0 before the first."""
-        return time.monotonic() - self._moved_at if self._moved_at is not None else 0.0
+        """How long ago something came out of the partition that is quiet longest; 0 at first."""
+        return time.monotonic() - min(self._moved_at.values()) if self._moved_at else 0.0
 
     def _run(self) -> None:
         while not self._stop.wait(_POLL_SECONDS):
@@ -51,12 +63,15 @@ class StallWatch:
                 found = ends(self._kafka, self._topics, _REQUEST_SECONDS)
             except BrokerError:
                 continue  # it is away: the stall goes on
-            self._look(sum(found.values()))
+            self._look(found)
 
-    def _look(self, num_out: int) -> None:
-        if num_out <= self.num_out:
-            return
-        now = time.monotonic()
-        if self._moved_at is not None:
-            self.longest_seconds = max(self.longest_seconds, now - self._moved_at)
-        self.num_out, self._moved_at = num_out, now
+    def _look(self, found: dict[tuple[str, int], int]) -> None:
+        now, num_out = time.monotonic(), Counter[int]()
+        for (_, partition), end in found.items():
+            num_out[partition] += end
+        for partition, count in num_out.items():
+            if count > self.num_out[partition]:
+                seconds = now - self._moved_at.get(partition, now)
+                self.longest_seconds = max(self.longest_seconds, seconds)
+                self._moved_at[partition] = now
+        self.num_out = +num_out
