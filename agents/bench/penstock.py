@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 
 from agents.bench.places import benchmarks_folder
 from agents.bench.ready import Job, Ready
@@ -28,10 +30,12 @@ def penstock(processes: int, variant: str = "") -> Callable[[str], Ready]:
     return make_ready
 
 
-def without_metrics() -> Ready:
-    """Return a worker of one process that counts nothing."""
-    script = str(benchmarks_folder() / "penstock" / "without_metrics.py")
-    return penstock_by((sys.executable, "-P", script), 1, "WARNING")
+def timed_metrics(seconds: Path) -> Ready:
+    """Return a worker of one process that writes what its metrics took into a file."""
+    script = str(benchmarks_folder() / "penstock" / "timed_metrics.py")
+    ready = penstock_by((sys.executable, "-P", script), 1, "WARNING")
+    told = {"BENCH_METRICS_SECONDS": str(seconds)}
+    return replace(ready, environment=lambda job: {**ready.environment(job), **told})
 
 
 def penstock_by(main: Sequence[str], processes: int, log_level: str, variant: str = "") -> Ready:

@@ -1,7 +1,7 @@
 """`penstock bench metrics`: what the metrics cost, in CPU time per record.
 
-Workload `a` with a worker of one process, with and without metrics in turn. CPU time of the
-worker's own, start-up left out: the wall clock is too noisy for a difference of a few per cent.
+Workload `a` with a worker of one process that times its own metrics. Not the difference between a
+worker with and one without them: from run to run a worker's CPU time differs by far more than that.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
 from agents.bench.inputs import load
-from agents.bench.penstock import penstock, without_metrics
+from agents.bench.penstock import timed_metrics
 from agents.bench.readings import Readings
-from agents.bench.ready import Job, Ready
+from agents.bench.ready import Job
 from agents.bench.running import RunError, measure
 from agents.bench.topics import make_topics, remove_topics
 
@@ -28,54 +29,58 @@ class Price(msgspec.Struct, frozen=True):
 
     records: int
     """Of each run."""
-    with_microseconds: Sequence[float]
-    """CPU time per record of each round, metrics on."""
-    without_microseconds: Sequence[float]
+    microseconds: Sequence[float]
+    """CPU time per record of each round, metrics and all, start-up left out."""
+    metrics_microseconds: Sequence[float]
+    """Of that, the metrics'."""
     price: float
-    """The median over the rounds of (with - without) / without: 0.02 is 2 %."""
+    """The median over the rounds of metrics / the rest: 0.02 is 2 %."""
     lowest: float
     """Of the rounds; so is `highest`."""
     highest: float
 
 
 def metrics_price(servers: str, records: int, rounds: int, partitions: int, say: Say) -> Price:
-    """Run both in turn, the first of a round being the other one each time, and compare.
+    """Run a worker several times and return what its metrics took.
 
     Raises:
         RunError: a worker ended or got stuck.
     """
-    variants = {"with metrics": penstock(processes=1)("a"), "without": without_metrics()}
     topic = f"bench-metrics-{records}-{time.time_ns()}"
     partitions = load(servers, topic, partitions, Readings(records, partitions))
     make_topics(servers, [f"{topic}.dlq"], partitions)
-    spent: dict[str, list[float]] = {name: [] for name in variants}
+    spent = []
     for number in range(rounds):
-        for name in sorted(variants, reverse=number % 2 == 1):
-            found = _run(servers, topic, partitions, records, variants[name])
-            spent[name].append(found)
-            say(f"round {number + 1}, {name}: {found:.3f} CPU µs a record")
+        spent.append(_run(servers, topic, partitions, records))
+        say(f"round {number + 1}: {spent[-1][1]:.4f} of {spent[-1][0]:.3f} CPU µs a record")
     remove_topics(servers, [topic, f"{topic}.dlq"])
-    return compare(records, spent)
+    return price_of(records, spent)
 
 
-def compare(records: int, spent: Mapping[str, Sequence[float]]) -> Price:
-    """Return the price of what the first has and the second has not.
+def price_of(records: int, spent: Sequence[tuple[float, float]]) -> Price:
+    """Return the price of the metrics.
+
+    Args:
+        records: of each run.
+        spent: CPU time per record of each round, and the metrics' part of it, microseconds.
 
     Raises:
         RunError: the runs were so short that the system's clock saw no CPU time.
     """
-    dear, cheap = spent.values()
-    if not all((*dear, *cheap)):
+    if not all(whole > part for whole, part in spent):
         raise RunError(f"{records} records are too few to see any CPU time: ask for more")
-    shares = [with_it / without - 1 for with_it, without in zip(dear, cheap, strict=True)]
-    return Price(records, dear, cheap, statistics.median(shares), min(shares), max(shares))
+    shares = [part / (whole - part) for whole, part in spent]
+    wholes, parts = zip(*spent, strict=True)
+    return Price(records, wholes, parts, statistics.median(shares), min(shares), max(shares))
 
 
-def _run(servers: str, topic: str, partitions: int, records: int, ready: Ready) -> float:
+def _run(servers: str, topic: str, partitions: int, records: int) -> tuple[float, float]:
     output = f"{topic}-out-{time.time_ns()}"
     make_topics(servers, [output], partitions)
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
         job = Job(servers, topic, output, output, "a", partitions, folder)
-        measured = measure(ready, job, records)
+        told = Path(folder) / "metrics-seconds"
+        measured = measure(timed_metrics(told), job, records)
+        seconds = float(told.read_text())
     remove_topics(servers, [output])
-    return measured.cpu_microseconds_per_record
+    return measured.cpu_microseconds_per_record, 1e6 * seconds / records
