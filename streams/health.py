@@ -139,7 +139,10 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
 
         While the group shares out partitions anew a healthy broker keeps us waiting for an answer.
         """
-        if self.consumer.fails(self._broker_seconds) or self.producer.fails(self._broker_seconds):
+        if self.consumer.fails(self._broker_seconds):
+            return True
+        is_asking = self.producer.idle_seconds() < _ASKING_SECONDS
+        if is_asking and self.producer.fails(self._broker_seconds):
             return True
         silent = self.consumer.silent_seconds()
         is_expected = self._intake.num_held > 0

@@ -169,6 +169,7 @@ async def test_a_long_rebalance_is_no_outage(
 async def test_results_that_no_broker_takes_are_waited_for_as_long_as_they_are_sent(
     world: World,
 ) -> None:
+    world.health.producer.first_asked = world.time
     for seconds in range(0, 1000, 10):
         world.set(num_unfinished=3, delivery_seconds=float(seconds))
         world.health.producer.asked = world.time
