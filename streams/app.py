@@ -24,6 +24,10 @@ from streams.transactions import Transactions
 #: measure, the time between polls, is set out of reach.
 _MAX_POLL_INTERVAL_SECONDS = 24 * 3600.0
 
+#: How long Faust waits for partitions to be taken over and for state to be restored before it gives
+#: up resuming for good. As long as the broker takes: an outage may fall into a rebalance.
+_RECOVERY_SECONDS = 24 * 3600.0
+
 #: Records that one fetch may hand out, over all partitions.
 _MAX_POLL_RECORDS = 1_000
 
@@ -121,6 +125,7 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
         broker_commit_interval=settings.commit_interval_seconds,
         broker_max_poll_interval=_MAX_POLL_INTERVAL_SECONDS,
         broker_max_poll_records=_MAX_POLL_RECORDS,
+        broker_request_timeout=_RECOVERY_SECONDS,
         stream_wait_empty=True,
         topic_disable_leader=True,
         store="memory://",

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiokafka.errors import IllegalStateError
+from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
 from streams.records import TopicPartition
@@ -39,14 +40,23 @@ class Takeover:
         transactions.on_lost = self._lost
 
     async def perform(self) -> None:
-        """Take over everything that is assigned, once a generation."""
+        """Take over everything that is assigned, once a generation.
+
+        Raises:
+            RebalanceAgain: the partitions were given out anew meanwhile. (Were it CancelledError,
+                Faust's recovery, which waits for this, would end, and resume nothing ever after.)
+        """
         generation = self._consumer.app.consumer_generation_id
         if self._task is None or self._generation != generation:
             self.cancel()
             self._generation = generation
             self._task = asyncio.ensure_future(self._take_over())
-        # Whoever waits may lose patience; the work goes on.
-        await asyncio.shield(self._task)
+        task = self._task
+        # Whoever waits may be interrupted; the work goes on.
+        await asyncio.wait([task])
+        if task.cancelled():
+            raise RebalanceAgain
+        task.result()
 
     def cancel(self) -> None:
         """Stop taking over: the partitions are someone else's, or about to be."""

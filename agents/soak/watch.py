@@ -46,10 +46,10 @@ class StallWatch:
         self._thread.join()
 
     def has_moved(self, since: Counter[int], num_records: int) -> bool:
-        """Whether so much more came out, and more of each partition that ever had something."""
+        """Whether so much more came out, and more of each partition."""
         now = self.num_out
         return now.total() - since.total() >= num_records and all(
-            now[partition] > count for partition, count in since.items()
+            now[partition] > since[partition] for partition in range(max(self._topics.values()))
         )
 
     @property
