@@ -153,6 +153,7 @@ def records(count: int, seed: int) -> Iterator[bytes | None]:
         yield msgspec.json.encode(event)
 
 
+@pytest.mark.faults
 def test_whatever_happens_to_workers_answers_are_the_same(
     tmp_path: Path, kafka_bootstrap: str
 ) -> None:

@@ -64,6 +64,7 @@ socket.getaddrinfo = getaddrinfo
 
 
 @pytest.mark.kafka
+@pytest.mark.faults
 def test_a_broker_whose_name_no_longer_resolves_is_waited_for(tmp_path: Path) -> None:
     need_kafka()
     away = tmp_path / "names-are-away"
