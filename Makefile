@@ -35,7 +35,7 @@ demo: setup ## Run the main job for a minute; DATA=DIR takes real data from ther
 test: lint ## Check and test everything; ARGS="-k name" goes to pytest.
 	$(BIN)/pytest $(ARGS)
 
-test-faults: setup ## Test every fault against Apache Kafka, twenty minutes or so; report in out/.
+test-faults: setup ## Test every fault against Apache Kafka, half an hour; report in out/.
 	$(BIN)/pytest -m faults $(ARGS)
 
 lint: setup ## Check style, types and the direction of imports.
