@@ -33,8 +33,8 @@ LOOP_SECONDS = 30.0
 BROKER_SECONDS = 10.0
 #: Results that wait longer than this for the broker are said to wait.
 _DELIVERY_SECONDS = 10.0
-#: A producer that is waiting for a broker asks again after at most a request's timeout (30 s) and
-#: a back-off; one that has not asked for longer has given up, and nobody waits for the broker.
+#: A client that is waiting for a broker asks again after at most a request's timeout (30 s, 40 s)
+#: and a back-off; one that has not asked for longer has given up, and nobody waits for the broker.
 _ASKING_SECONDS = 90.0
 
 
@@ -139,13 +139,12 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
 
         While the group shares out partitions anew a healthy broker keeps us waiting for an answer.
         """
-        if self.consumer.fails(self._broker_seconds):
-            return True
-        is_asking = self.producer.idle_seconds() < _ASKING_SECONDS
-        if is_asking and self.producer.fails(self._broker_seconds):
+        # A client that has stopped asking waits for no broker: it is stuck.
+        asking = [c for c in (self.consumer, self.producer) if c.idle_seconds() < _ASKING_SECONDS]
+        if any(client.fails(self._broker_seconds) for client in asking):
             return True
         silent = self.consumer.silent_seconds()
-        is_expected = self._intake.num_held > 0
+        is_expected = self._intake.num_held > 0 and self.consumer in asking
         return silent is not None and silent > self._broker_seconds and is_expected
 
     def live(self) -> Verdict:

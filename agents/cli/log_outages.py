@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 #: Kafka's client, which tries again several times a second, those who wait for it, and who tells
 #: of what is given up at the end.
-_WAITING = ("aiokafka", "asyncio", "mode.timers", "streams.consumer", "streams.consumer_thread")
+_WAITING = (
+    *("aiokafka", "asyncio", "mode.timers"),
+    *("streams.consumer", "streams.consumer_thread", "streams.transport"),
+)
 
 
 class OneOutage(logging.Filter):

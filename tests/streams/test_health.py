@@ -44,7 +44,7 @@ class World:
         self.health.watch([self.agent])
         self.hung: list[str] = []
         self.health.on_hang = self._on_hang
-        self.is_answering = True
+        self.is_answering = self.is_asking = True
 
     async def _on_hang(self, why: str) -> None:
         self.hung.append(why)
@@ -52,6 +52,8 @@ class World:
     async def pass_seconds(self, seconds: float) -> None:
         for _ in range(round(seconds)):
             self.time += 1
+            if self.is_asking:
+                self.health.consumer.asked = self.time
             if self.is_answering:
                 self.health.consumer.answered = self.time
             await self.health.look()
@@ -140,6 +142,14 @@ async def test_a_broker_that_is_away_makes_it_unready_and_not_dead(world: World)
     assert world.health.live().ok
     assert world.health.ready().ok
     await world.pass_seconds(10)
+    assert not world.health.live().ok
+
+
+async def test_a_consumer_that_has_stopped_asking_is_stuck(world: World) -> None:
+    """Its thread has ended, say: no broker will ever answer what is not asked."""
+    world.held.waiting = {"numbers"}
+    world.is_answering = world.is_asking = False
+    await world.pass_seconds(90 + 62)
     assert not world.health.live().ok
 
 
