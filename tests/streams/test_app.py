@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import aiokafka.conn
 import pytest
+from aiokafka.conn import AIOKafkaConnection
 from prometheus_client import CollectorRegistry
 
 from streams.app import App, make_app
+from streams.kafka_connection import KafkaConnection
 from streams.metrics import Metrics
 from streams.settings import AgentSettings, PipelineSettings
 
@@ -48,3 +51,14 @@ async def test_a_table_on_disk_has_its_folder(
     app.Table("counts", default=int, partitions=4)
     await app.on_first_start()
     assert [folder.name for folder in tmp_path.iterdir()] == ["penstock-data"]
+
+
+async def test_resuming_after_a_rebalance_waits_for_a_broker_however_long() -> None:
+    """After this time Faust would take its recovery for stopped, and never resume."""
+    assert make().conf.broker_request_timeout >= 24 * 3600
+
+
+async def test_the_transport_mends_aiokafka_s_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiokafka.conn, "AIOKafkaConnection", AIOKafkaConnection)
+    assert make().transport is not None
+    assert aiokafka.conn.AIOKafkaConnection is KafkaConnection
