@@ -1,33 +1,62 @@
-"""Rows are finished whatever order they come in."""
+"""Rows are finished whatever order they come in, and each by its own results."""
 
 from __future__ import annotations
+
+import asyncio
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from schemas import SchemaError
+from schemas import DeadLetter, SchemaError
 from streams.delivery import Delivery
+from streams.encoding import EncodedChunk, EncodedOutput
 from streams.metrics import Metrics
 from streams.offsets import OffsetTracker
-from streams.records import TopicPartition
+from streams.records import OutputRecord, TopicPartition
 from streams.settings import AgentSettings
 from tests.fakes import ListSink, record_batch
 
 TP = TopicPartition("numbers", 0)
 
 
-@pytest.mark.parametrize("rows", [[0, 1, 2, 3], [3, 1], [2, 0, 3, 1]])
-async def test_dead_letters_in_any_order_finish_their_rows_alone(rows: list[int]) -> None:
-    """Events that don't decode, and ones that can't be measured, come one after the other."""
-    tracker = OffsetTracker()
-    metrics = Metrics(CollectorRegistry()).for_agent("a", ["numbers"], "m")
-    settings = AgentSettings(input="numbers", output="o", model="m")
-
+def make(tracker: OffsetTracker, sink: ListSink) -> Delivery:
     async def fail(error: BaseException) -> None:
         raise error
 
-    delivery = Delivery("a", settings, ListSink(), tracker, metrics, fail)
+    metrics = Metrics(CollectorRegistry()).for_agent("a", ["numbers"], "m")
+    settings = AgentSettings(input="numbers", output="o", model="m")
+    return Delivery("a", settings, sink, tracker, metrics, fail)
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3], [3, 1], [2, 0, 3, 1], [0, 3, 2]])
+async def test_dead_letters_in_any_order_finish_their_rows_alone(rows: list[int]) -> None:
+    """Events that don't decode, and ones that can't be measured, come one after the other."""
+    tracker = OffsetTracker()
     batch = record_batch([b"x"] * 4, tracker=tracker)
-    await delivery.dead_letters(batch, [(row, SchemaError(str(row))) for row in rows])
+    failed = [(row, SchemaError(str(row))) for row in rows]
+    await make(tracker, ListSink()).dead_letters(batch, failed)
     assert tracker.under_way(TP)[0] == 4 - len(rows)
-    assert [row for row in range(4) if batch.span.is_finished(row)] == sorted(rows)
+    for row in sorted({0, 1, 2, 3} - set(rows)):
+        assert tracker.watermark(TP) in (None, row)
+        tracker.finish(batch.span, [row])
+    assert tracker.watermark(TP) == 4
+
+
+async def test_one_large_result_of_several_costs_its_row_alone() -> None:
+    """Packed for its producer batch, refused, and unpacked: each row has its own results again."""
+    tracker, sink = OffsetTracker(), ListSink(max_bytes={"o": 50})
+    batches = [record_batch([b"x"] * 2, tracker=tracker, first_offset=at) for at in (0, 2)]
+    chunks = []
+    for batch in batches:
+        chunk = EncodedChunk(batch, rows=[0, 1], record_rows=[0, 0, 1])
+        for index, row in enumerate(chunk.record_rows):
+            is_large = batch.offsets[row] == 2 and index == 1
+            value = b"%d" % batch.offsets[row] + b"!" * index + b"x" * 100 * is_large
+            chunk.records.append(OutputRecord(b"k", value, []))
+        chunks.append(chunk)
+    await make(tracker, sink).results([EncodedOutput.of(chunks, 1000)])
+    while tracker.under_way(TP)[0]:
+        await asyncio.sleep(0.001)
+    assert [record.value for record in sink.topic("o")] == [b"0", b"0!", b"1!!", b"3!!"]
+    (letter,) = [DeadLetter.from_headers(r.headers) for r in sink.topic("numbers.dlq")]
+    assert (letter.origin.offset, letter.reason) == (2, "result_too_large")

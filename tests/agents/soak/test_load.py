@@ -11,10 +11,11 @@ from streams.kafka_client import create_topics
 from streams.settings import TopicSettings
 
 
-def test_all_that_was_sent_is_there_and_some_of_it_is_bad(embedded_bootstrap: str) -> None:
-    kafka = {"bootstrap.servers": embedded_bootstrap}
-    create_topics(kafka, {"load-test": TopicSettings()})
-    load = Load(kafka, "load-test", per_second=2_000, extra=(-1.0,))
+def sent(bootstrap: str, topic: str, poisons: bool) -> list[bytes | None]:
+    """A thousand records and some: what lies in the topic when all of it is said to be there."""
+    kafka = {"bootstrap.servers": bootstrap}
+    create_topics(kafka, {topic: TopicSettings()})
+    load = Load(kafka, topic, per_second=2_000, extra=(-1.0,), poisons=poisons)
     load.start()
     while load.num_delivered < 1_000:
         time.sleep(0.05)
@@ -22,12 +23,23 @@ def test_all_that_was_sent_is_there_and_some_of_it_is_bad(embedded_bootstrap: st
     with TopicReader(kafka) as reader:
         values = [
             message.value()
-            for partition, bounds in enumerate(reader.bounds("load-test", 4))
-            for messages in reader.read("load-test", partition, bounds)
+            for partition, bounds in enumerate(reader.bounds(topic, 4))
+            for messages in reader.read(topic, partition, bounds)
             for message in messages
         ]
     assert len(values) == load.num_delivered
     assert load.num_failed == 0
+    return values
+
+
+def test_all_that_was_sent_is_there_and_some_of_it_is_bad(embedded_bootstrap: str) -> None:
+    values = sent(embedded_bootstrap, "load-test", poisons=True)
     assert values.count(b'{"x": ') >= 3
     assert values.count(b'{"x":%.1f}' % POISON) >= 4
     assert values.count(b'{"x":-1.0}') >= 4
+
+
+def test_without_poison_nothing_makes_the_model_raise(embedded_bootstrap: str) -> None:
+    values = sent(embedded_bootstrap, "load-test-tame", poisons=False)
+    assert values.count(b'{"x": ') >= 3
+    assert values.count(b'{"x":%.1f}' % POISON) == 0
