@@ -246,6 +246,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Begin afresh: Faust seeks every partition to its committed offset."""
         self.intake.give_up(self.intake.tracker.partitions())  # type: ignore[arg-type]
         await super().on_partitions_assigned(assigned, generation_id)
+        if self.app.seconds_to_stop() is not None:
+            return  # its models are closed or about to be: the group hears that it leaves
         self.intake.assigned(TopicPartition(*tp) for tp in assigned)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
