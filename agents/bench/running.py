@@ -71,7 +71,7 @@ class Running:
         return " | ".join(lines[-3:])[-500:] or "it said nothing"
 
     def stop(self) -> None:
-        """Ask it to end, wait, and kill what is left of its session."""
+        """Ask it to end, wait, and kill what is left of its session; all of it has ended then."""
         self.peak_rss_bytes = peak_rss_bytes_of(self.process.pid)
         if not self.has_ended:
             self.process.send_signal(signal.SIGTERM)
@@ -80,10 +80,12 @@ class Running:
             time.sleep(0.02)
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        for pid in pids_of(self.process.pid):  # those of groups of their own
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
         self._reap(0)
+        while left := pids_of(self.process.pid):  # those of groups of their own
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)  # a killed one takes a moment to end
 
     def _reap(self, options: int) -> bool:
         if self.process.returncode is not None:
