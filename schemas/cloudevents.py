@@ -8,7 +8,7 @@ Kafka protocol binding, section 3.2.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -26,6 +26,8 @@ MAX_RFC3339_MS = 253_402_300_799_999
 
 #: What may stand in a URI reference as it is (RFC 3986, 2.2 and 2.3), and "%" of an escape.
 _URI_SAFE = "!#$%&'()*+,/:;=?@[]~-._"
+#: How a moment ends: looked up, since each result has one.
+_MILLISECONDS = [b".%03dZ" % ms for ms in range(1000)]
 _EXAMPLE = "2023-11-14T22:13:20.250Z"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -98,9 +100,15 @@ def rfc3339(time_ms: int) -> bytes:
     Returns:
         24 characters of ASCII; b"" for 0 (not given), and beyond `MAX_RFC3339_MS`.
     """
-    if not 0 < time_ms <= MAX_RFC3339_MS:
-        return b""
-    return b"%b.%03dZ" % (_format_second(time_ms // 1000), time_ms % 1000)
+    return rfc3339_column([time_ms])[0]
+
+
+def rfc3339_column(times_ms: Sequence[int]) -> list[bytes]:
+    """Return n moments as `rfc3339` does."""
+    return [
+        _format_second(ms // 1000) + _MILLISECONDS[ms % 1000] if 0 < ms <= MAX_RFC3339_MS else b""
+        for ms in times_ms
+    ]
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from schemas import InputError, Origin, Result
-from schemas.cloudevents import constant_headers, event_headers, rfc3339, type_name
+from schemas.cloudevents import constant_headers, event_headers, rfc3339_column, type_name
 from schemas.codecs import Codec
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
@@ -27,6 +27,8 @@ from streams.records import (
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 
+#: Of the largest offset: Kafka's are of 64 bits.
+_MAX_DIGITS = 19
 #: All but the value of a `ce_time` header; an RFC 3339 time with milliseconds has 24 characters.
 _TIME = header_name("ce_time") + varint(24)
 
@@ -253,15 +255,19 @@ class ResultEncoder:
         before = b"".join(encode_header(*header) for header in constant) + header_name("ce_id")
         with_time, without = (varint(len(constant) + n) + before for n in (2, 1))
         prefix, suffix = f"{topic}:{partition}:".encode(), f":{self._agent}:{kind}:0".encode()
+        # An id's length goes by its offset's number of digits.
+        lengths = [varint(len(prefix) + n + len(suffix)) for n in range(_MAX_DIGITS + 1)]
+        heads = [with_time + length + prefix for length in lengths]
+        timed_suffix = suffix + _TIME
+        times = rfc3339_column([event.event_time_ms for event in chunk.events])
+        join = b"".join
         encoded = []
-        for row, event in zip(chunk.rows, chunk.events, strict=True):
-            result_id = b"%b%d%b" % (prefix, offsets[row], suffix)
-            at = rfc3339(event.event_time_ms)
-            encoded.append(
-                b"%b%b%b%b%b" % (with_time, varint(len(result_id)), result_id, _TIME, at)
-                if at
-                else b"%b%b%b" % (without, varint(len(result_id)), result_id)
-            )
+        for row, at in zip(chunk.rows, times, strict=True):
+            offset = b"%d" % offsets[row]
+            if at:
+                encoded.append(join((heads[len(offset)], offset, timed_suffix, at)))
+            else:
+                encoded.append(join((without, lengths[len(offset)], prefix, offset, suffix)))
         return encoded
 
     def _encode_answers(

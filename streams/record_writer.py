@@ -8,8 +8,10 @@ Batch" and "Record" (KIP-98, KIP-82).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import accumulate
 
 from aiokafka.record.util import decode_varint
 
@@ -17,6 +19,8 @@ from aiokafka.record.util import decode_varint
 _NUM_CACHED = 16_384
 _NULL = b"\x01"
 """The length -1: no key, no value."""
+#: Bytes of a record besides key, value and headers: two, and four varints of five at most.
+_MOST_AROUND = 2 + 4 * 5
 
 
 def _varint(number: int) -> bytes:
@@ -35,6 +39,13 @@ _VARINTS = [_varint(number) for number in range(_NUM_CACHED)]
 def varint(number: int) -> bytes:
     """Return a number >= 0 as Kafka's zigzag varint."""
     return _VARINTS[number] if number < _NUM_CACHED else _varint(number)
+
+
+class _Varints:
+    """The varints of all numbers >= 0, for what is looked up by index."""
+
+    def __getitem__(self, number: int) -> bytes:
+        return varint(number)
 
 
 @lru_cache(maxsize=4096)
@@ -73,28 +84,58 @@ def encode_records(
     Returns:
         The encoded records and the row after the last of them.
     """
-    parts: list[bytes] = []
-    size = 0
-    row = start
-    for row in range(start, len(values)):
-        key, value = keys[row], values[row]
-        record = b"".join(
+    stop = _stop(keys, values, headers, start, max_bytes)
+    rows = range(stop - start), keys[start:stop], values[start:stop], headers[start:stop]
+    try:
+        return _encode(*rows, _VARINTS), stop
+    except IndexError:  # some length is not among those that are looked up
+        return _encode(*rows, _Varints()), stop
+
+
+def _encode(
+    deltas: Sequence[int],
+    keys: Sequence[bytes | None],
+    values: Sequence[bytes],
+    headers: Sequence[bytes],
+    varints: Sequence[bytes] | _Varints,
+) -> bytes:
+    join = b"".join
+    records = [
+        join(
             (
                 b"\x00\x00",  # attributes, timestamp delta
-                varint(row - start),
-                _NULL if key is None else varint(len(key)) + key,
-                varint(len(value)),
+                varints[delta],
+                _NULL if key is None else varints[len(key)] + key,
+                varints[len(value)],
                 value,
-                headers[row],
+                told,
             )
         )
-        size += len(record) + 5
-        if size > max_bytes and parts:
-            break
-        parts += (varint(len(record)), record)
-    else:
-        row = len(values)
-    return b"".join(parts), row
+        for delta, key, value, told in zip(deltas, keys, values, headers, strict=True)
+    ]
+    parts = [b""] * (2 * len(records))
+    parts[::2] = [varints[len(record)] for record in records]
+    parts[1::2] = records
+    return join(parts)
+
+
+def _stop(
+    keys: Sequence[bytes | None],
+    values: Sequence[bytes],
+    headers: Sequence[bytes],
+    start: int,
+    max_bytes: int,
+) -> int:
+    """Return the row before which a batch ends; the arguments are those of `encode_records`."""
+    columns = (keys[start:], values[start:], headers[start:])
+    around = _MOST_AROUND * (len(values) - start)
+    if around + sum(sum(map(len, filter(None, column))) for column in columns) <= max_bytes:
+        return len(values)
+    sizes = [
+        _MOST_AROUND + len(key or b"") + len(value) + len(told)
+        for key, value, told in zip(*columns, strict=True)
+    ]
+    return start + max(bisect_right(list(accumulate(sizes)), max_bytes), 1)
 
 
 def decode_records(encoded: bytes) -> Iterator[tuple[bytes | None, bytes, bytes]]:
