@@ -16,7 +16,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
-from streams.forgiving_records import read_forgivingly
+from streams.fetched_records import BatchFetchResult
 from streams.patience import start_patiently, within
 from streams.records import RawRecords, TopicPartition
 
@@ -122,7 +122,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
         with fetcher._subscriptions.fetch_context():
-            self._keep_raw(fetcher)
+            self._take_batches(fetcher)
             fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
             if not fetched and timeout:
                 # Fetched records wake the fetcher's own waiter, so that it is waited on here.
@@ -133,7 +133,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 waiter.cancel()
                 if not self.consumer.flow_active:  # a rebalance has begun meanwhile
                     return {}
-                self._keep_raw(fetcher)
+                self._take_batches(fetcher)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
         self.fetched_generation = self.app.consumer_generation_id
         batch_topics = self.app.intake.batch_topics
@@ -142,14 +142,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             for tp, records in fetched.items()
         }
 
-    def _keep_raw(self, fetcher: Any) -> None:
-        """Have what waits in the fetcher come out as it was parsed."""
+    def _take_batches(self, fetcher: Any) -> None:
+        """Have what waits in the fetcher, of a pipeline's topics, taken by the batch."""
         for tp, result in fetcher._records.items():
-            records = getattr(result, "_partition_records", None)  # None of an error, or when empty
-            if records is not None and tp.topic in self.app.intake.batch_topics:
-                if records._consumer_record is not _as_parsed:
-                    records._consumer_record = _as_parsed
-                    records._records_iterator = read_forgivingly(records)
+            if isinstance(result, BatchFetchResult) and tp.topic in self.app.intake.batch_topics:
+                result.by_batch()
 
     async def committed_offsets(
         self, partitions: Sequence[TopicPartition]
@@ -207,10 +204,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if self._consumer is not None:
             # aiokafka's fetcher, stopped as it waits to try again, ends the stop before this.
             await self._consumer._client.close()
-
-
-def _as_parsed(tp: KafkaTopicPartition, record: Any) -> Any:
-    return record
 
 
 def columns(records: Sequence[Any]) -> RawRecords:

@@ -18,7 +18,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streams.consumer import Consumer
-from streams.forgiving_records import retain_fetched_bytes
+from streams.fetched_records import take_by_batch
 from streams.kafka_connection import mend_connections
 from streams.kafka_producer import KafkaProducer, TransactionalProducer
 from streams.patience import never_expire, start_patiently, stop_in_time, within
@@ -93,4 +93,4 @@ class Transport(driver.Transport):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         mend_connections()
-        retain_fetched_bytes()
+        take_by_batch()
