@@ -18,10 +18,14 @@ import aiokafka.consumer.fetcher
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.record.memory_records import MemoryRecords
 
+from streams.checksums import crc32c
 from streams.forgiving_records import ForgivingBatch
 
 #: Of a batch, whatever its version: base offset, then the length of what follows.
 _HEAD = struct.Struct(">qi")
+_MAGIC_AT, _V2 = 16, 2
+#: Of format v2: a checksum of all that follows it.
+_CHECKSUM_AT, _CHECKSUM = 17, struct.Struct(">I")
 
 
 class RetainedRecords:
@@ -114,6 +118,14 @@ class _Batch:
 
     def __next__(self) -> Any:
         return next(self._parsed)
+
+    def validate_crc(self) -> bool:
+        """Return whether the checksum fits."""
+        if self._encoded[_MAGIC_AT] != _V2:
+            is_valid: bool = self._parsed.validate_crc()
+            return is_valid
+        (stated,) = _CHECKSUM.unpack_from(self._encoded, _CHECKSUM_AT)
+        return bool(crc32c(self._encoded[_CHECKSUM_AT + _CHECKSUM.size :]) == stated)
 
     def __iter__(self) -> Iterator[_Rows]:
         try:

@@ -13,11 +13,10 @@ from contextlib import suppress
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.registry import REGISTRY
 
-from streams.batch_histogram import BatchHistogram
+from streams.age_histogram import AgeHistogram
 from streams.verdict import Verdict
 
 _SECONDS = (
@@ -107,7 +106,7 @@ class Metrics:
             "penstock_stage_duration_seconds", "Time that a batch spent in a stage.",
             ("agent", "stage"), buckets=_STAGE_SECONDS, registry=registry,
         )  # fmt: skip
-        self.event_age = BatchHistogram(
+        self.event_age = AgeHistogram(
             "penstock_event_age_seconds",
             "A record's Kafka timestamp to the acknowledgement of its result.",
             "agent",
@@ -262,9 +261,5 @@ class AgentMetrics:
         """
         # Most often all rows are answered, and a slice costs less than picking them.
         part = slice(rows.start, rows.stop) if isinstance(rows, range) else np.asarray(rows)
-        sent_ms = np.asarray(timestamps_ms, dtype=np.float64)[part]
-        self.ages(time.time() - sent_ms[sent_ms > 0] / 1000.0)
-
-    def ages(self, seconds: NDArray[np.float64]) -> None:
-        """Observe the age of records whose results are with the broker, (n,) seconds."""
-        self._metrics.event_age.observe(self._agent, np.maximum(seconds, 0.0))
+        sent_ms = np.asarray(timestamps_ms, dtype=np.int64)[part]
+        self._metrics.event_age.observe(self._agent, sent_ms, time.time() * 1000.0)

@@ -26,7 +26,7 @@ def test_times_and_lag_are_told() -> None:
     window.add(engine.look(0.0))
     engine.agent.batch(16, 0.25)
     engine.agent.stage("predict", 0.04)
-    engine.agent.ages(np.full(100, 0.15))
+    engine.metrics.event_age.observe("detect_objects", np.full(100, 1_000), 1_150.0)
     engine.metrics.lag.labels("video.frames", "0").set(4)
     engine.metrics.lag.labels("video.frames", "1").set(3)
     engine.metrics.lag.labels("text.messages", "1").set(100)

@@ -33,7 +33,9 @@ def test_histograms_have_a_mean_and_a_difference() -> None:
 
 def test_ages_come_as_a_histogram_too() -> None:
     engine = CountingEngine()
-    engine.agent.ages(np.array([0.015, 0.015, 0.3]))
+    now_ms = 1_700_000_000_000
+    sent_ms = np.array([now_ms - 15, now_ms - 15, now_ms - 300])
+    engine.metrics.event_age.observe("detect_objects", sent_ms, now_ms)
     ages = engine.look().histogram("penstock_event_age_seconds", agent="detect_objects")
     assert ages.cumulative[-1] == 3
     assert ages.total == pytest.approx(0.33)
