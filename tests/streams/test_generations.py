@@ -60,7 +60,7 @@ class World:
         self.consumer = SimpleNamespace(_closed=False, _fetcher=Fetcher(self.app))
         self.thread: Any = SimpleNamespace(
             app=self.app, consumer=SimpleNamespace(flow_active=True), fetched_generation=-1,
-            _keep_raw=lambda fetcher: None,
+            _take_batches=lambda fetcher: None,
         )  # fmt: skip
         self.handed_out: list[int] = []
         self.num_fetches = 0
