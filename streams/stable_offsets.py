@@ -9,6 +9,8 @@ after they have acknowledged it.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -36,7 +38,11 @@ from aiokafka.protocol.types import (
 
 from streams.records import TopicPartition
 
+logger = logging.getLogger(__name__)
+
 _RETRY_SECONDS = 0.05
+#: Nothing is said of a wait that is shorter.
+_QUIET_SECONDS = 5.0
 _UNSTABLE_OFFSET_COMMIT = 88
 _UNKNOWN = -1
 _AGAIN = (
@@ -128,10 +134,17 @@ async def stable_offsets(
         KafkaError: the brokers refuse the question, or are older than 2.5.
     """
     wanted = list(partitions)
+    began, is_told = time.monotonic(), False
     while wanted:
         found = await _ask(client, group_id, wanted)
         if found is not None:
             return found
+        if not is_told and time.monotonic() - began > _QUIET_SECONDS:
+            is_told = True
+            logger.warning(
+                "the committed offsets of group %s are waited for: a transaction is pending, or "
+                "the group's coordinator is away", group_id
+            )  # fmt: skip
         await asyncio.sleep(_RETRY_SECONDS)
     return {}
 

@@ -142,5 +142,13 @@ def _format(jvm: list[str], config: Path, cluster_id: str) -> None:
     tool = [*jvm, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
     done = subprocess.run(tool, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise BrokerError(f"can't format {config.parent} for Apache Kafka: {' '.join(last)[:300]}")
+        why = _reason(done.stderr or done.stdout)[:300]
+        raise BrokerError(f"can't format {config.parent} for Apache Kafka: {why}")
+
+
+def _reason(output: str) -> str:
+    """Return the line of a Java program's last words that says most."""
+    lines = output.strip().splitlines() or ["it said nothing"]
+    causes = [line for line in lines if line.startswith("Caused by:")]
+    thrown = [line for line in lines if "Exception" in line or "Error" in line]
+    return (causes[-1:] or thrown[:1] or lines[-1:])[0].strip()

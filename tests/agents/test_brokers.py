@@ -203,3 +203,11 @@ def test_kafka_survives_a_kill_and_keeps_its_folder(tmp_path: Path) -> None:
     assert not is_running(pid)
     with kafka_broker(data_dir=tmp_path) as broker:
         assert read(broker.bootstrap_servers, "kept", 2) == [b"1", b"2"]
+
+
+def test_what_kafka_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
+    need_kafka()
+    properties = {"process.roles": "wizard"}
+    with pytest.raises(BrokerError, match=r"can't format .*ConfigException.*process\.roles"):
+        with kafka_broker(data_dir=tmp_path, properties=properties):
+            pass

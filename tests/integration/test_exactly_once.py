@@ -45,9 +45,9 @@ def test_every_record_has_one_outcome(tmp_path: Path, kafka_bootstrap: str) -> N
 
 def test_killed_at_random_moments(tmp_path: Path, kafka_bootstrap: str) -> None:
     pipeline = ExactlyOncePipeline(tmp_path, kafka_bootstrap, batch_seconds=0.1)
-    count = pipeline.produce(number(100 + i) for i in range(9000))
+    count = pipeline.produce(number(100 + i) for i in range(7000))
     moments = random.Random(5)
-    for _ in range(4):
+    for _ in range(3):
         with pipeline.worker() as worker:
             until(lambda: "metrics at" in worker.log.read_text())
             until(lambda: worker.accounts()["answered"] > 0)

@@ -98,7 +98,7 @@ def _wait_out(tmp_path: Path, how: str, seconds: float, is_short: bool) -> None:
         assert_nothing_is_lost(pipeline, first + second)
 
 
-@pytest.mark.parametrize("how", ["stopped", "frozen"])
+@pytest.mark.parametrize("how", ["stopped", pytest.param("frozen", marks=pytest.mark.faults)])
 def test_a_broker_that_is_away_longer_than_every_timeout_is_waited_for(
     tmp_path: Path, how: str
 ) -> None:
@@ -111,7 +111,7 @@ def test_a_broker_that_is_away_for_two_minutes_is_waited_for(tmp_path: Path, how
     _wait_out(tmp_path, how, 130, is_short=False)
 
 
-@pytest.mark.parametrize("how", ["stopped", "frozen"])
+@pytest.mark.parametrize("how", ["stopped", pytest.param("frozen", marks=pytest.mark.faults)])
 def test_a_stop_while_the_broker_is_away_ends_in_time(tmp_path: Path, how: str) -> None:
     need_kafka()
     with kafka_broker() as broker:
