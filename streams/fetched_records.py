@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import aiokafka.consumer.fetcher
@@ -128,15 +129,23 @@ class _Batch:
         return bool(crc32c(self._encoded[_CHECKSUM_AT + _CHECKSUM.size :]) == stated)
 
     def __iter__(self) -> Iterator[_Rows]:
-        try:
-            records = list(self._parsed)
-        except UnicodeDecodeError:
-            records = list(ForgivingBatch(self._encoded))
-        at = 0
-        while at < len(records):
-            part = records[at : at + self._batches.num_wanted]
-            at += len(part)
-            yield _Rows(part[-1].offset, part)
+        # No more at once than is wanted: compressed, a batch may hold millions.
+        records = chain(self._parsed)  # the parser lets itself be begun but once
+        last_offset = -1
+        while True:
+            try:
+                part = list(islice(records, self._batches.num_wanted))
+            except UnicodeDecodeError:
+                records = _after(last_offset, ForgivingBatch(self._encoded))
+                continue
+            if not part:
+                return
+            last_offset = part[-1].offset
+            yield _Rows(last_offset, part)
+
+
+def _after(offset: int, records: Iterable[Any]) -> chain[Any]:
+    return chain(record for record in records if record.offset > offset)
 
 
 def _since(offset: int, records: list[Any]) -> list[Any]:

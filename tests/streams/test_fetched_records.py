@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +21,7 @@ from aiokafka.record.default_records import (
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from streams.fetched_records import BatchFetchResult, RetainedRecords
+from streams.fetched_records import BatchFetchResult, RetainedRecords, _Batch
 
 _TP = TopicPartition("readings", 0)
 _GZIP = 1
@@ -153,14 +154,26 @@ def test_aborted_records_show_only_to_those_who_ask_for_them(isolation_level: in
 @pytest.mark.parametrize("compression", [0, _GZIP])
 def test_a_header_name_that_is_no_utf8_is_written_out(compression: int) -> None:
     middle = _batch(5, 3, header="hh")
-    assert b"hh" in middle
-    foreign = _with_checksum(bytearray(middle.replace(b"hh", _FOREIGN)))
+    at = middle.rindex(b"hh")  # of the last record alone
+    foreign = _with_checksum(bytearray(middle[:at] + _FOREIGN + middle[at + 2 :]))
     fetched = _batch(0, 5, compression=compression) + foreign + _batch(8, 2)
     with pytest.raises(UnicodeDecodeError):
         _all(*_fetched(FetchResult, fetched), 100)
-    records = [r for rows, _ in _all(*_fetched(BatchFetchResult, fetched, 1), 4) for r in rows]
-    assert [record[0] for record in records] == list(range(1, 10))
-    assert records[5] == (6, 1006, b"k6", b"v6", (("\\xff\\xfe", b"x"),))
+    for max_records in (1, 2, 4, 6, 100):
+        calls = _all(*_fetched(BatchFetchResult, fetched, 1), max_records)
+        records = [record for rows, _ in calls for record in rows]
+        assert [record[0] for record in records] == list(range(1, 10))
+        assert records[5] == (6, 1006, b"k6", b"v6", (("hh", b"x"),))
+        assert records[6] == (7, 1007, b"k7", b"v7", (("\\xff\\xfe", b"x"),))
+
+
+def test_no_more_is_parsed_than_is_wanted() -> None:
+    """A compressed batch may hold millions of records."""
+    parsed = (SimpleNamespace(offset=offset) for offset in itertools.count())
+    batches: Any = SimpleNamespace(num_wanted=3)
+    first = next(iter(_Batch(parsed, memoryview(b""), batches)))
+    assert (first.offset, len(first.records)) == (2, 3)
+    assert next(parsed).offset == 3
 
 
 def test_a_wrong_checksum_is_told_and_nothing_is_passed_over() -> None:
