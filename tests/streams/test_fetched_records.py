@@ -18,6 +18,7 @@ from aiokafka.record.default_records import (
     DefaultRecordBatchBuilder,
     _DefaultRecordBatchBuilderPy,
 )
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
@@ -174,6 +175,23 @@ def test_no_more_is_parsed_than_is_wanted() -> None:
     first = next(iter(_Batch(parsed, memoryview(b""), batches)))
     assert (first.offset, len(first.records)) == (2, 3)
     assert next(parsed).offset == 3
+
+
+@pytest.mark.parametrize("magic", [0, 1])
+@pytest.mark.parametrize("compression", [0, _GZIP])
+def test_the_older_formats_are_read_alike(magic: int, compression: int) -> None:
+    """Uncompressed, each of their records is a batch of its own."""
+    builder = LegacyRecordBatchBuilder(magic, compression, 1 << 20)
+    for at in range(5):
+        builder.append(at, 1000 + at, b"k%d" % at, b"v%d" % at)
+    fetched = bytes(builder.build())
+    expected = _all(*_fetched(FetchResult, fetched), 2)
+    assert _all(*_fetched(BatchFetchResult, fetched), 2) == expected
+    assert [record[0] for records, _ in expected for record in records] == list(range(5))
+    damaged = bytearray(fetched)
+    damaged[-1] ^= 1
+    with pytest.raises(CorruptRecordException):
+        _all(*_fetched(BatchFetchResult, bytes(damaged)), 100)
 
 
 def test_a_wrong_checksum_is_told_and_nothing_is_passed_over() -> None:
