@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -131,21 +131,16 @@ class _Batch:
     def __iter__(self) -> Iterator[_Rows]:
         # No more at once than is wanted: compressed, a batch may hold millions.
         records = chain(self._parsed)  # the parser lets itself be begun but once
-        last_offset = -1
         while True:
             try:
                 part = list(islice(records, self._batches.num_wanted))
             except UnicodeDecodeError:
-                records = _after(last_offset, ForgivingBatch(self._encoded))
+                # From its beginning: what was given before is passed over as if fetched again.
+                records = chain(ForgivingBatch(self._encoded))
                 continue
             if not part:
                 return
-            last_offset = part[-1].offset
-            yield _Rows(last_offset, part)
-
-
-def _after(offset: int, records: Iterable[Any]) -> chain[Any]:
-    return chain(record for record in records if record.offset > offset)
+            yield _Rows(part[-1].offset, part)
 
 
 def _since(offset: int, records: list[Any]) -> list[Any]:

@@ -71,9 +71,12 @@ def test_what_does_not_end_is_killed_with_its_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agents.bench.running._STOP_SECONDS", 0.2)
-    code = "import subprocess, sys, time; c = [sys.executable, '-c', 'import time; time.sleep(60)']"
+    # Its child has much memory, and so takes a while to end once it is killed.
+    child = "import time; held = bytearray(b'x') * 300_000_000; print('ready', flush=True)"
+    child += "; time.sleep(60)"
+    code = f"import subprocess, sys, time; c = [sys.executable, '-c', {child!r}]"
     code += "; subprocess.Popen(c, process_group=0); import signal; signal.signal(15, lambda *_: 0)"
-    command = [sys.executable, "-c", code + "; print('ready', flush=True)\nwhile 1: time.sleep(1)"]
+    command = [sys.executable, "-c", code + "\nwhile 1: time.sleep(1)"]
     ready = Ready("1", lambda job: command, lambda job: {})
     with running(ready, Job("", "", "", "", "a", 1, str(tmp_path))) as run:
         until(lambda: "ready" in run.log.read_text())

@@ -1,0 +1,51 @@
+"""What a chunk's results share is encoded once; each record's headers are whole all the same."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from schemas import Event, Result
+from schemas.cloudevents import MAX_RFC3339_MS, event_headers, type_name
+from schemas.codecs import make_codec
+from streams.batching import Chunk, MicroBatch
+from streams.encoding import ResultEncoder, Timings
+from streams.offsets import OffsetTracker
+from tests.fakes import decode_headers, record_batch
+
+_TIMES_MS = [1_700_000_000_007, 0, 1_700_000_000_250, MAX_RFC3339_MS + 1, 1]
+
+
+class Score(Result, kw_only=True):
+    """A number."""
+
+    score: float = 0.0
+
+
+@pytest.mark.parametrize("first_offset", [0, 8, 97, 99_998, 2**63 - 6])
+def test_headers_are_those_of_cloudevents(first_offset: int) -> None:
+    """An id's length goes by its offset's digits, and a record's by whether it has a time."""
+    batch = record_batch(
+        [b"x"] * len(_TIMES_MS), first_offset=first_offset, tracker=OffsetTracker()
+    )
+    events = [Event(source_id="s", event_time_ms=at) for at in _TIMES_MS]
+    chunk = Chunk(batch, range(len(events)), events)
+    timings = Timings(5, 0.25, 0.125)
+    model = SimpleNamespace(name="m", version="1")
+    encoder = ResultEncoder("scores", make_codec("json", Event), model)
+    answers = [Score(score=float(i)) for i in range(len(events))]
+    (encoded,) = encoder.encode_chunks(MicroBatch([chunk], None, 0.0), answers, [], timings)
+    assert len(encoded.records) == len(events)
+    for row, packed in enumerate(encoded.records.headers):
+        headers = dict(decode_headers(packed))
+        assert headers.pop("penstock_timing").endswith(b";batch=5;queue=0.250000;model=0.125000")
+        expected = event_headers(
+            event_id=f"numbers:0:{first_offset + row}:scores:{type_name(Score)}:0",
+            type_name=type_name(Score),
+            source="penstock/scores",
+            time_ms=_TIMES_MS[row],
+            content_type="application/json",
+        )
+        assert headers == dict(expected)
+        assert len(decode_headers(packed)) == len(expected) + 1
