@@ -6,48 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from models.base import Answer, ModelError, PreparedModel
 from models.cores import Cores
-from models.detection.boxes import Floats, Selected, select
-from models.detection.fitting import Fit, letterbox, letterboxed_size, stretch
-from models.detection.images import ImageLimits, decode_image
+from models.detection.boxes import Selected, select
+from models.detection.device_decoder import DeviceDecoder
+from models.detection.fitting import Fit
+from models.detection.images import ImageLimits
+from models.detection.input_format import InputFormat, Slots
 from models.detection.layouts import Layout
-from models.detection.networks import Network, write_planes
+from models.detection.networks import Network
 from schemas import Detection, Detections, InputError, VideoFrame
-
-
-@dataclass(frozen=True)
-class InputFormat:
-    """How pictures are brought to the network."""
-
-    height: int
-    width: int
-    keeps_aspect: bool
-    is_bgr: bool
-    scale: float
-    """Multiplies grey levels of 0 to 255."""
-    scales_jpeg: bool = False
-    """Whether JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves the network enough pixels."""
-
-    def needed(self, rows: int, columns: int) -> tuple[int, int]:
-        """Return how many of a picture's rows and columns the network sees."""
-        if self.keeps_aspect:
-            return letterboxed_size(rows, columns, self.height, self.width)
-        return self.height, self.width
-
-    def bring(self, image: bytes, limits: ImageLimits, planes: Floats) -> Fit:
-        """Decode a picture into its row (3, height, width) of a batch.
-
-        Raises:
-            InputError: it does not decode, or is over the limits.
-        """
-        picture = decode_image(image, limits, self.needed if self.scales_jpeg else None)
-        bring = letterbox if self.keeps_aspect else stretch
-        pixels, fit = bring(picture.pixels, self.height, self.width)
-        write_planes(pixels, self.scale, self.is_bgr, planes)
-        return fit.of_larger(picture.width, picture.height, picture.divisor)
 
 
 @dataclass(frozen=True)
@@ -78,6 +46,8 @@ class Ready:
     """By class id; a class beyond its end is called "class N"."""
     cores: Cores = field(default_factory=Cores)
     """Where frames are decoded."""
+    decoder: DeviceDecoder | None = None
+    """Decodes JPEG on the network's device; None leaves it to the cores."""
 
     def label(self, class_id: int) -> str:
         """Return the name of a class."""
@@ -88,10 +58,10 @@ class Ready:
 class PreparedFrames:
     """B frames after decoding."""
 
-    slots: list[Fit | InputError]
-    """(B,) how a good frame was brought to the network's size; a bad frame's error."""
+    slots: Slots
+    """(B,)"""
     uploaded: Any = None
-    """Pixels of the good frames, as the network's `upload` returned them; None without any."""
+    """Pixels of the good frames, as the network took them; None without any."""
 
     @property
     def fits(self) -> list[Fit]:
@@ -112,7 +82,7 @@ class Detector(PreparedModel[VideoFrame, Detections]):
     _ready: Ready | None = None
 
     def prepare_batch(self, batch: Sequence[VideoFrame]) -> PreparedFrames:
-        """Decode and fit frames on all cores, and send them to the device; thread-safe.
+        """Decode and fit frames, and send them to the device; thread-safe.
 
         A frame that does not decode is carried as its error.
 
@@ -120,21 +90,14 @@ class Detector(PreparedModel[VideoFrame, Detections]):
             batch: B frames; sizes may differ.
         """
         ready = self._loaded()
-        wanted, network = ready.input_format, ready.network
-        shape = (len(batch), 3, wanted.height, wanted.width)
-        pixels = network.transfer.empty(shape, np.float32)
-
-        def bring(row: int) -> Fit | InputError:
-            try:
-                return wanted.bring(batch[row].image, self._limits, pixels[row])
-            except InputError as error:
-                return error
-
-        prepared = PreparedFrames(ready.cores.map(bring, range(len(batch))))
-        good = _good_rows(prepared.slots, pixels)
-        if len(good):
-            prepared.uploaded = network.upload(good)
-        return prepared
+        images = [frame.image for frame in batch]
+        transfer = ready.network.transfer
+        if ready.decoder is not None:
+            return PreparedFrames(
+                *ready.decoder.bring_all(images, self._limits, ready.cores, ready.network)
+            )
+        slots, good = ready.input_format.bring_all(images, self._limits, ready.cores, transfer)
+        return PreparedFrames(slots, ready.network.upload(good) if len(good) else None)
 
     def predict_prepared(self, prepared: PreparedFrames) -> Sequence[Answer[Detections]]:
         """Detect.
@@ -182,15 +145,6 @@ class Detector(PreparedModel[VideoFrame, Detections]):
             )
             for boxes, scores, fit in zip(*candidates, prepared.fits, strict=True)
         ]
-
-
-def _good_rows(slots: Sequence[Fit | InputError], pixels: Floats) -> Floats:
-    """Return the rows that hold a picture, moved together at the front: bad frames left gaps."""
-    rows = [row for row, slot in enumerate(slots) if isinstance(slot, Fit)]
-    for place, row in enumerate(rows):
-        if place != row:
-            pixels[place] = pixels[row]
-    return pixels[: len(rows)]
 
 
 def _detections(ready: Ready, fit: Fit, selected: Selected) -> Detections:

@@ -49,10 +49,17 @@ def letterboxed_size(rows: int, columns: int, height: int, width: int) -> tuple[
     return max(1, round(rows * scale)), max(1, round(columns * scale))
 
 
+def fit_centred(rows: int, columns: int, size: tuple[int, int], height: int, width: int) -> Fit:
+    """Return the fit of a picture that is resized to `size` and centred within (height, width)."""
+    new_rows, new_columns = size
+    top, left = (height - new_rows) // 2, (width - new_columns) // 2
+    return Fit(columns, rows, new_columns / columns, new_rows / rows, left, top)
+
+
 def stretch(image: Pixels, height: int, width: int) -> tuple[Pixels, Fit]:
     """Resize (H, W, 3) to (height, width, 3), not keeping the aspect ratio."""
     rows, columns = image.shape[:2]
-    fit = Fit(columns, rows, width / columns, height / rows, 0, 0)
+    fit = fit_centred(rows, columns, (height, width), height, width)
     return _resize(image, height, width), fit
 
 
@@ -60,10 +67,11 @@ def letterbox(image: Pixels, height: int, width: int) -> tuple[Pixels, Fit]:
     """Resize (H, W, 3) to fit in (height, width, 3), aspect kept, the rest padded with grey."""
     rows, columns = image.shape[:2]
     new_rows, new_columns = letterboxed_size(rows, columns, height, width)
-    top, left = (height - new_rows) // 2, (width - new_columns) // 2
+    fit = fit_centred(rows, columns, (new_rows, new_columns), height, width)
+    top, left = fit.offset_y, fit.offset_x
     padded = np.full((height, width, 3), PADDING_GREY, np.uint8)
     padded[top : top + new_rows, left : left + new_columns] = _resize(image, new_rows, new_columns)
-    return padded, Fit(columns, rows, new_columns / columns, new_rows / rows, left, top)
+    return padded, fit
 
 
 def _resize(image: Pixels, height: int, width: int) -> Pixels:
