@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from torchcodec.decoders import decode_jpeg
 
-from models.base import ModelError
 from models.cores import Cores
-from models.detection import device_decoder, onnx_detector
+from models.detection import device_decoder
 from models.detection.boxes import Floats
 from models.detection.device_decoder import DecodeJpegs, DeviceDecoder
 from models.detection.fitting import PADDING_GREY
 from models.detection.images import ImageLimits
 from models.detection.input_format import InputFormat, Slots
 from models.detection.networks import Signature, TorchNetwork
-from models.detection.onnx_detector import OnnxDetector
+from models.transfer import SideStream
 from schemas import DecodeError, InputError, TooLargeError
 from streams.memory import is_out_of_memory
 from tests.models.detection.pictures import blotches, encode, mixed_pictures, turned
@@ -234,26 +233,40 @@ def test_many_threads_at_once_keep_their_pictures() -> None:
         assert_same((slots, uploaded.tensor().numpy()), on_cores(batch))
 
 
-def test_the_option_is_for_gpus_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[str] = []
-    monkeypatch.setattr(onnx_detector, "DeviceDecoder", lambda device, wanted: made.append(device))
-    detector = OnnxDetector(path=str(tmp_path), gpu_decoding=True)
-    detector._decoder("cpu", LETTERBOX)
-    assert made == []
-    detector._decoder("cuda:1", LETTERBOX)
-    OnnxDetector(path=str(tmp_path))._decoder("cuda:0", LETTERBOX)
-    assert made == ["cuda:1"]
+class _WatchedStream(SideStream):
+    """Tells what happens on it, in order, and takes its time."""
+
+    happened: ClassVar[list[str]] = []
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        self.happened.append("in")
+        time.sleep(0.002)
+        yield
+        self.happened.append("out")
+
+    def drain(self) -> None:
+        self.happened.append("drained")
+        time.sleep(0.002)
 
 
-def test_without_torchcodec_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
-    with pytest.raises(ModelError, match=r"TorchCodec can't be imported.*penstock\[gpu\]"):
-        DeviceDecoder("cpu", LETTERBOX)
+def test_nothing_is_given_to_the_stream_between_its_draining_and_the_decoding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def decode(encoded: Sequence[Any], **options: Any) -> list[torch.Tensor]:
+        _WatchedStream.happened.append("decoded")
+        decoded: list[torch.Tensor] = decode_jpeg(encoded, **options)
+        return decoded
 
-
-def test_a_device_that_decodes_nothing_is_told_at_load() -> None:
-    def refuse(encoded: Sequence[Any], **options: Any) -> list[torch.Tensor]:
-        raise RuntimeError("not compiled with nvJPEG support\nRebuild it")
-
-    with pytest.raises(ModelError, match=r"cpu: .*\(not compiled with nvJPEG support\): set gpu_d"):
-        DeviceDecoder("cpu", LETTERBOX, refuse)
+    monkeypatch.setattr(device_decoder, "SideStream", _WatchedStream)
+    _WatchedStream.happened.clear()
+    decoder, network, cores = DeviceDecoder("cpu", LETTERBOX, decode), _Network(), Cores(1)
+    jpeg, png = encode(blotches(64, 64)), encode(blotches(64, 64), "PNG")
+    batches = [[jpeg], [jpeg, png]] * 6
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda batch: decoder.bring_all(batch, LIMITS, cores, network), batches))
+    turns = " ".join(_WatchedStream.happened).removesuffix(" out").split(" out ")
+    assert sorted(turns) == sorted(
+        # One as it is made, one a batch; then the batch is put together, and what was sent kept.
+        ["in drained decoded"] * 13 + ["in"] * 6 + ["in drained"] * 6
+    )

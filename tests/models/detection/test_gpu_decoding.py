@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 
+from models.base import ModelError
+from models.detection import onnx_detector
 from models.detection.boxes import iou_matrix
 from models.detection.device_decoder import DecodeJpegs, DeviceDecoder
 from models.detection.evaluate import (
@@ -33,6 +36,7 @@ from tests.models.detection.tiny_onnx import write_brightness_detector
 #: A grey level more or less of the input moves scores by some thousandths and boxes by a part of a
 #: pixel; but of two cells that find the same object nearly as surely, the other one may win.
 SCORE, OVERLAP = 0.02, 0.8
+WANTED = InputFormat(height=32, width=32, keeps_aspect=True, is_bgr=False, scale=1.0)
 
 
 class OnDevice(OnnxDetector):
@@ -215,3 +219,28 @@ def test_of_many_sizes_each_keeps_its_own_frame(tmp_path: Path) -> None:
     found = device.predict_batch(frames)
     assert [(a.width, a.height) for a in found if isinstance(a, Detections)] == sizes * 2
     assert_close(found, cores.predict_batch(frames))
+
+
+def test_the_option_is_for_gpus_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(onnx_detector, "DeviceDecoder", lambda device, wanted: made.append(device))
+    detector = OnnxDetector(path=str(tmp_path), gpu_decoding=True)
+    detector._decoder("cpu", WANTED)
+    assert made == []
+    detector._decoder("cuda:1", WANTED)
+    OnnxDetector(path=str(tmp_path))._decoder("cuda:0", WANTED)
+    assert made == ["cuda:1"]
+
+
+def test_without_torchcodec_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
+    with pytest.raises(ModelError, match=r"TorchCodec can't be imported.*penstock\[gpu\]"):
+        DeviceDecoder("cpu", WANTED)
+
+
+def test_a_device_that_decodes_nothing_is_told_at_load() -> None:
+    def refuse(encoded: Sequence[Any], **options: Any) -> list[torch.Tensor]:
+        raise RuntimeError("not compiled with nvJPEG support\nRebuild it")
+
+    with pytest.raises(ModelError, match=r"cpu: .*\(not compiled with nvJPEG support\): set gpu_d"):
+        DeviceDecoder("cpu", WANTED, refuse)
