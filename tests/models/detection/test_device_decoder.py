@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torchcodec.decoders import decode_jpeg
 
 from models.cores import Cores
@@ -180,6 +182,23 @@ def test_what_is_damaged_inside_hurts_only_itself() -> None:
     decoding = _Decoding()
     assert_same(on_device(images, decode_jpegs=decoding), expected)
     assert decoding.calls == [1, 3]
+
+
+@given(
+    changes=st.lists(st.tuples(st.integers(2, 5000), st.integers(0, 255)), max_size=6),
+    length=st.sampled_from([5000, 4000, 600, 300]),
+)
+@settings(max_examples=100, deadline=None)
+def test_no_damage_hurts_others(changes: list[tuple[int, int]], length: int) -> None:
+    good = encode(blotches(160, 120))
+    damaged = bytearray(good[:length])
+    for place, value in changes:
+        damaged[place % len(damaged)] = value
+    slots, pixels = on_device([good, bytes(damaged), good])
+    assert slots[0] == slots[2] == on_cores([good])[0][0]
+    assert len(pixels) == (2 if isinstance(slots[1], InputError) else 3)
+    np.testing.assert_array_equal(pixels[0], pixels[-1])
+    assert np.abs(pixels[0] - on_cores([good])[1][0]).max() <= GREY_LEVELS
 
 
 def test_pictures_of_other_sizes_than_their_headers_are_refused() -> None:
