@@ -30,6 +30,14 @@ def test_letterbox_keeps_the_aspect_and_pads_with_grey() -> None:
     assert (fitted[40:] == PADDING_GREY).all()
 
 
+def test_letterbox_centres_a_tall_picture() -> None:
+    fitted, fit = letterbox(np.full((120, 40, 3), 200, np.uint8), 60, 80)
+    assert (fit.scale_x, fit.scale_y, fit.offset_x, fit.offset_y) == (0.5, 0.5, 30, 0)
+    assert (fitted[:, 30:50] == 200).all()
+    assert (fitted[:, :30] == PADDING_GREY).all()
+    assert (fitted[:, 50:] == PADDING_GREY).all()
+
+
 def test_boxes_beyond_the_frame_are_cut() -> None:
     _, fit = letterbox(np.zeros((100, 200, 3), np.uint8), 100, 100)
     boxes = fit.to_original(np.array([[-50, 0, 150, 100]], np.float32))
