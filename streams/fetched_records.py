@@ -126,7 +126,7 @@ class _Batch:
             is_valid: bool = self._parsed.validate_crc()
             return is_valid
         (stated,) = _CHECKSUM.unpack_from(self._encoded, _CHECKSUM_AT)
-        return bool(crc32c(self._encoded[_CHECKSUM_AT + _CHECKSUM.size :]) == stated)
+        return bool(crc32c(bytes(self._encoded[_CHECKSUM_AT + _CHECKSUM.size :])) == stated)
 
     def __iter__(self) -> Iterator[_Rows]:
         # No more at once than is wanted: compressed, a batch may hold millions.

@@ -18,11 +18,8 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
-from aiokafka.producer.message_accumulator import BatchBuilder
-from aiokafka.record.default_records import (
-    _DefaultRecordBatchBuilderPy as DefaultRecordBatchBuilder,
-)
 
+from streams.encoded_batch import EncodedBatch
 from streams.patience import find_partitions, queue_patiently
 from streams.protocols import Output, ProduceError, RecordTooLargeError, Rows
 
@@ -93,39 +90,6 @@ def producer_batches(producer: AIOKafkaProducer, records: PackedRecords) -> Iter
         yield EncodedBatch(
             encoded, num_records, now_ms, accumulator._compression_type, is_transactional
         )
-
-
-class EncodedBatch(BatchBuilder):  # type: ignore[misc]
-    """A producer batch whose records are encoded already.
-
-    aiokafka's C builder takes records one by one; its Python twin keeps a buffer of encoded
-    records, which a whole column of them can be put into. The batch's header, checksum and
-    compression stay aiokafka's; the attributes set here are those that its `append` sets.
-    """
-
-    def __init__(
-        self,
-        encoded: bytes,
-        num_records: int,
-        timestamp_ms: int,
-        compression_type: int,
-        is_transactional: bool = False,
-    ) -> None:
-        super().__init__(len(encoded), compression_type)
-        builder = DefaultRecordBatchBuilder(
-            2, compression_type, int(is_transactional), -1, -1, 0, len(encoded)
-        )
-        builder._buffer += encoded
-        builder._first_timestamp = builder._max_timestamp = timestamp_ms
-        builder._num_records = num_records
-        builder._last_offset = num_records - 1
-        self._builder = builder
-        self._relative_offset = num_records
-        self.close()
-
-    def _set_producer_state(self, producer_id: int, producer_epoch: int, sequence: int) -> None:
-        # As the base class does, but for its check that the builder is the C one.
-        self._builder.set_producer_state(producer_id, producer_epoch, sequence)
 
 
 async def _all_acknowledged(sent: Sequence[tuple[str, asyncio.Future[Any]]]) -> None:

@@ -17,7 +17,6 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from streams.checksums import checksum_in_hardware
 from streams.consumer import Consumer
 from streams.fetched_records import take_by_batch
 from streams.kafka_connection import mend_connections
@@ -95,4 +94,3 @@ class Transport(driver.Transport):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         mend_connections()
         take_by_batch()
-        checksum_in_hardware()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 
-from streams.producing import EncodedBatch
+from streams.encoded_batch import EncodedBatch
 from streams.record_writer import encode_records, varint
 
 RawHeaders = Sequence[tuple[bytes, bytes]]

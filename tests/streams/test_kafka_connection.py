@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +14,9 @@ import uvloop
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.produce import ProduceRequest
 
+from streams.encoded_batch import EncodedBatch
 from streams.kafka_connection import KafkaConnection, mend_connections
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -25,7 +28,7 @@ async def connected(kind: type[AIOKafkaConnection], port: int) -> AIOKafkaConnec
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     connection._reader, connection._writer = reader, writer
     connection._read_task = connection._create_reader_task()
-    connection._versions = {3: (0, 5)}
+    connection._versions = {0: (0, 8), 3: (0, 5)}
     return connection
 
 
@@ -52,6 +55,9 @@ async def broken(kind: type[AIOKafkaConnection]) -> AsyncIterator[AIOKafkaConnec
 
 SENDS: dict[str, Callable[[AIOKafkaConnection], Any]] = {
     "request": lambda connection: connection.send(MetadataRequest([])),
+    "results": lambda connection: connection.send(
+        ProduceRequest(transactional_id=None, required_acks=-1, timeout=1000, topics=[])
+    ),
     "token": lambda connection: connection._send_sasl_token(b"token"),
 }
 
@@ -83,3 +89,39 @@ def test_the_mended_kind_is_what_aiokafka_makes(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(aiokafka.conn, "AIOKafkaConnection", AIOKafkaConnection)
     mend_connections()
     assert aiokafka.conn.AIOKafkaConnection is KafkaConnection
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_large_results_arrive_whole_at_a_slow_reader(run: Run) -> None:
+    batch = EncodedBatch(random.Random(1).randbytes(3_000_000), 1, 0, 0)
+    request = ProduceRequest(
+        transactional_id=None, required_acks=-1, timeout=1000, topics=[("t", [(0, batch._build())])]
+    )
+
+    async def main() -> None:
+        received = bytearray()
+        done = asyncio.Event()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(0.1)  # the sender's buffers are full by now
+            while data := await reader.read(100_000):
+                received.extend(data)
+            writer.close()
+            done.set()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        connection = await connected(KafkaConnection, server.sockets[0].getsockname()[1])
+        answer = asyncio.ensure_future(connection.send(request))
+        wanted = request.prepare(connection._versions)
+        header = wanted.build_request_header(correlation_id=1, client_id=connection._client_id)
+        expected = header.encode() + wanted.encode()
+        await connection._writer.drain()
+        connection.close()
+        await done.wait()
+        with pytest.raises(KafkaConnectionError):
+            await answer
+        server.close()
+        await server.wait_closed()
+        assert received == len(expected).to_bytes(4, "big") + expected
+
+    run(main())
