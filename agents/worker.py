@@ -25,6 +25,7 @@ from models.base import ModelError
 from schemas import Event, make_codec
 from streams.affinity import allowed_cores, keep_to
 from streams.app import App, make_app
+from streams.compression import CODECS
 from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
@@ -35,7 +36,7 @@ from streams.inference import Inference
 from streams.metrics import Metrics
 from streams.producing import KafkaSink
 from streams.protocols import RecordSink
-from streams.records import RecordBatch
+from streams.records import Packing, RecordBatch
 from streams.serving import Serving
 from streams.settings import AgentSettings, PipelineSettings
 from streams.state_keeper import StateKeeper
@@ -75,7 +76,8 @@ class Worker:
         """Why the worker ended by itself, if it did."""
         self._host = host_executor(available_cores())
         self._preparing = preparing_executor(available_cores(), allowed_cores())
-        self.batch_bytes: int = self.app.client_arguments["producer"]["max_batch_size"]
+        producer = self.app.client_arguments["producer"]
+        self.packing = Packing(producer["max_batch_size"], CODECS[producer.get("compression_type")])
         self._sink = self._make_sink()
         self._store = make_store(settings)
         self.inferences = [
@@ -263,11 +265,9 @@ def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Wor
         agent,
         decoder=Decoder(parts.codec, agent.max_record_bytes, agent.limits, parts.event_type),
         serving=serving,
-        encoder=ResultEncoder(
-            name, make_codec(agent.output_codec, Event), serving, worker.batch_bytes
-        ),
+        encoder=ResultEncoder(name, make_codec(agent.output_codec, Event), serving, worker.packing),
         delivery=Delivery(
-            name, agent, worker.sink, tracker, metrics, worker.stop_for, worker.batch_bytes
+            name, agent, worker.sink, tracker, metrics, worker.stop_for, worker.packing
         ),
         metrics=metrics,
         host=worker.host,

@@ -15,7 +15,7 @@ from streams.intake import Intake
 from streams.kafka_client import aiokafka_arguments, bootstrap_servers
 from streams.metrics import Metrics
 from streams.owned_partition import Limits
-from streams.producing import PRODUCER_BATCH_BYTES
+from streams.records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 from streams.transactions import Transactions
 
@@ -147,7 +147,7 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
         "consumer": {"auto_offset_reset": "earliest", **consumer},
         "producer": {
             "linger_ms": 0,
-            "max_batch_size": PRODUCER_BATCH_BYTES,
+            "max_batch_size": Packing().max_bytes,
             "request_timeout_ms": _REQUEST_TIMEOUT_MS,
             **producer,
         },

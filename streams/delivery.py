@@ -14,9 +14,8 @@ from streams.encoding import EncodedChunk, EncodedOutput, ResultTooLargeError
 from streams.memory import drop_frames
 from streams.metrics import AgentMetrics, Filtered, Outcome
 from streams.offsets import OffsetTracker
-from streams.producing import PRODUCER_BATCH_BYTES
 from streams.protocols import Output, ProduceError, RecordSink, RecordTooLargeError, Rows
-from streams.records import OutputRecords, PackedRecords, RecordBatch
+from streams.records import OutputRecords, PackedRecords, Packing, RecordBatch
 from streams.settings import AgentSettings
 
 logger = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ class Delivery:
         tracker: OffsetTracker,
         metrics: AgentMetrics,
         on_failure: Callable[[BaseException], Coroutine[Any, Any, None]],
-        batch_bytes: int = PRODUCER_BATCH_BYTES,
+        packing: Packing | None = None,
     ) -> None:
         """Say where to send what.
 
@@ -49,7 +48,7 @@ class Delivery:
             tracker: of the records under way.
             metrics: of the agent.
             on_failure: what to do when the broker refuses output for good: end the worker.
-            batch_bytes: of a producer batch.
+            packing: of the output into producer batches; None: as by default.
         """
         self._agent = agent
         self._settings = settings
@@ -57,7 +56,7 @@ class Delivery:
         self._tracker = tracker
         self._metrics = metrics
         self.on_failure = on_failure
-        self._batch_bytes = batch_bytes
+        self._packing = packing or Packing()
         self._under_way: dict[asyncio.Task[None], float] = {}
         """What waits for the broker, and since when, monotonic seconds."""
         self._sending: float | None = None
@@ -84,7 +83,7 @@ class Delivery:
                     self.spawn_dead_letters(chunk.batch, chunk.failed)
                 else:  # its partition is another worker's by now
                     self._finish(chunk.batch, [*chunk.rows, *(row for row, _ in chunk.failed)])
-            if (live := output.live(self._batch_bytes)) is not None:
+            if (live := output.live(self._packing)) is not None:
                 rows = [(chunk.batch.span, chunk.rows) for chunk in live.chunks]
                 records = {self._settings.output: live.records}
                 if self._settings.updates:
@@ -128,7 +127,7 @@ class Delivery:
         """Find the results that their topic refuses: those rows become dead letters."""
         batch, topic = chunk.batch, self._settings.output
         if self._settings.updates and chunk.updates:
-            updates = {self._settings.updates: chunk.updates.pack(self._batch_bytes)}
+            updates = {self._settings.updates: chunk.updates.pack(self._packing)}
             self._spawn(self._updates_alone(await self._send(batch, [(batch.span, [])], updates)))
         sent: list[tuple[int, PackedRecords, Awaitable[None]]] = []
         stop = 0
@@ -136,7 +135,7 @@ class Delivery:
             start = stop
             while stop < len(chunk.record_rows) and chunk.record_rows[stop] == row:
                 stop += 1
-            own = chunk.records.rows(start, stop).pack(self._batch_bytes)
+            own = chunk.records.rows(start, stop).pack(self._packing)
             sent.append((row, own, await self._send(batch, [(batch.span, [row])], {topic: own})))
         for row, own, delivered in sent:
             try:
@@ -168,7 +167,7 @@ class Delivery:
                     self._agent, batch, *each, limit, self._settings.dead_letter_payload
                 )
                 for each in failed
-            ).pack(self._batch_bytes)
+            ).pack(self._packing)
             try:
                 rows = [(batch.span, sorted(row for row, _ in failed))]
                 await (await self._send(batch, rows, {topic: letters}))

@@ -11,12 +11,12 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.protocol.api import RequestStruct
 from aiokafka.protocol.types import Array, Bytes, Int32, Schema
 
 from streams.checksums import crc32c
+from streams.records import PackedBatch
 
 #: A record batch's header (Kafka protocol guide, "Record Batch"), parted where its checksum begins:
 #: base offset, length of what follows, partition leader epoch, magic, checksum;
@@ -29,8 +29,6 @@ _HEADER_BYTES = _UNCHECKED.size + _CHECKED.size
 _NOT_COUNTED = 8 + 4
 _NO_EPOCH, _MAGIC = -1, 2
 _TRANSACTIONAL = 0x10
-#: By the bits of a batch's attributes.
-_ENCODERS = {1: gzip_encode, 2: snappy_encode, 3: lz4_encode, 4: zstd_encode}
 #: Pieces smaller than this are joined to one: each has its price on the way out.
 _SMALL_BYTES = 4096
 
@@ -55,29 +53,21 @@ class EncodedBatch(BatchBuilder):  # type: ignore[misc]
     """What aiokafka's accumulator and sender ask of a batch builder, closed from the beginning."""
 
     def __init__(
-        self,
-        encoded: bytes,
-        num_records: int,
-        timestamp_ms: int,
-        compression_type: int,
-        is_transactional: bool = False,
+        self, packed: PackedBatch, timestamp_ms: int, is_transactional: bool = False
     ) -> None:
         """Say what is in it.
 
         Args:
-            encoded: the records, as `record_writer.encode_records` writes them.
-            num_records: that it holds, >= 1.
+            packed: its records, at least one.
             timestamp_ms: of all of them, milliseconds since 1970.
-            compression_type: 0 for none, or the code of Kafka's codec.
             is_transactional: whether it is part of a transaction.
         """
         # The base class's __init__ makes a builder, which has no use here.
-        self._encoded = encoded
+        self._packed = packed
         self._timestamp_ms = timestamp_ms
-        self._compression_type = compression_type
         self._is_transactional = is_transactional
         self._producer_state = (-1, -1, 0)
-        self._relative_offset = num_records  # what `record_count` tells
+        self._relative_offset = packed.num_records  # what `record_count` tells
         self._closed = True
         self._buffer: Pieces | None = None
 
@@ -85,8 +75,8 @@ class EncodedBatch(BatchBuilder):  # type: ignore[misc]
         self._producer_state = (producer_id, producer_epoch, sequence)
 
     def size(self) -> int:
-        """Return its size in bytes, before compression."""
-        return _HEADER_BYTES + len(self._encoded)
+        """Return its size in bytes."""
+        return _HEADER_BYTES + len(self._packed.encoded)
 
     def _build(self) -> Pieces:
         # Once: a batch that is sent again must be the same, sequence and all.
@@ -95,14 +85,9 @@ class EncodedBatch(BatchBuilder):  # type: ignore[misc]
         return self._buffer
 
     def _written(self) -> Pieces:
-        records, attributes = self._encoded, _TRANSACTIONAL if self._is_transactional else 0
-        if self._compression_type:
-            compressed = _ENCODERS[self._compression_type](records)
-            if len(compressed) < len(records):
-                records, attributes = compressed, attributes | self._compression_type
-        num_records = self._relative_offset
+        num_records, records, codec = self._packed
         checked = _CHECKED.pack(
-            attributes,
+            codec | (_TRANSACTIONAL if self._is_transactional else 0),
             num_records - 1,
             self._timestamp_ms,
             self._timestamp_ms,

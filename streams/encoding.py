@@ -15,12 +15,12 @@ from schemas.codecs import Codec
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
 from streams.online import Update
-from streams.producing import PRODUCER_BATCH_BYTES
 from streams.record_writer import encode_header, header_name, varint
 from streams.records import (
     OutputRecord,
     OutputRecords,
     PackedRecords,
+    Packing,
     RecordBatch,
     TopicPartition,
 )
@@ -78,15 +78,15 @@ class EncodedOutput:
     updates: PackedRecords
 
     @classmethod
-    def of(cls, chunks: list[EncodedChunk], batch_bytes: int) -> EncodedOutput:
+    def of(cls, chunks: list[EncodedChunk], packing: Packing) -> EncodedOutput:
         """Pack the records of n >= 1 chunks of one partition, in order.
 
         Args:
             chunks: whose records they are; they are left without.
-            batch_bytes: of a producer batch, at most.
+            packing: into producer batches.
         """
-        records = OutputRecords.joined([chunk.records for chunk in chunks]).pack(batch_bytes)
-        updates = OutputRecords.joined([chunk.updates for chunk in chunks]).pack(batch_bytes)
+        records = OutputRecords.joined([chunk.records for chunk in chunks]).pack(packing)
+        updates = OutputRecords.joined([chunk.updates for chunk in chunks]).pack(packing)
         for chunk in chunks:
             chunk.records = OutputRecords()
         return cls(chunks, records, updates)
@@ -101,12 +101,12 @@ class EncodedOutput:
             start = stop
         return self.chunks
 
-    def live(self, batch_bytes: int) -> EncodedOutput | None:
+    def live(self, packing: Packing) -> EncodedOutput | None:
         """Return what is still this worker's to send; None if nothing is."""
         if all(map(_is_live, self.chunks)):
             return self
         chunks = [chunk for chunk in self.unpack() if _is_live(chunk)]
-        return EncodedOutput.of(chunks, batch_bytes) if chunks else None
+        return EncodedOutput.of(chunks, packing) if chunks else None
 
 
 def _is_live(chunk: EncodedChunk) -> bool:
@@ -135,13 +135,13 @@ class ResultEncoder:
         agent: str,
         codec: Codec,
         model: ModelIdentity,
-        batch_bytes: int = PRODUCER_BATCH_BYTES,
+        packing: Packing | None = None,
     ) -> None:
         self._agent = agent
         self._source = f"penstock/{agent}"
         self._codec = codec
         self._model = model
-        self._batch_bytes = batch_bytes
+        self._packing = packing or Packing()
 
     def encode(
         self,
@@ -161,7 +161,7 @@ class ResultEncoder:
         partitions: dict[TopicPartition, list[EncodedChunk]] = {}
         for chunk in chunks:
             partitions.setdefault(chunk.batch.tp, []).append(chunk)
-        return [EncodedOutput.of(own, self._batch_bytes) for own in partitions.values()]
+        return [EncodedOutput.of(own, self._packing) for own in partitions.values()]
 
     def encode_chunks(
         self,

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
     from streams.records import PackedRecords
 
-#: Of a producer batch, unless `batch.size` says otherwise; the broker takes 1,048,588 by default.
-PRODUCER_BATCH_BYTES = 512 * 1024
-
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 #: Why a topic refuses a batch for good, as `explain` tells.
 REFUSED = (
@@ -83,13 +80,10 @@ async def num_partitions(producer: AIOKafkaProducer, topic: str) -> int:
 
 def producer_batches(producer: AIOKafkaProducer, records: PackedRecords) -> Iterator[EncodedBatch]:
     """Yield records as batches for `producer.send_batch`, in order."""
-    accumulator = producer._message_accumulator
     is_transactional = producer._txn_manager.transactional_id is not None
     now_ms = time.time_ns() // 1_000_000
-    for encoded, num_records in records.batches:
-        yield EncodedBatch(
-            encoded, num_records, now_ms, accumulator._compression_type, is_transactional
-        )
+    for batch in records.batches:
+        yield EncodedBatch(batch, now_ms, is_transactional)
 
 
 async def _all_acknowledged(sent: Sequence[tuple[str, asyncio.Future[Any]]]) -> None:

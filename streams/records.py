@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+from streams.compression import compress, decompress
 from streams.offsets import Span
 from streams.record_writer import decode_records, encode_headers, encode_records
 
@@ -117,8 +118,8 @@ class OutputRecords:
         self.values.append(record.value)
         self.headers.append(encode_headers(record.headers))
 
-    def pack(self, max_bytes: int) -> PackedRecords:
-        """Return the records as they go into producer batches of `max_bytes` at most.
+    def pack(self, packing: Packing) -> PackedRecords:
+        """Return the records as they go into producer batches.
 
         Meant to be called on the thread that made the columns, while they are in its cache.
         """
@@ -126,8 +127,10 @@ class OutputRecords:
         row = 0
         while row < len(self):
             start = row
-            encoded, row = encode_records(self.keys, self.values, self.headers, start, max_bytes)
-            packed.batches.append((encoded, row - start))
+            encoded, row = encode_records(
+                self.keys, self.values, self.headers, start, packing.max_bytes
+            )
+            packed.batches.append(PackedBatch(row - start, *compress(encoded, packing.codec)))
         return packed
 
     def rows(self, start: int, stop: int) -> OutputRecords:
@@ -156,6 +159,26 @@ class OutputRecords:
         return columns
 
 
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How producer batches are made."""
+
+    max_bytes: int = 512 * 1024
+    """Of a batch's records, before compression; the broker takes 1,048,588 by default."""
+    codec: int = 0
+    """One of `compression.CODECS`."""
+
+
+class PackedBatch(NamedTuple):
+    """The records of one producer batch."""
+
+    num_records: int
+    encoded: bytes
+    """As `record_writer.encode_records` writes them, compressed by the codec."""
+    codec: int = 0
+    """0: not compressed."""
+
+
 @dataclass(slots=True)
 class PackedRecords:
     """Records to produce, encoded: a few objects, whatever the number of records.
@@ -164,21 +187,21 @@ class PackedRecords:
     cold, and dear to free, by then.
     """
 
-    batches: list[tuple[bytes, int]] = field(default_factory=list)
-    """The records of one producer batch, and their number, each."""
+    batches: list[PackedBatch] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return sum(num_records for _, num_records in self.batches)
+        return sum(batch.num_records for batch in self.batches)
 
     @property
     def num_bytes(self) -> int:
-        """Of all records, encoded."""
-        return sum(len(encoded) for encoded, _ in self.batches)
+        """Of all records, as they go out."""
+        return sum(len(batch.encoded) for batch in self.batches)
 
     def unpack(self) -> OutputRecords:
         """Return the records as columns again."""
         columns = OutputRecords()
-        for encoded, _ in self.batches:
+        for batch in self.batches:
+            encoded = decompress(batch.encoded, batch.codec)
             for key, value, headers in decode_records(encoded):
                 columns.keys.append(key)
                 columns.values.append(value)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 
+from streams.compression import CODECS, compress
 from streams.encoded_batch import EncodedBatch
 from streams.record_writer import encode_records, varint
+from streams.records import PackedBatch
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -36,9 +38,8 @@ async def send_raw(
         bootstrap_servers=bootstrap,
         acks="all",
         enable_idempotence=True,
-        compression_type=compression,
     ) as producer:
-        kind = producer._message_accumulator._compression_type
-        batch = EncodedBatch(encoded, num_records, time.time_ns() // 1_000_000, kind)
+        packed = PackedBatch(num_records, *compress(encoded, CODECS[compression]))
+        batch = EncodedBatch(packed, time.time_ns() // 1_000_000)
         found = await (await producer.send_batch(batch, topic, partition=partition))
     return int(found.offset)

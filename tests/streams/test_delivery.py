@@ -12,7 +12,7 @@ from streams.delivery import Delivery
 from streams.encoding import EncodedChunk, EncodedOutput
 from streams.metrics import Metrics
 from streams.offsets import OffsetTracker
-from streams.records import OutputRecord, TopicPartition
+from streams.records import OutputRecord, Packing, TopicPartition
 from streams.settings import AgentSettings
 from tests.fakes import ListSink, record_batch
 
@@ -54,7 +54,7 @@ async def test_one_large_result_of_several_costs_its_row_alone() -> None:
             value = b"%d" % batch.offsets[row] + b"!" * index + b"x" * 100 * is_large
             chunk.records.append(OutputRecord(b"k", value, []))
         chunks.append(chunk)
-    await make(tracker, sink).results([EncodedOutput.of(chunks, 1000)])
+    await make(tracker, sink).results([EncodedOutput.of(chunks, Packing(1000))])
     while tracker.under_way(TP)[0]:
         await asyncio.sleep(0.001)
     assert [record.value for record in sink.topic("o")] == [b"0", b"0!", b"1!!", b"3!!"]

@@ -10,8 +10,10 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
+from streams.compression import compress
 from streams.encoded_batch import EncodedBatch, Pieces, encode_in_pieces
 from streams.record_writer import encode_headers, encode_records
+from streams.records import PackedBatch
 
 AT_MS = 1_700_000_000_000
 VERSIONS = {0: (0, 8), 3: (0, 5)}
@@ -34,7 +36,8 @@ def by_aiokafka(encoded: bytes, count: int, codec: int, is_transactional: bool) 
 
 
 def built(encoded: bytes, count: int, codec: int = 0, is_transactional: bool = False) -> Pieces:
-    batch = EncodedBatch(encoded, count, AT_MS, codec, is_transactional)
+    packed = PackedBatch(count, *compress(encoded, codec))
+    batch = EncodedBatch(packed, AT_MS, is_transactional)
     batch._set_producer_state(12345678901, 7, 2_000_000_000)
     assert batch.record_count() == count
     assert batch.closed()
@@ -43,7 +46,7 @@ def built(encoded: bytes, count: int, codec: int = 0, is_transactional: bool = F
 
 
 @pytest.mark.parametrize("is_transactional", [False, True])
-@pytest.mark.parametrize("codec", [0, 2, 4])  # gzip's own header holds the time of day
+@pytest.mark.parametrize("codec", [0, 2, 4])  # gzip tells the time of day, LZ4 has another level
 def test_it_is_written_as_aiokafka_does(codec: int, is_transactional: bool) -> None:
     encoded = records(50)
     ours = b"".join(built(encoded, 50, codec, is_transactional).parts)
@@ -71,7 +74,7 @@ def test_what_does_not_shrink_is_sent_as_it_is() -> None:
 
 def test_it_is_built_once_and_its_records_are_not_copied() -> None:
     encoded = records(50)
-    batch = EncodedBatch(encoded, 50, AT_MS, 0)
+    batch = EncodedBatch(PackedBatch(50, encoded), AT_MS)
     pieces = batch._build()
     assert pieces.parts[1] is encoded
     assert len(pieces) == batch.size() == len(b"".join(pieces.parts))

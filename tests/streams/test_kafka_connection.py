@@ -18,6 +18,7 @@ from aiokafka.protocol.produce import ProduceRequest
 
 from streams.encoded_batch import EncodedBatch
 from streams.kafka_connection import KafkaConnection, mend_connections
+from streams.records import PackedBatch
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -93,7 +94,7 @@ def test_the_mended_kind_is_what_aiokafka_makes(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
 def test_large_results_arrive_whole_at_a_slow_reader(run: Run) -> None:
-    batch = EncodedBatch(random.Random(1).randbytes(3_000_000), 1, 0, 0)
+    batch = EncodedBatch(PackedBatch(1, random.Random(1).randbytes(3_000_000)), 0)
     request = ProduceRequest(
         transactional_id=None, required_acks=-1, timeout=1000, topics=[("t", [(0, batch._build())])]
     )

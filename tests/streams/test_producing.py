@@ -8,10 +8,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from streams.compression import CODECS
 from streams.kafka_client import create_topics
 from streams.producing import KafkaSink
 from streams.protocols import Output, ProduceError, RecordTooLargeError
-from streams.records import OutputRecord, OutputRecords
+from streams.records import OutputRecord, OutputRecords, Packing
 from streams.settings import TopicSettings
 
 
@@ -31,8 +32,8 @@ def make_topic(bootstrap: str, **config: str) -> str:
     return topic
 
 
-def output(topic: str, *records: OutputRecord) -> Output:
-    return Output(topic, 0, OutputRecords.of(records).pack(10_000))
+def output(topic: str, *records: OutputRecord, compression: str | None = None) -> Output:
+    return Output(topic, 0, OutputRecords.of(records).pack(Packing(10_000, CODECS[compression])))
 
 
 @pytest.mark.parametrize("compression", [None, "gzip", "snappy", "lz4", "zstd"])
@@ -43,12 +44,11 @@ async def test_records_arrive_whole_and_in_order(bootstrap: str, compression: st
         for i in range(2000)
     ]
     async with AIOKafkaProducer(
-        bootstrap_servers=bootstrap, enable_idempotence=True, acks="all",
-        max_batch_size=10_000, compression_type=compression,
+        bootstrap_servers=bootstrap, enable_idempotence=True, acks="all"
     ) as producer:  # fmt: skip
         sink = KafkaSink(lambda: producer)
-        first = await sink.send([], [output(topic, *records[:1500])])
-        second = await sink.send([], [output(topic, *records[1500:])])
+        first = await sink.send([], [output(topic, *records[:1500], compression=compression)])
+        second = await sink.send([], [output(topic, *records[1500:], compression=compression)])
         await first
         await second
     messages = read(bootstrap, topic, len(records))

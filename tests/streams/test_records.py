@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from streams.records import OutputRecord, OutputRecords, RawRecords
+from streams.compression import CODECS
+from streams.records import OutputRecord, OutputRecords, Packing, RawRecords
 
 
 def fetched(*offsets: int) -> RawRecords:
@@ -21,13 +22,14 @@ def test_each_record_is_on_its_side_of_the_offset(offset: int) -> None:
     assert [at for side in (below, others) if side for at in side.offsets] == whole.offsets
 
 
-def test_what_is_packed_is_unpacked_again() -> None:
+@pytest.mark.parametrize("codec", CODECS.values())
+def test_what_is_packed_is_unpacked_again(codec: int) -> None:
     columns = OutputRecords.of(
-        OutputRecord(b"k" * at or None, b"v" * at, [("h", b"%d" % at)]) for at in range(100)
+        OutputRecord(b"k" * at or None, b"v" * at, [("h" * 20, b"%d" % at)]) for at in range(100)
     )
-    packed = columns.pack(500)
+    packed = columns.pack(Packing(500, codec))
     assert len(packed.batches) > 10
     assert len(packed) == 100
     assert packed.unpack() == columns
     assert columns.rows(3, 5) == packed.unpack().rows(3, 5)
-    assert not OutputRecords().pack(500)
+    assert not OutputRecords().pack(Packing(500, codec))

@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 from streams.offsets import OffsetTracker
 from streams.owned_partition import Limits
 from streams.protocols import Output, RecordTooLargeError
-from streams.records import OutputRecord, OutputRecords, TopicPartition
+from streams.records import OutputRecord, OutputRecords, Packing, TopicPartition
 from streams.transactions import Transactions
 from tests.fakes import record_batch
 
@@ -31,7 +31,7 @@ class FakeProducer:
         self._max_bytes = max_bytes
         self._open: tuple[list[int], int] | None = None
         self._txn_manager = self._message_accumulator = self
-        self.transactional_id, self._compression_type = "numbers", 0
+        self.transactional_id = "numbers"
         self.client = None
 
     async def start(self) -> None:
@@ -116,7 +116,7 @@ async def owned(setting: Setting, monkeypatch: Any) -> AsyncIterator[Setting]:
 
 
 def records(num_bytes: int = 10) -> list[Output]:
-    one = OutputRecords.of([OutputRecord(b"k", bytes(num_bytes), [])]).pack(100_000)
+    one = OutputRecords.of([OutputRecord(b"k", bytes(num_bytes), [])]).pack(Packing(100_000))
     return [Output("doubles", 0, one)]
 
 
