@@ -80,6 +80,7 @@ CONTENDERS: dict[str, Contender] = {
     for contender in (
         Contender("penstock", "abcd", penstock(processes=1)),
         Contender("penstock-2", "ad", penstock(processes=2)),
+        Contender("penstock-lz4", "a", penstock(1, "-lz4")),
         Contender("penstock-exactly-once", "a", penstock(1, "-exactly-once")),
         Contender("aiokafka", "abcd", _python_peer("aiokafka", "aiokafka", "run.py")),
         Contender("confluent", "abcd", _python_peer("confluent", "confluent-kafka", "run.py")),
