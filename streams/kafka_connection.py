@@ -35,7 +35,7 @@ class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
             if isinstance(request, ProduceRequest) and self._writer is not None:
                 return self._produce(request, expect_response)
             return super().send(request, expect_response)
-        except RuntimeError as error:
+        except (OSError, RuntimeError) as error:
             raise self._broken(error) from error
 
     def _produce(self, request: Any, expect_response: bool) -> Any:
@@ -44,10 +44,7 @@ class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
         number = self._next_correlation_id()
         header = wanted.build_request_header(correlation_id=number, client_id=self._client_id)
         pieces = [header.encode(), *encode_in_pieces(wanted)]
-        try:
-            self._writer.writelines([_SIZE.pack(sum(map(len, pieces))), *pieces])
-        except OSError as error:
-            raise self._broken(error) from error
+        self._writer.writelines([_SIZE.pack(sum(map(len, pieces))), *pieces])
         if not expect_response:
             return self._writer.drain()
         answer = self._loop.create_future()

@@ -6,7 +6,11 @@ import json
 from collections import defaultdict
 from pathlib import Path
 
-from tests.integration.running import Pipeline, number
+import pytest
+
+from streams.kafka_client import create_topics
+from streams.settings import TopicSettings
+from tests.integration.running import Pipeline, number, until
 
 
 def expected_answers(pipeline: Pipeline) -> dict[tuple[int, int], list[float]]:
@@ -68,3 +72,21 @@ def test_a_second_worker_goes_on_where_the_first_stopped(tmp_path: Path, bootstr
         assert worker.accounts()["in"] == second
         assert worker.stop() == 0
     assert all(len(answers) == 1 for answers in pipeline.answered().values())
+
+
+@pytest.mark.kafka
+def test_results_are_compressed_if_the_file_says_so(tmp_path: Path, kafka_bootstrap: str) -> None:
+    """Told by a topic that takes a batch of results only if it is compressed."""
+    pipeline = Pipeline(tmp_path, kafka_bootstrap, partitions=1)
+    wanted = TopicSettings(partitions=1, config={"max.message.bytes": "8000"})
+    small = f"{pipeline.name}.small"
+    create_topics(pipeline.kafka, {small: wanted})
+    count = pipeline.produce(number(100 + i) for i in range(200))
+    environment = {
+        "PENSTOCK_KAFKA__COMPRESSION_TYPE": "lz4",
+        "PENSTOCK_AGENTS__DOUBLE__OUTPUT": small,
+    }
+    with pipeline.worker(**environment) as worker:
+        until(lambda: len(pipeline.read(small)) == count)
+        assert worker.stop() == 0, worker.log.read_text()
+        assert "too large" not in worker.log.read_text()
