@@ -9,12 +9,14 @@ refused; and numbers go on below zero after 2**31 instead of at 0.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
+    IllegalOperation,
     MessageSizeTooLargeError,
     ProducerClosed,
     RecordListTooLargeError,
@@ -22,7 +24,7 @@ from aiokafka.errors import (
 )
 from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
 from aiokafka.producer.transaction_manager import TransactionManager
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 #: The broker refuses a batch with these before it looks at its sequence number.
 _NEVER_SEEN = (MessageSizeTooLargeError, RecordListTooLargeError, TopicAuthorizationFailedError)
@@ -97,6 +99,23 @@ class TransactionalProducer(KafkaProducer):
         except BaseException:
             self._closed = True
             raise
+
+    def queue_offsets(
+        self, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_id: str
+    ) -> asyncio.Future[None]:
+        """Add a group's offsets to the transaction, and return before they are taken.
+
+        It is to `send_offsets_to_transaction` what `send_batch` is to `send_and_wait`: meanwhile
+        records that are queued go on to their brokers.
+
+        Raises:
+            IllegalOperation: no transaction is under way, or it has failed.
+        """
+        if not self._txn_manager.is_in_transaction():
+            raise IllegalOperation("Not in the middle of a transaction")
+        taken: asyncio.Future[None] = self._txn_manager.add_offsets_to_txn(dict(offsets), group_id)
+        # Whoever waits may be cancelled, and aiokafka set the result all the same.
+        return asyncio.shield(taken)
 
     async def stop(self) -> None:
         """Give up whatever is under way, without telling the brokers: its next owner does."""

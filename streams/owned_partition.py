@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +16,9 @@ from streams.outbox import Cut, Outbox, Piece
 from streams.patience import queue_patiently
 from streams.producing import REFUSED, explain, producer_batches
 from streams.records import TopicPartition
+
+#: Where it takes less to fill a transaction, a wait costs nobody anything.
+_SHORTEST_WAIT_SECONDS = 0.05
 
 
 class Owner(Protocol):
@@ -68,6 +71,8 @@ class OwnedPartition:
         self._limits = limits
         self._committed = committed
         self._outbox = Outbox(tp, owner.tracker)
+        self._under_way: Sequence[Piece] = []
+        """What the present transaction holds."""
         self._is_hurried = False
         self._due = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -78,11 +83,19 @@ class OwnedPartition:
 
     def put(self, piece: Piece) -> None:
         """Keep a piece for a transaction."""
-        outbox, limits = self._outbox, self._limits
-        outbox.put(piece)
-        is_much = outbox.num_rows >= limits.max_rows or outbox.num_bytes >= limits.max_bytes
-        if is_much or self._is_hurried:
+        self._outbox.put(piece)
+        if self._is_hurried or self._is_enough():
             self._due.set()
+
+    def _is_enough(self) -> bool:
+        """Whether what waits makes a transaction; what the present one holds no longer waits.
+
+        Were it counted, a small one would follow each large one, and cost as many requests.
+        """
+        outbox, under_way, limits = self._outbox, self._under_way, self._limits
+        num_rows = outbox.num_rows - sum(piece.num_rows for piece in under_way)
+        num_bytes = outbox.num_bytes - sum(piece.num_bytes for piece in under_way)
+        return num_rows >= limits.max_rows or num_bytes >= limits.max_bytes
 
     def is_full(self) -> bool:
         """Whether so much output waits that no more should be read."""
@@ -102,43 +115,60 @@ class OwnedPartition:
         await self._producer.stop()
 
     async def _run(self, first_wait_seconds: float) -> None:
-        wait_seconds = first_wait_seconds
+        loop, wait_seconds = asyncio.get_running_loop(), first_wait_seconds
+        began = loop.time()
         try:
             while True:
                 # Not `wait_for`, which may swallow the cancelling when both come at once.
-                timer = asyncio.get_running_loop().call_later(wait_seconds, self._due.set)
+                timer = loop.call_later(wait_seconds, self._due.set)
                 await self._due.wait()
                 timer.cancel()
                 self._due.clear()
-                wait_seconds = self._owner.interval_seconds
+                wait_seconds = self._next_wait(wait_seconds, loop.time() - began)
+                began = loop.time()
                 await self._commit(self._outbox.cut())
         except Exception as error:
             await self._owner.lose(self._tp, error)
 
+    def _next_wait(self, waited_seconds: float, took_seconds: float) -> float:
+        """Return for how long the next transaction may be filled.
+
+        In a backlog full ones follow one another. What fills none in the time of the one before is
+        the backlog's end, which should not wait for the whole interval. What trickles in after it
+        is kept together for ever longer.
+        """
+        seconds = took_seconds if self._is_enough() else 2 * waited_seconds
+        return min(max(seconds, _SHORTEST_WAIT_SECONDS), self._owner.interval_seconds)
+
     async def _commit(self, cut: Cut) -> None:
         if cut.offset is None or not (cut.pieces or cut.offset > (self._committed or 0)):
             return
-        producer = self._producer
-        await producer.begin_transaction()
-        refused = await self._write(cut.pieces)
+        await self._producer.begin_transaction()
+        self._under_way = cut.pieces
+        refused = await self._fill(cut.offset, cut.pieces)
         if refused:
-            await producer.abort_transaction()
+            await self._producer.abort_transaction()
             self._outbox.refuse(refused)
             self._due.set()
-            return
-        offsets = {KafkaTopicPartition(*self._tp): OffsetAndMetadata(cut.offset, "")}
-        await producer.send_offsets_to_transaction(offsets, self._owner.group_id)
-        await producer.commit_transaction()
-        self._committed = cut.offset
-        self._owner.tracker.committed({self._tp: cut.offset})
-        self._outbox.delivered(cut.pieces)
-        self._owner.succeeded()
+        else:
+            await self._producer.commit_transaction()
+            self._committed = cut.offset
+            self._owner.tracker.committed({self._tp: cut.offset})
+            self._outbox.delivered(cut.pieces)
+            self._owner.succeeded()
+        self._under_way = []
 
-    async def _write(self, pieces: Iterable[Piece]) -> dict[Piece, Exception]:
-        """Write pieces and wait for the broker to have them.
+    async def _fill(self, offset: int, pieces: Iterable[Piece]) -> dict[Piece, Exception]:
+        """Write pieces and send the offset above them; wait for the brokers to have all.
+
+        The offset is sent as soon as the last record is on its way: nothing is to be seen of
+        either before the transaction's end, so the one need not wait until the other is there.
+        Not sooner: where an offset is refused, aiokafka forgets which partitions are still to be
+        added to the transaction, and writes to them all the same.
 
         Returns:
-            Those that their topic refuses, and why; the others may have been written or not.
+            Those that their topic refuses, and why; the others may have been written or not. The
+            transaction is to be aborted then.
 
         Raises:
             KafkaError: the transaction can't be committed.
@@ -150,7 +180,10 @@ class OwnedPartition:
                     future = await queue_patiently(self._producer, batch, topic, partition)
                     future.add_done_callback(_look_at)
                     sent.append((piece, topic, future))
-        done = await asyncio.gather(*(future for *_, future in sent), return_exceptions=True)
+        offsets = {KafkaTopicPartition(*self._tp): OffsetAndMetadata(offset, "")}
+        taken = self._producer.queue_offsets(offsets, self._owner.group_id)
+        writes = (future for *_, future in sent)
+        no_offset, *done = await asyncio.gather(taken, *writes, return_exceptions=True)
         refused: dict[Piece, Exception] = {}
         failures: list[BaseException] = []
         for (piece, topic, _), outcome in zip(sent, done, strict=True):
@@ -158,6 +191,8 @@ class OwnedPartition:
                 refused[piece] = explain(outcome, topic)
             elif isinstance(outcome, BaseException):
                 failures.append(outcome)
+        if no_offset is not None and not (refused and isinstance(no_offset, REFUSED)):
+            raise no_offset  # for its own reason: the producer may have failed, and abort nothing
         if failures and not refused:
             raise failures[0]
         return refused

@@ -17,7 +17,8 @@ of the output behind it; and a worker's partitions would have to stop together f
 transaction is begun, filled and committed in one go, as soon as there is enough or the commit
 interval is over, while the next one's output gathers. So a slow model holds no transaction open,
 `transaction.timeout.ms` need not be longer than a commit takes, and what can't be committed was
-never shown. Outputs are written before the offset, and a batch that is refused aborts the whole.
+never shown. The offset is sent while the last outputs are written, and the transaction is ended
+when the brokers have all of them; a batch that is refused aborts the whole.
 
 **When something fails**, the owner lets the partition go without a word (an open transaction is the
 next owner's to end) and has the group assign its partitions anew: if it is the rightful owner it

@@ -8,11 +8,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+    TopicAuthorizationFailedError,
+)
 
 from streams.offsets import OffsetTracker
 from streams.owned_partition import Limits
-from streams.protocols import Output, RecordTooLargeError
+from streams.protocols import Output, ProduceError, RecordTooLargeError
 from streams.records import OutputRecord, OutputRecords, Packing, TopicPartition
 from streams.transactions import Transactions
 from tests.fakes import record_batch
@@ -27,6 +33,11 @@ class FakeProducer:
         self.committed: list[tuple[list[int], int]] = []
         self.num_aborted = 0
         self.failure: KafkaError | None = None
+        self.offset_failure: KafkaError | None = None
+        self.unacknowledged: list[asyncio.Future[None]] | None = None
+        """Where a test lists them, records and offsets are acknowledged when it says so."""
+        self.may_end = asyncio.Event()
+        self.may_end.set()
         self.is_stopped = False
         self._max_bytes = max_bytes
         self._open: tuple[list[int], int] | None = None
@@ -46,23 +57,33 @@ class FakeProducer:
 
     async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[None]:
         assert self._open is not None
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        assert self._open[1] == -1, "the offset is sent last"
         if self.failure is not None:
-            done.set_exception(self.failure)
-        elif batch.size() > self._max_bytes:
-            done.set_exception(MessageSizeTooLargeError())
-        else:
-            self._open[0].append(batch.record_count())
-            done.set_result(None)
-        return done
+            return self._answered(self.failure)
+        if batch.size() > self._max_bytes:
+            return self._answered(MessageSizeTooLargeError())
+        self._open[0].append(batch.record_count())
+        return self._answered()
 
-    async def send_offsets_to_transaction(self, offsets: Mapping[Any, Any], group: str) -> None:
+    def queue_offsets(self, offsets: Mapping[Any, Any], group: str) -> asyncio.Future[None]:
         assert self._open is not None
         assert group == "group"
         (offset,) = offsets.values()
         self._open = (self._open[0], offset.offset)
+        return self._answered(self.offset_failure)
+
+    def _answered(self, error: KafkaError | None = None) -> asyncio.Future[None]:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if error is not None:
+            done.set_exception(error)
+        elif self.unacknowledged is not None:
+            self.unacknowledged.append(done)
+        else:
+            done.set_result(None)
+        return done
 
     async def commit_transaction(self) -> None:
+        await self.may_end.wait()
         assert self._open is not None
         self.committed.append(self._open)
         self._open = None
@@ -158,6 +179,150 @@ async def test_much_output_is_committed_before_its_time(monkeypatch: Any) -> Non
         s.transactions.hurry()
         await late
         assert s.producer.committed[-1] == ([1], 9)
+
+
+async def test_a_large_transaction_is_not_followed_by_a_small_one(monkeypatch: Any) -> None:
+    """What a transaction holds does not make the next one due."""
+    async with owned(Setting(max_rows=3, interval_seconds=60), monkeypatch) as s:
+        s.producer.may_end.clear()
+        batch = record_batch([b"x"] * 6, tracker=s.tracker, first_offset=5)
+        await asyncio.sleep(0.5)  # so long the rest may wait to fill the next
+        first = await send(s, batch, [0, 1, 2], 10)
+        await asyncio.sleep(0.02)
+        for row in (3, 4):
+            await send(s, batch, [row], 10)
+        s.producer.may_end.set()
+        await first
+        await asyncio.sleep(0.02)
+        assert s.producer.committed == [([1], 8)]
+        await (await send(s, batch, [5], 10))
+        assert s.producer.committed[1:] == [([1, 1, 1], 11)]
+
+
+async def test_enough_that_came_during_a_transaction_is_committed_at_once(monkeypatch: Any) -> None:
+    async with owned(Setting(max_rows=3, interval_seconds=60), monkeypatch) as s:
+        s.producer.may_end.clear()
+        batch = record_batch([b"x"] * 6, tracker=s.tracker, first_offset=5)
+        await send(s, batch, [0, 1, 2], 10)
+        await asyncio.sleep(0.02)
+        second = await send(s, batch, [3, 4, 5], 10)
+        s.producer.may_end.set()
+        await second
+        assert s.producer.committed == [([1], 8), ([1], 11)]
+
+
+async def test_the_end_of_a_backlog_does_not_wait_for_the_interval(monkeypatch: Any) -> None:
+    """After a full transaction, what follows waits as long as that took to fill; then longer."""
+    async with owned(Setting(max_rows=3, interval_seconds=60), monkeypatch) as s:
+        batch = record_batch([b"x"] * 6, tracker=s.tracker, first_offset=5)
+        await asyncio.sleep(0.1)
+        await (await send(s, batch, [0, 1, 2], 10))
+        for row in (3, 4):
+            await asyncio.wait_for(await send(s, batch, [row], 10), 5)
+        assert s.producer.committed == [([1], 8), ([1], 9), ([1], 10)]
+        waits_longer = await send(s, batch, [5], 10)
+        await asyncio.sleep(0.1)
+        assert len(s.producer.committed) == 3
+        await asyncio.wait_for(waits_longer, 5)
+
+
+async def test_transactions_that_fill_at_once_leave_the_rest_some_time(monkeypatch: Any) -> None:
+    async with owned(Setting(max_rows=3, interval_seconds=60), monkeypatch) as s:
+        batch = record_batch([b"x"] * 4, tracker=s.tracker, first_offset=5)
+        await (await send(s, batch, [0, 1, 2], 10))
+        rest = await send(s, batch, [3], 10)
+        await asyncio.sleep(0.02)
+        assert len(s.producer.committed) == 1
+        await asyncio.wait_for(rest, 5)
+
+
+async def test_what_trickles_in_waits_for_the_interval(monkeypatch: Any) -> None:
+    async with owned(Setting(max_rows=1000, interval_seconds=0.2), monkeypatch) as s:
+        batch = record_batch([b"x"] * 100, tracker=s.tracker, first_offset=5)
+        for row in range(100):
+            await send(s, batch, [row], 10)
+            await asyncio.sleep(0.01)
+        assert len(s.producer.committed) <= 10
+
+
+async def test_the_offset_is_sent_while_records_are_written(monkeypatch: Any) -> None:
+    """Records of several outputs and the offset are under way at once; all end before a commit."""
+    async with owned(Setting(), monkeypatch) as s:
+        waiting = s.producer.unacknowledged = []
+        batch = record_batch([b"x"] * 2, tracker=s.tracker, first_offset=5)
+        for row in range(2):
+            await send(s, batch, [row], 10)
+        await asyncio.sleep(0.05)
+        assert len(waiting) == 3
+        assert s.producer._open == ([1, 1], 7)
+        for done in reversed(waiting):
+            assert s.producer.committed == []
+            done.set_result(None)
+            await asyncio.sleep(0.01)
+        assert s.producer.committed == [([1, 1], 7)]
+
+
+@pytest.mark.parametrize("error", [ProducerFenced(), GroupAuthorizationFailedError()])
+async def test_an_offset_that_is_not_taken_commits_nothing(
+    error: KafkaError, monkeypatch: Any
+) -> None:
+    async with owned(Setting(), monkeypatch) as s:
+        s.producer.offset_failure = error
+        batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
+        await (await send(s, batch, [0], 10))
+        assert s.producer._open == ([1], 6)  # written, and left to the next owner to abort
+        assert (s.producer.committed, s.producer.num_aborted) == ([], 0)
+        assert not batch.span.is_live
+        assert s.lost == [TP]
+
+
+async def test_a_write_that_fails_commits_nothing_though_the_offset_is_taken(
+    monkeypatch: Any,
+) -> None:
+    async with owned(Setting(), monkeypatch) as s:
+        s.producer.failure = KafkaError("no")
+        batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
+        await (await send(s, batch, [0], 10))
+        assert s.producer._open == ([], 6)
+        assert (s.producer.committed, s.producer.num_aborted) == ([], 0)
+        assert s.lost == [TP]
+
+
+async def test_a_refusal_waits_for_the_offset_before_it_aborts(monkeypatch: Any) -> None:
+    """No request of the transaction is under way once it is aborted."""
+    async with owned(Setting(), monkeypatch) as s:
+        waiting = s.producer.unacknowledged = []
+        batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
+        refused = await send(s, batch, [0], 5000)
+        await asyncio.sleep(0.05)
+        assert s.producer.num_aborted == 0
+        (offset_taken,) = waiting
+        offset_taken.set_result(None)
+        with pytest.raises(RecordTooLargeError, match="doubles"):
+            await refused
+        assert (s.producer.committed, s.producer.num_aborted) == ([], 1)
+
+
+async def test_a_topic_that_may_not_be_written_to_is_told_though_the_offset_failed_as_well(
+    monkeypatch: Any,
+) -> None:
+    """aiokafka gives the offset the error of a partition that can't be added."""
+    async with owned(Setting(), monkeypatch) as s:
+        s.producer.failure = s.producer.offset_failure = TopicAuthorizationFailedError()
+        batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
+        with pytest.raises(ProduceError, match="topic doubles refused results"):
+            await (await send(s, batch, [0], 10))
+        assert s.producer.num_aborted == 1
+        assert s.lost == []
+
+
+async def test_a_fenced_owner_does_not_abort_what_was_refused(monkeypatch: Any) -> None:
+    async with owned(Setting(), monkeypatch) as s:
+        s.producer.offset_failure = ProducerFenced()
+        batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
+        await (await send(s, batch, [0], 5000))
+        assert (s.producer.committed, s.producer.num_aborted) == ([], 0)
+        assert s.lost == [TP]
 
 
 async def test_what_a_topic_refuses_is_told_and_the_rest_is_written_once(monkeypatch: Any) -> None:
