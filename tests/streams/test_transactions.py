@@ -221,7 +221,7 @@ async def test_the_end_of_a_backlog_does_not_wait_for_the_interval(monkeypatch: 
             await asyncio.wait_for(await send(s, batch, [row], 10), 5)
         assert s.producer.committed == [([1], 8), ([1], 9), ([1], 10)]
         waits_longer = await send(s, batch, [5], 10)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.15)
         assert len(s.producer.committed) == 3
         await asyncio.wait_for(waits_longer, 5)
 
