@@ -1,7 +1,7 @@
 """Kafka's codecs, as a record batch's attributes name them.
 
 Records are compressed on the thread that encoded them, not on the event loop's, and by LZ4 at its
-fast level: aiokafka's own, 9, takes ten times as long to make results a tenth smaller.
+fast level: aiokafka's own, 9, takes many times as long to make results little smaller.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiokafka.conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.util import wait_for
 
@@ -30,11 +30,14 @@ class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
         Raises:
             KafkaConnectionError: the connection is broken; it is closed, so that the next one is
                 made anew.
+            IncompatibleBrokerVersion: the broker is too old for this request.
         """
         try:
             if isinstance(request, ProduceRequest) and self._writer is not None:
                 return self._produce(request, expect_response)
             return super().send(request, expect_response)
+        except KafkaError:  # a RuntimeError, too, and says already what is wrong
+            raise
         except (OSError, RuntimeError) as error:
             raise self._broken(error) from error
 

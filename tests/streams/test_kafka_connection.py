@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import aiokafka.conn
 import pytest
 import uvloop
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 
@@ -34,31 +34,46 @@ async def connected(kind: type[AIOKafkaConnection], port: int) -> AIOKafkaConnec
 
 
 @asynccontextmanager
-async def broken(kind: type[AIOKafkaConnection]) -> AsyncIterator[AIOKafkaConnection]:
-    """A connection that broke, before its reader could take note."""
+async def served(
+    kind: type[AIOKafkaConnection] = KafkaConnection, reads_after: float = 0.0
+) -> AsyncIterator[tuple[AIOKafkaConnection, bytearray]]:
+    """A connection, and what has been read at its other end once the block is left."""
+    received = bytearray()
     closed = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
+        await asyncio.sleep(reads_after)
+        with suppress(ConnectionError):
+            while data := await reader.read(100_000):
+                received.extend(data)
         writer.close()
         closed.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     connection = await connected(kind, server.sockets[0].getsockname()[1])
     await asyncio.sleep(0.01)  # until it is served
-    connection._writer.transport.abort()
-    yield connection
+    yield connection, received
     connection.close()
     await closed.wait()
     server.close()
     await server.wait_closed()
 
 
+@asynccontextmanager
+async def broken(kind: type[AIOKafkaConnection]) -> AsyncIterator[AIOKafkaConnection]:
+    """A connection that broke, before its reader could take note."""
+    async with served(kind) as (connection, _):
+        connection._writer.transport.abort()
+        yield connection
+
+
+REQUESTS: dict[str, Any] = {
+    "request": MetadataRequest([]),
+    "results": ProduceRequest(transactional_id=None, required_acks=-1, timeout=1000, topics=[]),
+}
 SENDS: dict[str, Callable[[AIOKafkaConnection], Any]] = {
-    "request": lambda connection: connection.send(MetadataRequest([])),
-    "results": lambda connection: connection.send(
-        ProduceRequest(transactional_id=None, required_acks=-1, timeout=1000, topics=[])
-    ),
+    "request": lambda connection: connection.send(REQUESTS["request"]),
+    "results": lambda connection: connection.send(REQUESTS["results"]),
     "token": lambda connection: connection._send_sasl_token(b"token"),
 }
 
@@ -86,6 +101,20 @@ def test_stock_connections_raise_what_aiokafka_does_not_expect() -> None:
     uvloop.run(main())
 
 
+@pytest.mark.parametrize("kind", list(REQUESTS))
+def test_a_broker_that_is_too_old_is_told_and_its_connection_stays(kind: str) -> None:
+    """It must not pass for a broken connection, which would be tried again for ever."""
+
+    async def main() -> None:
+        async with served() as (connection, _):
+            connection._versions = {0: (99, 99), 3: (99, 99)}
+            with pytest.raises(IncompatibleBrokerVersion):
+                await connection.send(REQUESTS[kind])
+            assert connection.connected()
+
+    uvloop.run(main())
+
+
 def test_the_mended_kind_is_what_aiokafka_makes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aiokafka.conn, "AIOKafkaConnection", AIOKafkaConnection)
     mend_connections()
@@ -100,29 +129,16 @@ def test_large_results_arrive_whole_at_a_slow_reader(run: Run) -> None:
     )
 
     async def main() -> None:
-        received = bytearray()
-        done = asyncio.Event()
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await asyncio.sleep(0.1)  # the sender's buffers are full by now
-            while data := await reader.read(100_000):
-                received.extend(data)
-            writer.close()
-            done.set()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        connection = await connected(KafkaConnection, server.sockets[0].getsockname()[1])
-        answer = asyncio.ensure_future(connection.send(request))
-        wanted = request.prepare(connection._versions)
-        header = wanted.build_request_header(correlation_id=1, client_id=connection._client_id)
-        expected = header.encode() + wanted.encode()
-        await connection._writer.drain()
-        connection.close()
-        await done.wait()
-        with pytest.raises(KafkaConnectionError):
-            await answer
-        server.close()
-        await server.wait_closed()
+        # The sender's buffers are full before anything is read.
+        async with served(reads_after=0.1) as (connection, received):
+            answer = asyncio.ensure_future(connection.send(request))
+            wanted = request.prepare(connection._versions)
+            header = wanted.build_request_header(correlation_id=1, client_id=connection._client_id)
+            expected = header.encode() + wanted.encode()
+            await connection._writer.drain()
+            connection.close()
+            with pytest.raises(KafkaConnectionError):
+                await answer
         assert received == len(expected).to_bytes(4, "big") + expected
 
     run(main())

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from models.detection.fitting import Fit
+from models.detection.input_format import Slots
+
 #: EXIF's tag of how the camera was held, and its word for a quarter turn.
 _ORIENTATION, _QUARTER_TURN = 0x0112, 6
 
@@ -57,3 +60,8 @@ def mixed_pictures() -> list[bytes]:
         encode(blotches(320, 240, 6)),
         photo[:-2],
     ]
+
+
+def told(slots: Slots) -> list[Fit | tuple[str, str]]:
+    """Return what was said of each picture, in a form that can be compared."""
+    return [slot if isinstance(slot, Fit) else (type(slot).__name__, str(slot)) for slot in slots]
