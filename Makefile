@@ -55,7 +55,7 @@ tools: setup ## Install what the tests use beyond Python: Java, Maven, promtool,
 	test -z "$$absent" || { $(SUDO) apt-get update -q && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive \
 			apt-get install -q -y --no-install-recommends $$absent; }
-	$(BIN)/python -c 'from agents.brokers import kafka_libs; print("Kafka is in", kafka_libs())'
+	$(BIN)/python -c 'from agents.commands.broker import kafka_libs; print("Kafka is in", kafka_libs())'
 
 lock: setup ## Resolve pyproject.toml anew into requirements.lock.
 	$(BIN)/uv pip compile -q pyproject.toml --extra demo --extra video --extra dev \

@@ -20,8 +20,8 @@ from typing import Any
 
 @functools.cache
 def _make_app() -> Any:
-    from agents.cli.errors import EXIT_CODE, error_lines, expected_errors
-    from agents.pipeline_file import load_pipeline
+    from agents.errors import EXIT_CODE, error_lines, expected_errors
+    from agents.pipeline.file import load_pipeline
     from agents.worker import Worker
 
     path = Path(os.environ.get("PENSTOCK_CONFIG", "penstock.yaml"))
@@ -36,8 +36,8 @@ def _make_app() -> Any:
 
 def _before_work(worker: Any, sender: Any, **kwargs: Any) -> None:
     """Do what `penstock worker` does before it joins the group."""
-    from agents.cli.errors import EXIT_CODE, error_lines, expected_errors
-    from agents.preflight import require_topics
+    from agents.errors import EXIT_CODE, error_lines, expected_errors
+    from agents.pipeline.preflight import require_topics
 
     try:
         require_topics(worker.settings, worker.learning_agents)

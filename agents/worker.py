@@ -14,32 +14,32 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 
-from agents.cli.errors import UserError
-from agents.cores import available_cores, leaves_the_lock, share_cores
-from agents.devices import choose_devices
-from agents.ending import HANG_EXIT_CODE, ModelHangsError, end_process_after
-from agents.isolating import isolated
-from agents.loading import load_agent
-from agents.states import make_store
+from agents.errors import UserError
+from agents.pipeline.devices import choose_devices
+from agents.pipeline.parts import load_agent
+from agents.pipeline.states import make_store
+from agents.process.cores import available_cores, leaves_the_lock, share_cores
+from agents.process.forced_exit import HANG_EXIT_CODE, ModelHangsError, end_process_after
+from agents.process.isolating import isolated
 from models.base import ModelError
 from schemas import Event, make_codec
 from streams.affinity import allowed_cores, keep_to
 from streams.app import App, make_app
-from streams.compression import CODECS
 from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
 from streams.executor import host_executor, preparing_executor
 from streams.garbage import calm_garbage_collection
-from streams.health_server import serve
+from streams.health.http_server import serve
+from streams.health.metrics import Metrics
 from streams.inference import Inference
-from streams.metrics import Metrics
-from streams.producing import KafkaSink
+from streams.kafka.compression import CODECS
+from streams.model_pool import Serving
 from streams.protocols import RecordSink
 from streams.records import Packing, RecordBatch
-from streams.serving import Serving
 from streams.settings import AgentSettings, PipelineSettings
-from streams.state_keeper import StateKeeper
+from streams.state.keeper import StateKeeper
+from streams.transport.sink import KafkaSink
 
 logger = logging.getLogger(__name__)
 

@@ -10,14 +10,14 @@ import faust
 from faust.tables.manager import TableManager
 from mode.utils.times import Seconds
 
-from streams.health import BROKER_SECONDS, Health
-from streams.intake import Intake
-from streams.kafka_client import aiokafka_arguments, bootstrap_servers
-from streams.metrics import Metrics
-from streams.owned_partition import Limits
+from streams.assignment import Intake
+from streams.exactly_once.partition import Limits
+from streams.exactly_once.transactions import Transactions
+from streams.health.health import BROKER_SECONDS, Health
+from streams.health.metrics import Metrics
+from streams.kafka.admin import aiokafka_arguments, bootstrap_servers
 from streams.records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
-from streams.transactions import Transactions
 
 #: A slow model must never cost the worker its membership (invariant 5): heartbeats tell that the
 #: process lives, `penstock_last_progress_timestamp_seconds` that it works. So Kafka's third

@@ -1,6 +1,6 @@
 """What waits for a model and what goes to it: chunks of record batches, and micro-batches of them.
 
-When a micro-batch leaves and what is in it is decided in `streams/forming.py`.
+When a micro-batch leaves and what is in it is decided in `streams/micro_batcher.py`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from msgspec.structs import force_setattr
 from schemas import Event, InputError, SchemaError
 from schemas.cloudevents import read_attributes
 from schemas.codecs import Codec
-from streams.limits import Limits
+from streams.payload_limits import Limits
 from streams.records import Headers, RecordBatch
 from streams.settings import LimitSettings
 

@@ -11,9 +11,9 @@ from typing import Any
 from schemas import InputError
 from streams.dead_letters import MAX_BYTES, make_dead_letter
 from streams.encoding import EncodedChunk, EncodedOutput, ResultTooLargeError
-from streams.memory import drop_frames
-from streams.metrics import AgentMetrics, Filtered, Outcome
+from streams.health.metrics import AgentMetrics, Filtered, Outcome
 from streams.offsets import OffsetTracker
+from streams.out_of_memory import drop_frames
 from streams.protocols import Output, ProduceError, RecordSink, RecordTooLargeError, Rows
 from streams.records import OutputRecords, PackedRecords, Packing, RecordBatch
 from streams.settings import AgentSettings

@@ -14,8 +14,8 @@ from schemas.cloudevents import constant_headers, event_headers, rfc3339_column,
 from schemas.codecs import Codec
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
+from streams.kafka.record_format import encode_header, header_name, varint
 from streams.online import Update
-from streams.record_writer import encode_header, header_name, varint
 from streams.records import (
     OutputRecord,
     OutputRecords,

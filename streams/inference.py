@@ -18,22 +18,22 @@ from typing import Any, TypeVar
 from mode import Service
 
 from streams.batching import Chunk, MicroBatch
+from streams.bucketing import Measure, Sorter
 from streams.deadlines import Deadline
 from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoding import EncodedChunk, EncodedOutput, ResultEncoder, Timings
 from streams.executor import run_on
-from streams.forming import MicroBatcher
-from streams.health import AgentFacts
-from streams.measuring import Measure, Sorter
-from streams.memory import BatchLimit
-from streams.metrics import AgentMetrics, Filtered
+from streams.health.health import AgentFacts
+from streams.health.metrics import AgentMetrics, Filtered
+from streams.ingest import Read, Reader
+from streams.micro_batcher import MicroBatcher
+from streams.model_pool import Serving
 from streams.online import Update
+from streams.out_of_memory import BatchLimit
 from streams.protocols import ProduceError
-from streams.reading import Read, Reader
 from streams.records import RecordBatch
 from streams.resequencing import Resequencer
-from streams.serving import Serving
 from streams.settings import AgentSettings
 from streams.waiting import positions_of_stale
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from streams.batching import MicroBatch
 from streams.predicting import predict_each
 from streams.protocols import LearningModel, ModelFactory
-from streams.state_store import Snapshot, StateMismatchError
+from streams.state.snapshot import Snapshot, StateMismatchError
 
 logger = logging.getLogger(__name__)
 

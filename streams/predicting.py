@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from schemas import InputError
-from streams.memory import BatchLimit, drop_frames, is_out_of_memory
+from streams.out_of_memory import BatchLimit, drop_frames, is_out_of_memory
 from streams.process_errors import ProcessLostError
 from streams.protocols import PreparingModel, ServedModel
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from streams.compression import compress, decompress
+from streams.kafka.compression import compress, decompress
+from streams.kafka.record_format import decode_records, encode_headers, encode_records
 from streams.offsets import Span
-from streams.record_writer import decode_records, encode_headers, encode_records
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
 

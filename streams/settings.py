@@ -1,6 +1,6 @@
 """Everything about a pipeline as one frozen, typed object, made once and passed down.
 
-The pipeline file (`penstock.yaml`) has exactly this shape; `agents/pipeline_file.py` reads it.
+The pipeline file (`penstock.yaml`) has exactly this shape; `agents/pipeline/file.py` reads it.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
 from schemas import Event
+from streams.kafka.record_format import encode_records
 from streams.offsets import OffsetTracker
 from streams.protocols import Output, RecordTooLargeError, Rows
-from streams.record_writer import encode_records
 from streams.records import Headers, OutputRecord, RecordBatch, TopicPartition
-from streams.state_store import StateKey, StateStoreError
+from streams.state.snapshot import StateKey, StateStoreError
 
 
 class Number(Event, frozen=True, kw_only=True):

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 
-from streams.compression import CODECS, compress
-from streams.encoded_batch import EncodedBatch
-from streams.record_writer import encode_records, varint
+from streams.kafka.compression import CODECS, compress
+from streams.kafka.record_format import encode_records, varint
 from streams.records import PackedBatch
+from streams.transport.encoded_batch import EncodedBatch
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 

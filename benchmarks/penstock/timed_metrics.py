@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agents.cli import main
-from streams.metrics import AgentMetrics
+from agents.commands.main import main
+from streams.health.metrics import AgentMetrics
 
 _NUM_EMPTY_CALLS = 10_000
 

@@ -1,7 +1,7 @@
 """What a result looks like: the value's envelope and the headers, as Penstock writes them.
 
 Written a second time here on purpose: the peers must not import Penstock. The bench reads every
-contender's output back and compares it with Penstock's own words (`agents/bench/verifying.py`), so
+contender's output back and compares it with Penstock's own (`benchmarks/harness/verifying.py`), so
 that the two can't drift apart.
 """
 

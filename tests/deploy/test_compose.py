@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from agents.pipeline_file import load_pipeline
+from agents.pipeline.file import load_pipeline
 from streams.settings import PipelineSettings
 from tests.conftest import REPO
 

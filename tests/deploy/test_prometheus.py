@@ -10,7 +10,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from streams.metrics import Metrics
+from streams.health.metrics import Metrics
 from tests.conftest import REPO, skip_or_fail
 
 FOLDER = REPO / "deploy" / "prometheus"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from agents.cli import app
+from agents.commands.main import app
 from tests.docs.markdown import PAGES, blocks, code_spans, prose
 
 _COMMAND = re.compile(r"([A-Z_]+=\S* )*penstock( |$)")

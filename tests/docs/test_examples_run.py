@@ -16,7 +16,7 @@ import pytest
 import yaml
 from confluent_kafka import Consumer, TopicPartition
 
-from agents.pipeline_file import load_pipeline
+from agents.pipeline.file import load_pipeline
 from schemas import EVENT_TYPES, Event, make_codec
 from streams.decoding import Decoder
 from streams.offsets import OffsetTracker

@@ -9,11 +9,11 @@ from typing import Any, get_args, get_type_hints
 import msgspec
 import pytest
 
-from agents.pipeline_file import PipelineFileError, load_pipeline
+from agents.pipeline.file import PipelineFileError, load_pipeline
 from streams import settings
-from streams.kafka_settings import SETTINGS
-from streams.kafka_tls import TLS_SETTINGS
-from tests.agents.bad_pipeline_files import BAD
+from streams.kafka.settings import SETTINGS
+from streams.kafka.tls import TLS_SETTINGS
+from tests.agents.pipeline.bad_pipeline_files import BAD
 from tests.conftest import REPO
 from tests.docs.markdown import PAGES, blocks, code_spans, table
 
@@ -79,7 +79,7 @@ def test_kafka_settings() -> None:
 
 
 def test_errors_are_those_that_one_gets() -> None:
-    """The quoted messages are held to the real ones by tests/agents/test_pipeline_file.py."""
+    """The quoted messages are held to the real ones by tests/agents/pipeline/test_file.py."""
     real = [message for _, message in BAD.values()]
     for _, quoted in table(PAGE, "errors"):
         (message,) = code_spans(quoted)

@@ -13,13 +13,13 @@ from prometheus_client import CollectorRegistry
 import streams.deadlines
 import streams.encoding  # the engine's own reasons are defined there
 import streams.predicting  # noqa: F401
-from agents.audit import Problem
-from agents.message_headers import HEADER_SCHEMAS
+from agents.commands.audit import Problem
 from models.registry import model_class, model_names
 from schemas import EVENT_TYPES, RESULT_TYPES, InputError, Result, SensorReading, make_codec
 from schemas.dead_letter import ERROR_PREFIX
+from schemas.header_schemas import HEADER_SCHEMAS
 from streams.decoding import Decoder
-from streams.metrics import Metrics
+from streams.health.metrics import Metrics
 from streams.offsets import OffsetTracker
 from tests.conftest import REPO
 from tests.docs.markdown import code_spans, table

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.checking import check_agent
-from agents.loading import load_agent
-from agents.pipeline_file import load_pipeline
+from agents.commands.checking import check_agent
+from agents.pipeline.file import load_pipeline
+from agents.pipeline.parts import load_agent
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RIDES = EXAMPLES / "rides" / "penstock.yaml"

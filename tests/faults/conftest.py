@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.brokers import BrokerProcess, kafka_broker
-from agents.soak import Arena, FaultRow, Setup, rows_as_markdown, rows_as_text
+from agents.commands.broker import BrokerProcess, kafka_broker
+from agents.commands.soak import Arena, FaultRow, Setup, rows_as_markdown, rows_as_text
 from tests.brokers import need_kafka
 from tests.conftest import REPO
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.brokers import kafka_cluster
-from agents.soak import Arena, Setup
+from agents.commands.broker import kafka_cluster
+from agents.commands.soak import Arena, Setup
 from tests.brokers import need_kafka
 from tests.faults.conftest import Report
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.brokers import BrokerProcess
-from agents.soak.faults import FAULTS, broker_away
-from agents.soak.model import HANGS
+from agents.commands.broker import BrokerProcess
+from agents.commands.soak.faults import FAULTS, broker_away
+from agents.commands.soak.model import HANGS
 from tests.faults.conftest import Report, arena
 
 pytestmark = [pytest.mark.kafka, pytest.mark.faults]

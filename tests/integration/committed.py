@@ -10,9 +10,9 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
-from agents.audit import AuditOptions, audit_pipeline
-from agents.pipeline_file import load_pipeline
-from streams.kafka_client import probe
+from agents.commands.audit import AuditOptions, audit_pipeline
+from agents.pipeline.file import load_pipeline
+from streams.kafka.admin import probe
 from tests.integration.running import Origin, Pipeline
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 from confluent_kafka import Message
 
-from agents.event_records import EventEncoder
-from agents.publishing import Publisher
+from agents.commands.produce.event_records import EventEncoder
+from agents.commands.publishing import Publisher
 from schemas import EVENT_TYPES, Event
 from tests.conftest import REPO
 from tests.integration.running import Pipeline, make_planned_topics

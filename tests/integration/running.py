@@ -21,11 +21,11 @@ import msgspec
 import yaml
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from agents.pipeline_file import load_pipeline
-from agents.states import learning_agents
-from agents.topic_plan import plan_topics
+from agents.pipeline.file import load_pipeline
+from agents.pipeline.states import learning_agents
+from agents.pipeline.topics import plan_topics
 from schemas import DeadLetter
-from streams.kafka_client import create_topics, probe
+from streams.kafka.admin import create_topics, probe
 from streams.settings import TopicSettings
 
 Origin = tuple[int, int]
@@ -183,7 +183,7 @@ class Pipeline:
         log = self.folder / f"worker-{uuid.uuid4().hex[:6]}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-c", "from agents.cli import main; main()", "worker",
+                [sys.executable, "-c", "from agents.commands.main import main; main()", "worker",
                  "-c", str(self.config), *options],
                 stdout=output, stderr=subprocess.STDOUT, env={**plain_environment(), **env},
             )  # fmt: skip

@@ -26,7 +26,7 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from streams.kafka_client import Kafka, create_topics
+from streams.kafka.admin import Kafka, create_topics
 from streams.settings import TopicSettings
 from tests.certificates import Authority, Certificate
 
@@ -122,8 +122,8 @@ class SecuredPipeline:
         agent = {
             "input": self.input,
             "output": self.output,
-            "event": "agents.soak.model:Number",
-            "model": "agents.soak.model:Doubling",
+            "event": "agents.commands.soak.model:Number",
+            "model": "agents.commands.soak.model:Doubling",
         }
         document = {"kafka": {**kafka, "group.id": name}, "metrics": {"port": 0},
                     "agents": {"double": agent}, **settings}  # fmt: skip
@@ -178,5 +178,5 @@ class SecuredPipeline:
             )  # fmt: skip
 
     def _words(self, *words: str) -> Sequence[str]:
-        start = [sys.executable, "-c", "from agents.cli import main; main()"]
+        start = [sys.executable, "-c", "from agents.commands.main import main; main()"]
         return [*start, *words, "-c", str(self.config)]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.audit import AgentReport, AuditOptions, audit_pipeline
-from agents.pipeline_file import load_pipeline
+from agents.commands.audit import AgentReport, AuditOptions, audit_pipeline
+from agents.pipeline.file import load_pipeline
 from tests.integration.running import Pipeline, number, until
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from confluent_kafka import Producer
 from PIL import Image
 
-from agents.brokers import embedded_broker
+from agents.commands.broker import embedded_broker
 from schemas import DeadLetter
 from tests.integration.four_agents import FourAgents
 from tests.integration.running import until

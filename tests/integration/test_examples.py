@@ -13,7 +13,7 @@ from tests.integration.running import Pipeline, RunningWorker, plain_environment
 
 def test_rides_run_through_a_worker(tmp_path: Path, bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, bootstrap)  # for its ways to produce and read
-    run = [sys.executable, "-c", "from agents.cli import main; main()"]
+    run = [sys.executable, "-c", "from agents.commands.main import main; main()"]
     environment = {
         **plain_environment(),
         "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": bootstrap,

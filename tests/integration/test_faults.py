@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agents.brokers import kafka_broker
-from streams.kafka_client import create_topics
+from agents.commands.broker import kafka_broker
+from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
 from tests.brokers import need_kafka
 from tests.integration.running import Pipeline, number, until

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from confluent_kafka import KafkaException
 
-from agents.brokers import BrokerProcess, kafka_broker
+from agents.commands.broker import BrokerProcess, kafka_broker
 from tests.brokers import need_kafka
 from tests.integration.probing import is_ready, probe
 from tests.integration.running import Pipeline, RunningWorker, number, until

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from confluent_kafka import Producer
 
-from streams.kafka_client import create_topics
+from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
 from tests.integration.running import Pipeline
 

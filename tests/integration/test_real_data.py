@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from agents.sources.real_data import detector_file, real_sources
-from agents.sources.real_sensors import nab
+from agents.commands.produce.sources.real_data import detector_file, real_sources
+from agents.commands.produce.sources.real_sensors import nab
 from models.detection.evaluate import video_frames
 from schemas import Event, SensorReading, VideoFrame
 from tests.integration.four_agents import FourAgents

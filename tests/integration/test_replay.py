@@ -6,9 +6,9 @@ import json
 import os
 from pathlib import Path
 
-from agents.audit import AuditOptions, audit_pipeline
-from agents.dlq import Selection, read_letters, replay
-from agents.pipeline_file import load_pipeline
+from agents.commands.audit import AuditOptions, audit_pipeline
+from agents.commands.dlq import Selection, read_letters, replay
+from agents.pipeline.file import load_pipeline
 from tests.integration.running import Pipeline, number, until
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from agents.brokers import kafka_broker
-from streams.kafka_client import BrokerTlsError, Kafka, probe
+from agents.commands.broker import kafka_broker
+from streams.kafka.admin import BrokerTlsError, Kafka, probe
 from tests.brokers import need_kafka
 from tests.certificates import Authority
 from tests.integration.running import until

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from streams.kafka_client import create_topics
+from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
 from tests.integration.running import Pipeline
 
-_RUN = "from agents.cli import main; main()"
+_RUN = "from agents.commands.main import main; main()"
 
 
 def start(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -126,7 +126,7 @@ def test_a_worker_imports_only_what_its_agents_need(
     )
     code = (
         "import pathlib, sys\n"
-        "from agents.pipeline_file import load_pipeline\n"
+        "from agents.pipeline.file import load_pipeline\n"
         "from agents.worker import Worker\n"
         f"path = pathlib.Path({str(config)!r})\n"
         "Worker(load_pipeline(path), path.parent).load()\n"

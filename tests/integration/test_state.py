@@ -18,10 +18,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from agents.cli import app
-from streams.kafka_client import create_topics
+from agents.commands.main import app
+from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
-from streams.topic_store import TOPIC_CONFIG
+from streams.state.topic_store import TOPIC_CONFIG
 from tests.integration.committed import ExactlyOncePipeline
 from tests.integration.running import Origin, RunningWorker, until
 

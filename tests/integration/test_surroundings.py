@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from agents.brokers import kafka_broker
+from agents.commands.broker import kafka_broker
 from tests.brokers import need_kafka
 from tests.integration.probing import is_ready, probe
 from tests.integration.running import Pipeline, number, plain_environment, until
 from tests.integration.test_faults import assert_nothing_is_lost
 
-_RUN = [sys.executable, "-c", "from agents.cli import main; main()", "worker"]
+_RUN = [sys.executable, "-c", "from agents.commands.main import main; main()", "worker"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")

@@ -8,10 +8,10 @@ import uuid
 import pytest
 from confluent_kafka import Producer
 
-from streams.kafka_client import create_topics
+from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
-from streams.state_store import StateKey, StateStoreError
-from streams.topic_store import PART_BYTES, TOPIC_CONFIG, TopicStore
+from streams.state.snapshot import StateKey, StateStoreError
+from streams.state.topic_store import PART_BYTES, TOPIC_CONFIG, TopicStore
 
 
 def make_store(

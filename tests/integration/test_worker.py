@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.kafka_client import create_topics
+from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
 from tests.integration.running import Pipeline, number, until
 

@@ -15,7 +15,7 @@ from models.detection.evaluate import UNSEEN_SEED, scenes_with_truth
 from models.detection.traffic_detector import TrafficDetector
 from models.nlu.encoder import SentenceEncoder
 from schemas import Detections
-from streams.memory import is_out_of_memory
+from streams.out_of_memory import is_out_of_memory
 
 pytestmark = [
     pytest.mark.gpu,

@@ -14,7 +14,7 @@ import pytest
 import torch
 from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, helper, load, save
 
-from agents.loading import load_agent
+from agents.pipeline.parts import load_agent
 from models.base import Model, ModelError
 from models.detection.onnx_detector import OnnxDetector
 from models.nlu.intent_classifier import IntentClassifier

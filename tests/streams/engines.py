@@ -16,12 +16,12 @@ from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
 from streams.executor import host_executor
+from streams.health.metrics import Metrics
 from streams.inference import Inference
-from streams.metrics import Metrics
+from streams.model_pool import Serving
 from streams.offsets import OffsetTracker
 from streams.protocols import ModelFactory
 from streams.records import OutputRecord, RecordBatch
-from streams.serving import Serving
 from streams.settings import AgentSettings, BatchSettings
 from tests.fakes import Doubling, ListSink, Number, record_batch
 

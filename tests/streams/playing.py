@@ -14,10 +14,10 @@ import pytest
 from prometheus_client import Counter as Metric
 from prometheus_client import Gauge
 
-from streams import inference, serving
+from streams import inference, model_pool
+from streams.assignment import Intake
 from streams.batching import MicroBatch
-from streams.intake import Intake
-from streams.metrics import Filtered
+from streams.health.metrics import Filtered
 from streams.records import RecordBatch, TopicPartition
 from tests.fakes import record_batch
 from tests.streams.engines import Engine
@@ -67,7 +67,7 @@ class Run:
             model_seconds = cycle(world.model_seconds)
             patch.setattr(inference, "_MIN_WAITING", MIN_WAITING)
             patch.setattr(
-                serving, "device_executor", lambda name: VirtualExecutor(loop, model_seconds)
+                model_pool, "device_executor", lambda name: VirtualExecutor(loop, model_seconds)
             )
             self.engine = Engine(
                 self._new_model,

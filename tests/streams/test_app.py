@@ -10,9 +10,9 @@ from aiokafka.conn import AIOKafkaConnection
 from prometheus_client import CollectorRegistry
 
 from streams.app import App, make_app
-from streams.kafka_connection import KafkaConnection
-from streams.metrics import Metrics
+from streams.health.metrics import Metrics
 from streams.settings import AgentSettings, PipelineSettings
+from streams.transport.connection import KafkaConnection
 
 
 def make() -> App:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from schemas import DeadLetter, SchemaError
 from streams.delivery import Delivery
 from streams.encoding import EncodedChunk, EncodedOutput
-from streams.metrics import Metrics
+from streams.health.metrics import Metrics
 from streams.offsets import OffsetTracker
 from streams.records import OutputRecord, Packing, TopicPartition
 from streams.settings import AgentSettings

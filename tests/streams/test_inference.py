@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from schemas import DeadLetter
-from streams.serving import Serving
+from streams.model_pool import Serving
 from streams.settings import AgentSettings, BatchSettings
 from tests.fakes import Doubling, ListSink, Number
 from tests.streams.engines import SETTINGS, answers, engine

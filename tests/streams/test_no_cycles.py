@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from schemas import InputError, SensorReading, make_codec
 from streams.decoding import Decoder
 from streams.delivery import Delivery
-from streams.metrics import Metrics
+from streams.health.metrics import Metrics
 from streams.offsets import OffsetTracker
 from streams.predicting import predict_each
 from streams.settings import AgentSettings

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from schemas import DeadLetter
-from streams import serving
 from streams.records import RecordBatch
 from streams.settings import AgentSettings, BatchSettings
 from tests.fakes import ListSink, record_batch
@@ -52,7 +51,7 @@ class Line:
         self._ends: dict[tuple[str, int], int] = {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                serving,
+                model_pool,
                 "device_executor",
                 lambda name: VirtualExecutor(self.loop, lambda: model_seconds),
             )

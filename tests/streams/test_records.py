@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.compression import CODECS
+from streams.kafka.compression import CODECS
 from streams.records import OutputRecord, OutputRecords, Packing, RawRecords
 
 

@@ -15,7 +15,7 @@ from streams.batching import Chunk, MicroBatch
 from streams.offsets import OffsetTracker
 from streams.online import OnlineRunner
 from streams.records import RecordBatch, TopicPartition
-from streams.state_store import (
+from streams.state.snapshot import (
     Snapshot,
     StateKey,
     decode_snapshot,

@@ -25,7 +25,7 @@ from models.detection.input_format import InputFormat, Slots
 from models.detection.networks import Signature, TorchNetwork
 from models.transfer import SideStream
 from schemas import DecodeError, InputError, TooLargeError
-from streams.memory import is_out_of_memory
+from streams.out_of_memory import is_out_of_memory
 from tests.models.detection.pictures import blotches, encode, mixed_pictures, told, turned
 
 LIMITS = ImageLimits()

@@ -1,0 +1,48 @@
+"""Reading an agent's input: which records there are to account for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from confluent_kafka import Message
+
+from agents.commands.audit.ledger import KEYLESS, REPLAY, TOMBSTONE, Ledger
+from agents.commands.topic_reader import Bounds, TopicReader
+from schemas import Replay
+from schemas.replay import ORIGIN_HEADER
+from streams.message_headers import headers_of
+
+OnRead = Callable[[int], None]
+"""Told how many more records were read."""
+
+
+def read_input(
+    reader: TopicReader, ledger: Ledger, topic: str, bounds: Bounds, on_read: OnRead
+) -> None:
+    """Enter every record of one partition into its ledger.
+
+    Raises:
+        BrokerError: it can't be read.
+    """
+    for messages in reader.read(topic, ledger.partition, bounds):
+        keys = [message.key() for message in messages]
+        flags = [_flags(message) for message in messages]
+        ledger.add([message.offset() or 0 for message in messages], list(map(hash, keys)), flags)
+        for message, flag in zip(messages, flags, strict=True):
+            if flag & REPLAY and (replay := Replay.from_headers(headers_of(message))):
+                ledger.replays.append((message.offset() or 0, replay))
+        on_read(len(messages))
+    ledger.end = bounds.end
+    # What retention took while it was read was never seen.
+    ledger.oldest = max(bounds.low, reader.bounds_of(topic, ledger.partition).low)
+    ledger.seal()
+
+
+def _flags(message: Message) -> int:
+    flags = TOMBSTONE if message.value() is None else 0
+    if message.key() is None:
+        flags |= KEYLESS
+    headers = headers_of(message)
+    if headers and ORIGIN_HEADER in dict(headers) and Replay.from_headers(headers):
+        flags |= REPLAY
+    return flags

@@ -1,0 +1,237 @@
+"""What is known of each record of one input partition, in columns: 37 bytes a record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.commands.audit.report import AgentReport, Problem
+from schemas import Origin, Replay
+
+Ints: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
+
+#: Flags of a record.
+TOMBSTONE, KEYLESS, REPLAY, LETTER = 1, 2, 4, 8
+#: The largest that Kafka has.
+MAX_OFFSET = 2**63 - 1
+#: A place is an output partition and an offset in one number: 2^19 partitions of 2^44 records.
+OFFSET_BITS = 44
+_NOWHERE = -1
+
+
+def place_of(partition: int, offset: int) -> int:
+    """Return a position on the output topic as one number, ascending within a partition."""
+    return partition << OFFSET_BITS | offset
+
+
+def partition_and_offset(place: int) -> tuple[int, int]:
+    """Return what `place_of` was given."""
+    return int(place) >> OFFSET_BITS, int(place) & (1 << OFFSET_BITS) - 1
+
+
+def in_words(origin: Origin) -> str:
+    """Return a record's position for people."""
+    return f"{origin.topic}[{origin.partition}] offset {origin.offset}"
+
+
+@dataclass(slots=True)
+class Answers:
+    """Results for records of one input partition, as columns: n rows, in the order of reading."""
+
+    origins: Ints
+    """Offsets of the records that they answer."""
+    indexes: Ints
+    """Which of its record's results each is, from 0."""
+    hashes: Ints
+    """Of the values."""
+    places: Ints
+    keys: Ints
+    """Hashes of the keys."""
+
+    def select(self, which: Bools) -> Answers:
+        """Return some of the rows."""
+        columns = (self.origins, self.indexes, self.hashes, self.places, self.keys)
+        return Answers(*(column[which] for column in columns))
+
+
+class Columns:
+    """Columns of int64 that grow by chunks."""
+
+    def __init__(self, width: int) -> None:
+        self._chunks: list[list[Ints]] = [[] for _ in range(width)]
+
+    def add(self, *columns: Sequence[int] | Ints) -> None:
+        """Add rows."""
+        for chunks, column in zip(self._chunks, columns, strict=True):
+            chunks.append(np.asarray(column, dtype=np.int64))
+
+    def take(self) -> list[Ints]:
+        """Return each column whole, and forget them."""
+        whole = []
+        for chunks in self._chunks:
+            whole.append(np.concatenate(chunks) if chunks else np.empty(0, np.int64))
+            chunks.clear()
+        return whole
+
+
+class Ledger:
+    """The records of one input partition and what became of each.
+
+    First `add` every record, then `seal`, then enter results and dead letters in their order.
+    """
+
+    def __init__(self, report: AgentReport, partition: int, *, is_compacted: bool) -> None:
+        self.partition = partition
+        self.oldest = 0
+        """Results for records below it are of the past; see `AgentReport.past`."""
+        self.end = 0
+        self.unprovable_below = 0
+        """Below it, results or dead letters may have been removed."""
+        self.replays: list[tuple[int, Replay]] = []
+        """Offset and meaning of each replay."""
+        self.repeats = Columns(4)
+        """Row, index, hash and place of each result beyond the first of its id."""
+        self.extras = Columns(3)
+        """Row, index and hash of first results whose index is not 0."""
+        self.letter_repeats: list[int] = []
+        """Places of dead letters beyond the first of a record."""
+        self.differing: dict[int, tuple[int, int]] = {}
+        """Place of each repeat whose bytes are not the first answer's, to row and index."""
+        self._report = report
+        self._is_compacted = is_compacted
+        self._input = Columns(3)
+
+    def doubt_below(self, offset: int) -> None:
+        """Note that records below an offset may have had output that is no longer there."""
+        self.unprovable_below = max(self.unprovable_below, offset)
+
+    def add(self, offsets: Sequence[int], keys: Sequence[int], flags: Sequence[int]) -> None:
+        """Enter records, in the order of their offsets."""
+        self._input.add(offsets, keys, flags)
+
+    def seal(self) -> None:
+        """Make the columns, now that all records are known."""
+        self.offsets, self.keys, flags = self._input.take()
+        self.flags = flags.astype(np.uint8)
+        size = len(self.offsets)
+        self.hashes = np.zeros(size, np.int64)
+        """Of each record's first result."""
+        self.places = np.full(size, _NOWHERE, np.int64)
+        """Of each record's first result."""
+        self.counts = np.zeros(size, np.uint32)
+        """How many results each has, repeats aside."""
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    @property
+    def is_answered(self) -> Bools:
+        """Which records have a result."""
+        found: Bools = self.places != _NOWHERE
+        return found
+
+    def has(self, flag: int) -> Bools:
+        """Return which records have a flag."""
+        found: Bools = (self.flags & flag) != 0
+        return found
+
+    def rows_of(self, offsets: Ints) -> tuple[Ints, Bools]:
+        """Return the row of each offset, and whether there is one."""
+        if not len(self):
+            return np.zeros(len(offsets), np.int64), np.zeros(len(offsets), np.bool_)
+        rows = np.minimum(np.searchsorted(self.offsets, offsets), len(self) - 1)
+        return rows, self.offsets[rows] == offsets
+
+    def row_of(self, offset: int) -> int | None:
+        """Return the row of one offset, None if there is no such record."""
+        rows, is_known = self.rows_of(np.asarray([offset], np.int64))
+        return int(rows[0]) if is_known[0] else None
+
+    def origin(self, row: int) -> Origin:
+        """Return a record's position."""
+        return Origin(self._report.input, self.partition, int(self.offsets[row]))
+
+    def answer(self, answers: Answers) -> None:
+        """Enter results, in the order of the output topic."""
+        rows, is_known = self.rows_of(answers.origins)
+        if not is_known.all():
+            for origin, place in zip(
+                answers.origins[~is_known], answers.places[~is_known], strict=True
+            ):
+                self.stranger(int(origin), self._report.output, int(place), "a result")
+            rows, answers = rows[is_known], answers.select(is_known)
+        self._check_keys(rows, answers)
+        self._check_tombstones(rows, answers)
+        if _all_first(rows, answers.indexes) and not self.counts[rows].any():
+            self.hashes[rows], self.places[rows] = answers.hashes, answers.places
+            self.counts[rows] = 1
+            return
+        self._answer_each(rows, answers)
+
+    def _answer_each(self, rows: Ints, answers: Answers) -> None:
+        columns = (rows, answers.indexes, answers.hashes, answers.places)
+        repeats, extras = [], []
+        for row, index, value, place in zip(*(column.tolist() for column in columns), strict=True):
+            count = int(self.counts[row])
+            if index < count:
+                repeats.append((row, index, value, place))
+                continue
+            if index > count:
+                self.blame_result(
+                    Problem.INCOMPLETE, row, place, f"but its result number {count} is not there"
+                )
+            if index == 0:
+                self.hashes[row] = value
+            else:
+                extras.append((row, index, value))
+            if count == 0:
+                self.places[row] = place
+            self.counts[row] = index + 1
+        if repeats:
+            self.repeats.add(*np.asarray(repeats, np.int64).T)
+        if extras:
+            self.extras.add(*np.asarray(extras, np.int64).T)
+
+    def _check_keys(self, rows: Ints, answers: Answers) -> None:
+        is_wrong = (self.keys[rows] != answers.keys) & ((self.flags[rows] & KEYLESS) == 0)
+        for row, place in zip(rows[is_wrong], answers.places[is_wrong], strict=True):
+            self.blame_result(Problem.WRONG_KEY, int(row), int(place), "whose key is another")
+
+    def _check_tombstones(self, rows: Ints, answers: Answers) -> None:
+        is_wrong = (self.flags[rows] & TOMBSTONE) != 0
+        for row, place in zip(rows[is_wrong], answers.places[is_wrong], strict=True):
+            self.blame_result(Problem.ALIEN, int(row), int(place), "which is a tombstone")
+
+    def blame_result(self, problem: Problem, row: int, place: int, detail: str) -> None:
+        """Blame the result at a place, which answers a row."""
+        origin = self.origin(row)
+        told = f"answers {in_words(origin)}, {detail}"
+        self._report.blame(problem, self._report.output, *partition_and_offset(place), told)
+
+    def stranger(self, origin: int, topic: str, place: int, what: str) -> None:
+        """Count a result or dead letter for an offset at which the input has no record."""
+        if origin < (self.end if self._is_compacted else self.oldest):
+            self._report.past += 1
+            return
+        where = in_words(Origin(self._report.input, self.partition, origin))
+        told = f"{what} for {where}, where there is no record"
+        self._report.blame(Problem.ALIEN, topic, *partition_and_offset(place), told)
+
+    def dead_letter(self, origin: int, topic: str, place: int) -> None:
+        """Enter one dead letter."""
+        row = self.row_of(origin)
+        if row is None:
+            self.stranger(origin, topic, place, "a dead letter")
+        elif self.flags[row] & LETTER:
+            self.letter_repeats.append(place)
+        else:
+            self.flags[row] |= LETTER
+
+
+def _all_first(rows: Ints, indexes: Ints) -> bool:
+    return not indexes.any() and bool((np.diff(rows) > 0).all())

@@ -1,0 +1,27 @@
+"""`penstock bench`: the harness of `benchmarks/`, which is there in a checkout only."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from agents.errors import UserError
+
+_CHECKOUT = Path(__file__).parents[2]
+
+
+def _harness() -> typer.Typer:
+    if not (_CHECKOUT / "benchmarks" / "harness").is_dir():
+        raise UserError(
+            f"{_CHECKOUT / 'benchmarks'} is absent: run the bench from a checkout of Penstock"
+        )
+    if str(_CHECKOUT) not in sys.path:
+        sys.path.append(str(_CHECKOUT))
+    from benchmarks.harness.command import app
+
+    return app
+
+
+app = _harness()

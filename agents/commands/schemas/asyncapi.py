@@ -1,0 +1,152 @@
+"""An AsyncAPI 3.0 document of a pipeline: topics, who reads and writes them, and what is on them.
+
+Source: AsyncAPI specification 3.0.0 and its Kafka bindings 0.5.0. Payloads refer to the JSON
+Schema files beside the document.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, Literal, NamedTuple
+
+from agents.pipeline.flows import Flow
+from schemas import CODECS, DeadLetter, Event, Result
+from schemas.cloudevents import type_name
+from schemas.header_schemas import HEADER_SCHEMAS
+from schemas.json_schema import schema_file_name
+
+_KAFKA_BINDING_VERSION = "0.5.0"
+#: The likeliest; each record's own header says whether it is JPEG, PNG or WebP.
+_IMAGE_CONTENT_TYPE = "image/jpeg"
+
+Node = dict[str, Any]
+
+
+def asyncapi_document(flows: Sequence[Flow], version: str) -> Node:
+    """Return the document, ready to be written as YAML or JSON.
+
+    Args:
+        flows: of the pipeline's agents; two may share a topic.
+        version: of the pipeline's contract, e.g. Penstock's own.
+    """
+    channels: Node = {}
+    operations: Node = {}
+    messages: Node = {}
+    for operation in chain.from_iterable(map(_operations, flows)):
+        messages[operation.message["title"]] = operation.message
+        channel = channels.setdefault(_identifier(operation.topic), _channel(operation.topic))
+        channel["messages"] |= operation.reference("#/components")
+        operations[operation.identifier] = operation.node()
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Penstock pipeline",
+            "version": version,
+            "description": "Events in, results out, over Kafka. A record's key is the source id; "
+            "results keep the order of their inputs per key.",
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages, "schemas": HEADER_SCHEMAS},
+    }
+
+
+class _Operation(NamedTuple):
+    """What one agent does with one topic."""
+
+    identifier: str
+    action: Literal["receive", "send"]
+    summary: str
+    topic: str
+    message: Node
+
+    def reference(self, where: str) -> Node:
+        title = self.message["title"]
+        return {title: {"$ref": f"{where}/messages/{title}"}}
+
+    def node(self) -> Node:
+        channel = f"#/channels/{_identifier(self.topic)}"
+        return {
+            "action": self.action,
+            "summary": self.summary,
+            "channel": {"$ref": channel},
+            "messages": list(self.reference(channel).values()),
+        }
+
+
+def _operations(flow: Flow) -> Iterator[_Operation]:
+    settings, agent = flow.settings, flow.agent
+    name = _identifier(agent)
+    event = event_message(flow.event_type, settings.codec)
+    does = f"{agent} reads events and answers each with {settings.model_name}."
+    for topic in settings.inputs:
+        # The identifier of an agent with one input stays as it was before there could be several.
+        suffix = "" if len(settings.inputs) == 1 else f"_{_identifier(topic)}"
+        yield _Operation(f"{name}_receive{suffix}", "receive", does, topic, event)
+    result = result_message(flow.result_type, settings.output_codec)
+    does = f"{agent} writes its results."
+    yield _Operation(f"{name}_send", "send", does, settings.output, result)
+    if settings.updates:
+        update = result_message(flow.update_type, settings.output_codec)
+        does = f"{agent} writes its global updates."
+        yield _Operation(f"{name}_send_updates", "send", does, settings.updates, update)
+    does = f"{agent} puts aside records that can't be processed."
+    for topic in settings.dead_letter_topics:
+        suffix = "" if len(settings.dead_letter_topics) == 1 else f"_{_identifier(topic)}"
+        identifier = f"{name}_send_dead_letters{suffix}"
+        yield _Operation(identifier, "send", does, topic, dead_letter_message())
+
+
+def _channel(topic: str) -> Node:
+    binding = {"topic": topic, "bindingVersion": _KAFKA_BINDING_VERSION}
+    return {"address": topic, "messages": {}, "bindings": {"kafka": binding}}
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"\W", "_", name)
+
+
+def event_message(cls: type[Event], codec: str) -> Node:
+    """Return the message of an event type as a codec writes it."""
+    if codec == "image":
+        payload: Node = {"description": "The bytes of a JPEG, PNG or WebP image."}
+        return _message(cls, f"{cls.__name__}_image", _IMAGE_CONTENT_TYPE, payload, "ImageHeaders")
+    return _struct_message(cls, codec, "EventHeaders")
+
+
+def result_message(cls: type[Result], codec: str) -> Node:
+    """Return the message of a result type as a codec writes it."""
+    return _struct_message(cls, codec, "ResultHeaders")
+
+
+def dead_letter_message() -> Node:
+    """Return the message of a dead letter: the original value, with the reason in headers."""
+    payload: Node = {"description": "The original record's value, byte for byte."}
+    content_type = "application/octet-stream"
+    return _message(DeadLetter, "DeadLetter", content_type, payload, "DeadLetterHeaders")
+
+
+def _struct_message(cls: type[Any], codec: str, headers: str) -> Node:
+    title = cls.__name__ if codec == "json" else f"{cls.__name__}_{codec}"
+    payload = {"$ref": f"./{schema_file_name(cls)}"}
+    return _message(cls, title, CODECS[codec].content_type, payload, headers)
+
+
+def _message(cls: type[Any], title: str, content_type: str, payload: Node, headers: str) -> Node:
+    return {
+        "name": type_name(cls),
+        "title": title,
+        "summary": (cls.__doc__ or cls.__name__).strip().splitlines()[0],
+        "contentType": content_type,
+        "headers": {"$ref": f"#/components/schemas/{headers}"},
+        "payload": payload,
+        "bindings": {
+            "kafka": {
+                "key": {"type": "string", "description": "The source id, UTF-8."},
+                "bindingVersion": _KAFKA_BINDING_VERSION,
+            }
+        },
+    }

@@ -1,0 +1,49 @@
+"""`penstock schemas export`: the contract of a pipeline's topics, for any language."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agents.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Export JSON Schema files and an AsyncAPI document.",
+)
+
+
+@app.callback()
+def group() -> None:
+    """Export JSON Schema files and an AsyncAPI document."""
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder to write into.")],
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", "-c", help="A pipeline file; without it, the usual topics."),
+    ] = None,
+) -> None:
+    """Write a JSON Schema file for each type and asyncapi.yaml for all topics."""
+    from agents.pipeline.file import load_pipeline
+    from agents.pipeline.flows import default_flows, flows_of
+
+    if config is None:
+        flows = default_flows()
+    else:
+        flows = flows_of(load_pipeline(config, os.environ), config.parent)
+    from agents.commands.schemas.export import export_files
+
+    try:
+        for path in export_files(flows, version("penstock"), out):
+            typer.echo(path)
+    except OSError as error:
+        raise UserError(f"can't write to {out}: {error.strerror}") from error

@@ -1,0 +1,52 @@
+"""Writing the contract: JSON Schema files and asyncapi.yaml in one folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agents.commands.schemas.asyncapi import asyncapi_document
+from agents.pipeline.flows import Flow
+from schemas import EVENT_TYPES, RESULT_TYPES
+from schemas.json_schema import json_schema, schema_file_name
+
+ASYNCAPI_FILE = "asyncapi.yaml"
+
+
+def export_files(flows: Sequence[Flow], version: str, folder: Path) -> list[Path]:
+    """Write a file for each event and result type, Penstock's own and the flows', and AsyncAPI.
+
+    The same flows give the same bytes, so that a repository can hold them and see changes.
+
+    Args:
+        flows: of the pipeline.
+        version: of the contract.
+        folder: made if it is absent; files of these names are replaced.
+
+    Returns:
+        The files written.
+
+    Raises:
+        OSError: the folder can't be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {schema_file_name(cls): _as_json(json_schema(cls)) for cls in _types(flows)}
+    # Through JSON, because YAML would write what two places share as an anchor and an alias.
+    document = json.loads(json.dumps(asyncapi_document(flows, version)))
+    texts[ASYNCAPI_FILE] = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in texts]
+
+
+def _types(flows: Sequence[Flow]) -> list[type[Any]]:
+    own = [cls for flow in flows for cls in flow.types]
+    return list(dict.fromkeys([*EVENT_TYPES.values(), *RESULT_TYPES.values(), *own]))
+
+
+def _as_json(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

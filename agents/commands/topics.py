@@ -1,0 +1,90 @@
+"""`penstock topics plan|create`: a pipeline's topics, as they are and should be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from agents.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption
+from agents.commands.tables import print_table
+from agents.errors import UserError
+from agents.pipeline.file import load_pipeline
+from agents.pipeline.topics import PlannedTopic, partition_notes, plan_topics
+from streams.settings import PipelineSettings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Plan or create the topics of a pipeline file.",
+)
+
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=0.1, help="Seconds to wait for the broker.")
+]
+
+
+@app.command("plan")
+def plan_command(
+    config: ConfigOption = DEFAULT_CONFIG, timeout: TimeoutOption = 5.0, json: JsonOption = False
+) -> None:
+    """Show which topics exist, and what `create` would make. Changes nothing."""
+    settings = load_pipeline(config, os.environ)
+    _print(settings, _planned(settings, config, timeout), [], json)
+
+
+@app.command("create")
+def create_command(
+    config: ConfigOption = DEFAULT_CONFIG, timeout: TimeoutOption = 15.0, json: JsonOption = False
+) -> None:
+    """Make the topics that are absent; ones that exist are left as they are."""
+    from streams.kafka.admin import create_topics
+
+    settings = load_pipeline(config, os.environ)
+    plan = _planned(settings, config, timeout)
+    wanted = {p.topic: p.wanted for p in plan}
+    try:
+        made = create_topics(settings.kafka, wanted, timeout)
+    except ValueError as error:
+        raise UserError(f"{config}: {error}") from error
+    _print(settings, _planned(settings, config, timeout), made, json)
+
+
+def _planned(settings: PipelineSettings, config: Path, timeout: float) -> list[PlannedTopic]:
+    from agents.pipeline.states import learning_agents
+    from streams.kafka.admin import probe
+
+    try:
+        learning = learning_agents(settings, config.parent)
+        return plan_topics(settings, probe(settings.kafka, timeout).topics, learning)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _print(
+    settings: PipelineSettings, plan: list[PlannedTopic], made: list[str], as_json: bool
+) -> None:
+    notes = partition_notes(settings, plan)
+    if as_json:
+        found = {"topics": plan, "created": made, "notes": notes}
+        typer.echo(msgspec.json.encode(found))
+        return
+    columns = ["topic", "role", "agents", "partitions", "state"]
+    rows = [
+        [p.topic, p.role, ", ".join(p.agents), str(p.partitions or p.wanted.partitions),
+         _state(p, made)]
+        for p in plan
+    ]  # fmt: skip
+    print_table(columns, rows)
+    for note in notes:
+        typer.echo(f"note: {note}")
+
+
+def _state(planned: PlannedTopic, made: list[str]) -> str:
+    if planned.topic in made:
+        return "created"
+    return "exists" if planned.partitions else "absent"

@@ -1,0 +1,1 @@
+"""A pipeline file becomes checked settings and parts."""

@@ -1,0 +1,182 @@
+"""From an agent's settings to its event type, its codec and a way to make its model.
+
+`model:` names a registered model, the user's own class, an ONNX file or a Hugging Face folder;
+nothing is loaded yet but the module that holds the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import msgspec
+
+from agents.pipeline.policies import require_policies
+from agents.pipeline.user_code import is_user_code, load_class
+from models.base import Model, ModelError, OnlineModel, PreparedModel
+from models.registry import make_model, model_class
+from models.weights import refuse_pickle
+from schemas import (
+    EVENT_TYPES,
+    BehaviorEvent,
+    Event,
+    SensorReading,
+    VideoFrame,
+    make_codec,
+)
+from schemas.codecs import Codec
+from streams.settings import AgentSettings
+
+AnyModel: TypeAlias = Model[Any, Any]
+
+
+class AgentParts(msgspec.Struct, frozen=True):
+    """What one agent is made of."""
+
+    event_type: type[Event]
+    codec: Codec
+    """Reads the input."""
+    model_type: type[AnyModel]
+    make_model: Callable[[], AnyModel]
+    """Makes an instance that is not loaded yet: one for each replica, or for each partition of an
+    online model. Raises `ModelError` if the options don't fit."""
+
+
+def load_agent(settings: AgentSettings, base_dir: Path = Path()) -> AgentParts:
+    """Return an agent's parts, having checked that they fit together.
+
+    Args:
+        settings: of the agent.
+        base_dir: where relative paths and user packages are looked for: the pipeline file's folder.
+
+    Raises:
+        ModelError: something named does not exist, or the event type, the codec and the model
+            don't fit each other. One line for people.
+    """
+    declared = load_event_type(settings.event, base_dir) if settings.event else None
+    model_type, options = load_model_class(settings, declared, base_dir)
+    require_policies(settings, model_type)
+    event_type = _agreed_event_type(declared, model_type)
+    try:
+        codec = make_codec(settings.codec, event_type)
+    except ValueError as error:
+        raise ModelError(str(error)) from error
+    return AgentParts(event_type, codec, model_type, lambda: make_model(model_type, options))
+
+
+def load_event_type(spec: str, base_dir: Path = Path()) -> type[Event]:
+    """Return a registered event type or the user's own.
+
+    Raises:
+        ModelError: no such type, or not a subclass of `schemas.Event`.
+    """
+    if not is_user_code(spec):
+        if spec not in EVENT_TYPES:
+            raise ModelError(f"no event type {spec!r}: expected one of {', '.join(EVENT_TYPES)}")
+        return EVENT_TYPES[spec]
+    found = load_class(spec, base_dir)
+    if not issubclass(found, Event):
+        raise ModelError(f"{spec}: not an event type: make it a subclass of schemas.Event")
+    return found
+
+
+def load_model_class(
+    settings: AgentSettings, event_type: type[Event] | None, base_dir: Path = Path()
+) -> tuple[type[AnyModel], dict[str, Any]]:
+    """Return the class that `model:` means, and the options to make it with.
+
+    Args:
+        settings: of the agent.
+        event_type: what the agent's `event:` says; needed for an ONNX file, which doesn't say it.
+        base_dir: where relative paths start.
+
+    Raises:
+        ModelError: no such model, file or folder, or nothing that can answer a batch.
+    """
+    name, options = settings.model_name, settings.model_options
+    path = base_dir / name
+    if is_user_code(name):
+        return _as_model(load_class(name, base_dir), name), options
+    refuse_pickle(path)
+    if name.endswith(".onnx"):
+        return registered_model(_onnx_model(path, event_type)), {"path": str(path), **options}
+    if "/" in name or path.is_dir():
+        return _folder_model(path), {"path": str(path), **options}
+    return registered_model(name), options
+
+
+def registered_model(name: str) -> type[AnyModel]:
+    """Return the class of a registered model.
+
+    Raises:
+        ModelError: no such model, or a package that it needs is not installed.
+    """
+    try:
+        return model_class(name)
+    except ImportError as error:
+        raise ModelError(f"model {name!r} can't be imported: {error}") from error
+
+
+def _onnx_model(path: Path, event_type: type[Event] | None) -> str:
+    if not path.is_file():
+        raise ModelError(f"{path}: no such file")
+    if event_type is None:
+        raise ModelError(f"{path}: an ONNX file needs `event:` beside it, to say what it reads")
+    if issubclass(event_type, VideoFrame):
+        return "onnx_detector"
+    if issubclass(event_type, SensorReading | BehaviorEvent):
+        return "onnx_tabular"
+    raise ModelError(
+        f"{path}: an ONNX file reads VideoFrame, SensorReading or BehaviorEvent, not "
+        f"{event_type.__name__}: wrap it in a class of your own (./file.py:Class)"
+    )
+
+
+def _folder_model(path: Path) -> type[AnyModel]:
+    if not path.is_dir():
+        raise ModelError(f"{path}: no such folder")
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{path}: no config.json in it: expected a Hugging Face model folder")
+    return registered_model("huggingface_classifier")
+
+
+def _agreed_event_type(declared: type[Event] | None, model_type: type[AnyModel]) -> type[Event]:
+    expected = model_type.event_type
+    if declared is None:
+        if expected is Event:
+            raise ModelError(
+                f"model {model_type.__name__} doesn't say what it reads: add `event:` to the agent"
+            )
+        return expected
+    if not issubclass(declared, expected):
+        raise ModelError(
+            f"model {model_type.__name__} reads {expected.__name__}, but the agent's event is "
+            f"{declared.__name__}"
+        )
+    return declared
+
+
+def _as_model(cls: type[Any], spec: str) -> type[AnyModel]:
+    """Return the class as a `Model`: what it leaves out (`load`, `close` ...) is supplied."""
+    base = _base_for(cls, spec)
+    if issubclass(cls, Model) and cls.name:
+        return cls
+    own = {"name": getattr(cls, "name", "") or cls.__name__, "__module__": cls.__module__}
+    bases = (cls,) if issubclass(cls, Model) else (cls, base)
+    try:
+        made: type[AnyModel] = type(cls.__name__, bases, own)
+    except TypeError as error:
+        raise ModelError(f"{spec}: can't be used as a model: {error}") from error
+    return made
+
+
+def _base_for(cls: type[Any], spec: str) -> type[AnyModel]:
+    def has(*names: str) -> bool:
+        return all(callable(getattr(cls, name, None)) for name in names)
+
+    if has("prepare_batch", "predict_prepared"):
+        return PreparedModel
+    if not has("predict_batch"):
+        raise ModelError(f"{spec}: not a model: it has no method predict_batch(batch)")
+    return OnlineModel if has("learn_batch", "snapshot", "restore") else Model

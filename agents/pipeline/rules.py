@@ -1,0 +1,125 @@
+"""What the settings' types can't say: names that must exist, and topics that must not loop."""
+
+from __future__ import annotations
+
+import difflib
+import pathlib
+import re
+from collections.abc import Iterator
+
+from agents.pipeline.conversion import PATTERN_WORDS, Mistake, did_you_mean
+from agents.pipeline.policies import policy_mistakes
+from models.registry import model_names
+from schemas import CODECS, EVENT_TYPES, make_codec
+from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.settings import SETTINGS, aiokafka_arguments
+from streams.kafka.tls import TLS_SETTINGS
+from streams.settings import NAME_PATTERN, AgentSettings, PipelineSettings
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]*")
+
+
+def wiring_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
+    """Yield every mistake in how the agents, their names and their topics fit together."""
+    for name, agent in settings.agents.items():
+        for key, message in _name_mistakes(agent):
+            yield Mistake(("agents", name, key), message)
+        for keys, message in policy_mistakes(agent):
+            yield Mistake(("agents", name, *keys), message)
+    yield from _kafka_mistakes(settings)
+    yield from _shared_inputs(settings)
+    yield from _loops(settings)
+    known = {t for a in settings.agents.values() for t in (*a.inputs, *a.output_topics)}
+    known |= {settings.state_topic(name) for name in settings.agents}
+    for topic in settings.topics:
+        if topic != "default" and topic not in known:
+            hint = did_you_mean(topic, ["default", *sorted(known)])
+            yield Mistake(("topics", topic), f"no agent has this topic{hint}", is_about_key=True)
+
+
+def _kafka_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
+    for name, value in settings.kafka.items():
+        if name in TLS_SETTINGS:
+            continue
+        try:
+            aiokafka_arguments({"bootstrap.servers": "-", name: value}, "consumer")
+        except BrokerSettingsError as error:
+            # Only what was expected: the value may be a secret.
+            expected = str(error).rpartition(": ")[2]
+            message = expected if name in SETTINGS else _unknown_setting(name, expected)
+            yield Mistake(("kafka", name), message, is_about_key=name not in SETTINGS)
+
+
+def _unknown_setting(name: str, reason: str) -> str:
+    close = difflib.get_close_matches(name, [*SETTINGS, *TLS_SETTINGS], n=1)
+    if close:
+        return f"unknown setting: did you mean '{close[0]}'?"
+    return reason if not reason.startswith("expected") else f"unknown setting: {reason}"
+
+
+def _name_mistakes(agent: AgentSettings) -> Iterator[tuple[str, str]]:
+    if not all(re.fullmatch(NAME_PATTERN, topic) for topic in agent.inputs):
+        yield "input", f"expected {PATTERN_WORDS[NAME_PATTERN]}"
+    is_event_known = not _is_plain(agent.event) or agent.event in ("", *EVENT_TYPES)
+    if not is_event_known:
+        hint = did_you_mean(agent.event, EVENT_TYPES)
+        yield "event", f"no event type '{agent.event}'{hint} (your own: ./file.py:Class)"
+    if agent.codec not in CODECS:
+        yield "codec", f"no codec '{agent.codec}'{did_you_mean(agent.codec, CODECS)}"
+    elif agent.event in EVENT_TYPES:
+        try:
+            make_codec(agent.codec, EVENT_TYPES[agent.event])
+        except ValueError as error:
+            yield "codec", str(error)
+    model = agent.model_name
+    if _is_plain(model) and model not in model_names() and not pathlib.Path(model).is_dir():
+        hint = did_you_mean(model, model_names())
+        yield "model", f"no model '{model}'{hint} (your own: ./file.py:Class, ./model.onnx)"
+
+
+def _is_plain(name: str) -> bool:
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
+def _shared_inputs(settings: PipelineSettings) -> Iterator[Mistake]:
+    first: dict[str, str] = {}
+    for name, agent in settings.agents.items():
+        for topic in sorted({t for t in agent.inputs if agent.inputs.count(t) > 1}):
+            yield Mistake(("agents", name, "input"), f"'{topic}' stands here twice")
+        for topic in dict.fromkeys(agent.inputs):
+            other = first.setdefault(topic, name)
+            if other != name:
+                message = (
+                    f"agent '{other}' reads '{topic}' already: one agent a topic"
+                    " (for a second one run a second pipeline file with another group.id)"
+                )
+                yield Mistake(("agents", name, "input"), message)
+
+
+def _loops(settings: PipelineSettings) -> Iterator[Mistake]:
+    for name, agent in settings.agents.items():
+        written = [("output", agent.output), ("updates", agent.updates)]
+        written += [("dead_letters", topic) for topic in agent.dead_letter_topics]
+        for i, (key, topic) in enumerate(written):
+            if topic is None:
+                continue
+            if topic in (other for _, other in written[:i]):
+                message = f"'{topic}' is this agent's topic for something else already"
+                yield Mistake(("agents", name, key), message)
+            reached = _reached(topic, settings)
+            for back in (t for t in agent.inputs if t in reached):
+                message = f"a loop: what goes to '{topic}' comes back to '{back}'"
+                yield Mistake(("agents", name, key), message)
+
+
+def _reached(topic: str, settings: PipelineSettings) -> set[str]:
+    """Return the topic and every topic that agents carry its records on to."""
+    reached, ahead = set[str](), [topic]
+    while ahead:
+        here = ahead.pop()
+        if here not in reached:
+            reached.add(here)
+            ahead += [
+                t for a in settings.agents.values() if here in a.inputs for t in a.output_topics
+            ]
+    return reached

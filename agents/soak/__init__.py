@@ -1,6 +1,0 @@
-"""Faults on purpose: real workers under load, an audit at the end, a report of what it found."""
-
-from agents.soak.arena import Arena, Setup
-from agents.soak.report import FaultRow, rows_as_markdown, rows_as_text
-
-__all__ = ["Arena", "FaultRow", "Setup", "rows_as_markdown", "rows_as_text"]

@@ -1,9 +1,0 @@
-"""Where events come from: files, cameras, the demo's own sets and folders of real data.
-
-Every source yields events with a `source_id`, the record's key. None of them knows Kafka:
-`agents/publishing.py` takes any of them to a topic.
-"""
-
-from agents.sources.source import Source, SourceError, repeat, round_robin, spread
-
-__all__ = ["Source", "SourceError", "repeat", "round_robin", "spread"]

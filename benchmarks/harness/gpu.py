@@ -1,0 +1,72 @@
+"""`penstock bench gpu`: what comes through the engine, beside the same model's rate without it.
+
+The offline rate is the device's alone, at its best batch size: batches prepared beforehand, one
+call after the other. It is the most that an engine could reach.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from agents.pipeline.user_code import load_class
+from benchmarks.harness.inputs import Input
+from benchmarks.harness.places import benchmarks_folder
+from schemas import TextMessage, VideoFrame
+
+_MODELS = {"b": "workloads.penstock_models:Detect", "c": "workloads.penstock_models:Encode"}
+_BATCH_SIZES = (8, 16, 32, 64, 128, 256)
+_WARM_UP_CALLS = 3
+
+
+class Through(msgspec.Struct, frozen=True):
+    """An engine's rate over its model's."""
+
+    workload: str
+    device: str
+    offline_batch_size: int
+    offline_per_second: float
+    """Items."""
+    engine_per_second: float
+    ratio: float
+
+
+def offline_rate(
+    workload: str, source: Input, device: str, seconds: float = 2.0
+) -> tuple[int, float]:
+    """Return the model's best batch size and its items a second there.
+
+    Args:
+        workload: `b` or `c`.
+        source: of at least 256 records.
+        device: to load onto: `cpu`, `cuda:0`.
+        seconds: to measure each batch size.
+    """
+    model = load_class(_MODELS[workload], benchmarks_folder())()
+    model.load(device)
+    records = islice(source.records(), _BATCH_SIZES[-1])
+    events = [_event(workload, record.value) for record in records]
+    rates = {size: _rate(model, events[:size], seconds) for size in _BATCH_SIZES}
+    best = max(rates, key=rates.__getitem__)
+    return best, rates[best]
+
+
+def _event(workload: str, value: bytes) -> Any:
+    if workload == "b":
+        return VideoFrame(image=value)
+    return msgspec.json.decode(value, type=TextMessage)
+
+
+def _rate(model: Any, events: Sequence[Any], at_least: float) -> float:
+    prepared = model.prepare_batch(events)
+    for _ in range(_WARM_UP_CALLS):
+        model.predict_prepared(prepared)
+    calls, started = 0, time.monotonic()
+    while (seconds := time.monotonic() - started) < at_least:
+        model.predict_prepared(prepared)
+        calls += 1
+    return calls * len(events) / seconds

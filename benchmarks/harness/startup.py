@@ -1,0 +1,139 @@
+"""`penstock bench startup`: from the start of a worker to its first result on the output topic.
+
+A pipeline of one sensor agent, as in the README, whose record waits on the input topic.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from confluent_kafka import Producer
+
+from benchmarks.harness.running import RunError
+from benchmarks.harness.topics import EndOffsets, make_topics, num_partitions, remove_topics
+
+_PIPELINE = """\
+kafka: {{bootstrap.servers: "{servers}", group.id: {name}}}
+metrics: {{port: 0}}
+agents:
+  score_anomalies:
+    input: {name}
+    output: {name}-out
+    model: robust_zscore
+"""
+_READING = b'{"source_id": "pump-1", "values": {"bar": 2.5}}'
+_POLL_SECONDS, _TIMEOUT_SECONDS = 0.005, 60.0
+#: What the worker logs where a phase ends, each line with the time of day in milliseconds.
+_LOADED, _JOINED = "metrics at", "holding [1-9]"
+_TIME = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})"
+
+
+class Startup(msgspec.Struct, frozen=True):
+    """One start, in seconds."""
+
+    loaded: float
+    """Until the models were loaded: the interpreter, imports, the broker's answer, the models."""
+    joined: float
+    """From then until the group had given out the partitions."""
+    answered: float
+    """From then until the first result lay on the output topic."""
+
+    @property
+    def total(self) -> float:
+        """From the start to the first result."""
+        return self.loaded + self.joined + self.answered
+
+
+class Medians(msgspec.Struct, frozen=True):
+    """Over the rounds, each by itself."""
+
+    rounds: int
+    loaded: float
+    joined: float
+    answered: float
+    total: float
+    lowest: float
+    """Total; so is `highest`."""
+    highest: float
+
+
+def measure_startup(servers: str) -> Startup:
+    """Start a worker with a record before it, and stop it after its first result.
+
+    Raises:
+        RunError: it ended, or gave no result within a minute.
+    """
+    name = f"bench-startup-{time.time_ns()}"
+    topics = [name, f"{name}-out", f"{name}.dlq", f"{name}.score_anomalies.state"]
+    make_topics(servers, topics, 1)
+    producer = Producer({"bootstrap.servers": servers, "log_level": 0})
+    producer.produce(name, _READING, "pump-1")
+    producer.flush(10)
+    partitions = num_partitions(servers, topics[1])
+    with (
+        tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder,
+        closing(EndOffsets(servers, topics[1], partitions)) as ends,
+    ):
+        config, log = Path(folder) / "penstock.yaml", Path(folder) / "output.log"
+        config.write_text(_PIPELINE.format(servers=servers, name=name))
+        found = _start(config, log, ends)
+    remove_topics(servers, topics)
+    return found
+
+
+def _start(config: Path, log: Path, ends: EndOffsets) -> Startup:
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        "from agents.commands.main import main; main()",
+        "worker",
+    ]
+    started = time.time()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, "-c", str(config)], stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+    try:
+        while not ends.total():
+            if process.poll() is not None or time.time() > started + _TIMEOUT_SECONDS:
+                raise RunError(f"no result: {log.read_text(errors='replace')[-500:]}")
+            time.sleep(_POLL_SECONDS)
+        answered = time.time()
+    finally:
+        process.terminate()
+        process.wait()
+    loaded, joined = (_logged(log.read_text(errors="replace"), what) for what in (_LOADED, _JOINED))
+    return Startup(loaded - started, joined - loaded, answered - joined)
+
+
+def _logged(log: str, what: str) -> float:
+    """Return when a line was first logged, seconds since 1970."""
+    found = re.search(rf"^{_TIME} .*{what}", log, re.MULTILINE)
+    if found is None:
+        raise RunError(f"the worker's log does not say {what!r}: {log[-500:]}")
+    return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
+
+
+def medians(found: Sequence[Startup]) -> Medians:
+    """Return the median of each phase and of the whole."""
+    totals = [start.total for start in found]
+    return Medians(
+        rounds=len(found),
+        loaded=statistics.median(start.loaded for start in found),
+        joined=statistics.median(start.joined for start in found),
+        answered=statistics.median(start.answered for start in found),
+        total=statistics.median(totals),
+        lowest=min(totals),
+        highest=max(totals),
+    )

@@ -1,0 +1,159 @@
+"""Reading all of a contender's output back, and holding each result against its input record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from benchmarks.harness.inputs import Input
+from benchmarks.harness.reading_back import ReadError, read_all
+from schemas import Origin
+
+#: The header of Penstock's results (`streams/encoding.py`) whose value differs from run to run.
+TIMING_HEADER = "penstock_timing"
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class WrongOutputError(Exception):
+    """A contender's output is not what its input asks for; the message names the first fault."""
+
+
+class _Envelope(msgspec.Struct):
+    schema_version: int
+    source_id: str
+    event_id: str
+    event_time_ms: int
+    origin: Origin
+    model: str
+    model_version: str
+
+
+class Verifier:
+    """Takes results one by one and counts them against the input. Not reusable."""
+
+    def __init__(self, source: Input, topic: str, partitions: int, agent: str, model: str) -> None:
+        """Say what is expected.
+
+        Args:
+            source: of the input.
+            topic: of the input.
+            partitions: of the input.
+            agent: in `ce_source` and `ce_id`.
+            model: that the values name.
+        """
+        self._source, self._topic, self._partitions = source, topic, partitions
+        self._model = (model, "1")
+        self._constant = {
+            "ce_specversion": b"1.0",
+            "ce_type": source.kind.encode(),
+            "ce_source": f"penstock/{agent}".encode(),
+            "content-type": b"application/json",
+        }
+        self._id_end = f":{agent}:{source.kind}:0"
+        self._seen = bytearray(source.num_records)
+        self._last_of_key: dict[bytes, tuple[int, int]] = {}
+        self._decode = msgspec.json.Decoder(_Envelope).decode
+
+    def add(
+        self, partition: int, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]
+    ) -> None:
+        """Check one result; results of a partition come in its order.
+
+        Raises:
+            WrongOutputError: it is wrong, doubled, or out of order.
+        """
+        try:
+            envelope = self._decode(value)
+        except msgspec.MsgspecError as error:
+            raise WrongOutputError(f"a value is not a result: {error}: {value[:200]!r}") from error
+        index = self._index(envelope.origin)
+        fault = (
+            self._fault_of_order(index, partition, key)
+            or self._fault_of_envelope(index, envelope)
+            or self._source.fault(index, value)
+            or self._fault_of_headers(index, envelope.origin, headers)
+        )
+        if fault:
+            raise WrongOutputError(f"the result of {_in_words(envelope.origin)}: {fault}")
+
+    def finish(self) -> None:
+        """Check that nothing is missing.
+
+        Raises:
+            WrongOutputError: records are without a result.
+        """
+        missing = self._seen.count(0)
+        if missing:
+            first = self._seen.index(0)
+            where = f"{self._topic}:{first % self._partitions}:{first // self._partitions}"
+            raise WrongOutputError(f"{missing} records have no result, the first is {where}")
+
+    def _index(self, origin: Origin) -> int:
+        index = origin.offset * self._partitions + origin.partition
+        is_one = 0 <= origin.partition < self._partitions and 0 <= index < len(self._seen)
+        if origin.topic != self._topic or not is_one:
+            raise WrongOutputError(f"a result answers {_in_words(origin)}, which is no input")
+        if self._seen[index]:
+            raise WrongOutputError(f"{_in_words(origin)} is answered twice")
+        self._seen[index] = 1
+        return index
+
+    def _fault_of_order(self, index: int, partition: int, key: bytes | None) -> str:
+        expected = self._source.key(index)
+        if key != expected:
+            return f"its key is {key!r}: expected {expected!r}"
+        last = self._last_of_key.get(expected)
+        self._last_of_key[expected] = partition, index
+        if last is None or (last[0] == partition and last[1] < index):
+            return ""
+        return f"it comes after a later one of its key {key!r}, or on another partition"
+
+    def _fault_of_envelope(self, index: int, found: _Envelope) -> str:
+        source = self._source
+        expected = (1, source.event_time_ms(index), source.event_id(index), source.key(index))
+        own = (found.schema_version, found.event_time_ms, found.event_id, found.source_id.encode())
+        if own != expected or (found.model, found.model_version) != self._model:
+            return f"the envelope is {found}: expected {(*expected, *self._model)}"
+        return ""
+
+    def _fault_of_headers(
+        self, index: int, origin: Origin, headers: Sequence[tuple[str, bytes]]
+    ) -> str:
+        found = dict(headers)
+        if not found.pop(TIMING_HEADER, b"") or len(headers) != len(found) + 1:
+            return f"its headers are {headers}: expected each once, {TIMING_HEADER} among them"
+        expected = {
+            **self._constant,
+            "ce_id": f"{_in_words(origin)}{self._id_end}".encode(),
+            "ce_time": _time(self._source.event_time_ms(index)),
+        }
+        return "" if found == expected else f"its headers are {found}: expected {expected}"
+
+
+def _time(time_ms: int) -> bytes:
+    # By the standard library, so that a contender is not held to its own words.
+    moment = (_EPOCH + timedelta(milliseconds=time_ms)).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z").encode()
+
+
+def _in_words(origin: Origin) -> str:
+    return f"{origin.topic}:{origin.partition}:{origin.offset}"
+
+
+def verify(servers: str, topic: str, partitions: int, verifier: Verifier) -> None:
+    """Read a topic from its beginning to its end and check every record.
+
+    Raises:
+        WrongOutputError: the output is wrong, or can't be read back.
+    """
+    try:
+        for message in read_all(servers, topic, partitions):
+            partition, value = message.partition() or 0, message.value() or b""
+            verifier.add(partition, message.key(), value, message.headers() or [])
+    except ReadError as error:
+        raise WrongOutputError(str(error)) from error
+    verifier.finish()

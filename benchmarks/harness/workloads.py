@@ -1,0 +1,47 @@
+"""The bench's side of the workloads: what goes in, and who is said to have answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.harness.frames import frames_input
+from benchmarks.harness.inputs import Input
+from benchmarks.harness.readings import Readings
+from benchmarks.harness.texts import texts_input
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One workload; what contenders do for it is in `benchmarks/workloads/`."""
+
+    title: str
+    make_input: Callable[[int, int], Input]
+    """Of a number of records and of partitions."""
+    num_records: int
+    """Unless the user says otherwise: some seconds for a fast contender."""
+    bytes_per_record: int
+    """Of the larger side, input or output, about: what the embedded broker's limit goes by."""
+    agent: str
+    model: str
+
+
+WORKLOADS: dict[str, Workload] = {
+    "a": Workload("JSON readings of 8 values -> mean -> JSON", Readings, 1_000_000, 620, "score",
+                  "mean"),
+    "b": Workload("JPEG frames of 640 x 480 -> a small detector -> JSON", frames_input, 4_000,
+                  60_000, "objects", "traffic"),
+    "c": Workload("texts -> a sentence encoder -> JSON", texts_input, 4_000, 4_500, "vector",
+                  "minilm"),
+    "d": Workload("readings -> a stub of 5 ms a batch and 20 us an item -> JSON", Readings,
+                  200_000, 620, "score", "mean"),
+}  # fmt: skip
+
+_EMBEDDED_PARTITIONS = 4
+_EMBEDDED_BYTES, _EMBEDDED_RECORDS = 5_000_000, 100_000
+
+
+def most_on_embedded(workload: Workload) -> int:
+    """Return how many records fit the embedded broker."""
+    by_bytes = _EMBEDDED_BYTES // workload.bytes_per_record
+    return _EMBEDDED_PARTITIONS * min(by_bytes, _EMBEDDED_RECORDS)

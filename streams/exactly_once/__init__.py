@@ -1,0 +1,1 @@
+"""Results and offsets in one transaction."""

@@ -1,0 +1,265 @@
+"""Every metric that a worker exports, in base units, with few labels.
+
+records in = answered + dead_lettered + filtered + in flight, per agent, at any moment
+(invariant 2); records that a rebalance hands back unfinished are taken out of `in flight` and
+counted as `handed_back`, since another worker counts them in again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import StrEnum
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.registry import REGISTRY
+
+from streams.health.age_histogram import AgeHistogram
+from streams.verdict import Verdict
+
+_SECONDS = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.35, 0.5, 0.75),
+    *(1.0, 1.5, 2.0, 3.5, 5.0, 10.0, 30.0, 60.0, 300.0),
+)
+_STAGE_SECONDS = (0.0002, 0.0005, *_SECONDS[:-4])
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
+
+
+class Outcome(StrEnum):
+    """How an input record finished: exactly one of these each."""
+
+    ANSWERED = "answered"
+    DEAD_LETTERED = "dead_lettered"
+    FILTERED = "filtered"
+
+
+class Filtered(StrEnum):
+    """Why a record was finished without an answer."""
+
+    TOMBSTONE = "tombstone"
+    EXPIRED = "expired"
+
+
+class Metrics:
+    """One worker's metrics in one registry."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self.registry = registry
+        agent_topic = ("agent", "topic")
+        self.records_in = Counter(
+            "penstock_records_in", "Records taken in.", agent_topic, registry=registry
+        )
+        self.records = Counter(
+            "penstock_records",
+            "Records finished: the broker has acknowledged what they became.",
+            (*agent_topic, "outcome"),
+            registry=registry,
+        )
+        self.filtered = Counter(
+            "penstock_records_filtered", "Records filtered, by reason.", (*agent_topic, "reason"),
+            registry=registry,
+        )  # fmt: skip
+        self.handed_back = Counter(
+            "penstock_records_handed_back",
+            "Records that a rebalance gave to another worker unfinished.",
+            agent_topic,
+            registry=registry,
+        )
+        self.replayed = Counter(
+            "penstock_records_replayed",
+            "Records read again for an online model to learn from; they had been answered before.",
+            agent_topic,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "penstock_records_in_flight", "Records taken in, not finished.", ("agent",),
+            registry=registry,
+        )  # fmt: skip
+        self.results = Counter(
+            "penstock_results", "Results acknowledged by the broker.", agent_topic,
+            registry=registry,
+        )  # fmt: skip
+        self.dead_letters = Counter(
+            "penstock_dead_letters", "Dead letters acknowledged, by reason.",
+            (*agent_topic, "reason"), registry=registry,
+        )  # fmt: skip
+        self.batch_size = Histogram(
+            "penstock_batch_size", "Events in a model call.", ("agent", "model"),
+            buckets=_SIZES, registry=registry,
+        )  # fmt: skip
+        self.batch_size_limit = Gauge(
+            "penstock_batch_size_limit",
+            "Largest batch: max_batch_size, or less once one did not fit into memory.",
+            ("agent",), registry=registry,
+        )  # fmt: skip
+        self.out_of_memory = Counter(
+            "penstock_out_of_memory", "Model calls that ran out of memory.", ("agent",),
+            registry=registry,
+        )  # fmt: skip
+        self.queue_wait = Histogram(
+            "penstock_queue_wait_seconds", "Arrival of a batch's oldest event to its model call.",
+            ("agent",), buckets=_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.stage_duration = Histogram(
+            "penstock_stage_duration_seconds", "Time that a batch spent in a stage.",
+            ("agent", "stage"), buckets=_STAGE_SECONDS, registry=registry,
+        )  # fmt: skip
+        self.event_age = AgeHistogram(
+            "penstock_event_age_seconds",
+            "A record's Kafka timestamp to the acknowledgement of its result.",
+            "agent",
+            _SECONDS,
+            registry,
+        )
+        self.snapshots = Counter(
+            "penstock_snapshots", "Tries to store an online model's state, by how they ended.",
+            ("agent", "outcome"), registry=registry,
+        )  # fmt: skip
+        self.snapshot_bytes = Gauge(
+            "penstock_snapshot_bytes", "Size of the snapshot that was stored last.",
+            ("agent",), registry=registry,
+        )  # fmt: skip
+        self.lag = Gauge(
+            "penstock_consumer_lag_records", "Records behind the end of the partition.",
+            ("topic", "partition"), registry=registry,
+        )  # fmt: skip
+        self.last_progress = Gauge(
+            "penstock_last_progress_timestamp_seconds", "When a record last finished, Unix time.",
+            ("agent",), registry=registry,
+        )  # fmt: skip
+        self.ready = Gauge(
+            "penstock_worker_ready", "1 while /ready answers 200.", registry=registry
+        )
+        self.live = Gauge("penstock_live", "1 while /live answers 200.", registry=registry)
+        self.model_timeouts = Counter(
+            "penstock_model_timeouts", "Model calls that went over predict_timeout_seconds.",
+            ("agent",), registry=registry,
+        )  # fmt: skip
+        self.model_restarts = Counter(
+            "penstock_model_restarts", "Model processes that were replaced.", ("agent", "reason"),
+            registry=registry,
+        )  # fmt: skip
+
+    def for_agent(self, agent: str, topics: Sequence[str], model: str) -> AgentMetrics:
+        """Return the metrics of one agent, its labels bound once; `topics` are its inputs."""
+        return AgentMetrics(self, agent, topics, model)
+
+    def forget_lag(self, topic: str, partition: int) -> None:
+        """Drop the lag of a partition that is no longer this worker's."""
+        with suppress(KeyError):
+            self.lag.remove(topic, str(partition))
+
+    def show(self, live: Callable[[], Verdict], ready: Callable[[], Verdict]) -> None:
+        """Let the gauges of both probes say what the probes say at that moment."""
+        self.live.set_function(lambda: float(live().ok))
+        self.ready.set_function(lambda: float(ready().ok))
+
+
+class AgentMetrics:
+    """What one agent counts; every method takes a whole batch."""
+
+    def __init__(self, metrics: Metrics, agent: str, topics: Sequence[str], model: str) -> None:
+        self._metrics = metrics
+        self._agent = agent
+        self._records_in = {t: metrics.records_in.labels(agent, t) for t in topics}
+        self._outcomes = {
+            (t, o): metrics.records.labels(agent, t, o) for t in topics for o in Outcome
+        }
+        self._filtered = {
+            (t, why): metrics.filtered.labels(agent, t, why) for t in topics for why in Filtered
+        }
+        self._handed_back = {t: metrics.handed_back.labels(agent, t) for t in topics}
+        self.num_in_flight = self.num_done = 0
+        """Records taken in and not finished; records finished or handed back."""
+        self._replayed = {t: metrics.replayed.labels(agent, t) for t in topics}
+        self._in_flight = metrics.in_flight.labels(agent)
+        self._batch_size = metrics.batch_size.labels(agent, model)
+        self._batch_size_limit = metrics.batch_size_limit.labels(agent)
+        self._out_of_memory = metrics.out_of_memory.labels(agent)
+        self._queue_wait = metrics.queue_wait.labels(agent)
+        self._last_progress = metrics.last_progress.labels(agent)
+        self._last_progress.set_to_current_time()  # an agent stuck from the start counts from here
+        self._stages = {
+            stage: metrics.stage_duration.labels(agent, stage)
+            for stage in ("decode", "prepare", "predict", "encode", "deliver")
+        }
+
+    def took_in(self, topic: str, num_records: int) -> None:
+        """Count records of an input topic that an agent began on."""
+        self._records_in[topic].inc(num_records)
+        self._in_flight.inc(num_records)
+        self.num_in_flight += num_records
+
+    def finished(self, topic: str, outcome: Outcome, num_records: int) -> None:
+        """Count records whose outcome the broker has."""
+        self._outcomes[topic, outcome].inc(num_records)
+        self._done(num_records)
+        self._last_progress.set_to_current_time()
+
+    def filtered(self, topic: str, reason: Filtered, num_records: int) -> None:
+        """Count records that were finished without an answer, by reason."""
+        self._filtered[topic, reason].inc(num_records)
+
+    def handed_back(self, topic: str, num_records: int) -> None:
+        """Count records whose partition went away before they were finished."""
+        self._handed_back[topic].inc(num_records)
+        self._done(num_records)
+
+    def _done(self, num_records: int) -> None:
+        self._in_flight.dec(num_records)
+        self.num_in_flight -= num_records
+        self.num_done += num_records
+
+    def replayed(self, topic: str, num_records: int) -> None:
+        """Count records that were only learned from."""
+        self._replayed[topic].inc(num_records)
+        self.num_done += num_records
+        self._last_progress.set_to_current_time()
+
+    def snapshot_stored(self, num_bytes: int) -> None:
+        """Count a stored snapshot."""
+        self._metrics.snapshots.labels(self._agent, "stored").inc()
+        self._metrics.snapshot_bytes.labels(self._agent).set(num_bytes)
+
+    def snapshot_failed(self) -> None:
+        """Count a snapshot that could not be taken or stored."""
+        self._metrics.snapshots.labels(self._agent, "failed").inc()
+
+    def emitted(self, topic: str, num_results: int) -> None:
+        """Count acknowledged results on an output topic."""
+        self._metrics.results.labels(self._agent, topic).inc(num_results)
+
+    def dead_lettered(self, topic: str, reason: str, num_records: int = 1) -> None:
+        """Count acknowledged dead letters of an input topic by reason."""
+        self._metrics.dead_letters.labels(self._agent, topic, reason).inc(num_records)
+
+    def batch(self, size: int, queue_wait_seconds: float) -> None:
+        """Observe a batch as it goes to the model."""
+        self._batch_size.observe(size)
+        self._queue_wait.observe(queue_wait_seconds)
+
+    def out_of_memory(self) -> None:
+        """Count a model call that ran out of memory."""
+        self._out_of_memory.inc()
+
+    def batch_size_limit(self, size: int) -> None:
+        """Show the largest batch from now on."""
+        self._batch_size_limit.set(size)
+
+    def stage(self, name: str, seconds: float) -> None:
+        """Observe the time that a batch spent in a stage."""
+        self._stages[name].observe(seconds)
+
+    def ages_of(self, timestamps_ms: Sequence[int], rows: Sequence[int]) -> None:
+        """Observe the ages of a record batch's rows, now that their results are with the broker.
+
+        Args:
+            timestamps_ms: of the whole batch, milliseconds since 1970; <= 0 where there is none.
+            rows: indices into it.
+        """
+        # Most often all rows are answered, and a slice costs less than picking them.
+        part = slice(rows.start, rows.stop) if isinstance(rows, range) else np.asarray(rows)
+        sent_ms = np.asarray(timestamps_ms, dtype=np.int64)[part]
+        self._metrics.event_age.observe(self._agent, sent_ms, time.time() * 1000.0)

@@ -1,0 +1,1 @@
+"""Kafka beside the record path: settings, errors, administration, the record format."""

@@ -1,0 +1,178 @@
+"""The pipeline's `kafka:` mapping, in librdkafka's names, as each client library wants it.
+
+Users know librdkafka's names from every other Kafka tool; aiokafka has names of its own. A setting
+that aiokafka has no equal for is refused rather than ignored: a security setting that silently
+does nothing is worse than an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.tls import TLS_SETTINGS, Kafka, is_true, ssl_context
+
+Role: TypeAlias = Literal["consumer", "producer", "admin"]
+
+_SECRET_WORDS = ("password", "secret", "jaas", "key.pem", "oauthbearer.config")
+_SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+
+
+def _text(value: object) -> str:
+    return str(value)
+
+
+def _whole(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise ValueError("expected a whole number") from None
+
+
+def _one_of(*names: str, upper: bool = False) -> Callable[[object], str]:
+    def convert(value: object) -> str:
+        name = str(value).upper() if upper else str(value).lower()
+        if name not in names:
+            raise ValueError(f"expected one of {', '.join(names)}")
+        return name
+
+    return convert
+
+
+def _acks(value: object) -> int | str:
+    if str(value) in ("all", "-1"):
+        return "all"
+    if str(value) not in ("0", "1"):
+        raise ValueError("expected 0, 1 or all")
+    return int(str(value))
+
+
+class _Setting(NamedTuple):
+    """How aiokafka says a librdkafka setting."""
+
+    name: str
+    convert: Callable[[object], Any]
+    roles: tuple[Role, ...] = ("consumer", "producer", "admin")
+
+
+_CONSUMER: tuple[Role, ...] = ("consumer",)
+_PRODUCER: tuple[Role, ...] = ("producer",)
+_compression = _one_of("none", "gzip", "snappy", "lz4", "zstd")
+_mechanism = _one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", upper=True)
+
+SETTINGS: dict[str, _Setting] = {
+    "bootstrap.servers": _Setting("bootstrap_servers", _text),
+    "client.id": _Setting("client_id", _text),
+    "security.protocol": _Setting("security_protocol", _one_of(*_SECURITY_PROTOCOLS, upper=True)),
+    "sasl.mechanism": _Setting("sasl_mechanism", _mechanism),
+    "sasl.mechanisms": _Setting("sasl_mechanism", _mechanism),
+    "sasl.username": _Setting("sasl_plain_username", _text),
+    "sasl.password": _Setting("sasl_plain_password", _text),
+    "socket.timeout.ms": _Setting("request_timeout_ms", _whole),
+    "metadata.max.age.ms": _Setting("metadata_max_age_ms", _whole),
+    "connections.max.idle.ms": _Setting("connections_max_idle_ms", _whole),
+    "group.id": _Setting("group_id", _text, _CONSUMER),
+    "group.instance.id": _Setting("group_instance_id", _text, _CONSUMER),
+    "client.rack": _Setting("client_rack", _text, _CONSUMER),
+    "auto.offset.reset": _Setting("auto_offset_reset", _one_of("earliest", "latest"), _CONSUMER),
+    "isolation.level": _Setting(
+        "isolation_level", _one_of("read_committed", "read_uncommitted"), _CONSUMER
+    ),
+    "session.timeout.ms": _Setting("session_timeout_ms", _whole, _CONSUMER),
+    "heartbeat.interval.ms": _Setting("heartbeat_interval_ms", _whole, _CONSUMER),
+    "max.poll.interval.ms": _Setting("max_poll_interval_ms", _whole, _CONSUMER),
+    "fetch.wait.max.ms": _Setting("fetch_max_wait_ms", _whole, _CONSUMER),
+    "fetch.min.bytes": _Setting("fetch_min_bytes", _whole, _CONSUMER),
+    "fetch.max.bytes": _Setting("fetch_max_bytes", _whole, _CONSUMER),
+    "max.partition.fetch.bytes": _Setting("max_partition_fetch_bytes", _whole, _CONSUMER),
+    "check.crcs": _Setting("check_crcs", is_true, _CONSUMER),
+    "acks": _Setting("acks", _acks, _PRODUCER),
+    "enable.idempotence": _Setting("enable_idempotence", is_true, _PRODUCER),
+    "compression.type": _Setting("compression_type", _compression, _PRODUCER),
+    "compression.codec": _Setting("compression_type", _compression, _PRODUCER),
+    "transaction.timeout.ms": _Setting("transaction_timeout_ms", _whole, _PRODUCER),
+    "linger.ms": _Setting("linger_ms", _whole, _PRODUCER),
+    "batch.size": _Setting("max_batch_size", _whole, _PRODUCER),
+    "message.max.bytes": _Setting("max_request_size", _whole, _PRODUCER),
+}
+_OURS = {
+    "enable.auto.commit": "Penstock commits offsets itself, once results are acknowledged",
+    "enable.auto.offset.store": "Penstock commits offsets itself, once results are acknowledged",
+}
+
+
+def redacted(kafka: Kafka) -> dict[str, str | int | float | bool]:
+    """Return the mapping fit for a log: every value that may be a secret as `***`."""
+    return {
+        name: "***" if any(word in name.lower() for word in _SECRET_WORDS) else value
+        for name, value in kafka.items()
+    }
+
+
+def bootstrap_servers(kafka: Kafka) -> str:
+    """Return the brokers to start from, `host:port[,host:port...]`.
+
+    Raises:
+        BrokerSettingsError: there are none.
+    """
+    servers = str(kafka.get("bootstrap.servers", "")).strip()
+    if not servers:
+        raise BrokerSettingsError("kafka: bootstrap.servers is missing: say host:port of a broker")
+    return servers
+
+
+def confluent_config(kafka: Kafka, role: Role) -> dict[str, str | int | float | bool]:
+    """Return the configuration of a confluent-kafka client.
+
+    Settings of another role are left out, because librdkafka warns of each; ones that this
+    module does not know are passed on, for librdkafka to judge.
+
+    Raises:
+        BrokerSettingsError: `bootstrap.servers` is missing.
+    """
+    bootstrap_servers(kafka)
+    return {
+        name: value
+        for name, value in kafka.items()
+        if name not in SETTINGS or role in SETTINGS[name].roles
+    }
+
+
+def aiokafka_arguments(kafka: Kafka, role: Literal["consumer", "producer"]) -> dict[str, Any]:
+    """Return keyword arguments of `AIOKafkaConsumer` or `AIOKafkaProducer`.
+
+    Raises:
+        BrokerSettingsError: a setting is unknown or of a wrong value, or a file can't be read.
+    """
+    bootstrap_servers(kafka)
+    arguments: dict[str, Any] = {}
+    for name, value in kafka.items():
+        if name in TLS_SETTINGS:
+            continue
+        setting = _known(name)
+        converted = _converted(name, setting, value)
+        if role in setting.roles:
+            arguments[setting.name] = converted
+    if arguments.get("compression_type") == "none":
+        arguments["compression_type"] = None
+    if arguments.get("security_protocol", "PLAINTEXT").endswith("SSL"):
+        arguments["ssl_context"] = ssl_context(kafka)
+    return arguments
+
+
+def _known(name: str) -> _Setting:
+    if name in _OURS:
+        raise BrokerSettingsError(f"kafka: {name} can't be set: {_OURS[name]}")
+    if name not in SETTINGS:
+        supported = ", ".join(sorted([*SETTINGS, *TLS_SETTINGS]))
+        raise BrokerSettingsError(f"kafka: {name} is not supported: expected one of {supported}")
+    return SETTINGS[name]
+
+
+def _converted(name: str, setting: _Setting, value: object) -> Any:
+    try:
+        return setting.convert(value)
+    except ValueError as error:
+        shown = redacted({name: str(value)})[name]
+        raise BrokerSettingsError(f"kafka: {name} is {shown!r}: {error}") from None

@@ -1,0 +1,1 @@
+"""Snapshots of online models, stored with the offset that they cover."""

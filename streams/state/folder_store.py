@@ -1,0 +1,96 @@
+"""Snapshots as files of a folder, or objects of an object store: whatever fsspec can write to."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from streams.state.snapshot import StateKey, StateStoreError
+
+#: Files kept of each key: should the latest turn out to be damaged, there is one before it.
+_NUM_KEPT = 2
+_SUFFIX = ".state"
+
+
+class FolderStore:
+    """`<url>/<group>/<agent>/<topic>/<partition>/<sequence>.state`.
+
+    A file is written under another name first: what bears the final name is whole.
+    """
+
+    def __init__(self, url: str, group: str) -> None:
+        """Find the file system; nothing is read or written yet.
+
+        Args:
+            url: `file:///var/lib/penstock`, `s3://bucket/folder` ..., or a plain path.
+            group: the consumer group, so that pipelines may share a folder.
+
+        Raises:
+            StateStoreError: fsspec does not know the URL's scheme, or its package is missing.
+        """
+        import fsspec  # here, so that pipelines without a folder do not pay for it
+
+        self._url = url
+        try:
+            self._files: Any
+            self._files, root = fsspec.core.url_to_fs(url)
+        except (ImportError, ValueError, OSError) as error:
+            raise StateStoreError(f"state.store {url}: {error}") from error
+        self._root = f"{root.rstrip('/')}/{quote(group, safe='')}"
+
+    def saved(self, key: StateKey) -> Iterator[bytes]:
+        """Yield the files of a key, the latest first."""
+        with self._explained("can't be read"):
+            names = self._names(key)
+        for name in names:
+            with self._explained("can't be read"), contextlib.suppress(FileNotFoundError):
+                yield self._files.cat_file(name)
+
+    def save(self, key: StateKey, sequence: int, encoded: bytes) -> None:
+        """Write a file, and remove those that are no longer needed."""
+        folder = self._folder(key)
+        draft = f"{folder}/{uuid.uuid4().hex}.draft"
+        with self._explained("can't be written"):
+            self._files.makedirs(folder, exist_ok=True)
+            self._files.pipe_file(draft, encoded)
+            self._files.mv(draft, f"{folder}/{sequence:020d}{_SUFFIX}")
+            for name in self._names(key)[_NUM_KEPT:]:
+                self._files.rm_file(name)
+
+    def delete(self, key: StateKey) -> int:
+        """Remove the files of a key."""
+        with self._explained("can't be removed"):
+            names = self._names(key)
+            for name in names:
+                self._files.rm_file(name)
+        return len(names)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _names(self, key: StateKey) -> list[str]:
+        self._files.invalidate_cache()  # another worker may have written since
+        try:
+            names = self._files.ls(self._folder(key), detail=False)
+        except FileNotFoundError:
+            return []
+        return sorted((name for name in names if name.endswith(_SUFFIX)), reverse=True)
+
+    def _folder(self, key: StateKey) -> str:
+        return (
+            f"{self._root}/{quote(key.agent, safe='')}/{quote(key.topic, safe='')}/{key.partition}"
+        )
+
+    @contextlib.contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # each of fsspec's file systems raises its own
+            raise StateStoreError(
+                f"state in {self._url} {what}: {type(error).__name__}: {error}"
+            ) from error

@@ -1,0 +1,321 @@
+"""Keeps what online models have learned, so that a crash or a rebalance changes no answer.
+
+Two offsets matter for each partition: C, the group's committed offset, below which everything is
+answered, and S, which a snapshot covers. A snapshot is stored only once S <= C, so no record is
+ever answered by a model that has learned from it. A worker that gets the partition loads the
+snapshot, reads from S, only learns below C, and answers from C on: with the state that the last
+worker had.
+A model that starts afresh is stored at once, before its first record, so that there always is an S.
+
+Taking a snapshot is the model thread's work, between two batches; storing it is done by threads of
+its own. A store that fails costs nothing but a longer replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from mode import Service
+
+from streams.executor import run_on
+from streams.health.metrics import AgentMetrics
+from streams.model_pool import Serving
+from streams.offsets import OffsetTracker
+from streams.online import Learned, OnlineRunner
+from streams.records import TopicPartition
+from streams.settings import StateSettings
+from streams.state.snapshot import (
+    Loaded,
+    Snapshot,
+    StateError,
+    StateKey,
+    StateMismatchError,
+    StateStore,
+    StateStoreError,
+    encode_snapshot,
+    load_snapshot,
+)
+
+logger = logging.getLogger(__name__)
+
+#: How long a store may fail before a worker that needs it gives up. Less than Faust waits.
+_LOAD_SECONDS = 60.0
+_BEGIN_SECONDS = 80.0
+_RETRY_SECONDS = 2.0
+#: How often it is looked whether a snapshot is due, or one that was taken may be stored.
+_LOOK_SECONDS = 0.5
+_TRIED_AGAIN = "it is tried again; till then, a restart has more to read again"
+#: Snapshots that are stored at once.
+_NUM_THREADS = 4
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is known of one partition's snapshots."""
+
+    sequence: int
+    """Of the last one stored."""
+    stored: int
+    """What that one covers; -1: none is stored."""
+    due: float
+    """When the next is to be taken, on the clock."""
+    taken: Learned | None = None
+    """Taken, and not stored yet: the group has not committed that far."""
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """One snapshot at a time."""
+    position: int | None = None
+    """The group's committed offset when this worker let the partition go."""
+
+
+class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subclassing
+    """Stores and restores the models of one agent."""
+
+    def __init__(
+        self,
+        agent: str,
+        serving: Serving,
+        store: StateStore | None,
+        settings: StateSettings,
+        *,
+        tracker: OffsetTracker,
+        metrics: AgentMetrics,
+        on_failure: Callable[[BaseException], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
+        **kwargs: Any,
+    ) -> None:
+        """Say whose state goes where.
+
+        Args:
+            agent: its name.
+            serving: its models; online ones.
+            store: where snapshots are kept; None: nowhere, models start afresh.
+            settings: how often, and what to do when one does not fit.
+            tracker: knows what is committed.
+            metrics: of the agent.
+            on_failure: what to do when the worker can't go on: end it.
+            clock: monotonic seconds.
+            kwargs: of the service.
+        """
+        super().__init__(**kwargs)
+        assert serving.online is not None
+        self.agent = agent
+        self._serving = serving
+        self._runner: OnlineRunner = serving.online
+        self._store = store
+        self._settings = settings
+        self._tracker = tracker
+        self._metrics = metrics
+        self._on_failure = on_failure
+        self._clock = clock
+        self._held: dict[Hashable, _Held] = {}
+        self._threads = ThreadPoolExecutor(_NUM_THREADS, thread_name_prefix=f"state-{agent}")
+        self._is_failing = False
+
+    @property
+    def label(self) -> str:
+        """The name in logs and service trees."""
+        return f"StateKeeper: {self.agent}"
+
+    async def begin(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Give each partition's model the state that it had at the group's position.
+
+        Args:
+            positions: of every partition that is held now, the offset of the first record that is
+                to be answered.
+
+        Returns:
+            The offsets to read from; records below the position are only learned from.
+        """
+        self._held = {tp: held for tp, held in self._held.items() if tp in positions}
+        try:
+            begun = asyncio.gather(*(self._begin(*each) for each in positions.items()))
+            starts = await asyncio.wait_for(begun, _BEGIN_SECONDS)
+        except TimeoutError:
+            await self._on_failure(
+                StateError(f"{self.agent}: its state was not restored in {_BEGIN_SECONDS:.0f} s")
+            )
+            await asyncio.Event().wait()
+        except Exception as error:
+            if self.should_stop:
+                raise
+            await self._on_failure(error)
+            await asyncio.Event().wait()  # until the worker has stopped: nothing may be read
+        return dict(zip(positions, starts, strict=True))
+
+    async def _begin(self, tp: TopicPartition, position: int) -> int:
+        held = self._held.get(tp)
+        # Only if nobody else has had the partition meanwhile, and learned what this worker has not.
+        if held is not None and held.position == position:
+            start = await self._serving.on_device(self._runner.resume, tp, position)
+            if start is not None:
+                return start
+        loaded = await self._load(tp, position)
+        now = self._clock()
+        held = self._held[tp] = _Held(loaded.sequence, -1, now + self._settings.interval_seconds)
+        if loaded.snapshot is not None and await self._restore(tp, loaded.snapshot, position):
+            held.stored = loaded.snapshot.next_offset
+            return held.stored
+        await self._serving.on_device(self._runner.start, tp, position)
+        await self._store_birth(tp)
+        return position
+
+    async def _load(self, tp: TopicPartition, position: int) -> Loaded:
+        if self._store is None:
+            return Loaded(None, -1)
+        try:
+            key = self._key(tp)
+            loaded: Loaded = await self._retried(load_snapshot, self._store, key, position)
+            return loaded
+        except StateMismatchError as error:
+            self._refuse_unless_fresh(str(error))
+            # Any sequence will do: what is there can't be read.
+            return Loaded(None, int(time.time()))
+
+    async def _restore(self, tp: TopicPartition, snapshot: Snapshot, position: int) -> bool:
+        try:
+            await self._serving.on_device(self._runner.restore, tp, snapshot)
+        except StateMismatchError as error:
+            where = f"{self._key(tp)}: the snapshot of offset {snapshot.next_offset}"
+            self._refuse_unless_fresh(f"{where} does not fit: {error}")
+            return False
+        logger.info(
+            "%s: goes on from the snapshot of offset %d, and learns again from %d offsets",
+            *(self._key(tp), snapshot.next_offset, position - snapshot.next_offset),
+        )
+        return True
+
+    def _refuse_unless_fresh(self, why: str) -> None:
+        if self._settings.on_mismatch == "stop":
+            raise StateMismatchError(
+                f"{why}: go back to what it was made with, or give the state up: "
+                f"`penstock state reset {self.agent}`, or state.on_mismatch: fresh"
+            )
+        logger.warning("%s: its model starts afresh", why)
+
+    async def _store_birth(self, tp: TopicPartition) -> None:
+        """Store a model that has learned nothing, before it does."""
+        if self._store is None:
+            return
+        try:
+            learned = await self._serving.on_device(self._runner.learned, tp)
+        except Exception as error:  # a user's own model may raise anything
+            raise StateError(
+                f"{self._key(tp)}: its model can't be saved: {type(error).__name__}: {error}: mend "
+                "its snapshot(), or let its state be lost in restarts (state.store: none)"
+            ) from error
+        assert learned is not None
+        await self._retried(self._save, self._store, tp, self._held[tp], learned)
+
+    async def _retried(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Run the store's work on a thread, again while the store fails, for a while."""
+        deadline = self._clock() + _LOAD_SECONDS
+        while True:
+            try:
+                return await run_on(self._threads, work, *args)
+            except StateStoreError as error:
+                if self._clock() > deadline:
+                    raise
+                self._failed(error, "the worker waits for it")
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _keep(self) -> None:
+        if self._store is None:
+            return
+        while not self.should_stop:
+            await self.sleep(min(_LOOK_SECONDS, self._settings.interval_seconds))
+            for tp, held in list(self._held.items()):
+                if self._held.get(tp) is held:
+                    await self._advance(self._store, tp, held)
+
+    async def _advance(self, store: StateStore, tp: Hashable, held: _Held) -> None:
+        """Take a snapshot if one is due, and store it if it may be."""
+        async with held.lock:
+            committed = self._tracker.committed_offset(tp)
+            if committed is None:  # the partition is another worker's
+                return
+            if held.taken is None and self._clock() >= held.due:
+                held.due = self._clock() + self._settings.interval_seconds
+                held.taken = await self._take(tp, held)
+            if held.taken is not None and held.taken.next_offset <= committed:
+                taken, held.taken = held.taken, None
+                await self._try_to_store(store, tp, held, taken)
+
+    async def _take(self, tp: Hashable, held: _Held) -> Learned | None:
+        try:
+            learned = await self._serving.on_device(self._runner.learned, tp)
+        except Exception as error:  # a user's own model may raise anything
+            self._failed(error, _TRIED_AGAIN)
+            return None
+        return learned if learned is not None and learned.next_offset > held.stored else None
+
+    async def _try_to_store(
+        self, store: StateStore, tp: Hashable, held: _Held, taken: Learned
+    ) -> None:
+        try:
+            await run_on(self._threads, self._save, store, tp, held, taken)
+        except StateError as error:
+            self._failed(error, _TRIED_AGAIN)
+        else:
+            if self._is_failing:
+                logger.warning("%s: its state is stored again", self.agent)
+            self._is_failing = False
+
+    def _save(self, store: StateStore, tp: Hashable, held: _Held, taken: Learned) -> None:
+        """Store a snapshot; on a thread of the keeper's."""
+        key = self._key(tp)
+        snapshot = Snapshot(
+            agent=key.agent,
+            topic=key.topic,
+            partition=key.partition,
+            next_offset=taken.next_offset,
+            sequence=held.sequence + 1,
+            model=taken.model,
+            model_version=taken.model_version,
+            learn_every=taken.learn_every,
+            saved_at_ms=time.time_ns() // 1_000_000,
+            state=taken.state,
+        )
+        encoded = encode_snapshot(snapshot)
+        store.save(key, snapshot.sequence, encoded)
+        held.sequence, held.stored = snapshot.sequence, taken.next_offset
+        self._metrics.snapshot_stored(len(encoded))
+
+    def _failed(self, error: BaseException, what_now: str) -> None:
+        """Say once that the state can't be loaded or stored, until it can."""
+        self._metrics.snapshot_failed()
+        level = logging.DEBUG if self._is_failing else logging.WARNING
+        self._is_failing = True
+        logger.log(level, "%s: %s: %s", self.agent, error, what_now)
+
+    async def let_go(self) -> None:
+        """Store what was learned up to the last commit, so that the next owner replays little.
+
+        Called after that commit, while nothing is under way.
+        """
+        await asyncio.gather(*(self._let_go(tp, held) for tp, held in self._held.items()))
+
+    async def _let_go(self, tp: Hashable, held: _Held) -> None:
+        held.position = self._tracker.committed_offset(tp)
+        if self._store is None or self.should_stop:
+            return
+        older, held.taken, held.due = held.taken, None, self._clock()
+        await self._advance(self._store, tp, held)
+        if held.taken is not None and older is not None:
+            # The latest is ahead of what is committed: something could not be finished in time.
+            held.taken = older
+            await self._advance(self._store, tp, held)
+        held.taken = None
+
+    async def on_stop(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False)
+
+    def _key(self, tp: Any) -> StateKey:
+        return StateKey(self.agent, tp[0], tp[1])

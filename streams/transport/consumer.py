@@ -1,0 +1,254 @@
+"""The consumer of Penstock's transport: hands out whole fetches and commits watermarks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from streams.assignment import Intake
+from streams.records import RawRecords, RecordBatch, TopicPartition
+from streams.transport.broker_retry import within
+from streams.transport.catch_up import seek_to_state
+from streams.transport.consumer_thread import LAST_COMMIT_SECONDS, ConsumerThread, columns
+from streams.transport.takeover import Takeover
+
+#: How long a fetch waits for new records. Short while a partition is paused, so that it is
+#: looked at again soon after it has room.
+_FETCH_SECONDS, _PAUSED_FETCH_SECONDS = 1.0, 0.05
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """One worker's; its thread fetches."""
+
+    @property
+    def intake(self) -> Intake:
+        """What the app wants of each topic, and the tracker of everything handed out."""
+        intake: Intake = self.app.intake
+        return intake
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        transactions = self.app.exactly_once
+        self._takeover = None if transactions is None else Takeover(self, transactions)
+
+    def _is_batch(self, tp: Any) -> bool:
+        return tp.topic in self.intake.batch_topics
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Fetch for ever; the loop behind Faust's `Fetcher` service."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                for tp, records in (await self._next_fetch()).items():
+                    if not self.flow_active or self._is_stale():
+                        break  # a rebalance: the new owner starts at the committed offset
+                    await self._hand_out(TopicPartition(*tp), records)
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            # Faust takes this for a crash where a stop meets a rebalance.
+            if not self.transport.app.should_stop:
+                raise
+
+    def _is_stale(self) -> bool:
+        """Whether the partitions were given out anew since the last fetch was taken.
+
+        Not since it was asked for: a rebalance may begin and end while a fetch waits for records.
+        What it then takes is the new generation's, is taken once, and must not be dropped.
+        """
+        is_stale: bool = self._thread.fetched_generation != self.app.consumer_generation_id
+        return is_stale
+
+    async def _next_fetch(self) -> Mapping[TP, RawRecords | Sequence[Any]]:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+            return {}
+        active = self._get_active_partitions()
+        wanted = {tp for tp in active if self._is_wanted(TopicPartition(*tp))}
+        if not wanted:  # nothing assigned yet, or everything is full
+            await self.sleep(_PAUSED_FETCH_SECONDS)
+            return {}
+        timeout = _FETCH_SECONDS if len(wanted) == len(active) else _PAUSED_FETCH_SECONDS
+        fetched: Mapping[TP, RawRecords | Sequence[Any]]
+        fetched = await self._getmany(active_partitions=wanted, timeout=timeout)
+        return fetched
+
+    def _is_wanted(self, tp: TopicPartition) -> bool:
+        if self.intake.is_full(tp):
+            return False
+        transactions = self.app.exactly_once
+        if transactions is None or not self._is_batch(tp):
+            return True
+        return transactions.owns(tp) and not transactions.is_full(tp)
+
+    async def _hand_out(self, tp: TopicPartition, fetched: RawRecords | Sequence[Any]) -> None:
+        if isinstance(fetched, RawRecords):
+            replayed, fresh = fetched.split(self.intake.tracker.replay_end(tp))
+            if replayed is not None:
+                batch = self._start(tp, replayed)
+                batch.is_replay = True
+                await self.callback(self._batch_message(batch))
+            if fresh is not None:
+                await self.callback(self._batch_message(self._start(tp, fresh)))
+            return
+        self._start(tp, columns(fetched)).span.taken = True
+        for record in fetched:
+            # The stock path may wait for its queue; a rebalance must be able to interrupt it.
+            await self.wait_first(
+                self.callback(self._to_message(tp, record)), self.suspend_flow.wait()
+            )
+
+    def _start(self, tp: TopicPartition, raw: RawRecords) -> RecordBatch:
+        span = self.intake.tracker.start(tp, raw.offsets, raw.num_bytes)
+        return RecordBatch(
+            tp, span, raw.timestamps_ms, raw.keys, raw.values, raw.headers, time.monotonic()
+        )
+
+    def _batch_message(self, batch: RecordBatch) -> ConsumerMessage:
+        """Return a message whose value is a whole record batch; Faust looks at little of it."""
+        return ConsumerMessage(
+            *batch.tp,
+            batch.first_offset,
+            batch.timestamps_ms[0] / 1000,
+            0,
+            None,
+            None,
+            batch,
+            None,
+            tp=TP(*batch.tp),
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    def ack(self, message: ConsumerMessage) -> bool:
+        """Take the acknowledgement of a stock agent."""
+        if message.acked:
+            return False
+        message.acked = True
+        tp = TopicPartition(*message.tp)
+        return self.intake.tracker.finish_offset(tp, message.offset)
+
+    async def force_commit(
+        self, topics: Any = None, start_new_transaction: bool = True
+    ) -> bool:  # fmt: skip
+        """Commit every watermark that has moved; exactly-once partitions commit by themselves."""
+        self._collect_inlined_acks()
+        offsets = {TP(*tp): at for tp, at in self.intake.tracker.committable().items()}  # type: ignore[misc]
+        if self._takeover is not None:
+            offsets = {tp: at for tp, at in offsets.items() if not self._is_batch(tp)}
+        self._export_lag()
+        if not offsets or not await self._commit(offsets):
+            return False
+        self.intake.tracker.committed({TopicPartition(*tp): at for tp, at in offsets.items()})
+        self.app.monitor.on_tp_commit(offsets)
+        return True
+
+    def _collect_inlined_acks(self) -> None:
+        """Faust's compiled stream iterator notes acks here itself instead of calling `ack`."""
+        for tp, acked in self._acked.items():
+            for offset in acked:
+                self.intake.tracker.finish_offset(TopicPartition(*tp), offset)
+            self._acked_index[tp].difference_update(acked)
+            acked.clear()
+
+    def _export_lag(self) -> None:
+        for tp in self.assignment():
+            end = self.highwater(tp)
+            position = self.intake.tracker.position(TopicPartition(*tp))
+            if position is None:
+                position = self._committed_offset[tp]
+            if end is not None and position is not None:
+                self.intake.observe_lag(
+                    TopicPartition(*tp), max(end - position, 0), self._thread.has_waiting(tp)
+                )
+
+    async def wait_empty(self) -> None:
+        """Wait until what agents have begun on is finished, and commit it.
+
+        Bounded: what is not finished by then is given up uncommitted and read again.
+        """
+        transactions = self.app.exactly_once
+        self.intake.tracker.give_up_untaken()
+        if transactions is not None:
+            transactions.hurry()
+        # Faust asks twice while it stops: all of that together has the time of one.
+        left = self.app.seconds_to_stop()
+        deadline = time.monotonic() + (self.app.drain_seconds if left is None else left)
+        while self.intake.tracker.num_taken() and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+            self._collect_inlined_acks()
+        if left := self.intake.tracker.num_taken():
+            self.log.warning("%d records were not finished in time and will be read again", left)
+        await self._commit_in_time()
+        await self._store_in_time()
+        if transactions is not None:
+            self.intake.tracker.give_up(filter(self._is_batch, self.intake.tracker.partitions()))
+            await transactions.release_all()
+
+    async def _commit_in_time(self) -> None:
+        """Commit; a worker that stops does not wait for a broker that is away."""
+        left = self.app.seconds_to_stop()
+        if left is None:
+            await self.commit()
+        elif not await within(max(left, LAST_COMMIT_SECONDS), self.commit()):
+            self.log.warning("offsets were not committed: the broker is away; all is read again")
+            self.app.health.has_given_up = True
+
+    async def perform_seek(self) -> None:
+        """Begin every partition at its committed offset, once nobody else can move that."""
+        if self._takeover is None:
+            await super().perform_seek()
+            await seek_to_state(self)
+        else:
+            await self._takeover.perform()
+
+    async def committed_offsets(
+        self, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """Return the committed offsets of those partitions that have one."""
+        found = await self._thread.committed_offsets(partitions)
+        return {tp: offset for tp, offset in found.items() if offset is not None}
+
+    async def rejoin(self) -> None:
+        """Have the group give out its partitions anew."""
+        await self._thread.rejoin()
+
+    async def _store_in_time(self) -> None:
+        """Store the state of online models; no stop and no rebalance waits for ever for that."""
+        left = self.app.seconds_to_stop()
+        seconds = self.app.drain_seconds if left is None else max(left, LAST_COMMIT_SECONDS)
+        if not await within(seconds, self.intake.let_go()):
+            self.log.warning("the state of online models was not stored: more is read again")
+
+    async def latest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
+        """Return the offset that each partition's next record will have."""
+        offsets: Mapping[TP, int] = await self._thread.call_thread(
+            self._thread._ensure_consumer().end_offsets, partitions
+        )
+        return offsets
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Finish what is under way (through `wait_empty`), then let the partitions go."""
+        if self._takeover is not None:
+            self._takeover.cancel()
+        await super().on_partitions_revoked(revoked)
+        self.intake.give_up(TopicPartition(*tp) for tp in revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Begin afresh: Faust seeks every partition to its committed offset."""
+        self.intake.give_up(self.intake.tracker.partitions())  # type: ignore[arg-type]
+        await super().on_partitions_assigned(assigned, generation_id)
+        if self.app.seconds_to_stop() is not None:
+            return  # its models are closed or about to be: the group hears that it leaves
+        self.intake.assigned(TopicPartition(*tp) for tp in assigned)
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Say nothing: Faust's check looks at streams that no longer see single records."""

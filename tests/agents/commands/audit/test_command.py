@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from agents.commands.main import app
+from tests.agents.commands.hand_made import HandMade
+
+
+@pytest.fixture
+def pipeline(embedded_bootstrap: str) -> HandMade:
+    return made(embedded_bootstrap)
+
+
+def made(servers: str) -> HandMade:
+    """Four records, of which the last is in flight."""
+    pipeline = HandMade(servers)
+    pipeline.records(4)
+    for offset in (0, 1, 2):
+        pipeline.result(offset)
+    pipeline.commit(3)
+    pipeline.audit()  # all is written
+    return pipeline
+
+
+def run(pipeline: HandMade, tmp_path: Path, *arguments: str) -> Any:
+    config = tmp_path / "penstock.yaml"
+    agent = {"input": pipeline.input, "output": pipeline.agent.output,
+             "model": "robust_zscore"}  # fmt: skip
+    config.write_text(yaml.safe_dump({"kafka": pipeline.kafka, "agents": {"score": agent}}))
+    return CliRunner().invoke(app, ["audit", "-c", str(config), *arguments])
+
+
+def test_a_table_and_a_sentence(pipeline: HandMade, tmp_path: Path) -> None:
+    found = run(pipeline, tmp_path)
+    assert found.exit_code == 0, found.output
+    head, row, last = found.stdout.splitlines()
+    cells = dict(zip(head.split("\t"), row.split("\t"), strict=True))
+    assert (cells["records"], cells["answered"], cells["in flight"]) == ("4", "3", "1")
+    assert last == "proven: none of the 4 records is lost, doubled or out of order"
+
+
+def test_what_is_wrong_is_named_and_exits_with_1(pipeline: HandMade, tmp_path: Path) -> None:
+    found = run(pipeline, tmp_path, "--drained")
+    assert found.exit_code == 1
+    assert found.stdout.splitlines()[2:] == [
+        "score: 1 unfinished",
+        f"  unfinished: {pipeline.name}[0] offset 3: is not committed, and has neither result "
+        "nor dead letter",
+    ]
+
+
+def test_json(pipeline: HandMade, tmp_path: Path) -> None:
+    found = run(pipeline, tmp_path, "--drained", "--json")
+    assert found.exit_code == 1
+    told = json.loads(found.stdout)
+    assert not told["is_proven"]
+    (agent,) = told["agents"]
+    assert agent["problems"] == {"unfinished": 1}
+    assert agent["culprits"][0]["offset"] == 3
+
+
+@pytest.mark.kafka
+def test_since_leaves_older_records_out(kafka_bootstrap: str, tmp_path: Path) -> None:
+    pipeline = made(kafka_bootstrap)
+    found = run(pipeline, tmp_path, "--drained", "--since", "2099-01-01T00:00:00Z", "--json")
+    assert found.exit_code == 0, found.output
+    (agent,) = json.loads(found.stdout)["agents"]
+    assert (agent["records"], agent["past"]) == (0, 3)
+    assert run(pipeline, tmp_path, "--drained", "--since", "1h").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--agent", "scor"], "no agent 'scor': the pipeline file has score"),
+        (["--since", "2h"], "the embedded broker finds no offsets by time"),
+        (["--since", "yesterday"], "--since: 'yesterday' is no RFC 3339 time"),
+    ],
+)
+def test_usage(pipeline: HandMade, tmp_path: Path, arguments: list[str], message: str) -> None:
+    found = run(pipeline, tmp_path, *arguments)
+    assert found.exit_code == 2
+    assert message in found.stderr
+
+
+def test_an_absent_topic_is_one_line(pipeline: HandMade, tmp_path: Path) -> None:
+    pipeline.agent = type(pipeline.agent)(input="absent", output="absent.out", model="m")
+    found = run(pipeline, tmp_path)
+    assert found.exit_code == 2
+    assert found.stderr.startswith("penstock: error: the broker has no topic absent, absent.dlq")

@@ -1,0 +1,120 @@
+"""The demo as a user runs it: one process, in a pipe, on the embedded broker."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+_COMMAND = [sys.executable, "-P", "-c", "from agents.commands.main import main; main()", "demo"]
+_TIMEOUT_SECONDS = 150.0
+
+
+def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*_COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_a_short_run_balances_and_leaves_its_pictures(tmp_path: Path) -> None:
+    done = run_demo("--seconds", "8", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(line.isprintable() for line in done.stdout.replace("\t", " ").splitlines())
+    assert "balanced: records in = answered + dead-lettered + filtered" in done.stdout
+    _check_table(done.stdout)
+    _check_pictures(tmp_path)
+    _check_lines(tmp_path)
+
+
+def _check_table(output: str) -> None:
+    rows = [line.split("\t") for line in output.splitlines() if "\t" in line]
+    head, agents = rows[0], [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    assert head[0] == "agent"
+    assert len(agents) == 4
+    for row in agents:
+        ends = [int(row[name]) for name in ("answered", "dead-lettered", "filtered")]
+        assert int(row["produced"]) == int(row["in"]) == sum(ends)
+        assert ends[0] > 20
+        assert ends[1:] == [4, 1]  # the bad ones, and the tombstone
+
+
+def _check_pictures(out: Path) -> None:
+    frames = sorted((out / "frames").glob("frame-*.jpg"))
+    assert 4 <= len(frames) <= 12
+    for path in [*frames, out / "anomalies.png", out / "clusters.png"]:
+        with Image.open(path) as image:
+            assert image.width >= 640
+            assert len(image.convert("RGB").getcolors(maxcolors=2**24) or []) > 30
+
+
+def _check_lines(out: Path) -> None:
+    lines = {
+        path.name.removesuffix(".jsonl"): [json.loads(x) for x in path.read_text().splitlines()]
+        for path in out.glob("*.jsonl")
+    }
+    assert len(lines) == 9
+    assert all(lines.values())
+    found = [d for line in lines["video.detections"] for d in line["value"]["detections"]]
+    assert {"car"} <= {detection["label"] for detection in found}
+    assert any(line["value"]["is_anomaly"] for line in lines["sensor.anomalies"])
+    reasons = {x["headers"]["__penstock.errors.reason"] for x in lines["video.frames.dlq"]}
+    assert reasons == {"decode_error", "too_large", "unknown_schema_version"}
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_early_and_in_order(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*_COMMAND, "--seconds", "600", "--out", str(tmp_path), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            _wait_for_results(tmp_path / "sensor.anomalies.jsonl")
+            children = _descendants(process.pid)
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=_TIMEOUT_SECONDS)
+        finally:
+            process.kill()
+    assert process.returncode == 0, output + errors
+    assert json.loads(output)["balanced"] is True
+    assert len(children) >= 2, "a broker and a worker"
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+
+
+def _wait_for_results(path: Path) -> None:
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
+    while not (path.is_file() and path.stat().st_size):
+        assert time.monotonic() < deadline, "no results came"
+        time.sleep(0.1)
+
+
+def _descendants(pid: int) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True
+    )
+    parents = {int(a): int(b) for a, b in re.findall(r"(\d+)\s+(\d+)", listed.stdout)}
+    return [child for child, parent in parents.items() if parent == pid]
+
+
+def test_what_can_not_be_run_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    for arguments, words in (
+        (["--broker", "nonsense"], "expected embedded, kafka or HOST:PORT"),
+        (["--data", str(tmp_path / "nothing")], "no such folder"),
+        (["--broker", "127.0.0.1:1", "--out", str(tmp_path / "out")], "127.0.0.1:1"),
+    ):
+        done = run_demo("--json", *arguments)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1
+        assert words in done.stderr

@@ -1,0 +1,168 @@
+import msgspec
+import pytest
+
+from agents.commands.describe import in_words
+from agents.errors import MAX_CHARACTERS, printable
+from schemas import (
+    RESULT_TYPES,
+    AnomalyScore,
+    Cluster,
+    ClusterAssignment,
+    ClusterUpdate,
+    DeadLetter,
+    Detection,
+    Detections,
+    IntentScore,
+    NluResult,
+    Origin,
+    Result,
+    SensorReading,
+    VideoFrame,
+)
+from schemas.cloudevents import event_headers, type_name
+
+NOON = 1_700_049_601_250  # 2023-11-15T12:00:01.250Z
+
+
+def headers_of(
+    cls: type[object], content_type: str = "application/json"
+) -> list[tuple[str, bytes]]:
+    return event_headers(
+        event_id="1", type_name=type_name(cls), source="s", time_ms=0, content_type=content_type
+    )
+
+
+def detection(label: str, score: float) -> Detection:
+    return Detection(label, 0, score, (0.0, 0.0, 1.0, 1.0))
+
+
+def detections(*found: Detection) -> Detections:
+    return Detections(
+        source_id="camera-1", event_time_ms=NOON, width=4, height=4, detections=list(found)
+    )
+
+
+CENTER = {"pages": 12.0, "seconds": 340.5, "amount": 1.0, "fourth": 9.0}
+RESULTS: list[tuple[Result, str]] = [
+    (
+        detections(detection("car", 0.93), detection("person", 0.5), detection("car", 0.6)),
+        "camera-1 12:00:01.250  2 cars, 1 person (0.93 best)",
+    ),
+    (
+        detections(*[detection("bus", 0.5)] * 2, *[detection("person", 0.4)] * 2),
+        "camera-1 12:00:01.250  2 buses, 2 people (0.50 best)",
+    ),
+    (detections(), "camera-1 12:00:01.250  nothing found"),
+    (
+        NluResult(
+            source_id="c-1", intent="balance", score=0.98, alternatives=[IntentScore("pay", 0.01)]
+        ),
+        "c-1  balance (0.98), or pay 0.01",
+    ),
+    (
+        AnomalyScore(
+            source_id="pump",
+            score=0.98,
+            is_anomaly=True,
+            threshold=0.9,
+            channel="flow",
+            expected=31.25,
+        ),
+        "pump  ANOMALY 0.98 (cut 0.90) in flow, expected 31.25",
+    ),
+    (
+        AnomalyScore(source_id="pump", score=0.1, is_anomaly=False, threshold=0.9),
+        "pump  normal 0.10 (cut 0.90)",
+    ),
+    (
+        ClusterAssignment(source_id="u", cluster_id=3, distance=0.421),
+        "u  cluster 3, 0.42 from its centre",
+    ),
+    (ClusterAssignment(source_id="u", cluster_id=-1, distance=0.0), "u  no cluster yet"),
+    (
+        ClusterUpdate(
+            agent="cluster_behavior",
+            partition=2,
+            sequence=12,
+            clusters=[Cluster(0, {"pages": 1.0}, 3.0), Cluster(4, CENTER, 120.5)],
+        ),
+        "?  cluster_behavior[2] step 12: 2 clusters, heaviest 4 (weight 120.5) at pages 12, "
+        "seconds 340.5, amount 1",
+    ),
+]
+
+
+@pytest.mark.parametrize(("result", "words"), RESULTS, ids=lambda x: type(x).__name__)
+def test_results_are_told_in_words(result: Result, words: str) -> None:
+    as_json = msgspec.json.encode(result)
+    assert in_words("t", as_json, headers_of(type(result))) == words
+    as_msgpack = msgspec.msgpack.encode(result)
+    assert in_words("t", as_msgpack, headers_of(type(result), "application/msgpack")) == words
+
+
+def test_every_result_type_has_words() -> None:
+    assert {type(result) for result, _ in RESULTS} == set(RESULT_TYPES.values())
+
+
+def test_a_dead_letter_tells_origin_and_reason() -> None:
+    letter = DeadLetter(
+        origin=Origin("sensor.readings", 2, 1045),
+        agent="score_anomalies",
+        reason="schema_error",
+        message="not a SensorReading: \x1b[2Jboo",
+        exception="SchemaError",
+    )
+    # The original's own headers stand beside it, and must not be taken for the letter's.
+    headers = [*headers_of(SensorReading), *letter.to_headers()]
+    assert in_words("sensor.readings.dlq", b"{}", headers) == (
+        "sensor.readings[2] offset 1045  schema_error: not a SensorReading: \\x1b[2Jboo "
+        "(SchemaError in score_anomalies, 2 bytes)"
+    )
+    broken = [h for h in headers if not h[0].endswith("offset")]
+    assert "can't be read" in in_words("sensor.readings.dlq", b"{}", broken)
+
+
+@pytest.mark.parametrize(
+    ("value", "headers", "words"),
+    [
+        (None, [], "null (a tombstone)"),
+        (b"", [], ""),
+        (b'{"a": 1}', [], '{"a": 1}'),
+        (b"\x00\x01", [], "\\x00\\x01"),
+        (b"\xff\xfe", [], "[2 bytes: ff fe]"),
+        (b"\xff" * 20, [], f"[20 bytes: {' '.join(['ff'] * 16)} ...]"),
+        (VideoFrame.example().image, [], "[image/png, 69 bytes]"),
+        (
+            msgspec.msgpack.encode({"image": b"\xff\xd8\xff", "n": 1}),
+            [("content-type", b"application/msgpack")],
+            '{"image":"[image/jpeg, 3 bytes]","n":1}',
+        ),
+        (b'{"values": {}}', [("ce_source", b"pump"), ("ce_time", b"1970-01-01T00:00:01Z")],
+         'pump 00:00:01.000  {"values": {}}'),
+        (b"{}", [("ce_source", b"pump"), ("ce_time", b"\xff")], "{}"),
+    ],
+)  # fmt: skip
+def test_anything_else_is_told_in_general(
+    value: bytes | None, headers: list[tuple[str, bytes]], words: str
+) -> None:
+    assert in_words("t", value, headers) == words
+
+
+def test_a_value_that_is_not_what_its_header_says_is_told_in_general() -> None:
+    assert in_words("t", b'{"a": 1}', headers_of(Detections)) == 's  {"a": 1}'
+    deep = b"[" * 100_000
+    assert in_words("t", deep, headers_of(Detections)).startswith("s  [[[")
+
+
+def test_nothing_that_a_terminal_acts_on_gets_through() -> None:
+    evil = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x200B, 0x202E, 0x2066, 0xFEFF]))
+    shown = printable(evil)
+    assert shown.isprintable()
+    assert shown.isascii()
+    result = ClusterAssignment(source_id="\x1b]0;owned\x07", cluster_id=0, distance=0.0)
+    words = in_words("t", msgspec.json.encode(result), headers_of(ClusterAssignment))
+    assert words.startswith("\\x1b]0;owned\\x07  cluster 0")
+
+
+def test_long_values_are_cut() -> None:
+    assert len(in_words("t", b"x" * 1_000_000, [])) == MAX_CHARACTERS + 3

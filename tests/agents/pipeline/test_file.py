@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agents.pipeline.conversion import PATTERN_WORDS
+from agents.pipeline.file import PipelineFileError, load_pipeline
+from streams.settings import AgentSettings, PipelineSettings
+from tests.agents.pipeline.bad_pipeline_files import BAD, GOOD
+
+
+def write(folder: Path, text: str | bytes) -> Path:
+    path = folder / "penstock.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def mistakes(path: Path, env: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(PipelineFileError) as caught:
+        load_pipeline(path, env or {})
+    return caught.value.mistakes
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD)
+def test_each_mistake_is_told_with_its_line(
+    tmp_path: Path, text: str | bytes, message: str
+) -> None:
+    path = write(tmp_path, text)
+    assert mistakes(path) == [f"{path}{message}"]
+
+
+def test_good_file_and_its_defaults(tmp_path: Path) -> None:
+    settings = load_pipeline(write(tmp_path, GOOD), {})
+    assert settings.kafka == {"bootstrap.servers": "broker-1:9092", "group.id": "penstock"}
+    agent = settings.agents["score"]
+    assert (agent.model_name, agent.model_options) == ("robust_zscore", {"window": 64})
+    assert agent == AgentSettings(
+        input="sensor.readings",
+        output="sensor.anomalies",
+        event="SensorReading",
+        model=agent.model,
+    )
+
+
+def test_all_mistakes_are_told_in_the_order_of_the_lines(tmp_path: Path) -> None:
+    text = GOOD.replace("sensor.anomalies", "a b") + "    device: gpu\n    concurrency: 0\nx: 1\n"
+    lines = [m.split(":")[1] for m in mistakes(write(tmp_path, text))]
+    assert lines == ["6", "9", "10", "11"]
+
+
+def test_absent_file_and_folder(tmp_path: Path) -> None:
+    path = tmp_path / "no.yaml"
+    hint = "no such file: name a pipeline file with -c FILE or PENSTOCK_CONFIG"
+    assert mistakes(path) == [f"{path}: {hint}"]
+    assert mistakes(tmp_path) == [f"{tmp_path}: can't be read: Is a directory"]
+
+
+def test_alias_bomb_ends_soon(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    (told,) = mistakes(write(tmp_path, "\n".join(lines)))
+    assert "more than 20000 values, aliases followed" in told
+
+
+def test_a_loop_through_two_agents(tmp_path: Path) -> None:
+    text = (
+        GOOD + "  back: {input: sensor.anomalies, output: sensor.readings, model: onnx_tabular}\n"
+    )
+    told = mistakes(write(tmp_path, text))
+    assert [m.split(": ", 1)[1].partition(":")[0] for m in told] == [
+        "agents.score.output",
+        "agents.back.output",
+    ]
+
+
+def test_a_chain_of_agents_is_no_loop(tmp_path: Path) -> None:
+    text = GOOD + "  next: {input: sensor.anomalies, output: sensor.more, model: onnx_tabular}\n"
+    assert list(load_pipeline(write(tmp_path, text), {}).agents) == ["score", "next"]
+
+
+def test_core_schema_and_not_yaml_1_1(tmp_path: Path) -> None:
+    options = "{a: no, b: 0123, c: 12:30:45, d: 1e-3, e: 1_000, f: 2024-01-01, g: 'true', h: ~}"
+    text = GOOD.replace("{window: 64}", options)
+    assert load_pipeline(write(tmp_path, text), {}).agents["score"].model_options == {
+        "a": "no",
+        "b": "0123",
+        "c": "12:30:45",
+        "d": 0.001,
+        "e": 1000,
+        "f": "2024-01-01",
+        "g": "true",
+        "h": None,
+    }
+
+
+def test_secrets_come_from_environment_and_files_and_are_never_told(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("pa$$ word\n")
+    text = GOOD.replace(
+        "agents:",
+        "  sasl.username: ${USER_NAME}\n  sasl.password: ${file:./password}\n"
+        "  client.id: $${not}\nagents:",
+    )
+    path = write(tmp_path, text)
+    kafka = load_pipeline(path, {"USER_NAME": "007"}).kafka
+    assert kafka["sasl.username"] == "007"
+    assert kafka["sasl.password"] == "pa$$ word"
+    assert kafka["client.id"] == "${not}"
+    path = write(tmp_path, text.replace("client.id: $${not}", "sasl.mechanism: ${USER_NAME}"))
+    (told,) = mistakes(path, {"USER_NAME": "hidden-value"})
+    assert "kafka.sasl.mechanism: expected one of PLAIN" in told
+    assert "hidden-value" not in told
+
+
+def test_a_variable_can_be_a_number(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD + "metrics: {port: '${PORT}'}\n")
+    assert load_pipeline(path, {"PORT": "9999"}).metrics.port == 9999
+    (told,) = mistakes(path, {"PORT": "many"})
+    assert told == f"{path}:9:17: metrics.port: expected a whole number, got a text"
+
+
+def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
+    text = GOOD.replace("robust_zscore", "./sub/../mine.py:Mine").replace(
+        "SensorReading", "../e.py:E"
+    )
+    agent = load_pipeline(write(tmp_path, text), {}).agents["score"]
+    assert agent.model_name == f"{tmp_path}/mine.py:Mine"
+    assert agent.event == f"{tmp_path.parent}/e.py:E"
+
+
+def test_kafkas_topic_settings_need_no_quotes(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, GOOD + "topics: {default: {config: {retention.ms: 60000, preallocate: true}}}\n"
+    )
+    config = load_pipeline(path, {}).topics["default"].config
+    assert config == {"retention.ms": "60000", "preallocate": "true"}
+
+
+def test_every_pattern_of_the_settings_has_words() -> None:
+    def patterns(info: object) -> set[str]:
+        found: set[str] = set()
+        if isinstance(info, msgspec.inspect.StrType):
+            return {info.pattern} if info.pattern else found
+        if isinstance(info, msgspec.inspect.StructType):
+            return found.union(*(patterns(f.type) for f in info.fields))
+        if isinstance(info, msgspec.inspect.DictType):
+            return patterns(info.key_type) | patterns(info.value_type)
+        if isinstance(info, msgspec.inspect.UnionType):
+            return found.union(*(patterns(t) for t in info.types))
+        return found
+
+    assert patterns(msgspec.inspect.type_info(PipelineSettings)) == set(PATTERN_WORDS)

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.pipeline.parts import load_agent, load_event_type
+from models.base import Model, ModelError, OnlineModel
+from schemas import SensorReading, TextMessage
+from streams.settings import AgentSettings, ModelSettings
+
+USER_FILE = """\
+from schemas import Event, SensorReading
+
+class Tap(Event, frozen=True, kw_only=True):
+    litres: float
+
+class Twice:
+    event_type = Tap
+
+    def predict_batch(self, batch):
+        return [{"litres": 2 * tap.litres} for tap in batch]
+
+class Counting:
+    version = "7"
+    event_type = SensorReading
+
+    def __init__(self, start=0):
+        self.seen = start
+
+    def predict_batch(self, batch):
+        return [{"seen": self.seen} for _ in batch]
+
+    def learn_batch(self, batch):
+        self.seen += len(batch)
+
+    def snapshot(self):
+        return str(self.seen).encode()
+
+    def restore(self, state):
+        self.seen = int(state)
+
+class Untold:
+    def predict_batch(self, batch):
+        return batch
+
+class Nothing:
+    pass
+
+number = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(USER_FILE)
+    return tmp_path
+
+
+def agent(model: str, event: str = "", codec: str = "json", **options: Any) -> AgentSettings:
+    named = ModelSettings(name=model, options=options)
+    return AgentSettings(input="a", output="b", model=named, event=event, codec=codec)
+
+
+def message(folder: Path, settings: AgentSettings) -> str:
+    with pytest.raises(ModelError) as caught:
+        load_agent(settings, folder).make_model()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_plain_class_becomes_a_model(folder: Path) -> None:
+    parts = load_agent(agent("./mine.py:Twice", "./mine.py:Tap"), folder)
+    model = parts.make_model()
+    assert isinstance(model, Model)
+    assert (model.name, model.version) == ("Twice", "1")
+    model.load("cpu")
+    model.warm_up()
+    tap = parts.codec.decode(b'{"litres": 1.5}', {})
+    assert model.predict_batch([tap]) == [{"litres": 3.0}]
+    model.close()
+    assert parts.event_type.__name__ == "Tap"
+    assert parts.make_model() is not model
+
+
+def test_a_class_that_learns_becomes_an_online_model(folder: Path) -> None:
+    parts = load_agent(agent("./mine.py:Counting", start=5), folder)
+    first, second = parts.make_model(), parts.make_model()
+    assert isinstance(first, OnlineModel)
+    assert isinstance(second, OnlineModel)
+    assert (parts.event_type, first.version) == (SensorReading, "7")
+    first.learn_batch([SensorReading.example()])
+    second.restore(first.snapshot())
+    assert second.predict_batch([SensorReading.example()]) == [{"seen": 6}]
+
+
+def test_a_registered_model_with_its_own_event() -> None:
+    parts = load_agent(agent("robust_zscore", window=64))
+    assert parts.event_type is SensorReading
+    assert parts.make_model().name == "robust_zscore"
+
+
+def test_registered_and_own_event_types(folder: Path) -> None:
+    assert load_event_type("TextMessage") is TextMessage
+    assert load_event_type("schemas.text:TextMessage") is TextMessage
+    own = load_event_type("./mine.py:Tap", folder)
+    assert load_event_type(f"{folder}/mine.py:Tap", Path("/")) is own
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (agent("./no.py:Twice"), "{0}/no.py: no such file"),
+        (
+            agent("./mine.py:Twize"),
+            "./mine.py:Twize: no class 'Twize' in it: it has Tap, Twice, Counting, Untold, Nothing",
+        ),
+        (agent("./mine.py:number"), "./mine.py:number: number is a int: expected a class"),
+        (
+            agent("./mine.py:Nothing"),
+            "./mine.py:Nothing: not a model: it has no method predict_batch(batch)",
+        ),
+        (
+            agent("./mine.py:Untold"),
+            "model Untold doesn't say what it reads: add `event:` to the agent",
+        ),
+        (
+            agent("./mine.py:Twice", "./mine.py:Nothing"),
+            "./mine.py:Nothing: not an event type: make it a subclass of schemas.Event",
+        ),
+        (
+            agent("./mine.py:Twice", "TextMessage"),
+            "model Twice reads Tap, but the agent's event is TextMessage",
+        ),
+        (
+            agent("./mine.py:Twice", codec="image"),
+            "the image codec reads VideoFrame, not Tap: use json or msgpack",
+        ),
+        (
+            agent("./mine.py:Counting", strat=3),
+            "model Counting: unknown option strat (its options: start)",
+        ),
+        (agent("./no.onnx", "VideoFrame"), "{0}/no.onnx: no such file"),
+        (agent("./no", "TextMessage"), "{0}/no: no such folder"),
+        (
+            agent(".", "TextMessage"),
+            "{0}: no config.json in it: expected a Hugging Face model folder",
+        ),
+        (
+            agent("no_such_package:Twice"),
+            "no_such_package: no module 'no_such_package': install it, or put it into the "
+            "pipeline file's folder",
+        ),
+    ],
+    ids=lambda value: value.model_name if isinstance(value, AgentSettings) else "",
+)
+def test_what_is_wrong_is_told_in_one_line(
+    folder: Path, settings: AgentSettings, told: str
+) -> None:
+    assert message(folder, settings) == told.format(folder)
+
+
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [("VideoFrame", "onnx_detector"), ("SensorReading", "onnx_tabular")],
+)
+def test_an_onnx_file_is_read_by_what_its_event_needs(
+    tmp_path: Path, event: str, name: str
+) -> None:
+    (tmp_path / "some.onnx").write_bytes(b"not read before load")
+    parts = load_agent(agent("./some.onnx", event, features=["a"]), tmp_path)
+    assert parts.model_type.name == name
+
+
+def test_an_onnx_file_needs_an_event_that_it_can_read(tmp_path: Path) -> None:
+    (tmp_path / "some.onnx").write_bytes(b"not read before load")
+    assert "needs `event:` beside it" in message(tmp_path, agent("./some.onnx"))
+    assert "not TextMessage: wrap it" in message(tmp_path, agent("./some.onnx", "TextMessage"))
+
+
+def test_a_hugging_face_folder_reads_texts(tmp_path: Path) -> None:
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "bert" / "config.json").write_text("{}")
+    parts = load_agent(agent("./bert"), tmp_path)
+    assert parts.event_type is TextMessage
+    assert parts.model_type.__name__ == "HuggingFaceClassifier"

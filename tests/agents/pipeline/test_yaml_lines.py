@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.pipeline.yaml_lines import DocumentError, Place, read_document, read_scalar
+
+#: JSON writes what is above as two escapes of UTF-16, which YAML does not know.
+texts = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]))
+scalars = st.none() | st.booleans() | st.integers(-(10**15), 10**15) | texts
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+    max_leaves=20,
+)
+
+
+@given(values)
+@settings(deadline=None, max_examples=100)
+def test_json_is_yaml(value: Any) -> None:
+    assert read_document(json.dumps(value)).value == value
+
+
+@given(st.text(alphabet="ab:-?[]{}&*!|>'\"#%@`, \n\t0.~<=", max_size=40) | st.text(max_size=40))
+@settings(deadline=None, max_examples=300)
+def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
+    refused = None
+    try:
+        found = read_document(text)
+    except DocumentError as error:
+        refused = error
+    if refused:
+        assert refused.place.line <= 1 + len(text.splitlines())
+        assert str(refused)
+    else:
+        assert found.places[()].line >= 1
+
+
+@given(st.text(alphabet="0123456789.eE+-_", max_size=50))
+@settings(deadline=None, max_examples=300)
+def test_a_scalar_is_always_something(text: str) -> None:
+    assert read_scalar(text) is None or isinstance(read_scalar(text), bool | int | float | str)
+
+
+def test_places_of_keys_and_values() -> None:
+    document = read_document("a:\n  - x\n  - b: 1\n")
+    assert document.place(("a",)) == Place(2, 3)
+    assert document.place(("a",), is_about_key=True) == Place(1, 1)
+    assert document.place(("a", 1, "b")) == Place(3, 8)
+    # Of what is not there: where its parent stands.
+    assert document.place(("a", 1, "c")) == Place(3, 5)
+    assert document.place(("no", "such")) == Place(1, 1)
+
+
+def test_a_character_that_yaml_forbids_is_told_with_its_line() -> None:
+    with pytest.raises(DocumentError, match="special characters are not allowed") as caught:
+        read_document("a: 1\nb: \x00\n")
+    assert caught.value.place.line == 2
+
+
+@pytest.mark.parametrize("text", ["007", "1_", "1__0", "0x10", "1:30", "1.2.3", "9" * 5000])
+def test_what_looks_like_a_number_only_in_part_is_a_text(text: str) -> None:
+    assert read_scalar(text) == text

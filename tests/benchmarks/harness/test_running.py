@@ -1,0 +1,84 @@
+"""The memory and the CPU time that the bench reports are the contender's own, children included."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness.ready import Job, Ready
+from benchmarks.harness.running import running
+from benchmarks.harness.session import cpu_seconds_of, peak_rss_bytes, pids_of
+from tests.integration.running import until
+
+
+def test_the_peak_is_the_child_s_and_not_what_its_parent_held() -> None:
+    held = bytearray(200_000_000)
+    held[::4096] = b"x" * len(held[::4096])  # so that the pages are really there
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        assert child.stdin is not None
+        child_peak, own_peak = peak_rss_bytes(child.pid), peak_rss_bytes(os.getpid())
+    finally:
+        child.kill()
+        child.communicate()
+    assert own_peak > 200_000_000
+    assert 0 < child_peak < 100_000_000
+
+
+def test_of_a_process_that_has_ended_nothing_is_known() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    assert peak_rss_bytes(child.pid) == 0
+
+
+_BURN = "import time\nwhile time.process_time() < 0.5: pass\n"
+
+_FAMILY = """
+import subprocess, sys, time
+def child(code): return subprocess.Popen([sys.executable, "-c", code], process_group=0)
+held = "x = bytearray(50_000_000); x[::4096] = b'x' * len(x[::4096]); "
+first, second = child(held + "import time; time.sleep(60)"), child(sys.argv[1])
+assert second.wait() == 0
+print("ready", flush=True)
+import signal
+signal.sigwait({signal.SIGTERM})
+first.kill()
+first.wait()
+"""
+
+
+def test_children_in_groups_of_their_own_count_and_are_killed(tmp_path: Path) -> None:
+    """So it is with `penstock worker --processes 2`."""
+    command = [sys.executable, "-c", f"import signal; signal.pthread_sigmask(signal.SIG_BLOCK, "
+               f"[signal.SIGTERM])\n{_FAMILY}", _BURN]  # fmt: skip
+    ready = Ready("1", lambda job: command, lambda job: {})
+    job = Job("", "", "", "", "a", 1, str(tmp_path))
+    with running(ready, job) as run:
+        until(lambda: "ready" in run.log.read_text())
+        pids = pids_of(run.process.pid)
+        assert len(pids) == 2
+        assert 0 < cpu_seconds_of(run.process.pid) < 0.5  # of those that still run
+    assert run.cpu_seconds > 0.5  # that of the one which has ended, too
+    assert run.peak_rss_bytes > 50_000_000 + 2 * 5_000_000
+    assert pids_of(run.process.pid) == []
+
+
+def test_what_does_not_end_is_killed_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.harness.running._STOP_SECONDS", 0.2)
+    # Its child has much memory, and so takes a while to end once it is killed.
+    child = "import time; held = bytearray(b'x') * 300_000_000; print('ready', flush=True)"
+    child += "; time.sleep(60)"
+    code = f"import subprocess, sys, time; c = [sys.executable, '-c', {child!r}]"
+    code += "; subprocess.Popen(c, process_group=0); import signal; signal.signal(15, lambda *_: 0)"
+    command = [sys.executable, "-c", code + "\nwhile 1: time.sleep(1)"]
+    ready = Ready("1", lambda job: command, lambda job: {})
+    with running(ready, Job("", "", "", "", "a", 1, str(tmp_path))) as run:
+        until(lambda: "ready" in run.log.read_text())
+        assert len(pids_of(run.process.pid)) == 2
+    assert pids_of(run.process.pid) == []

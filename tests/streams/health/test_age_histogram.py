@@ -1,0 +1,53 @@
+"""It says what the client's own histogram says of the same ages."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry, Histogram
+
+from streams.health.age_histogram import AgeHistogram
+
+_BOUNDS = [0.01, 0.1, 1.0, 10.0]
+_NOW_MS = 1_700_000_000_000
+
+
+def _samples(registry: CollectorRegistry) -> dict[tuple[str, float], float]:
+    return {
+        (sample.name, float(sample.labels.get("le", 0))): sample.value
+        for family in registry.collect()
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    }
+
+
+@pytest.mark.parametrize(("num_batches", "size"), [(3, 50), (600, 2), (5, 10_000)])
+@pytest.mark.parametrize("seed", range(5))
+def test_as_prometheus_own(seed: int, num_batches: int, size: int) -> None:
+    own, ours = CollectorRegistry(), CollectorRegistry()
+    expected = Histogram("age", "Ages.", ["agent"], buckets=_BOUNDS, registry=own).labels("a")
+    found = AgeHistogram("age", "Ages.", "agent", _BOUNDS, ours)
+    chance = random.Random(seed)
+    for at in range(num_batches):
+        ages_ms = chance.choices([0, 9, 10, 11, 100, 999, 1000, 10_000, 10_001], k=size)
+        now_ms = _NOW_MS + at
+        found.observe("a", now_ms - np.array(ages_ms), now_ms)
+        for age_ms in ages_ms:
+            expected.observe(age_ms / 1000)
+    assert _samples(ours) == pytest.approx(_samples(own))
+
+
+def test_what_is_to_come_has_no_age_and_what_has_no_time_is_left_out() -> None:
+    registry = CollectorRegistry()
+    histogram = AgeHistogram("age", "Ages.", "agent", _BOUNDS, registry)
+    histogram.observe("a", np.array([-1, 0]), _NOW_MS)
+    assert _samples(registry)["age_count", 0] == 0
+    histogram.observe("a", np.array([_NOW_MS + 5000, -1, _NOW_MS - 50, 0]), _NOW_MS)
+    assert _samples(registry) == pytest.approx(
+        {("age_bucket", 0.01): 1, ("age_bucket", 0.1): 2, ("age_bucket", 1): 2,
+         ("age_bucket", 10): 2, ("age_bucket", math.inf): 2, ("age_count", 0): 2,
+         ("age_sum", 0): 0.05}
+    )  # fmt: skip

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streams.state.folder_store import FolderStore
+from streams.state.snapshot import StateKey, StateStoreError
+
+KEY = StateKey("score", "readings", 3)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_the_latest_two_are_kept(scheme: str, tmp_path: Path) -> None:
+    store = FolderStore(f"{scheme}{tmp_path}/states", "group")
+    assert list(store.saved(KEY)) == []
+    for sequence in range(4):
+        store.save(KEY, sequence, b"%d" % sequence)
+    other = FolderStore(f"{scheme}{tmp_path}/states", "group")  # another worker's
+    assert list(other.saved(KEY)) == [b"3", b"2"]
+    files = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*") if p.is_file())
+    folder = Path("states/group/score/readings/3")
+    assert files == [folder / f"{2:020d}.state", folder / f"{3:020d}.state"]
+
+
+def test_each_key_and_group_has_its_own(tmp_path: Path) -> None:
+    store, others = FolderStore(str(tmp_path), "group"), FolderStore(str(tmp_path), "other")
+    store.save(KEY, 0, b"a")
+    others.save(KEY, 0, b"b")
+    store.save(KEY._replace(partition=4), 0, b"c")
+    assert list(store.saved(KEY)) == [b"a"]
+    assert store.delete(KEY) == 1
+    assert list(store.saved(KEY)) == []
+    assert list(others.saved(KEY)) == [b"b"]
+    assert list(store.saved(KEY._replace(partition=4))) == [b"c"]
+
+
+def test_what_was_not_finished_is_no_snapshot(tmp_path: Path) -> None:
+    store = FolderStore(str(tmp_path), "group")
+    store.save(KEY, 0, b"a")
+    (tmp_path / "group/score/readings/3/0123.draft").write_bytes(b"half")
+    assert list(store.saved(KEY)) == [b"a"]
+
+
+def test_another_file_system_than_the_local_one() -> None:
+    store = FolderStore("memory://states", "group")
+    for sequence in range(3):
+        store.save(KEY, sequence, b"%d" % sequence)
+    assert list(store.saved(KEY)) == [b"2", b"1"]
+    assert store.delete(KEY) == 2
+
+
+def test_a_store_that_can_not_be_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StateStoreError, match=r"state\.store nosuch://x"):
+        FolderStore("nosuch://x", "group")
+    (tmp_path / "file").write_text("")
+    store = FolderStore(str(tmp_path / "file"), "group")
+    with pytest.raises(StateStoreError, match="can't be written"):
+        store.save(KEY, 0, b"a")

@@ -1,0 +1,300 @@
+"""Loading, storing and refusing: what a keeper does for one agent's partitions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from streams.batching import Chunk, MicroBatch
+from streams.executor import host_executor
+from streams.health.metrics import Metrics
+from streams.model_pool import Serving
+from streams.offsets import OffsetTracker
+from streams.out_of_memory import BatchLimit
+from streams.records import TopicPartition
+from streams.settings import StateSettings
+from streams.state import keeper as state_keeper
+from streams.state.keeper import StateKeeper
+from streams.state.snapshot import StateKey, StateMismatchError, StateStoreError, decode_snapshot
+from tests.fakes import MemoryStore, record_batch
+from tests.streams.test_online import RunningSum
+
+TP = TopicPartition("numbers", 0)
+KEY = StateKey("add", "numbers", 0)
+
+
+class Worker:
+    """One worker's share in a partition: its model, tracker and keeper."""
+
+    def __init__(self, store: MemoryStore | None, model: Any = RunningSum, **settings: Any) -> None:
+        self.registry = CollectorRegistry()
+        metrics = Metrics(self.registry).for_agent("add", ["numbers"], "running_sum")
+        self.tracker = OffsetTracker()
+        self.serving = Serving("add", model, 1, ["cpu"])
+        self.failures: list[BaseException] = []
+        self.keeper = StateKeeper(
+            "add",
+            self.serving,
+            store,
+            StateSettings(**{"interval_seconds": 0.1, **settings}),
+            tracker=self.tracker,
+            metrics=metrics,
+            on_failure=self.fail,
+        )
+        self.host = host_executor(1)
+        self.limit = BatchLimit("add", 100, metrics, self.serving.free_memory)
+
+    async def fail(self, error: BaseException) -> None:
+        self.failures.append(error)
+
+    async def begin(self, position: int) -> int:
+        self.tracker.give_up(self.tracker.partitions())
+        starts = await self.keeper.begin({TP: position})
+        self.tracker.begin(TP, position, starts[TP])
+        return starts[TP]
+
+    async def answer(self, start: int, stop: int, commit: bool = True) -> list[Any]:
+        """Answer the ones at offsets [start, stop), replayed below the group's position."""
+        end = self.tracker.replay_end(TP)
+        chunks = []
+        for own in (range(start, min(stop, end)), range(max(start, end), stop)):
+            if own:
+                batch = record_batch([b"1"] * len(own), tracker=self.tracker, offsets=own)
+                batch.is_replay = own[0] < end
+                chunks.append(Chunk(batch, range(len(own)), [1] * len(own)))
+        answers, _, _ = await self.serving.answer(
+            MicroBatch(chunks, TP, 0.0), self.host, self.limit
+        )
+        if commit:
+            for chunk in chunks:
+                self.tracker.finish(chunk.batch.span, chunk.rows)
+            self.tracker.committed(self.tracker.committable())
+        return answers
+
+    async def stop(self) -> None:
+        await self.keeper.let_go()
+        await self.keeper.stop()
+
+
+def covered(store: MemoryStore) -> list[int]:
+    return [decode_snapshot(encoded).next_offset for encoded in store.kept.get(KEY, [])]
+
+
+async def test_the_next_worker_goes_on_as_the_last_would_have() -> None:
+    store = MemoryStore()
+    first = Worker(store)
+    assert await first.begin(0) == 0
+    assert covered(store) == [0]  # before its first record
+    assert await first.answer(0, 13) == [0] * 5 + [5] * 5 + [10] * 3
+    await first.stop()
+    assert covered(store) == [0, 10]
+    second = Worker(store)
+    assert await second.begin(13) == 10
+    assert await second.answer(10, 17) == [None] * 3 + [10] * 2 + [15] * 2
+    assert second.tracker.committed_offset(TP) == 17
+    await second.stop()
+    assert covered(store) == [10, 15]
+
+
+async def test_nothing_is_stored_that_the_group_has_not_reached() -> None:
+    store = MemoryStore()
+    worker = Worker(store)
+    await worker.begin(0)
+    await worker.answer(0, 4)
+    await worker.answer(4, 13, commit=False)
+    await worker.stop()
+    assert covered(store) == [0]
+    second = Worker(store)
+    assert await second.begin(4) == 0
+    assert await second.answer(0, 13) == [None] * 4 + [0] + [5] * 5 + [10] * 3
+
+
+async def test_snapshots_are_taken_and_wait_for_the_commit() -> None:
+    store = MemoryStore()
+    worker = Worker(store)
+    await worker.begin(0)
+    async with worker.keeper:
+        await worker.answer(0, 13, commit=False)
+        await asyncio.sleep(0.5)
+        assert covered(store) == [0]
+        (span,) = worker.tracker._partitions[TP].spans
+        worker.tracker.finish(span, range(13))
+        worker.tracker.committed(worker.tracker.committable())
+        await until(lambda: covered(store) == [0, 10])
+        await asyncio.sleep(0.3)  # nothing new: nothing is stored again
+        assert covered(store) == [0, 10]
+        await worker.answer(13, 30)
+        await until(lambda: covered(store) == [10, 25])
+    stored = worker.registry.get_sample_value(
+        "penstock_snapshots_total", {"agent": "add", "outcome": "stored"}
+    )
+    assert stored == 3
+
+
+async def test_a_partition_that_stays_keeps_its_model_in_memory() -> None:
+    store = MemoryStore()
+    worker = Worker(store)
+    await worker.begin(0)
+    await worker.answer(0, 13)
+    await worker.keeper.let_go()
+    store.num_failures = 10**6
+    assert await worker.begin(13) == 13
+    assert await worker.answer(13, 17) == [10] * 2 + [15] * 2
+
+
+async def test_a_partition_that_others_had_meanwhile_is_loaded_anew() -> None:
+    store = MemoryStore()
+    worker, other = Worker(store), Worker(store)
+    await worker.begin(0)
+    await worker.answer(0, 13)
+    await worker.keeper.let_go()
+    assert await other.begin(13) == 10
+    await other.answer(10, 23)
+    await other.stop()
+    assert await worker.begin(23) == 20
+    assert await worker.answer(20, 24) == [None] * 3 + [20]
+    await worker.stop()
+    assert covered(store) == [10, 20]
+
+
+async def test_what_was_answered_and_not_committed_is_answered_alike_again() -> None:
+    store = MemoryStore()
+    worker = Worker(store)
+    await worker.begin(0)
+    await worker.answer(0, 7)
+    answers = await worker.answer(7, 21, commit=False)
+    await worker.keeper.let_go()
+    start = await worker.begin(7)
+    assert (await worker.answer(start, 21))[7 - start :] == answers
+
+
+async def test_without_a_store_models_start_afresh() -> None:
+    worker = Worker(None)
+    assert await worker.begin(0) == 0
+    await worker.answer(0, 13)
+    await worker.stop()
+    second = Worker(None)
+    assert await second.begin(13) == 13
+    assert await second.answer(13, 16) == [0, 0, 2]
+
+
+class OtherVersion(RunningSum):
+    version = "2"
+
+
+class OtherSteps(RunningSum):
+    learn_every = 7
+
+
+class Unreadable(RunningSum):
+    def restore(self, state: bytes) -> None:
+        raise KeyError("total")
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (OtherVersion, "version 1 with learn_every 5, and the pipeline has running_sum version 2"),
+        (OtherSteps, "learn_every 7"),
+        (Unreadable, "'total'"),
+    ],
+)
+async def test_what_does_not_fit_ends_the_worker_or_starts_afresh(
+    model: Any, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemoryStore()
+    first = Worker(store)
+    await first.begin(0)
+    await first.answer(0, 13)
+    await first.stop()
+    kept = covered(store)
+
+    strict = Worker(store, model)
+    begun = asyncio.ensure_future(strict.begin(13))
+    await until(lambda: bool(strict.failures))
+    assert not begun.done()  # nothing may be read
+    begun.cancel()
+    (failure,) = strict.failures
+    assert isinstance(failure, StateMismatchError)
+    assert "add, numbers:0: the snapshot of offset 10 does not fit" in str(failure)
+    assert why in str(failure)
+    assert "`penstock state reset add`" in str(failure)
+    assert covered(store) == kept
+
+    lenient = Worker(store, model, on_mismatch="fresh")
+    assert await lenient.begin(13) == 13
+    assert "its model starts afresh" in caplog.text
+    assert covered(store) == [10, 13]
+
+
+async def test_a_store_that_fails_is_told_once_and_costs_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = MemoryStore()
+    worker = Worker(store)
+    await worker.begin(0)
+    async with worker.keeper:
+        store.num_failures = 3
+        for start in range(0, 50, 10):
+            assert len(await worker.answer(start, start + 10)) == 10
+            await asyncio.sleep(0.15)
+        await until(lambda: covered(store)[-1] == 45)
+    told = [message for message in caplog.messages if "add: " in message]
+    assert told == [
+        "add: the store is away: it is tried again; till then, a restart has more to read again",
+        "add: its state is stored again",
+    ]
+
+
+async def test_a_store_that_is_away_at_the_start_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state_keeper, "_RETRY_SECONDS", 0.01)
+    store = MemoryStore()
+    worker = Worker(store)
+    store.num_failures = 3
+    assert await worker.begin(0) == 0
+    assert covered(store) == [0]
+    monkeypatch.setattr(state_keeper, "_LOAD_SECONDS", 0.05)
+    store.num_failures = 10**6
+    second = Worker(store)
+    begun = asyncio.ensure_future(second.begin(5))
+    await until(lambda: bool(second.failures))
+    begun.cancel()
+    assert isinstance(second.failures[0], StateStoreError)
+
+
+async def test_a_model_that_can_not_be_saved_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    class Secretive(RunningSum):
+        def snapshot(self) -> bytes:
+            if self.total:
+                raise ValueError("I won't tell")
+            return b"0"
+
+    store = MemoryStore()
+    worker = Worker(store, Secretive)
+    await worker.begin(0)
+    async with worker.keeper:
+        await worker.answer(0, 13)
+        await until(lambda: "I won't tell" in caplog.text)
+        assert await worker.answer(13, 16) == [10, 10, 15]
+    assert covered(store) == [0]
+
+
+async def until(condition: Any) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the condition did not come to hold in time")
+
+
+def test_the_fake_model_learns() -> None:
+    model = RunningSum()
+    learn: Sequence[int] = [1, 2]
+    model.learn_batch(learn)
+    assert model.predict_batch([0]) == [3]

@@ -1,0 +1,82 @@
+"""Snapshots as bytes, and what may be gone on from."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from streams.state.snapshot import (
+    Snapshot,
+    StateKey,
+    StateMismatchError,
+    decode_snapshot,
+    encode_snapshot,
+    load_snapshot,
+)
+from tests.fakes import MemoryStore
+
+KEY = StateKey("score", "readings", 3)
+
+
+def snapshot(next_offset: int, sequence: int = 0, state: bytes = b"state") -> Snapshot:
+    return Snapshot(
+        agent=KEY.agent, topic=KEY.topic, partition=KEY.partition, next_offset=next_offset,
+        sequence=sequence, model="m", model_version="1", learn_every=16, saved_at_ms=1, state=state,
+    )  # fmt: skip
+
+
+def store_of(*encoded: bytes) -> MemoryStore:
+    store = MemoryStore()
+    for sequence, each in enumerate(encoded):
+        store.save(KEY, sequence, each)
+    return store
+
+
+def test_there_and_back() -> None:
+    made = snapshot(160, state=bytes(range(256)) * 100)
+    assert decode_snapshot(encode_snapshot(made)) == made
+
+
+@pytest.mark.parametrize("at", [0, 3, 4, 7, 8, 40, -1])
+def test_any_flipped_bit_is_seen(at: int) -> None:
+    damaged = bytearray(encode_snapshot(snapshot(160)))
+    damaged[at] ^= 1
+    with pytest.raises(StateMismatchError, match="damaged"):
+        decode_snapshot(bytes(damaged))
+
+
+@pytest.mark.parametrize("length", [0, 4, 8, 20])
+def test_a_torn_write_is_seen(length: int) -> None:
+    with pytest.raises(StateMismatchError, match="damaged"):
+        decode_snapshot(encode_snapshot(snapshot(160))[:length])
+
+
+def test_another_format_is_refused_by_its_number() -> None:
+    later = msgspec.structs.replace(snapshot(160), format_version=2)
+    with pytest.raises(StateMismatchError, match="format 2: this build of Penstock reads 1"):
+        decode_snapshot(encode_snapshot(later))
+
+
+def test_the_latest_that_the_group_has_reached_is_taken() -> None:
+    older, newer = snapshot(100, 4), snapshot(200, 5)
+    store = store_of(encode_snapshot(older), encode_snapshot(newer))
+    assert load_snapshot(store, KEY, 250) == (newer, 5)
+    assert load_snapshot(store, KEY, 200) == (newer, 5)
+    assert load_snapshot(store, KEY, 199) == (older, 5)
+
+
+def test_nothing_stored_and_nothing_reached_start_afresh(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert load_snapshot(MemoryStore(), KEY, 250) == (None, -1)
+    assert not caplog.messages
+    store = store_of(encode_snapshot(snapshot(100, 4)), encode_snapshot(snapshot(200, 5)))
+    assert load_snapshot(store, KEY, 99) == (None, 5)
+    assert "offset 99, behind every snapshot (200, 100)" in caplog.text
+
+
+def test_a_damaged_one_is_passed_by_but_not_two() -> None:
+    good, bad = encode_snapshot(snapshot(100, 4)), encode_snapshot(snapshot(200, 5))[:-1]
+    assert load_snapshot(store_of(good, bad), KEY, 250).snapshot == snapshot(100, 4)
+    with pytest.raises(StateMismatchError, match="score, readings:3: a damaged snapshot"):
+        load_snapshot(store_of(good[:-1], bad), KEY, 250)

@@ -1,0 +1,117 @@
+"""Waiting for a broker, and not at the end: with stand-ins for aiokafka's clients."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    UnknownTopicOrPartitionError,
+)
+
+from streams.transport.broker_retry import find_partitions, queue_patiently, start_patiently, within
+
+
+async def test_a_start_is_tried_until_a_broker_is_there(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("streams.transport.broker_retry.asyncio.sleep", sleep)
+    tries = 0
+
+    async def start() -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= 7:
+            raise KafkaConnectionError("Unable to bootstrap from [('broker', 9092)]")
+
+    await start_patiently(start)
+    assert slept == [0.5, 1, 2, 4, 8, 10, 10]
+    assert [r.getMessage().split(" (")[0] for r in caplog.records] == ["no broker can be reached"]
+
+
+async def test_what_no_waiting_heals_is_raised_at_once() -> None:
+    async def start() -> None:
+        raise ValueError("no such setting")
+
+    with pytest.raises(ValueError, match="no such setting"):
+        await start_patiently(start)
+
+
+class Sender:
+    """Raises what it is given, in turn, then queues."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+
+    async def send_batch(self, batch: Any, topic: str, partition: int) -> Any:
+        if self.errors:
+            raise self.errors.pop(0)
+        return batch, topic, partition
+
+
+async def test_a_full_queue_is_waited_for_however_long() -> None:
+    sender: Any = Sender(*(KafkaTimeoutError() for _ in range(20)))
+    queued: Any = await queue_patiently(sender, "batch", "t", 3)
+    assert queued == ("batch", "t", 3)
+
+
+async def test_a_batch_that_is_refused_is_not() -> None:
+    sender: Any = Sender(MessageSizeTooLargeError())
+    with pytest.raises(MessageSizeTooLargeError):
+        await queue_patiently(sender, "batch", "t", 3)
+
+
+class Cluster:
+    """A producer whose broker is away for some requests, and has a topic or not."""
+
+    def __init__(self, num_away: int, topics: dict[str, set[int]]) -> None:
+        self.client = self.cluster = self
+        self.num_away, self.topics = num_away, topics
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        if self.num_away == 0 and topic in self.topics:
+            return self.topics[topic]
+        raise UnknownTopicOrPartitionError
+
+    async def force_metadata_update(self) -> bool:
+        if self.num_away == 0:
+            return True
+        self.num_away -= 1
+        return False
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        return self.topics.get(topic)
+
+
+async def test_a_topic_is_absent_only_if_a_broker_says_so() -> None:
+    there: Any = Cluster(5, {"t": {0, 1}})
+    assert await find_partitions(there, "t") == 2
+    gone: Any = Cluster(5, {})
+    with pytest.raises(UnknownTopicOrPartitionError):
+        await find_partitions(gone, "t")
+    assert gone.num_away == 0
+
+
+async def test_within() -> None:
+    assert await within(5, asyncio.sleep(0))
+    assert not await within(0.01, asyncio.sleep(60))
+
+    async def fail() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        await within(5, fail())
+
+    async def be_cancelled() -> None:
+        raise asyncio.CancelledError
+
+    assert await within(5, be_cancelled())

@@ -1,0 +1,144 @@
+"""A connection that breaks is an error of Kafka's, on uvloop as on asyncio's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import aiokafka.conn
+import pytest
+import uvloop
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.produce import ProduceRequest
+
+from streams.records import PackedBatch
+from streams.transport.connection import KafkaConnection, mend_connections
+from streams.transport.encoded_batch import EncodedBatch
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+async def connected(kind: type[AIOKafkaConnection], port: int) -> AIOKafkaConnection:
+    """Return a connection to something that never answers."""
+    connection = kind("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    connection._reader, connection._writer = reader, writer
+    connection._read_task = connection._create_reader_task()
+    connection._versions = {0: (0, 8), 3: (0, 5)}
+    return connection
+
+
+@asynccontextmanager
+async def served(
+    kind: type[AIOKafkaConnection] = KafkaConnection, reads_after: float = 0.0
+) -> AsyncIterator[tuple[AIOKafkaConnection, bytearray]]:
+    """A connection, and what has been read at its other end once the block is left."""
+    received = bytearray()
+    closed = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(reads_after)
+        with suppress(ConnectionError):
+            while data := await reader.read(100_000):
+                received.extend(data)
+        writer.close()
+        closed.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    connection = await connected(kind, server.sockets[0].getsockname()[1])
+    await asyncio.sleep(0.01)  # until it is served
+    yield connection, received
+    connection.close()
+    await closed.wait()
+    server.close()
+    await server.wait_closed()
+
+
+@asynccontextmanager
+async def broken(kind: type[AIOKafkaConnection]) -> AsyncIterator[AIOKafkaConnection]:
+    """A connection that broke, before its reader could take note."""
+    async with served(kind) as (connection, _):
+        connection._writer.transport.abort()
+        yield connection
+
+
+REQUESTS: dict[str, Any] = {
+    "request": MetadataRequest([]),
+    "results": ProduceRequest(transactional_id=None, required_acks=-1, timeout=1000, topics=[]),
+}
+SENDS: dict[str, Callable[[AIOKafkaConnection], Any]] = {
+    "request": lambda connection: connection.send(REQUESTS["request"]),
+    "results": lambda connection: connection.send(REQUESTS["results"]),
+    "token": lambda connection: connection._send_sasl_token(b"token"),
+}
+
+
+@pytest.mark.parametrize("send", list(SENDS))
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_send_on_a_broken_connection_is_an_error_of_kafka(run: Run, send: str) -> None:
+    async def main() -> None:
+        async with broken(KafkaConnection) as connection:
+            with pytest.raises(KafkaConnectionError):
+                await SENDS[send](connection)
+            assert not connection.connected()
+
+    run(main())
+
+
+def test_stock_connections_raise_what_aiokafka_does_not_expect() -> None:
+    """If this fails, the mending can go."""
+
+    async def main() -> None:
+        async with broken(AIOKafkaConnection) as connection:
+            with pytest.raises(RuntimeError):
+                await connection.send(MetadataRequest([]))
+
+    uvloop.run(main())
+
+
+@pytest.mark.parametrize("kind", list(REQUESTS))
+def test_a_broker_that_is_too_old_is_told_and_its_connection_stays(kind: str) -> None:
+    """It must not pass for a broken connection, which would be tried again for ever."""
+
+    async def main() -> None:
+        async with served() as (connection, _):
+            connection._versions = {0: (99, 99), 3: (99, 99)}
+            with pytest.raises(IncompatibleBrokerVersion):
+                await connection.send(REQUESTS[kind])
+            assert connection.connected()
+
+    uvloop.run(main())
+
+
+def test_the_mended_kind_is_what_aiokafka_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aiokafka.conn, "AIOKafkaConnection", AIOKafkaConnection)
+    mend_connections()
+    assert aiokafka.conn.AIOKafkaConnection is KafkaConnection
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_large_results_arrive_whole_at_a_slow_reader(run: Run) -> None:
+    batch = EncodedBatch(PackedBatch(1, random.Random(1).randbytes(3_000_000)), 0)
+    request = ProduceRequest(
+        transactional_id=None, required_acks=-1, timeout=1000, topics=[("t", [(0, batch._build())])]
+    )
+
+    async def main() -> None:
+        # The sender's buffers are full before anything is read.
+        async with served(reads_after=0.1) as (connection, received):
+            answer = asyncio.ensure_future(connection.send(request))
+            wanted = request.prepare(connection._versions)
+            header = wanted.build_request_header(correlation_id=1, client_id=connection._client_id)
+            expected = header.encode() + wanted.encode()
+            await connection._writer.drain()
+            connection.close()
+            with pytest.raises(KafkaConnectionError):
+                await answer
+        assert received == len(expected).to_bytes(4, "big") + expected
+
+    run(main())

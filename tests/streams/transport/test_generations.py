@@ -1,0 +1,125 @@
+"""A rebalance that begins and ends while a fetch waits: what it takes then is handed out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from streams.records import TopicPartition
+from streams.transport.consumer import Consumer
+from streams.transport.consumer_thread import ConsumerThread
+
+TP = TopicPartition("numbers", 0)
+
+
+def record(offset: int) -> Any:
+    return SimpleNamespace(offset=offset, key=None, value=b"1", timestamp=1, headers=())
+
+
+class Fetcher:
+    """aiokafka's fetcher: records come up while it is waited for, perhaps after a rebalance."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self._closed = False
+        self._records: dict[Any, Any] = {}
+        self._subscriptions = self
+        self.there: dict[Any, list[Any]] = {}
+
+    @contextmanager
+    def fetch_context(self) -> Iterator[None]:
+        yield
+
+    def _create_fetch_waiter(self) -> asyncio.Future[None]:
+        waiter = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.01, self.come_up, waiter)
+        return waiter
+
+    def come_up(self, waiter: asyncio.Future[None]) -> None:
+        self.app.consumer_generation_id += 1
+        self.there = {TP: [record(7)]}
+        waiter.set_result(None)
+
+    async def fetched_records(self, *args: Any) -> dict[Any, list[Any]]:
+        taken, self.there = self.there, {}
+        return taken
+
+
+class World:
+    """A consumer and its thread, as far as fetching goes."""
+
+    def __init__(self) -> None:
+        self.app = SimpleNamespace(
+            consumer_generation_id=1, intake=SimpleNamespace(batch_topics={"numbers"})
+        )
+        self.consumer = SimpleNamespace(_closed=False, _fetcher=Fetcher(self.app))
+        self.thread: Any = SimpleNamespace(
+            app=self.app, consumer=SimpleNamespace(flow_active=True), fetched_generation=-1,
+            _take_batches=lambda fetcher: None,
+        )  # fmt: skip
+        self.handed_out: list[int] = []
+        self.num_fetches = 0
+
+    async def fetch(self) -> Any:
+        return await ConsumerThread._fetch_records(self.thread, self.consumer, {TP}, 1.0)
+
+    async def drain_once(self) -> None:
+        async def next_fetch() -> Any:
+            self.num_fetches += 1
+            return await self.fetch()
+
+        async def hand_out(tp: Any, raw: Any) -> None:
+            self.handed_out += raw.offsets
+
+        world = self
+
+        class Stopping:
+            @property
+            def should_stop(self) -> bool:
+                return world.num_fetches > 0
+
+        drained: Any = SimpleNamespace(
+            app=self.app, should_stop=False, flow_active=True, consumer_stopped_errors=(),
+            _thread=self.thread, _next_fetch=next_fetch, _hand_out=hand_out,
+        )  # fmt: skip
+        drained._is_stale = lambda: Consumer._is_stale(drained)
+        await Consumer._drain_messages(drained, Stopping())
+
+
+@pytest.fixture
+async def world() -> World:
+    return World()
+
+
+async def test_what_the_new_generation_fetched_is_handed_out(world: World) -> None:
+    await world.drain_once()
+    assert world.app.consumer_generation_id == 2  # it changed while the fetch waited
+    assert world.handed_out == [7]
+
+
+async def test_nothing_is_taken_once_a_rebalance_has_begun(world: World) -> None:
+    fetching = asyncio.ensure_future(world.fetch())
+    await asyncio.sleep(0)
+    world.thread.consumer.flow_active = False
+    assert await fetching == {}
+    assert world.consumer._fetcher.there  # still there, for whoever asks next
+
+
+async def test_what_was_taken_before_the_generation_changed_is_not_handed_out(
+    world: World,
+) -> None:
+    fetched = world.fetch
+
+    async def fetch() -> Any:
+        records = await fetched()
+        world.app.consumer_generation_id += 1
+        return records
+
+    world.fetch = fetch  # type: ignore[method-assign]
+    await world.drain_once()
+    assert world.handed_out == []

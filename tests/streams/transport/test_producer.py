@@ -1,0 +1,205 @@
+"""The producer keeps count where aiokafka's loses it, and a new owner fences the old one."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiokafka.errors import (
+    IllegalOperation,
+    InvalidTransactionTimeout,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+)
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from streams import records
+from streams.exactly_once.stable_offsets import stable_offsets
+from streams.kafka.admin import create_topics
+from streams.settings import TopicSettings
+from streams.transport.producer import KafkaProducer, TransactionalProducer
+
+
+def make_topic(bootstrap: str, **config: str) -> str:
+    topic = f"counted-{uuid.uuid4().hex[:8]}"
+    wanted = TopicSettings(partitions=1, config=config)
+    create_topics({"bootstrap.servers": bootstrap}, {topic: wanted})
+    return topic
+
+
+@pytest.fixture
+async def producer(kafka_bootstrap: str) -> AsyncIterator[KafkaProducer]:
+    async with KafkaProducer(
+        bootstrap_servers=kafka_bootstrap, enable_idempotence=True, acks="all"
+    ) as started:
+        yield started
+
+
+@pytest.mark.kafka
+async def test_a_refused_batch_does_not_block_the_next(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    topic = make_topic(kafka_bootstrap, **{"max.message.bytes": "2000"})
+    for _ in range(2):
+        await producer.send_and_wait(topic, b"fits", partition=0)
+        with pytest.raises(MessageSizeTooLargeError):
+            await producer.send_and_wait(topic, bytes(5000), partition=0)
+    assert (await producer.send_and_wait(topic, b"fits", partition=0)).offset == 2
+
+
+@pytest.mark.kafka
+async def test_numbers_go_on_at_zero(kafka_bootstrap: str, producer: KafkaProducer) -> None:
+    topic = make_topic(kafka_bootstrap)
+    tp = TopicPartition(topic, 0)
+    producer._txn_manager._sequence_numbers[tp] = 2**31 - 2
+    for offset in range(4):
+        assert (await producer.send_and_wait(topic, b"x", partition=0)).offset == offset
+    assert producer._txn_manager.sequence_number(tp) == 2
+
+
+@pytest.mark.kafka
+async def test_a_new_owner_fences_the_old_one_and_ends_its_transaction(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    topic, group = make_topic(kafka_bootstrap), f"group-{uuid.uuid4().hex[:8]}"
+    tp = TopicPartition(topic, 0)
+    ours = records.TopicPartition(*tp)
+    settings = {"bootstrap_servers": kafka_bootstrap}
+    old = TransactionalProducer(producer.client, "mine", **settings)
+    await old.start()
+    await old.begin_transaction()
+    await old.send_offsets_to_transaction({tp: OffsetAndMetadata(1, "")}, group)
+    await old.commit_transaction()
+    await old.begin_transaction()
+    await (await old.send(topic, b"never to be seen", partition=0))
+    await old.send_offsets_to_transaction({tp: OffsetAndMetadata(2, "")}, group)
+
+    new = TransactionalProducer(producer.client, "mine", **settings)
+    await new.start()
+    assert await stable_offsets(producer.client, group, [ours]) == {ours: 1}
+    with pytest.raises(ProducerFenced):
+        await old.commit_transaction()
+    await old.stop()
+
+    await new.begin_transaction()
+    await new.send_offsets_to_transaction({tp: OffsetAndMetadata(3, "")}, group)
+    await new.commit_transaction()
+    assert await stable_offsets(producer.client, group, [ours]) == {ours: 3}
+    await new.stop()
+    assert await stable_offsets(producer.client, "no-such-group", [ours]) == {}
+
+
+@pytest.mark.kafka
+async def test_offsets_are_taken_while_records_are_written(
+    kafka_bootstrap: str, producer: KafkaProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The partition is added first; a slow write holds up neither offset request, only the end."""
+    topic, group = make_topic(kafka_bootstrap), f"group-{uuid.uuid4().hex[:8]}"
+    tp = TopicPartition(topic, 0)
+    ours = records.TopicPartition(*tp)
+    one = TransactionalProducer(producer.client, topic, bootstrap_servers=kafka_bootstrap)
+    await one.start()
+    await one.begin_transaction()  # a first one, in which leader and coordinators are found
+    await one.send_and_wait(topic, b"x", partition=0)
+    await one.queue_offsets({tp: OffsetAndMetadata(3, "")}, group)
+    await one.commit_transaction()
+    happened: list[str] = []
+    is_acknowledged = asyncio.Event()
+    send = producer.client.send
+
+    async def told(node: int, request: Any, **kwargs: Any) -> Any:
+        name = type(request).__name__.removesuffix("Request")
+        happened.append(name)
+        response = await send(node, request, **kwargs)
+        if name == "Produce":
+            await is_acknowledged.wait()
+            happened.append("acknowledged")
+        return response
+
+    monkeypatch.setattr(producer.client, "send", told)
+    await one.begin_transaction()
+    written = await one.send(topic, b"x", partition=0)
+    await one.queue_offsets({tp: OffsetAndMetadata(7, "")}, group)
+    assert not written.done()
+    ending = asyncio.ensure_future(one.commit_transaction())
+    await asyncio.sleep(0.1)
+    is_acknowledged.set()
+    await ending
+    await written
+    monkeypatch.undo()
+    once = list(dict.fromkeys(happened))  # the first is repeated while the last commit is written
+    assert once[0] == "AddPartitionsToTxn"
+    assert set(once[1:3]) == {"AddOffsetsToTxn", "Produce"}
+    assert once[3:] == ["TxnOffsetCommit", "acknowledged", "EndTxn"]
+    assert await stable_offsets(producer.client, group, [ours]) == {ours: 7}
+    await one.stop()
+
+
+@pytest.mark.kafka
+async def test_offsets_that_were_taken_are_aborted_with_the_rest(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    """As where a topic refuses records: the transaction is aborted, and the next one goes on."""
+    topic = make_topic(kafka_bootstrap, **{"max.message.bytes": "2000"})
+    group = f"group-{uuid.uuid4().hex[:8]}"
+    tp = TopicPartition(topic, 0)
+    ours = records.TopicPartition(*tp)
+    one = TransactionalProducer(producer.client, topic, bootstrap_servers=kafka_bootstrap)
+    await one.start()
+    await one.begin_transaction()
+    written = await one.send(topic, bytes(5000), partition=0)
+    await one.queue_offsets({tp: OffsetAndMetadata(1, "")}, group)
+    with pytest.raises(MessageSizeTooLargeError):
+        await written
+    await one.abort_transaction()
+    assert await stable_offsets(producer.client, group, [ours]) == {}
+    with pytest.raises(IllegalOperation):
+        one.queue_offsets({tp: OffsetAndMetadata(2, "")}, group)
+
+    await one.begin_transaction()
+    written = await one.send(topic, b"fits", partition=0)
+    await one.queue_offsets({tp: OffsetAndMetadata(2, "")}, group)
+    await one.commit_transaction()
+    await written
+    assert await stable_offsets(producer.client, group, [ours]) == {ours: 2}
+    await one.stop()
+
+
+@pytest.mark.kafka
+async def test_the_offsets_of_a_fenced_owner_are_not_taken(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    """It is fenced while records are under way: they and the offset fail alike."""
+    topic, group = make_topic(kafka_bootstrap), f"group-{uuid.uuid4().hex[:8]}"
+    tp = TopicPartition(topic, 0)
+    ours = records.TopicPartition(*tp)
+    old, new = (
+        TransactionalProducer(producer.client, topic, bootstrap_servers=kafka_bootstrap)
+        for _ in range(2)
+    )
+    await old.start()
+    await old.begin_transaction()
+    await (await old.send(topic, b"never to be seen", partition=0))
+    await new.start()
+    written = await old.send(topic, b"never to be written", partition=0)
+    taken = old.queue_offsets({tp: OffsetAndMetadata(1, "")}, group)
+    for outcome in await asyncio.gather(taken, written, return_exceptions=True):
+        assert isinstance(outcome, ProducerFenced)
+    assert await stable_offsets(producer.client, group, [ours]) == {}
+    await old.stop()
+    await new.stop()
+
+
+@pytest.mark.kafka
+async def test_a_transaction_longer_than_the_broker_allows_is_refused(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    day = TransactionalProducer(
+        producer.client, "day", bootstrap_servers=kafka_bootstrap,
+        transaction_timeout_ms=24 * 3600 * 1000,
+    )  # fmt: skip
+    with pytest.raises(InvalidTransactionTimeout):
+        await day.start()
