@@ -7,7 +7,7 @@ from pathlib import Path
 
 from agents.errors import UserError
 
-_BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+_BENCHMARKS = Path(__file__).parents[1]
 
 
 def benchmarks_folder() -> Path:

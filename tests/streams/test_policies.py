@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from schemas import DeadLetter
+from streams import model_pool
 from streams.records import RecordBatch
 from streams.settings import AgentSettings, BatchSettings
 from tests.fakes import ListSink, record_batch

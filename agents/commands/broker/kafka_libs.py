@@ -11,7 +11,7 @@ from pathlib import Path
 
 from streams.kafka.admin import BrokerError
 
-DEPLOY = Path(__file__).parents[2] / "deploy" / "kafka"
+DEPLOY = Path(__file__).parents[3] / "deploy" / "kafka"
 
 
 def program(name: str, package: str) -> str:

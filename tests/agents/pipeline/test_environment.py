@@ -6,7 +6,7 @@ import pytest
 
 from agents.pipeline.file import PipelineFileError, load_pipeline
 
-FILE = Path(__file__).parents[2] / "examples" / "penstock.yaml"
+FILE = Path(__file__).parents[3] / "examples" / "penstock.yaml"
 #: Variable (after the prefix), its value, the path of what it sets, and what is then found there.
 GOOD = [
     ("AGENTS__DETECT_OBJECTS__BATCH__MAX_BATCH_SIZE", "64",

@@ -5,7 +5,7 @@ from pathlib import Path
 from agents.pipeline.file import load_pipeline
 from agents.pipeline.topics import partition_notes, plan_topics
 
-FILE = Path(__file__).parents[2] / "examples" / "penstock.yaml"
+FILE = Path(__file__).parents[3] / "examples" / "penstock.yaml"
 
 
 def test_every_topic_once_inputs_first() -> None:

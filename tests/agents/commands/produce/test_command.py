@@ -39,7 +39,7 @@ def penstock(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPr
 
 
 def _environment() -> dict[str, str]:
-    repo = Path(__file__).parents[2]
+    repo = Path(__file__).parents[4]
     return {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(repo)}
 
 
