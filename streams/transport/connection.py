@@ -12,7 +12,7 @@ from typing import Any
 
 import aiokafka.conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, KafkaError
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.util import wait_for
 
@@ -30,7 +30,7 @@ class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
         Raises:
             KafkaConnectionError: the connection is broken; it is closed, so that the next one is
                 made anew.
-            IncompatibleBrokerVersion: the broker is too old for this request.
+            IncompatibleBrokerVersion: no version of this request is known to both sides.
         """
         try:
             if isinstance(request, ProduceRequest) and self._writer is not None:
@@ -38,6 +38,8 @@ class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
             return super().send(request, expect_response)
         except KafkaError:  # a RuntimeError, too, and says already what is wrong
             raise
+        except NotImplementedError as error:  # aiokafka's for a broker outside its versions
+            raise IncompatibleBrokerVersion(str(error)) from error
         except (OSError, RuntimeError) as error:
             raise self._broken(error) from error
 

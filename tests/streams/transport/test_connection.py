@@ -52,11 +52,13 @@ async def served(
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     connection = await connected(kind, server.sockets[0].getsockname()[1])
     await asyncio.sleep(0.01)  # until it is served
-    yield connection, received
-    connection.close()
-    await closed.wait()
-    server.close()
-    await server.wait_closed()
+    try:
+        yield connection, received
+    finally:
+        connection.close()
+        await closed.wait()
+        server.close()
+        await server.wait_closed()
 
 
 @asynccontextmanager
@@ -102,7 +104,7 @@ def test_stock_connections_raise_what_aiokafka_does_not_expect() -> None:
 
 
 @pytest.mark.parametrize("kind", list(REQUESTS))
-def test_a_broker_that_is_too_old_is_told_and_its_connection_stays(kind: str) -> None:
+def test_a_broker_without_a_common_version_is_named_and_its_connection_stays(kind: str) -> None:
     """It must not pass for a broken connection, which would be tried again for ever."""
 
     async def main() -> None:
