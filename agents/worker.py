@@ -29,12 +29,12 @@ from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
 from streams.executor import host_executor, preparing_executor
-from streams.garbage import calm_garbage_collection
+from streams.garbage import tune_garbage_collector
 from streams.health.http_server import serve
 from streams.health.metrics import Metrics
 from streams.inference import Inference
 from streams.kafka.compression import CODECS
-from streams.model_pool import Serving
+from streams.model_pool import ModelPool
 from streams.protocols import RecordSink
 from streams.records import Packing, RecordBatch
 from streams.settings import AgentSettings, PipelineSettings
@@ -89,7 +89,7 @@ class Worker:
         health.watch(self.inferences)
         health.on_hang = self._end_for_hang
         self.metrics.show(health.live, health.ready)
-        num_busy = sum(i.serving.num_copies for i in self.inferences if i.serving.has_own_threads)
+        num_busy = sum(i.pool.num_copies for i in self.inferences if i.pool.has_own_threads)
         share_cores(num_busy, available_cores())
 
     def _make_sink(self) -> RecordSink:
@@ -102,7 +102,7 @@ class Worker:
     @property
     def learning_agents(self) -> list[str]:
         """The agents whose models learn."""
-        return [i.agent for i in self.inferences if i.serving.is_online]
+        return [i.agent for i in self.inferences if i.pool.is_online]
 
     def load(self) -> None:
         """Load and warm up every model, before the worker joins its group.
@@ -112,7 +112,7 @@ class Worker:
         """
         for inference in self.inferences:
             try:
-                inference.serving.load()
+                inference.pool.load()
             except ModelError as error:
                 raise ModelError(f"agent {inference.agent}: {error}") from error
             except Exception as error:  # a user's own model may raise anything
@@ -121,7 +121,7 @@ class Worker:
                     f"agent {inference.agent}: its model can't be loaded: "
                     f"{type(error).__name__}: {error} (--log-level DEBUG tells where)"
                 ) from error
-        calm_garbage_collection()
+        tune_garbage_collector()
 
     def share_one_core(self) -> None:
         """Keep the threads that hold the interpreter lock to one core: they take turns anyway.
@@ -133,8 +133,8 @@ class Worker:
         """
         core = allowed_cores()[:1]
         for inference in self.inferences:
-            if inference.serving.is_light and not leaves_the_lock():
-                inference.serving.keep_to(core)
+            if inference.pool.is_light and not leaves_the_lock():
+                inference.pool.keep_to(core)
         keep_to(core)
 
     def serve_metrics(self) -> None:
@@ -170,7 +170,7 @@ class Worker:
         """End the worker, although a thread that no one can end hangs in a model call."""
         for inference in self.inferences:
             limit = inference.call_limit_seconds
-            if limit is not None and inference.serving.calls.longest_seconds() > limit:
+            if limit is not None and inference.pool.calls.longest_seconds() > limit:
                 self.metrics.model_timeouts.labels(inference.agent).inc()
         end_process_after(_HANG_SECONDS, HANG_EXIT_CODE)
         await self.stop_for(ModelHangsError(why))
@@ -191,36 +191,36 @@ class Worker:
     @property
     def has_calls(self) -> bool:
         """Whether a thread is still in a model call, and would keep the process from ending."""
-        return any(inference.serving.calls.longest_seconds() for inference in self.inferences)
+        return any(inference.pool.calls.longest_seconds() for inference in self.inferences)
 
     def _add_agent(self, inference: Inference) -> None:
         first, *others = inference.settings.inputs
         agent = self._add_stream(first, inference.agent, inference)
         agent.add_dependency(inference)
-        if inference.serving.is_online:
+        if inference.pool.is_online:
             agent.add_dependency(self._keep_state(inference))
         for topic in others:
             # A stream of its own, so that one that is held back holds back no other. Its name
             # can't be an agent's.
             self._add_stream(topic, f"{inference.agent}[{topic}]", inference)
-        self.app.intake.on_change(inference.drop_stale, inference.serving.keep_only)
+        self.app.assigned.on_change(inference.drop_stale, inference.pool.keep_only)
 
     def _add_stream(self, topic: str, name: str, inference: Inference) -> Any:
         stream = self.app.topic(topic, key_type=bytes, value_type=bytes, acks=False)
         return self.app.agent(stream, name=name)(answer_events(inference, name))
 
     def _keep_state(self, inference: Inference) -> StateKeeper:
-        name, inputs, serving = inference.agent, inference.settings.inputs, inference.serving
+        name, inputs, pool = inference.agent, inference.settings.inputs, inference.pool
         keeper = StateKeeper(
             name,
-            serving,
+            pool,
             self._store,
             self.settings.state,
-            tracker=self.app.intake.tracker,
-            metrics=self.metrics.for_agent(name, inputs, serving.name),
+            tracker=self.app.assigned.tracker,
+            metrics=self.metrics.for_agent(name, inputs, pool.name),
             on_failure=self.stop_for,
         )
-        self.app.intake.keep_state(inputs, keeper)
+        self.app.assigned.keep_state(inputs, keeper)
         return keeper
 
     @property
@@ -255,17 +255,17 @@ def _make_inference(name: str, agent: AgentSettings, base_dir: Path, worker: Wor
         parts = load_agent(agent, base_dir)
         devices = choose_devices(agent.device, parts.model_type)
         make_model = isolated(worker.metrics, name, agent, base_dir, parts)
-        serving = Serving(name, make_model, agent.concurrency, devices)
+        pool = ModelPool(name, make_model, agent.concurrency, devices)
     except ModelError as error:
         raise ModelError(f"agent {name}: {error}") from error
-    metrics = worker.metrics.for_agent(name, agent.inputs, serving.name)
-    tracker = worker.app.intake.tracker
+    metrics = worker.metrics.for_agent(name, agent.inputs, pool.name)
+    tracker = worker.app.assigned.tracker
     return Inference(
         name,
         agent,
         decoder=Decoder(parts.codec, agent.max_record_bytes, agent.limits, parts.event_type),
-        serving=serving,
-        encoder=ResultEncoder(name, make_codec(agent.output_codec, Event), serving, worker.packing),
+        pool=pool,
+        encoder=ResultEncoder(name, make_codec(agent.output_codec, Event), pool, worker.packing),
         delivery=Delivery(
             name, agent, worker.sink, tracker, metrics, worker.stop_for, worker.packing
         ),

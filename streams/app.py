@@ -10,7 +10,7 @@ import faust
 from faust.tables.manager import TableManager
 from mode.utils.times import Seconds
 
-from streams.assignment import Intake
+from streams.assignment import AssignedPartitions
 from streams.exactly_once.partition import Limits
 from streams.exactly_once.transactions import Transactions
 from streams.health.health import BROKER_SECONDS, Health
@@ -55,7 +55,7 @@ class Tables(TableManager):  # type: ignore[misc]
 class App(faust.App):  # type: ignore[misc]
     """A Faust app that knows how much of each topic to take in."""
 
-    intake: Intake
+    assigned: AssignedPartitions
     exactly_once: Transactions | None
     """Of the batch topics' partitions; None where delivery is at least once."""
     drain_seconds: float
@@ -134,10 +134,10 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
         web_bind="127.0.0.1",
     )
     limits = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
-    app.intake = Intake(limits, metrics)
+    app.assigned = AssignedPartitions(limits, metrics)
     heartbeat_ms = int(consumer.get("heartbeat_interval_ms", 0))
     app.health = Health(
-        app.intake,
+        app.assigned,
         settings.liveness_timeout_seconds,
         max(BROKER_SECONDS, 3 * heartbeat_ms / 1000),
     )
@@ -165,7 +165,7 @@ def _make_transactions(app: App, settings: PipelineSettings) -> Transactions:
         lambda: app.producer._ensure_producer(),
         lambda transactional_id: app.producer.new_transactional(transactional_id),
         group_id=app.conf.id,
-        tracker=app.intake.tracker,
+        tracker=app.assigned.tracker,
         # Half of what may be under way: the other half goes on while a transaction is committed.
         limits=lambda topic: Limits(max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES),
         interval_seconds=settings.commit_interval_seconds,

@@ -25,12 +25,12 @@ class Keeper(Protocol):
         """Restore; return the offsets to read from."""
         ...
 
-    async def let_go(self) -> None:
+    async def on_revoked(self) -> None:
         """Store."""
         ...
 
 
-class Intake:
+class AssignedPartitions:
     """One worker's intake: limits by topic, the tracker, and the partitions it holds."""
 
     def __init__(self, limits: Mapping[str, IntakeSettings], metrics: Metrics) -> None:
@@ -85,9 +85,9 @@ class Intake:
             self.tracker.begin(tp, position, starts[tp])
         return starts
 
-    async def let_go(self) -> None:
+    async def on_revoked(self) -> None:
         """Store the state of every model, after the last commit before partitions may move."""
-        await asyncio.gather(*(keeper.let_go() for _, keeper in self._keepers))
+        await asyncio.gather(*(keeper.on_revoked() for _, keeper in self._keepers))
 
     def give_up(self, partitions: Iterable[TopicPartition]) -> None:
         """Let partitions go: whatever of them is unfinished is another worker's now."""

@@ -12,7 +12,7 @@ import gc
 _THRESHOLDS = (50_000, 20, 50)
 
 
-def calm_garbage_collection() -> None:
+def tune_garbage_collector() -> None:
     """Collect rarely, and never look again at what there is now (modules, loaded models)."""
     gc.collect()
     gc.freeze()

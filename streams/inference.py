@@ -28,9 +28,9 @@ from streams.health.health import AgentFacts
 from streams.health.metrics import AgentMetrics, Filtered
 from streams.ingest import Read, Reader
 from streams.micro_batcher import MicroBatcher
-from streams.model_pool import Serving
+from streams.model_pool import ModelPool
 from streams.online import Update
-from streams.out_of_memory import BatchLimit
+from streams.out_of_memory import BatchSizeLimit
 from streams.protocols import ProduceError
 from streams.records import RecordBatch
 from streams.resequencing import Resequencer
@@ -56,7 +56,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         settings: AgentSettings,
         *,
         decoder: Decoder[Any],
-        serving: Serving,
+        pool: ModelPool,
         encoder: ResultEncoder,
         delivery: Delivery,
         metrics: AgentMetrics,
@@ -70,7 +70,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         batch = settings.batch
         self.agent = agent
         self.settings = settings
-        self.serving = serving
+        self.pool = pool
         self._encoder = encoder
         self._delivery = delivery
         self._metrics = metrics
@@ -82,17 +82,17 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._max_waiting = max(_MIN_WAITING, batch.max_batch_size * (len(batch.buckets) + 1))
         seconds = settings.deadline_seconds
         self._deadline = None if seconds is None else Deadline(seconds, wall_clock)
-        sorter = Sorter(batch, _measure_of(serving)) if batch.measures else None
+        sorter = Sorter(batch, _measure_of(pool)) if batch.measures else None
         self._reader = Reader(
-            decoder, is_online=serving.is_online, deadline=self._deadline, sorter=sorter
+            decoder, is_online=pool.is_online, deadline=self._deadline, sorter=sorter
         )
         self._resequencer = Resequencer() if batch.buckets else None
-        self._limit = BatchLimit(agent, batch.max_batch_size, metrics, serving.free_memory)
+        self._limit = BatchSizeLimit(agent, batch.max_batch_size, metrics, pool.free_memory)
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
-        self._slots = asyncio.Semaphore(serving.num_slots)
+        self._slots = asyncio.Semaphore(pool.num_slots)
         self._answers: asyncio.Queue[tuple[MicroBatch[Any], asyncio.Future[Answered]]] = (
-            asyncio.Queue(maxsize=serving.num_slots + 1)
+            asyncio.Queue(maxsize=pool.num_slots + 1)
         )
 
     @property
@@ -109,11 +109,11 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
     def facts(self) -> AgentFacts:
         """Return how it stands now, for `Health`; from any thread."""
         return AgentFacts(
-            is_warm=self.serving.is_warm,
+            is_warm=self.pool.is_warm,
             num_unfinished=self._metrics.num_in_flight,
             num_done=self._metrics.num_done,
             delivery_seconds=self._delivery.waiting_seconds(),
-            call_seconds=self.serving.calls.longest_seconds(),
+            call_seconds=self.pool.calls.longest_seconds(),
         )
 
     @property
@@ -123,12 +123,12 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
 
     async def on_start(self) -> None:
         """Load the model copies, off the loop, unless that has been done."""
-        await asyncio.get_running_loop().run_in_executor(None, self.serving.load)
+        await asyncio.get_running_loop().run_in_executor(None, self.pool.load)
 
     async def on_stop(self) -> None:
         """Give up what is under way: it was not finished, so it will be read again."""
         await self._delivery.close()
-        self.serving.close()
+        self.pool.close()
 
     async def submit(self, batch: RecordBatch) -> None:
         """Take in a record batch; returns as soon as there is room for another.
@@ -225,7 +225,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Answer a micro-batch and free its slot; the model's own failures are answers too."""
         try:
             started = self._clock()
-            answers, updates, timed = await self.serving.answer(batch, self._preparing, self._limit)
+            answers, updates, timed = await self.pool.answer(batch, self._preparing, self._limit)
             for stage, seconds in timed.items():
                 self._metrics.stage(stage, seconds)
             waited = started - batch.oldest_arrival
@@ -286,7 +286,7 @@ def _freeing(encode: Callable[..., T], batch: MicroBatch[Any], answers: list[Any
     return encoded
 
 
-def _measure_of(serving: Serving) -> Measure:
-    if serving.measure is None:
-        raise ValueError(f"model {serving.name} has no measure_batch to find buckets by")
-    return serving.measure
+def _measure_of(pool: ModelPool) -> Measure:
+    if pool.measure is None:
+        raise ValueError(f"model {pool.name} has no measure_batch to find buckets by")
+    return pool.measure

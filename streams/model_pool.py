@@ -18,7 +18,7 @@ from streams.batching import MicroBatch
 from streams.call_clock import CallClock, TimedCalls
 from streams.executor import device_executor, run_on
 from streams.online import OnlineRunner, Update
-from streams.out_of_memory import BatchLimit
+from streams.out_of_memory import BatchSizeLimit
 from streams.predicting import load, predict_each, predict_prepared, prepare
 from streams.protocols import (
     LearningModel,
@@ -49,7 +49,7 @@ class _Copy:
     """On its thread, or waiting for it."""
 
 
-class Serving:
+class ModelPool:
     """Answers micro-batches; made cheaply, loaded once."""
 
     def __init__(
@@ -134,7 +134,7 @@ class Serving:
         return self._copies[0].model.version
 
     async def answer(
-        self, batch: MicroBatch[Any], host: ThreadPoolExecutor, limit: BatchLimit
+        self, batch: MicroBatch[Any], host: ThreadPoolExecutor, limit: BatchSizeLimit
     ) -> tuple[list[Any], list[Update], dict[str, float]]:
         """Answer every event of a micro-batch.
 

@@ -36,7 +36,7 @@ class BatchLimitMetrics(Protocol):
         ...
 
 
-class BatchLimit:
+class BatchSizeLimit:
     """The largest batch that an agent's device has memory for, as far as it is known.
 
     Starts at the agent's `max_batch_size` and only ever falls: a batch that did not fit is

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from schemas import InputError
-from streams.out_of_memory import BatchLimit, drop_frames, is_out_of_memory
+from streams.out_of_memory import BatchSizeLimit, drop_frames, is_out_of_memory
 from streams.process_errors import ProcessLostError
 from streams.protocols import PreparingModel, ServedModel
 
@@ -63,7 +63,7 @@ def predict_each(
     predict: Predict,
     events: Sequence[Any],
     attempts: int = 1,
-    limit: BatchLimit | None = None,
+    limit: BatchSizeLimit | None = None,
 ) -> list[Any]:
     """Answer every event; if the batch raises, halve it until the culprit is alone.
 
@@ -105,7 +105,7 @@ def _settle(
     events: Sequence[Any],
     tried: list[Any] | Exception,
     attempts: int,
-    limit: BatchLimit | None,
+    limit: BatchSizeLimit | None,
 ) -> list[Any]:
     """Return the answers of a call, or those of its halves if it failed."""
     if not isinstance(tried, Exception):
@@ -126,7 +126,7 @@ def _settle_memory(
     events: Sequence[Any],
     error: Exception,
     attempts: int,
-    limit: BatchLimit | None,
+    limit: BatchSizeLimit | None,
 ) -> list[Any]:
     """Answer by halves what did not fit, and learn from it whether so many ever fit."""
     if limit is not None:
@@ -143,7 +143,7 @@ def _settle_memory(
 
 
 def _halves(
-    predict: Predict, events: Sequence[Any], attempts: int, limit: BatchLimit | None
+    predict: Predict, events: Sequence[Any], attempts: int, limit: BatchSizeLimit | None
 ) -> list[Any]:
     half = len(events) // 2
     return [
@@ -165,7 +165,7 @@ def predict_prepared(
     model: PreparedCalls,
     prepared: Prepared,
     events: Sequence[Any],
-    limit: BatchLimit | None = None,
+    limit: BatchSizeLimit | None = None,
 ) -> list[Any]:
     """Answer a prepared batch; if either half raised, fall back to halving the whole."""
     value = prepared.take()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """Whether all is well, and if not, why."""
 
     ok: bool
@@ -15,6 +15,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What it was decided by."""
 
     @classmethod
-    def of(cls, reasons: list[str], facts: dict[str, float | int | bool | str | None]) -> Verdict:
+    def of(
+        cls, reasons: list[str], facts: dict[str, float | int | bool | str | None]
+    ) -> ProbeResult:
         """Return the verdict that the reasons make: all is well if there are none."""
         return cls(ok=not reasons, reasons=reasons, facts=facts)

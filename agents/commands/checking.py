@@ -13,7 +13,7 @@ from agents.pipeline.preflight import guarantee_problem
 from agents.pipeline.topics import plan_topics
 from models.base import ModelError, OnlineModel
 from streams.kafka.errors import BrokerError, or_hidden
-from streams.model_pool import Serving
+from streams.model_pool import ModelPool
 from streams.settings import AgentSettings, PipelineSettings
 
 
@@ -64,21 +64,21 @@ def check_agent(
 
 
 def _try_model(parts: AgentParts, settings: AgentSettings, is_loading: bool) -> str:
-    serving = Serving(
+    pool = ModelPool(
         "check", parts.make_model, 1, choose_devices(settings.device, parts.model_type)
     )
     try:
         if not is_loading:
             return ""
-        serving.load()
-        return serving.version
+        pool.load()
+        return pool.version
     except ModelError:
         raise
     except Exception as error:
         # A model of the user's own may raise anything; the other agents are still to be checked.
         raise ModelError(f"loading fails: {type(error).__name__}: {error}") from error
     finally:
-        serving.close()
+        pool.close()
 
 
 def check_broker(

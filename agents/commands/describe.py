@@ -33,7 +33,7 @@ R = TypeVar("R", bound=Result)
 _NUM_FEATURES_SHOWN = 3
 
 
-def in_words(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
+def describe_record(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     """Return one line about a record: its result in words, or what it holds in general.
 
     Args:

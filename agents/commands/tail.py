@@ -47,9 +47,9 @@ def command(
 
 def record_in_words(record: TailedRecord) -> str:
     """Return one line for people."""
-    from agents.commands.describe import in_words
+    from agents.commands.describe import describe_record
 
-    return in_words(record.topic, record.value, record.headers)
+    return describe_record(record.topic, record.value, record.headers)
 
 
 def record_as_json(record: TailedRecord) -> str:

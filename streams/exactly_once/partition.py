@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from aiokafka.structs import OffsetAndMetadata
 from aiokafka.structs import TopicPartition as KafkaTopicPartition
 
-from streams.exactly_once.staged_output import Cut, Outbox, Piece
+from streams.exactly_once.staged_output import Piece, StagedOutput, TransactionContents
 from streams.offsets import OffsetTracker
 from streams.records import TopicPartition
-from streams.transport.broker_retry import queue_patiently
+from streams.transport.broker_retry import send_batch_until_queued
 from streams.transport.producer import TransactionalProducer
 from streams.transport.sink import REFUSED, explain, producer_batches
 
@@ -70,7 +70,7 @@ class OwnedPartition:
         self._owner = owner
         self._limits = limits
         self._committed = committed
-        self._outbox = Outbox(tp, owner.tracker)
+        self._outbox = StagedOutput(tp, owner.tracker)
         self._under_way: Sequence[Piece] = []
         """What the present transaction holds."""
         self._is_hurried = False
@@ -101,7 +101,7 @@ class OwnedPartition:
         """Whether so much output waits that no more should be read."""
         return self._outbox.num_bytes >= 2 * self._limits.max_bytes
 
-    def hurry(self) -> None:
+    def flush(self) -> None:
         """Commit from now on whatever is ready, at once."""
         self._is_hurried = True
         self._due.set()
@@ -140,7 +140,7 @@ class OwnedPartition:
         seconds = took_seconds if self._is_enough() else 2 * waited_seconds
         return min(max(seconds, _SHORTEST_WAIT_SECONDS), self._owner.interval_seconds)
 
-    async def _commit(self, cut: Cut) -> None:
+    async def _commit(self, cut: TransactionContents) -> None:
         if cut.offset is None or not (cut.pieces or cut.offset > (self._committed or 0)):
             return
         await self._producer.begin_transaction()
@@ -177,7 +177,7 @@ class OwnedPartition:
         for piece in pieces:
             for topic, partition, records in piece.outputs:
                 for batch in producer_batches(self._producer, records):
-                    future = await queue_patiently(self._producer, batch, topic, partition)
+                    future = await send_batch_until_queued(self._producer, batch, topic, partition)
                     future.add_done_callback(_look_at)
                     sent.append((piece, topic, future))
         offsets = {KafkaTopicPartition(*self._tp): OffsetAndMetadata(offset, "")}

@@ -48,7 +48,7 @@ class Piece:
             self.delivered.set_exception(error)
 
 
-class Cut(NamedTuple):
+class TransactionContents(NamedTuple):
     """One transaction's worth."""
 
     offset: int | None
@@ -57,7 +57,7 @@ class Cut(NamedTuple):
     """In the order in which they came."""
 
 
-class Outbox:
+class StagedOutput:
     """The pieces of one input partition."""
 
     def __init__(self, partition: Hashable, tracker: OffsetTracker) -> None:
@@ -75,7 +75,7 @@ class Outbox:
         self.num_rows += piece.num_rows
         self.num_bytes += piece.num_bytes
 
-    def cut(self) -> Cut:
+    def cut(self) -> TransactionContents:
         """Return the highest offset below which all is here, and what belongs below it.
 
         The offset never falls inside a piece: a piece that reaches beyond it waits.
@@ -88,10 +88,10 @@ class Outbox:
         here = [*self._committed, *(own for piece in self._pieces for own in piece.rows)]
         offset = self._tracker.reach(self._partition, here)
         if offset is None:
-            return Cut(None, [])
+            return TransactionContents(None, [])
         while (lower := self._lowest_across(offset)) < offset:
             offset = lower
-        return Cut(offset, [piece for piece in self._pieces if piece.last < offset])
+        return TransactionContents(offset, [piece for piece in self._pieces if piece.last < offset])
 
     def _lowest_across(self, offset: int) -> int:
         """Return the first offset of the pieces that lie on both sides of one, or that offset."""

@@ -13,8 +13,8 @@ The other way (KIP-447: one producer a worker, fenced by the group's generation)
 producers, but leaves the transaction of a killed worker open until it times out, with every reader
 of the output behind it; and a worker's partitions would have to stop together for each commit.
 
-**What a transaction holds.** Output waits in the partition's `Outbox` until its transaction; a
-transaction is begun, filled and committed in one go, as soon as there is enough or the commit
+**What a transaction holds.** Output waits in the partition's `StagedOutput` until its
+transaction; that is begun, filled and committed in one go, as soon as there is enough or the commit
 interval is over, while the next one's output gathers. So a slow model holds no transaction open,
 `transaction.timeout.ms` need not be longer than a commit takes, and what can't be committed was
 never shown. The offset is sent while the last outputs are written, and the transaction is ended
@@ -191,10 +191,10 @@ class Transactions:
         owned = self._owned.get(tp)
         return owned is not None and owned.is_full()
 
-    def hurry(self) -> None:
+    def flush(self) -> None:
         """Commit from now on whatever is ready, at once: the partitions are about to go."""
         for owned in self._owned.values():
-            owned.hurry()
+            owned.flush()
 
     async def release(self, partitions: Iterable[TopicPartition]) -> None:
         """Let partitions go; what was not committed is read again by their next owner."""

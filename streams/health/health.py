@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from mode import Service
 
 from streams.transport.broker_contact import BrokerContact
-from streams.verdict import Verdict
+from streams.verdict import ProbeResult
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         is_expected = self._intake.num_held > 0 and self.consumer in asking
         return silent is not None and silent > self._broker_seconds and is_expected
 
-    def live(self) -> Verdict:
+    def live(self) -> ProbeResult:
         """Return whether to leave the worker running; called from any thread, waits for nothing."""
         reasons = [*self._hanging, *self._stuck]
         turned = self._turned
@@ -155,9 +155,9 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         if still > LOOP_SECONDS:
             reasons.append(f"the event loop has not turned for {still:.0f} s")
         facts = {"event_loop_seconds": round(still, 1), "is_stopping": self._is_stopping}
-        return Verdict.of(reasons, dict(facts))
+        return ProbeResult.of(reasons, dict(facts))
 
-    def ready(self) -> Verdict:
+    def ready(self) -> ProbeResult:
         """Return whether the worker does its work; called from any thread, waits for nothing."""
         facts = {agent.agent: agent.facts() for agent in self._agents}
         silent = self.consumer.silent_seconds()
@@ -169,7 +169,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
             *self._broker_reasons(silent, facts),
             *self.live().reasons,
         ]  # fmt: skip
-        return Verdict.of(
+        return ProbeResult.of(
             reasons,
             {
                 "partitions": self._intake.num_held,

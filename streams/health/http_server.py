@@ -20,7 +20,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import msgspec
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from streams.verdict import Verdict
+from streams.verdict import ProbeResult
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _EVICTION_SECONDS = 1.0
 
 StartResponse = Callable[..., Any]
 App = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
-Probes = Mapping[str, Callable[[], Verdict]]
+Probes = Mapping[str, Callable[[], ProbeResult]]
 
 
 def serve(host: str, port: int, registry: CollectorRegistry, probes: Probes) -> int:

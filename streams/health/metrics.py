@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.registry import REGISTRY
 
 from streams.health.age_histogram import AgeHistogram
-from streams.verdict import Verdict
+from streams.verdict import ProbeResult
 
 _SECONDS = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.35, 0.5, 0.75),
@@ -151,7 +151,7 @@ class Metrics:
         with suppress(KeyError):
             self.lag.remove(topic, str(partition))
 
-    def show(self, live: Callable[[], Verdict], ready: Callable[[], Verdict]) -> None:
+    def show(self, live: Callable[[], ProbeResult], ready: Callable[[], ProbeResult]) -> None:
         """Let the gauges of both probes say what the probes say at that moment."""
         self.live.set_function(lambda: float(live().ok))
         self.ready.set_function(lambda: float(ready().ok))

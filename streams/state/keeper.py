@@ -25,7 +25,7 @@ from mode import Service
 
 from streams.executor import run_on
 from streams.health.metrics import AgentMetrics
-from streams.model_pool import Serving
+from streams.model_pool import ModelPool
 from streams.offsets import OffsetTracker
 from streams.online import Learned, OnlineRunner
 from streams.records import TopicPartition
@@ -79,7 +79,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
     def __init__(
         self,
         agent: str,
-        serving: Serving,
+        pool: ModelPool,
         store: StateStore | None,
         settings: StateSettings,
         *,
@@ -93,7 +93,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
 
         Args:
             agent: its name.
-            serving: its models; online ones.
+            pool: its models; online ones.
             store: where snapshots are kept; None: nowhere, models start afresh.
             settings: how often, and what to do when one does not fit.
             tracker: knows what is committed.
@@ -103,10 +103,10 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             kwargs: of the service.
         """
         super().__init__(**kwargs)
-        assert serving.online is not None
+        assert pool.online is not None
         self.agent = agent
-        self._serving = serving
-        self._runner: OnlineRunner = serving.online
+        self._pool = pool
+        self._runner: OnlineRunner = pool.online
         self._store = store
         self._settings = settings
         self._tracker = tracker
@@ -152,7 +152,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         held = self._held.get(tp)
         # Only if nobody else has had the partition meanwhile, and learned what this worker has not.
         if held is not None and held.position == position:
-            start = await self._serving.on_device(self._runner.resume, tp, position)
+            start = await self._pool.on_device(self._runner.resume, tp, position)
             if start is not None:
                 return start
         loaded = await self._load(tp, position)
@@ -161,7 +161,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         if loaded.snapshot is not None and await self._restore(tp, loaded.snapshot, position):
             held.stored = loaded.snapshot.next_offset
             return held.stored
-        await self._serving.on_device(self._runner.start, tp, position)
+        await self._pool.on_device(self._runner.start, tp, position)
         await self._store_birth(tp)
         return position
 
@@ -179,7 +179,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
 
     async def _restore(self, tp: TopicPartition, snapshot: Snapshot, position: int) -> bool:
         try:
-            await self._serving.on_device(self._runner.restore, tp, snapshot)
+            await self._pool.on_device(self._runner.restore, tp, snapshot)
         except StateMismatchError as error:
             where = f"{self._key(tp)}: the snapshot of offset {snapshot.next_offset}"
             self._refuse_unless_fresh(f"{where} does not fit: {error}")
@@ -203,7 +203,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         if self._store is None:
             return
         try:
-            learned = await self._serving.on_device(self._runner.learned, tp)
+            learned = await self._pool.on_device(self._runner.learned, tp)
         except Exception as error:  # a user's own model may raise anything
             raise StateError(
                 f"{self._key(tp)}: its model can't be saved: {type(error).__name__}: {error}: mend "
@@ -249,7 +249,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
 
     async def _take(self, tp: Hashable, held: _Held) -> Learned | None:
         try:
-            learned = await self._serving.on_device(self._runner.learned, tp)
+            learned = await self._pool.on_device(self._runner.learned, tp)
         except Exception as error:  # a user's own model may raise anything
             self._failed(error, _TRIED_AGAIN)
             return None
@@ -294,7 +294,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         self._is_failing = True
         logger.log(level, "%s: %s: %s", self.agent, error, what_now)
 
-    async def let_go(self) -> None:
+    async def on_revoked(self) -> None:
         """Store what was learned up to the last commit, so that the next owner replays little.
 
         Called after that commit, while nothing is under way.

@@ -27,7 +27,7 @@ _CANCEL_SECONDS = 1.0
 _FIRST_BACK_OFF_SECONDS, _LAST_BACK_OFF_SECONDS = 0.5, 10.0
 
 
-async def start_patiently(start: Callable[[], Awaitable[None]]) -> None:
+async def start_with_retry(start: Callable[[], Awaitable[None]]) -> None:
     """Start a client; while no broker can be reached try again, ever more slowly.
 
     Raises:
@@ -45,7 +45,7 @@ async def start_patiently(start: Callable[[], Awaitable[None]]) -> None:
             back_off = min(2 * back_off, _LAST_BACK_OFF_SECONDS)
 
 
-async def queue_patiently(
+async def send_batch_until_queued(
     producer: AIOKafkaProducer, batch: Any, topic: str, partition: int
 ) -> asyncio.Future[Any]:
     """Queue a producer batch behind that before it, however long the broker takes for that one.

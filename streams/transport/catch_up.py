@@ -17,7 +17,7 @@ async def seek_to_state(consumer: Any) -> None:
 
     Called with the flow stopped, after Faust has sought each partition to its committed offset.
     """
-    intake = consumer.intake
+    intake = consumer.assigned
     learning = [tp for tp in consumer.assignment() if tp.topic in intake.learning_topics]
     if not learning:
         return
@@ -49,7 +49,7 @@ async def seek_to_state(consumer: Any) -> None:
 
 def _begun(consumer: Any, learning: list[TP]) -> dict[TP, int]:
     """Return where reading goes on, if it has begun: Faust now and then seeks twice."""
-    tracker = consumer.intake.tracker
+    tracker = consumer.assigned.tracker
     if any(tracker.committed_offset(TopicPartition(*tp)) is None for tp in learning):
         return {}
     return {tp: tracker.next_offset(TopicPartition(*tp)) for tp in learning}

@@ -11,7 +11,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from streams.assignment import Intake
+from streams.assignment import AssignedPartitions
 from streams.records import RawRecords, RecordBatch, TopicPartition
 from streams.transport.broker_retry import within
 from streams.transport.catch_up import seek_to_state
@@ -27,10 +27,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     """One worker's; its thread fetches."""
 
     @property
-    def intake(self) -> Intake:
+    def assigned(self) -> AssignedPartitions:
         """What the app wants of each topic, and the tracker of everything handed out."""
-        intake: Intake = self.app.intake
-        return intake
+        assigned: AssignedPartitions = self.app.assigned
+        return assigned
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -38,7 +38,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._takeover = None if transactions is None else Takeover(self, transactions)
 
     def _is_batch(self, tp: Any) -> bool:
-        return tp.topic in self.intake.batch_topics
+        return tp.topic in self.assigned.batch_topics
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -83,7 +83,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return fetched
 
     def _is_wanted(self, tp: TopicPartition) -> bool:
-        if self.intake.is_full(tp):
+        if self.assigned.is_full(tp):
             return False
         transactions = self.app.exactly_once
         if transactions is None or not self._is_batch(tp):
@@ -92,7 +92,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _hand_out(self, tp: TopicPartition, fetched: RawRecords | Sequence[Any]) -> None:
         if isinstance(fetched, RawRecords):
-            replayed, fresh = fetched.split(self.intake.tracker.replay_end(tp))
+            replayed, fresh = fetched.split(self.assigned.tracker.replay_end(tp))
             if replayed is not None:
                 batch = self._start(tp, replayed)
                 batch.is_replay = True
@@ -108,7 +108,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             )
 
     def _start(self, tp: TopicPartition, raw: RawRecords) -> RecordBatch:
-        span = self.intake.tracker.start(tp, raw.offsets, raw.num_bytes)
+        span = self.assigned.tracker.start(tp, raw.offsets, raw.num_bytes)
         return RecordBatch(
             tp, span, raw.timestamps_ms, raw.keys, raw.values, raw.headers, time.monotonic()
         )
@@ -134,20 +134,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return False
         message.acked = True
         tp = TopicPartition(*message.tp)
-        return self.intake.tracker.finish_offset(tp, message.offset)
+        return self.assigned.tracker.finish_offset(tp, message.offset)
 
     async def force_commit(
         self, topics: Any = None, start_new_transaction: bool = True
     ) -> bool:  # fmt: skip
         """Commit every watermark that has moved; exactly-once partitions commit by themselves."""
         self._collect_inlined_acks()
-        offsets = {TP(*tp): at for tp, at in self.intake.tracker.committable().items()}  # type: ignore[misc]
+        offsets = {TP(*tp): at for tp, at in self.assigned.tracker.committable().items()}  # type: ignore[misc]
         if self._takeover is not None:
             offsets = {tp: at for tp, at in offsets.items() if not self._is_batch(tp)}
         self._export_lag()
         if not offsets or not await self._commit(offsets):
             return False
-        self.intake.tracker.committed({TopicPartition(*tp): at for tp, at in offsets.items()})
+        self.assigned.tracker.committed({TopicPartition(*tp): at for tp, at in offsets.items()})
         self.app.monitor.on_tp_commit(offsets)
         return True
 
@@ -155,18 +155,18 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Faust's compiled stream iterator notes acks here itself instead of calling `ack`."""
         for tp, acked in self._acked.items():
             for offset in acked:
-                self.intake.tracker.finish_offset(TopicPartition(*tp), offset)
+                self.assigned.tracker.finish_offset(TopicPartition(*tp), offset)
             self._acked_index[tp].difference_update(acked)
             acked.clear()
 
     def _export_lag(self) -> None:
         for tp in self.assignment():
             end = self.highwater(tp)
-            position = self.intake.tracker.position(TopicPartition(*tp))
+            position = self.assigned.tracker.position(TopicPartition(*tp))
             if position is None:
                 position = self._committed_offset[tp]
             if end is not None and position is not None:
-                self.intake.observe_lag(
+                self.assigned.observe_lag(
                     TopicPartition(*tp), max(end - position, 0), self._thread.has_waiting(tp)
                 )
 
@@ -176,21 +176,23 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         Bounded: what is not finished by then is given up uncommitted and read again.
         """
         transactions = self.app.exactly_once
-        self.intake.tracker.give_up_untaken()
+        self.assigned.tracker.give_up_untaken()
         if transactions is not None:
-            transactions.hurry()
+            transactions.flush()
         # Faust asks twice while it stops: all of that together has the time of one.
         left = self.app.seconds_to_stop()
         deadline = time.monotonic() + (self.app.drain_seconds if left is None else left)
-        while self.intake.tracker.num_taken() and time.monotonic() < deadline:
+        while self.assigned.tracker.num_taken() and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
             self._collect_inlined_acks()
-        if left := self.intake.tracker.num_taken():
+        if left := self.assigned.tracker.num_taken():
             self.log.warning("%d records were not finished in time and will be read again", left)
         await self._commit_in_time()
         await self._store_in_time()
         if transactions is not None:
-            self.intake.tracker.give_up(filter(self._is_batch, self.intake.tracker.partitions()))
+            self.assigned.tracker.give_up(
+                filter(self._is_batch, self.assigned.tracker.partitions())
+            )
             await transactions.release_all()
 
     async def _commit_in_time(self) -> None:
@@ -225,7 +227,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Store the state of online models; no stop and no rebalance waits for ever for that."""
         left = self.app.seconds_to_stop()
         seconds = self.app.drain_seconds if left is None else max(left, LAST_COMMIT_SECONDS)
-        if not await within(seconds, self.intake.let_go()):
+        if not await within(seconds, self.assigned.on_revoked()):
             self.log.warning("the state of online models was not stored: more is read again")
 
     async def latest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
@@ -240,15 +242,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         if self._takeover is not None:
             self._takeover.cancel()
         await super().on_partitions_revoked(revoked)
-        self.intake.give_up(TopicPartition(*tp) for tp in revoked)
+        self.assigned.give_up(TopicPartition(*tp) for tp in revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Begin afresh: Faust seeks every partition to its committed offset."""
-        self.intake.give_up(self.intake.tracker.partitions())  # type: ignore[arg-type]
+        self.assigned.give_up(self.assigned.tracker.partitions())  # type: ignore[arg-type]
         await super().on_partitions_assigned(assigned, generation_id)
         if self.app.seconds_to_stop() is not None:
             return  # its models are closed or about to be: the group hears that it leaves
-        self.intake.assigned(TopicPartition(*tp) for tp in assigned)
+        self.assigned.assigned(TopicPartition(*tp) for tp in assigned)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Say nothing: Faust's check looks at streams that no longer see single records."""

@@ -17,7 +17,7 @@ from faust.types import TP
 from mode import Service
 
 from streams.records import RawRecords, TopicPartition
-from streams.transport.broker_retry import start_patiently, within
+from streams.transport.broker_retry import start_with_retry, within
 from streams.transport.fetch import BatchFetchResult
 
 #: How often what stopped the group's coordination is looked for.
@@ -66,7 +66,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def on_start(self) -> None:
         """Start, waiting for a broker that went away since the worker looked for it."""
-        await start_patiently(super().on_start)
+        await start_with_retry(super().on_start)
 
     def has_waiting(self, tp: TP) -> bool:
         """Whether a partition has records that may be fetched and have not been.
@@ -136,7 +136,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 self._take_batches(fetcher)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
         self.fetched_generation = self.app.consumer_generation_id
-        batch_topics = self.app.intake.batch_topics
+        batch_topics = self.app.assigned.batch_topics
         return {
             tp: columns(records) if tp.topic in batch_topics else records
             for tp, records in fetched.items()
@@ -145,7 +145,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     def _take_batches(self, fetcher: Any) -> None:
         """Have what waits in the fetcher, of a pipeline's topics, taken by the batch."""
         for tp, result in fetcher._records.items():
-            if isinstance(result, BatchFetchResult) and tp.topic in self.app.intake.batch_topics:
+            if isinstance(result, BatchFetchResult) and tp.topic in self.app.assigned.batch_topics:
                 result.by_batch()
 
     async def committed_offsets(

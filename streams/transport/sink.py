@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 
 from streams.protocols import Output, ProduceError, RecordTooLargeError, Rows
-from streams.transport.broker_retry import find_partitions, queue_patiently
+from streams.transport.broker_retry import find_partitions, send_batch_until_queued
 from streams.transport.encoded_batch import EncodedBatch
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class KafkaSink:
         for topic, partition, records in outputs:
             for batch in producer_batches(producer, records):
                 try:
-                    future = await queue_patiently(producer, batch, topic, partition)
+                    future = await send_batch_until_queued(producer, batch, topic, partition)
                 except KafkaError as error:
                     raise explain(error, topic) from error
                 acknowledgements.append((topic, future))

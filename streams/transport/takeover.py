@@ -66,7 +66,7 @@ class Takeover:
 
     async def _take_over(self) -> None:
         assigned = [TopicPartition(*tp) for tp in self._consumer.assignment()]
-        ours = [tp for tp in assigned if tp.topic in self._consumer.intake.batch_topics]
+        ours = [tp for tp in assigned if tp.topic in self._consumer.assigned.batch_topics]
         try:
             await self._transactions.release_all()
             await self._seek_stock([tp for tp in assigned if tp not in ours])
@@ -94,5 +94,5 @@ class Takeover:
             await self._seek(await self._consumer.committed_offsets(partitions))
 
     async def _lost(self, tp: TopicPartition) -> None:
-        self._consumer.intake.give_up([tp])
+        self._consumer.assigned.give_up([tp])
         await self._consumer.rejoin()

@@ -17,7 +17,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from streams.transport.broker_retry import never_expire, start_patiently, stop_in_time, within
+from streams.transport.broker_retry import never_expire, start_with_retry, stop_in_time, within
 from streams.transport.connection import mend_connections
 from streams.transport.consumer import Consumer
 from streams.transport.fetch import take_by_batch
@@ -35,7 +35,7 @@ class Producer(driver.Producer):  # type: ignore[misc]
 
     async def on_start(self) -> None:
         """Start, waiting for a broker that went away since the worker looked for it."""
-        await start_patiently(super().on_start)
+        await start_with_retry(super().on_start)
 
     async def on_stop(self) -> None:
         """Stop; what a broker that is away has not taken is given up, and will be read again."""
@@ -71,13 +71,13 @@ class Conductor(FaustConductor):  # type: ignore[misc]
     """Delivers record batches as they are: no decoding, no per-record queueing."""
 
     def _build_handler(self, tp: TP, channels: Any) -> Any:
-        if tp.topic not in self.app.intake.batch_topics:
+        if tp.topic not in self.app.assigned.batch_topics:
             return super()._build_handler(tp, channels)
 
         async def on_batch(message: ConsumerMessage) -> None:
             for channel in channels:
                 event = self.app.create_event(None, message.value, {}, message)
-                # Without a limit here: `Intake` pauses the partition long before.
+                # Without a limit here: `AssignedPartitions` pauses the partition long before.
                 channel.queue.force_put_nowait(event)
 
         return on_batch

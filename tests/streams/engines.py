@@ -18,7 +18,7 @@ from streams.encoding import ResultEncoder
 from streams.executor import host_executor
 from streams.health.metrics import Metrics
 from streams.inference import Inference
-from streams.model_pool import Serving
+from streams.model_pool import ModelPool
 from streams.offsets import OffsetTracker
 from streams.protocols import ModelFactory
 from streams.records import OutputRecord, RecordBatch
@@ -52,14 +52,14 @@ class Engine:
         self.registry = CollectorRegistry()
         self.metrics = Metrics(self.registry)
         metrics = self.metrics.for_agent("double", settings.inputs, "doubling")
-        self.serving = Serving("double", factory, settings.concurrency, ["cpu"])
+        self.pool = ModelPool("double", factory, settings.concurrency, ["cpu"])
         self.delivery = Delivery("double", settings, sink, self.tracker, metrics, self._fail)
         self.inference = Inference(
             "double",
             settings,
             decoder=Decoder(make_codec("json", event_type), settings.max_record_bytes),
-            serving=self.serving,
-            encoder=ResultEncoder("double", make_codec("json", Event), self.serving),
+            pool=self.pool,
+            encoder=ResultEncoder("double", make_codec("json", Event), self.pool),
             delivery=self.delivery,
             metrics=metrics,
             host=host or host_executor(2),

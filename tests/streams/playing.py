@@ -15,7 +15,7 @@ from prometheus_client import Counter as Metric
 from prometheus_client import Gauge
 
 from streams import inference, model_pool
-from streams.assignment import Intake
+from streams.assignment import AssignedPartitions
 from streams.batching import MicroBatch
 from streams.health.metrics import Filtered
 from streams.records import RecordBatch, TopicPartition
@@ -78,13 +78,13 @@ class Run:
                 clock=loop.time,
                 wall_clock=self.wall_clock,
             )
-        self.engine.serving.load()
+        self.engine.pool.load()
         self.tracker = self.engine.tracker
-        self.intake = Intake(
+        self.assigned = AssignedPartitions(
             {topic: settings.intake for topic in settings.inputs}, self.engine.metrics
         )
-        self.intake.tracker = self.tracker
-        self.intake.on_change(self.engine.inference.drop_stale, self.engine.serving.keep_only)
+        self.assigned.tracker = self.tracker
+        self.assigned.on_change(self.engine.inference.drop_stale, self.engine.pool.keep_only)
         self.partitions: dict[TopicPartition, _Partition] = defaultdict(_Partition)
         self.filtered: dict[tuple[TopicPartition, int], Filtered] = {}
         self._queues: dict[str, asyncio.Queue[RecordBatch]] = {
@@ -192,14 +192,14 @@ class Run:
         watermark = self.tracker.watermark(rebalance.tp)
         state.started_at = state.started_at if watermark is None else watermark
         state.is_held = False
-        self.intake.give_up([rebalance.tp])
+        self.assigned.give_up([rebalance.tp])
         if rebalance.away is not None:
             await asyncio.sleep(rebalance.away)
             state.position, state.is_held = state.started_at, True
 
     def _fetch(self) -> None:
         for tp, state in self.partitions.items():
-            if not state.is_held or self.intake.is_full(tp) or state.position == len(state.log):
+            if not state.is_held or self.assigned.is_full(tp) or state.position == len(state.log):
                 continue
             fetched = state.log[state.position : state.position + FETCH_RECORDS]
             batch = record_batch(

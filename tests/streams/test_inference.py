@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from schemas import DeadLetter
-from streams.model_pool import Serving
+from streams.model_pool import ModelPool
 from streams.settings import AgentSettings, BatchSettings
 from tests.fakes import Doubling, ListSink, Number
 from tests.streams.engines import SETTINGS, answers, engine
@@ -255,11 +255,11 @@ async def test_a_device_that_does_not_work_is_passed_over() -> None:
                 raise RuntimeError(f"no {device} here")
             super().load(device)
 
-    serving = Serving("a", Choosy, 2, ["cuda:0", "cpu"])
-    serving.load()
-    assert serving.device == "cpu"
+    pool = ModelPool("a", Choosy, 2, ["cuda:0", "cpu"])
+    pool.load()
+    assert pool.device == "cpu"
     with pytest.raises(RuntimeError, match="no cuda:0 here"):
-        Serving("a", Choosy, 1, ["cuda:0"]).load()
+        ModelPool("a", Choosy, 1, ["cuda:0"]).load()
 
 
 async def test_models_are_loaded_and_closed() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import DeadLetter, InputError
-from streams.out_of_memory import BatchLimit, is_out_of_memory
+from streams.out_of_memory import BatchSizeLimit, is_out_of_memory
 from streams.predicting import OutOfMemoryError, predict_each, predict_prepared, prepare
 from streams.settings import AgentSettings, BatchSettings
 from tests.fakes import Doubling, Number
@@ -21,7 +21,7 @@ from tests.streams.engines import answers, engine
 
 
 class Told:
-    """Keeps what a `BatchLimit` tells."""
+    """Keeps what a `BatchSizeLimit` tells."""
 
     def __init__(self) -> None:
         self.failures = 0
@@ -38,9 +38,9 @@ class Told:
         self.freed += 1
 
 
-def limit_of(size: int) -> tuple[BatchLimit, Told]:
+def limit_of(size: int) -> tuple[BatchSizeLimit, Told]:
     told = Told()
-    return BatchLimit("agent", size, told, told.free), told
+    return BatchSizeLimit("agent", size, told, told.free), told
 
 
 class Device:
@@ -157,7 +157,7 @@ def test_a_single_event_is_tried_again_once_memory_was_freed() -> None:
     def free() -> None:
         device.room = 5
 
-    limit = BatchLimit("agent", 4, told, free)
+    limit = BatchSizeLimit("agent", 4, told, free)
     assert predict_each(device.predict, [3], limit=limit) == [3]
     assert device.calls == [1, 1]
     device.room = -1

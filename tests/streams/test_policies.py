@@ -65,7 +65,7 @@ class Line:
                 clock=self.loop.time,
                 wall_clock=lambda: WALL + self.loop.time(),
             )
-        self.engine.serving.load()
+        self.engine.pool.load()
 
     def run(self, scenario: Scenario) -> None:
         async def play() -> None:

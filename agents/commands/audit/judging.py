@@ -16,7 +16,7 @@ from agents.commands.audit.ledger import (
     Bools,
     Ints,
     Ledger,
-    in_words,
+    describe_record,
 )
 from agents.commands.audit.ledger import partition_and_offset as at_place
 from agents.commands.audit.report import MAX_CULPRITS, AgentReport, Problem
@@ -85,7 +85,7 @@ def _judge_order(ledger: Ledger, report: AgentReport) -> None:
     is_late = (keys[1:] == keys[:-1]) & is_one_partition & (places[1:] < places[:-1])
     late = rows[:-1][is_late]
     for row, after in zip(late[:MAX_CULPRITS], rows[1:][is_late][:MAX_CULPRITS], strict=True):
-        told = (f"answers {in_words(ledger.origin(int(row)))} after offset "
+        told = (f"answers {describe_record(ledger.origin(int(row)))} after offset "
                 f"{ledger.offsets[after]} of the same key was answered")  # fmt: skip
         place = at_place(int(ledger.places[row]))
         report.blame(Problem.OUT_OF_ORDER, report.output, *place, told)
@@ -106,7 +106,7 @@ def _judge_doubles(ledger: Ledger, report: AgentReport, rules: Rules) -> None:
     if rules.repeats_allowed:
         return
     for row, place in zip(rows[:MAX_CULPRITS], places[:MAX_CULPRITS], strict=True):
-        told = f"answers {in_words(ledger.origin(int(row)))} once more"
+        told = f"answers {describe_record(ledger.origin(int(row)))} once more"
         report.blame(Problem.DOUBLED, report.output, *at_place(int(place)), told)
     report.count(Problem.DOUBLED, len(rows) - MAX_CULPRITS)
     for place in ledger.letter_repeats:

@@ -34,7 +34,7 @@ def partition_and_offset(place: int) -> tuple[int, int]:
     return int(place) >> OFFSET_BITS, int(place) & (1 << OFFSET_BITS) - 1
 
 
-def in_words(origin: Origin) -> str:
+def describe_record(origin: Origin) -> str:
     """Return a record's position for people."""
     return f"{origin.topic}[{origin.partition}] offset {origin.offset}"
 
@@ -210,7 +210,7 @@ class Ledger:
     def blame_result(self, problem: Problem, row: int, place: int, detail: str) -> None:
         """Blame the result at a place, which answers a row."""
         origin = self.origin(row)
-        told = f"answers {in_words(origin)}, {detail}"
+        told = f"answers {describe_record(origin)}, {detail}"
         self._report.blame(problem, self._report.output, *partition_and_offset(place), told)
 
     def stranger(self, origin: int, topic: str, place: int, what: str) -> None:
@@ -218,7 +218,7 @@ class Ledger:
         if origin < (self.end if self._is_compacted else self.oldest):
             self._report.past += 1
             return
-        where = in_words(Origin(self._report.input, self.partition, origin))
+        where = describe_record(Origin(self._report.input, self.partition, origin))
         told = f"{what} for {where}, where there is no record"
         self._report.blame(Problem.ALIEN, topic, *partition_and_offset(place), told)
 

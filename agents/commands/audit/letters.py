@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from confluent_kafka import Message
 
 from agents.commands.audit.inputs import OnRead
-from agents.commands.audit.ledger import MAX_OFFSET, Ledger, in_words, place_of
+from agents.commands.audit.ledger import MAX_OFFSET, Ledger, describe_record, place_of
 from agents.commands.audit.report import AgentReport, Problem
 from agents.commands.topic_reader import Bounds, TopicReader
 from schemas import DeadLetter, Settlement
@@ -100,7 +100,7 @@ class LetterReader:
         if origin.topic in self._other_inputs:
             return None
         self._blame(
-            Problem.ALIEN, message, f"of {in_words(origin)}, which is no input of this agent"
+            Problem.ALIEN, message, f"of {describe_record(origin)}, which is no input of this agent"
         )
         return None
 

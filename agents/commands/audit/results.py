@@ -10,7 +10,7 @@ import numpy as np
 from confluent_kafka import Message
 
 from agents.commands.audit.inputs import OnRead
-from agents.commands.audit.ledger import MAX_OFFSET, Answers, Ledger, in_words, place_of
+from agents.commands.audit.ledger import MAX_OFFSET, Answers, Ledger, describe_record, place_of
 from agents.commands.audit.report import AgentReport, Problem
 from agents.commands.topic_reader import Bounds, TopicReader
 from schemas import Origin
@@ -123,7 +123,7 @@ class ResultReader:
         self._blame(
             Problem.ALIEN,
             message,
-            f"a result for {in_words(origin)}, which is no input of this agent",
+            f"a result for {describe_record(origin)}, which is no input of this agent",
         )
 
     def _misplaced(self, message: Message, origin: Origin) -> None:

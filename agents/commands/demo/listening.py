@@ -12,7 +12,7 @@ from confluent_kafka import Message, TopicPartition
 
 from agents.commands.demo.cluster import Ends, make_consumer
 from agents.commands.demo.record_lines import RecordFiles
-from agents.commands.describe import in_words
+from agents.commands.describe import describe_record
 from agents.commands.tailing import record_of
 from schemas import (
     AnomalyScore,
@@ -89,7 +89,9 @@ class Listener(threading.Thread):
             return
         record = record_of(message)
         self._files.write(record)
-        self.latest[record.topic].append(in_words(record.topic, record.value, record.headers))
+        self.latest[record.topic].append(
+            describe_record(record.topic, record.value, record.headers)
+        )
         result_type = _TYPES.get(
             dict(record.headers).get("ce_type", b"").decode("ascii", "replace")
         )

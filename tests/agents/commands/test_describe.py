@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from agents.commands.describe import in_words
+from agents.commands.describe import describe_record
 from agents.errors import MAX_CHARACTERS, printable
 from schemas import (
     RESULT_TYPES,
@@ -95,9 +95,11 @@ RESULTS: list[tuple[Result, str]] = [
 @pytest.mark.parametrize(("result", "words"), RESULTS, ids=lambda x: type(x).__name__)
 def test_results_are_told_in_words(result: Result, words: str) -> None:
     as_json = msgspec.json.encode(result)
-    assert in_words("t", as_json, headers_of(type(result))) == words
+    assert describe_record("t", as_json, headers_of(type(result))) == words
     as_msgpack = msgspec.msgpack.encode(result)
-    assert in_words("t", as_msgpack, headers_of(type(result), "application/msgpack")) == words
+    assert (
+        describe_record("t", as_msgpack, headers_of(type(result), "application/msgpack")) == words
+    )
 
 
 def test_every_result_type_has_words() -> None:
@@ -114,12 +116,12 @@ def test_a_dead_letter_tells_origin_and_reason() -> None:
     )
     # The original's own headers stand beside it, and must not be taken for the letter's.
     headers = [*headers_of(SensorReading), *letter.to_headers()]
-    assert in_words("sensor.readings.dlq", b"{}", headers) == (
+    assert describe_record("sensor.readings.dlq", b"{}", headers) == (
         "sensor.readings[2] offset 1045  schema_error: not a SensorReading: \\x1b[2Jboo "
         "(SchemaError in score_anomalies, 2 bytes)"
     )
     broken = [h for h in headers if not h[0].endswith("offset")]
-    assert "can't be read" in in_words("sensor.readings.dlq", b"{}", broken)
+    assert "can't be read" in describe_record("sensor.readings.dlq", b"{}", broken)
 
 
 @pytest.mark.parametrize(
@@ -145,13 +147,13 @@ def test_a_dead_letter_tells_origin_and_reason() -> None:
 def test_anything_else_is_told_in_general(
     value: bytes | None, headers: list[tuple[str, bytes]], words: str
 ) -> None:
-    assert in_words("t", value, headers) == words
+    assert describe_record("t", value, headers) == words
 
 
 def test_a_value_that_is_not_what_its_header_says_is_told_in_general() -> None:
-    assert in_words("t", b'{"a": 1}', headers_of(Detections)) == 's  {"a": 1}'
+    assert describe_record("t", b'{"a": 1}', headers_of(Detections)) == 's  {"a": 1}'
     deep = b"[" * 100_000
-    assert in_words("t", deep, headers_of(Detections)).startswith("s  [[[")
+    assert describe_record("t", deep, headers_of(Detections)).startswith("s  [[[")
 
 
 def test_nothing_that_a_terminal_acts_on_gets_through() -> None:
@@ -160,9 +162,9 @@ def test_nothing_that_a_terminal_acts_on_gets_through() -> None:
     assert shown.isprintable()
     assert shown.isascii()
     result = ClusterAssignment(source_id="\x1b]0;owned\x07", cluster_id=0, distance=0.0)
-    words = in_words("t", msgspec.json.encode(result), headers_of(ClusterAssignment))
+    words = describe_record("t", msgspec.json.encode(result), headers_of(ClusterAssignment))
     assert words.startswith("\\x1b]0;owned\\x07  cluster 0")
 
 
 def test_long_values_are_cut() -> None:
-    assert len(in_words("t", b"x" * 1_000_000, [])) == MAX_CHARACTERS + 3
+    assert len(describe_record("t", b"x" * 1_000_000, [])) == MAX_CHARACTERS + 3

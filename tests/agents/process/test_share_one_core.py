@@ -32,7 +32,7 @@ thread = threading.Thread(target=lambda: later.append(len(allowed_cores())))
 thread.start()
 thread.join()
 pools = worker.host, worker.preparing, *(
-    inference.serving._copies[0].executor for inference in worker.inferences
+    inference.pool._copies[0].executor for inference in worker.inferences
 )
 print(len(allowed_cores()), *later, *(len(pool.submit(allowed_cores).result()) for pool in pools))
 """

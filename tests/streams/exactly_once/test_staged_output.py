@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.exactly_once.staged_output import Outbox, Piece
+from streams.exactly_once.staged_output import Piece, StagedOutput
 from streams.offsets import OffsetTracker, Span
 
 
@@ -19,7 +19,7 @@ def piece(*rows: tuple[Span, Sequence[int]]) -> Piece:
 async def test_a_cut_ends_before_the_first_record_without_output() -> None:
     tracker = OffsetTracker()
     span = tracker.start("p", range(100, 110), 0)
-    outbox = Outbox("p", tracker)
+    outbox = StagedOutput("p", tracker)
     assert outbox.cut() == (None, [])
     late, early = piece((span, [6, 7])), piece((span, [0, 1, 2]))
     outbox.put(late)
@@ -31,7 +31,7 @@ async def test_a_cut_ends_before_the_first_record_without_output() -> None:
 async def test_filtered_records_need_no_output() -> None:
     tracker = OffsetTracker()
     span = tracker.start("p", range(100, 104), 0)
-    outbox = Outbox("p", tracker)
+    outbox = StagedOutput("p", tracker)
     tracker.finish(span, [0, 3])
     assert outbox.cut() == (101, [])
     middle = piece((span, [1, 2]))
@@ -42,7 +42,7 @@ async def test_filtered_records_need_no_output() -> None:
 async def test_no_piece_is_cut_in_two() -> None:
     tracker = OffsetTracker()
     span = tracker.start("p", range(10), 0)
-    outbox = Outbox("p", tracker)
+    outbox = StagedOutput("p", tracker)
     whole, across = piece((span, [0, 1])), piece((span, [2, 3, 5, 6]))  # 4: a dead letter to come
     outbox.put(whole)
     outbox.put(across)
@@ -55,7 +55,7 @@ async def test_no_piece_is_cut_in_two() -> None:
 async def test_a_piece_over_several_record_batches() -> None:
     tracker = OffsetTracker()
     first, second = tracker.start("p", [0, 2], 0), tracker.start("p", [5, 6], 0)
-    outbox = Outbox("p", tracker)
+    outbox = StagedOutput("p", tracker)
     both = piece((first, [1]), (second, [0]))
     outbox.put(both)
     tracker.finish(first, [0])
@@ -65,7 +65,7 @@ async def test_a_piece_over_several_record_batches() -> None:
 async def test_after_a_commit_the_next_cut_goes_on_from_there() -> None:
     tracker = OffsetTracker()
     span = tracker.start("p", range(6), 0)
-    outbox = Outbox("p", tracker)
+    outbox = StagedOutput("p", tracker)
     first, second = piece((span, [0, 1, 2])), piece((span, [3, 4]))
     outbox.put(first)
     cut = outbox.cut()
@@ -81,7 +81,7 @@ async def test_after_a_commit_the_next_cut_goes_on_from_there() -> None:
 async def test_what_a_topic_refuses_is_taken_out_and_waited_for() -> None:
     tracker = OffsetTracker()
     span = tracker.start("p", range(3), 0)
-    outbox = Outbox("p", tracker)
+    outbox = StagedOutput("p", tracker)
     bad, good = piece((span, [0])), piece((span, [1, 2]))
     outbox.put(bad)
     outbox.put(good)
@@ -97,7 +97,7 @@ async def test_what_was_handed_back_is_never_committed() -> None:
     tracker = OffsetTracker()
     taken, untaken = tracker.start("p", range(3), 0), tracker.start("p", range(3, 6), 0)
     taken.taken = True
-    outbox = Outbox("p", tracker)
+    outbox = StagedOutput("p", tracker)
     tracker.give_up_untaken()
     again = tracker.start("p", range(6, 9), 0)
     mine, beyond = piece((taken, [0, 1, 2])), piece((again, [0, 1, 2]))
@@ -110,7 +110,7 @@ async def test_what_was_handed_back_is_never_committed() -> None:
 async def test_a_given_up_partition_lets_everyone_go() -> None:
     tracker = OffsetTracker()
     span = tracker.start("p", range(3), 0)
-    outbox = Outbox("p", tracker)
+    outbox = StagedOutput("p", tracker)
     waiting = piece((span, [0]))
     outbox.put(waiting)
     tracker.give_up(["p"])
@@ -133,7 +133,7 @@ async def _cut_in_any_order(lengths: list[int], data: st.DataObject) -> None:
     spans = [
         tracker.start("p", range(start, min(start + 4, total)), 0) for start in range(0, total, 4)
     ]
-    outbox = Outbox("p", tracker)
+    outbox = StagedOutput("p", tracker)
     owner = data.draw(st.permutations([i for i, n in enumerate(lengths) for _ in range(n)]))
     pieces = {}
     for number in range(len(lengths)):

@@ -176,7 +176,7 @@ async def test_much_output_is_committed_before_its_time(monkeypatch: Any) -> Non
         await first
         assert s.producer.committed == [([1, 1], 8)]
         late = await send(s, batch, [3], 10)
-        s.transactions.hurry()
+        s.transactions.flush()
         await late
         assert s.producer.committed[-1] == ([1], 9)
 

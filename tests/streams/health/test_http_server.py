@@ -14,13 +14,13 @@ from prometheus_client import CollectorRegistry, Counter
 
 from streams.health import http_server
 from streams.health.http_server import MAX_CONNECTIONS, serve
-from streams.verdict import Verdict
+from streams.verdict import ProbeResult
 
-GOOD = Verdict.of([], {"partitions": 4})
-BAD = Verdict.of(["no partition is assigned to this worker"], {"partitions": 0})
+GOOD = ProbeResult.of([], {"partitions": 4})
+BAD = ProbeResult.of(["no partition is assigned to this worker"], {"partitions": 0})
 
 
-def start(host: str = "127.0.0.1", live: Callable[[], Verdict] = lambda: GOOD) -> int:
+def start(host: str = "127.0.0.1", live: Callable[[], ProbeResult] = lambda: GOOD) -> int:
     registry = CollectorRegistry()
     Counter("things", "Counted.", registry=registry).inc(3)
     return serve(host, 0, registry, {"/live": live, "/ready": lambda: BAD})
@@ -150,7 +150,7 @@ def test_a_connection_lasts_only_so_long(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_probe_that_raises_is_an_error_of_its_own() -> None:
-    def fail() -> Verdict:
+    def fail() -> ProbeResult:
         raise RuntimeError("broken")
 
     port = start(live=fail)

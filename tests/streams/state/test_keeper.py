@@ -12,9 +12,9 @@ from prometheus_client import CollectorRegistry
 from streams.batching import Chunk, MicroBatch
 from streams.executor import host_executor
 from streams.health.metrics import Metrics
-from streams.model_pool import Serving
+from streams.model_pool import ModelPool
 from streams.offsets import OffsetTracker
-from streams.out_of_memory import BatchLimit
+from streams.out_of_memory import BatchSizeLimit
 from streams.records import TopicPartition
 from streams.settings import StateSettings
 from streams.state import keeper as state_keeper
@@ -34,11 +34,11 @@ class Worker:
         self.registry = CollectorRegistry()
         metrics = Metrics(self.registry).for_agent("add", ["numbers"], "running_sum")
         self.tracker = OffsetTracker()
-        self.serving = Serving("add", model, 1, ["cpu"])
+        self.pool = ModelPool("add", model, 1, ["cpu"])
         self.failures: list[BaseException] = []
         self.keeper = StateKeeper(
             "add",
-            self.serving,
+            self.pool,
             store,
             StateSettings(**{"interval_seconds": 0.1, **settings}),
             tracker=self.tracker,
@@ -46,7 +46,7 @@ class Worker:
             on_failure=self.fail,
         )
         self.host = host_executor(1)
-        self.limit = BatchLimit("add", 100, metrics, self.serving.free_memory)
+        self.limit = BatchSizeLimit("add", 100, metrics, self.pool.free_memory)
 
     async def fail(self, error: BaseException) -> None:
         self.failures.append(error)
@@ -66,9 +66,7 @@ class Worker:
                 batch = record_batch([b"1"] * len(own), tracker=self.tracker, offsets=own)
                 batch.is_replay = own[0] < end
                 chunks.append(Chunk(batch, range(len(own)), [1] * len(own)))
-        answers, _, _ = await self.serving.answer(
-            MicroBatch(chunks, TP, 0.0), self.host, self.limit
-        )
+        answers, _, _ = await self.pool.answer(MicroBatch(chunks, TP, 0.0), self.host, self.limit)
         if commit:
             for chunk in chunks:
                 self.tracker.finish(chunk.batch.span, chunk.rows)
@@ -76,7 +74,7 @@ class Worker:
         return answers
 
     async def stop(self) -> None:
-        await self.keeper.let_go()
+        await self.keeper.on_revoked()
         await self.keeper.stop()
 
 
@@ -140,7 +138,7 @@ async def test_a_partition_that_stays_keeps_its_model_in_memory() -> None:
     worker = Worker(store)
     await worker.begin(0)
     await worker.answer(0, 13)
-    await worker.keeper.let_go()
+    await worker.keeper.on_revoked()
     store.num_failures = 10**6
     assert await worker.begin(13) == 13
     assert await worker.answer(13, 17) == [10] * 2 + [15] * 2
@@ -151,7 +149,7 @@ async def test_a_partition_that_others_had_meanwhile_is_loaded_anew() -> None:
     worker, other = Worker(store), Worker(store)
     await worker.begin(0)
     await worker.answer(0, 13)
-    await worker.keeper.let_go()
+    await worker.keeper.on_revoked()
     assert await other.begin(13) == 10
     await other.answer(10, 23)
     await other.stop()
@@ -167,7 +165,7 @@ async def test_what_was_answered_and_not_committed_is_answered_alike_again() -> 
     await worker.begin(0)
     await worker.answer(0, 7)
     answers = await worker.answer(7, 21, commit=False)
-    await worker.keeper.let_go()
+    await worker.keeper.on_revoked()
     start = await worker.begin(7)
     assert (await worker.answer(start, 21))[7 - start :] == answers
 

@@ -13,7 +13,12 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from streams.transport.broker_retry import find_partitions, queue_patiently, start_patiently, within
+from streams.transport.broker_retry import (
+    find_partitions,
+    send_batch_until_queued,
+    start_with_retry,
+    within,
+)
 
 
 async def test_a_start_is_tried_until_a_broker_is_there(
@@ -33,7 +38,7 @@ async def test_a_start_is_tried_until_a_broker_is_there(
         if tries <= 7:
             raise KafkaConnectionError("Unable to bootstrap from [('broker', 9092)]")
 
-    await start_patiently(start)
+    await start_with_retry(start)
     assert slept == [0.5, 1, 2, 4, 8, 10, 10]
     assert [r.getMessage().split(" (")[0] for r in caplog.records] == ["no broker can be reached"]
 
@@ -43,7 +48,7 @@ async def test_what_no_waiting_heals_is_raised_at_once() -> None:
         raise ValueError("no such setting")
 
     with pytest.raises(ValueError, match="no such setting"):
-        await start_patiently(start)
+        await start_with_retry(start)
 
 
 class Sender:
@@ -60,14 +65,14 @@ class Sender:
 
 async def test_a_full_queue_is_waited_for_however_long() -> None:
     sender: Any = Sender(*(KafkaTimeoutError() for _ in range(20)))
-    queued: Any = await queue_patiently(sender, "batch", "t", 3)
+    queued: Any = await send_batch_until_queued(sender, "batch", "t", 3)
     assert queued == ("batch", "t", 3)
 
 
 async def test_a_batch_that_is_refused_is_not() -> None:
     sender: Any = Sender(MessageSizeTooLargeError())
     with pytest.raises(MessageSizeTooLargeError):
-        await queue_patiently(sender, "batch", "t", 3)
+        await send_batch_until_queued(sender, "batch", "t", 3)
 
 
 class Cluster:

@@ -29,6 +29,6 @@ async def test_a_worker_that_stops_takes_nothing_on(
         tracker=OffsetTracker(), give_up=lambda partitions: None, assigned=held.update
     )
     consumer = Consumer.__new__(Consumer)
-    consumer.app = SimpleNamespace(intake=intake, seconds_to_stop=lambda: seconds_to_stop)
+    consumer.app = SimpleNamespace(assigned=intake, seconds_to_stop=lambda: seconds_to_stop)
     await consumer.on_partitions_assigned({TP("numbers", 0), TP("numbers", 1)}, 1)
     assert len(held) == num_held

@@ -55,7 +55,7 @@ class World:
 
     def __init__(self) -> None:
         self.app = SimpleNamespace(
-            consumer_generation_id=1, intake=SimpleNamespace(batch_topics={"numbers"})
+            consumer_generation_id=1, assigned=SimpleNamespace(batch_topics={"numbers"})
         )
         self.consumer = SimpleNamespace(_closed=False, _fetcher=Fetcher(self.app))
         self.thread: Any = SimpleNamespace(

@@ -38,7 +38,7 @@ class Owning:
 class FakeConsumer:
     def __init__(self) -> None:
         self.app = SimpleNamespace(consumer_generation_id=1)
-        self.intake = SimpleNamespace(batch_topics={"numbers"}, learning_topics=frozenset())
+        self.assigned = SimpleNamespace(batch_topics={"numbers"}, learning_topics=frozenset())
         self._committed_offset: dict[TP, int] = {}
 
     def assignment(self) -> set[TP]:
