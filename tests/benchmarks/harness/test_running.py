@@ -12,7 +12,7 @@ import pytest
 from benchmarks.harness.ready import Job, Ready
 from benchmarks.harness.running import running
 from benchmarks.harness.session import cpu_seconds_of, peak_rss_bytes, pids_of
-from tests.integration.running import until
+from tests.waiting import wait_until
 
 
 def test_the_peak_is_the_child_s_and_not_what_its_parent_held() -> None:
@@ -58,7 +58,7 @@ def test_children_in_groups_of_their_own_count_and_are_killed(tmp_path: Path) ->
     ready = Ready("1", lambda job: command, lambda job: {})
     job = Job("", "", "", "", "a", 1, str(tmp_path))
     with running(ready, job) as run:
-        until(lambda: "ready" in run.log.read_text())
+        wait_until("the log says ready", lambda: "ready" in run.log.read_text())
         pids = pids_of(run.process.pid)
         assert len(pids) == 2
         assert 0 < cpu_seconds_of(run.process.pid) < 0.5  # of those that still run
@@ -79,6 +79,6 @@ def test_what_does_not_end_is_killed_with_its_children(
     command = [sys.executable, "-c", code + "\nwhile 1: time.sleep(1)"]
     ready = Ready("1", lambda job: command, lambda job: {})
     with running(ready, Job("", "", "", "", "a", 1, str(tmp_path))) as run:
-        until(lambda: "ready" in run.log.read_text())
+        wait_until("the log says ready", lambda: "ready" in run.log.read_text())
         assert len(pids_of(run.process.pid)) == 2
     assert pids_of(run.process.pid) == []
