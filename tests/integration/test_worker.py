@@ -28,7 +28,8 @@ def expected_answers(pipeline: Pipeline) -> dict[tuple[int, int], list[float]]:
     return answers
 
 
-def test_every_record_gets_its_answer_or_its_dead_letter(tmp_path: Path, bootstrap: str) -> None:
+@pytest.mark.end_to_end
+def test_each_record_gets_an_answer_or_a_dead_letter(tmp_path: Path, bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, bootstrap)
     values: list[bytes | None] = [number(i) for i in range(2000)]
     values[100], values[200], values[300], values[400] = b"{bad", b"", number(13), None
