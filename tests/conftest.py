@@ -16,8 +16,8 @@ pytest_plugins = ["tests.brokers"]
 
 REPO = Path(__file__).parent.parent
 _LOG_LINES = 40
-#: Every test of these folders starts processes and waits for them.
-_SLOW_FOLDERS = [REPO / "tests" / "integration", REPO / "tests" / "benchmarks"]
+#: Every test of this folder starts workers and waits for them.
+_SLOW_FOLDER = REPO / "tests" / "integration"
 
 
 def skip_or_fail(reason: str) -> None:
@@ -40,9 +40,9 @@ def data_dir() -> Path:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow folders as slow, before `-m` selects."""
+    """Mark the tests of the slow folder as slow, before `-m` selects."""
     for item in items:
-        if any(item.path.is_relative_to(folder) for folder in _SLOW_FOLDERS):
+        if item.path.is_relative_to(_SLOW_FOLDER):
             item.add_marker(pytest.mark.slow)
 
 

@@ -35,6 +35,7 @@ def check_outcomes(pipeline: Fuzzed, accounts: Counter[str]) -> Counter[str]:
     return counts
 
 
+@pytest.mark.slow
 def test_some_malformed_records_of_every_codec(tmp_path: Path, embedded_bootstrap: str) -> None:
     pipeline = Fuzzed(tmp_path, embedded_bootstrap)
     print(f"seed {SEED}")
