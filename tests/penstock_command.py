@@ -1,4 +1,4 @@
-"""Run the `penstock` command in a process of its own, as a user's shell does."""
+"""Run the `penstock` command in another process, as a shell does."""
 
 from __future__ import annotations
 

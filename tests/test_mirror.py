@@ -1,4 +1,4 @@
-"""The tests lie as the product does: `agents/worker.py` is tested in `tests/agents/test_worker.py`."""
+"""Tests lie as the product does: tests/agents/test_worker.py is about agents/worker.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CROSS_CUTTING: set[str] = set()
 def has_product_file(test: Path) -> bool:
     """Return whether the product has a module or package at the test file's place.
 
-    A test file with the name of its own folder is about that package.
+    A test file named after its folder is about that package.
     """
     name = test.stem.removeprefix("test_")
     folder = REPO / test.parent.relative_to(REPO / "tests")

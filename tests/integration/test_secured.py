@@ -28,7 +28,7 @@ from tests.integration.secured import (
 )
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("secured")]  # one broker for all
 PASSWORD, WRONG = "correct-horse-x1", "wrong-battery-x2"
 
 

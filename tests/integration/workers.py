@@ -1,4 +1,4 @@
-"""A worker in a process of its own: started, asked for its metrics and probes, ended."""
+"""A worker process: start it, read its metrics and probes, end it."""
 
 from __future__ import annotations
 
