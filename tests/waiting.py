@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-_POLL_SECONDS = 0.05
+#: Not shorter: many conditions read a topic or metrics, and the worker needs the cores.
+_POLL_SECONDS = 0.1
 
 
 def wait_until(what: str, condition: Callable[[], bool], timeout: float = 30.0) -> None:

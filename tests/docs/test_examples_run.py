@@ -122,7 +122,7 @@ def test_dead_letters_can_be_consumed(answered: str, tmp_path: Path) -> None:
 def test_produced_records_are_events(
     answered: str, topic: str, codec: str, event: str, source_id: str
 ) -> None:
-    decoder = Decoder(make_codec(codec, EVENT_TYPES[event]), 5_000_000)
+    decoder: Decoder[Event] = Decoder(make_codec(codec, EVENT_TYPES[event]), 5_000_000)
     produced = first_event(answered, topic, decoder)
     assert produced.source_id == source_id
     assert produced.event_time_ms > 0

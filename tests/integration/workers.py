@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,19 +58,19 @@ class RunningWorker:
     def await_answered(self, count: int, timeout: float = 30.0) -> None:
         """Wait until it has started and has counted `count` answered records or more."""
         self.await_started()
-        self._await_count("records answered", lambda: self.accounts()["answered"], count, timeout)
+        wait_for_count("records answered", lambda: self.accounts()["answered"], count, timeout)
 
     def await_finished(self, count: int, timeout: float = 60.0) -> None:
         """Wait until it has counted `count` outcomes or more and has nothing in flight."""
         self.await_started()
-        self._await_count("records with an outcome", self._num_finished, count, timeout)
+        wait_for_count("records with an outcome", self._num_finished, count, timeout)
         self.await_drained(timeout)
 
     def await_drained(self, timeout: float = 30.0) -> None:
         """Wait until no record is in flight."""
         wait_until(
             "the worker has no record in flight",
-            lambda: self._assert_running() or self.accounts()["in_flight"] == 0,
+            lambda: self.accounts()["in_flight"] == 0,
             timeout,
         )
 
@@ -78,21 +78,9 @@ class RunningWorker:
         accounts = self.accounts()
         return sum(accounts[outcome] for outcome in ("answered", "dead_lettered", "filtered"))
 
-    def _await_count(
-        self, what: str, count: Callable[[], int], at_least: int, timeout: float
-    ) -> None:
-        def current() -> int:
-            self._assert_running()
-            return count()
-
-        wait_for_count(what, current, at_least, timeout)
-
-    def _assert_running(self) -> bool:
-        assert self.is_running(), (
-            f"the worker has ended by itself with exit code {self.process.returncode}; its log:\n"
-            f"{self.log_text()[-3000:]}"
-        )
-        return False
+    def _assert_running(self) -> None:
+        code = self.process.poll()
+        assert code is None, f"the worker has ended by itself with exit code {code}"
 
     def stop(self) -> None:
         """End it by SIGTERM.
@@ -102,10 +90,7 @@ class RunningWorker:
         """
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=_STOP_SECONDS)
-        assert code == 0, (
-            f"the worker ended with exit code {code} after SIGTERM, expected 0; its log:\n"
-            f"{self.log_text()[-3000:]}"
-        )
+        assert code == 0, f"the worker ended with exit code {code} after SIGTERM, expected 0"
 
     def kill(self) -> None:
         """End it by SIGKILL, as a power cut would."""
@@ -118,10 +103,10 @@ class RunningWorker:
         Raises:
             AssertionError: it ended with another code, or its log holds a traceback.
         """
-        found = self.process.wait(timeout=timeout)
+        actual = self.process.wait(timeout=timeout)
         log = self.log_text()
-        assert found == code, f"the worker ended with exit code {found}, expected {code}; {log}"
-        assert "Traceback" not in log, f"the worker logged a traceback: {log}"
+        assert actual == code, f"the worker ended with exit code {actual}, expected {code}"
+        assert "Traceback" not in log, "the worker logged a traceback"
         return log
 
     def address(self) -> str:
@@ -130,7 +115,12 @@ class RunningWorker:
         return line.split("metrics at ")[1].split()[0].removesuffix("/metrics")
 
     def metrics_text(self) -> str:
-        """What it exports now, in Prometheus' text format."""
+        """What it exports now, in Prometheus' text format.
+
+        Raises:
+            AssertionError: the process has ended.
+        """
+        self._assert_running()
         return fetch_metrics(self.address())
 
     def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
