@@ -66,9 +66,9 @@ def start_penstock(
 
 
 def plain_environment() -> dict[str, str]:
-    """Return the environment without the developer's overrides of pipeline files."""
+    """Return the environment without the developer's own pipeline file and settings."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not (name.startswith("PENSTOCK_") and "__" in name)
+        if name != "PENSTOCK_CONFIG" and not (name.startswith("PENSTOCK_") and "__" in name)
     }

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from schemas import DeadLetter
 from streams.kafka.admin import create_topics, probe
 from streams.settings import TopicSettings
 from tests.integration.workers import RunningWorker, running_worker
-from tests.waiting import wait_for_count
+from tests.waiting import wait_for_count, wait_until
 
 Origin = tuple[int, int]
 """Partition and offset of an input record."""
@@ -121,6 +122,24 @@ class Pipeline:
             producer.poll(0)
         assert producer.flush(30) == 0
         return count
+
+    def produce_until(
+        self, what: str, condition: Callable[[], bool], values: Iterator[bytes], timeout: float = 60
+    ) -> int:
+        """Publish some values at a time, without a pause in the load, until a condition holds.
+
+        Returns:
+            How many values were published.
+        """
+        num_published = 0
+
+        def publish_and_check() -> bool:
+            nonlocal num_published
+            num_published += self.produce(islice(values, 100))
+            return condition()
+
+        wait_until(what, publish_and_check, timeout)
+        return num_published
 
     def read(self, topic: str) -> list[Message]:
         """Everything on a topic by now, in the order of each partition.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import signal
 import time
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -83,11 +85,17 @@ def test_a_stop_under_load_commits_all_finished_records(
 @pytest.mark.faults
 def test_workers_join_and_leave(tmp_path: Path, kafka_bootstrap: str) -> None:
     pipeline = ExactlyOncePipeline(tmp_path, kafka_bootstrap, batch_seconds=0.1)
-    count = pipeline.produce(number(100 + i) for i in range(20000))
+    values = (number(x) for x in itertools.count(100))
+    count = pipeline.produce(islice(values, 4000))
     with pipeline.worker() as first:
         first.await_answered(100)
         with pipeline.worker() as second:
-            second.await_answered(200)
+            second.await_started()
+            count += pipeline.produce_until(
+                "the second worker has answered 200 records",
+                lambda: second.accounts()["answered"] >= 200,
+                values,
+            )
             second.stop()
         pipeline.await_finished(count)
         first.await_drained()

@@ -5,7 +5,9 @@ Each test ends with the same check: every input record has its answer, in order 
 
 from __future__ import annotations
 
+import itertools
 import time
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -50,11 +52,17 @@ def test_a_stop_under_load_repeats_nothing(tmp_path: Path, kafka_bootstrap: str)
 
 def test_workers_join_and_leave_under_load(tmp_path: Path, kafka_bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, kafka_bootstrap, batch_seconds=0.1)
-    count = pipeline.produce(number(100 + i) for i in range(12000))
+    values = (number(x) for x in itertools.count(100))
+    count = pipeline.produce(islice(values, 4000))
     with pipeline.worker() as first:
         pipeline.await_answered(500)
         with pipeline.worker() as second:
-            second.await_answered(500)
+            second.await_started()
+            count += pipeline.produce_until(
+                "the second worker has answered 500 records",
+                lambda: second.accounts()["answered"] >= 500,
+                values,
+            )
             second.stop()
         pipeline.await_finished(count)
         accounts = first.accounts()
