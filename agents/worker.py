@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 #: How long an orderly leave may take while a model call hangs.
 _HANG_SECONDS = 10.0
 
-Agent = Callable[[AsyncIterable[RecordBatch]], Awaitable[None]]
+Agent = Callable[[AsyncIterable[Sequence[RecordBatch]]], Awaitable[None]]
 
 
 class Worker:
@@ -75,7 +75,7 @@ class Worker:
         self.failure: BaseException | None = None
         """Why the worker ended by itself, if it did."""
         self._host = host_executor(available_cores())
-        self._preparing = preparing_executor(available_cores(), allowed_cores())
+        self._preparing = preparing_executor(available_cores())
         producer = self.app.client_arguments["producer"]
         self.packing = Packing(producer["max_batch_size"], CODECS[producer.get("compression_type")])
         self._sink = self._make_sink()
@@ -242,9 +242,9 @@ class Worker:
 def answer_events(inference: Inference, name: str) -> Agent:
     """Events in; what the model answers out, in order per key."""
 
-    async def agent(batches: AsyncIterable[RecordBatch]) -> None:
-        async for batch in batches:  # one RecordBatch per partition fetch
-            await inference.submit(batch)  # decode, micro-batch, predict, produce, then finish
+    async def agent(fetches: AsyncIterable[Sequence[RecordBatch]]) -> None:
+        async for batches in fetches:  # one RecordBatch per partition of a fetch
+            await inference.submit(batches)  # decode, micro-batch, predict, produce, then finish
 
     agent.__module__, agent.__qualname__ = "", name  # its name in logs and trees
     return agent

@@ -17,7 +17,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from streams.batching import MicroBatch
+from streams.batching import Chunk, MicroBatch
 from streams.predicting import predict_each
 from streams.protocols import LearningModel, ModelFactory
 from streams.state.snapshot import Snapshot, StateMismatchError
@@ -60,7 +60,7 @@ class _PartitionState:
 
 
 class OnlineRunner:
-    """Answers micro-batches of one partition each; called from one thread."""
+    """Answers micro-batches of any partitions; called from one thread."""
 
     def __init__(self, factory: ModelFactory, device: str) -> None:
         self._factory = factory
@@ -68,29 +68,47 @@ class OnlineRunner:
         self._states: dict[Hashable, _PartitionState] = {}
 
     def answer(self, batch: MicroBatch[Any]) -> tuple[list[Any], list[Update]]:
-        """Answer a micro-batch whose bucket is its partition, and learn on the way.
+        """Answer a micro-batch, each partition by its own model, and learn on the way.
 
         Returns:
-            N answers, None for each replayed event, and the updates of the steps completed.
+            N answers, None for each event of a catch-up, and the updates of the steps completed.
         """
-        if not any(chunk.batch.span.is_live for chunk in batch.chunks):
-            return [None] * len(batch), []  # a rebalance took the partition; nothing is delivered
-        offsets = _offsets(batch)
-        state = self._state(batch.bucket, offsets[0])
+        answers: list[Any] = [None] * len(batch)
+        updates: list[Update] = []
+        for tp, parts in _by_partition(batch).items():
+            positions = [position for part in parts for position in part.positions]
+            answered, learned = self._answer(tp, [part.chunk for part in parts])
+            for position, answer in zip(positions, answered, strict=True):
+                answers[position] = answer
+            for update in learned:
+                update.position = positions[update.position]
+            updates += learned
+        return answers, updates
+
+    def _answer(
+        self, partition: Hashable, chunks: Sequence[Chunk[Any]]
+    ) -> tuple[list[Any], list[Update]]:
+        """Answer the chunks of one partition, in order; positions are within these chunks."""
+        events = [event for chunk in chunks for event in chunk.events]
+        if not any(chunk.batch.span.is_live for chunk in chunks):
+            return [None] * len(events), []  # a rebalance took the partition: not delivered
+        offsets = [chunk.batch.offsets[row] for chunk in chunks for row in chunk.rows]
+        state = self._state(partition, offsets[0])
         state.next_offset = offsets[-1] + 1
         answers: list[Any] = []
         updates: list[Update] = []
-        events, num_replayed = batch.events, _num_replayed(batch)
+        # Events of a catch-up come first: their offsets are the lowest.
+        num_caught_up = sum(len(chunk.rows) for chunk in chunks if chunk.batch.is_catch_up)
         for step, start, stop in _steps(offsets, state.model.learn_every):
             if step != state.step:
                 updates += self._learn(state, step, position=start)
-            fresh = max(start, min(num_replayed, stop))
+            fresh = max(start, min(num_caught_up, stop))
             answers += [None] * (fresh - start)
             if fresh < stop:
                 answers += predict_each(state.model.predict_batch, events[fresh:stop])
             state.pending += events[start:stop]
-        # What a replayed record completed was with the broker before that record was finished.
-        return answers, [update for update in updates if update.position >= num_replayed]
+        # What an event of a catch-up completed was delivered before that event was finished.
+        return answers, [update for update in updates if update.position >= num_caught_up]
 
     def _state(self, partition: Hashable, offset: int) -> _PartitionState:
         """Return a partition's state; a new one if it has learned from this offset already.
@@ -195,13 +213,21 @@ class OnlineRunner:
         self.keep_only(set())
 
 
-def _offsets(batch: MicroBatch[Any]) -> list[int]:
-    return [chunk.batch.offsets[row] for chunk in batch.chunks for row in chunk.rows]
+class _Part(NamedTuple):
+    """A chunk and where its events stand in the micro-batch."""
+
+    chunk: Chunk[Any]
+    positions: range
 
 
-def _num_replayed(batch: MicroBatch[Any]) -> int:
-    """Return how many events in front are replayed: their offsets are the lowest."""
-    return sum(len(chunk.rows) for chunk in batch.chunks if chunk.batch.is_replay)
+def _by_partition(batch: MicroBatch[Any]) -> dict[Hashable, list[_Part]]:
+    parts: dict[Hashable, list[_Part]] = {}
+    start = 0
+    for chunk in batch.chunks:
+        stop = start + len(chunk.events)
+        parts.setdefault(chunk.batch.tp, []).append(_Part(chunk, range(start, stop)))
+        start = stop
+    return parts
 
 
 def _steps(offsets: Sequence[int], learn_every: int) -> Iterator[tuple[int, int, int]]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
+import streams.deadlines
 import yaml
 from prometheus_client import CollectorRegistry
 
-import streams.deadlines
 import streams.encoding  # the engine's own reasons are defined there
 import streams.predicting  # noqa: F401
 from agents.commands.audit import Problem

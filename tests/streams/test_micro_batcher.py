@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from streams.waiting import MAX_PASSES, positions_of_stale
 
 from streams.batching import Chunk, MicroBatch
 from streams.micro_batcher import MicroBatcher
 from streams.offsets import OffsetTracker
 from streams.settings import BatchSettings
-from streams.waiting import MAX_PASSES, positions_of_stale
 from tests.fakes import record_batch
 
 
