@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-import streams.deadlines
 import yaml
 from prometheus_client import CollectorRegistry
 
 import streams.encoding  # the engine's own reasons are defined there
+import streams.ingest
 import streams.predicting  # noqa: F401
 from agents.commands.audit import Problem
 from models.registry import model_class, model_names

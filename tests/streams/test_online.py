@@ -59,7 +59,7 @@ def run(offsets: list[int], events: list[int], cuts: list[int]) -> tuple[list[An
             continue
         batch = record_batch([b"x"] * (stop - start), tracker=tracker, offsets=offsets[start:stop])
         chunk = Chunk(batch, range(stop - start), events[start:stop])
-        got, moved = runner.answer(MicroBatch([chunk], batch.tp, 0.0))
+        got, moved = runner.answer(MicroBatch([chunk], 0.0))
         updates += [(offsets[start + u.position], u.sequence, u.value) for u in moved]
         answers += got
     runner.close()
@@ -93,7 +93,7 @@ def test_a_partition_that_is_read_again_starts_afresh() -> None:
     def answer(offsets: list[int]) -> list[int]:
         batch = record_batch([b"x"] * len(offsets), tracker=OffsetTracker(), offsets=offsets)
         chunk = Chunk(batch, range(len(offsets)), [1] * len(offsets))
-        answers, _ = runner.answer(MicroBatch([chunk], batch.tp, 0.0))
+        answers, _ = runner.answer(MicroBatch([chunk], 0.0))
         return answers
 
     assert answer(list(range(10))) == [0] * 5 + [5] * 5
@@ -102,3 +102,45 @@ def test_a_partition_that_is_read_again_starts_afresh() -> None:
     assert answer([4, 5]) == [0, 1]
     runner.keep_only(set())
     assert answer([6]) == [0]
+
+
+@given(st.data())
+def test_what_other_partitions_do_makes_no_difference(data: st.DataObject) -> None:
+    """Events of several partitions, mixed at random into micro-batches, against each alone."""
+    logs = data.draw(
+        st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=25), min_size=1, max_size=4)
+    )
+    runner, tracker = OnlineRunner(RunningSum, "cpu"), OffsetTracker()
+    positions = [0] * len(logs)
+    answers: list[list[Any]] = [[] for _ in logs]
+    updates: list[list[Any]] = [[] for _ in logs]
+    while any(at < len(log) for at, log in zip(positions, logs, strict=True)):
+        chunks: list[Chunk[int]] = []
+        for partition in data.draw(st.lists(st.integers(0, len(logs) - 1), max_size=5)):
+            start = positions[partition]
+            size = min(data.draw(st.integers(1, 7)), len(logs[partition]) - start)
+            if size <= 0:
+                continue
+            positions[partition] += size
+            offsets = list(range(start, start + size))
+            batch = record_batch(
+                [b"x"] * size, tracker=tracker, partition=partition, offsets=offsets
+            )
+            chunks.append(Chunk(batch, range(size), logs[partition][start : start + size]))
+        if not chunks:
+            continue
+        mixed = MicroBatch(chunks, 0.0)
+        origins = [
+            (chunk.batch.tp.partition, chunk.batch.offsets[row])
+            for chunk in chunks
+            for row in chunk.rows
+        ]
+        answered, learned = runner.answer(mixed)
+        for (partition, _), answer in zip(origins, answered, strict=True):
+            answers[partition].append(answer)
+        for update in learned:
+            partition, offset = origins[update.position]
+            updates[partition].append((offset, update.sequence, update.value))
+    for partition, log in enumerate(logs):
+        alone = run(list(range(len(log))), log, [])
+        assert (answers[partition], updates[partition]) == alone

@@ -115,7 +115,7 @@ def batches(
             ):
                 if part:
                     chunks.append(chunk_of(world, part, tracker, part[0] < catch_up_end))
-        yield MicroBatch(chunks, TP, 0.0)
+        yield MicroBatch(chunks, 0.0)
 
 
 def chunk_of(

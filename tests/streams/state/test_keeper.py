@@ -66,7 +66,7 @@ class Worker:
                 batch = record_batch([b"1"] * len(own), tracker=self.tracker, offsets=own)
                 batch.is_catch_up = own[0] < end
                 chunks.append(Chunk(batch, range(len(own)), [1] * len(own)))
-        answers, _, _ = await self.pool.answer(MicroBatch(chunks, TP, 0.0), self.host, self.limit)
+        answers, _, _ = await self.pool.answer(MicroBatch(chunks, 0.0), self.host, self.limit)
         if commit:
             for chunk in chunks:
                 self.tracker.finish(chunk.batch.span, chunk.rows)
