@@ -19,6 +19,7 @@ from mode import Service
 from streams.records import RawRecords, TopicPartition
 from streams.transport.broker_retry import start_with_retry, within
 from streams.transport.fetch import BatchFetchResult
+from streams.transport.fetch_pacer import FetchPacer
 
 #: How often what stopped the group's coordination is looked for.
 _COORDINATION_SECONDS = 1.0
@@ -27,9 +28,6 @@ _COORDINATION_SECONDS = 1.0
 LAST_COMMIT_SECONDS = 3.0
 #: How often a commit that the broker does not answer looks whether the worker stops.
 _COMMIT_LOOK_SECONDS = 0.25
-
-#: After a fetch of fewer records than this, so long passes before the next is taken: see `_pause`.
-_FEW_RECORDS, _PAUSE_SECONDS = 250, 0.005
 
 #: Of records in Kafka's oldest format.
 _NO_TIMESTAMP = -1
@@ -45,8 +43,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     fetched_generation = -1
     """The group's generation when records were last taken from the fetcher."""
-    _next_take = 0.0
-    """Before this moment of the thread's loop nothing is taken from the fetcher."""
+
+    def __post_init__(self) -> None:
+        """Finish the base class's construction."""
+        super().__post_init__()
+        self._pacer = FetchPacer()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -139,7 +140,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
         with fetcher._subscriptions.fetch_context():
-            await self._pause()
+            await self._pacer.pause()
             if not self.consumer.flow_active:  # a rebalance has begun meanwhile
                 return {}
             self._take_batches(fetcher)
@@ -155,25 +156,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                     return {}
                 self._take_batches(fetcher)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
-        if sum(map(len, fetched.values())) < _FEW_RECORDS:
-            self._next_take = self.thread_loop.time() + _PAUSE_SECONDS
+        self._pacer.took(sum(map(len, fetched.values())))
         self.fetched_generation = self.app.consumer_generation_id
         batch_topics = self.app.assigned.batch_topics
         return {
             tp: columns(records) if tp.topic in batch_topics else records
             for tp, records in fetched.items()
         }
-
-    async def _pause(self) -> None:
-        """Let records gather after a small fetch.
-
-        aiokafka sends the next fetch once all of the last has been taken. Each costs both sides
-        about as much whether it brings one record or a hundred, so that at a live rate it is the
-        number of fetches that counts.
-        """
-        seconds = self._next_take - self.thread_loop.time()
-        if seconds > 0:
-            await asyncio.sleep(seconds)
 
     def _take_batches(self, fetcher: Any) -> None:
         """Have what waits in the fetcher, of a pipeline's topics, taken by the batch."""
