@@ -310,7 +310,7 @@ async def test_a_topic_that_may_not_be_written_to_is_told_though_the_offset_fail
     async with owned(Setting(), monkeypatch) as s:
         s.producer.failure = s.producer.offset_failure = TopicAuthorizationFailedError()
         batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
-        with pytest.raises(ProduceError, match="topic doubles refused results"):
+        with pytest.raises(ProduceError, match="topic doubles rejected results"):
             await (await send(s, batch, [0], 10))
         assert s.producer.num_aborted == 1
         assert s.lost == []
