@@ -33,7 +33,7 @@ from streams.garbage import tune_garbage_collector
 from streams.health.http_server import serve
 from streams.health.metrics import Metrics
 from streams.inference import Inference
-from streams.kafka.compression import CODECS
+from streams.kafka.record_format import CODECS
 from streams.model_pool import ModelPool
 from streams.protocols import RecordSink
 from streams.records import Packing, RecordBatch

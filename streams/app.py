@@ -15,7 +15,7 @@ from streams.exactly_once.partition import Limits
 from streams.exactly_once.transactions import Transactions
 from streams.health.health import BROKER_SECONDS, Health
 from streams.health.metrics import Metrics
-from streams.kafka.admin import aiokafka_arguments, bootstrap_servers
+from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 

@@ -18,10 +18,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
 from mode import Service
 
 from streams.transport.broker_contact import BrokerContact
-from streams.verdict import ProbeResult
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,23 @@ _DELIVERY_SECONDS = 10.0
 #: A client that is waiting for a broker asks again after at most a request's timeout (30 s, 40 s)
 #: and a back-off; one that has not asked for longer has given up, and nobody waits for the broker.
 _ASKING_SECONDS = 90.0
+
+
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of a probe."""
+
+    ok: bool
+    reasons: list[str] = []
+    """Why not ok: one sentence each; empty if ok."""
+    facts: dict[str, float | int | bool | str | None] = {}
+    """The measurements behind the answer."""
+
+    @classmethod
+    def of(
+        cls, reasons: list[str], facts: dict[str, float | int | bool | str | None]
+    ) -> ProbeResult:
+        """Return a result that is ok if there are no reasons against it."""
+        return cls(ok=not reasons, reasons=reasons, facts=facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import msgspec
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from streams.verdict import ProbeResult
+from streams.health.health import ProbeResult
 
 logger = logging.getLogger(__name__)
 
@@ -71,9 +71,9 @@ def make_app(registry: CollectorRegistry, probes: Probes) -> App:
             return content if method == "GET" else []
         if path not in probes:
             return _answer(start_response, "404 Not Found", {"error": f"there are {paths}"})
-        verdict = probes[path]()
-        status = "200 OK" if verdict.ok else "503 Service Unavailable"
-        body_bytes = _answer(start_response, status, verdict)
+        result = probes[path]()
+        status = "200 OK" if result.ok else "503 Service Unavailable"
+        body_bytes = _answer(start_response, status, result)
         return body_bytes if method == "GET" else []
 
     return app

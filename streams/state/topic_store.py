@@ -25,7 +25,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from streams.kafka.admin import Kafka, bootstrap_servers, confluent_config
+from streams.kafka.settings import Kafka, bootstrap_servers, confluent_config
 from streams.state.snapshot import StateKey, StateStoreError
 
 #: Bytes of a part: under Kafka's default `message.max.bytes`, with room for keys and headers.

@@ -15,7 +15,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.protocol.api import RequestStruct
 from aiokafka.protocol.types import Array, Bytes, Int32, Schema
 
-from streams.kafka.checksums import crc32c
+from streams.kafka.record_format import crc32c
 from streams.records import PackedBatch
 
 #: A record batch's header (Kafka protocol guide, "Record Batch"), split where its checksum begins:

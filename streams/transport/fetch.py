@@ -19,7 +19,7 @@ import aiokafka.consumer.fetcher
 from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.record.memory_records import MemoryRecords
 
-from streams.kafka.checksums import crc32c
+from streams.kafka.record_format import crc32c
 from streams.transport.forgiving_records import ForgivingBatch
 
 #: Of a batch, whatever its version: base offset, then the length of what follows.

@@ -13,8 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from streams.health import http_server
+from streams.health.health import ProbeResult
 from streams.health.http_server import MAX_CONNECTIONS, serve
-from streams.verdict import ProbeResult
 
 GOOD = ProbeResult.of([], {"partitions": 4})
 BAD = ProbeResult.of(["no partition is assigned to this worker"], {"partitions": 0})
