@@ -11,9 +11,10 @@ from faust.tables.manager import TableManager
 from mode.utils.times import Seconds
 
 from streams.assignment import AssignedPartitions
-from streams.exactly_once.partition import Limits
-from streams.exactly_once.transactions import Transactions
-from streams.health.health import BROKER_SECONDS, Health
+from streams.exactly_once.partition import TransactionLimits
+from streams.exactly_once.stable_offsets import StableOffsets
+from streams.exactly_once.transactions import OnFailure, Transactions
+from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.metrics import Metrics
 from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.records import Packing
@@ -106,8 +107,16 @@ class App(faust.App):  # type: ignore[misc]
         return super().FlowControlQueue(maxsize, clear_on_resume=False)
 
 
-def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
+def make_app(
+    settings: PipelineSettings, metrics: Metrics, on_failure: OnFailure, on_hang: OnHang
+) -> App:
     """Make the app of a pipeline; it has no agents yet and nothing is connected.
+
+    Args:
+        settings: the pipeline.
+        metrics: where lag is exported.
+        on_failure: called when the brokers reject transactions permanently: end the worker.
+        on_hang: called once when a model call hangs: end the worker.
 
     Raises:
         ValueError: a `kafka:` setting is unknown, of a wrong value, or would lose records.
@@ -140,6 +149,7 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
         app.assigned,
         settings.liveness_timeout_seconds,
         max(BROKER_SECONDS, 3 * heartbeat_ms / 1000),
+        on_hang=on_hang,
     )
     app.drain_seconds = settings.shutdown_timeout_seconds
     app.exactly_once = None
@@ -155,18 +165,23 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
     if settings.guarantee == EXACTLY_ONCE:
         # What another pipeline's transaction took back was never there.
         app.client_arguments["consumer"].setdefault("isolation_level", "read_committed")
-        app.exactly_once = _make_transactions(app, settings)
+        app.exactly_once = _make_transactions(app, settings, on_failure)
     return app
 
 
-def _make_transactions(app: App, settings: PipelineSettings) -> Transactions:
+def _make_transactions(app: App, settings: PipelineSettings, on_failure: OnFailure) -> Transactions:
     intakes = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
     return Transactions(
-        lambda: app.producer._ensure_producer(),
+        lambda: app.producer.client_producer,
         lambda transactional_id: app.producer.new_transactional(transactional_id),
         group_id=app.conf.id,
         tracker=app.assigned.tracker,
         # Half of what may be under way: the other half goes on while a transaction is committed.
-        limits=lambda topic: Limits(max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES),
+        limits=lambda topic: TransactionLimits(
+            max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES
+        ),
         interval_seconds=settings.commit_interval_seconds,
+        committed_offsets=StableOffsets(settings.kafka, app.conf.id).fetch,
+        on_lost=lambda tp: app.consumer.lose(tp),
+        on_failure=on_failure,
     )

@@ -19,9 +19,9 @@ from streams.settings import TopicSettings
 _POLL_SECONDS = 0.25
 
 # librdkafka logs each failure several times a second; users get one error line instead.
-_silent = logging.getLogger("penstock.kafka_client.librdkafka")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
+SILENT = logging.getLogger("penstock.kafka_client.librdkafka")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,24 @@ def probe(kafka: Kafka, timeout: float = 5.0) -> ClusterInfo:
         BrokerSettingsError: a setting is missing or of a wrong value.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = admin_client(kafka, errors)
     return _metadata(admin, errors, bootstrap_servers(kafka), timeout)
 
 
-def _admin(kafka: Kafka, errors: ClientErrors) -> AdminClient:
-    config: dict[str, Any] = {**confluent_config(kafka, "admin"), "error_cb": errors.add}
+def admin_client(kafka: Kafka, errors: ClientErrors | None = None) -> AdminClient:
+    """Make an admin client; nothing is connected yet.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+        errors: collects the client's errors.
+
+    Raises:
+        BrokerSettingsError: a setting is missing or of a wrong value.
+    """
+    add = (errors or ClientErrors()).add
+    config: dict[str, Any] = {**confluent_config(kafka, "admin"), "error_cb": add}
     try:
-        return AdminClient(config, logger=_silent)
+        return AdminClient(config, logger=SILENT)
     except KafkaException as error:
         raise BrokerSettingsError(f"kafka: {error.args[0].str()}") from None
 
@@ -101,7 +111,7 @@ def create_topics(
         BrokerSettingsError: a setting is missing or of a wrong value.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = admin_client(kafka, errors)
     servers = bootstrap_servers(kafka)
     cluster = _metadata(admin, errors, servers, timeout)
     absent = [name for name in topics if name not in cluster.topics]
@@ -156,7 +166,7 @@ def topic_configs(
         BrokerError: the cluster can't be reached.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = admin_client(kafka, errors)
     if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
         return {topic: {} for topic in topics}
     resources = {topic: ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics}
@@ -189,7 +199,7 @@ def ends(
         for name, partitions in topics.items()
         for partition in range(partitions)
     }
-    admin = _admin(kafka, ClientErrors())
+    admin = admin_client(kafka)
     try:
         futures = admin.list_offsets(wanted, request_timeout=timeout)
         return {(tp.topic, tp.partition): int(f.result().offset) for tp, f in futures.items()}
@@ -204,7 +214,7 @@ def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:
         BrokerError: the cluster can't be reached or used.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = admin_client(kafka, errors)
     if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
         return 0
     try:

@@ -25,6 +25,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from streams.kafka.admin import SILENT
 from streams.kafka.settings import Kafka, bootstrap_servers, confluent_config
 from streams.state.snapshot import StateKey, StateStoreError
 
@@ -138,7 +139,7 @@ class TopicStore:
         topic = self._topics[key.agent]
         with self._lock:
             if self._producer is None:
-                self._producer = Producer(self._producer_config(), logger=_silent())
+                self._producer = Producer(self._producer_config(), logger=SILENT)
             if topic not in self._places:
                 found = self._producer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic]
                 if found.error is not None or not found.partitions:
@@ -166,7 +167,7 @@ class TopicStore:
         }
         config = {"group.id": "penstock", **confluent_config(self._kafka, "consumer"), **own}
         config.pop("group.instance.id", None)  # reads by assignment; is no member of the group
-        consumer = Consumer(config, logger=_silent())
+        consumer = Consumer(config, logger=SILENT)
         try:
             yield consumer
         finally:
@@ -294,10 +295,3 @@ def _read(consumer: Consumer, place: TopicPartition, start: int, end: int) -> It
         offset = (message.offset() or 0) + 1
         if offset <= end:
             yield message
-
-
-def _silent() -> Any:
-    """Return a logger for librdkafka that says nothing: its errors are raised here."""
-    import logging
-
-    return logging.getLogger("penstock.kafka_client.librdkafka")

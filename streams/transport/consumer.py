@@ -13,10 +13,9 @@ from faust.types.tuples import ConsumerMessage
 
 from streams.assignment import AssignedPartitions
 from streams.records import RawRecords, RecordBatch, TopicPartition
-from streams.transport.broker_retry import within
-from streams.transport.catch_up import seek_to_state
+from streams.retry import within
 from streams.transport.consumer_thread import LAST_COMMIT_SECONDS, ConsumerThread, columns
-from streams.transport.takeover import Takeover
+from streams.transport.takeover import OncePerGeneration, seek_to_state, take_over
 
 #: How long a fetch waits for new records. Shorter while a partition is paused, so that the
 #: partition is fetched from again soon after it has room.
@@ -34,8 +33,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        transactions = self.app.exactly_once
-        self._takeover = None if transactions is None else Takeover(self, transactions)
+        self._takeover = OncePerGeneration()
 
     def _is_batch(self, tp: Any) -> bool:
         return tp.topic in self.assigned.batch_topics
@@ -143,7 +141,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Commit the watermarks that have moved; exactly-once partitions commit in transactions."""
         self._collect_inlined_acks()
         offsets = {TP(*tp): at for tp, at in self.assigned.tracker.committable().items()}  # type: ignore[misc]
-        if self._takeover is not None:
+        if self.app.exactly_once is not None:
             offsets = {tp: at for tp, at in offsets.items() if not self._is_batch(tp)}
         self._export_lag()
         if not offsets or not await self._commit(offsets):
@@ -209,21 +207,25 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def perform_seek(self) -> None:
         """Seek every partition to its committed offset; with exactly once, fence earlier owners."""
-        if self._takeover is None:
+        transactions = self.app.exactly_once
+        if transactions is None:
             await super().perform_seek()
             await seek_to_state(self)
         else:
-            await self._takeover.perform()
+            await self._takeover.run(
+                self.app.consumer_generation_id, lambda: take_over(self, transactions)
+            )
 
     async def committed_offsets(
         self, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, int]:
         """Return committed offsets, without the partitions that have none."""
-        found = await self._thread.committed_offsets(partitions)
-        return {tp: offset for tp, offset in found.items() if offset is not None}
+        offsets = await self._thread.committed_offsets(partitions)
+        return {tp: offset for tp, offset in offsets.items() if offset is not None}
 
-    async def rejoin(self) -> None:
-        """Ask the group to rebalance."""
+    async def lose(self, tp: TopicPartition) -> None:
+        """Release a partition whose transaction failed, and ask the group to rebalance."""
+        self.assigned.give_up([tp])
         await self._thread.rejoin()
 
     async def _store_in_time(self) -> None:
@@ -244,8 +246,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish records in work (through `wait_empty`), then release the partitions."""
-        if self._takeover is not None:
-            self._takeover.cancel()
+        self._takeover.cancel()
         await super().on_partitions_revoked(revoked)
         self.assigned.give_up(TopicPartition(*tp) for tp in revoked)
 

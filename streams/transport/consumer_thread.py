@@ -17,7 +17,8 @@ from faust.types import TP
 from mode import Service
 
 from streams.records import RawRecords, TopicPartition
-from streams.transport.broker_retry import start_with_retry, within
+from streams.retry import within
+from streams.transport.broker_retry import start_with_retry
 from streams.transport.fetch import BatchFetchResult
 
 #: How often the group coordination is checked for errors.
@@ -65,7 +66,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
     async def on_start(self) -> None:
-        """Start, waiting for a broker that went away since the worker looked for it."""
+        """Start; wait while no broker can be reached."""
         await start_with_retry(super().on_start)
 
     def has_waiting(self, tp: TP) -> bool:

@@ -9,7 +9,7 @@ rejected; and after 2**31 - 1 the numbers become negative instead of starting at
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     IllegalOperation,
+    IncompatibleBrokerVersion,
     MessageSizeTooLargeError,
     ProducerClosed,
     RecordListTooLargeError,
@@ -24,12 +25,20 @@ from aiokafka.errors import (
 )
 from aiokafka.producer.message_accumulator import MessageAccumulator, MessageBatch
 from aiokafka.producer.transaction_manager import TransactionManager
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+from aiokafka.structs import TopicPartition as KafkaTopicPartition
+
+from streams.records import TopicPartition
+from streams.retry import within
+
+logger = logging.getLogger(__name__)
 
 #: The broker rejects a batch with these errors before it checks the sequence number.
 _NEVER_SEEN = (MessageSizeTooLargeError, RecordListTooLargeError, TopicAuthorizationFailedError)
 _NUM_SEQUENCES = 2**31
 
+#: `OffsetFetch`, and the first version that can wait for open transactions (KIP-447, Kafka 2.5).
+_OFFSET_FETCH, _REQUIRE_STABLE = 9, 7
 #: How long to wait for a stopped producer's task to end, before cancelling it again.
 _ABANDON_SECONDS = 1.0
 
@@ -54,7 +63,12 @@ class _Accumulator(MessageAccumulator):  # type: ignore[misc]
 
 
 class KafkaProducer(AIOKafkaProducer):  # type: ignore[misc]
-    """`AIOKafkaProducer` with correct sequence numbers."""
+    """`AIOKafkaProducer` with correct sequence numbers, whose batches never expire.
+
+    aiokafka drops a batch whose partition has had no leader for a request timeout. The batch has a
+    sequence number by then, so the next one would be rejected. Memory stays bounded by the intake
+    limits.
+    """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -62,18 +76,27 @@ class KafkaProducer(AIOKafkaProducer):  # type: ignore[misc]
         self._txn_manager: TransactionManager = _Numbering(
             known.transactional_id, known.transaction_timeout_ms
         )
-        was: MessageAccumulator = self._message_accumulator
+        default: MessageAccumulator = self._message_accumulator
         self._message_accumulator: MessageAccumulator = _Accumulator(
             self._metadata,
-            was._batch_size,
-            was._compression_type,
-            was._batch_ttl,
+            default._batch_size,
+            default._compression_type,
+            float("inf"),  # the batch's time to live
             txn_manager=self._txn_manager,
             loop=self._loop,
-            linger_ms=was._linger_time * 1000,
+            linger_ms=default._linger_time * 1000,
         )
         self._sender._txn_manager = self._txn_manager
         self._sender._message_accumulator = self._message_accumulator
+
+    async def stop_within(self, seconds: float) -> None:
+        """Stop; after some seconds, drop the batches that no broker has acknowledged."""
+        if not await within(max(seconds, _ABANDON_SECONDS), self.stop()):
+            logger.warning("the broker accepts no results: unacknowledged records are read again")
+            # `close` of the client alone would wait for the sender's open requests.
+            if (sending := self._sender.sender_task) is not None:
+                sending.cancel()
+            await self.client.close()
 
 
 class TransactionalProducer(KafkaProducer):
@@ -92,18 +115,24 @@ class TransactionalProducer(KafkaProducer):
         """Fence earlier producers with this id; wait while no broker answers.
 
         Raises:
-            KafkaError: the brokers reject the id or the transaction timeout.
+            KafkaError: the brokers reject the id or the transaction timeout, or are too old.
         """
         try:
             await self._sender.start()
+            self._require_stable_offsets()
         except BaseException:
             self._closed = True
             raise
 
-    def queue_offsets(
-        self, offsets: Mapping[TopicPartition, OffsetAndMetadata], group_id: str
-    ) -> asyncio.Future[None]:
-        """Queue a group's offsets for the transaction; the future ends when the broker has them.
+    def _require_stable_offsets(self) -> None:
+        # librdkafka ignores `require_stable` where a broker's version lacks it.
+        for connection in self.client._conns.values():
+            _, version = connection._versions.get(_OFFSET_FETCH, (0, _REQUIRE_STABLE))
+            if version < _REQUIRE_STABLE:
+                raise IncompatibleBrokerVersion("exactly_once needs Apache Kafka 2.5 or newer")
+
+    def queue_offset(self, tp: TopicPartition, offset: int, group_id: str) -> asyncio.Future[None]:
+        """Queue a group's offset for the transaction; the future ends when the broker has it.
 
         This is to `send_offsets_to_transaction` what `send_batch` is to `send_and_wait`: queued
         records are sent at the same time.
@@ -113,7 +142,8 @@ class TransactionalProducer(KafkaProducer):
         """
         if not self._txn_manager.is_in_transaction():
             raise IllegalOperation("Not in the middle of a transaction")
-        taken: asyncio.Future[None] = self._txn_manager.add_offsets_to_txn(dict(offsets), group_id)
+        offsets = {KafkaTopicPartition(*tp): OffsetAndMetadata(offset, "")}
+        taken: asyncio.Future[None] = self._txn_manager.add_offsets_to_txn(offsets, group_id)
         # Shielded: aiokafka sets the result even if the caller was cancelled.
         return asyncio.shield(taken)
 
