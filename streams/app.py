@@ -6,10 +6,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import faust
-from faust.tables.manager import TableManager
-from mode.utils.times import Seconds
-
 from streams.assignment import AssignedPartitions
 from streams.exactly_once.partition import TransactionLimits
 from streams.exactly_once.stable_offsets import StableOffsets
@@ -19,6 +15,7 @@ from streams.health.metrics import Metrics
 from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
+from streams.transport.faust_app import FaustApp, Tables
 
 #: A slow model must never cost the worker its membership (invariant 5): heartbeats tell that the
 #: process lives, `penstock_last_progress_timestamp_seconds` that it works. So Kafka's third
@@ -40,20 +37,7 @@ _REQUEST_TIMEOUT_MS = 30_000
 _MAX_STAGED_BYTES = 8 * 1024 * 1024
 
 
-class Tables(TableManager):  # type: ignore[misc]
-    """Faust's tables; without any, nothing is waited for.
-
-    Faust gives agents a second to declare tables as they start, before it joins the group. Ones
-    that come later still are taken up at the next rebalance.
-    """
-
-    async def sleep(self, n: Seconds, **kwargs: Any) -> None:
-        """Sleep, if there are tables."""
-        if self:
-            await super().sleep(n, **kwargs)
-
-
-class App(faust.App):  # type: ignore[misc]
+class App(FaustApp):
     """A Faust app that knows how much of each topic to take in."""
 
     assigned: AssignedPartitions
@@ -67,15 +51,6 @@ class App(faust.App):  # type: ignore[misc]
     """Called when the app begins to stop."""
     client_arguments: dict[str, dict[str, Any]]
     """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
-
-    def _create_directories(self) -> None:
-        """Make Faust's folder for tables only where a table keeps itself on disk.
-
-        Faust would leave an empty one wherever a worker happens to be started.
-        """
-        stores = {str(table._store or self.conf.store) for table in self.tables.values()}
-        if any(not store.startswith("memory") for store in stores):
-            super()._create_directories()
 
     def on_init_dependencies(self) -> Iterable[Any]:
         """Start watching before anything else, and stop last."""
@@ -97,14 +72,6 @@ class App(faust.App):  # type: ignore[misc]
         if self._stop_deadline is None:
             return None
         return max(self._stop_deadline + beyond - time.monotonic(), 0.0)
-
-    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:
-        """Make a stream's queue, never cleared when flow resumes.
-
-        Faust may resume twice after one rebalance, and what was handed out between would be gone.
-        What is stale after a rebalance is told by its generation, and skipped.
-        """
-        return super().FlowControlQueue(maxsize, clear_on_resume=False)
 
 
 def make_app(
