@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from agents.process.child import ChildProcess
-from agents.process.signals import stop_on_signals
+from agents.process.exit import stop_on_signals
 
 logger = logging.getLogger(__name__)
 

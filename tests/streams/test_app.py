@@ -9,7 +9,7 @@ import pytest
 from aiokafka.conn import AIOKafkaConnection
 from prometheus_client import CollectorRegistry
 
-from streams.app import App, make_app
+from streams.app import App
 from streams.health.metrics import Metrics
 from streams.settings import AgentSettings, PipelineSettings
 from streams.transport.connection import KafkaConnection
@@ -20,7 +20,7 @@ def make() -> App:
         kafka={"bootstrap.servers": "127.0.0.1:1"},
         agents={"a": AgentSettings(input="in", output="out", model="m")},
     )
-    return make_app(settings, Metrics(CollectorRegistry()))
+    return App(settings, Metrics(CollectorRegistry()))
 
 
 async def test_resuming_the_flow_twice_loses_nothing() -> None:

@@ -7,8 +7,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from agents.commands.lazy import COMMANDS
-from agents.commands.main import app
+from agents.commands.main import COMMANDS, app
 from agents.errors import UserError, error_lines
 
 
