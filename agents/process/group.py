@@ -1,7 +1,7 @@
-"""Several workers on one machine as one: started, watched and stopped together.
+"""Run several worker processes as one: start, watch and stop them together.
 
-Each is a process of its own and a member of the group, and knows its part of the machine by its
-number (`agents/process/share.py`). Their starter only watches: it reads no records.
+Each process is a member of the consumer group, and its number gives its part of the machine
+(`agents/process/share.py`). The parent only watches: it reads no records.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _IN_ORDER = (0, -signal.SIGTERM)
 _LATE = 1
 
 
-def run_together(commands: dict[str, Sequence[str]], stop_seconds: float) -> int:
+def run_together(commands: Mapping[str, Sequence[str]], stop_seconds: float) -> int:
     """Run commands until SIGTERM or Ctrl-C, or until one fails; then stop all in order.
 
     Must be called on the main thread.
 
     Args:
         commands: by name.
-        stop_seconds: how long they may take to end once they are asked to, > 0.
+        stop_seconds: how long they may take to end after SIGTERM, > 0.
 
     Returns:
-        An exit code: 0 if all ended in order; that of the first that failed by itself; 1 if one
+        An exit code: 0 if all ended in order; the first failure's if one failed by itself; 1 if one
         had to be killed.
     """
     processes: dict[str, ChildProcess] = {}
@@ -63,7 +63,7 @@ def _watch(processes: Mapping[str, ChildProcess], is_stopping: Callable[[], bool
                 return name
             if not process.is_alive:
                 del running[name]
-                logger.warning("[%s] was asked to end; %d go on", name, len(running))
+                logger.warning("[%s] has ended in order; %d go on", name, len(running))
     return None
 
 
