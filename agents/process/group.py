@@ -59,9 +59,10 @@ def _watch(processes: Mapping[str, ChildProcess], is_stopping: Callable[[], bool
     while running and not is_stopping():
         time.sleep(_POLL_SECONDS)
         for name, process in list(running.items()):
-            if process.exit_code:
+            code = process.exit_code
+            if code:
                 return name
-            if not process.is_alive:
+            if code == 0:
                 del running[name]
                 logger.warning("[%s] has ended in order; %d go on", name, len(running))
     return None
@@ -75,10 +76,11 @@ def _stop(processes: Mapping[str, ChildProcess], seconds: float) -> int:
     while any(p.is_alive for p in processes.values()) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     for name, process in processes.items():
-        if process.is_alive:
+        code = process.exit_code
+        if code is None:
             logger.error("[%s] did not end within %g s and is killed", name, seconds)
             return _LATE
-        if process.exit_code not in _IN_ORDER:
+        if code not in _IN_ORDER:
             logger.error("[%s] ended with %s", name, process.describe_end())
             return _shell_code(process)
     return 0

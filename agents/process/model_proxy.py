@@ -99,14 +99,14 @@ class ProcessModel:
         prepares: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Start nothing yet.
+        """Keep the settings; the child starts in `load`.
 
         Args:
             name: of the model.
             config: what the child makes its model from.
             timeout_seconds: how long a call may take; None: any time.
             on_lost: called with a reason for each child that was lost in a call.
-            prepares: whether it computes with a library's own threads, as prepared models do.
+            prepares: whether the model computes with the threads of its library.
             sleep: waits out a back-off.
         """
         self.name = name
@@ -145,7 +145,7 @@ class ProcessModel:
         """Have the child answer B events.
 
         Raises:
-            ModelTimeoutError: it did not in time, and was killed.
+            ModelTimeoutError: it did not answer in time, and was killed.
             ModelDiedError: it died.
             Exception: what the model raised, by another class of the same name.
         """
@@ -254,7 +254,7 @@ class _Child:
                 pass_fds=fds,
             )
 
-    def call(self, what: bytes, content: bytes | bytearray, timeout: float | None) -> memoryview:
+    def call(self, kind: bytes, content: bytes | bytearray, timeout: float | None) -> memoryview:
         """Send a message and return its answer.
 
         Raises:
@@ -266,14 +266,14 @@ class _Child:
         try:
             size = self._request.write(content)
             self._socket.settimeout(timeout)
-            self._socket.sendall(FRAME.pack(what, size))
-            kind, size = FRAME.unpack(self._receive(deadline))
+            self._socket.sendall(FRAME.pack(kind, size))
+            outcome, size = FRAME.unpack(self._receive(deadline))
         except TimeoutError:
             raise
         except (OSError, EOFError):
             raise _ChildDiedError(self.describe_end()) from None
         answer = self._answer.read(size)
-        if kind == FAILED:
+        if outcome == FAILED:
             raise msgspec.msgpack.decode(answer, type=Raised).error()
         return answer
 
