@@ -42,7 +42,10 @@ class Startup(msgspec.Struct, frozen=True):
     """One start, in seconds."""
 
     loaded: float
-    """Until the models were loaded: the interpreter, imports, the broker's answer, the models."""
+    """Until the models were loaded: the interpreter, imports, the broker's answer, the models.
+
+    About 20 ms of it are `agents/process/exit_with_parent.py`, which starts every child.
+    """
     joined: float
     """From then until the group had given out the partitions."""
     answered: float
