@@ -95,6 +95,9 @@ def _run_one_of_several(config: Path, log_level: str, process: str) -> None:
 
 
 def _run(settings: PipelineSettings, base_dir: Path) -> None:
+    from streams.transport.private_names import check_private_names
+
+    check_private_names()  # before the imports that need them
     from agents.process.metrics_server import serve_metrics
     from agents.worker import Worker
 

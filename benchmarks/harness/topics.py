@@ -10,7 +10,8 @@ from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient
 
-from streams.kafka.admin import BrokerError, create_topics, probe
+from streams.kafka.admin import create_topics, probe
+from streams.kafka.errors import BrokerError
 from streams.settings import TopicSettings
 
 _TIMEOUT_SECONDS = 10.0

@@ -18,7 +18,9 @@ from agents.commands.soak.watch import StallWatch
 from agents.commands.soak.workers import WorkerProcess
 from agents.commands.topic_reader import TopicReader
 from agents.pipeline.file import load_pipeline
-from streams.kafka.admin import BrokerError, Kafka, create_topics
+from streams.kafka.admin import create_topics
+from streams.kafka.errors import BrokerError
+from streams.kafka.settings import Kafka
 from streams.settings import TopicSettings
 
 #: A member that is gone is missed after so long; Kafka's smallest by default.
