@@ -1,4 +1,4 @@
-"""The input of workload `b`: rendered traffic."""
+"""The input of workload `b`: rendered traffic scenes as JPEG frames."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def frames_input(num_records: int, partitions: int) -> CycledInput:
     decoder = msgspec.json.Decoder(module.Objects)
 
     def fault(expected: Any, value: bytes) -> str:
-        found = decoder.decode(value).objects
-        ours, right = _numbers(found), _numbers(expected)
-        if ours.shape == right.shape and np.allclose(ours, right, TOLERANCE, TOLERANCE):
+        objects = decoder.decode(value).objects
+        numbers, right = _numbers(objects), _numbers(expected)
+        if numbers.shape == right.shape and np.allclose(numbers, right, TOLERANCE, TOLERANCE):
             return ""
-        return f"the objects are {found}: expected {expected}"
+        return f"the objects are {objects}: expected {expected}"
 
     return CycledInput(
         num_records, partitions, kind="penstock.objects.v1", answers=answers,

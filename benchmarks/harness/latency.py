@@ -19,12 +19,10 @@ import numpy.typing as npt
 from confluent_kafka import Message
 
 from benchmarks.harness.arrivals import Counts, bursts, poisson
-from benchmarks.harness.contenders import Contender
 from benchmarks.harness.loads import Load
 from benchmarks.harness.reading_back import read_all
-from benchmarks.harness.ready import Job, Ready
-from benchmarks.harness.running import RunError, Running, running
-from benchmarks.harness.topics import EndOffsets, make_topics, num_partitions, remove_topics
+from benchmarks.harness.running import Job, PreparedContender, RunError, Running, running
+from benchmarks.harness.topics import EndOffsets, create_bench_topics, num_partitions, remove_topics
 from benchmarks.harness.verifying import TIMING_HEADER
 from schemas import Result
 
@@ -63,14 +61,19 @@ class Ages(msgspec.Struct, frozen=True):
 
 
 def measure_ages(
-    servers: str, contender: Contender, ready: Ready, arrivals: str, share: float, seconds: float
+    servers: str,
+    name: str,
+    prepared: PreparedContender,
+    arrivals: str,
+    share: float,
+    seconds: float,
 ) -> Ages:
     """Send at a share of the stub's highest rate and return the ages.
 
     Args:
         servers: of the broker.
-        contender: to run.
-        ready: the same, made ready for workload `d`.
+        name: of the contender.
+        prepared: to run, for workload `d`.
         arrivals: one of `ARRIVALS`.
         share: of `MAX_RATE`, in (0, 1).
         seconds: how long to send.
@@ -78,15 +81,15 @@ def measure_ages(
     Raises:
         RunError: the contender ended, or did not keep up.
     """
-    name = f"bench-latency-{contender.name}-{arrivals}-{time.time_ns()}"
-    topics = [name, f"{name}-out", f"{name}.dlq"]
-    make_topics(servers, topics, _PARTITIONS, {"message.timestamp.type": "LogAppendTime"})
-    partitions = num_partitions(servers, name)
+    topic = f"bench-latency-{name}-{arrivals}-{time.time_ns()}"
+    topics = [topic, f"{topic}-out", f"{topic}.dlq"]
+    create_bench_topics(servers, topics, _PARTITIONS, {"message.timestamp.type": "LogAppendTime"})
+    partitions = num_partitions(servers, topic)
     counts = ARRIVALS[arrivals](MAX_RATE * share, seconds)
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
-        job = Job(servers, name, f"{name}-out", name, "d", partitions, folder)
+        job = Job(servers, topic, f"{topic}-out", topic, "d", partitions, folder)
         load = Load(job)
-        took = _drive(ready, job, load, counts)
+        took = _drive(prepared, job, load, counts)
     appended = _append_times(read_all(servers, job.input, partitions), partitions)
     ages, through, sizes = _ages_and_sizes(
         read_all(servers, job.output, partitions), appended, load.started_ms
@@ -95,8 +98,8 @@ def measure_ages(
     p50, p99, p999, highest = (float(q) for q in np.quantile(ages, [0.5, 0.99, 0.999, 1.0]))
     through_p50, through_p99, through_p999 = np.quantile(through, [0.5, 0.99, 0.999]).tolist()
     return Ages(
-        contender=contender.name,
-        version=ready.version,
+        contender=name,
+        version=prepared.version,
         arrivals=arrivals,
         rate=float(counts.sum() / took),
         records=len(ages),
@@ -114,10 +117,10 @@ def measure_ages(
     )
 
 
-def _drive(ready: Ready, job: Job, load: Load, counts: Counts) -> float:
+def _drive(prepared: PreparedContender, job: Job, load: Load, counts: Counts) -> float:
     """Run the contender under the load; return how many seconds the sending took."""
     with (
-        running(ready, job) as run,
+        running(prepared, job) as run,
         closing(EndOffsets(job.bootstrap_servers, job.output, job.partitions)) as ends,
     ):
         load.send(_WARM_UP)
@@ -131,7 +134,7 @@ def _await(run: Running, ends: EndOffsets, count: int, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while ends.total() < count:
         if run.has_ended or time.monotonic() > deadline:
-            raise RunError(f"it does not keep up, or ended: {run.last_words()}")
+            raise RunError(f"it does not keep up, or ended: {run.log_end()}")
         time.sleep(0.05)
 
 

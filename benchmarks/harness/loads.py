@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 
 from benchmarks.harness.arrivals import TICK_SECONDS, Counts
 from benchmarks.harness.inputs import KEYS_PER_PARTITION
-from benchmarks.harness.ready import Job
+from benchmarks.harness.running import Job
 from schemas import SensorReading
 
 #: Counted in every age. Without it, twenty records a millisecond are a request each for the broker,

@@ -1,4 +1,4 @@
-"""The medians as a picture."""
+"""Draw results as pictures."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from agents.errors import UserError
 from benchmarks.harness.outcomes import Summary
 
 
-def draw(summaries: Sequence[Summary], title: str, path: Path) -> None:
-    """Draw a bar a contender, with its lowest and highest round, on a logarithmic scale.
+def draw_medians(summaries: Sequence[Summary], title: str, path: Path) -> None:
+    """Draw a bar for each contender, with its lowest and highest round, on a logarithmic scale.
 
     Args:
-        summaries: of what was verified.
+        summaries: of the verified rounds.
         title: above the plot.
-        path: its ending says the format, such as `.png` or `.svg`.
+        path: its suffix is the format, such as `.png` or `.svg`.
 
     Raises:
         UserError: there is nothing to draw, or the file can't be written.

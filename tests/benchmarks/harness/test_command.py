@@ -19,13 +19,13 @@ FIELDS = {
 
 def test_stream_prints_objects_and_draws(embedded_bootstrap: str, tmp_path: Path) -> None:
     picture = tmp_path / "medians.png"
-    found = CliRunner().invoke(
+    run = CliRunner().invoke(
         app,
         ["bench", "stream", "--broker", embedded_bootstrap, "--contenders", "penstock",
          "--records", "1500", "--rounds", "1", "--json", "--plot", str(picture)],
     )  # fmt: skip
-    assert found.exit_code == 0, found.output
-    (outcome,) = json.loads(found.stdout)
+    assert run.exit_code == 0, run.output
+    (outcome,) = json.loads(run.stdout)
     assert {name: type(value) for name, value in outcome.items()} == FIELDS
     assert (outcome["contender"], outcome["records"], outcome["verified"]) == (
         "penstock",
@@ -37,46 +37,46 @@ def test_stream_prints_objects_and_draws(embedded_bootstrap: str, tmp_path: Path
 
 
 def test_startup_prints_its_phases(embedded_bootstrap: str) -> None:
-    asked = ["bench", "startup", "--broker", embedded_bootstrap, "--rounds", "1", "--json"]
-    found = CliRunner().invoke(app, asked)
-    assert found.exit_code == 0, found.output
-    (medians,) = json.loads(found.stdout)
+    arguments = ["bench", "startup", "--broker", embedded_bootstrap, "--rounds", "1", "--json"]
+    run = CliRunner().invoke(app, arguments)
+    assert run.exit_code == 0, run.output
+    (medians,) = json.loads(run.stdout)
     assert medians["rounds"] == 1
     phases = [medians[name] for name in ("loaded", "joined", "answered")]
     assert sum(phases) == pytest.approx(medians["total"])
     assert min(phases) > 0
 
 
-def test_metrics_tells_their_part_of_the_cpu_time(embedded_bootstrap: str) -> None:
-    found = CliRunner().invoke(
+def test_metrics_prints_their_part_of_the_cpu_time(embedded_bootstrap: str) -> None:
+    run = CliRunner().invoke(
         app,
         ["bench", "metrics", "--broker", embedded_bootstrap, "--records", "20000", "--rounds", "1",
          "--json"],
     )  # fmt: skip
-    assert found.exit_code == 0, found.output
-    (price,) = json.loads(found.stdout)
-    (whole,), (part,) = price["microseconds"], price["metrics_microseconds"]
-    assert (price["records"], price["price"]) == (20_000, pytest.approx(part / (whole - part)))
+    assert run.exit_code == 0, run.output
+    (result,) = json.loads(run.stdout)
+    (whole,), (part,) = result["microseconds"], result["metrics_microseconds"]
+    assert (result["records"], result["overhead"]) == (20_000, pytest.approx(part / (whole - part)))
     assert 0 < part < whole / 2
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["stream", "--workload", "x"], "--workload x: expected one of a, b, c, d"),
         (["stream", "--contenders", "nobody"], "no contender 'nobody': expected one of penstock"),
         (["stream", "--broker", "embedded", "--records", "9999999"], "the embedded broker keeps"),
-        (["scale", "--broker", "embedded"], "tells no group's state"),
+        (["scale", "--broker", "embedded"], "does not describe groups"),
         (["scale", "--workers", "1,x", "--broker", "127.0.0.1:1"], "expected whole numbers"),
         (["memory", "--behind", "0", "--broker", "127.0.0.1:1"], "each must be at least 1"),
         (["gpu", "--workload", "a"], "expected b or c"),
     ],
 )
-def test_refusals(arguments: list[str], told: str) -> None:
-    found = CliRunner().invoke(app, ["bench", *arguments])
-    assert found.exit_code == 2
-    assert told in found.stderr
-    assert found.stdout == ""
+def test_refusals(arguments: list[str], message: str) -> None:
+    run = CliRunner().invoke(app, ["bench", *arguments])
+    assert run.exit_code == 2
+    assert message in run.stderr
+    assert run.stdout == ""
 
 
 def test_gpu_needs_one() -> None:
@@ -84,9 +84,9 @@ def test_gpu_needs_one() -> None:
 
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
-    found = CliRunner().invoke(app, ["bench", "gpu"])
-    assert found.exit_code == 2
-    assert "torch sees no CUDA device" in found.stderr
+    run = CliRunner().invoke(app, ["bench", "gpu"])
+    assert run.exit_code == 2
+    assert "torch sees no CUDA device" in run.stderr
 
 
 def test_what_fits_the_embedded_broker() -> None:
