@@ -14,10 +14,12 @@ from benchmarks.harness.options import (
     BrokerOption,
     ContendersOption,
     PartitionsOption,
+    check_workload,
     contender_names,
     errors_for_users,
     num_records,
     open_broker,
+    parse_numbers,
     print_results,
     report,
 )
@@ -58,6 +60,7 @@ def stream(
     from benchmarks.harness.tables import stream_table
     from benchmarks.harness.workloads import WORKLOADS
 
+    check_workload(workload)
     names = contender_names(contenders, workload)
     count = num_records(broker, workload, records)
     with open_broker(broker) as servers:
@@ -66,6 +69,56 @@ def stream(
     print_results(outcomes, stream_table(outcomes, bench.unavailable), as_json)
     if plot is not None:
         draw_medians(summarize(outcomes), WORKLOADS[workload].title, plot)
+    if bench.faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def live(
+    broker: BrokerOption = "kafka",
+    rates: Annotated[
+        str, typer.Option(help="Records a second, separated by commas.")
+    ] = "100,300,1000,3000,10000,30000",
+    partitions: Annotated[str, typer.Option(help="Numbers separated by commas.")] = "1,16,64",
+    linger: Annotated[
+        str, typer.Option(help="linger.ms of the producers, separated by commas.")
+    ] = "0,5",
+    seconds: Annotated[float, typer.Option(min=1, help="Measured, at each rate.")] = 20.0,
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds before that.")] = 5.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each runs at a rate.")] = 1,
+    contenders: ContendersOption = "",
+    model: Annotated[
+        str, typer.Option(help="Of Penstock's agent: mean, robust_zscore or online_kmeans.")
+    ] = "mean",
+    arrivals: Annotated[str, typer.Option(help="poisson or even.")] = "poisson",
+    plot: PlotOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure ages and CPU time at live rates: single records at their due times.
+
+    The exit code is 1 if a run failed or its output was wrong; to fall behind is a result.
+    """
+    from benchmarks.harness.live import MODELS, LiveBench, LivePlan, live_contenders
+    from benchmarks.harness.live_summary import draw_ages, live_table, summarize_live, sustained
+
+    if model not in MODELS:
+        raise UserError(f"--model {model}: expected one of {', '.join(MODELS)}")
+    if arrivals not in ("poisson", "even"):
+        raise UserError(f"--arrivals {arrivals}: expected poisson or even")
+    default = live_contenders() if model == "mean" else ["penstock"]
+    names = contender_names(contenders, "live") if contenders else default
+    numbers = (parse_numbers(rates), parse_numbers(partitions), parse_numbers(linger, lowest=0))
+    with errors_for_users(), open_broker(broker) as servers:
+        bench = LiveBench(
+            LivePlan(servers, names, model, *numbers, seconds, warm_up, rounds, arrivals), report
+        )
+        results = bench.run()
+    summaries = summarize_live(results)
+    print_results(results, live_table(summaries, bench.unavailable), as_json)
+    for line in sustained(summaries):
+        report(line)
+    if plot is not None:
+        draw_ages(summaries, plot)
     if bench.faults:
         raise typer.Exit(1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from benchmarks.harness import BENCHMARKS
@@ -19,8 +19,8 @@ class Contender:
     """One peer, or Penstock itself."""
 
     name: str
-    workloads: str
-    """The letters of the workloads that it can do."""
+    workloads: Sequence[str]
+    """The names of the workloads that it can do."""
     prepare: Callable[[str], PreparedContender]
     """For a workload; builds its environment on first use. Raises `UnavailableError`."""
     share: int = 1
@@ -73,23 +73,29 @@ def _flink(workload: str) -> PreparedContender:
 
 def _lock_name(workload: str) -> str:
     """Return a lock file's name: the light workloads don't install 3 GB for the heavy models."""
-    return f"requirements-{workload}.lock" if workload in "bc" else "requirements.lock"
+    return f"requirements-{workload}.lock" if workload in ("b", "c") else "requirements.lock"
 
 
-CONTENDERS: dict[str, Contender] = {
-    contender.name: contender
-    for contender in (
-        Contender("penstock", "abcd", penstock(processes=1)),
-        Contender("penstock-2", "ad", penstock(processes=2)),
-        Contender("penstock-lz4", "a", penstock(1, "-lz4")),
-        Contender("penstock-exactly-once", "a", penstock(1, "-exactly-once")),
-        Contender("aiokafka", "abcd", _python_peer("aiokafka", "aiokafka", "run.py")),
-        Contender("confluent", "abcd", _python_peer("confluent", "confluent-kafka", "run.py")),
-        Contender("kafka-streams", "a", _kafka_streams),
-        Contender("flink", "a", _flink),
-        Contender("bytewax", "ad", _python_peer("bytewax", "bytewax", "score_flow.py")),
-        Contender("quix", "a", _python_peer("quix", "quixstreams", "run.py"), 2),
-        Contender("faust", "a", _python_peer("faust", "faust-streaming", "run.py"), 20),
-        Contender("faust-take", "ad", _python_peer("faust", "faust-streaming", "run_take.py"), 20),
-    )
-}
+def _contenders() -> Iterator[Contender]:
+    yield Contender("penstock", ("a", "b", "c", "d", "live"), penstock(processes=1))
+    yield Contender("penstock-2", ("a", "d", "live"), penstock(processes=2))
+    yield Contender("penstock-lz4", ("a",), penstock(1, "-lz4"))
+    yield Contender("penstock-exactly-once", ("a", "live"), penstock(1, "-exactly-once"))
+    aiokafka = _python_peer("aiokafka", "aiokafka", "run.py")
+    yield Contender("aiokafka", ("a", "b", "c", "d", "live"), aiokafka)
+    aiokafka_single = _python_peer("aiokafka", "aiokafka", "run_single.py")
+    yield Contender("aiokafka-single", ("live",), aiokafka_single)
+    confluent = _python_peer("confluent", "confluent-kafka", "run.py")
+    yield Contender("confluent", ("a", "b", "c", "d", "live"), confluent)
+    yield Contender("kafka-streams", ("a", "live"), _kafka_streams)
+    yield Contender("flink", ("a",), _flink)
+    bytewax = _python_peer("bytewax", "bytewax", "score_flow.py")
+    yield Contender("bytewax", ("a", "d", "live"), bytewax)
+    yield Contender("quix", ("a",), _python_peer("quix", "quixstreams", "run.py"), share=2)
+    faust = _python_peer("faust", "faust-streaming", "run.py")
+    yield Contender("faust", ("a", "live"), faust, share=20)
+    faust_take = _python_peer("faust", "faust-streaming", "run_take.py")
+    yield Contender("faust-take", ("a", "d", "live"), faust_take, share=20)
+
+
+CONTENDERS = {contender.name: contender for contender in _contenders()}

@@ -14,15 +14,20 @@ _NUM_FRAMES, _SEED = 32, 4
 _WIDTH, _HEIGHT, _JPEG_QUALITY = 640, 480, 85
 
 
-def frames_input(num_records: int, partitions: int) -> CycledInput:
-    """Return rendered traffic as JPEGs of 640 x 480."""
+def rendered_frames() -> list[bytes]:
+    """Return rendered traffic scenes as JPEGs of 640 x 480."""
     import simplejpeg
 
     from models.detection.scenes import render_scene
 
     rng = np.random.default_rng(_SEED)
     scenes = [render_scene(rng, _WIDTH, _HEIGHT) for _ in range(_NUM_FRAMES)]
-    images = [simplejpeg.encode_jpeg(scene.image, quality=_JPEG_QUALITY) for scene in scenes]
+    return [simplejpeg.encode_jpeg(scene.image, quality=_JPEG_QUALITY) for scene in scenes]
+
+
+def frames_input(num_records: int, partitions: int) -> CycledInput:
+    """Return the input: frames, whose objects are computed here."""
+    images = rendered_frames()
     module = workload_module("frames")
     detector = module.Detector("cpu")
     answers = [detector.detect(*detector.prepare([image]))[0] for image in images]

@@ -70,10 +70,7 @@ def parse_numbers(text: str, lowest: int = 1) -> list[int]:
 def contender_names(text: str, workload: str) -> list[str]:
     """Return the contenders that a list names; for an empty one all that do the workload."""
     from benchmarks.harness.contenders import CONTENDERS
-    from benchmarks.harness.workloads import WORKLOADS
 
-    if workload not in WORKLOADS:
-        raise UserError(f"--workload {workload}: expected one of {', '.join(WORKLOADS)}")
     if not text:
         return [name for name, peer in CONTENDERS.items() if workload in peer.workloads]
     names = [name.strip() for name in text.split(",")]
@@ -81,6 +78,14 @@ def contender_names(text: str, workload: str) -> list[str]:
         if name not in CONTENDERS:
             raise UserError(f"no contender {name!r}: expected one of {', '.join(CONTENDERS)}")
     return names
+
+
+def check_workload(name: str) -> None:
+    """Raise a user error for a workload that does not exist."""
+    from benchmarks.harness.workloads import WORKLOADS
+
+    if name not in WORKLOADS:
+        raise UserError(f"--workload {name}: expected one of {', '.join(WORKLOADS)}")
 
 
 def num_records(broker: str, workload: str, records: int) -> int:

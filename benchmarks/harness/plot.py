@@ -21,10 +21,23 @@ def draw_medians(summaries: Sequence[Summary], title: str, path: Path) -> None:
     Raises:
         UserError: there is nothing to draw, or the file can't be written.
     """
-    if not summaries:
+    save(_figure(summaries, title) if summaries else None, path)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure into a file.
+
+    Args:
+        figure: of matplotlib; None if there is nothing to draw.
+        path: its suffix is the format, such as `.png` or `.svg`.
+
+    Raises:
+        UserError: there is nothing to draw, or the file can't be written.
+    """
+    if figure is None:
         raise UserError(f"nothing to draw in {path}: no run was verified")
     try:
-        _figure(summaries, title).savefig(path)
+        figure.savefig(path)
     except (OSError, ValueError) as error:  # ValueError: no such format
         raise UserError(f"can't draw {path}: {error}") from error
 

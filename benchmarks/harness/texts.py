@@ -17,10 +17,15 @@ _WORDS = (
 ).split()
 
 
-def texts_input(num_records: int, partitions: int) -> CycledInput:
+def random_texts() -> list[str]:
     """Return texts of 5 to 25 common words in random order."""
     rng = np.random.default_rng(_SEED)
-    texts = [" ".join(rng.choice(_WORDS, rng.integers(5, 26))) for _ in range(_NUM_TEXTS)]
+    return [" ".join(rng.choice(_WORDS, rng.integers(5, 26))) for _ in range(_NUM_TEXTS)]
+
+
+def texts_input(num_records: int, partitions: int) -> CycledInput:
+    """Return the input: texts, whose vectors are computed here."""
+    texts = random_texts()
     module = workload_module("texts")
     encoder = module.Encoder("cpu")
     answers = np.concatenate([encoder.encode(encoder.tokenize([text])) for text in texts])

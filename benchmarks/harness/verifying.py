@@ -60,8 +60,11 @@ class Verifier:
 
     def add(
         self, partition: int, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]
-    ) -> None:
+    ) -> int:
         """Check one result; a partition's results must come in its order.
+
+        Returns:
+            The index of the record that it answers.
 
         Raises:
             WrongOutputError: it is wrong, repeated, or out of order.
@@ -79,6 +82,7 @@ class Verifier:
         )
         if fault:
             raise WrongOutputError(f"the result of {_describe(envelope.origin)}: {fault}")
+        return index
 
     def finish(self) -> None:
         """Check that nothing is missing.

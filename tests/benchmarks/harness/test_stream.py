@@ -76,7 +76,7 @@ def crashing(workload: str) -> PreparedContender:
 def test_a_contender_that_ends_early_is_reported(
     embedded_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(CONTENDERS, "unlucky", Contender("unlucky", "a", crashing))
+    monkeypatch.setitem(CONTENDERS, "unlucky", Contender("unlucky", ("a",), crashing))
     run = bench(embedded_bootstrap, "unlucky", "faust", "penstock", workload="a")
     run = replace(run, plan=replace(run.plan, contenders=("unlucky",), num_records=NUM_RECORDS + 9))
     assert run.run() == []
@@ -106,7 +106,7 @@ def copying(workload: str) -> PreparedContender:
 def test_output_that_answers_no_input_is_not_verified(
     embedded_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(CONTENDERS, "copying", Contender("copying", "a", copying))
+    monkeypatch.setitem(CONTENDERS, "copying", Contender("copying", ("a",), copying))
     run = bench(embedded_bootstrap)
     run = replace(run, plan=replace(run.plan, contenders=("copying",)))
     (outcome,) = run.run()
