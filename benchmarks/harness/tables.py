@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from benchmarks.harness.gpu import GpuResult
+from benchmarks.harness.idle import IdleResult
 from benchmarks.harness.latency import Ages
 from benchmarks.harness.memory import Peak
 from benchmarks.harness.metrics_overhead import MetricsOverhead
+from benchmarks.harness.mix import MixResult
 from benchmarks.harness.outcomes import Outcome, summarize
 from benchmarks.harness.scale import Scaled
 from benchmarks.harness.startup import Medians
@@ -43,6 +45,28 @@ def latency_table(results: Sequence[Ages]) -> Table:
          f"{a.through_p99_ms:.0f}", f"{a.through_p999_ms:.0f}", f"{a.bound_ms:.0f}",
          f"{a.mean_batch_size:.0f}", str(a.max_batch_size)]
         for a in results
+    ]  # fmt: skip
+
+
+def mix_table(results: Sequence[MixResult]) -> Table:
+    """Return the ages of each agent, and the worker's use of the machine."""
+    columns = ["agent", "partitions", "rate/s", "sent/s", "answered", "p50 ms", "p99 ms", "max ms",
+               "worker CPU", "worker MB"]  # fmt: skip
+    return columns, [
+        [m.agent, str(m.partitions), f"{m.rate:,.0f}", f"{m.offered_per_second:,.1f}",
+         f"{m.answered:,} of {m.records:,}", f"{m.p50_ms:.0f}", f"{m.p99_ms:.0f}",
+         f"{m.max_ms:.0f}", f"{m.worker_cpu_share:.0%} of a core",
+         f"{m.worker_rss_bytes / 1e6:,.0f}"]
+        for m in results
+    ]  # fmt: skip
+
+
+def idle_table(results: Sequence[IdleResult]) -> Table:
+    """Return what idle workers use."""
+    return ["agents", "partitions", "start-up s", "CPU of a core", "memory MB"], [
+        [str(r.agents), str(r.partitions), f"{r.startup_seconds:.1f}", f"{r.cpu_share:.1%}",
+         f"{r.rss_bytes / 1e6:,.0f}"]
+        for r in results
     ]  # fmt: skip
 
 

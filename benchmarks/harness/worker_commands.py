@@ -22,8 +22,54 @@ from benchmarks.harness.options import (
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the group `penstock bench`."""
-    for command in (scale, memory, metrics, startup):
+    for command in (mix, idle, scale, memory, metrics, startup):
         app.command()(command)
+
+
+def mix(
+    broker: BrokerOption = "kafka",
+    agents: Annotated[
+        str, typer.Option(help="Of examples/penstock.yaml, separated by commas.")
+    ] = "",
+    partitions: Annotated[int, typer.Option(min=1, help="Of each agent's input.")] = 4,
+    processes: Annotated[int, typer.Option(min=1, help="Of the worker.")] = 1,
+    seconds: Annotated[float, typer.Option(min=1, help="Measured.")] = 30.0,
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds before that.")] = 5.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the ages of the example file's agents together, under a steady mixed load.
+
+    10 frames, 20 texts, 300 readings and 300 behavior events a second, as single records.
+    """
+    from benchmarks.harness.example_pipeline import example_agents
+    from benchmarks.harness.mix import measure_mix
+    from benchmarks.harness.tables import mix_table
+
+    names = [name.strip() for name in agents.split(",")] if agents else example_agents()
+    with errors_for_users(), open_broker(broker) as servers:
+        results = measure_mix(servers, names, partitions, processes, seconds, warm_up)
+    print_results(results, mix_table(results), as_json)
+
+
+def idle(
+    broker: BrokerOption = "kafka",
+    partitions: Annotated[
+        int, typer.Option(min=1, help="Of the single agent; the four agents have 4 each.")
+    ] = 200,
+    seconds: Annotated[float, typer.Option(min=1, help="Measured, for each worker.")] = 20.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure an idle worker: CPU share, start-up and memory, with 4 agents and with one."""
+    from benchmarks.harness.example_pipeline import example_agents
+    from benchmarks.harness.idle import measure_idle
+    from benchmarks.harness.tables import idle_table
+
+    results = []
+    with errors_for_users(), open_broker(broker) as servers:
+        for agents, of_each in ((example_agents(), 4), (["score_anomalies"], partitions)):
+            report(f"{len(agents)} agents with {of_each} partitions each")
+            results.append(measure_idle(servers, agents, of_each, seconds))
+    print_results(results, idle_table(results), as_json)
 
 
 def scale(
