@@ -16,10 +16,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+import numpy as np
 import yaml
 
 from benchmarks.harness import BENCHMARKS
-from benchmarks.harness.ages import OFFERED_SHARE, AppendTimes, ages_ms, rate_of, summarize_ages
+from benchmarks.harness.ages import (
+    OFFERED_SHARE,
+    AgeSummary,
+    AppendTimes,
+    ages_ms,
+    rate_of,
+    summarize_ages,
+)
 from benchmarks.harness.contenders import CONTENDERS
 from benchmarks.harness.environments import UnavailableError
 from benchmarks.harness.live_records import LearningRecords, LiveRecords
@@ -74,6 +82,8 @@ class LiveResult(msgspec.Struct, frozen=True):
     offered_per_second: float
     """Records a second that were sent, by the broker's timestamps."""
     sender: SendReport
+    append_late_p99_ms: float
+    """From a record's due time until the broker had appended it to the input topic."""
     records: int
     """Sent after the warm-up."""
     answered: int
@@ -234,6 +244,7 @@ class _Run:
             round=self.round,
             offered_per_second=rate_of(inputs.times_ms[first:]),
             sender=run.report,
+            append_late_p99_ms=lateness_ms(inputs, records).p99_ms,
             records=records.num_measured,
             answered=len(ages),
             kept_up=run.kept_up and len(ages) == records.num_measured,
@@ -259,6 +270,13 @@ class _Run:
         except WrongOutputError as error:
             return str(error)
         return ""
+
+
+def lateness_ms(inputs: AppendTimes, records: LiveRecords) -> AgeSummary:
+    """Return how long after their due times the measured records were on the input topic."""
+    measured = range(records.first_measured, records.num_records)
+    due = np.array([records.event_time_ms(index) for index in measured], np.int64)
+    return summarize_ages(inputs.times_ms[records.first_measured :] - due)
 
 
 def model_options(model: str) -> dict[str, Any]:

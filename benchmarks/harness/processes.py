@@ -27,15 +27,12 @@ def cpu_seconds_of(session: int) -> float:
 
 
 def rss_bytes_of(session: int) -> int:
-    """Return the resident memory of a session's running processes, pages they share counted once.
-
-    The sum of their proportional set sizes, which the system divides among the sharers.
-    """
+    """Return the sum of the resident memory of a session's running processes."""
     total = 0
     for process in _processes_of(session):
         try:
-            total += process.memory_full_info().pss
-        except psutil.Error:
+            total += process.memory_info().rss
+        except psutil.Error:  # it ended meanwhile
             continue
     return total
 

@@ -60,6 +60,92 @@ def test_metrics_prints_their_part_of_the_cpu_time(embedded_bootstrap: str) -> N
     assert 0 < part < whole / 2
 
 
+def test_live_prints_checked_ages_and_draws(embedded_bootstrap: str, tmp_path: Path) -> None:
+    picture = tmp_path / "ages.png"
+    run = CliRunner().invoke(
+        app,
+        ["bench", "live", "--broker", embedded_bootstrap, "--contenders", "penstock",
+         "--rates", "100", "--partitions", "4", "--linger", "0", "--seconds", "2",
+         "--warm-up", "0.5", "--json", "--plot", str(picture)],
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    (result,) = json.loads(run.stdout)
+    assert (result["contender"], result["rate"], result["fault"]) == ("penstock", 100, "")
+    assert result["kept_up"]
+    assert result["answered"] == result["records"] == pytest.approx(200, rel=0.3)
+    assert result["offered_per_second"] == pytest.approx(100, rel=0.4)
+    assert 0 < result["p50_ms"] <= result["p99_ms"] <= result["max_ms"]
+    assert result["cpu_us_per_record"] > 0
+    assert 0 <= result["append_late_p99_ms"] < 2_000
+    assert not result["is_log_append_time"]  # the embedded broker keeps the clients' timestamps
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["robust_zscore", "online_kmeans"])
+def test_live_checks_the_answers_of_online_models(embedded_bootstrap: str, model: str) -> None:
+    run = CliRunner().invoke(
+        app,
+        ["bench", "live", "--broker", embedded_bootstrap, "--model", model, "--rates", "600",
+         "--partitions", "4", "--linger", "0", "--seconds", "2", "--warm-up", "0.5", "--json"],
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    (result,) = json.loads(run.stdout)
+    assert (result["model"], result["fault"], result["kept_up"]) == (model, "", True)
+
+
+def test_mix_prints_the_ages_of_each_agent(embedded_bootstrap: str) -> None:
+    run = CliRunner().invoke(
+        app,
+        ["bench", "mix", "--broker", embedded_bootstrap, "--agents",
+         "score_anomalies,cluster_behavior", "--seconds", "2", "--warm-up", "0.5", "--json"],
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    results = json.loads(run.stdout)
+    assert [result["agent"] for result in results] == ["score_anomalies", "cluster_behavior"]
+    for result in results:
+        assert result["answered"] == result["records"] == pytest.approx(600, rel=0.3)
+        assert 0 < result["p50_ms"] <= result["p99_ms"] <= result["max_ms"]
+        assert 0 < result["worker_cpu_share"] < 3
+        assert result["worker_rss_bytes"] > 10_000_000
+
+
+@pytest.mark.slow
+def test_idle_prints_two_workers(embedded_bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.harness.idle._SETTLE_SECONDS", 0.2)
+    light = ["score_anomalies", "cluster_behavior"]  # the others load for many seconds
+    monkeypatch.setattr("benchmarks.harness.example_pipeline.example_agents", lambda: light)
+    run = CliRunner().invoke(
+        app,
+        ["bench", "idle", "--broker", embedded_bootstrap, "--partitions", "4", "--seconds", "1",
+         "--json"],
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    two, one = json.loads(run.stdout)
+    assert (two["agents"], two["partitions"]) == (2, 8)
+    assert (one["agents"], one["partitions"]) == (1, 4)
+    for result in (two, one):
+        assert result["startup_seconds"] > 0
+        assert 0 <= result["cpu_share"] < 3
+        assert result["rss_bytes"] > 10_000_000
+
+
+@pytest.mark.slow
+def test_latency_prints_ages_of_both_arrivals(embedded_bootstrap: str) -> None:
+    run = CliRunner().invoke(
+        app,
+        ["bench", "latency", "--broker", embedded_bootstrap, "--share", "0.05", "--seconds", "2",
+         "--json"],
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    results = json.loads(run.stdout)
+    assert [result["arrivals"] for result in results] == ["poisson", "bursts"]
+    for result in results:
+        assert result["rate"] == pytest.approx(0.05 * 25_296, rel=0.2)
+        assert 0 < result["through_p50_ms"] <= result["through_p99_ms"]
+        assert 1 <= result["mean_batch_size"] <= result["max_batch_size"] <= 256
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -70,6 +156,10 @@ def test_metrics_prints_their_part_of_the_cpu_time(embedded_bootstrap: str) -> N
         (["scale", "--workers", "1,x", "--broker", "127.0.0.1:1"], "expected whole numbers"),
         (["memory", "--behind", "0", "--broker", "127.0.0.1:1"], "each must be at least 1"),
         (["gpu", "--workload", "a"], "expected b or c"),
+        (["live", "--model", "x"], "--model x: expected one of mean, robust_zscore"),
+        (["live", "--arrivals", "bursts"], "expected poisson or even"),
+        (["live", "--linger", "-1", "--broker", "127.0.0.1:1"], "each must be at least 0"),
+        (["mix", "--agents", "nobody", "--broker", "127.0.0.1:1"], "--agents nobody: expected"),
     ],
 )
 def test_refusals(arguments: list[str], message: str) -> None:
