@@ -98,7 +98,8 @@ def live(
 
     The exit code is 1 if a run failed or its output was wrong; to fall behind is a result.
     """
-    from benchmarks.harness.live import MODELS, LiveBench, LivePlan, live_contenders
+    from benchmarks.harness.live import LiveBench, live_contenders
+    from benchmarks.harness.live_run import MODELS, LivePlan
     from benchmarks.harness.live_summary import draw_ages, live_table, summarize_live, sustained
 
     if model not in MODELS:

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.harness.ages import SUSTAINED_P99_MS, sustained_rate
-from benchmarks.harness.live import LiveResult
+from benchmarks.harness.live_run import LiveResult
 from benchmarks.harness.plot import save
 from benchmarks.harness.tables import Table
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks.harness.live import MODELS, model_options
 from benchmarks.harness.live_records import LearningRecords, LiveRecords, answers_in_order
+from benchmarks.harness.live_run import MODELS, model_options
 from benchmarks.harness.payloads import KINDS, Payloads
 from benchmarks.harness.sender import SendPlan, SendReport, Stream
 from models.base import OnlineModel
