@@ -42,7 +42,7 @@ def group() -> None:
 def stream(
     broker: BrokerOption = "kafka",
     workload: Annotated[str, typer.Option(help="a, b, c or d: see benchmarks/README.md.")] = "a",
-    records: Annotated[int, typer.Option(min=0, help="0: the workload's own number.")] = 0,
+    records: Annotated[int, typer.Option(min=0, help="0: the workload's default.")] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each contender runs.")] = 3,
     contenders: ContendersOption = "",
     plot: PlotOption = None,
@@ -157,7 +157,7 @@ def gpu(
     rounds: Annotated[int, typer.Option(min=1, help="Times that the engine runs.")] = 3,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare the engine's rate with the model's own on a GPU. Needs a CUDA device."""
+    """Compare the engine's rate with that of its model alone on a GPU. Needs a CUDA device."""
     from benchmarks.harness.gpu import GpuResult, offline_rate
     from benchmarks.harness.outcomes import summarize
     from benchmarks.harness.stream import Plan, StreamBench

@@ -24,7 +24,7 @@ _WARM_UP_CALLS = 3
 
 
 class GpuResult(msgspec.Struct, frozen=True):
-    """The engine's rate and its ratio to the model's own."""
+    """The engine's rate and its ratio to the rate of its model alone."""
 
     workload: str
     device: str

@@ -2,7 +2,7 @@
 
 Workload `d`, at a share of its stub's highest rate. An event's age counts from the moment when it
 was due until its result was appended to the output topic; `through` counts from the append of its
-record to the input topic. Both appends are the broker's own timestamps
+record to the input topic. Both appends are the broker's timestamps
 (`message.timestamp.type=LogAppendTime`), on the same machine's clock.
 """
 

@@ -1,9 +1,9 @@
 """`penstock bench live`: the age of results by the rate of the input, and the CPU time per record.
 
 For each rate, number of partitions and linger of the producers every contender gets new topics. A
-sender process sends single records at their due times; the ages are differences of the broker's
-own timestamps (`message.timestamp.type=LogAppendTime`): result minus record. All output is read
-back and checked record by record.
+sender process sends single records at their due times. Ages are differences of the broker's
+timestamps (`message.timestamp.type=LogAppendTime`): result minus record. All output is read back
+and checked record by record.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class LiveResult(msgspec.Struct, frozen=True):
     cpu_us_per_record: float
     """Of the contender's processes, user and system, over the measured time."""
     is_log_append_time: bool
-    """False: the embedded broker; ages are then by the clients' own timestamps."""
+    """False: the embedded broker; ages are then by the clients' timestamps."""
 
     @property
     def is_sustained(self) -> bool:

@@ -1,6 +1,6 @@
 """`penstock bench metrics`: the overhead of metrics, in CPU time per record.
 
-Workload `a` with a worker of one process that times its own metrics. The difference between runs
+Workload `a` with a worker of one process that times its metrics. The difference between runs
 with and without metrics can't show it: a worker's CPU time varies by far more from run to run.
 """
 

@@ -31,12 +31,12 @@ def send(bootstrap: str, rate: float, seconds: float) -> tuple[SendPlan, SendRep
 def test_every_record_is_sent_once_at_its_place(embedded_bootstrap: str) -> None:
     plan, report = send(embedded_bootstrap, rate=200, seconds=2)
     records = LiveRecords(plan, 0, report)
-    found = {
+    sent = {
         (message.offset() or 0) * 4 + (message.partition() or 0): (message.key(), message.value())
         for message in read_all(embedded_bootstrap, plan.streams[0].topic, 4)
     }
     expected = [(record.key, record.value) for record in records.records()]
-    assert [found[index] for index in sorted(found)] == expected
+    assert [sent[index] for index in sorted(sent)] == expected
     assert 0 <= report.late_p50_ms <= report.late_p99_ms <= report.late_max_ms
     assert 1.0 <= report.records_per_request < 5.0
 
