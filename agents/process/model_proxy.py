@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 
 from agents.process.model_wire import Raised, SharedBytes, unpack_answers
-from streams.process_errors import ModelDiedError, ModelTimeoutError
+from schemas.errors import ModelDiedError, ModelTimeoutError
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from schemas import InputError
-from streams.encoding import UnencodableResultError
+from schemas.errors import UnencodableResultError
 
 #: Kinds of an answer on the wire.
 _PLAIN, _STRUCT, _LIST, _ERROR = range(4)

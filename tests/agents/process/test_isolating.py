@@ -17,9 +17,9 @@ from agents.process.isolating import isolated
 from agents.process.model_proxy import ProcessModel
 from models.base import ModelError
 from schemas import SensorReading, VideoFrame
+from schemas.errors import ModelDiedError, ModelTimeoutError
 from streams.health.metrics import Metrics
 from streams.predicting import predict_each
-from streams.process_errors import ModelDiedError, ModelTimeoutError
 from streams.settings import AgentSettings, ModelSettings
 from tests.models.linear_onnx import save_linear
 
