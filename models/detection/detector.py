@@ -9,7 +9,6 @@ from typing import Any
 from models.base import Answer, ModelError, PreparedModel
 from models.cores import Cores
 from models.detection.boxes import Selected, select
-from models.detection.device_decoder import DeviceDecoder
 from models.detection.fitting import Fit
 from models.detection.images import ImageLimits
 from models.detection.input_format import InputFormat, Slots
@@ -46,8 +45,6 @@ class Ready:
     """By class id; a class beyond its end is called "class N"."""
     cores: Cores = field(default_factory=Cores)
     """Where frames are decoded."""
-    decoder: DeviceDecoder | None = None
-    """Decodes JPEG on the network's device; None leaves it to the cores."""
 
     def label(self, class_id: int) -> str:
         """Return the name of a class."""
@@ -92,10 +89,6 @@ class Detector(PreparedModel[VideoFrame, Detections]):
         ready = self._loaded()
         images = [frame.image for frame in batch]
         transfer = ready.network.transfer
-        if ready.decoder is not None:
-            return PreparedFrames(
-                *ready.decoder.bring_all(images, self._limits, ready.cores, ready.network)
-            )
         slots, good = ready.input_format.bring_all(images, self._limits, ready.cores, transfer)
         return PreparedFrames(slots, ready.network.upload(good) if len(good) else None)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.cores import Cores
 from models.detection.boxes import Floats
-from models.detection.fitting import Fit, fit_centred, letterbox, letterboxed_size, stretch
+from models.detection.fitting import Fit, letterbox, letterboxed_size, stretch
 from models.detection.images import ImageLimits, decode_image
 from models.detection.networks import write_planes
 from models.transfer import Transfer
@@ -38,10 +38,6 @@ class InputFormat:
         if self.keeps_aspect:
             return letterboxed_size(rows, columns, self.height, self.width)
         return self.height, self.width
-
-    def fit(self, rows: int, columns: int) -> Fit:
-        """Return the fit of a picture with so many rows and columns."""
-        return fit_centred(rows, columns, self.needed(rows, columns), self.height, self.width)
 
     def bring(self, image: bytes, limits: ImageLimits, planes: Floats) -> Fit:
         """Decode a picture into its row (3, height, width) of a batch.

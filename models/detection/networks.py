@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from models.base import ModelError
 from models.detection.boxes import Floats
-from models.transfer import DeviceArray, TensorArray, Transfer, make_transfer
+from models.transfer import DeviceArray, Transfer, make_transfer
 
 if TYPE_CHECKING:
     import torch
@@ -39,13 +39,6 @@ class Network(Protocol):
         """Send (B, 3, H, W) float32 to the device, for any B >= 1; called on any thread."""
         ...
 
-    def accept(self, pixels: torch.Tensor) -> Any:
-        """Take (B, 3, H, W) float32 that is on the device already, as `upload` does from the host.
-
-        Called on any thread, where PyTorch's current stream is the one that makes the pixels.
-        """
-        ...
-
     def run(self, uploaded: Any) -> list[Floats]:
         """Return the outputs, on the host; called on the device's own thread."""
         ...
@@ -66,10 +59,6 @@ class TorchNetwork:
     def upload(self, pixels: Floats) -> DeviceArray:
         """Send them on their way."""
         return self.transfer.upload(pixels)
-
-    def accept(self, pixels: torch.Tensor) -> DeviceArray:
-        """Take them as they are."""
-        return TensorArray(pixels)
 
     def run(self, uploaded: DeviceArray) -> list[Floats]:
         """Return the outputs, on the host."""

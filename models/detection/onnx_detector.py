@@ -7,7 +7,6 @@ from pathlib import Path
 
 from models.base import ModelError
 from models.detection.detector import Detector, Ready, Selection
-from models.detection.device_decoder import DeviceDecoder
 from models.detection.images import ImageLimits
 from models.detection.input_format import InputFormat
 from models.detection.labels import read_labels
@@ -35,7 +34,6 @@ class OnnxDetector(Detector):
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         max_pixels: larger pictures are refused before they are decoded.
         scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 where the network needs no more pixels.
-        gpu_decoding: decode JPEG by nvJPEG if the device is a GPU; no effect on `cpu`.
     """
 
     name = "onnx_detector"
@@ -55,7 +53,6 @@ class OnnxDetector(Detector):
         threads: int = 0,
         max_pixels: int = ImageLimits.max_pixels,
         scaled_decoding: bool = False,
-        gpu_decoding: bool = False,
     ) -> None:
         if layout is not None and layout not in LAYOUTS:
             raise ValueError(f"no layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
@@ -75,7 +72,7 @@ class OnnxDetector(Detector):
         self._input_scale, self._input_size = input_scale, input_size
         self._threads = threads
         self._limits = ImageLimits(max_pixels=max_pixels)
-        self._scaled_decoding, self._gpu_decoding = scaled_decoding, gpu_decoding
+        self._scaled_decoding = scaled_decoding
 
     def load(self, device: str = "cpu") -> None:
         """Open the file on `cpu` or `cuda:N`; `version` becomes a short hash of the file."""
@@ -87,24 +84,17 @@ class OnnxDetector(Detector):
             layout = find_layout(self._layout_name, shapes)
         except ValueError as error:
             raise ModelError(f"model file {self._path}: {error}") from error
-        input_format = self._input_format(layout, network.signature)
         self._ready = Ready(
             network=network,
             layout=layout,
-            input_format=input_format,
+            input_format=self._input_format(layout, network.signature),
             selection=self._selection(layout),
             labels=self._read_labels(layout.num_classes(shapes)),
-            decoder=self._decoder(device, input_format),
         )
         self.version = version
 
     def _open(self, device: str) -> Network:
         return OnnxNetwork(self._path, device, self._threads)
-
-    def _decoder(self, device: str, wanted: InputFormat) -> DeviceDecoder | None:
-        if device == "cpu" or not self._gpu_decoding:
-            return None
-        return DeviceDecoder(device, wanted)
 
     def _input_format(self, layout: Layout, signature: Signature) -> InputFormat:
         return InputFormat(

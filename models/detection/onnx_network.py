@@ -8,21 +8,15 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from models.base import ModelError
 from models.detection.boxes import Floats
 from models.detection.networks import Signature
-from models.transfer import DeviceArray, TensorArray, make_transfer
+from models.transfer import DeviceArray, make_transfer
 from models.weights import onnx_reason
-
-if TYPE_CHECKING:
-    import torch
-
-#: A batch on the host or on the device.
-P = TypeVar("P", Floats, "torch.Tensor")
 
 #: ONNX element types that a detector may ask for, and what they are here.
 _DTYPES: dict[str, type[np.floating[Any]]] = {
@@ -62,12 +56,6 @@ class OnnxNetwork:
         sent = [self.transfer.upload(_padded(part, size)) for part, size in parts]
         return _Uploaded(sent, len(pixels))
 
-    def accept(self, pixels: torch.Tensor) -> _Uploaded:
-        """Take them, cut into parts where the file fixes the batch size."""
-        parts = self._parts(pixels.half() if self._dtype is np.float16 else pixels)
-        taken = [TensorArray(_padded_tensor(part, size)) for part, size in parts]
-        return _Uploaded(taken, len(pixels))
-
     def run(self, uploaded: _Uploaded) -> list[Floats]:
         """Return the outputs, on the host."""
         runs = [self._run_part(part) for part in uploaded.parts]
@@ -75,7 +63,7 @@ class OnnxNetwork:
             return [output[: uploaded.size] for output in runs[0]]
         return [np.concatenate(outputs)[: uploaded.size] for outputs in zip(*runs, strict=True)]
 
-    def _parts(self, pixels: P) -> Iterator[tuple[P, int]]:
+    def _parts(self, pixels: Floats) -> Iterator[tuple[Floats, int]]:
         """Yield each part of a batch, and the size that it must have."""
         size = self.signature.batch_size or len(pixels)
         for start in range(0, len(pixels), size):
@@ -95,15 +83,6 @@ def _padded(pixels: Any, size: int) -> Any:
     if absent == 0:
         return pixels
     return np.concatenate([pixels, np.zeros((absent, *pixels.shape[1:]), pixels.dtype)])
-
-
-def _padded_tensor(pixels: torch.Tensor, size: int) -> torch.Tensor:
-    absent = size - len(pixels)
-    if absent == 0:
-        return pixels
-    import torch
-
-    return torch.cat([pixels, pixels.new_zeros((absent, *pixels.shape[1:]))])
 
 
 def _open_session(path: Path, device: str, threads: int) -> Any:

@@ -24,7 +24,6 @@ class TrafficDetector(OnnxDetector):
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         weights: folder of `tiny_traffic.onnx`, `.safetensors` and `.json`.
         scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 where the network needs no more pixels.
-        gpu_decoding: decode JPEG by nvJPEG if the device is a GPU; no effect on `cpu`.
     """
 
     name = "traffic_detector"
@@ -38,7 +37,6 @@ class TrafficDetector(OnnxDetector):
         threads: int = 0,
         weights: str = str(WEIGHTS),
         scaled_decoding: bool = False,
-        gpu_decoding: bool = False,
     ) -> None:
         if runtime not in _RUNTIMES:
             raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(_RUNTIMES)}")
@@ -52,7 +50,6 @@ class TrafficDetector(OnnxDetector):
             max_detections=max_detections,
             threads=threads,
             scaled_decoding=scaled_decoding,
-            gpu_decoding=gpu_decoding,
         )
         self._runtime = runtime
 

@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.transfer import (
-    CudaTransfer,
-    HostTransfer,
-    SideStream,
-    TensorArray,
-    Transfer,
-    make_transfer,
-)
+from models.transfer import CudaTransfer, HostTransfer, Transfer, make_transfer
 
 ON_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -48,24 +41,6 @@ def test_the_cpu_copies_nothing() -> None:
     transfer = HostTransfer()
     array = transfer.empty((2, 2), np.float32)
     assert transfer.upload(array).address() == array.ctypes.data
-
-
-@pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_what_is_made_beside_arrives(device: str, dtype: torch.dtype) -> None:
-    stream = SideStream(device)
-    made = []
-    for n in range(32):
-        with stream.current():
-            big = torch.full((1 << 18,), float(n), dtype=dtype, device=stream.device)
-            made.append(TensorArray(big * 2))
-        del big
-    assert made[0].shape == (1 << 18,)
-    assert made[0].dtype == np.dtype(str(dtype).removeprefix("torch."))
-    for n, one in enumerate(made):
-        assert one.tensor().eq(2 * n).all().item()
-        assert one.address() == one.tensor().data_ptr()
-    stream.drain()
 
 
 @pytest.mark.gpu
