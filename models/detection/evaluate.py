@@ -11,7 +11,12 @@ import numpy as np
 import simplejpeg
 
 from models.base import Model
-from models.detection.average_precision import Found, Truth, measure_detections
+from models.detection.coco_metrics import (
+    Found,
+    Truth,
+    measure_detections,
+    require_pycocotools,
+)
 from models.detection.onnx_detector import OnnxDetector
 from models.detection.scenes import LABELS, render_scene
 from models.detection.traffic_detector import TrafficDetector
@@ -103,7 +108,11 @@ def evaluate_on(data_dir: Path, num_scenes: int = 200) -> list[tuple[str, float]
 
     Returns:
         What was measured and its value in [0, 1].
+
+    Raises:
+        ModelError: pycocotools is not installed.
     """
+    require_pycocotools()
     rows = _scene_rows(num_scenes)
     network = data_dir / "detector_fastestdet" / "FastestDet.onnx"
     if network.is_file() and (photos := data_dir / "coco_photos").is_dir():

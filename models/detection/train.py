@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from models.detection.coco_metrics import require_pycocotools
 from models.detection.evaluate import (
     FOUND_FROM_SCORE,
     MEASURED_FROM_SCORE,
@@ -185,6 +186,7 @@ def main() -> None:
     from models.detection.export import save_all
     from models.detection.tiny_yolo import INPUT_HEIGHT, INPUT_WIDTH
 
+    require_pycocotools()  # it measures the result at the end: say now if it is absent
     settings = Settings(arguments.seed, arguments.scenes, arguments.epochs)
     net = train(settings, render_training_set(settings, INPUT_HEIGHT, INPUT_WIDTH))
     save_all(net, arguments.out)

@@ -15,7 +15,7 @@ import simplejpeg
 from PIL import Image
 
 from models.base import ModelError
-from models.detection.average_precision import Truth
+from models.detection.coco_metrics import Truth
 from models.detection.evaluate import (
     FOUND_FROM_SCORE,
     MEASURED_FROM_SCORE,
