@@ -4,7 +4,7 @@
         name, version = "speed", "1"
 
         def predict_batch(self, batch):
-            return [{"kmh": 3.6 * ride.metres / ride.seconds} for ride in batch]
+            return [{"kmh": 3.6 * ride.meters / ride.seconds} for ride in batch]
 
 Life cycle: made with its options (cheap; nothing is loaded) -> `load(device)` -> `warm_up()`
 -> `predict_batch(...)` many times -> `close()`. One caller at a time.
@@ -27,7 +27,7 @@ Answer: TypeAlias = R | Sequence[R] | InputError | None
 
 
 class Model(Generic[E, R]):
-    """Stateless: an answer depends on its event alone, not on its neighbours or on earlier ones."""
+    """Stateless: an answer depends on its event alone, not on its neighbors or on earlier ones."""
 
     name: str = ""
     version: str = "1"
@@ -81,7 +81,7 @@ class Model(Generic[E, R]):
 
 
 class PreparedModel(Model[E, R]):
-    """A model whose host-side work (decoding, tokenising, copying) can overlap the device's.
+    """A model whose host-side work (decoding, tokenizing, copying) can overlap the device's.
 
     The engine calls `prepare_batch` on a pool thread while an earlier batch is on the device, and
     `predict_prepared` on the device's own thread.
@@ -90,7 +90,7 @@ class PreparedModel(Model[E, R]):
     def prepare_batch(self, batch: Sequence[E]) -> Any:
         """Return what `predict_prepared` needs; thread-safe: the device is computing meanwhile.
 
-        It may send data to the device (`models/transfer.py`) and use all cores (`models/cores.py`).
+        It may send data to the device (`models/transfer.py`) and use all cores (`CorePool`).
         An event that can't be prepared is carried along as its `InputError`.
         """
         raise NotImplementedError(f"{type(self).__name__} must define prepare_batch")
@@ -123,7 +123,7 @@ class Measuring(Protocol[E]):
             it decides what shares a batch, never what is answered.
 
         Raises:
-            InputError: an event can't be measured: it becomes a dead letter, its neighbours don't.
+            InputError: an event can't be measured: it becomes a dead letter, its neighbors don't.
 
         Called on a pool thread for every event, before `prepare_batch` or `predict_batch` and
         while others run: thread-safe, touches no device, and far cheaper than the answer. With
@@ -152,7 +152,7 @@ class OnlineModel(Model[E, R]):
         raise NotImplementedError(f"{type(self).__name__} must define learn_batch")
 
     def update(self) -> R | None:
-        """Return what a learning step changed for all to see (moved centres), or None."""
+        """Return what a learning step changed for all to see (moved centers), or None."""
         return None
 
     def snapshot(self) -> bytes:

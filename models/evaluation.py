@@ -21,7 +21,7 @@ Bools = NDArray[np.bool_]
 def answer_stream(model: OnlineModel[E, R], events: Sequence[E]) -> list[Answer[R]]:
     """Answer every event as the engine would on one partition with offsets from 0.
 
-    Each step of `model.learn_every` events is predicted first and learnt afterwards, so that no
+    Each step of `model.learn_every` events is predicted first and learned afterwards, so that no
     answer has seen its own event; the last step may be short.
 
     Returns:

@@ -113,7 +113,7 @@ def rfc3339_column(times_ms: Sequence[int]) -> list[bytes]:
 
 @lru_cache(maxsize=4096)
 def _format_second(seconds: int) -> bytes:
-    # A stream's neighbours share their second, so the calendar is worked out once for them all.
+    # A stream's neighbors share their second, so the calendar is worked out once for them all.
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 

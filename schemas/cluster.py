@@ -1,4 +1,4 @@
-"""Clusters of behaviour that move as the stream does."""
+"""Clusters of behavior that move as the stream does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ClusterAssignment(Result, kw_only=True):
     cluster_id: int
     """Stable for the life of the cluster; from 0. -1: no cluster formed yet."""
     distance: float
-    """To the cluster's centre, >= 0, in the model's scaled feature space."""
+    """To the cluster's center, >= 0, in the model's scaled feature space."""
 
 
 class Cluster(msgspec.Struct, frozen=True):
@@ -27,7 +27,7 @@ class Cluster(msgspec.Struct, frozen=True):
 
 
 class ClusterUpdate(Result, kw_only=True):
-    """The moving centres of one agent's partition: a global result, answering no single record.
+    """The moving centers of one agent's partition: a global result, answering no single record.
 
     `origin` names the record that completed the learning step; `sequence` counts the steps.
     """

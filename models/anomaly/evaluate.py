@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.half_space_trees import HalfSpaceTrees
-from models.anomaly.labelled import LabelledSeries, load_nab, load_skab, load_telemetry
+from models.anomaly.labeled import LabeledSeries, load_nab, load_skab, load_telemetry
 from models.anomaly.nab_score import best_threshold, nab_score
 from models.anomaly.robust_zscore import RobustZScore
 from models.evaluation import answer_stream, f1, one_result, point_adjusted, roc_auc
@@ -30,12 +30,12 @@ MakeDetector = Callable[[], Detector]
 TRAIN_QUANTILE = 0.99
 
 
-def scores_of(model: Detector, series: LabelledSeries) -> Floats:
+def scores_of(model: Detector, series: LabeledSeries) -> Floats:
     """Return (rows,) scores of a series that the model sees first to last."""
     return np.array([one_result(answer).score for answer in answer_stream(model, series.readings)])
 
 
-def rate_nab(make: MakeDetector, series: Sequence[LabelledSeries]) -> Figures:
+def rate_nab(make: MakeDetector, series: Sequence[LabeledSeries]) -> Figures:
     """Return NAB's score, and recall of windows and false alarms at the default threshold."""
     scores, threshold = [scores_of(make(), one) for one in series], make().threshold
     best, reachable = best_threshold(series, scores)
@@ -63,7 +63,7 @@ def rate_nab(make: MakeDetector, series: Sequence[LabelledSeries]) -> Figures:
     ]
 
 
-def rate_split(make: MakeDetector, series: Sequence[LabelledSeries], name: str) -> Figures:
+def rate_split(make: MakeDetector, series: Sequence[LabeledSeries], name: str) -> Figures:
     """Return AUC (mean over files) and F1 (over all rows) of the rows behind the training rows.
 
     A file's threshold is the 99 % quantile of its scored training rows; no label is looked at.

@@ -33,7 +33,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
 
     Features are each channel's value and its deviation from the channel's decayed mean, so that
     a series with one channel has a shape too. The reference is a source's last readings: made
-    when `min_values` are learnt and made anew, box and counts, whenever as many new ones have
+    when `min_values` are learned and made anew, box and counts, whenever as many new ones have
     come, up to `window`. A reading without one of the reference's channels is taken to have its
     median; a channel that is new counts from the next reference on.
 
@@ -70,7 +70,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             trees: 1 to 1000.
             depth: splits from root to leaf, 1 to 15.
             window: readings of the largest reference, up to 65535.
-            min_values: learnt readings before a source is scored, 8 to `window`.
+            min_values: learned readings before a source is scored, 8 to `window`.
             features_per_tree: features that one tree splits along, >= 1. More see how channels
                 go together, but each one coarser.
             threshold: the score from which a reading is an anomaly, in [0, 1].

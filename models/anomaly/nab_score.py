@@ -1,6 +1,6 @@
 """The score of the Numenta Anomaly Benchmark, version 1.
 
-Only the first detection inside a labelled window counts, the earlier the better; a missed window
+Only the first detection inside a labeled window counts, the earlier the better; a missed window
 and every detection outside cost, the latter less just behind a window.
 Source: Lavin and Ahmad, 2015, "Evaluating Real-time Anomaly Detection Algorithms",
 arXiv:1510.03336.
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.labelled import LabelledSeries
+from models.anomaly.labeled import LabeledSeries
 
 Floats = NDArray[np.float64]
 
@@ -36,12 +36,12 @@ REWARD_LOW_FN = Profile(1.0, 2.0, 0.11)
 
 
 def nab_score(
-    series: Sequence[LabelledSeries],
+    series: Sequence[LabeledSeries],
     scores: Sequence[Floats],
     thresholds: Floats,
     profile: Profile = STANDARD,
 ) -> Floats:
-    """Return the normalised score at each threshold, one threshold holding for all files.
+    """Return the normalized score at each threshold, one threshold holding for all files.
 
     Args:
         series: the files; their first `warm_up` rows are not scored.
@@ -58,16 +58,16 @@ def nab_score(
     )
     num_windows = sum(len(s.windows) for s in series)
     null, perfect = -profile.false_negative * num_windows, profile.true_positive * num_windows
-    normalised: Floats = 100.0 * (raw - null) / (perfect - null)
-    return normalised
+    normalized: Floats = 100.0 * (raw - null) / (perfect - null)
+    return normalized
 
 
 def best_threshold(
-    series: Sequence[LabelledSeries], scores: Sequence[Floats], profile: Profile = STANDARD
+    series: Sequence[LabeledSeries], scores: Sequence[Floats], profile: Profile = STANDARD
 ) -> tuple[float, float]:
     """Return the threshold that scores best over all files, and that score.
 
-    NAB's own optimiser picks it so too: on the labels. It says what the detector could reach.
+    NAB's own optimizer picks it so too: on the labels. It says what the detector could reach.
     """
     every = np.concatenate([x[s.warm_up :] for s, x in zip(series, scores, strict=True)])
     thresholds = np.append(np.unique(every), np.nextafter(every.max(), np.inf))
@@ -77,7 +77,7 @@ def best_threshold(
 
 
 def _file_score(
-    series: LabelledSeries, scores: Floats, thresholds: Floats, profile: Profile
+    series: LabeledSeries, scores: Floats, thresholds: Floats, profile: Profile
 ) -> Floats:
     outside = ~series.truth
     outside[: series.warm_up] = False
@@ -113,7 +113,7 @@ def _hit_value(rows: NDArray[np.int64], first: int, last: int) -> Floats:
     return value
 
 
-def _false_alarm_value(series: LabelledSeries) -> Floats:
+def _false_alarm_value(series: LabeledSeries) -> Floats:
     """Return (rows,) in [-1, 0): what a detection outside of windows is worth."""
     value = np.full(len(series.truth), -1.0)
     for first, last in series.windows:

@@ -26,7 +26,7 @@ _RELATIVE_FLOOR, _ABSOLUTE_FLOOR = 1e-3, 1e-9
 class Recent:
     """The last `window` readings of one source, with the trend they had to be compared with.
 
-    The trend is that of the readings learnt before the step, so that a feature does not depend
+    The trend is that of the readings learned before the step, so that a feature does not depend
     on where its reading stands in a micro-batch. Once there is a box, its width bounds how far
     one value moves the trend: an absurd value harms for some ten readings, or, if it comes
     before the first box, up to the second.
@@ -40,7 +40,7 @@ class Recent:
         self.trend: Floats = np.zeros(0)
         """(channels,)"""
         self.total = 0
-        """Readings ever learnt."""
+        """Readings ever learned."""
         self.low: Floats = np.zeros((0, PER_CHANNEL))
         self.span: Floats = np.zeros((0, PER_CHANNEL))
         self.fill: Floats = np.zeros((0, PER_CHANNEL))

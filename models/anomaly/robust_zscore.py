@@ -36,7 +36,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
     The spread is the geometric mean of two robust estimates, of the core and of the tail (see
     `Windows.medians_and_spreads`), and at least 0.1 % of the median. A reading's score is that of
     its most unusual channel, which the result names, with the median as the expected value.
-    Channels may come and go; one with fewer than `min_values` learnt values scores 0.
+    Channels may come and go; one with fewer than `min_values` learned values scores 0.
 
     Remembers `window` values of at most `max_keys` channels (8 bytes each; 34 MB with the
     defaults); beyond that, the channel seen least recently is forgotten. A channel's median and
@@ -60,7 +60,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
 
         Args:
             window: values a channel, 3 to 65536.
-            min_values: learnt values before a channel is scored, 3 to `window`.
+            min_values: learned values before a channel is scored, 3 to `window`.
             threshold: the z from which a reading is an anomaly, > 0. Results give it as a score,
                 z / (z + 3.5).
             max_keys: channels remembered over all sources, >= 1.
@@ -77,7 +77,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         self._refreshed: Ints = np.zeros(0, np.int64)  # a row's total when those two were taken
 
     def predict_batch(self, batch: Sequence[SensorReading]) -> list[AnomalyScore]:
-        """Score each reading by what was learnt before; changes nothing.
+        """Score each reading by what was learned before; changes nothing.
 
         Args:
             batch: B readings with finite values.

@@ -90,9 +90,9 @@ def _share_out(rng: np.random.Generator, trees: int, features: int, per_tree: in
 
 def _work_ranges(rng: np.random.Generator, trees: int, features: int) -> tuple[Floats, Floats]:
     """Return each tree's box: around a random point of [0, 1], wide enough to cover it twice."""
-    centre = rng.random((trees, 1, features))
-    reach = 2 * np.maximum(centre, 1 - centre)
-    return centre - reach, centre + reach
+    center = rng.random((trees, 1, features))
+    reach = 2 * np.maximum(center, 1 - center)
+    return center - reach, center + reach
 
 
 @lru_cache(maxsize=_MAX_TEMPLATES)

@@ -1,8 +1,8 @@
-"""How well online k-means groups real behaviour, beside scikit-learn's MiniBatchKMeans.
+"""How well online k-means groups real behavior, beside scikit-learn's MiniBatchKMeans.
 
     python -m models.clustering.evaluate FOLDER_OF_DATA
 
-Every event is assigned before it is learnt; the rows before the first clusters are not rated.
+Every event is assigned before it is learned; the rows before the first clusters are not rated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.clustering.labelled import load_kdd99, load_shoppers
+from models.clustering.labeled import load_kdd99, load_shoppers
 from models.clustering.online_kmeans import OnlineKMeans
 from models.evaluation import answer_stream, one_result
 from schemas import BehaviorEvent, ClusterAssignment
@@ -63,7 +63,7 @@ def purity(found: Ints, classes: NDArray[np.str_]) -> float:
 
 
 def agreement(found: Ints, classes: Sequence[str]) -> dict[str, float]:
-    """Return purity, adjusted Rand index and normalised mutual information of assigned events."""
+    """Return purity, adjusted Rand index and normalized mutual information of assigned events."""
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     rated = found >= 0
@@ -76,7 +76,7 @@ def agreement(found: Ints, classes: Sequence[str]) -> dict[str, float]:
 
 
 def compare(events: list[BehaviorEvent], classes: list[str], k: int) -> list[tuple[str, float]]:
-    """Return the figures of both on one labelled stream."""
+    """Return the figures of both on one labeled stream."""
     model = OnlineKMeans(k=k)
     found, _ = assign(model, events)
     peer = assign_by_sklearn(events, k, model.learn_every, int(np.argmax(found >= 0)))

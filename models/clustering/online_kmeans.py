@@ -1,4 +1,4 @@
-"""k-means that forgets: clusters of behaviour that follow the stream."""
+"""k-means that forgets: clusters of behavior that follow the stream."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError, OnlineModel
-from models.clustering.centres import Centres
+from models.clustering.centers import Centers
 from models.clustering.scaling import RunningScale
-from models.clustering.seeding import nearest, seed_centres
+from models.clustering.seeding import nearest, seed_centers
 from models.options import check_option
 from models.snapshots import Option, pack, unpack
 from schemas import BehaviorEvent, ClusterAssignment, ClusterUpdate
@@ -25,15 +25,15 @@ _STATE_VERSION = 1
 
 
 class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]):
-    """k centres in a feature space scaled by running mean and deviation.
+    """k centers in a feature space scaled by running mean and deviation.
 
-    The first `seed_events` events are kept until they seed the centres (k-means++). From then on
-    each learning step moves every centre to the mean of its events, old and new, the old weighing
+    The first `seed_events` events are kept until they seed the centers (k-means++). From then on
+    each learning step moves every center to the mean of its events, old and new, the old weighing
     half after `half_life_events`. A cluster that starves is given up for an event far from all
-    centres, under a new id. A feature that an event lacks counts as the running mean; a feature
+    centers, under a new id. A feature that an event lacks counts as the running mean; a feature
     that the model does not know is ignored.
 
-    Remembers k centres and, before they exist, `seed_events` events, of at most `max_features`
+    Remembers k centers and, before they exist, `seed_events` events, of at most `max_features`
     numbers each. Random choices come from `seed` and the number of the step.
 
     Source: Sculley, 2010, "Web-Scale K-Means Clustering", WWW; the decay as in Aggarwal et al.,
@@ -60,7 +60,7 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
             features: names of features to cluster by, in order; None: those of the first step's
                 events, sorted, up to `max_features`.
             half_life_events: events of this partition after which an event weighs half, >= 1.
-            seed_events: events that seed the centres, k to 65536; no cluster exists before.
+            seed_events: events that seed the centers, k to 65536; no cluster exists before.
             max_features: 1 to 1024.
             seed: of random choices, >= 0.
             learn_every: offsets a learning step, >= 1.
@@ -81,12 +81,12 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         self._features = features
         self._scale = RunningScale(len(features))
         self._waiting: Floats = np.zeros((0, len(features)))
-        self._centres = Centres(self.k, len(features))
+        self._centers = Centers(self.k, len(features))
         self._spread = 0.0  # the decayed mean of squared distances
         self._num_steps = 0
 
     def predict_batch(self, batch: Sequence[BehaviorEvent]) -> list[ClusterAssignment]:
-        """Assign each event to the nearest centre; changes nothing.
+        """Assign each event to the nearest center; changes nothing.
 
         Args:
             batch: B events with finite features.
@@ -94,10 +94,10 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         Returns:
             B results in input order; `cluster_id` -1 and distance 0 before any cluster exists.
         """
-        if not len(self._centres):
+        if not len(self._centers):
             return [ClusterAssignment(cluster_id=-1, distance=0.0) for _ in batch]
         index, squared = self._nearest(self._values(batch))
-        pairs = zip(self._centres.ids[index].tolist(), np.sqrt(squared).tolist(), strict=True)
+        pairs = zip(self._centers.ids[index].tolist(), np.sqrt(squared).tolist(), strict=True)
         return [ClusterAssignment(cluster_id=i, distance=d) for i, d in pairs]
 
     def _values(self, batch: Sequence[BehaviorEvent]) -> Floats:
@@ -107,10 +107,10 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         return np.array(rows, np.float64).reshape(len(batch), len(names))
 
     def _nearest(self, values: Floats) -> tuple[Ints, Floats]:
-        return nearest(self._scale.scaled(values), self._scale.scaled(self._centres.places))
+        return nearest(self._scale.scaled(values), self._scale.scaled(self._centers.places))
 
     def learn_batch(self, batch: Sequence[BehaviorEvent]) -> None:
-        """Move scale and centres by a step's events."""
+        """Move scale and centers by a step's events."""
         if not batch:
             return
         if not self._features:
@@ -121,19 +121,19 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         values = self._scale.within_reach(values)
         self._scale.learn(values, decay)
         values = np.where(np.isnan(values), self._scale.mean, values)
-        if len(self._centres):
+        if len(self._centers):
             self._move(values, decay)
         else:
             self._seed(values)
 
     def _seed(self, values: Floats) -> None:
-        """Keep the events, and make centres of them once there are enough."""
+        """Keep the events, and make centers of them once there are enough."""
         self._waiting = np.concatenate([self._waiting, values])
         if len(self._waiting) < self.seed_events:
             return
         waiting, self._waiting = self._waiting, self._waiting[:0]
-        places = seed_centres(self._scale.scaled(waiting), self.k, self._rng())
-        self._centres.add(places * self._scale.std + self._scale.mean)
+        places = seed_centers(self._scale.scaled(waiting), self.k, self._rng())
+        self._centers.add(places * self._scale.std + self._scale.mean)
         self._spread = float(self._nearest(waiting)[1].mean())
         self._move(waiting, 1.0)
 
@@ -142,15 +142,15 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
 
     def _move(self, values: Floats, decay: float) -> None:
         """Decay the clusters and add `values` (n, F) to them."""
-        self._centres.weights *= decay
+        self._centers.weights *= decay
         index, squared = self._nearest(values)
-        if self._centres.has_room() and self._admit_one_of(values, squared):
+        if self._centers.has_room() and self._admit_one_of(values, squared):
             index, squared = self._nearest(values)
-        self._centres.move(index, values)
+        self._centers.move(index, values)
         self._spread = decay * self._spread + (1 - decay) * float(squared.mean())
 
     def _admit_one_of(self, values: Floats, squared: Floats) -> bool:
-        """Make an event farther out than usual a centre, if that gains enough; tell whether."""
+        """Make an event farther out than usual a center, if that gains enough; tell whether."""
         far = np.where(squared > self._spread, squared, 0.0)
         if not far.any():
             return False
@@ -159,23 +159,23 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         apart = ((points - points[chosen]) ** 2).sum(axis=1)
         if np.maximum(squared - apart, 0.0).sum() <= _LEAST_GAIN * squared.sum():
             return False
-        self._centres.admit(values[chosen])
+        self._centers.admit(values[chosen])
         return True
 
     def update(self) -> ClusterUpdate | None:
         """Return the clusters as they stand, by id; None before there are any."""
-        if not len(self._centres):
+        if not len(self._centers):
             return None
-        return ClusterUpdate(clusters=self._centres.described(self._features))
+        return ClusterUpdate(clusters=self._centers.described(self._features))
 
     def snapshot(self) -> bytes:
-        """Return scale, centres and waiting events."""
+        """Return scale, centers and waiting events."""
         arrays = {
             "scale": np.stack([self._scale.weight, self._scale.mean, self._scale.squares]),
             "waiting": self._waiting,
-            "centres": self._centres.places,
-            "weights": self._centres.weights,
-            "ids": self._centres.ids,
+            "centres": self._centers.places,
+            "weights": self._centers.weights,
+            "ids": self._centers.ids,
             "counts": self._counts(),
             "spread": np.array([self._spread]),
         }
@@ -183,8 +183,8 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
     def _counts(self) -> Ints:
-        held, centres = len(self._waiting), self._centres
-        return np.array([held, len(centres), centres.next_id, self._num_steps], np.int64)
+        held, centers = len(self._waiting), self._centers
+        return np.array([held, len(centers), centers.next_id, self._num_steps], np.int64)
 
     def _options(self) -> dict[str, Option]:
         names = ("k", "half_life_events", "seed_events", "max_features", "seed")
@@ -206,11 +206,11 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         ):
             raise ModelError(f"the counts in the snapshot of {self.name} do not fit: it is damaged")
         scale, spread = saved.array("scale", floats, 3, width), saved.array("spread", floats, 1)
-        kept, centres = saved.array("waiting", floats, waiting, width), Centres(self.k, width)
-        centres.places = saved.array("centres", floats, k, width)
-        centres.weights = saved.array("weights", floats, k)
-        centres.ids, centres.next_id = saved.array("ids", ints, k), next_id
+        kept, centers = saved.array("waiting", floats, waiting, width), Centers(self.k, width)
+        centers.places = saved.array("centres", floats, k, width)
+        centers.weights = saved.array("weights", floats, k)
+        centers.ids, centers.next_id = saved.array("ids", ints, k), next_id
         self._start(features)
         self._scale.weight, self._scale.mean, self._scale.squares = scale
-        self._waiting, self._centres, self._spread = kept, centres, float(spread[0])
+        self._waiting, self._centers, self._spread = kept, centers, float(spread[0])
         self._num_steps = num_steps

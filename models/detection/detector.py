@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.base import Answer, ModelError, PreparedModel
-from models.cores import Cores
+from models.core_pool import CorePool
 from models.detection.boxes import Selected, select
 from models.detection.fitting import Fit
 from models.detection.images import ImageLimits
@@ -43,7 +43,7 @@ class Ready:
     selection: Selection
     labels: list[str]
     """By class id; a class beyond its end is called "class N"."""
-    cores: Cores = field(default_factory=Cores)
+    cores: CorePool = field(default_factory=CorePool)
     """Where frames are decoded."""
 
     def label(self, class_id: int) -> str:
@@ -69,7 +69,7 @@ class PreparedFrames:
 class Detector(PreparedModel[VideoFrame, Detections]):
     """Finds objects in frames; a subclass's `load` sets `_ready`.
 
-    A frame's result does not depend on its neighbours in the batch, but for the last digits.
+    A frame's result does not depend on its neighbors in the batch, but for the last digits.
     """
 
     event_type = VideoFrame

@@ -11,7 +11,7 @@ from models.detection.boxes import Floats, clip_boxes
 from models.detection.images import Pixels
 
 #: What a letterbox is padded with, as YOLOv5 and its successors do.
-PADDING_GREY = 114
+PADDING_GRAY = 114
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def letterboxed_size(rows: int, columns: int, height: int, width: int) -> tuple[
     return max(1, round(rows * scale)), max(1, round(columns * scale))
 
 
-def fit_centred(rows: int, columns: int, size: tuple[int, int], height: int, width: int) -> Fit:
-    """Return the fit of a picture that is resized to `size` and centred within (height, width)."""
+def fit_centered(rows: int, columns: int, size: tuple[int, int], height: int, width: int) -> Fit:
+    """Return the fit of a picture that is resized to `size` and centered within (height, width)."""
     new_rows, new_columns = size
     top, left = (height - new_rows) // 2, (width - new_columns) // 2
     return Fit(columns, rows, new_columns / columns, new_rows / rows, left, top)
@@ -59,17 +59,17 @@ def fit_centred(rows: int, columns: int, size: tuple[int, int], height: int, wid
 def stretch(image: Pixels, height: int, width: int) -> tuple[Pixels, Fit]:
     """Resize (H, W, 3) to (height, width, 3), not keeping the aspect ratio."""
     rows, columns = image.shape[:2]
-    fit = fit_centred(rows, columns, (height, width), height, width)
+    fit = fit_centered(rows, columns, (height, width), height, width)
     return _resize(image, height, width), fit
 
 
 def letterbox(image: Pixels, height: int, width: int) -> tuple[Pixels, Fit]:
-    """Resize (H, W, 3) to fit in (height, width, 3), aspect kept, the rest padded with grey."""
+    """Resize (H, W, 3) to fit in (height, width, 3), aspect kept, the rest padded with gray."""
     rows, columns = image.shape[:2]
     new_rows, new_columns = letterboxed_size(rows, columns, height, width)
-    fit = fit_centred(rows, columns, (new_rows, new_columns), height, width)
+    fit = fit_centered(rows, columns, (new_rows, new_columns), height, width)
     top, left = fit.offset_y, fit.offset_x
-    padded = np.full((height, width, 3), PADDING_GREY, np.uint8)
+    padded = np.full((height, width, 3), PADDING_GRAY, np.uint8)
     padded[top : top + new_rows, left : left + new_columns] = _resize(image, new_rows, new_columns)
     return padded, fit
 

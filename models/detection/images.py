@@ -17,13 +17,13 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from models.detection.containers import declared_png, declared_webp
+from models.detection.image_headers import declared_png, declared_webp
 from schemas import DecodeError, TooLargeError
 from schemas.codecs import image_content_type
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
-#: Colour spaces that libjpeg-turbo turns into RGB by itself; CMYK goes the slower way, by Pillow.
+#: Color spaces that libjpeg-turbo turns into RGB by itself; CMYK goes the slower way, by Pillow.
 _TURBO_SPACES = frozenset({"Gray", "YCbCr", "RGB"})
 #: What Pillow raises on bytes that are no image (its PNG reader uses SyntaxError for it).
 _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
@@ -78,7 +78,7 @@ Needed: TypeAlias = Callable[[int, int], tuple[int, int]]
 def decode_image(image: bytes, limits: ImageLimits, needed: Needed | None = None) -> Picture:
     """Decode JPEG, PNG or WebP bytes.
 
-    Grey, palette, CMYK and 16-bit pictures become RGB; alpha is dropped, EXIF orientation is not
+    Gray, palette, CMYK and 16-bit pictures become RGB; alpha is dropped, EXIF orientation is not
     applied and of an animation the first frame is taken. Thread-safe, releases the GIL.
 
     Args:
@@ -108,7 +108,7 @@ def _decode_jpeg(image: bytes, limits: ImageLimits, needed: Needed | None) -> Pi
         if space not in _TURBO_SPACES:
             return _decode_pillow(image, limits)
         divisor = _divisor(height, width, needed) if needed else 1
-        # strict: libjpeg only warns of a truncated file and fills the rest with grey.
+        # strict: libjpeg only warns of a truncated file and fills the rest with gray.
         pixels: Pixels = simplejpeg.decode_jpeg(
             image,
             colorspace="RGB",
@@ -153,7 +153,7 @@ def _decode_pillow(image: bytes, limits: ImageLimits) -> Picture:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would saturate
+    if image.mode.startswith("I"):  # 16-bit gray: Pillow's own conversion would saturate
         deep = np.asarray(image).astype(np.uint32) >> 8
         image = Image.fromarray(np.minimum(deep, 255).astype(np.uint8))
     elif "transparency" in image.info:  # a palette with alpha must pass through RGBA

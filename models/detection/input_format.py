@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from models.cores import Cores
+from models.core_pool import CorePool
 from models.detection.boxes import Floats
 from models.detection.fitting import Fit, letterbox, letterboxed_size, stretch
 from models.detection.images import ImageLimits, decode_image
@@ -29,7 +29,7 @@ class InputFormat:
     keeps_aspect: bool
     is_bgr: bool
     scale: float
-    """Multiplies grey levels of 0 to 255."""
+    """Multiplies gray levels of 0 to 255."""
     scales_jpeg: bool = False
     """Whether JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves the network enough pixels."""
 
@@ -52,7 +52,7 @@ class InputFormat:
         return fit.of_larger(picture.width, picture.height, picture.divisor)
 
     def bring_all(
-        self, images: Sequence[bytes], limits: ImageLimits, cores: Cores, transfer: Transfer
+        self, images: Sequence[bytes], limits: ImageLimits, cores: CorePool, transfer: Transfer
     ) -> tuple[Slots, Floats]:
         """Decode B pictures, on all cores.
 

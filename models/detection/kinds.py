@@ -27,13 +27,13 @@ class Kind:
     label: str
     draw: Draw
     length_m: tuple[float, float]
-    """Shortest and longest, metres."""
+    """Shortest and longest, meters."""
     height_m: tuple[float, float]
-    """Lowest and highest, metres."""
+    """Lowest and highest, meters."""
     speed_m_s: tuple[float, float]
-    """Slowest and fastest, metres a second."""
+    """Slowest and fastest, meters a second."""
     is_vehicle: bool
-    """Whether it drives in the lanes; otherwise it keeps to the pavements and road edges."""
+    """Whether it drives in the lanes; otherwise it keeps to the sidewalks and road edges."""
 
 
 #: In the order of class ids.

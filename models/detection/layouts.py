@@ -81,7 +81,7 @@ def _decode_yolov5(outputs: Sequence[Floats], height: int, width: int) -> Candid
 
 
 def _corners(boxes: Floats) -> Floats:
-    """Turn (..., 4) centre x, centre y, width, height into xyxy."""
+    """Turn (..., 4) center x, center y, width, height into xyxy."""
     center, half = boxes[..., :2], boxes[..., 2:] / 2
     return np.concatenate([center - half, center + half], axis=-1)
 

@@ -29,7 +29,7 @@ class OnnxDetector(Detector):
         max_detections: at most so many a frame.
         letterbox: keep the aspect ratio; None takes the layout's habit.
         bgr: feed blue first; None takes the layout's habit.
-        input_scale: multiplies grey levels of 0 to 255 on the way into the network.
+        input_scale: multiplies gray levels of 0 to 255 on the way into the network.
         input_size: side in pixels, where the file leaves height or width open.
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         max_pixels: larger pictures are refused before they are decoded.

@@ -1,6 +1,6 @@
 """Rendered traffic scenes with ground truth: to train on, to measure on, to show.
 
-A roadside camera looks across a road: pavements at the far and near edge, lanes between them.
+A roadside camera looks across a road: sidewalks at the far and near edge, lanes between them.
 Everything is a function of the seed; in a clip, positions are functions of the frame's index.
 """
 
@@ -63,11 +63,11 @@ class _Light:
     """What the camera makes of the scene."""
 
     gain: npt.NDArray[np.float32]
-    """(3,) per colour channel."""
+    """(3,) per color channel."""
     slope: float
     """How much brighter the right edge is than the left, a share."""
     noise: float
-    """Standard deviation of the sensor's noise, in grey levels of 255."""
+    """Standard deviation of the sensor's noise, in gray levels of 255."""
     blur: float
     """Radius in pixels."""
 
@@ -119,13 +119,13 @@ def _make_actor(rng: np.random.Generator, backdrop: Backdrop) -> _Actor:
     kind_id = int(rng.choice(len(KINDS), p=_KIND_SHARES))
     kind: Kind = KINDS[kind_id]
     ground_y = backdrop.lane_y(rng) if kind.is_vehicle else backdrop.edge_y(rng)
-    pixels_per_metre = backdrop.pixels_per_metre(ground_y)
-    speed = rng.uniform(*kind.speed_m_s) * pixels_per_metre / FRAMES_PER_SECOND
+    pixels_per_meter = backdrop.pixels_per_meter(ground_y)
+    speed = rng.uniform(*kind.speed_m_s) * pixels_per_meter / FRAMES_PER_SECOND
     return _Actor(
         kind_id=kind_id,
         ground_y=ground_y,
-        width=rng.uniform(*kind.length_m) * pixels_per_metre,
-        height=rng.uniform(*kind.height_m) * pixels_per_metre,
+        width=rng.uniform(*kind.length_m) * pixels_per_meter,
+        height=rng.uniform(*kind.height_m) * pixels_per_meter,
         start_x=rng.uniform(0.0, 1.5 * backdrop.image.width),
         speed=speed * (1 if rng.random() < 0.5 else -1),
         style_seed=int(rng.integers(2**32)),

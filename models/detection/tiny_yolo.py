@@ -3,7 +3,7 @@
 This module imports torch: import it only where a model is trained or loaded.
 
 Cross-stage blocks after Wang et al., 2019, "CSPNet", arXiv:1911.11929; a top-down pyramid after
-Lin et al., 2016, "Feature Pyramid Networks", arXiv:1612.03144; distances from cell centres to box
+Lin et al., 2016, "Feature Pyramid Networks", arXiv:1612.03144; distances from cell centers to box
 sides after Tian et al., 2019, "FCOS", arXiv:1904.01355, with one score a class and no objectness,
 as YOLOv8 has it.
 """
@@ -130,7 +130,7 @@ class TinyYolo(nn.Module):
 
 
 def _cells() -> tuple[Tensor, Tensor]:
-    """Return each cell's centre (N, 2) x, y and stride (N, 1), in network pixels."""
+    """Return each cell's center (N, 2) x, y and stride (N, 1), in network pixels."""
     centers, strides = [], []
     for stride in STRIDES:
         rows, columns = INPUT_HEIGHT // stride, INPUT_WIDTH // stride

@@ -27,7 +27,7 @@ def paired_iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def distance_iou_loss(a: Tensor, b: Tensor) -> Tensor:
-    """Return 1 - IoU + (distance of centres / diagonal of the common hull)^2, for boxes (n, 4)."""
+    """Return 1 - IoU + (distance of centers / diagonal of the common hull)^2, for boxes (n, 4)."""
     hull = torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])
     apart = (a[:, :2] + a[:, 2:] - b[:, :2] - b[:, 2:]) / 2
     penalty = apart.square().sum(dim=1) / (hull.square().sum(dim=1) + _EPSILON)
@@ -43,7 +43,7 @@ def assign(
     Args:
         boxes: (B, N, 4) predicted, xyxy.
         scores: (B, N, C) predicted, in [0, 1].
-        centers: (N, 2) cell centres.
+        centers: (N, 2) cell centers.
         truth: (B, M, 4) true boxes, padded with zeros.
         class_ids: (B, M) int64, -1 where padded.
 

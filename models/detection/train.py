@@ -95,7 +95,7 @@ def augmented_batches(
 def _augment(
     images: npt.NDArray[np.uint8], boxes: npt.NDArray[np.float32], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Mirror half of the pictures, and shift the colours of all of them."""
+    """Mirror half of the pictures, and shift the colors of all of them."""
     images, boxes, width = images.copy(), boxes.copy(), images.shape[2]
     mirrored = np.flatnonzero(rng.random(len(images)) < 0.5)
     images[mirrored] = images[mirrored, :, ::-1]

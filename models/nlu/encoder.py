@@ -1,6 +1,6 @@
 """Sentences to vectors: a BERT-family encoder with masked pooling.
 
-Source: Devlin et al., 2019, "BERT", arXiv:1810.04805; pooling and normalisation after Reimers and
+Source: Devlin et al., 2019, "BERT", arXiv:1810.04805; pooling and normalization after Reimers and
 Gurevych, 2019, "Sentence-BERT", arXiv:1908.10084.
 """
 
@@ -44,7 +44,7 @@ class EncoderSettings:
 class SentenceEncoder:
     """Made cheaply, then `load(device)`. `tokenize`, `prepare` are thread-safe; the rest is not.
 
-    A text's vector does not depend on its neighbours in the batch, but for the last digits
+    A text's vector does not depend on its neighbors in the batch, but for the last digits
     (below 1e-5): attention and pooling are masked, and only the order of float sums differs.
     """
 
@@ -97,7 +97,7 @@ class SentenceEncoder:
         return self._tokenizer(texts)
 
     def prepare(self, texts: Sequence[str]) -> PreparedTexts:
-        """Tokenise B texts, pad them, and send them to the device; thread-safe."""
+        """Tokenize B texts, pad them, and send them to the device; thread-safe."""
         return prepare_texts(self.tokenize(texts), self._tokenizer.pad_id, self._transfer)
 
     def encode_prepared(self, passes: Sequence[PaddedTexts]) -> NDArray[np.float32]:
@@ -114,7 +114,7 @@ class SentenceEncoder:
         """Return (B, D) float32 for B texts.
 
         Raises:
-            InputError: a text can't be tokenised.
+            InputError: a text can't be tokenized.
         """
         tokens: list[Tokens] = []
         for ids in self.tokenize(texts):

@@ -95,11 +95,11 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
         return estimate_tokens([message.text for message in batch], self._max_tokens)
 
     def prepare_batch(self, batch: Sequence[TextMessage]) -> PreparedTexts:
-        """Tokenise B texts and send them to the device. Thread-safe."""
+        """Tokenize B texts and send them to the device. Thread-safe."""
         return self._encoder.prepare([message.text for message in batch])
 
     def predict_prepared(self, prepared: PreparedTexts) -> list[NluResult | InputError]:
-        """Encode and classify: B results in input order, each independent of its neighbours."""
+        """Encode and classify: B results in input order, each independent of its neighbors."""
         vectors = self._encoder.encode_prepared(prepared.passes)
         return weave(prepared.slots, self._classify(vectors))
 

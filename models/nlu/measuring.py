@@ -1,4 +1,4 @@
-"""How long a text is in tokens, estimated without tokenising it: for the engine's buckets."""
+"""How long a text is in tokens, estimated without tokenizing it: for the engine's buckets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 #: WordPiece and BPE vocabularies have about one token to four bytes of UTF-8 in prose, whatever
 #: the script: a token is some four Latin letters, or one Chinese character of three bytes. With
 #: all-MiniLM-L6-v2's tokenizer the estimate of the phrases in `phrases.json` is within 0.8 to 1.4
-#: of the truth for nine in ten of them; tokenising to know it would cost some eighty times as much.
+#: of the truth for nine in ten of them; tokenizing to know it would cost some eighty times as much.
 _BYTES_PER_TOKEN = 4
 
 #: [CLS] and [SEP].

@@ -1,4 +1,4 @@
-"""Tokenised texts as a network takes them: of like length together, padded, sent to its device."""
+"""Tokenized texts as a network takes them: of like length together, padded, sent to its device."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PaddedTexts:
 
 @dataclass(frozen=True)
 class PreparedTexts:
-    """B texts after tokenising."""
+    """B texts after tokenizing."""
 
     slots: list[Tokens | InputError]
     """(B,) a good text's tokens, or why a text has none."""
@@ -46,7 +46,7 @@ class PreparedTexts:
 def prepare_texts(
     slots: list[Tokens | InputError], pad_id: int, transfer: Transfer
 ) -> PreparedTexts:
-    """Pad what was tokenised and send it to the device."""
+    """Pad what was tokenized and send it to the device."""
     good = [tokens for tokens in slots if not isinstance(tokens, InputError)]
     return PreparedTexts(slots, send_padded(good, pad_id, transfer))
 

@@ -79,12 +79,12 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
         return estimate_tokens([message.text for message in batch], self._max_tokens)
 
     def prepare_batch(self, batch: Sequence[TextMessage]) -> PreparedTexts:
-        """Tokenise B texts and send them to the device. Thread-safe."""
+        """Tokenize B texts and send them to the device. Thread-safe."""
         slots = self._tokenizer([message.text for message in batch])
         return prepare_texts(slots, self._tokenizer.pad_id, self._transfer)
 
     def predict_prepared(self, prepared: PreparedTexts) -> list[NluResult | InputError]:
-        """Classify: B results in input order, each independent of its neighbours."""
+        """Classify: B results in input order, each independent of its neighbors."""
         if not prepared.passes:
             return weave(prepared.slots, [])
         results = rank_intents(

@@ -10,7 +10,7 @@ from models.base import ModelError
 from schemas import InputError
 
 #: Characters read per wanted token, at least. WordPiece and BPE average 4-5 in real prose, so the
-#: cut loses nothing but the time that a 100,000-character text would take to tokenise in vain.
+#: cut loses nothing but the time that a 100,000-character text would take to tokenize in vain.
 _CHARS_PER_TOKEN = 32
 
 Tokens = list[int]

@@ -62,7 +62,7 @@ def events_for(event_type: type[Event], count: int) -> list[Event]:
         VideoFrame: _frame,
         TextMessage: _message,
         SensorReading: _reading,
-        BehaviorEvent: _behaviour,
+        BehaviorEvent: _behavior,
         Event: _reading,
     }
     return [makers[event_type](index) for index in range(count)]
@@ -92,10 +92,10 @@ def _reading(index: int) -> SensorReading:
     )
 
 
-def _behaviour(index: int) -> BehaviorEvent:
+def _behavior(index: int) -> BehaviorEvent:
     chance = np.random.default_rng(index)
-    centre = [(2, 30, 0), (12, 340, 60), (40, 90, 5)][index % 3]
-    pages, seconds, amount = (value + chance.normal() for value in centre)
+    center = [(2, 30, 0), (12, 340, 60), (40, 90, 5)][index % 3]
+    pages, seconds, amount = (value + chance.normal() for value in center)
     return BehaviorEvent(
         source_id=f"user-{index % 5}",
         event_time_ms=1_700_000_000_000 + 1000 * index,

@@ -55,7 +55,7 @@ def test_events_are_not_changed(model: Model[Any, Any]) -> None:
     assert msgspec.msgpack.encode(batch) == before
 
 
-def test_answer_does_not_depend_on_neighbours(model: Model[Any, Any]) -> None:
+def test_answer_does_not_depend_on_neighbors(model: Model[Any, Any]) -> None:
     batch = events_for(model.event_type, 9)
     together = model.predict_batch(batch)
     for event, answer in zip(batch, together, strict=True):

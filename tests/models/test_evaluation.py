@@ -12,8 +12,8 @@ from models.evaluation import answer_stream, f1, one_result, point_adjusted, roc
 from schemas import AnomalyScore, InputError, SensorReading
 
 
-class CountsLearnt(OnlineModel[SensorReading, AnomalyScore]):
-    """Answers with how many events it had learnt."""
+class CountsLearned(OnlineModel[SensorReading, AnomalyScore]):
+    """Answers with how many events it had learned."""
 
     learn_every = 4
 
@@ -28,8 +28,8 @@ class CountsLearnt(OnlineModel[SensorReading, AnomalyScore]):
         self.steps.append(len(batch))
 
 
-def test_each_step_is_answered_before_it_is_learnt() -> None:
-    model = CountsLearnt()
+def test_each_step_is_answered_before_it_is_learned() -> None:
+    model = CountsLearned()
     answers = answer_stream(model, [SensorReading.example()] * 10)
     assert [one_result(a).score for a in answers] == [0] * 4 + [4] * 4 + [8] * 2
     assert model.steps == [4, 4, 2]

@@ -110,7 +110,7 @@ def test_what_is_no_snapshot_is_refused_and_changes_nothing(name: str, tmp_path:
     assert model.snapshot() == state
 
 
-def test_no_events_and_short_steps_may_be_learnt(name: str, tmp_path: Path) -> None:
+def test_no_events_and_short_steps_may_be_learned(name: str, tmp_path: Path) -> None:
     model = fresh(name, tmp_path)
     model.learn_batch([])
     model.learn_batch(events_for(model.event_type, 1))
@@ -118,7 +118,7 @@ def test_no_events_and_short_steps_may_be_learnt(name: str, tmp_path: Path) -> N
 
 
 def test_feature_that_comes_or_goes_hurts_at_most_its_own_event(name: str, tmp_path: Path) -> None:
-    """An answer or an `InputError` for the odd event; its neighbours as if it were not there."""
+    """An answer or an `InputError` for the odd event; its neighbors as if it were not there."""
     model = fresh(name, tmp_path)
     log = log_of(model, steps=8)
     drive(model, log, micro=5)

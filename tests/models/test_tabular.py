@@ -37,7 +37,7 @@ def test_columns_follow_the_features_not_the_event(path: str) -> None:
     assert answers == [{"y": [21, 42], "total": 63}, {"y": [3, 6], "total": 9}]
 
 
-def test_behaviour_events_are_read_too(path: str) -> None:
+def test_behavior_events_are_read_too(path: str) -> None:
     event = BehaviorEvent(action="buy", features={"pages": 1.0, "seconds": 2.0})
     (answer,) = loaded(path, features=["pages", "seconds"], output="total").predict_batch([event])
     assert answer == {"total": 63}

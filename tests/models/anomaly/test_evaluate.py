@@ -9,7 +9,7 @@ import pytest
 
 from models.anomaly.evaluate import Detector, rate_split, scores_of
 from models.anomaly.half_space_trees import HalfSpaceTrees
-from models.anomaly.labelled import load_nab, load_skab, load_telemetry
+from models.anomaly.labeled import load_nab, load_skab, load_telemetry
 from models.anomaly.robust_zscore import RobustZScore
 
 #: Two processors' loads and a count of mentions.

@@ -40,14 +40,14 @@ def score(model: HalfSpaceTrees, **values: float) -> AnomalyScore:
     return model.predict_batch([SensorReading(source_id="s", values=values)])[0]
 
 
-def learnt(count: int = 600, **options: int) -> HalfSpaceTrees:
+def learned(count: int = 600, **options: int) -> HalfSpaceTrees:
     model = HalfSpaceTrees(**options)
     answer_stream(model, normal(count))
     return model
 
 
 def test_a_far_reading_outscores_a_usual_one() -> None:
-    model = learnt()
+    model = learned()
     usual, far = score(model, c0=10, c1=10, c2=10), score(model, c0=40, c1=-20, c2=90)
     assert usual.score < 0.3
     assert far.is_anomaly
@@ -73,7 +73,7 @@ def test_finds_what_is_unusual_only_together_at_least_as_well_as_river() -> None
 
 
 def test_says_nothing_before_min_values_nor_of_unknown_sources() -> None:
-    model = learnt(250)
+    model = learned(250)
     assert score(model, c0=1e6).score == 0
     model.learn_batch(normal(8, seed=1))
     assert score(model, c0=1e6, c1=1e6, c2=1e6).is_anomaly
@@ -81,7 +81,7 @@ def test_says_nothing_before_min_values_nor_of_unknown_sources() -> None:
 
 
 def test_missing_channels_are_neutral_and_new_ones_wait_for_the_next_reference() -> None:
-    model = learnt(256)
+    model = learned(256)
     assert score(model, c0=10.0).score < 0.3
     assert score(model, c0=10.0, new=1e9) == score(model, c0=10.0)
     wide = [
@@ -93,7 +93,7 @@ def test_missing_channels_are_neutral_and_new_ones_wait_for_the_next_reference()
 
 
 def test_answers_do_not_depend_on_the_micro_batches() -> None:
-    model = learnt()
+    model = learned()
     batch = normal(50, seed=4) + normal(5, source="other") + normal(50, seed=6, channels=2)
     assert model.predict_batch(batch) == [model.predict_batch([one])[0] for one in batch]
 
@@ -149,7 +149,7 @@ def test_a_restored_model_goes_on_like_the_saved_one(count: int) -> None:
 
 
 def test_a_damaged_snapshot_is_refused_and_changes_nothing() -> None:
-    model = learnt(300)
+    model = learned(300)
     state = model.snapshot()
     flipped = bytearray(state)
     flipped[len(state) // 2] ^= 1
@@ -161,7 +161,7 @@ def test_a_damaged_snapshot_is_refused_and_changes_nothing() -> None:
 
 def test_a_snapshot_of_other_options_is_refused() -> None:
     with pytest.raises(ModelError, match="same options"):
-        HalfSpaceTrees(seed=2).restore(learnt(10).snapshot())
+        HalfSpaceTrees(seed=2).restore(learned(10).snapshot())
 
 
 @pytest.mark.parametrize("options", [{"trees": 0}, {"depth": 16}, {"threshold": 2}, {"lag": 1}])
@@ -171,7 +171,7 @@ def test_wrong_options_are_named(options: dict[str, int]) -> None:
 
 
 def test_a_level_that_lasts_becomes_less_unusual_before_the_next_reference() -> None:
-    model = learnt(600)  # its reference, of 512 readings, lasts until the 1024th
+    model = learned(600)  # its reference, of 512 readings, lasts until the 1024th
     raised = [
         SensorReading(source_id="s", values={name: v + 40 for name, v in reading.values.items()})
         for reading in normal(160, seed=5)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.anomaly.labelled import LabelledSeries
+from models.anomaly.labeled import LabeledSeries
 from models.anomaly.nab_score import REWARD_LOW_FN, best_threshold, nab_score
 
 
-def series(rows: int, windows: list[tuple[int, int]], warm_up: int = 0) -> LabelledSeries:
+def series(rows: int, windows: list[tuple[int, int]], warm_up: int = 0) -> LabeledSeries:
     truth = np.zeros(rows, np.bool_)
     for first, last in windows:
         truth[first : last + 1] = True
-    return LabelledSeries("x", [], truth, warm_up, windows)
+    return LabeledSeries("x", [], truth, warm_up, windows)
 
 
 def hits(rows: int, *places: int) -> np.ndarray:
@@ -22,7 +22,7 @@ def hits(rows: int, *places: int) -> np.ndarray:
     return scores
 
 
-def score(one: LabelledSeries, *places: int) -> float:
+def score(one: LabeledSeries, *places: int) -> float:
     return float(nab_score([one], [hits(len(one.truth), *places)], np.array([0.5]))[0])
 
 

@@ -1,4 +1,4 @@
-"""Online k-means on real behaviour, beside scikit-learn's."""
+"""Online k-means on real behavior, beside scikit-learn's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from models.clustering.evaluate import agreement, compare, purity
-from models.clustering.labelled import load_kdd99, load_shoppers
+from models.clustering.labeled import load_kdd99, load_shoppers
 
 
 def test_groups_connections_at_least_as_well_as_the_peer(data_dir: Path) -> None:

@@ -69,8 +69,8 @@ def test_decodes_to_rgb(format: str, options: dict[str, Any], tolerance: int) ->
         ("L", "PNG", 0),
         ("LA", "PNG", 0),
         ("RGBA", "PNG", 0),
-        ("RGBA", "WEBP", 60),  # lossy, with coarse colour
-        ("P", "PNG", 60),  # 216 colours
+        ("RGBA", "WEBP", 60),  # lossy, with coarse color
+        ("P", "PNG", 60),  # 216 colors
         ("1", "PNG", 255),
     ],
 )
@@ -89,7 +89,7 @@ def test_a_palette_with_transparency_decodes() -> None:
     np.testing.assert_array_equal(decoded, np.asarray(image.convert("RGB")))
 
 
-def test_sixteen_bit_grey_keeps_its_tones() -> None:
+def test_sixteen_bit_gray_keeps_its_tones() -> None:
     deep = (np.arange(64 * 4, dtype=np.uint16) * 257).reshape(4, 64)
     decoded = decode_image(encode(Image.fromarray(deep), "PNG"), LIMITS).pixels
     np.testing.assert_array_equal(decoded[..., 1], deep >> 8)

@@ -39,7 +39,7 @@ def test_a_stated_layout_must_fit() -> None:
 
 def test_fastestdet_reads_cells() -> None:
     grid = np.zeros((1, 7, 2, 4), np.float32)
-    # Row 1, column 2: sure to 0.5, centre moved by tanh(0), half the picture wide and high.
+    # Row 1, column 2: sure to 0.5, center moved by tanh(0), half the picture wide and high.
     grid[0, :, 1, 2] = [0.5, 0.0, 0.0, 0.0, 0.0, 0.25, 0.75]
     boxes, scores = LAYOUTS["fastestdet"].decode([grid], 100, 200)
     assert boxes.shape == (1, 8, 4)

@@ -23,7 +23,7 @@ from tests.models.detection.tiny_onnx import (
 )
 
 
-def grey_frame(level: int, width: int = SIDE, height: int = SIDE) -> VideoFrame:
+def gray_frame(level: int, width: int = SIDE, height: int = SIDE) -> VideoFrame:
     pixels = np.full((height, width, 3), level, np.uint8)
     return VideoFrame(image=simplejpeg.encode_jpeg(pixels, quality=95))
 
@@ -54,9 +54,9 @@ def test_the_registry_makes_it(brightness: Path) -> None:
 def test_scores_follow_the_input(brightness: Path) -> None:
     detector = loaded(brightness, score_threshold=0.3)
     detector.warm_up()
-    dark, grey, bright = detector.predict_batch([grey_frame(v) for v in (20, 100, 220)])
+    dark, gray, bright = detector.predict_batch([gray_frame(v) for v in (20, 100, 220)])
     assert detections(dark).detections == []
-    assert detections(grey).detections[0].score == pytest.approx(100 / 255, abs=0.01)
+    assert detections(gray).detections[0].score == pytest.approx(100 / 255, abs=0.01)
     assert detections(bright).detections[0].score == pytest.approx(220 / 255, abs=0.01)
 
 
@@ -65,7 +65,7 @@ def test_fixed_batches_and_half_precision_give_the_same(
     brightness: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     write_brightness_detector(tmp_path / "other.onnx", **options)
-    frames = [grey_frame(v) for v in (90, 120, 150, 180, 210, 240)]
+    frames = [gray_frame(v) for v in (90, 120, 150, 180, 210, 240)]
     expected = loaded(brightness).predict_batch(frames)
     found = loaded(tmp_path / "other.onnx").predict_batch(frames)
     for one, other in zip(found, expected, strict=True):
@@ -74,9 +74,9 @@ def test_fixed_batches_and_half_precision_give_the_same(
         assert a.score == pytest.approx(b.score, abs=2e-3)  # half precision has three digits
 
 
-def test_a_batch_is_left_unchanged_and_neighbours_do_not_matter(brightness: Path) -> None:
+def test_a_batch_is_left_unchanged_and_neighbors_do_not_matter(brightness: Path) -> None:
     detector = loaded(brightness)
-    frames = [grey_frame(v, width=40 + v) for v in (100, 150, 200)]
+    frames = [gray_frame(v, width=40 + v) for v in (100, 150, 200)]
     before = copy.deepcopy(frames)
     together = detector.predict_batch(frames)
     assert frames == before
@@ -85,12 +85,12 @@ def test_a_batch_is_left_unchanged_and_neighbours_do_not_matter(brightness: Path
 
 def test_bad_frames_are_answered_in_their_place(brightness: Path) -> None:
     detector = loaded(brightness, max_pixels=10_000)
-    good = grey_frame(200)
+    good = gray_frame(200)
     frames = [
         VideoFrame(image=b"no image"),
         good,
         VideoFrame(image=good.image[:200]),
-        grey_frame(200, 101, 100),
+        gray_frame(200, 101, 100),
     ]
     answers = detector.predict_batch(frames)
     assert [type(a) for a in answers] == [DecodeError, Detections, DecodeError, TooLargeError]
@@ -98,7 +98,7 @@ def test_bad_frames_are_answered_in_their_place(brightness: Path) -> None:
 
 
 def test_boxes_are_in_pixels_of_the_frame(brightness: Path) -> None:
-    [answer] = loaded(brightness, letterbox=True).predict_batch([grey_frame(200, 320, 160)])
+    [answer] = loaded(brightness, letterbox=True).predict_batch([gray_frame(200, 320, 160)])
     answer = detections(answer)
     assert (answer.width, answer.height) == (320, 160)
     # The network's whole input, padding included, is cut to the frame.
@@ -108,7 +108,7 @@ def test_boxes_are_in_pixels_of_the_frame(brightness: Path) -> None:
 def test_labels_come_from_the_list_the_file_beside_or_the_number(
     brightness: Path, tmp_path: Path
 ) -> None:
-    frame = grey_frame(200)
+    frame = gray_frame(200)
 
     def label(**options: Any) -> str:
         [answer] = loaded(brightness, **options).predict_batch([frame])
@@ -124,7 +124,7 @@ def test_labels_come_from_the_list_the_file_beside_or_the_number(
 
 def test_preparing_is_thread_safe(brightness: Path) -> None:
     detector = loaded(brightness)
-    batches = [[grey_frame(60 + 10 * i), grey_frame(240 - 10 * i)] for i in range(12)]
+    batches = [[gray_frame(60 + 10 * i), gray_frame(240 - 10 * i)] for i in range(12)]
     with ThreadPoolExecutor(4) as pool:
         prepared = list(pool.map(detector.prepare_batch, batches))
     found = [detector.predict_prepared(p) for p in prepared]
@@ -191,7 +191,7 @@ def test_an_absent_device_is_one_clear_line(brightness: Path, device: str) -> No
 
 def test_it_must_be_loaded_first(brightness: Path) -> None:
     with pytest.raises(ModelError, match="call load"):
-        OnnxDetector(path=str(brightness)).predict_batch([grey_frame(1)])
+        OnnxDetector(path=str(brightness)).predict_batch([gray_frame(1)])
 
 
 def fastestdet(data_dir: Path, score_threshold: float | None = None) -> OnnxDetector:

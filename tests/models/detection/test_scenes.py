@@ -63,7 +63,7 @@ def test_a_clip_moves_smoothly_and_repeats_itself() -> None:
         if np.array_equal(a.class_ids, b.class_ids) and len(a.boxes)
     ]
     assert len(steps) >= 6
-    assert 0 < max(steps) <= 40  # 14 m/s at 33 pixels a metre, ten frames a second, is 46
+    assert 0 < max(steps) <= 40  # 14 m/s at 33 pixels a meter, ten frames a second, is 46
 
 
 def test_who_is_mostly_out_of_view_is_left_out() -> None:

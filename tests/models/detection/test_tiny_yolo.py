@@ -33,7 +33,7 @@ def test_shapes_and_size() -> None:
 def test_distance_iou_loss_of_equal_and_of_distant_boxes() -> None:
     box = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
     assert float(distance_iou_loss(box, box)) == pytest.approx(0, abs=1e-5)
-    # No overlap; centres 20 apart along x, hull 30 by 10.
+    # No overlap; centers 20 apart along x, hull 30 by 10.
     assert float(distance_iou_loss(box, box + torch.tensor([20.0, 0, 20, 0]))) == pytest.approx(
         1 + 400 / 1000, abs=1e-5
     )

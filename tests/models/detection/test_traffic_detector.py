@@ -29,7 +29,7 @@ from models.registry import make_model, model_class
 from schemas import Detection, Detections, InputError, VideoFrame
 
 GOLDEN = Path(__file__).parent / "golden"
-#: Another CPU sums in another order; a JPEG decoder may differ by a grey level.
+#: Another CPU sums in another order; a JPEG decoder may differ by a gray level.
 BOX_PIXELS, SCORE = 1.0, 0.02
 
 
@@ -75,7 +75,7 @@ def test_the_runtimes_agree_on_unseen_scenes() -> None:
         assert_close(a, b)
 
 
-def test_neighbours_do_not_matter() -> None:
+def test_neighbors_do_not_matter() -> None:
     frames = [frame for frame, _ in scenes_with_truth(UNSEEN_SEED + 2, 3)]
     detector = loaded()
     frames.insert(1, VideoFrame(image=frames[0].image[:500]))

@@ -20,7 +20,7 @@ def test_vectors_have_length_one_and_their_texts_order(tiny_encoder: SentenceEnc
     np.testing.assert_allclose(tiny_encoder.encode(TEXTS[::-1]), vectors[::-1], atol=1e-5)
 
 
-def test_neighbours_do_not_change_a_vector(tiny_encoder: SentenceEncoder) -> None:
+def test_neighbors_do_not_change_a_vector(tiny_encoder: SentenceEncoder) -> None:
     alone = np.concatenate([tiny_encoder.encode([text]) for text in TEXTS])
     together = tiny_encoder.encode(TEXTS)
     np.testing.assert_allclose(together, alone, atol=1e-5)

@@ -16,8 +16,8 @@ SETTINGS = EncoderSettings("test", "mean", True)
 def blobs(labels: list[str], count: int, seed: int = 0) -> tuple[NDArray[np.float32], list[str]]:
     """Draw `count` unit vectors about one axis of R^8 per label."""
     chance = np.random.default_rng(seed)
-    centres = np.repeat(np.eye(8)[: len(labels)], count, axis=0)
-    vectors = centres + 0.15 * chance.standard_normal(centres.shape)
+    centers = np.repeat(np.eye(8)[: len(labels)], count, axis=0)
+    vectors = centers + 0.15 * chance.standard_normal(centers.shape)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors.astype(np.float32), [label for label in labels for _ in range(count)]
 

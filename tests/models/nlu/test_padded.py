@@ -1,4 +1,4 @@
-"""Tokenised texts in passes: each once, in their order, bad ones left out."""
+"""Tokenized texts in passes: each once, in their order, bad ones left out."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def test_answers_are_transformers_own(folder: Path) -> None:
     assert found.score == max(scores.values())
 
 
-def test_neighbours_do_not_change_an_answer(folder: Path) -> None:
+def test_neighbors_do_not_change_an_answer(folder: Path) -> None:
     model = HuggingFaceClassifier(str(folder), top_k=0)
     together = answer(model, TEXTS)
     for text, found in zip(TEXTS, together, strict=True):

@@ -26,7 +26,7 @@ def test_text_that_is_no_unicode_is_an_error_of_its_own(tiny_bert: Path) -> None
     assert "Unicode" in str(bad)
 
 
-def test_many_threads_may_tokenise_at_once(tiny_bert: Path) -> None:
+def test_many_threads_may_tokenize_at_once(tiny_bert: Path) -> None:
     tokenizer = Tokenizer(tiny_bert, 32)
     batches = [["hello money"] * n + ["where is my order"] for n in range(1, 60)]
     alone = [tokenizer(batch) for batch in batches]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.detection.containers import declared_png, declared_webp
+from models.detection.image_headers import declared_png, declared_webp
 from models.detection.images import ImageLimits, decode_image
 from schemas import DecodeError, InputError, TooLargeError
 

@@ -1,4 +1,4 @@
-"""Labelled series for evaluation, read from the folders of NAB, SKAB and SMAP/MSL."""
+"""Labeled series for evaluation, read from the folders of NAB, SKAB and SMAP/MSL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SKAB_TRAIN_ROWS = 400
 _SKAB_CHANNELS = 8
 
 
-class LabelledSeries(NamedTuple):
+class LabeledSeries(NamedTuple):
     """One stream of readings with its truth."""
 
     name: str
@@ -36,7 +36,7 @@ class LabelledSeries(NamedTuple):
     """[first, last] row of each anomaly, both inside."""
 
 
-def load_nab(folder: Path) -> list[LabelledSeries]:
+def load_nab(folder: Path) -> list[LabeledSeries]:
     """Return NAB's files (`data/<category>/<file>.csv`, `labels/combined_windows.json`), sorted.
 
     Raises:
@@ -47,7 +47,7 @@ def load_nab(folder: Path) -> list[LabelledSeries]:
     return [_nab_file(path, labels[f"{path.parent.name}/{path.name}"]) for path in paths]
 
 
-def _nab_file(path: Path, labels: list[list[str]]) -> LabelledSeries:
+def _nab_file(path: Path, labels: list[list[str]]) -> LabeledSeries:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     times = [_milliseconds(row["timestamp"]) for row in rows]
@@ -65,12 +65,12 @@ def _nab_file(path: Path, labels: list[list[str]]) -> LabelledSeries:
     return _series(name, times, values, [(int(a), int(b)) for a, b in windows], warm_up)
 
 
-def load_skab(folder: Path) -> list[LabelledSeries]:
+def load_skab(folder: Path) -> list[LabeledSeries]:
     """Return SKAB's files of one experiment, in the order of their numbers; rows 0-399 train."""
     return [_skab_file(path) for path in sorted(folder.glob("*.csv"), key=lambda p: int(p.stem))]
 
 
-def _skab_file(path: Path) -> LabelledSeries:
+def _skab_file(path: Path) -> LabeledSeries:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter=";"))
     channels = list(rows[0])[1 : 1 + _SKAB_CHANNELS]
@@ -81,14 +81,14 @@ def _skab_file(path: Path) -> LabelledSeries:
     return _series(f"valve1/{path.name}", times, values, windows, SKAB_TRAIN_ROWS)
 
 
-def load_telemetry(folder: Path) -> list[LabelledSeries]:
+def load_telemetry(folder: Path) -> list[LabeledSeries]:
     """Return SMAP's and MSL's channels: the telemetry value alone, `train` before `test`."""
     with (folder / "labeled_anomalies.csv").open(newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: row["chan_id"])
     return [_telemetry(folder, row["chan_id"], row["anomaly_sequences"]) for row in rows]
 
 
-def _telemetry(folder: Path, channel: str, sequences: str) -> LabelledSeries:
+def _telemetry(folder: Path, channel: str, sequences: str) -> LabeledSeries:
     with np.load(folder / f"{channel}.npz", allow_pickle=False) as arrays:
         train, test = arrays["train"][:, 0], arrays["test"][:, 0]
     values = [{"value": float(value)} for value in np.concatenate([train, test])]
@@ -102,7 +102,7 @@ def _series(
     values: list[dict[str, float]],
     windows: list[tuple[int, int]],
     warm_up: int,
-) -> LabelledSeries:
+) -> LabeledSeries:
     readings = [
         SensorReading(source_id=name, event_time_ms=time, values=value)
         for time, value in zip(times, values, strict=True)
@@ -110,7 +110,7 @@ def _series(
     truth = np.zeros(len(readings), np.bool_)
     for first, last in windows:
         truth[first : last + 1] = True
-    return LabelledSeries(name, readings, truth, warm_up, sorted(windows))
+    return LabeledSeries(name, readings, truth, warm_up, sorted(windows))
 
 
 def _milliseconds(text: str) -> int:

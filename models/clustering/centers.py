@@ -1,4 +1,4 @@
-"""The moving centres: places, weights and identities of clusters."""
+"""The moving centers: places, weights and identities of clusters."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Ints = NDArray[np.int64]
 _STARVED = 0.05
 
 
-class Centres:
-    """Up to k centres of F features in the features' own units; an id is never used twice."""
+class Centers:
+    """Up to k centers of F features in the features' own units; an id is never used twice."""
 
     def __init__(self, k: int, num_features: int) -> None:
         self.k = k
@@ -50,7 +50,7 @@ class Centres:
         self.add(place[None])
 
     def move(self, index: Ints, values: Floats) -> None:
-        """Move each centre to the mean of what it holds, old and new.
+        """Move each center to the mean of what it holds, old and new.
 
         Args:
             index: (n,) the cluster of each event.

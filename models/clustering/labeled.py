@@ -1,4 +1,4 @@
-"""Labelled behaviour streams for evaluation: KDD Cup 1999 and online shoppers."""
+"""Labeled behavior streams for evaluation: KDD Cup 1999 and online shoppers."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Cores:
+class CorePool:
     """Threads, one a core; they start with the first work.
 
     Work that is given to them must not give them work in turn and wait for it: that could wait
