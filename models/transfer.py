@@ -1,9 +1,9 @@
-"""How batches get from the host to a device, while the device computes another one.
+"""Copy batches from the host to a device while the device computes an earlier one.
 
-To a GPU: from page-locked memory and on a stream of its own, so that the copy runs beside the
-computing; whoever computes waits for just this copy. On the CPU nothing is copied.
+To a GPU: from page-locked memory and on a separate stream, so that copying and computing overlap;
+the computation waits for this copy only. On the CPU nothing is copied.
 
-`upload` is called on any thread, `tensor` and `address` on the one that computes.
+`upload` may be called on any thread, `tensor` and `address` only on the thread that computes.
 """
 
 from __future__ import annotations
@@ -18,41 +18,41 @@ if TYPE_CHECKING:
 
 
 class DeviceArray(Protocol):
-    """An array on its device, or on the way there."""
+    """An array on its device, or being copied there."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Its dimensions."""
+        """Dimensions of the array."""
         ...
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of its elements."""
+        """Type of the elements."""
         ...
 
     def tensor(self) -> torch.Tensor:
-        """Return it for PyTorch: what this thread computes from now on waits for its arrival."""
+        """Return it as a tensor; work that this thread starts from now on waits for the copy."""
         ...
 
     def address(self) -> int:
-        """Return where it lies, once it has arrived; for libraries other than PyTorch."""
+        """Wait for the copy and return its address, for libraries other than PyTorch."""
         ...
 
 
 class Transfer(Protocol):
-    """The way to one device."""
+    """Copies arrays to one device."""
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Return an array on the host, from which uploads are fastest; its content is undefined."""
+        """Return an uninitialized array on the host, in the memory that is copied fastest."""
         ...
 
     def upload(self, array: NDArray[Any]) -> DeviceArray:
-        """Send a contiguous array on its way; it must not be changed any more."""
+        """Start copying a contiguous array, which must not be changed any more."""
         ...
 
 
 class HostArray:
-    """An array where it was made."""
+    """An array that stays on the host."""
 
     def __init__(self, array: NDArray[Any]) -> None:
         self._array = array
@@ -66,12 +66,12 @@ class HostArray:
         return torch.from_numpy(self._array)
 
     def address(self) -> int:
-        """Return where the array lies."""
+        """Return the array's address."""
         return int(self._array.ctypes.data)
 
 
 class HostTransfer:
-    """The CPU's: there is nowhere to go."""
+    """The transfer for the CPU, which copies nothing."""
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return an ordinary array."""
@@ -101,7 +101,7 @@ class CudaArray:
         self.dtype: np.dtype[Any] = torch.empty(0, dtype=tensor.dtype).numpy().dtype
 
     def tensor(self) -> torch.Tensor:
-        """Return it; the current stream waits for it, the host does not."""
+        """Return the tensor; the current stream waits for the copy, the host does not."""
         import torch
 
         stream = torch.cuda.current_stream(self._tensor.device)
@@ -112,13 +112,13 @@ class CudaArray:
         return self._tensor
 
     def address(self) -> int:
-        """Return where it lies; the host waits for it, since other libraries' streams can't."""
+        """Return the address; the host waits for the copy, since other libraries' streams can't."""
         self._arrival.synchronize()
         return int(self._tensor.data_ptr())
 
 
 class CudaTransfer:
-    """A GPU's: page-locked memory, and a stream for copies alone."""
+    """The transfer to a GPU: page-locked memory, and a stream for copies only."""
 
     def __init__(self, device: str) -> None:
         import torch
@@ -126,7 +126,7 @@ class CudaTransfer:
         self._stream = torch.cuda.Stream(torch.device(device))  # type: ignore[no-untyped-call]
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """Return an array in page-locked memory, which PyTorch keeps for the next one."""
+        """Return an array in page-locked memory, which PyTorch reuses for later arrays."""
         import torch
 
         like = torch.from_numpy(np.empty(0, dtype))
@@ -145,5 +145,5 @@ class CudaTransfer:
 
 
 def make_transfer(device: str) -> Transfer:
-    """Return the way to `cpu` or `cuda:N`."""
+    """Return the transfer to `cpu` or `cuda:N`."""
     return HostTransfer() if device == "cpu" else CudaTransfer(device)

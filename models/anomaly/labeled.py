@@ -1,4 +1,4 @@
-"""Labeled series for evaluation, read from the folders of NAB, SKAB and SMAP/MSL."""
+"""Read labeled series for evaluation from the folders of NAB, SKAB and SMAP/MSL."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from schemas import SensorReading
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-#: NAB: the share and the most rows of a file that are not scored.
+#: NAB: the share of a file's rows, and the most rows, that are not scored at the start.
 NAB_PROBATION, NAB_PROBATION_ROWS = 0.15, 750
-#: SKAB's leaderboard: the rows of a file that train.
+#: SKAB's leaderboard: the training rows at the start of a file.
 SKAB_TRAIN_ROWS = 400
 _SKAB_CHANNELS = 8
 
 
 class LabeledSeries(NamedTuple):
-    """One stream of readings with its truth."""
+    """One series of readings with its labels."""
 
     name: str
     readings: list[SensorReading]
     truth: Bools
-    """(rows,) whether the row is anomalous."""
+    """(rows,) whether each row is anomalous."""
     warm_up: int
-    """Rows at the beginning that are not scored."""
+    """Rows at the start that are not scored."""
     windows: list[tuple[int, int]]
-    """[first, last] row of each anomaly, both inside."""
+    """First and last row of each anomaly, inclusive."""
 
 
 def load_nab(folder: Path) -> list[LabeledSeries]:
-    """Return NAB's files (`data/<category>/<file>.csv`, `labels/combined_windows.json`), sorted.
+    """Read NAB's files (`data/<category>/<file>.csv`, `labels/combined_windows.json`), sorted.
 
     Raises:
         FileNotFoundError: the labels are absent.
@@ -52,7 +52,7 @@ def _nab_file(path: Path, labels: list[list[str]]) -> LabeledSeries:
         rows = list(csv.DictReader(file))
     times = [_milliseconds(row["timestamp"]) for row in rows]
     values = [{"value": float(row["value"])} for row in rows]
-    # "2015-03-17 03:31:00.000000" and the rows' own form name the same moment.
+    # Labels are written as "2015-03-17 03:31:00.000000", rows without the fraction.
     edges = np.array([[_milliseconds(t[:19]) for t in pair] for pair in labels], np.int64)
     windows = np.column_stack(
         [
@@ -66,7 +66,7 @@ def _nab_file(path: Path, labels: list[list[str]]) -> LabeledSeries:
 
 
 def load_skab(folder: Path) -> list[LabeledSeries]:
-    """Return SKAB's files of one experiment, in the order of their numbers; rows 0-399 train."""
+    """Read SKAB's files of one experiment by number; the first 400 rows are for training."""
     return [_skab_file(path) for path in sorted(folder.glob("*.csv"), key=lambda p: int(p.stem))]
 
 
@@ -82,7 +82,7 @@ def _skab_file(path: Path) -> LabeledSeries:
 
 
 def load_telemetry(folder: Path) -> list[LabeledSeries]:
-    """Return SMAP's and MSL's channels: the telemetry value alone, `train` before `test`."""
+    """Read the channels of SMAP and MSL: the telemetry value only, `train` before `test`."""
     with (folder / "labeled_anomalies.csv").open(newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: row["chan_id"])
     return [_telemetry(folder, row["chan_id"], row["anomaly_sequences"]) for row in rows]

@@ -1,4 +1,4 @@
-"""First centers for k-means, and the nearest center of each point."""
+"""Choose the first centers for k-means, and find the nearest center of each point."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Seeds are drawn this often, and the draw with the least inertia is taken.
+#: Seeds are drawn this many times; the draw with the least inertia is used.
 _NUM_DRAWS = 4
-#: Rounds of Lloyd's algorithm on the first points; it has mostly settled by then.
+#: Rounds of Lloyd's algorithm on the first points; it mostly converges within these.
 _NUM_ROUNDS = 10
 
 
@@ -22,18 +22,18 @@ def nearest(points: Floats, centers: Floats) -> tuple[Ints, Floats]:
         centers: (k, F).
 
     Returns:
-        (n,) indices, the lower of equals; (n,) distances, >= 0.
+        (n,) indices, the lowest of equal ones; (n,) squared distances, >= 0.
     """
     squared = ((points**2).sum(1)[:, None] - 2 * points @ centers.T) + (centers**2).sum(1)
     index = squared.argmin(axis=1)
-    # Taken again without the cancellation that the product form suffers near 0.
+    # Computed again, because the product form loses precision near 0.
     return index, ((points - centers[index]) ** 2).sum(axis=1)
 
 
 def seed_centers(points: Floats, k: int, rng: np.random.Generator) -> Floats:
     """Return up to k centers (<= k, F) of (n, F) points: k-means++, then Lloyd's algorithm.
 
-    Fewer than k come back where fewer points differ.
+    There are fewer than k centers if fewer points differ.
     Source: Arthur and Vassilvitskii, 2007, "k-means++: The Advantages of Careful Seeding".
     """
     draws = [_lloyd(points, _plus_plus(points, k, rng)) for _ in range(_NUM_DRAWS)]

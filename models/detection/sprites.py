@@ -1,12 +1,13 @@
-"""How the things of a rendered traffic scene are drawn: side views, on a Pillow canvas.
+"""Draw the objects of a rendered traffic scene: side views on a Pillow canvas.
 
-A sprite fills its box exactly, so the box is the ground truth. Its looks come from `style` alone,
+A sprite fills its box exactly, so the box is the ground truth. Its look depends on `style` alone,
 so that an object keeps its colors from frame to frame.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ Color: TypeAlias = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Pen:
-    """Draws in fractions of a sprite's box: x from its tail (0) to its nose (1), y downwards."""
+    """Draws in fractions of a sprite's box: x from the tail (0) to the nose (1), y downwards."""
 
     canvas: ImageDraw.ImageDraw
     box: tuple[float, float, float, float]
@@ -115,7 +116,7 @@ def draw_car(pen: Pen, style: np.random.Generator, phase: float) -> None:
 
 
 def draw_truck(pen: Pen, style: np.random.Generator, phase: float) -> None:
-    """Draw a truck: a cab in front of a closed box or an open bed with a load."""
+    """Draw a truck: a cab and a closed box, or an open bed with a load."""
     cab, cargo, glass = _color(style), _color(style, 90, 250), _glass(style)
     joint, roof = style.uniform(0.7, 0.78), style.uniform(0.1, 0.35)
     top = 0.0 if style.random() < 0.75 else 0.3
@@ -152,7 +153,7 @@ _SKINS: tuple[Color, ...] = ((236, 200, 170), (200, 150, 115), (140, 95, 65), (8
 
 
 def draw_person(pen: Pen, style: np.random.Generator, phase: float) -> None:
-    """Draw a walker; `phase` in radians swings arms and legs."""
+    """Draw a walking person; `phase` in radians swings arms and legs."""
     coat, legs = _color(style), _color(style, 10, 160)
     skin = _SKINS[int(style.integers(len(_SKINS)))]
     swing = 0.38 * float(np.sin(phase))
@@ -166,7 +167,7 @@ def draw_person(pen: Pen, style: np.random.Generator, phase: float) -> None:
 
 
 def draw_bicycle(pen: Pen, style: np.random.Generator, phase: float) -> None:
-    """Draw a bicycle with its rider: one object."""
+    """Draw a bicycle with its rider, as one object."""
     frame, coat, legs = _color(style), _color(style), _color(style, 10, 160)
     skin = _SKINS[int(style.integers(len(_SKINS)))]
     for x in (0.2, 0.8):
@@ -183,3 +184,32 @@ def draw_bicycle(pen: Pen, style: np.random.Generator, phase: float) -> None:
     pen.disc(skin, 0.64, 0.1, 0.085)
     if style.random() < 0.6:
         pen.polygon(_color(style), (0.5, 0.07), (0.57, 0.0), (0.71, 0.0), (0.78, 0.07))
+
+
+Draw: TypeAlias = Callable[[Pen, np.random.Generator, float], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One class of object: its name, how to draw it, its size and speed."""
+
+    label: str
+    draw: Draw
+    length_m: tuple[float, float]
+    """Least and greatest length, meters."""
+    height_m: tuple[float, float]
+    """Least and greatest height, meters."""
+    speed_m_s: tuple[float, float]
+    """Lowest and highest speed, meters a second."""
+    is_vehicle: bool
+    """Whether it drives in the lanes; if not, it stays near the sidewalks and road edges."""
+
+
+#: All kinds, in the order of class ids.
+KINDS: tuple[Kind, ...] = (
+    Kind("car", draw_car, (3.8, 4.9), (1.35, 1.75), (6.0, 14.0), True),
+    Kind("truck", draw_truck, (6.0, 9.5), (2.6, 3.6), (5.0, 11.0), True),
+    Kind("bus", draw_bus, (9.0, 12.0), (2.8, 3.3), (5.0, 10.0), True),
+    Kind("person", draw_person, (0.55, 0.8), (1.5, 1.95), (0.8, 1.8), False),
+    Kind("bicycle", draw_bicycle, (1.6, 1.85), (1.6, 1.85), (3.0, 6.0), False),
+)

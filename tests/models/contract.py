@@ -104,23 +104,23 @@ def _behavior(index: int) -> BehaviorEvent:
     )
 
 
-def assert_alike(found: Any, expected: Any, tolerance: float) -> None:
+def assert_alike(actual: Any, expected: Any, tolerance: float) -> None:
     """Compare answers; numbers may differ by `tolerance`, relative or absolute."""
     if isinstance(expected, Exception):
-        assert type(found) is type(expected)
-        assert str(found) == str(expected)
+        assert type(actual) is type(expected)
+        assert str(actual) == str(expected)
     else:
-        left, right = msgspec.to_builtins(found), msgspec.to_builtins(expected)
+        left, right = msgspec.to_builtins(actual), msgspec.to_builtins(expected)
         assert _alike(left, right, tolerance), f"{left} differs from {right}"
 
 
-def _alike(found: Any, expected: Any, tolerance: float) -> bool:
-    if isinstance(expected, float) and isinstance(found, float | int):
-        return math.isclose(found, expected, rel_tol=tolerance, abs_tol=tolerance)
-    if isinstance(expected, dict) and isinstance(found, dict):
-        pairs = [(found.get(key), value) for key, value in expected.items()]
-        return found.keys() == expected.keys() and all(_alike(*p, tolerance) for p in pairs)
-    if isinstance(expected, list | tuple) and isinstance(found, list | tuple):
-        same = len(found) == len(expected)
-        return same and all(map(lambda a, b: _alike(a, b, tolerance), found, expected))
-    return bool(found == expected)
+def _alike(actual: Any, expected: Any, tolerance: float) -> bool:
+    if isinstance(expected, float) and isinstance(actual, float | int):
+        return math.isclose(actual, expected, rel_tol=tolerance, abs_tol=tolerance)
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        pairs = [(actual.get(key), value) for key, value in expected.items()]
+        return actual.keys() == expected.keys() and all(_alike(*p, tolerance) for p in pairs)
+    if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
+        same = len(actual) == len(expected)
+        return same and all(map(lambda a, b: _alike(a, b, tolerance), actual, expected))
+    return bool(actual == expected)

@@ -16,7 +16,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
     assert cores.map(str, []) == []
 
 
-def test_items_are_worked_on_at_once() -> None:
+def test_items_are_processed_at_the_same_time() -> None:
     cores = CorePool(3)
     together = threading.Barrier(3, timeout=10)  # passes only if three are in it at a time
 
@@ -45,12 +45,12 @@ def test_a_single_item_needs_no_other_thread() -> None:
     assert CorePool(1).map(where, [0, 1]) == [threading.current_thread()] * 2
 
 
-def test_more_callers_than_threads_wait_for_each_other_and_end() -> None:
+def test_more_callers_than_threads_do_not_deadlock() -> None:
     cores = CorePool(2)
     with ThreadPoolExecutor(8) as host:
-        found = list(host.map(lambda k: cores.map(lambda n: n + k, range(20)), range(8)))
-    assert found == [[n + k for n in range(20)] for k in range(8)]
+        actual = list(host.map(lambda k: cores.map(lambda n: n + k, range(20)), range(8)))
+    assert actual == [[n + k for n in range(20)] for k in range(8)]
 
 
-def test_as_many_threads_as_cores_by_default() -> None:
+def test_the_default_is_one_thread_for_each_core() -> None:
     assert CorePool().num_threads >= 1

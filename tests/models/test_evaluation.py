@@ -35,14 +35,14 @@ def test_each_step_is_answered_before_it_is_learned() -> None:
     assert model.steps == [4, 4, 2]
 
 
-def test_one_result_tells_a_refusal_from_a_result() -> None:
+def test_one_result_raises_for_errors_and_lists() -> None:
     with pytest.raises(InputError, match="refused"):
         one_result(InputError("refused"))
     with pytest.raises(ValueError, match="one result"):
         one_result(None)
 
 
-def test_ratings_of_known_cases() -> None:
+def test_ratings_of_cases_known_by_hand() -> None:
     truth = np.array([False, True, True, False, True])
     flagged = np.array([False, False, True, True, False])
     assert runs(truth) == [(1, 3), (4, 5)]

@@ -20,7 +20,7 @@ def transfer(request: pytest.FixtureRequest) -> Transfer:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int64])
-def test_what_is_sent_arrives(transfer: Transfer, dtype: type[np.generic]) -> None:
+def test_an_uploaded_array_is_unchanged(transfer: Transfer, dtype: type[np.generic]) -> None:
     array = transfer.empty((3, 4), dtype)
     assert array.shape == (3, 4)
     assert array.dtype == np.dtype(dtype)
@@ -32,7 +32,7 @@ def test_what_is_sent_arrives(transfer: Transfer, dtype: type[np.generic]) -> No
     assert sent.address() == sent.tensor().data_ptr()
 
 
-def test_an_ordinary_array_may_be_sent_too(transfer: Transfer) -> None:
+def test_an_array_in_ordinary_memory_can_be_uploaded(transfer: Transfer) -> None:
     sent = transfer.upload(np.arange(5, dtype=np.int64))
     assert sent.tensor().cpu().tolist() == [0, 1, 2, 3, 4]
 
@@ -45,7 +45,7 @@ def test_the_cpu_copies_nothing() -> None:
 
 @pytest.mark.gpu
 @ON_GPU
-def test_many_uploads_at_once_keep_their_numbers() -> None:
+def test_many_uploads_at_once_do_not_mix() -> None:
     transfer = CudaTransfer("cuda:0")
     sent = []
     for n in range(64):

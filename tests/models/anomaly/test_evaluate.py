@@ -31,16 +31,16 @@ def test_reads_all_of_nab_and_its_windows(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("model", [RobustZScore, HalfSpaceTrees])
-def test_flags_known_anomalies_of_nab_and_little_else(
+def test_flags_known_anomalies_of_nab_and_few_normal_rows(
     data_dir: Path, model: type[Detector]
 ) -> None:
     named = [one for one in load_nab(data_dir / "nab") if one.name in NAMED]
     assert len(named) == len(NAMED)
     for one in named:
         flagged = scores_of(model(), one) >= model().threshold
-        found = [bool(flagged[first : last + 1].any()) for first, last in one.windows]
+        actual = [bool(flagged[first : last + 1].any()) for first, last in one.windows]
         normal = flagged[one.warm_up :][~one.truth[one.warm_up :]]
-        assert any(found), one.name
+        assert any(actual), one.name
         assert normal.mean() < 0.01, one.name
 
 

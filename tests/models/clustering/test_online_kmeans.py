@@ -42,12 +42,12 @@ def centers_of(model: OnlineKMeans) -> np.ndarray:
     )
 
 
-def test_finds_the_centers_in_their_own_units() -> None:
-    found = centers_of(learned(events(1000)))
-    assert found == pytest.approx(CENTERS, rel=0.05, abs=0.3)
+def test_finds_the_centers_in_the_units_of_the_features() -> None:
+    actual = centers_of(learned(events(1000)))
+    assert actual == pytest.approx(CENTERS, rel=0.05, abs=0.3)
 
 
-def test_assigns_each_kind_to_a_cluster_of_its_own() -> None:
+def test_assigns_each_kind_to_a_different_cluster() -> None:
     answers = learned(events(1000)).predict_batch(events(300, seed=9))
     kinds = [{a.cluster_id for a in answers[kind::3]} for kind in range(3)]
     assert [len(kind) for kind in kinds] == [1, 1, 1]
@@ -82,7 +82,7 @@ def test_centers_follow_a_drift_under_the_same_ids() -> None:
     assert centers_of(model)[0, 0] == pytest.approx(2.95, abs=0.5)
 
 
-def test_a_starved_cluster_gives_way_to_new_behavior_under_a_new_id() -> None:
+def test_a_starved_cluster_is_replaced_by_new_behavior_with_a_new_id() -> None:
     model = learned(events(1000))
     # The third kind stops; a new one begins, nearest to the first one's center.
     moved = np.array([[0.0, 1000.0], [10.0, 3000.0], [-4.0, -4000.0]])
@@ -95,7 +95,7 @@ def test_a_starved_cluster_gives_way_to_new_behavior_under_a_new_id() -> None:
     assert ids[-1] >= 3  # 0 to 2 were the first clusters'
 
 
-def test_fewer_kinds_than_clusters_leave_room_for_later_ones() -> None:
+def test_with_fewer_kinds_than_clusters_later_kinds_get_a_cluster() -> None:
     one = np.array([[5.0, 100.0]])
     same = [BehaviorEvent(source_id="u", action="a", features={"pages": 5.0, "cents": 100.0})]
     model = learned(same * 256)
@@ -106,7 +106,7 @@ def test_fewer_kinds_than_clusters_leave_room_for_later_ones() -> None:
     assert assign(model, pages=5.0, cents=100.0) != assign(model, pages=105.0, cents=200.0)
 
 
-def test_missing_features_count_as_the_mean_and_unknown_ones_not() -> None:
+def test_missing_features_count_as_the_mean_and_unknown_ones_are_ignored() -> None:
     model = learned(events(1000))
     mean = {"pages": 10.0, "cents": 5000.0 / 3}
     partial, full = assign(model, cents=3000.0), assign(model, pages=mean["pages"], cents=3000.0)
@@ -115,7 +115,7 @@ def test_missing_features_count_as_the_mean_and_unknown_ones_not() -> None:
     assert assign(model, cents=3000.0, other=1e9) == partial
 
 
-def test_named_features_alone_are_used_in_their_order() -> None:
+def test_only_the_named_features_are_used_in_their_order() -> None:
     model = OnlineKMeans(k=3, features=["cents"], seed_events=64)
     answer_stream(model, events(256))
     update = model.update()
@@ -124,7 +124,7 @@ def test_named_features_alone_are_used_in_their_order() -> None:
     assert assign(model, pages=-1e9, cents=1000.0) == assign(model, pages=1e9, cents=1000.0)
 
 
-def test_max_features_bounds_what_the_first_step_brings() -> None:
+def test_max_features_limits_the_features_of_the_first_step() -> None:
     model = OnlineKMeans(k=1, max_features=2, seed_events=4)
     wide = {f"f{i}": float(i) for i in range(9)}
     model.learn_batch([BehaviorEvent(source_id="u", action="a", features=wide)] * 4)
@@ -133,7 +133,7 @@ def test_max_features_bounds_what_the_first_step_brings() -> None:
     assert list(update.clusters[0].center) == ["f0", "f1"]
 
 
-def test_huge_values_pass_and_do_no_lasting_harm() -> None:
+def test_huge_values_do_no_lasting_harm() -> None:
     model = learned(events(1000))
     absurd = BehaviorEvent(source_id="u", action="a", features={"pages": 1.7e308, "cents": -1e300})
     assert np.isfinite(model.predict_batch([absurd])[0].distance)
@@ -148,7 +148,7 @@ def test_the_same_seed_gives_the_same_state() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 100, 1000])
-def test_a_restored_model_goes_on_like_the_saved_one(count: int) -> None:
+def test_a_restored_model_continues_like_the_saved_one(count: int) -> None:
     saved, restored = learned(events(count)), learned([])
     restored.restore(saved.snapshot())
     rest = events(700, CENTERS * 1.5, seed=5)
@@ -156,7 +156,7 @@ def test_a_restored_model_goes_on_like_the_saved_one(count: int) -> None:
     assert saved.snapshot() == restored.snapshot()
 
 
-def test_a_damaged_or_foreign_snapshot_is_refused_and_changes_nothing() -> None:
+def test_a_damaged_or_other_snapshot_is_refused_and_changes_nothing() -> None:
     model = learned(events(300))
     state = model.snapshot()
     flipped = bytearray(state)
@@ -170,6 +170,6 @@ def test_a_damaged_or_foreign_snapshot_is_refused_and_changes_nothing() -> None:
 @pytest.mark.parametrize(
     "options", [{"k": 0}, {"features": []}, {"seed_events": 3}, {"half_life_events": 0}]
 )
-def test_wrong_options_are_named(options: dict[str, int]) -> None:
+def test_the_error_names_the_wrong_option(options: dict[str, int]) -> None:
     with pytest.raises(ModelError, match=next(iter(options))):
         make_model(OnlineKMeans, dict(options))

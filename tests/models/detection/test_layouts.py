@@ -17,7 +17,7 @@ from models.detection.layouts import LAYOUTS, find_layout
         ([[None, 25200, 85]], "yolov5"),
     ],
 )
-def test_a_layout_is_told_by_its_shapes(shapes: list[list[int | None]], name: str) -> None:
+def test_a_layout_is_recognized_by_its_shapes(shapes: list[list[int | None]], name: str) -> None:
     layout = find_layout(None, shapes)
     assert layout.name == name
     assert layout.num_classes(shapes) == (5 if name == "end_to_end" else 80)

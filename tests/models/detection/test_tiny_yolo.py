@@ -39,7 +39,7 @@ def test_distance_iou_loss_of_equal_and_of_distant_boxes() -> None:
     )
 
 
-def test_cells_inside_an_object_answer_for_it() -> None:
+def test_cells_inside_an_object_predict_it() -> None:
     net = TinyYolo(2)
     truth = torch.tensor([[[40.0, 40.0, 120.0, 100.0], [0.0, 0.0, 0.0, 0.0]]])
     boxes = truth[:, :1].expand(1, NUM_CELLS, 4)
@@ -54,7 +54,7 @@ def test_cells_inside_an_object_answer_for_it() -> None:
     assert not quality[0, ~chosen].any()
 
 
-def test_a_picture_without_objects_has_a_loss_too() -> None:
+def test_a_picture_without_objects_has_a_loss() -> None:
     net = TinyYolo(2)
     boxes, logits = net.boxes_and_logits(torch.rand(2, 3, INPUT_HEIGHT, INPUT_WIDTH))
     nothing, none = torch.zeros(2, 4, 4), torch.full((2, 4), -1)
@@ -96,13 +96,13 @@ def test_the_exported_file_agrees_with_torch(tmp_path: Path) -> None:
         pixels = torch.rand(batch, 3, INPUT_HEIGHT, INPUT_WIDTH)
         with torch.inference_mode():
             expected, reloaded = net(pixels), again(pixels)
-        found = onnx.run(onnx.upload(pixels.numpy()))
-        for want, same, got in zip(expected, reloaded, found, strict=True):
+        actual = onnx.run(onnx.upload(pixels.numpy()))
+        for want, same, got in zip(expected, reloaded, actual, strict=True):
             assert torch.equal(want, same)
             np.testing.assert_allclose(got, want.numpy(), rtol=1e-4, atol=1e-3)
 
 
-def test_other_files_are_no_weights(tmp_path: Path) -> None:
+def test_other_files_are_refused_as_weights(tmp_path: Path) -> None:
     (tmp_path / "rubbish.safetensors").write_bytes(b"\x00" * 64)
     for name in ("rubbish.safetensors", "absent.safetensors"):
         with pytest.raises(ModelError, match="not the weights of the traffic detector"):
