@@ -1,4 +1,4 @@
-"""What the contract tests share: every registered model, events for it, and how answers compare."""
+"""Helpers of the contract tests: create registered models, make events, compare answers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _classifier_options(folder: Path) -> Options:
     return {"path": str(folder)}
 
 
-#: Models that can't be made without a file: who writes it, given an empty folder.
+#: Models that need a file: the function that writes it to an empty folder.
 FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_detector": _detector_options,
     "onnx_tabular": _tabular_options,
@@ -46,7 +46,7 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
 
 
 def make_registered(name: str, folder: Path) -> Model[Any, Any]:
-    """Make a registered model with defaults, or with a file written into `folder`."""
+    """Create a registered model with default options, or with a file written to `folder`."""
     options = FILE_OPTIONS[name](folder) if name in FILE_OPTIONS else {}
     return make_model(model_class(name), options)
 
@@ -57,7 +57,7 @@ def online_names() -> list[str]:
 
 
 def events_for(event_type: type[Event], count: int) -> list[Event]:
-    """Return `count` different events that a model of that type must answer."""
+    """Return `count` different events of a type, which a model must answer."""
     makers: dict[type[Event], Callable[[int], Event]] = {
         VideoFrame: _frame,
         TextMessage: _message,

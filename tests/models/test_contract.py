@@ -1,4 +1,4 @@
-"""What every registered model must do, whoever wrote it. A new model is covered by its name."""
+"""Checks that every registered model must pass; registering a new model adds it here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemas import InputError
 from tests.conftest import skip_or_fail
 from tests.models.contract import FILE_OPTIONS, assert_alike, events_for, make_registered
 
-#: Sums of float32 in another order, as another batch shape makes them.
+#: Another batch shape sums float32 in another order.
 TOLERANCE = 1e-4
 
 
@@ -67,8 +67,8 @@ def test_an_answer_does_not_depend_on_the_batch(model: Model[Any, Any]) -> None:
 
 def test_many_threads_can_prepare_batches_at_once(model: Model[Any, Any]) -> None:
     if not isinstance(model, PreparedModel):
-        return  # nothing of it runs beside the device's thread
-    batches = [events_for(model.event_type, count) for count in range(1, 9)]
+        return  # all of it runs on the device's thread
+    batches = [events_for(model.event_type, count) for count in range(1, 5)]
     with ThreadPoolExecutor(4) as pool:
         prepared = list(pool.map(model.prepare_batch, batches))
     for batch, ready in zip(batches, prepared, strict=True):
@@ -111,6 +111,6 @@ def test_the_error_names_a_missing_file(name: str) -> None:
     ],
 )
 def test_the_comparison_detects_differences(actual: Any, expected: Any) -> None:
-    """Else every check above would pass for nothing."""
+    """Otherwise the checks above could not fail."""
     with pytest.raises(AssertionError):
         assert_alike(actual, expected, TOLERANCE)

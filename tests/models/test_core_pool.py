@@ -1,4 +1,4 @@
-"""The items of a batch on all cores: in order, errors kept, never waiting for itself."""
+"""The pool of cores: results in order, errors kept, no deadlock."""
 
 from __future__ import annotations
 

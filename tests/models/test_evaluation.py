@@ -1,4 +1,4 @@
-"""The prequential driver and the ratings, on cases known by hand."""
+"""The online driver and the ratings, on cases known by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models on a real GPU: the CPU's answers, and what happens where its memory ends.
+"""Models on a real GPU: the same answers as on the CPU, and out-of-memory errors.
 
 Skipped without one. `pytest -m gpu` runs just these.
 """

@@ -1,4 +1,4 @@
-"""What every registered online model must do besides: the log decides, not how it was cut."""
+"""Checks that every registered online model must pass as well: same log, same answers."""
 
 from __future__ import annotations
 

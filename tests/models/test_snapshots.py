@@ -1,4 +1,4 @@
-"""Snapshots: what goes in comes out, and nothing else is taken."""
+"""Snapshots round-trip, and damaged or other ones are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way of a batch to its device: the same numbers arrive, on the CPU and on a GPU."""
+"""Arrays are unchanged after the transfer to a device, the CPU or a GPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights are data: pickles and archives of code are refused unread, wherever one may name them."""
+"""Pickles and TorchScript archives are refused as weights without being read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The anomaly models on real series: known anomalies are found, at stated qualities."""
+"""The anomaly models find known anomalies of real series."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ def test_reads_all_of_nab_and_its_windows(data_dir: Path) -> None:
             assert 0.02 < one.truth.mean() < 0.25
 
 
-@pytest.mark.parametrize("model", [RobustZScore, HalfSpaceTrees])
+@pytest.mark.parametrize(
+    "model", [RobustZScore, pytest.param(HalfSpaceTrees, marks=pytest.mark.slow)]
+)
 def test_flags_known_anomalies_of_nab_and_few_normal_rows(
     data_dir: Path, model: type[Detector]
 ) -> None:
@@ -38,12 +40,13 @@ def test_flags_known_anomalies_of_nab_and_few_normal_rows(
     assert len(named) == len(NAMED)
     for one in named:
         flagged = scores_of(model(), one) >= model().threshold
-        actual = [bool(flagged[first : last + 1].any()) for first, last in one.windows]
+        is_found = [bool(flagged[first : last + 1].any()) for first, last in one.windows]
         normal = flagged[one.warm_up :][~one.truth[one.warm_up :]]
-        assert any(actual), one.name
+        assert any(is_found), one.name
         assert normal.mean() < 0.01, one.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "least_auc"), [(RobustZScore, 0.68), (HalfSpaceTrees, 0.77)])
 def test_ranks_the_closed_valve_of_skab(
     data_dir: Path, model: type[Detector], least_auc: float

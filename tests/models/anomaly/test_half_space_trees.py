@@ -1,4 +1,4 @@
-"""Half-space trees: what they find, that they repeat, and how they are saved."""
+"""Half-space trees: unusual readings, repeatable scores, snapshots."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def test_an_unusual_reading_scores_higher_than_a_usual_one() -> None:
     assert far.score <= 1
 
 
+@pytest.mark.slow
 def test_finds_unusual_combinations_at_least_as_well_as_river() -> None:
     from river.anomaly import HalfSpaceTrees as Peer
 

@@ -1,4 +1,4 @@
-"""Robust z-scores: what stands out, what is remembered, and what is forgotten."""
+"""Robust z-scores: unusual values, limited memory, snapshots."""
 
 from __future__ import annotations
 

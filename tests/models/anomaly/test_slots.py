@@ -1,4 +1,4 @@
-"""Slots: rows for keys, bounded, the least recently seen going first."""
+"""Slots: a limited number of rows for keys; the least recently seen is dropped first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Online k-means: it finds, follows and repeats."""
+"""Online k-means: finds clusters, follows drift, and is repeatable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Box arithmetic against a plain, slow reference."""
+"""Box arithmetic, compared with a simple, slow reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way to a network's size and back."""
+"""Resizing to a network's input, and mapping boxes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file says of itself is what Pillow finds in it, told without opening it."""
+"""Headers are read as Pillow reads them, without opening the file."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_kind_of_webp(options: dict[str, bool], mode: str) -> None:
 
 @pytest.mark.parametrize("format", HEADER_READERS)
 def test_animations_are_refused(format: str) -> None:
-    with pytest.raises(TooLargeError, match="animation of 3 pictures: expected at most 1"):
+    with pytest.raises(TooLargeError, match="animation of 3 frames: expected at most 1"):
         decode_image(animation(format, 3), ImageLimits())
     assert decode_image(animation(format, 3), ImageLimits(max_frames=3)).pixels.shape == (21, 33, 3)
 

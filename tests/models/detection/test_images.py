@@ -1,4 +1,4 @@
-"""Decoding within limits, in full or at a fraction of the size."""
+"""Decoding within limits, at full size or scaled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw outputs made by hand, and what each layout must read in them."""
+"""Each layout reads boxes and scores from raw outputs made by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The step from pictures to a network's batch."""
+"""Writing pictures into a network's batch."""
 
 from __future__ import annotations
 

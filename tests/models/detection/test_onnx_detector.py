@@ -1,4 +1,4 @@
-"""The ONNX detector: on small files made here, and on a real network and real pictures."""
+"""The ONNX detector on small generated files, and on a real network with real pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rendered scenes: the same from the same seed, and true to their ground truth."""
+"""Rendered scenes: repeatable by seed, and in agreement with their ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The committed detector: its golden numbers, its runtimes, its quality on unseen scenes."""
+"""The shipped detector: golden numbers, both runtimes, quality on unseen scenes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX files of a few nodes, for tests of how model files are read."""
+"""Write ONNX files of a few nodes, for tests of reading model files."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ def test_the_classifier_can_use_a_trained_folder(
     data = write_lines(tmp_path / "train.jsonl", pairs)
     out = tmp_path / "head"
     encoder = ["--encoder", str(tiny_bert)]
-    message = ["--data", str(data), "--test", str(data), "--out", str(out), "--min-score", "0.1"]
-    assert main([*encoder, *message]) == 0
+    options = ["--data", str(data), "--test", str(data), "--out", str(out), "--min-score", "0.1"]
+    assert main([*encoder, *options]) == 0
     assert "4 texts, 2 labels, min_score 0.1" in capsys.readouterr().out
     model = IntentClassifier(encoder=str(tiny_bert), head=str(out))
     model.load()
@@ -46,6 +46,7 @@ def test_a_threshold_is_chosen_if_none_is_given(tiny_bert: Path, tmp_path: Path)
     assert 0 < load_head(out).min_score < 1
 
 
+@pytest.mark.slow
 def test_the_script_reproduces_the_shipped_head(minilm: str) -> None:
     """The command, seed and threshold are those of models/nlu/weights/README.md."""
     encoder = SentenceEncoder(minilm)

@@ -1,4 +1,4 @@
-"""A tiny BERT with random weights, that the tests build and save themselves."""
+"""Build and save a tiny BERT with random weights."""
 
 from __future__ import annotations
 
