@@ -67,4 +67,4 @@ def test_an_out_of_memory_error_of_the_device_is_recognized() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2 * free, dtype=torch.uint8, device=DEVICE)
     assert is_out_of_memory(caught.value)
-    torch.zeros(16, device=DEVICE).sum().item()  # and the device goes on
+    torch.zeros(16, device=DEVICE).sum().item()  # the device still works

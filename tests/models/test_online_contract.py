@@ -18,7 +18,7 @@ TOLERANCE = 1e-9
 
 
 class Run(NamedTuple):
-    """What a model said along a log."""
+    """The answers and updates of a model for a log."""
 
     answers: list[Any]
     updates: list[Any]
@@ -68,7 +68,7 @@ def test_answers_and_state_do_not_depend_on_the_micro_batches(
 
 
 def test_learning_changes_the_answers(name: str, tmp_path: Path) -> None:
-    """Else the check above would pass for a model that learns nothing."""
+    """Otherwise the check above would pass for a model that learns nothing."""
     model = fresh(name, tmp_path)
     log = log_of(model, steps=8)
     before, state = model.predict_batch(log[-8:]), model.snapshot()

@@ -74,7 +74,7 @@ def test_a_model_with_keyword_arguments_gets_any_option() -> None:
 
 
 def test_importing_and_creating_models_imports_nothing_heavy() -> None:
-    """In a process of its own: this one has imported all of it by now."""
+    """Run in a new process: this one has imported everything already."""
     heavy = ["torch", "onnxruntime", "transformers", "sklearn", "river", "matplotlib", "faust"]
     code = (
         "import sys; from models.registry import model_class, model_names\n"

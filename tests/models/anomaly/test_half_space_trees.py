@@ -59,18 +59,18 @@ def test_finds_unusual_combinations_at_least_as_well_as_river() -> None:
     from river.anomaly import HalfSpaceTrees as Peer
 
     readings, truth = ring_with_outliers()
-    ours = HalfSpaceTrees(trees=50, depth=8, min_values=250, window=500, features_per_tree=4)
+    model = HalfSpaceTrees(trees=50, depth=8, min_values=250, window=500, features_per_tree=4)
     peer = Peer(
         n_trees=50, height=8, window_size=250, seed=1, limits={"x": (-1.3, 1.3), "y": (-1.3, 1.3)}
     )
-    theirs = np.zeros(len(readings))
+    peer_scores = np.zeros(len(readings))
     for i, reading in enumerate(readings):
-        theirs[i] = peer.score_one(reading.values)
+        peer_scores[i] = peer.score_one(reading.values)
         peer.learn_one(reading.values)
     rated = slice(500, None)
-    auc = roc_auc(scores(ours, readings)[rated], truth[rated])
+    auc = roc_auc(scores(model, readings)[rated], truth[rated])
     assert auc > 0.85
-    assert auc > roc_auc(theirs[rated], truth[rated]) - 0.05
+    assert auc > roc_auc(peer_scores[rated], truth[rated]) - 0.05
 
 
 def test_scores_zero_before_min_values_and_for_unknown_sources() -> None:

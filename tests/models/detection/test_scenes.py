@@ -66,7 +66,7 @@ def test_a_clip_moves_smoothly_and_is_the_same_when_rendered_again() -> None:
 
 
 def test_objects_mostly_out_of_view_are_not_in_the_truth() -> None:
-    # Over a clip long enough, objects leave; none is told with a sliver of its box.
+    # In a clip this long objects leave; none stays in the truth with a sliver of its box.
     widths: dict[int, float] = {}
     for scene in render_clip(8, 40, 320, 192):
         for box, class_id in zip(scene.boxes, scene.class_ids.tolist(), strict=True):

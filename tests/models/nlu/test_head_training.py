@@ -31,7 +31,7 @@ def test_a_head_learns_separable_classes(labels: list[str]) -> None:
 
 
 def test_two_labels_give_scikit_learns_probabilities() -> None:
-    """The binary model has one row of weights; ours has two, with the same softmax."""
+    """scikit-learn has one row of weights for two labels, this head two with the same softmax."""
     from sklearn.linear_model import LogisticRegression
 
     vectors, labels = blobs(["a", "b"], 10)

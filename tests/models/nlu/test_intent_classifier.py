@@ -47,7 +47,7 @@ def test_held_out_templates_are_mostly_right(model: IntentClassifier) -> None:
     pairs = generate(seed=21, split="test")[:150]
     answers = ask(model, *[text for text, _ in pairs])
     is_right = [a.intent == intent for a, (_, intent) in zip(answers, pairs, strict=True)]
-    # 0.95 when trained; a seed of its own, and room for a few of 150
+    # 0.95 when trained; another seed here, and a margin of a few of 150 texts
     assert np.mean(is_right) > 0.88
 
 
