@@ -1,6 +1,6 @@
-"""The items of a batch on all cores at once, for work that lets go of the interpreter lock.
+"""Process the items of a batch on all cores, for work that releases the GIL.
 
-Decoding and resizing pictures do, and so do NumPy's loops.
+Decoding and resizing pictures release it, and so do NumPy's loops.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Cores:
-    """Threads, one a core; they start with the first work.
+class CorePool:
+    """A pool with one thread for each core; the threads start with the first work.
 
-    Work that is given to them must not give them work in turn and wait for it: that could wait
-    for itself. So each model has its own, and the engine's pool is another.
+    Work that runs in the pool must not wait for other work in the same pool: that could be a
+    deadlock. So each model has a pool, separate from the engine's.
     """
 
     def __init__(self, num_threads: int | None = None) -> None:
-        """Take `num_threads` threads; None: as many as there are cores for this process."""
+        """Set the number of threads; None: the number of cores that this process may use."""
         self.num_threads = num_threads or _num_cores()
         self._threads = ThreadPoolExecutor(self.num_threads, thread_name_prefix="cores")
 
     def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """Return the work's results, in the order of the items.
+        """Return the result for each item, in the order of the items.
 
         Raises:
-            Exception: what the work raised on the first item in order on which it did.
+            Exception: the exception of the first item, in order, that failed.
         """
         if len(items) <= 1 or self.num_threads == 1:
             return [work(item) for item in items]
         return list(self._threads.map(work, items))
 
     def close(self) -> None:
-        """Let the threads end when what they do is done."""
+        """End the threads once their current work is finished."""
         self._threads.shutdown(wait=False)
 
 

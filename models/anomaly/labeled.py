@@ -1,4 +1,4 @@
-"""Labelled series for evaluation, read from the folders of NAB, SKAB and SMAP/MSL."""
+"""Read labeled series for evaluation from the folders of NAB, SKAB and SMAP/MSL."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from schemas import SensorReading
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-#: NAB: the share and the most rows of a file that are not scored.
+#: NAB: the share of a file's rows, and the most rows, that are not scored at the start.
 NAB_PROBATION, NAB_PROBATION_ROWS = 0.15, 750
-#: SKAB's leaderboard: the rows of a file that train.
+#: SKAB's leaderboard: the training rows at the start of a file.
 SKAB_TRAIN_ROWS = 400
 _SKAB_CHANNELS = 8
 
 
-class LabelledSeries(NamedTuple):
-    """One stream of readings with its truth."""
+class LabeledSeries(NamedTuple):
+    """One series of readings with its labels."""
 
     name: str
     readings: list[SensorReading]
     truth: Bools
-    """(rows,) whether the row is anomalous."""
+    """(rows,) whether each row is anomalous."""
     warm_up: int
-    """Rows at the beginning that are not scored."""
+    """Rows at the start that are not scored."""
     windows: list[tuple[int, int]]
-    """[first, last] row of each anomaly, both inside."""
+    """First and last row of each anomaly, inclusive."""
 
 
-def load_nab(folder: Path) -> list[LabelledSeries]:
-    """Return NAB's files (`data/<category>/<file>.csv`, `labels/combined_windows.json`), sorted.
+def load_nab(folder: Path) -> list[LabeledSeries]:
+    """Read NAB's files (`data/<category>/<file>.csv`, `labels/combined_windows.json`), sorted.
 
     Raises:
         FileNotFoundError: the labels are absent.
@@ -47,12 +47,12 @@ def load_nab(folder: Path) -> list[LabelledSeries]:
     return [_nab_file(path, labels[f"{path.parent.name}/{path.name}"]) for path in paths]
 
 
-def _nab_file(path: Path, labels: list[list[str]]) -> LabelledSeries:
+def _nab_file(path: Path, labels: list[list[str]]) -> LabeledSeries:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     times = [_milliseconds(row["timestamp"]) for row in rows]
     values = [{"value": float(row["value"])} for row in rows]
-    # "2015-03-17 03:31:00.000000" and the rows' own form name the same moment.
+    # Labels are written as "2015-03-17 03:31:00.000000", rows without the fraction.
     edges = np.array([[_milliseconds(t[:19]) for t in pair] for pair in labels], np.int64)
     windows = np.column_stack(
         [
@@ -65,12 +65,12 @@ def _nab_file(path: Path, labels: list[list[str]]) -> LabelledSeries:
     return _series(name, times, values, [(int(a), int(b)) for a, b in windows], warm_up)
 
 
-def load_skab(folder: Path) -> list[LabelledSeries]:
-    """Return SKAB's files of one experiment, in the order of their numbers; rows 0-399 train."""
+def load_skab(folder: Path) -> list[LabeledSeries]:
+    """Read SKAB's files of one experiment by number; the first 400 rows are for training."""
     return [_skab_file(path) for path in sorted(folder.glob("*.csv"), key=lambda p: int(p.stem))]
 
 
-def _skab_file(path: Path) -> LabelledSeries:
+def _skab_file(path: Path) -> LabeledSeries:
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter=";"))
     channels = list(rows[0])[1 : 1 + _SKAB_CHANNELS]
@@ -81,14 +81,14 @@ def _skab_file(path: Path) -> LabelledSeries:
     return _series(f"valve1/{path.name}", times, values, windows, SKAB_TRAIN_ROWS)
 
 
-def load_telemetry(folder: Path) -> list[LabelledSeries]:
-    """Return SMAP's and MSL's channels: the telemetry value alone, `train` before `test`."""
+def load_telemetry(folder: Path) -> list[LabeledSeries]:
+    """Read the channels of SMAP and MSL: the telemetry value only, `train` before `test`."""
     with (folder / "labeled_anomalies.csv").open(newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: row["chan_id"])
     return [_telemetry(folder, row["chan_id"], row["anomaly_sequences"]) for row in rows]
 
 
-def _telemetry(folder: Path, channel: str, sequences: str) -> LabelledSeries:
+def _telemetry(folder: Path, channel: str, sequences: str) -> LabeledSeries:
     with np.load(folder / f"{channel}.npz", allow_pickle=False) as arrays:
         train, test = arrays["train"][:, 0], arrays["test"][:, 0]
     values = [{"value": float(value)} for value in np.concatenate([train, test])]
@@ -102,7 +102,7 @@ def _series(
     values: list[dict[str, float]],
     windows: list[tuple[int, int]],
     warm_up: int,
-) -> LabelledSeries:
+) -> LabeledSeries:
     readings = [
         SensorReading(source_id=name, event_time_ms=time, values=value)
         for time, value in zip(times, values, strict=True)
@@ -110,7 +110,7 @@ def _series(
     truth = np.zeros(len(readings), np.bool_)
     for first, last in windows:
         truth[first : last + 1] = True
-    return LabelledSeries(name, readings, truth, warm_up, sorted(windows))
+    return LabeledSeries(name, readings, truth, warm_up, sorted(windows))
 
 
 def _milliseconds(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Labelled behaviour streams for evaluation: KDD Cup 1999 and online shoppers."""
+"""Read labeled behavior streams for evaluation: KDD Cup 1999 and online shoppers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 
 from schemas import BehaviorEvent
 
-#: KDD99's columns that are not numbers: protocol, service, flag.
+#: Columns of KDD99 that are not numbers: protocol, service, flag.
 _KDD_TEXT = (1, 2, 3)
-#: KDD99's durations, bytes and unbounded counts, which span six orders of magnitude: taken as
-#: log(1 + x).
+#: Durations, bytes and unbounded counts of KDD99 span six orders of magnitude: log(1 + x) is used.
 _KDD_LOG = frozenset({0, 4, 5, 9, 12, 15})
 _KDD_CLASS = 41
 _SHOPPERS = {
@@ -30,7 +29,7 @@ _SHOPPERS = {
 
 
 def load_kdd99(path: Path, max_rows: int) -> tuple[list[BehaviorEvent], list[str]]:
-    """Return the first connections with their 38 numeric features, and their classes."""
+    """Read the first connections with their 38 numeric features, and their classes."""
     numeric = [column for column in range(_KDD_CLASS) if column not in _KDD_TEXT]
     events, classes = [], []
     with gzip.open(path, "rt", newline="") as file:
@@ -42,7 +41,7 @@ def load_kdd99(path: Path, max_rows: int) -> tuple[list[BehaviorEvent], list[str
 
 
 def load_shoppers(path: Path) -> tuple[list[BehaviorEvent], list[str]]:
-    """Return web sessions with their 10 numeric features, and whether they bought."""
+    """Read web sessions with their 10 numeric features, and whether they ended in a purchase."""
     with gzip.open(path, "rt", newline="") as file:
         rows = list(csv.DictReader(file, delimiter=";"))
     events = [

@@ -1,4 +1,4 @@
-"""The moving centres: places, weights and identities of clusters."""
+"""The centers of the clusters: positions, weights and ids."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from schemas import Cluster
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: A cluster with less than this share of an even share of the weight gives its place up.
+#: A cluster is starved if its weight is less than this share of an even share.
 _STARVED = 0.05
 
 
-class Centres:
-    """Up to k centres of F features in the features' own units; an id is never used twice."""
+class Centers:
+    """Up to k centers with F features, in the units of the features; an id is never used twice."""
 
     def __init__(self, k: int, num_features: int) -> None:
         self.k = k
         self.places: Floats = np.zeros((0, num_features))
         self.weights: Floats = np.zeros(0)
-        """Decayed numbers of events."""
+        """Numbers of events, older ones counting less."""
         self.ids: Ints = np.zeros(0, np.int64)
         self.next_id = 0
 
@@ -30,19 +30,19 @@ class Centres:
         return len(self.ids)
 
     def add(self, places: Floats) -> None:
-        """Append clusters (n, F) that hold nothing yet."""
+        """Append clusters at positions (n, F), without events."""
         self.places = np.concatenate([self.places, places])
         self.weights = np.append(self.weights, np.zeros(len(places)))
         self.ids = np.append(self.ids, self.next_id + np.arange(len(places)))
         self.next_id += len(places)
 
     def has_room(self) -> bool:
-        """Return whether a place is free or its cluster starves."""
+        """Return whether there are fewer than k clusters, or one is starved."""
         even = self.weights.sum() / self.k
         return len(self) < self.k or bool(self.weights.min() < _STARVED * even)
 
     def admit(self, place: Floats) -> None:
-        """Give (F,) a free place or that of the lightest cluster, under a new id."""
+        """Add a cluster at (F,) with a new id; the lightest one gives way if there are k."""
         if len(self) == self.k:
             kept = np.arange(self.k) != self.weights.argmin()
             self.places, self.weights = self.places[kept], self.weights[kept]
@@ -50,7 +50,7 @@ class Centres:
         self.add(place[None])
 
     def move(self, index: Ints, values: Floats) -> None:
-        """Move each centre to the mean of what it holds, old and new.
+        """Move each center to the mean of its events, old and new.
 
         Args:
             index: (n,) the cluster of each event.
@@ -60,7 +60,7 @@ class Centres:
         self.weights = self.weights + counts
         self.places = self.places + sums / np.maximum(self.weights, 1e-300)[:, None]
 
-    def described(self, features: list[str]) -> list[Cluster]:
-        """Return the clusters by id; they lie in that order."""
+    def to_clusters(self, features: list[str]) -> list[Cluster]:
+        """Return the clusters, ordered by id."""
         rows = zip(self.ids.tolist(), self.places.tolist(), self.weights.tolist(), strict=True)
         return [Cluster(i, dict(zip(features, p, strict=True)), w) for i, p, w in rows]
