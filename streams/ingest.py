@@ -14,15 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas import Event, InputError
+from schemas.errors import ExpiredError
 from streams.batching import Chunk
 from streams.decoding import Decoder
 from streams.records import RecordBatch
-
-
-class ExpiredError(InputError):
-    """The event is older than its agent's deadline."""
-
-    reason = "expired"
 
 
 class Deadline:

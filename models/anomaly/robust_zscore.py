@@ -85,7 +85,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
             batch: B readings with finite values.
 
         Returns:
-            B results in input order. score = z / (z + 3.5), z the largest of the channels.
+            B results in input order. score = z / (z + 3.5) for the channel with the largest z.
         """
         return self.predict_joined([self], [batch])[0]
 
