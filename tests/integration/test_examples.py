@@ -23,7 +23,7 @@ def test_rides_run_through_a_worker(tmp_path: Path, bootstrap: str) -> None:
     config = REPO / "examples" / "rides" / "penstock.yaml"
     created = run_penstock("topics", "create", "-c", str(config), env=environment)
     assert created.returncode == 0, created.stderr
-    pipeline.produce([b'{"metres": 5000, "seconds": 600}', b'{"metres": 1, "seconds": 0}', b"{}"])
+    pipeline.produce([b'{"meters": 5000, "seconds": 600}', b'{"meters": 1, "seconds": 0}', b"{}"])
     with running_worker(config, env=environment, log_folder=tmp_path) as worker:
         worker.await_finished(3)
         worker.stop()

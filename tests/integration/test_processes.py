@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.affinity import allowed_cores
+from agents.process.share import Share, allowed_cores
 from tests.integration.outcomes import assert_answered_once
 from tests.integration.pipelines import Pipeline, number
 from tests.integration.processes import await_ended, children_of, is_alive
@@ -87,15 +87,13 @@ def test_processes_end_with_a_killed_parent(tmp_path: Path, kafka_bootstrap: str
 
 
 @pytest.mark.kafka
-def test_each_process_has_its_own_cores_and_one_for_the_gil(
-    tmp_path: Path, kafka_bootstrap: str
-) -> None:
+def test_each_process_has_its_share_of_the_cores(tmp_path: Path, kafka_bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, kafka_bootstrap)
     with two_processes(pipeline) as worker:
-        main_thread_cores = list(map(os.sched_getaffinity, children_of(worker.process.pid)))
+        used_cores = list(map(os.sched_getaffinity, children_of(worker.process.pid)))
         worker.stop()
     cores = allowed_cores()
-    assert main_thread_cores == [{cores[0]}, {cores[len(cores) // 2]}]
+    assert used_cores == [set(Share(i, 2).of(cores)) for i in range(2)]
 
 
 def test_a_model_error_names_the_process(tmp_path: Path, embedded_bootstrap: str) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from agents.commands.broker import kafka_broker
-from streams.kafka.admin import BrokerTlsError, Kafka, probe
+from streams.kafka.admin import probe
+from streams.kafka.errors import BrokerTlsError
+from streams.kafka.settings import Kafka
 from tests.brokers import need_kafka
 from tests.certificates import Authority
 from tests.integration.outcomes import line_with
@@ -123,12 +125,12 @@ def test_a_worker_with_a_certificate_and_minimal_rights(
         grant(admin, "CN=worker", pipeline.minimal_grants)
         run_worker(pipeline, 50)
         late = SecuredPipeline(tmp_path, "late", as_user("late", days=-1), admin)
-        assert_one_error_line(late, r"refuses this client.*ssl\.certificate\.location.*has expired")
+        assert_one_error_line(late, r"rejects this client.*ssl\.certificate\.location.*has expired")
         without = {name: value for name, value in as_user("worker").items() if "cert" not in name}
         nobody = SecuredPipeline(
             tmp_path, "nobody", {n: v for n, v in without.items() if "key" not in n}, admin
         )
-        assert "refuses this client" in nobody.command("check").stderr
+        assert "rejects this client" in nobody.command("check").stderr
 
 
 COMMANDS: list[list[str]] = [
@@ -161,7 +163,7 @@ def test_every_command_reports_a_wrong_password(tmp_path: Path, sasl: Kafka) -> 
     pipeline = SecuredPipeline(
         tmp_path, "wrong", as_alice(sasl), sasl, {"KAFKA_PASSWORD": WRONG}
     )  # fmt: skip
-    assert_one_error_line(pipeline, r"refuses the login.*check sasl\.username, sasl\.password")
+    assert_one_error_line(pipeline, r"rejects the login.*check sasl\.username, sasl\.password")
 
 
 def test_every_command_reports_an_unknown_authority(tmp_path: Path, sasl: Kafka) -> None:
