@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-#: `-P` keeps the current folder out of `sys.path`, as it is for the installed script.
-PENSTOCK = (sys.executable, "-P", "-c", "from agents.commands.main import main; main()")
+from agents.commands import PENSTOCK
 
 
 def run_penstock(

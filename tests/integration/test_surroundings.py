@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agents.commands import PENSTOCK
 from agents.commands.broker import kafka_broker
 from tests.brokers import need_kafka
 from tests.integration.outcomes import assert_nothing_is_lost
 from tests.integration.pipelines import Pipeline, number
-from tests.penstock_command import PENSTOCK, plain_environment
+from tests.penstock_command import plain_environment
 from tests.waiting import wait_until
 
 
