@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import (
     IllegalOperation,
+    IncompatibleBrokerVersion,
     InvalidTransactionTimeout,
     MessageSizeTooLargeError,
     ProducerFenced,
@@ -98,6 +99,35 @@ async def test_a_new_owner_fences_the_old_one_and_ends_its_transaction(
     assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 3}
     await new.stop()
     assert await stable_offsets(kafka_bootstrap, "no-such-group", ours) == {}
+
+
+async def test_brokers_that_can_not_wait_for_stable_offsets_are_rejected(
+    embedded_bootstrap: str,
+) -> None:
+    """Librdkafka's mock cluster has `OffsetFetch` up to version 6, like Kafka before 2.5."""
+    settings: dict[str, Any] = {"bootstrap_servers": embedded_bootstrap}
+    async with KafkaProducer(**settings, enable_idempotence=True) as plain:
+        owner = TransactionalProducer(plain.client, "id", **settings)
+        with pytest.raises(IncompatibleBrokerVersion, match=r"needs Apache Kafka 2\.5 or newer"):
+            await owner.start()
+
+
+@pytest.mark.kafka
+async def test_committed_offsets_wait_for_an_open_transaction(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    topic, group = make_topic(kafka_bootstrap), f"group-{uuid.uuid4().hex[:8]}"
+    ours = records.TopicPartition(topic, 0)
+    owner = TransactionalProducer(producer.client, group, bootstrap_servers=kafka_bootstrap)
+    await owner.start()
+    await owner.begin_transaction()
+    await owner.queue_offset(ours, 3, group)
+    fetching = asyncio.ensure_future(stable_offsets(kafka_bootstrap, group, ours))
+    done, _ = await asyncio.wait([fetching], timeout=1)
+    assert not done
+    await owner.commit_transaction()
+    assert await fetching == {ours: 3}
+    await owner.stop()
 
 
 @pytest.mark.kafka
