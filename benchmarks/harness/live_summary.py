@@ -94,7 +94,10 @@ def _remark(summary: LiveSummary) -> str:
         return f"wrong: {summary.fault}"
     if summary.answered < summary.records:
         return f"fell behind: {summary.answered:,} of {summary.records:,} answered"
-    return "" if summary.is_sustained else "the load was not offered"
+    if not summary.is_sustained:
+        return "the load was not offered"
+    is_late = summary.append_late_p99_ms > SUSTAINED_P99_MS
+    return "the load came late: the machine is busy" if is_late else ""
 
 
 def sustained(summaries: Sequence[LiveSummary]) -> list[str]:

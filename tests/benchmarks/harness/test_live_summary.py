@@ -64,6 +64,7 @@ def test_one_bad_round_of_three_does_not_end_a_rate() -> None:
         ({}, ""),
         ({"kept_up": False, "answered": 1_234}, "fell behind: 1,234 of 6,000 answered"),
         ({"offered_per_second": 100.0}, "the load was not offered"),
+        ({"append_late_p99_ms": 200.0}, "the load came late: the machine is busy"),
         ({"fault": "its score is 1"}, "wrong: its score is 1"),
     ],
 )
