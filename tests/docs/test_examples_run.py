@@ -25,6 +25,7 @@ from tests.docs.markdown import PAGES, blocks
 from tests.fakes import record_batch
 from tests.integration.pipelines import Pipeline
 
+pytestmark = pytest.mark.xdist_group("examples")  # one broker and worker for all
 TRAVELS = REPO / "docs" / "producing-and-consuming.md"
 DEAD_LETTERS = REPO / "docs" / "dead-letters.md"
 _BROKER = "127.0.0.1:9092"
@@ -74,6 +75,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory, embedded_bootstrap: str) 
         execute(produce, embedded_bootstrap, folder)
         bad = produce.partition("reading =")[0] + 'producer.produce("sensor.readings", "{bad")'
         execute(bad + "\nassert producer.flush(30) == 0\n", embedded_bootstrap, folder)
+        worker.await_started()
         yield embedded_bootstrap
         worker.stop()
 
