@@ -2,7 +2,8 @@
 
 The pipeline file (`penstock.yaml`) has exactly this shape. `agents/pipeline/file.py` reads it and
 checks every constraint given here; a settings object made in code is not checked. These are plain
-dataclasses, so that an agent can be declared and the engine imported without pydantic.
+dataclasses, so that an agent can be declared and the engine imported without pydantic, which
+takes a tenth of a second.
 """
 
 from __future__ import annotations
@@ -11,7 +12,22 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, MinLen
+
+@dataclass(frozen=True)
+class Bounds:
+    """The limits of a number or of the length of a list or mapping; None: no limit."""
+
+    ge: float | None = None
+    """At least."""
+    gt: float | None = None
+    """More than."""
+    le: float | None = None
+    """At most."""
+    min_length: int | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Return the type's schema with these limits, under pydantic's names for them."""
+        return handler(source) | {k: v for k, v in vars(self).items() if v is not None}
 
 
 @dataclass(frozen=True)
@@ -65,11 +81,11 @@ class ModelSettings(_Settings):
 class BatchSettings(_Settings):
     """When a micro-batch leaves: full, or its oldest event has waited long enough."""
 
-    max_batch_size: Annotated[int, Ge(1), Le(100_000)] = 32
+    max_batch_size: Annotated[int, Bounds(ge=1, le=100_000)] = 32
     """Events in a batch, at most."""
-    max_wait_seconds: Annotated[float, Ge(0), Le(60)] = 0.05
+    max_wait_seconds: Annotated[float, Bounds(ge=0, le=60)] = 0.05
     """Longest wait of the oldest event, counted from its arrival, on a monotonic clock."""
-    max_batch_weight: Annotated[int, Ge(1)] | None = None
+    max_batch_weight: Annotated[int, Bounds(ge=1)] | None = None
     """Limit of the number of events times the largest event's size; null: no limit. An event's
     size is what the model's `measure_batch` returns."""
 
@@ -88,9 +104,9 @@ class BatchSettings(_Settings):
 class IntakeSettings(_Settings):
     """How much of one partition a worker holds unfinished; above it the partition is paused."""
 
-    max_records: Annotated[int, Ge(1)] = 10_000
+    max_records: Annotated[int, Bounds(ge=1)] = 10_000
     """Records."""
-    max_bytes: Annotated[int, Ge(1)] = 64 * 1024 * 1024
+    max_bytes: Annotated[int, Bounds(ge=1)] = 64 * 1024 * 1024
     """Bytes of keys and values."""
 
 
@@ -101,11 +117,11 @@ class LimitSettings(_Settings):
     Checked before a value is decoded.
     """
 
-    max_key_bytes: Annotated[int, Ge(1)] = 4096
+    max_key_bytes: Annotated[int, Bounds(ge=1)] = 4096
     """Bytes of a record's key, which each of its results carries too."""
-    max_header_bytes: Annotated[int, Ge(0)] = 65_536
+    max_header_bytes: Annotated[int, Bounds(ge=0)] = 65_536
     """Bytes of the names and values of all headers, of a record whose headers are read."""
-    max_depth: Annotated[int, Ge(1), Le(500)] = 64
+    max_depth: Annotated[int, Bounds(ge=1, le=500)] = 64
     """Levels of lists and maps within each other, in fields that may hold any."""
 
 
@@ -113,7 +129,7 @@ class LimitSettings(_Settings):
 class AgentSettings(_Settings):
     """One agent: input topics -> micro-batches -> model -> output topic."""
 
-    input: Name | Annotated[list[Name], MinLen(1)]
+    input: Name | Annotated[list[Name], Bounds(min_length=1)]
     """Topic of events, or several in order of priority; `inputs` is either as a list."""
     output: Name
     """Topic of results."""
@@ -134,19 +150,19 @@ class AgentSettings(_Settings):
     only which record it was and the kind of reason, for input that must not be copied."""
     overload: Literal["process_all", "latest"] = "process_all"
     """When the model can't keep up: let records wait, or drop those that are too old."""
-    deadline_seconds: Annotated[float, Gt(0)] | None = None
+    deadline_seconds: Annotated[float, Bounds(gt=0)] | None = None
     """With `latest`: the age above which an event is dropped rather than answered."""
     expired: Literal["filter", "dead_letter"] = "filter"
     """With `latest`: whether an event that is dropped is only counted, or a dead letter."""
     batch: BatchSettings = BatchSettings()
     intake: IntakeSettings = IntakeSettings()
-    concurrency: Annotated[int, Ge(1), Le(64)] = 1
+    concurrency: Annotated[int, Bounds(ge=1, le=64)] = 1
     """Copies of a stateless model, each on its own thread; an online model has one."""
     device: Device = "auto"
     """`auto`: the first CUDA device where there is one and the model can use it, else the CPU."""
-    max_record_bytes: Annotated[int, Ge(1)] = 1_000_000
+    max_record_bytes: Annotated[int, Bounds(ge=1)] = 1_000_000
     """A larger value becomes a dead letter before it is decoded."""
-    predict_timeout_seconds: Annotated[float, Gt(0), Le(86_400)] | None = None
+    predict_timeout_seconds: Annotated[float, Bounds(gt=0, le=86_400)] | None = None
     """A model call that takes longer hangs: its process is replaced, or the worker ends."""
     isolation: Literal["thread", "process"] = "thread"
     """Where the model runs: on a thread of the worker, or in a separate process."""
@@ -199,7 +215,7 @@ class StateSettings(_Settings):
 
     store: str = "topic"
     """`topic` (a compacted topic for each agent), a folder or URL for fsspec, or `none`."""
-    interval_seconds: Annotated[float, Gt(0), Le(86_400)] = 30.0
+    interval_seconds: Annotated[float, Bounds(gt=0, le=86_400)] = 30.0
     """After a crash the next worker learns again from the records of about this long."""
     on_mismatch: Literal["stop", "fresh"] = "stop"
     """When there are snapshots and none fits: end the worker, or let the model start anew."""
@@ -210,7 +226,7 @@ class MetricsSettings(_Settings):
     """Where Prometheus finds `/metrics`."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Ge(0), Le(65_535)] = 9464
+    port: Annotated[int, Bounds(ge=0, le=65_535)] = 9464
     """0 takes a free port and logs it."""
 
 
@@ -218,8 +234,8 @@ class MetricsSettings(_Settings):
 class TopicSettings(_Settings):
     """How `penstock topics create` makes a topic that is absent."""
 
-    partitions: Annotated[int, Ge(1), Le(10_000)] = 4
-    replication_factor: Annotated[int, Ge(-1), Le(32)] = -1
+    partitions: Annotated[int, Bounds(ge=1, le=10_000)] = 4
+    replication_factor: Annotated[int, Bounds(ge=-1, le=32)] = -1
     """-1: the cluster's `default.replication.factor`."""
     config: dict[str, str] = field(default_factory=dict)
     """Kafka topic settings by their Kafka names, e.g. `retention.ms`."""
@@ -232,17 +248,17 @@ class PipelineSettings(_Settings):
     kafka: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Kafka client settings by their Kafka names: `bootstrap.servers`, `group.id`,
     `security.protocol`, `sasl.mechanism`, `ssl.ca.location`, `compression.type` ..."""
-    agents: Annotated[dict[Name, AgentSettings], MinLen(1)]
+    agents: Annotated[dict[Name, AgentSettings], Bounds(min_length=1)]
     metrics: MetricsSettings = MetricsSettings()
     state: StateSettings = StateSettings()
     topics: dict[str, TopicSettings] = field(default_factory=dict)
     """By topic name; `default` holds for the others."""
     guarantee: Literal["at_least_once", "exactly_once"] = "at_least_once"
     """For results, dead letters and updates: `exactly_once` commits them with their offsets."""
-    commit_interval_seconds: Annotated[float, Gt(0), Le(60)] = 1.0
-    shutdown_timeout_seconds: Annotated[float, Gt(0), Le(600)] = 30.0
+    commit_interval_seconds: Annotated[float, Bounds(gt=0, le=60)] = 1.0
+    shutdown_timeout_seconds: Annotated[float, Bounds(gt=0, le=600)] = 30.0
     """How long SIGTERM waits for records in flight."""
-    liveness_timeout_seconds: Annotated[float, Ge(1), Le(86_400)] = 300.0
+    liveness_timeout_seconds: Annotated[float, Bounds(ge=1, le=86_400)] = 300.0
     """How long there may be work without progress before `/live` turns false."""
 
     @property

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from annotated_types import Ge, Gt, Le
 
 from agents import AGENTS
 from agents.pipeline.file import PipelineFileError, load_pipeline
@@ -49,8 +48,8 @@ def default_words(field: dataclasses.Field[Any]) -> str:
 def limits(hint: Any) -> set[float]:
     """The bounds in a field's annotation, or in its parts', that its type column must name."""
     parts = get_args(hint)
-    values = {Ge: "ge", Gt: "gt", Le: "le"}
-    bounds = {float(getattr(p, values[type(p)])) for p in parts if type(p) in values}
+    ranges = [part for part in parts if isinstance(part, settings.Bounds)]
+    bounds = {float(b) for r in ranges for b in (r.ge, r.gt, r.le) if b is not None}
     return bounds.union(*(limits(part) for part in parts))
 
 
