@@ -16,7 +16,7 @@ from typing import Any
 from agents import AGENTS
 from agents.pipeline.environment import OverrideError, apply_overrides
 from agents.pipeline.references import fill_in, resolve_path
-from agents.pipeline.rules import rule_mistakes
+from agents.pipeline.rules import kafka_mistakes, rule_mistakes
 from agents.pipeline.validation import Mistake, validate
 from agents.pipeline.yaml_lines import Document, DocumentError, Path, read_document
 from streams.settings import PipelineSettings
@@ -108,7 +108,9 @@ class _Loader:
         _make_texts(filled.value.get("topics"))
         checked = validate(filled.value, frozenset(filled.texts | set(self._variables)))
         if isinstance(checked, list):
-            raise self._error(checked)
+            is_kafka_valid = all(mistake.path[:1] != ("kafka",) for mistake in checked)
+            kafka = filled.value.get("kafka", {}) if is_kafka_valid else {}
+            raise self._error([*checked, *kafka_mistakes(kafka)])
         settings = dataclasses.replace(checked, kafka={**KAFKA_DEFAULTS, **checked.kafka})
         self._raise_if(rule_mistakes(settings))
         return settings
@@ -123,8 +125,8 @@ class _Loader:
             raise PipelineFileError([str(error)]) from error
 
     def _raise_if(self, mistakes: Iterable[Mistake]) -> None:
-        if found := list(mistakes):
-            raise self._error(found)
+        if all_mistakes := list(mistakes):
+            raise self._error(all_mistakes)
 
     def _error(self, mistakes: Iterable[Mistake]) -> PipelineFileError:
         return PipelineFileError(map(self._line, sorted(mistakes, key=self._place)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from agents.pipeline.validation import Mistake, did_you_mean
 from models.registry import model_names
@@ -24,8 +25,8 @@ def rule_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
     for name, agent in settings.agents.items():
         for key, message in (*_name_mistakes(agent), *_overload_mistakes(agent)):
             yield Mistake(("agents", name, key), message)
-    yield from _kafka_mistakes(settings)
-    yield from _group_mistakes(settings)
+    yield from kafka_mistakes(settings.kafka)
+    yield from _state_topic_mistakes(settings)
     yield from _shared_inputs(settings)
     yield from _loops(settings)
     yield from _unused_topics(settings)
@@ -40,8 +41,12 @@ def _unused_topics(settings: PipelineSettings) -> Iterator[Mistake]:
             yield Mistake(("topics", topic), f"no agent has this topic{hint}", is_about_key=True)
 
 
-def _kafka_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
-    for name, value in settings.kafka.items():
+def kafka_mistakes(kafka: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Yield every unknown Kafka setting, and every value that a setting can't have."""
+    if not NAME.matches(str(kafka.get("group.id", "-"))):
+        message = f"expected {NAME.meaning}: it begins the name of each state topic"
+        yield Mistake(("kafka", "group.id"), message)
+    for name, value in kafka.items():
         if name in TLS_SETTINGS:
             continue
         try:
@@ -60,20 +65,16 @@ def _unknown_setting(name: str, reason: str) -> str:
     return reason if not reason.startswith("expected") else f"unknown setting: {reason}"
 
 
-def _group_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
-    """Check the consumer group's name, with which the topics of online models' state begin."""
-    path = ("kafka", "group.id")
-    if not NAME.matches(settings.group):
-        message = f"expected {NAME.meaning}: it begins the name of each state topic"
-        yield Mistake(path, message)
-    elif settings.state.store == "topic":
-        longest = max(map(settings.state_topic, settings.agents), key=len)
-        if len(longest) > _MAX_TOPIC_LENGTH:
-            message = (
-                f"the state topic '{longest}' would have {len(longest)} characters, Kafka allows "
-                f"{_MAX_TOPIC_LENGTH}: shorten this or the agent's name, or set state.store"
-            )
-            yield Mistake(path, message)
+def _state_topic_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
+    """Check the length of the state topics' names, where the group's name is right by itself."""
+    longest = max(map(settings.state_topic, settings.agents), key=len)
+    is_used = settings.state.store == "topic" and NAME.matches(settings.group)
+    if is_used and len(longest) > _MAX_TOPIC_LENGTH:
+        message = (
+            f"the state topic '{longest}' would have {len(longest)} characters, Kafka allows "
+            f"{_MAX_TOPIC_LENGTH}: shorten this or the agent's name, or set state.store"
+        )
+        yield Mistake(("kafka", "group.id"), message)
 
 
 def _name_mistakes(agent: AgentSettings) -> Iterator[tuple[str, str]]:

@@ -183,7 +183,8 @@ def _mistakes(value: Any, error: ValidationError) -> Iterator[Mistake]:
         elif path not in seen:
             seen.add(path)
             kinds = [e.expected for e in entries if e.path == path and e.expected]
-            expected = " or ".join(dict.fromkeys(kinds))
+            *others, last = dict.fromkeys(kinds)
+            expected = f"{', '.join(others)} or {last}" if others else last
             yield Mistake(path, f"expected {expected}, got {_kind_words(_at(value, path))}")
 
 

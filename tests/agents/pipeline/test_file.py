@@ -52,6 +52,16 @@ def test_all_mistakes_are_reported_in_the_order_of_the_lines(tmp_path: Path) -> 
     assert lines == ["6", "9", "10", "11"]
 
 
+def test_mistakes_of_kafka_settings_are_reported_with_the_others(tmp_path: Path) -> None:
+    text = GOOD.replace("broker-1:9092", "broker-1:9092\n  group.id: a b\n  acks: 7")
+    path = write(tmp_path, text + "    codec: 5\n")
+    assert [m.split(": ")[1] for m in mistakes(path)] == [
+        "kafka.group.id",
+        "kafka.acks",
+        "agents.score.codec",
+    ]
+
+
 def test_absent_file_and_folder(tmp_path: Path) -> None:
     path = tmp_path / "no.yaml"
     hint = "no such file: name a pipeline file with -c FILE or PENSTOCK_CONFIG"

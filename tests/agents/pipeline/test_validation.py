@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.pipeline.validation import Mistake, validate
@@ -14,12 +14,14 @@ from streams.settings import ModelSettings, PipelineSettings
 AGENT = {"input": "a", "output": "b", "model": "m"}
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner)
+    SCALARS,
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
 )
 
 
-def mistakes(agent: dict[str, Any], *texts: tuple[str, ...], **settings: Any) -> list[str]:
-    value = {"agents": {"a": {**AGENT, **agent}}, **settings}
+def mistakes(agent: dict[str, Any], *texts: tuple[str, ...], **sections: Any) -> list[str]:
+    value = {"agents": {"a": {**AGENT, **agent}}, **sections}
     found = validate(value, frozenset(texts))
     assert isinstance(found, list)
     return [f"{'.'.join(map(str, m.path))}: {m.message}" for m in found]
@@ -60,16 +62,16 @@ def test_a_model_is_judged_by_the_form_it_has(model: Any, message: str) -> None:
 
 def test_a_kafka_setting_is_any_scalar() -> None:
     assert mistakes({}, kafka={"acks": ["all"]}) == [
-        "kafka.acks: expected a text or a whole number or a number or a truth value, got a list"
+        "kafka.acks: expected a text, a whole number, a number or a truth value, got a list"
     ]
 
 
 def test_a_number_from_outside_may_be_a_text_and_no_other() -> None:
     port = ("metrics", "port")
     value = {"agents": {"a": AGENT}, "metrics": {"port": "80"}}
-    settings = validate(value, frozenset([port]))
-    assert isinstance(settings, PipelineSettings)
-    assert settings.metrics.port == 80
+    checked = validate(value, frozenset([port]))
+    assert isinstance(checked, PipelineSettings)
+    assert checked.metrics.port == 80
     assert mistakes({}, metrics={"port": "80"}) == [
         "metrics.port: expected a whole number, got a text"
     ]
@@ -84,11 +86,12 @@ def test_a_number_from_outside_may_be_a_text_and_no_other() -> None:
 def test_options_keep_their_values() -> None:
     options = {"a": [1, 1.5, None, True, {"b": "007"}], "c": 10**30, "d": "é"}
     value = {"agents": {"a": {**AGENT, "model": {"name": "m", "options": options}}}}
-    settings = validate(value, frozenset())
-    assert isinstance(settings, PipelineSettings)
-    assert settings.agents["a"].model == ModelSettings(name="m", options=options)
+    checked = validate(value, frozenset())
+    assert isinstance(checked, PipelineSettings)
+    assert checked.agents["a"].model == ModelSettings(name="m", options=options)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.dictionaries(st.sampled_from([*AGENT, "batch", "limits", "zz"]), VALUES), VALUES)
 def test_any_value_gives_settings_or_mistakes(agent: dict[str, Any], kafka: Any) -> None:
     found = validate({"agents": {"a": {**AGENT, **agent}}, "kafka": kafka}, frozenset())
