@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.representer import SafeRepresenter
 from ruamel.yaml.resolver import VersionedResolver
 
 #: Keys and list indices from the document's root to a value.
@@ -87,15 +88,29 @@ def read_scalar(text: str) -> Any:
     return float(text) if _FLOAT.fullmatch(text) else text
 
 
+class _Representer(SafeRepresenter):
+    """Quotes each text that would be read as something else."""
+
+    def represent_str(self, data: str) -> Any:
+        style = None if read_scalar(data) == data else "'"
+        style = style if data.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Representer.add_representer(str, _Representer.represent_str)
+
+
 def write_document(value: Any) -> str:
-    """Return a value of mappings, lists and scalars as YAML, keys in their order."""
+    """Return mappings, lists and scalars as YAML, which readers of 1.1 and 1.2 read alike."""
     yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
+    yaml.version = (1, 1)  # quotes `no` and `0123` too
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.width = 100
     stream = io.StringIO()
     yaml.dump(value, stream)
-    return stream.getvalue()
+    return stream.getvalue().removeprefix("%YAML 1.1\n---\n")
 
 
 class _Untyped(VersionedResolver):

@@ -1,4 +1,4 @@
-"""Write the contract: JSON Schema files and asyncapi.yaml in one folder."""
+"""Writing the contract: JSON Schema files and asyncapi.yaml in one folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ASYNCAPI_FILE = "asyncapi.yaml"
 
 
 def export_files(flows: Sequence[Flow], version: str, folder: Path) -> list[Path]:
-    """Write a file for each event and result type, Penstock's and the flows', and AsyncAPI.
+    """Write a file for each event and result type, Penstock's own and the flows', and AsyncAPI.
 
     The same flows give the same bytes, so that a repository can hold them and see changes.
 
@@ -43,8 +43,8 @@ def export_files(flows: Sequence[Flow], version: str, folder: Path) -> list[Path
 
 
 def _types(flows: Sequence[Flow]) -> list[type[Any]]:
-    types = [cls for flow in flows for cls in flow.types]
-    return list(dict.fromkeys([*EVENT_TYPES.values(), *RESULT_TYPES.values(), *types]))
+    own = [cls for flow in flows for cls in flow.types]
+    return list(dict.fromkeys([*EVENT_TYPES.values(), *RESULT_TYPES.values(), *own]))
 
 
 def _as_json(schema: dict[str, Any]) -> str:

@@ -4,10 +4,17 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.pipeline.yaml_lines import DocumentError, Place, read_document, read_scalar
+from agents.pipeline.yaml_lines import (
+    DocumentError,
+    Place,
+    read_document,
+    read_scalar,
+    write_document,
+)
 
 #: JSON writes what is above as two escapes of UTF-16, which YAML does not know.
 texts = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]))
@@ -23,6 +30,21 @@ values = st.recursive(
 @settings(deadline=None, max_examples=100)
 def test_json_is_yaml(value: Any) -> None:
     assert read_document(json.dumps(value)).value == value
+
+
+@given(
+    st.dictionaries(
+        st.text("ab_.-", min_size=1, max_size=5),
+        st.sampled_from(["no", "on", "0123", "1e3", "12:30:45", "2024-01-01", "0o17", "~", "null",
+                         "1_000", "true", "- a", "a: b", "#", "", "é\n x", "'", "<<", "=", "%"])
+        | scalars | st.text("0123456789.eE+-_:xobTyYnN", max_size=8),
+    )
+)  # fmt: skip
+@settings(deadline=None, max_examples=200)
+def test_a_written_document_is_read_back_by_any_reader(value: dict[str, Any]) -> None:
+    text = write_document(value)
+    assert read_document(text).value == value
+    assert yaml.safe_load(text) == value  # YAML 1.1
 
 
 @given(st.text(alphabet="ab:-?[]{}&*!|>'\"#%@`, \n\t0.~<=", max_size=40) | st.text(max_size=40))
