@@ -8,50 +8,10 @@ takes a tenth of a second.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-
-@dataclass(frozen=True)
-class Bounds:
-    """The limits of a number or of the length of a list or mapping; None: no limit."""
-
-    ge: float | None = None
-    """At least."""
-    gt: float | None = None
-    """More than."""
-    le: float | None = None
-    """At most."""
-    min_length: int | None = None
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Return the type's schema with these limits, under pydantic's names for them."""
-        return handler(source) | {k: v for k, v in vars(self).items() if v is not None}
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """A text must match a regular expression, which `meaning` puts into words."""
-
-    regex: str
-    meaning: str
-
-    def matches(self, text: str) -> bool:
-        """Return whether the whole text matches."""
-        return re.fullmatch(self.regex, text) is not None
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Tell pydantic how to check this: its own pattern errors show the expression."""
-        from pydantic_core import PydanticCustomError, core_schema
-
-        def check(text: str) -> str:
-            if self.matches(text):
-                return text
-            raise PydanticCustomError("pattern", "{meaning}", {"meaning": self.meaning})
-
-        return core_schema.no_info_after_validator_function(check, handler(source))
-
+from streams.constraints import Bounds, Pattern
 
 NAME = Pattern(r"[A-Za-z0-9._-]{1,200}", "1 to 200 letters, digits, '.', '_' or '-'")
 Name = Annotated[str, NAME]

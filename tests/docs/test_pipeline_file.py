@@ -14,6 +14,7 @@ from agents import AGENTS
 from agents.pipeline.file import PipelineFileError, load_pipeline
 from agents.pipeline.yaml_lines import read_document, write_document
 from streams import settings
+from streams.constraints import Bounds
 from streams.kafka.settings import SETTINGS
 from streams.kafka.tls import TLS_SETTINGS
 from tests.agents.pipeline.bad_pipeline_files import BAD
@@ -48,7 +49,7 @@ def default_words(field: dataclasses.Field[Any]) -> str:
 def limits(hint: Any) -> set[float]:
     """The bounds in a field's annotation, or in its parts', that its type column must name."""
     parts = get_args(hint)
-    ranges = [part for part in parts if isinstance(part, settings.Bounds)]
+    ranges = [part for part in parts if isinstance(part, Bounds)]
     bounds = {float(b) for r in ranges for b in (r.ge, r.gt, r.le) if b is not None}
     return bounds.union(*(limits(part) for part in parts))
 
