@@ -10,8 +10,8 @@ import msgspec
 
 from agents.pipeline.parts import load_agent
 from models.base import ModelError, OnlineModel
-from streams.kafka.admin import BrokerError, ClusterInfo, create_topics, probe
-from streams.kafka.errors import or_hidden
+from streams.kafka.admin import ClusterInfo, create_topics, probe
+from streams.kafka.errors import BrokerError, or_hidden
 from streams.settings import EXACTLY_ONCE, PipelineSettings, TopicSettings
 from streams.state.folder_store import FolderStore
 from streams.state.snapshot import StateStore, StateStoreError
