@@ -12,6 +12,7 @@ import msgspec
 from schemas import InputError, Origin, Result
 from schemas.cloudevents import constant_headers, event_headers, rfc3339_column, type_name
 from schemas.codecs import Codec
+from schemas.errors import ResultTooLargeError, UnencodableResultError
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
 from streams.kafka.record_format import encode_header, header_name, varint
@@ -110,7 +111,7 @@ class EncodedOutput:
 
 
 def _is_live(chunk: EncodedChunk) -> bool:
-    return chunk.batch.span.is_live and not chunk.batch.is_replay
+    return chunk.batch.span.is_live and not chunk.batch.is_catch_up
 
 
 class ModelIdentity(Protocol):
@@ -152,26 +153,6 @@ class ResultEncoder:
     ) -> list[EncodedOutput]:
         """Encode a micro-batch's answers; one output for each input partition in it.
 
-        The arguments are those of `encode_chunks`.
-        """
-        return self.join(self.encode_chunks(batch, answers, updates, timings))
-
-    def join(self, chunks: Sequence[EncodedChunk]) -> list[EncodedOutput]:
-        """Return chunks of any partitions as they are sent: one output for each partition."""
-        partitions: dict[TopicPartition, list[EncodedChunk]] = {}
-        for chunk in chunks:
-            partitions.setdefault(chunk.batch.tp, []).append(chunk)
-        return [EncodedOutput.of(own, self._packing) for own in partitions.values()]
-
-    def encode_chunks(
-        self,
-        batch: MicroBatch[Any],
-        answers: Sequence[Any],
-        updates: Sequence[Update],
-        timings: Timings,
-    ) -> list[EncodedChunk]:
-        """Encode a micro-batch's answers, chunk by chunk.
-
         Args:
             batch: N events.
             answers: N answers, in the order of the events.
@@ -179,15 +160,15 @@ class ResultEncoder:
             timings: of this batch.
         """
         shared = timings.headers()
-        encoded: list[EncodedChunk] = []
-        position = 0
+        partitions: dict[TopicPartition, list[EncodedChunk]] = {}
+        start = 0
         for chunk in batch.chunks:
-            stop = position + len(chunk.rows)
-            own = [u for u in updates if position <= u.position < stop]
-            part = answers[position:stop]
-            encoded.append(self._encode_chunk(chunk, part, own, position, shared))
-            position = stop
-        return encoded
+            stop = start + len(chunk.rows)
+            completed = [u for u in updates if start <= u.position < stop]
+            encoded = self._encode_chunk(chunk, answers[start:stop], completed, start, shared)
+            partitions.setdefault(chunk.batch.tp, []).append(encoded)
+            start = stop
+        return [EncodedOutput.of(chunks, self._packing) for chunks in partitions.values()]
 
     def _encode_chunk(
         self,
@@ -352,22 +333,6 @@ class ResultEncoder:
             time_ms=time_ms,
             content_type=self._codec.content_type,
         )
-
-
-class ResultTooLargeError(InputError):
-    """The model's result is larger than a record may be."""
-
-    reason = "result_too_large"
-
-
-class UnencodableResultError(InputError):
-    """The model's result can't be written."""
-
-    reason = "unencodable_result"
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(f"the model's result can't be encoded: {type(error).__name__}: {error}")
-        self.__cause__ = error
 
 
 def _kind(result: Any) -> str:

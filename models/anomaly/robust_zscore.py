@@ -1,4 +1,4 @@
-"""Robust z-score: how far a value lies from its own channel's recent median."""
+"""Robust z-score: how far a value is from the recent median of its channel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
+from models.anomaly.channel_store import ChannelStore
+from models.anomaly.slots import NO_SLOT, Slots, reload_slots
 from models.anomaly.windows import Windows
 from models.base import ModelError, OnlineModel
 from models.options import check_option
@@ -18,29 +19,23 @@ from schemas import AnomalyScore, SensorReading
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: The modified z-score that Iglewicz and Hoaglin call an outlier; it is mapped to a score of 1/2.
+#: Iglewicz and Hoaglin call values from this modified z-score outliers; its score is 1/2.
 HALF_SCORE_Z = 3.5
-#: The least spread a series is taken to have, as a share of its median: few sensors are better.
-RELATIVE_FLOOR = 1e-3
-#: ... and in its own unit, for a series that rests at zero.
-ABSOLUTE_FLOOR = 1e-9
-#: The statistics of a window are taken anew for each 1/64 of it that is new.
-REFRESH_SHARE = 64
 
 _STATE_VERSION = 1
 
 
 class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
-    """Per (source_id, channel): z = |x - median| / spread over the last `window` values.
+    """For each (source_id, channel), z = |x - median| / spread over the last `window` values.
 
     The spread is the geometric mean of two robust estimates, of the core and of the tail (see
-    `Windows.medians_and_spreads`), and at least 0.1 % of the median. A reading's score is that of
+    `Windows.medians_and_spreads`), and at least 0.1 % of the median. A reading has the score of
     its most unusual channel, which the result names, with the median as the expected value.
-    Channels may come and go; one with fewer than `min_values` learnt values scores 0.
+    Channels may come and go; a channel with fewer than `min_values` learned values scores 0.
 
-    Remembers `window` values of at most `max_keys` channels (8 bytes each; 34 MB with the
-    defaults); beyond that, the channel seen least recently is forgotten. A channel's median and
-    spread are taken anew for each 1/64 of its values that is new. Nothing is random.
+    Memory: `window` values of at most `max_keys` channels (8 bytes each; 34 MB with the defaults);
+    beyond that, the channel seen least recently is dropped. A channel's median and spread are
+    computed again whenever 1/64 of its values is new. Nothing is random.
 
     Source: Iglewicz and Hoaglin, 1993, "How to Detect and Handle Outliers", ASQC 16.
     """
@@ -56,100 +51,153 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         max_keys: int = 4096,
         learn_every: int = 16,
     ) -> None:
-        """Options of the pipeline file.
+        """Check the options of the pipeline file.
 
         Args:
-            window: values a channel, 3 to 65536.
-            min_values: learnt values before a channel is scored, 3 to `window`.
-            threshold: the z from which a reading is an anomaly, > 0. Results give it as a score,
-                z / (z + 3.5).
+            window: values of each channel, 3 to 65536.
+            min_values: values to learn before a channel is scored, 3 to `window`.
+            threshold: the z from which a reading is an anomaly, > 0. Results contain it as a
+                score, z / (z + 3.5).
             max_keys: channels remembered over all sources, >= 1.
-            learn_every: offsets a learning step, >= 1.
+            learn_every: offsets in a learning step, >= 1.
         """
         self.window = check_option("window", window, 3, 65_536)
         self.min_values = check_option("min_values", min_values, 3, window)
         self.threshold = float(z_to_score(np.array(check_option("threshold", threshold, 1e-6))))
         self.learn_every = check_option("learn_every", learn_every, 1)
         self._slots: Slots[tuple[str, ...]] = Slots(check_option("max_keys", max_keys, 1))
-        self._windows = Windows(window)
-        self._medians: Floats = np.zeros(0)
-        self._spreads: Floats = np.zeros(0)
-        self._refreshed: Ints = np.zeros(0, np.int64)  # a row's total when those two were taken
+        self._store = ChannelStore(window)
+        self._rows: Ints = np.zeros(0, np.int64)
+        """(slots,) the store's row of each slot."""
+
+    def join(self, other: OnlineModel[SensorReading, AnomalyScore]) -> None:
+        """Keep the channels in the store of another instance with the same options.
+
+        Meant for an instance that has learned nothing yet; answers and snapshots do not change.
+        """
+        assert isinstance(other, RobustZScore)
+        self._store = other._store
 
     def predict_batch(self, batch: Sequence[SensorReading]) -> list[AnomalyScore]:
-        """Score each reading by what was learnt before; changes nothing.
+        """Score each reading by what was learned before; changes nothing.
 
         Args:
             batch: B readings with finite values.
 
         Returns:
-            B results in input order. score = z / (z + 3.5), z the largest of the channels.
+            B results in input order. score = z / (z + 3.5) for the channel with the largest z.
         """
-        keys, values = _flatten(batch)
-        rows = self._slots.find(keys)
-        medians, z = self._compare(rows, values)
-        best = _argmax_of_each(z, [len(reading.values) for reading in batch])
-        found = zip(
-            best.tolist(), z_to_score(z)[best].tolist(), medians[best].tolist(), strict=True
-        )
-        return [
+        return self.predict_joined([self], [batch])[0]
+
+    def predict_joined(
+        self, models: Sequence[RobustZScore], batches: Sequence[Sequence[SensorReading]]
+    ) -> list[list[AnomalyScore]]:
+        """Score the readings of several joined models at once, each by its own channels.
+
+        Args:
+            models: M of this one's store, with the same options.
+            batches: M batches as for `predict_batch`; may be empty.
+
+        Returns:
+            M lists of results.
+        """
+        keys, values, rows = [], [], []
+        for model, batch in zip(models, batches, strict=True):
+            flat_keys, flat_values = _flatten(batch)
+            keys += flat_keys
+            values.append(flat_values)
+            rows.append(model._store_rows(model._slots.find(flat_keys)))
+        medians, z = self._compare(np.concatenate(rows), np.concatenate(values))
+        best = _argmax_of_each(z, [len(reading.values) for batch in batches for reading in batch])
+        scores = z_to_score(z)[best]
+        results = [
             AnomalyScore(
                 score=score,
-                is_anomaly=score >= self.threshold,
+                is_anomaly=is_anomaly,
                 threshold=self.threshold,
                 channel=keys[at][1] if score > 0 else "",
                 expected=median if score > 0 else None,
             )
-            for at, score, median in found
+            for at, score, is_anomaly, median in zip(
+                best.tolist(),
+                scores.tolist(),
+                (scores >= self.threshold).tolist(),
+                medians[best].tolist(),
+                strict=True,
+            )
+        ]
+        stops = np.cumsum([len(batch) for batch in batches]).tolist()
+        return [
+            results[stop - len(batch) : stop] for batch, stop in zip(batches, stops, strict=True)
         ]
 
+    def _store_rows(self, slots: Ints) -> Ints:
+        """Return the store's rows of slots (n,); `NO_SLOT` stays."""
+        rows = slots.copy()
+        known = slots != NO_SLOT
+        rows[known] = self._rows[slots[known]]
+        return rows
+
     def _compare(self, rows: Ints, values: Floats) -> tuple[Floats, Floats]:
-        """Return medians and z (n + 1,): 0 for what is not known yet and for the absent last."""
+        """Return medians and z (n + 1,): 0 for an unknown channel, and in the last place."""
+        store = self._store
         medians, z = np.zeros(len(rows) + 1), np.zeros(len(rows) + 1)
         known = np.flatnonzero(rows != NO_SLOT)
-        known = known[self._windows.totals[rows[known]] >= self.min_values]
-        medians[known] = self._medians[rows[known]]
+        known = known[store.windows.totals[rows[known]] >= self.min_values]
+        medians[known] = store.medians[rows[known]]
         with np.errstate(over="ignore"):  # 1e300 over a tiny spread: z = inf, a score of 1
-            z[known] = np.abs(values[known] - medians[known]) / self._spreads[rows[known]]
+            z[known] = np.abs(values[known] - medians[known]) / store.spreads[rows[known]]
         return medians, z
 
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:
-        """Append the readings to their channels' windows; later answers compare with those."""
-        keys, values = _flatten(batch)
-        rows, fresh = self._slots.claim(keys)
-        self._make_room()
-        self._windows.clear(fresh)
-        self._refreshed[fresh] = 0
-        self._windows.append(rows[rows != NO_SLOT], values[rows != NO_SLOT])
-        self._refresh(np.unique(rows[rows != NO_SLOT]))
+        """Append the readings to the windows of their channels."""
+        self.learn_joined([self], [batch])
 
-    def _make_room(self) -> None:
-        rows = self._slots.capacity
-        self._windows.grow_to(rows)
-        self._medians, self._spreads = grown(self._medians, rows), grown(self._spreads, rows)
-        self._refreshed = grown(self._refreshed, rows)
+    def learn_joined(
+        self, models: Sequence[RobustZScore], batches: Sequence[Sequence[SensorReading]]
+    ) -> None:
+        """Let several joined models learn at once, each from its own readings.
 
-    def _refresh(self, rows: Ints) -> None:
-        """Take the statistics of those rows anew whose windows have changed enough."""
-        totals = self._windows.totals[rows]
-        enough = np.maximum(np.minimum(totals, self.window) // REFRESH_SHARE, 1)
-        rows = rows[totals - self._refreshed[rows] >= enough]
-        medians, spreads = self._windows.medians_and_spreads(rows)
-        floors = np.maximum(RELATIVE_FLOOR * np.abs(medians), ABSOLUTE_FLOOR)
-        self._medians[rows], self._spreads[rows] = medians, np.maximum(spreads, floors)
-        self._refreshed[rows] = self._windows.totals[rows]
+        Args:
+            models: M distinct ones of this one's store, with the same options.
+            batches: M batches as for `learn_batch`; may be empty.
+        """
+        flat = [_flatten(batch) for batch in batches]
+        rows = np.concatenate(
+            [model._claim(keys) for model, (keys, _) in zip(models, flat, strict=True)]
+        )
+        values = np.concatenate([values for _, values in flat])
+        known = rows != NO_SLOT
+        if known.any():
+            self._store.append(rows[known], values[known])
+
+    def _claim(self, keys: Sequence[tuple[str, ...]]) -> Ints:
+        """Give each key of a learning step a slot; return the store's rows (n,)."""
+        slots, fresh = self._slots.claim(keys)
+        missing = len(self._slots.keys) - len(self._rows)
+        if missing:
+            new = self._store.allocate(missing)
+            self._rows = np.concatenate([self._rows, np.array(new, np.int64)])
+        if fresh:
+            self._store.clear(self._rows[fresh].tolist())
+        return self._store_rows(slots)
+
+    def close(self) -> None:
+        """Give the rows back to the store."""
+        self._store.release(self._rows.tolist())
+        self._rows = self._rows[:0]
 
     def snapshot(self) -> bytes:
         """Return the windows of all channels with their statistics."""
-        keys, rows = self._slots.keys, len(self._slots.keys)
+        keys, count, store = self._slots.keys, len(self._slots.keys), self._store
         names = {"sources": [key[0] for key in keys], "channels": [key[1] for key in keys]}
         arrays = {
-            "values": self._windows.values[:rows],
-            "totals": self._windows.totals[:rows],
-            "medians": self._medians[:rows],
-            "spreads": self._spreads[:rows],
-            "refreshed": self._refreshed[:rows],
-            "last_seen": self._slots.last_seen[:rows],
+            "values": store.windows.values[self._rows],
+            "totals": store.windows.totals[self._rows],
+            "medians": store.medians[self._rows],
+            "spreads": store.spreads[self._rows],
+            "refreshed": store.refreshed[self._rows],
+            "last_seen": self._slots.last_seen[:count],
             "step": np.array([self._slots.step], np.int64),
         }
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
@@ -158,48 +206,53 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         return {"window": self.window, "max_keys": self._slots.max_keys}
 
     def restore(self, state: bytes) -> None:
-        """Become what `snapshot` saw.
+        """Replace the state by that of a snapshot.
 
         Raises:
             ModelError: not a snapshot of this model, damaged, or made with another `window` or
                 `max_keys`. The model is then unchanged.
         """
         saved = unpack(state, self.name, _STATE_VERSION, self._options())
-        slots, rows = reload_slots(saved, self._slots.max_keys, "sources", "channels")
+        slots, count = reload_slots(saved, self._slots.max_keys, "sources", "channels")
+        floats, ints = np.zeros(0), np.zeros(0, np.int64)
         windows = Windows(self.window)
-        windows.values = saved.array("values", windows.values, rows, self.window)
-        windows.totals = saved.array("totals", windows.totals, rows)
+        windows.values = saved.array("values", windows.values, count, self.window)
+        windows.totals = saved.array("totals", windows.totals, count)
         windows.check()
-        medians = saved.array("medians", self._medians, rows)
-        spreads = saved.array("spreads", self._spreads, rows)
-        refreshed = saved.array("refreshed", self._refreshed, rows)
+        medians = saved.array("medians", floats, count)
+        spreads = saved.array("spreads", floats, count)
+        refreshed = saved.array("refreshed", ints, count)
         if not (np.isfinite(medians).all() and (spreads > 0).all()):
             raise ModelError(f"the statistics in the snapshot of {self.name} are out of range")
-        self._slots, self._windows = slots, windows
-        self._medians, self._spreads, self._refreshed = medians, spreads, refreshed
-        self._make_room()
+        self.close()
+        store, self._slots = self._store, slots
+        self._rows = np.array(store.allocate(count), np.int64)
+        store.windows.values[self._rows] = windows.values
+        store.windows.totals[self._rows] = windows.totals
+        store.medians[self._rows], store.spreads[self._rows] = medians, spreads
+        store.refreshed[self._rows] = refreshed
 
 
 def z_to_score(z: Floats) -> Floats:
-    """Map z >= 0 to [0, 1], rising: 0 to 0, `HALF_SCORE_Z` to 1/2, infinity to 1."""
+    """Map z >= 0 to a score in [0, 1]: 0 to 0, `HALF_SCORE_Z` to 1/2, infinity to 1."""
     return 1.0 - HALF_SCORE_Z / (HALF_SCORE_Z + z)
 
 
 def _flatten(batch: Sequence[SensorReading]) -> tuple[list[tuple[str, ...]], Floats]:
-    """Return every (source_id, channel) with its value (n,), reading after reading."""
+    """Return all (source_id, channel) keys and values (n,), reading by reading."""
     keys: list[tuple[str, ...]] = [
         (reading.source_id, channel) for reading in batch for channel in reading.values
     ]
-    every = chain.from_iterable(reading.values.values() for reading in batch)
-    return keys, np.fromiter(every, np.float64, len(keys))
+    values = chain.from_iterable(reading.values.values() for reading in batch)
+    return keys, np.fromiter(values, np.float64, len(keys))
 
 
 def _argmax_of_each(z: Floats, lengths: list[int]) -> Ints:
-    """Return where each reading's largest z stands, the first of equals; -1 for no channel.
+    """Return the index of each reading's largest z, the first of equal ones; -1 for no channel.
 
     Args:
-        z: (sum(lengths) + 1,), reading after reading.
-        lengths: channels of each reading.
+        z: (sum(lengths) + 1,), reading by reading.
+        lengths: number of channels of each reading.
     """
     sizes = np.array(lengths, np.int64)
     used = np.arange(max(lengths, default=0) or 1) < sizes[:, None]

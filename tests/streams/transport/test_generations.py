@@ -13,6 +13,7 @@ import pytest
 from streams.records import TopicPartition
 from streams.transport.consumer import Consumer
 from streams.transport.consumer_thread import ConsumerThread
+from streams.transport.fetch_pacer import FetchPacer
 
 TP = TopicPartition("numbers", 0)
 
@@ -60,7 +61,7 @@ class World:
         self.consumer = SimpleNamespace(_closed=False, _fetcher=Fetcher(self.app))
         self.thread: Any = SimpleNamespace(
             app=self.app, consumer=SimpleNamespace(flow_active=True), fetched_generation=-1,
-            _take_batches=lambda fetcher: None,
+            _take_batches=lambda fetcher: None, _pacer=FetchPacer(),
         )  # fmt: skip
         self.handed_out: list[int] = []
         self.num_fetches = 0
@@ -73,8 +74,9 @@ class World:
             self.num_fetches += 1
             return await self.fetch()
 
-        async def hand_out(tp: Any, raw: Any) -> None:
-            self.handed_out += raw.offsets
+        async def hand_out(fetched: Any) -> None:
+            for raw in fetched.values():
+                self.handed_out += raw.offsets
 
         world = self
 
