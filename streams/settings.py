@@ -45,19 +45,6 @@ class BatchSettings(_Settings):
     """Events in a batch, at most."""
     max_wait_seconds: Annotated[float, Bounds(ge=0, le=60)] = 0.05
     """Longest wait of the oldest event, counted from its arrival, on a monotonic clock."""
-    max_batch_weight: Annotated[int, Bounds(ge=1)] | None = None
-    """Limit of the number of events times the largest event's size; null: no limit. An event's
-    size is what the model's `measure_batch` returns."""
-
-    @property
-    def buckets(self) -> list[int]:
-        """Always empty: the engine's buckets are being removed."""
-        return []
-
-    @property
-    def measures(self) -> bool:
-        """Whether the model must return each event's size."""
-        return self.max_batch_weight is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,11 +147,9 @@ def _require_fit(agent: AgentSettings, model_type: type[AnyModel]) -> None:
     """Check that the model can do what the agent's settings ask for.
 
     Raises:
-        ModelError: it can't measure its events, or it must see all of them in order.
+        ModelError: it learns, so it must run in the worker and see all events in order.
     """
     name = model_type.__name__
-    if agent.batch.measures and not callable(getattr(model_type, "measure_batch", None)):
-        raise ModelError(f"model {name} has no measure_batch, which batch.max_batch_weight needs")
     if not issubclass(model_type, OnlineModel):
         return
     if agent.isolation == "process":

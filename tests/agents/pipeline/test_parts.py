@@ -1,21 +1,16 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from agents.pipeline.parts import choose_devices, load_agent, load_event_type
-from agents.process.model_proxy import isolated
 from models.anomaly.robust_zscore import RobustZScore
 from models.base import Model, ModelError, OnlineModel
 from models.detection.traffic_detector import TrafficDetector
 from schemas import SensorReading, TextMessage
-from streams.health.metrics import Metrics
-from streams.protocols import MeasuringModel
-from streams.settings import AgentSettings, BatchSettings, ModelSettings
+from streams.settings import AgentSettings, ModelSettings
 
 USER_FILE = """\
 from schemas import Event, SensorReading
@@ -195,49 +190,12 @@ def test_a_hugging_face_folder_reads_texts(tmp_path: Path) -> None:
     assert parts.model_type.__name__ == "HuggingFaceClassifier"
 
 
-def test_a_batch_weight_needs_a_model_that_measures() -> None:
-    weighed = BatchSettings(max_batch_weight=8)
-    settings = AgentSettings(input="a", output="b", model="traffic_detector", batch=weighed)
-    with pytest.raises(ModelError, match="TrafficDetector has no measure_batch"):
-        load_agent(settings)
-    assert load_agent(replace(settings, model="intent_classifier"))
-
-
-def test_a_users_model_may_measure(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(
-        "from schemas import TextMessage\n"
-        "class Mine:\n"
-        "    event_type = TextMessage\n"
-        "    def measure_batch(self, batch): return [len(m.text) for m in batch]\n"
-        "    def predict_batch(self, batch): return [None] * len(batch)\n"
-    )
-    settings = AgentSettings(
-        input="a", output="b", model="./mine.py:Mine", batch=BatchSettings(max_batch_weight=8)
-    )
-    model = load_agent(settings, tmp_path).make_model()
-    assert callable(model.measure_batch)  # type: ignore[attr-defined]
-
-
 def test_a_model_that_learns_can_not_have_a_deadline() -> None:
     live = AgentSettings(
         input="a", output="b", model="robust_zscore", overload="latest", deadline_seconds=1
     )
     with pytest.raises(ModelError, match="must see every event"):
         load_agent(live)
-
-
-@pytest.mark.parametrize("isolation", ["thread", "process"])
-def test_a_model_measures_wherever_it_runs(isolation: Literal["thread", "process"]) -> None:
-    settings = AgentSettings(
-        input="a",
-        output="b",
-        model="intent_classifier",
-        batch=BatchSettings(max_batch_weight=8),
-        isolation=isolation,
-    )
-    model = isolated(Metrics(CollectorRegistry()), "a", settings, Path(), load_agent(settings))()
-    assert isinstance(model, MeasuringModel)
-    assert list(model.measure_batch([TextMessage(text="hello there")])) == [5]
 
 
 def test_a_device_that_is_named_is_the_only_one() -> None:

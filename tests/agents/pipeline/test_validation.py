@@ -38,8 +38,7 @@ def test_every_mistake_is_found_at_once() -> None:
         "agents.a.codec: expected a text, got a whole number",
         "agents.a.expired: expected one of filter, dead_letter",
         "agents.a.batch.max_wait_seconds: expected a number <= 60",
-        "agents.a.batch.x: unknown key: expected one of max_batch_size, max_wait_seconds, "
-        "max_batch_weight",
+        "agents.a.batch.x: unknown key: expected one of max_batch_size, max_wait_seconds",
         "agents.a.concurrency: expected a whole number <= 64",
         "metrics.port: expected a whole number >= 0",
         "state: expected a mapping, got nothing",

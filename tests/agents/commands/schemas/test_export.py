@@ -147,7 +147,7 @@ def test_unknown_fields_are_welcome_on_both_sides(folder: Path) -> None:
 def test_fields_carry_their_docs(folder: Path) -> None:
     properties = exported(folder, SensorReading)["properties"]
     assert properties["values"]["description"].startswith("Channel name to finite value")
-    assert properties["event_time_ms"]["description"].startswith("When it happened, milliseconds")
+    assert properties["event_time_ms"]["description"].startswith("Event time, milliseconds")
     assert field_docs(Detection)["score"] == "Confidence in [0, 1]."
 
 
