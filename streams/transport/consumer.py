@@ -151,21 +151,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         if message.acked:
             return False
         message.acked = True
-        tp = TopicPartition(*message.tp)
-        return self.assigned.tracker.finish_offset(tp, message.offset)
+        return self.assigned.tracker.finish_offset(message.tp, message.offset)
 
     async def force_commit(
         self, topics: Any = None, start_new_transaction: bool = True
     ) -> bool:  # fmt: skip
         """Commit the watermarks that have moved; exactly-once partitions commit in transactions."""
         self._collect_inlined_acks()
-        offsets = {TP(*tp): at for tp, at in self.assigned.tracker.committable().items()}  # type: ignore[misc]
+        offsets = self.assigned.tracker.committable()
         if self.app.exactly_once is not None:
-            offsets = {tp: at for tp, at in offsets.items() if not self._is_batch(tp)}
+            offsets = {tp: offset for tp, offset in offsets.items() if not self._is_batch(tp)}
         self._export_lag()
         if not offsets or not await self._commit(offsets):
             return False
-        self.assigned.tracker.committed({TopicPartition(*tp): at for tp, at in offsets.items()})
+        self.assigned.tracker.committed(offsets)
         self.app.monitor.on_tp_commit(offsets)
         return True
 
@@ -173,20 +172,18 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Finish the offsets that Faust's compiled stream iterator notes without `ack`."""
         for tp, acked in self._acked.items():
             for offset in acked:
-                self.assigned.tracker.finish_offset(TopicPartition(*tp), offset)
+                self.assigned.tracker.finish_offset(tp, offset)
             self._acked_index[tp].difference_update(acked)
             acked.clear()
 
     def _export_lag(self) -> None:
         for tp in self.assignment():
             end = self.highwater(tp)
-            position = self.assigned.tracker.position(TopicPartition(*tp))
+            position = self.assigned.tracker.position(tp)
             if position is None:
                 position = self._committed_offset[tp]
             if end is not None and position is not None:
-                self.assigned.observe_lag(
-                    TopicPartition(*tp), max(end - position, 0), self._thread.has_waiting(tp)
-                )
+                self.assigned.observe_lag(tp, max(end - position, 0), self._thread.has_waiting(tp))
 
     async def wait_empty(self) -> None:
         """Wait until records in work are finished, then commit them and store state.
@@ -267,7 +264,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Finish records in work (through `wait_empty`), then release the partitions."""
         self._takeover.cancel()
         await super().on_partitions_revoked(revoked)
-        self.assigned.give_up(TopicPartition(*tp) for tp in revoked)
+        self.assigned.give_up(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Reset the tracker and note the new partitions; Faust then seeks to committed offsets."""
@@ -275,7 +272,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         await super().on_partitions_assigned(assigned, generation_id)
         if self.app.seconds_to_stop() is not None:
             return  # the worker is stopping, its models may be closed, and it leaves the group soon
-        self.assigned.assigned(TopicPartition(*tp) for tp in assigned)
+        self.assigned.assigned(assigned)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Skip Faust's check: it expects streams of single records."""

@@ -203,8 +203,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         except KafkaError as error:
             # No broker, or a rebalance has begun. Nothing is lost: the next round commits the same
             # watermark, or the new owner reads the records again.
-            level = self.log.info if isinstance(error, UnknownMemberIdError) else self.log.warning
-            level("can't commit offsets, retrying in the next round: %r", error)
+            log = self.log.info if isinstance(error, UnknownMemberIdError) else self.log.warning
+            log("can't commit offsets, retrying in the next round: %r", error)
             return False
         return True
 
