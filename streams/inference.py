@@ -222,7 +222,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Answer a micro-batch and free its slot; the model's own failures are answers too."""
         try:
             started = self._clock()
-            answers, updates, timed = await self.pool.answer(batch, self._host, self._limit)
+            answers, updates, timed = await self.pool.answer(batch, self._preparing, self._limit)
             for stage, seconds in timed.items():
                 self._metrics.stage(stage, seconds)
             waited = started - batch.oldest_arrival
