@@ -16,9 +16,9 @@ from agents.commands.soak.load import Load
 from agents.commands.soak.report import FaultRow, row_of
 from agents.commands.soak.watch import StallWatch
 from agents.commands.soak.workers import WorkerProcess
-from agents.commands.topic_reader import TopicReader
 from agents.pipeline.file import load_pipeline
 from streams.kafka.admin import BrokerError, Kafka, create_topics
+from streams.kafka.reader import TopicReader
 from streams.settings import TopicSettings
 
 #: A member that is gone is missed after so long; Kafka's smallest by default.
