@@ -50,8 +50,8 @@ def test_what_is_wrong_is_named_and_exits_with_1(pipeline: HandMade, tmp_path: P
     assert found.exit_code == 1
     assert found.stdout.splitlines()[2:] == [
         "score: 1 unfinished",
-        f"  unfinished: {pipeline.name}[0] offset 3: is not committed, and has neither result "
-        "nor dead letter",
+        f"  unfinished: {pipeline.name}[0] offset 3: is not committed, and has neither a "
+        "result nor a dead letter",
     ]
 
 
@@ -79,7 +79,7 @@ def test_since_leaves_older_records_out(kafka_bootstrap: str, tmp_path: Path) ->
     ("arguments", "message"),
     [
         (["--agent", "scor"], "no agent 'scor': the pipeline file has score"),
-        (["--since", "2h"], "the embedded broker finds no offsets by time"),
+        (["--since", "2h"], "the embedded broker can't find offsets by time"),
         (["--since", "yesterday"], "--since: 'yesterday' is no RFC 3339 time"),
     ],
 )
