@@ -27,9 +27,7 @@ class Task(StrEnum):
 def command(
     data: Annotated[
         Path,
-        typer.Option(
-            "--data", help="The folder of real data; docs/models.md says what it may hold."
-        ),
+        typer.Option("--data", help="A folder of real data; README.md says what it may hold."),
     ],
     tasks: Annotated[
         list[Task] | None, typer.Argument(help="The tasks to measure; without any, all.")

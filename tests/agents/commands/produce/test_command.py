@@ -210,7 +210,7 @@ def test_demo_sources_can_be_produced(servers: str) -> None:
     ("arguments", "what"),
     [
         (["produce", "sensor", "none.csv"], "none.csv: no such file"),
-        (["produce", "sensor", "demo:none"], "expected demo:water-flow"),
+        (["produce", "sensor", "demo:none"], "expected one of demo:water-flow"),
         (["produce", "sensor", "pump.csv", "--codec", "image"], "image codec reads VideoFrame"),
         (["produce", "sensor", "pump.csv", "--value-columns", "x"], "no column 'x'"),
         (["tail", "no.such.topic"], "no topic 'no.such.topic'"),
@@ -233,7 +233,7 @@ def test_a_broken_file_still_delivers_what_came_before(servers: str, tmp_path: P
     at = ["--bootstrap-servers", servers]
     done = penstock("produce", "sensor", str(path), "--topic", "broken", *at)
     assert done.returncode == 2
-    assert "line 152, column 'bar': 'high' is no number (the 150 events before" in done.stderr
+    assert "line 152, column 'bar': 'high' is not a number (the 150 events before" in done.stderr
     assert len(read_topic(servers, "broken", 150)) == 150
 
 

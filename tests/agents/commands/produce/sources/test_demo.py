@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agents.commands.produce.sources.demo import DEMO_SOURCES, demo_source
+from agents.commands.produce.sources.demo import (
+    DEMO_SOURCES,
+    TRAFFIC_SEED,
+    demo_source,
+    phrases,
+    traffic,
+)
 from agents.commands.produce.sources.packaged import image_segments, package_file, water_flow
-from agents.commands.produce.sources.rendered import TRAFFIC_SEED, phrases, traffic
 from agents.commands.produce.sources.source import Source, SourceError
 from schemas import EVENT_TYPES
 

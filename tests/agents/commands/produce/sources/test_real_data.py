@@ -48,7 +48,7 @@ def test_missing_parts_are_told_and_skipped(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_data_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="none of the data sets"):
+    with pytest.raises(SourceError, match="no known data set"):
         real_sources(tmp_path)
     with pytest.raises(SourceError, match="no such folder"):
         real_sources(tmp_path / "none")

@@ -69,7 +69,7 @@ def test_rows_without_any_number_are_skipped(tmp_path: Path) -> None:
             "line 102, column 'a': 'x' is",
         ),
         ("t.csv", "a,b\n1,2\n", Columns(values=("c",)), r"no column 'c' \(it has: a, b\)"),
-        ("t.csv", "a,time\n1,noon\n", Columns(), "line 2, column 'time': 'noon' is no time"),
+        ("t.csv", "a,time\n1,noon\n", Columns(), "line 2, column 'time': 'noon' is not a time"),
         ("t.csv", "a,k\n1,\n", Columns(key="k"), "line 2: column 'k' is empty"),
         ("t.csv", "a\n1,2\n", Columns(delimiter=","), "line 2: 1 more cells than columns"),
         ("t.jsonl", '{"a": 1}\n{"a": \n', Columns(), "line 2: not JSON"),

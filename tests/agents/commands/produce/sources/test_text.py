@@ -28,7 +28,7 @@ def test_errors_say_where_and_what(tmp_path: Path) -> None:
     path.write_text('{"body": "hi", "at": "noon"}\n')
     with pytest.raises(SourceError, match="line 1: no column 'text'"):
         list(text_messages(path))
-    with pytest.raises(SourceError, match="line 1, column 'at': 'noon' is no time"):
+    with pytest.raises(SourceError, match="line 1, column 'at': 'noon' is not a time"):
         list(text_messages(path, text_column="body", time_column="at"))
     binary = tmp_path / "chat.txt"
     binary.write_bytes(b"\xff\xfe\xfa")

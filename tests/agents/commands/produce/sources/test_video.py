@@ -65,7 +65,7 @@ def test_what_is_no_video_is_an_error_that_names_it(tmp_path: Path) -> None:
     for address, what in [
         ("fake.mp4", "can't be read as video"),
         ("none.mp4", "no such file"),
-        ("empty", "no images in it"),
+        ("empty", "it has no images"),
     ]:
         with pytest.raises(SourceError, match=f"{address}: {what}"):
             next(video_frames(str(tmp_path / address)))
