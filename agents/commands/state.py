@@ -78,7 +78,10 @@ def show_command(
     config: ConfigOption = DEFAULT_CONFIG,
     json: JsonOption = False,
 ) -> None:
-    """Show all stored snapshots of an agent's model: the latest and the one before."""
+    """Show all stored snapshots of an agent's model.
+
+    The store keeps the latest snapshot of each partition and the one before.
+    """
     settings = load_pipeline(config, os.environ)
     with _opened(settings, config, agent, partition) as (store, keys):
         _print(_stored(settings, store, keys, latest_only=False), json)
@@ -91,9 +94,9 @@ def reset_command(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Delete what an agent's model has learned; the next worker starts it from nothing.
+    """Delete what an agent's model has learned.
 
-    Stop the group's workers first.
+    The next worker starts the model from nothing. Stop the group's workers first.
     """
     settings = load_pipeline(config, os.environ)
     with _opened(settings, config, agent, partition) as (store, keys):

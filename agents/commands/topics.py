@@ -32,7 +32,7 @@ TimeoutOption = Annotated[
 def plan_command(
     config: ConfigOption = DEFAULT_CONFIG, timeout: TimeoutOption = 5.0, json: JsonOption = False
 ) -> None:
-    """Show which topics exist and which `create` would create; change nothing."""
+    """Show which topics exist and which are missing."""
     settings = load_pipeline(config, os.environ)
     _print(settings, _planned(settings, config, timeout), [], json)
 
@@ -41,7 +41,10 @@ def plan_command(
 def create_command(
     config: ConfigOption = DEFAULT_CONFIG, timeout: TimeoutOption = 15.0, json: JsonOption = False
 ) -> None:
-    """Create the topics that are missing; topics that exist are not changed."""
+    """Create the missing topics.
+
+    Topics that exist are not changed.
+    """
     from streams.kafka.admin import create_topics
 
     settings = load_pipeline(config, os.environ)

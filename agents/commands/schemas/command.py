@@ -39,7 +39,10 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Write a JSON Schema file for each type, and asyncapi.yaml for all topics."""
+    """Write JSON Schema files and asyncapi.yaml into a folder.
+
+    The folder gets one JSON Schema file for each type, and one AsyncAPI document of all topics.
+    """
     from agents.pipeline.file import load_pipeline
     from agents.pipeline.flows import default_flows, flows_of
 
