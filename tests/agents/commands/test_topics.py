@@ -37,7 +37,7 @@ def test_plan_create_plan_on_the_embedded_broker() -> None:
 
 
 @pytest.mark.kafka
-def test_topics_as_the_file_wants_them_on_kafka(kafka_bootstrap: str, tmp_path: Path) -> None:
+def test_topics_are_created_as_the_file_says(kafka_bootstrap: str, tmp_path: Path) -> None:
     path = tmp_path / "penstock.yaml"
     path.write_text(
         "agents:\n"
@@ -68,7 +68,7 @@ def test_topics_as_the_file_wants_them_on_kafka(kafka_bootstrap: str, tmp_path: 
     assert CliRunner().invoke(app, ["check", "-c", str(path)], env=env).exit_code == 0
 
 
-def test_no_broker_is_one_line() -> None:
+def test_a_missing_broker_is_an_error_of_one_line() -> None:
     env = {"PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     arguments = ["topics", "plan", "-c", FILE, "--timeout", "1"]
     found = CliRunner().invoke(app, arguments, env=env)
