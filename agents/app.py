@@ -22,10 +22,13 @@ from typing import Any
 def _make_app() -> Any:
     from agents.errors import EXIT_CODE, error_lines, expected_errors
     from agents.pipeline.file import load_pipeline
-    from agents.worker import Worker
+    from streams.transport.private_names import check_private_names
 
     path = Path(os.environ.get("PENSTOCK_CONFIG", "penstock.yaml"))
     try:
+        check_private_names()
+        from agents.worker import Worker
+
         worker = Worker(load_pipeline(path), path.parent)
     except expected_errors() as error:
         print("\n".join(error_lines(error)), file=sys.stderr)

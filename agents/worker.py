@@ -33,7 +33,7 @@ from streams.garbage import tune_garbage_collector
 from streams.health.http_server import serve
 from streams.health.metrics import Metrics
 from streams.inference import Inference
-from streams.kafka.compression import CODECS
+from streams.kafka.record_format import CODECS
 from streams.model_pool import ModelPool
 from streams.protocols import RecordSink
 from streams.records import Packing, RecordBatch
@@ -71,7 +71,7 @@ class Worker:
         """
         self.settings = settings
         self.metrics = Metrics(registry)
-        self.app: App = make_app(settings, self.metrics)
+        self.app: App = make_app(settings, self.metrics, self.stop_for, self._end_for_hang)
         self.failure: BaseException | None = None
         """Why the worker ended by itself, if it did."""
         self._host = host_executor(available_cores())
@@ -87,16 +87,14 @@ class Worker:
             self._add_agent(inference)
         health = self.app.health
         health.watch(self.inferences)
-        health.on_hang = self._end_for_hang
-        self.metrics.show(health.live, health.ready)
+        self.metrics.show(lambda: health.live().ok, lambda: health.ready().ok)
         num_busy = sum(i.pool.num_copies for i in self.inferences if i.pool.has_own_threads)
         share_cores(num_busy, available_cores())
 
     def _make_sink(self) -> RecordSink:
         transactions = self.app.exactly_once
         if transactions is None:
-            return KafkaSink(lambda: self.app.producer._ensure_producer())
-        transactions.on_failure = self.stop_for
+            return KafkaSink(lambda: self.app.producer.client_producer)
         return transactions
 
     @property

@@ -6,18 +6,16 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import faust
-from faust.tables.manager import TableManager
-from mode.utils.times import Seconds
-
 from streams.assignment import AssignedPartitions
-from streams.exactly_once.partition import Limits
-from streams.exactly_once.transactions import Transactions
-from streams.health.health import BROKER_SECONDS, Health
+from streams.exactly_once.partition import TransactionLimits
+from streams.exactly_once.stable_offsets import StableOffsets
+from streams.exactly_once.transactions import OnFailure, Transactions
+from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.metrics import Metrics
-from streams.kafka.admin import aiokafka_arguments, bootstrap_servers
+from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
+from streams.transport.faust_app import FaustApp, Tables
 
 #: A slow model must never cost the worker its membership (invariant 5): heartbeats tell that the
 #: process lives, `penstock_last_progress_timestamp_seconds` that it works. So Kafka's third
@@ -39,20 +37,7 @@ _REQUEST_TIMEOUT_MS = 30_000
 _MAX_STAGED_BYTES = 8 * 1024 * 1024
 
 
-class Tables(TableManager):  # type: ignore[misc]
-    """Faust's tables; without any, nothing is waited for.
-
-    Faust gives agents a second to declare tables as they start, before it joins the group. Ones
-    that come later still are taken up at the next rebalance.
-    """
-
-    async def sleep(self, n: Seconds, **kwargs: Any) -> None:
-        """Sleep, if there are tables."""
-        if self:
-            await super().sleep(n, **kwargs)
-
-
-class App(faust.App):  # type: ignore[misc]
+class App(FaustApp):
     """A Faust app that knows how much of each topic to take in."""
 
     assigned: AssignedPartitions
@@ -66,15 +51,6 @@ class App(faust.App):  # type: ignore[misc]
     """Called when the app begins to stop."""
     client_arguments: dict[str, dict[str, Any]]
     """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
-
-    def _create_directories(self) -> None:
-        """Make Faust's folder for tables only where a table keeps itself on disk.
-
-        Faust would leave an empty one wherever a worker happens to be started.
-        """
-        stores = {str(table._store or self.conf.store) for table in self.tables.values()}
-        if any(not store.startswith("memory") for store in stores):
-            super()._create_directories()
 
     def on_init_dependencies(self) -> Iterable[Any]:
         """Start watching before anything else, and stop last."""
@@ -97,17 +73,17 @@ class App(faust.App):  # type: ignore[misc]
             return None
         return max(self._stop_deadline + beyond - time.monotonic(), 0.0)
 
-    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:
-        """Make a stream's queue, never cleared when flow resumes.
 
-        Faust may resume twice after one rebalance, and what was handed out between would be gone.
-        What is stale after a rebalance is told by its generation, and skipped.
-        """
-        return super().FlowControlQueue(maxsize, clear_on_resume=False)
-
-
-def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
+def make_app(
+    settings: PipelineSettings, metrics: Metrics, on_failure: OnFailure, on_hang: OnHang
+) -> App:
     """Make the app of a pipeline; it has no agents yet and nothing is connected.
+
+    Args:
+        settings: the pipeline.
+        metrics: where lag is exported.
+        on_failure: called when the brokers reject transactions permanently: end the worker.
+        on_hang: called once when a model call hangs: end the worker.
 
     Raises:
         ValueError: a `kafka:` setting is unknown, of a wrong value, or would lose records.
@@ -140,6 +116,7 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
         app.assigned,
         settings.liveness_timeout_seconds,
         max(BROKER_SECONDS, 3 * heartbeat_ms / 1000),
+        on_hang=on_hang,
     )
     app.drain_seconds = settings.shutdown_timeout_seconds
     app.exactly_once = None
@@ -155,18 +132,23 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
     if settings.guarantee == EXACTLY_ONCE:
         # What another pipeline's transaction took back was never there.
         app.client_arguments["consumer"].setdefault("isolation_level", "read_committed")
-        app.exactly_once = _make_transactions(app, settings)
+        app.exactly_once = _make_transactions(app, settings, on_failure)
     return app
 
 
-def _make_transactions(app: App, settings: PipelineSettings) -> Transactions:
+def _make_transactions(app: App, settings: PipelineSettings, on_failure: OnFailure) -> Transactions:
     intakes = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
     return Transactions(
-        lambda: app.producer._ensure_producer(),
+        lambda: app.producer.client_producer,
         lambda transactional_id: app.producer.new_transactional(transactional_id),
         group_id=app.conf.id,
         tracker=app.assigned.tracker,
         # Half of what may be under way: the other half goes on while a transaction is committed.
-        limits=lambda topic: Limits(max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES),
+        limits=lambda topic: TransactionLimits(
+            max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES
+        ),
         interval_seconds=settings.commit_interval_seconds,
+        committed_offsets=StableOffsets(settings.kafka, app.conf.id).fetch,
+        on_lost=lambda tp: app.consumer.lose(tp),
+        on_failure=on_failure,
     )

@@ -130,7 +130,8 @@ def check_broker(
         learning: the agents with online models.
     """
     # Imported here, so that `--offline` works without confluent-kafka.
-    from streams.kafka.admin import aiokafka_arguments, probe
+    from streams.kafka.admin import probe
+    from streams.kafka.settings import aiokafka_arguments
 
     checked = CheckedBroker(str(settings.kafka["bootstrap.servers"]))
     try:

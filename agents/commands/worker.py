@@ -117,6 +117,9 @@ def _log_to_stderr(level: str, prefix: str = "") -> None:
 
 
 def _run(settings: PipelineSettings, base_dir: Path, has_the_machine: bool) -> None:
+    from streams.transport.private_names import check_private_names
+
+    check_private_names()  # before the imports that need them
     from agents.commands.event_loop import use_fast_loop
     from agents.worker import Worker
 

@@ -9,7 +9,7 @@ import msgspec
 
 from benchmarks.harness.inputs import Input
 from schemas import Origin
-from streams.kafka.admin import BrokerError
+from streams.kafka.errors import BrokerError
 from streams.kafka.reader import TopicReader
 
 #: The header of Penstock's results (`streams/encoding.py`) whose value differs from run to run.

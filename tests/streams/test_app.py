@@ -20,7 +20,11 @@ def make() -> App:
         kafka={"bootstrap.servers": "127.0.0.1:1"},
         agents={"a": AgentSettings(input="in", output="out", model="m")},
     )
-    return make_app(settings, Metrics(CollectorRegistry()))
+
+    async def fail(reason: object) -> None:
+        raise AssertionError(reason)
+
+    return make_app(settings, Metrics(CollectorRegistry()), fail, fail)
 
 
 async def test_resuming_the_flow_twice_loses_nothing() -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from streams.kafka.admin import BrokerError
+from streams.kafka.errors import BrokerError
 
 _TETHER = Path(__file__).with_name("tethered.py")
 _POLL_SECONDS = 0.01

@@ -13,8 +13,8 @@ from agents.commands.produce.event_publisher import EventPublisher
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources import SourceError
 from schemas import EVENT_TYPES, Event
-from streams.kafka.admin import Kafka
 from streams.kafka.publisher import Deliveries
+from streams.kafka.settings import Kafka
 from streams.settings import AgentSettings
 
 #: Of a topic, published and not yet finished. The embedded broker silently drops what is older

@@ -10,8 +10,8 @@ from agents.commands.demo.bad_records import BadRecord, bad_records
 from agents.commands.demo.inputs import Input
 from agents.commands.produce.event_records import EventEncoder
 from schemas import EVENT_TYPES
-from streams.kafka.admin import Kafka
 from streams.kafka.publisher import Publisher
+from streams.kafka.settings import Kafka
 from streams.settings import AgentSettings
 
 #: The first comes after this share of the run and the last before it ends by as much.

@@ -17,8 +17,10 @@ from agents.commands.soak.report import FaultRow, row_of
 from agents.commands.soak.watch import StallWatch
 from agents.commands.soak.workers import WorkerProcess
 from agents.pipeline.file import load_pipeline
-from streams.kafka.admin import BrokerError, Kafka, create_topics
+from streams.kafka.admin import create_topics
+from streams.kafka.errors import BrokerError
 from streams.kafka.reader import TopicReader
+from streams.kafka.settings import Kafka
 from streams.settings import TopicSettings
 
 #: A member that is gone is missed after so long; Kafka's smallest by default.

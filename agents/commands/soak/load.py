@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import msgspec
 
 from agents.commands.soak.model import POISON
-from streams.kafka.admin import Kafka
 from streams.kafka.publisher import Publisher
+from streams.kafka.settings import Kafka
 
 #: Of records: one that the model raises on, and one that is no JSON.
 _POISON_EVERY, _BROKEN_EVERY = 211, 307
