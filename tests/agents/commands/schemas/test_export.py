@@ -288,10 +288,10 @@ def test_a_pipeline_file_is_exported(tmp_path: Path) -> None:
 
 def test_nested_types_are_described() -> None:
     class Point(msgspec.Struct):
-        """A point of ours."""
+        """A point in a plane."""
 
         x: float
-        """Metres."""
+        """Meters."""
 
     class Track(Event, frozen=True, kw_only=True):
         points: list[Point]
