@@ -40,7 +40,7 @@ def _make_app() -> Any:
 def _before_work(worker: Any, sender: Any, **kwargs: Any) -> None:
     """Do what `penstock worker` does before it joins the group."""
     from agents.errors import EXIT_CODE, error_lines, expected_errors
-    from agents.pipeline.preflight import require_topics
+    from agents.pipeline.topics import require_topics
 
     try:
         require_topics(worker.settings, worker.learning_agents)

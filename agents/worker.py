@@ -15,9 +15,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 
 from agents.errors import UserError
-from agents.pipeline.devices import choose_devices
-from agents.pipeline.parts import load_agent
-from agents.pipeline.states import make_store
+from agents.pipeline.parts import choose_devices, load_agent
+from agents.pipeline.topics import make_store
 from agents.process.cores import available_cores, leaves_the_lock, share_cores
 from agents.process.forced_exit import HANG_EXIT_CODE, ModelHangsError, end_process_after
 from agents.process.isolating import isolated

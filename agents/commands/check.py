@@ -13,11 +13,9 @@ import typer
 from agents.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption
 from agents.commands.tables import print_table
 from agents.errors import EXIT_CODE, error_lines
-from agents.pipeline.devices import choose_devices
 from agents.pipeline.file import load_pipeline
-from agents.pipeline.parts import AgentParts, load_agent
-from agents.pipeline.preflight import guarantee_problem
-from agents.pipeline.topics import plan_topics
+from agents.pipeline.parts import AgentParts, choose_devices, load_agent
+from agents.pipeline.topics import guarantee_problem, plan_topics
 from models.base import ModelError, OnlineModel
 from streams.kafka.errors import BrokerError, or_hidden
 from streams.model_pool import ModelPool
