@@ -6,7 +6,7 @@ from schemas import Event
 class Ride(Event, frozen=True, kw_only=True):
     """One ride of a bicycle; `source_id` (the record's key) names the bicycle."""
 
-    metres: float
+    meters: float
     seconds: float
 
 
@@ -23,5 +23,5 @@ class Speed:
         return [self._answer(ride) if ride.seconds > 0 else None for ride in rides]
 
     def _answer(self, ride):
-        kmh = 3.6 * ride.metres / ride.seconds
+        kmh = 3.6 * ride.meters / ride.seconds
         return {"kmh": round(kmh, 1), "is_fast": kmh > self.fast_kmh}

@@ -17,8 +17,8 @@ def test_bring_your_own_answers_rides() -> None:
     parts = load_agent(load_pipeline(RIDES, {}).agents["measure_speed"], RIDES.parent)
     rides = [
         parts.codec.decode(value, {})
-        for value in (b'{"metres": 5000, "seconds": 1000}', b'{"metres": 9000, "seconds": 900}',
-                      b'{"metres": 5, "seconds": 0}')
+        for value in (b'{"meters": 5000, "seconds": 1000}', b'{"meters": 9000, "seconds": 900}',
+                      b'{"meters": 5, "seconds": 0}')
     ]  # fmt: skip
     model = parts.make_model()
     assert model.predict_batch(rides) == [

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agents.pipeline.parts import choose_devices, load_agent, load_event_type
-from agents.process.isolating import isolated
+from agents.process.model_proxy import isolated
 from models.anomaly.robust_zscore import RobustZScore
 from models.base import Model, ModelError, OnlineModel
 from models.detection.traffic_detector import TrafficDetector

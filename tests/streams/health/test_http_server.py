@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -109,13 +110,11 @@ def test_a_taken_port_is_an_os_error(port: int) -> None:
 )
 def test_rubbish_is_survived(port: int, rubbish: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
-        client.sendall(rubbish)
-        client.shutdown(socket.SHUT_WR)
-        try:
+        with suppress(OSError):  # the server may close before it has read all
+            client.sendall(rubbish)
+            client.shutdown(socket.SHUT_WR)
             while client.recv(65536):
                 pass
-        except ConnectionResetError:
-            pass
     response, _ = ask(port, "/live")
     assert response.status == 200
     assert capfd.readouterr().err == ""

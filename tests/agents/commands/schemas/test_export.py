@@ -262,7 +262,7 @@ def test_without_a_file_the_declared_agents_are_exported(folder: Path) -> None:
 class Ride(Event, frozen=True, kw_only=True):
     """One ride of one bicycle."""
 
-    metres: float
+    meters: float
     """Way gone, >= 0."""
 
 
@@ -272,7 +272,7 @@ def test_user_types_and_codecs_are_exported(tmp_path: Path) -> None:
     )
     export_files([Flow("time-rides", settings, Ride, Result)], "2", tmp_path)
     schema = json.loads((tmp_path / "penstock.ride.v1.schema.json").read_text())
-    assert schema["properties"]["metres"] == {"type": "number", "description": "Way gone, >= 0."}
+    assert schema["properties"]["meters"] == {"type": "number", "description": "Way gone, >= 0."}
     document = yaml.safe_load((tmp_path / "asyncapi.yaml").read_text())
     assert [c["address"] for c in document["channels"].values()] == ["rides", "speeds", "bad"]
     message = document["components"]["messages"]["Ride_msgpack"]
