@@ -147,7 +147,7 @@ def test_schema_and_codec_accept_unknown_fields(folder: Path) -> None:
 def test_fields_have_descriptions(folder: Path) -> None:
     properties = exported(folder, SensorReading)["properties"]
     assert properties["values"]["description"].startswith("Channel name to finite value")
-    assert properties["event_time_ms"]["description"].startswith("When it happened, milliseconds")
+    assert properties["event_time_ms"]["description"].startswith("Event time, milliseconds")
     assert field_docs(Detection)["score"] == "Confidence in [0, 1]."
 
 
