@@ -4,7 +4,7 @@ goes to another topic."""  # noqa: D205, D209
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from streams.app import App
 from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
-from streams.executor import host_executor
+from streams.executor import host_executor, preparing_executor
 from streams.garbage import tune_garbage_collector
 from streams.health.metrics import Metrics
 from streams.inference import Inference
@@ -39,15 +39,15 @@ logger = logging.getLogger(__name__)
 #: How long a worker whose model call hangs may take to leave its group.
 _HANG_SECONDS = 10.0
 
-Agent = Callable[[AsyncIterable[RecordBatch]], Awaitable[None]]
+Agent = Callable[[AsyncIterable[Sequence[RecordBatch]]], Awaitable[None]]
 
 
 def answer_events(inference: Inference, name: str) -> Agent:
     """Events in; what the model answers out, in order per key."""
 
-    async def agent(batches: AsyncIterable[RecordBatch]) -> None:
-        async for batch in batches:  # one RecordBatch per partition fetch
-            await inference.submit(batch)  # decode, micro-batch, predict, produce, then finish
+    async def agent(fetches: AsyncIterable[Sequence[RecordBatch]]) -> None:
+        async for batches in fetches:  # one RecordBatch per partition of a fetch
+            await inference.submit(batches)  # decode, micro-batch, predict, produce, then finish
 
     agent.__module__, agent.__qualname__ = "", name  # its name in logs and trees
     return agent
@@ -82,6 +82,7 @@ class Worker:
         producer = self.app.client_arguments["producer"]
         self.packing = Packing(producer["max_batch_size"], CODECS[producer.get("compression_type")])
         self.host = host_executor(available_cores())
+        self.preparing = preparing_executor(available_cores())
         store = make_store(settings)
         self.inferences = [
             self._make_inference(name, agent, base_dir) for name, agent in settings.agents.items()
@@ -115,6 +116,7 @@ class Worker:
             delivery=Delivery(name, agent, self.sink, tracker, metrics, stop_for, self.packing),
             metrics=metrics,
             host=self.host,
+            preparing=self.preparing,
         )
 
     def _add_agent(self, inference: Inference, store: StateStore | None) -> None:

@@ -21,7 +21,6 @@ from streams.out_of_memory import BatchSizeLimit
 from streams.predicting import load, predict_each, predict_prepared, prepare
 from streams.protocols import (
     LearningModel,
-    MeasuringModel,
     MemoryFreeingModel,
     ModelFactory,
     PreparingModel,
@@ -69,8 +68,6 @@ class ModelPool:
         """The model calls under way."""
         self._prepares = isinstance(first, PreparingModel) and not self.is_online
         self.num_copies = 1 if self.is_online else concurrency
-        self.measure = first.measure_batch if isinstance(first, MeasuringModel) else None
-        """Tells each event's size; thread-safe. None if the model can't."""
         prepares = self._prepares or getattr(first, "prepares", False)
         self.has_own_threads = prepares and devices[0] == "cpu"
         """Whether the copies will compute on the CPU with a library's own threads."""

@@ -74,8 +74,8 @@ class RecordBatch:
     headers: Sequence[Headers]
     arrived: float
     """When it was fetched, on the worker's monotonic clock, seconds."""
-    is_replay: bool = False
-    """Finished by an earlier worker: read again only for an online model to learn from."""
+    is_catch_up: bool = False
+    """Finished by an earlier worker: read again only for an online model to learn from it."""
 
     def __len__(self) -> int:
         return len(self.values)

@@ -22,6 +22,7 @@ from benchmarks.harness.options import (
     parse_numbers,
     print_results,
     report,
+    report_clocks,
 )
 
 app = typer.Typer(
@@ -116,6 +117,7 @@ def live(
         results = bench.run()
     summaries = summarize_live(results)
     print_results(results, live_table(summaries, bench.unavailable), as_json)
+    report_clocks([result.is_log_append_time for result in results])
     for line in sustained(summaries):
         report(line)
     if plot is not None:

@@ -19,7 +19,7 @@ from benchmarks.harness.inputs import Input
 from schemas import TextMessage, VideoFrame
 
 _MODELS = {"b": "workloads.penstock_models:Detect", "c": "workloads.penstock_models:Encode"}
-_BATCH_SIZES = (8, 16, 32, 64, 128, 256)
+BATCH_SIZES = (8, 16, 32, 64, 128, 256)
 _WARM_UP_CALLS = 3
 
 
@@ -36,21 +36,26 @@ class GpuResult(msgspec.Struct, frozen=True):
 
 
 def offline_rate(
-    workload: str, source: Input, device: str, seconds: float = 2.0
+    workload: str,
+    source: Input,
+    device: str,
+    seconds: float = 2.0,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
 ) -> tuple[int, float]:
     """Return the model's best batch size and its items a second at that size.
 
     Args:
         workload: `b` or `c`.
-        source: of at least 256 records.
+        source: of at least as many records as the largest batch.
         device: to load onto: `cpu`, `cuda:0`.
         seconds: to measure each batch size.
+        batch_sizes: to try, rising.
     """
     model = load_class(_MODELS[workload], BENCHMARKS)()
     model.load(device)
-    records = islice(source.records(), _BATCH_SIZES[-1])
+    records = islice(source.records(), batch_sizes[-1])
     events = [_event(workload, record.value) for record in records]
-    rates = {size: _rate(model, events[:size], seconds) for size in _BATCH_SIZES}
+    rates = {size: _rate(model, events[:size], seconds) for size in batch_sizes}
     best = max(rates, key=rates.__getitem__)
     return best, rates[best]
 

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from benchmarks.harness.contenders import CONTENDERS
 from benchmarks.harness.environments import UnavailableError
 from benchmarks.harness.live_run import LivePlan, LiveResult, LiveRun
+from benchmarks.harness.load_run import warm_up_broker
 from benchmarks.harness.penstock import penstock
 from benchmarks.harness.running import PreparedContender, RunError
+from benchmarks.harness.topics import is_embedded
 from streams.kafka.errors import BrokerError
 
 Report = Callable[[str], None]
@@ -42,6 +44,9 @@ class LiveBench:
         """Run every combination, with the contenders in turn."""
         plan = self.plan
         contenders = dict(self._prepare_all())
+        if contenders and not is_embedded(plan.servers):
+            self.report("warming up the broker")
+            warm_up_broker(plan.servers)
         results = []
         for linger_ms, partitions, rate, number in itertools.product(
             plan.lingers_ms, plan.partitions, plan.rates, range(1, plan.rounds + 1)

@@ -112,8 +112,14 @@ class LiveRun:
         """Run the contender, read everything back, and remove the topics."""
         servers = self.plan.servers
         topic = f"bench-live-{self.name}-{time.time_ns()}"
-        output = f"{topic}-out"
-        topics = [topic, output, f"{topic}.dlq"]
+        topics = [topic, f"{topic}-out", f"{topic}.dlq"]
+        try:
+            return self._measure_on(topics)
+        finally:
+            remove_topics(servers, topics)
+
+    def _measure_on(self, topics: list[str]) -> LiveResult:
+        servers, topic, output = self.plan.servers, *topics[:2]
         create_bench_topics(servers, topics, self.partitions, _LOG_APPEND_TIME)
         partitions = num_partitions(servers, topic)
         if self.plan.model != "mean":
@@ -123,9 +129,7 @@ class LiveRun:
         with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
             job = Job(servers, topic, output, topic, "live", partitions, folder)
             run = run_under_load(self.prepared, job, plan, [(output, partitions)])
-        result = self._read_back(job, plan, run)
-        remove_topics(servers, topics)
-        return result
+        return self._read_back(job, plan, run)
 
     def _send_plan(self, topic: str, partitions: int) -> SendPlan:
         plan, kind = self.plan, MODELS[self.plan.model]

@@ -94,7 +94,10 @@ def _remark(summary: LiveSummary) -> str:
         return f"wrong: {summary.fault}"
     if summary.answered < summary.records:
         return f"fell behind: {summary.answered:,} of {summary.records:,} answered"
-    return "" if summary.is_sustained else "the load was not offered"
+    if not summary.is_sustained:
+        return "the load was not offered"
+    is_late = summary.append_late_p99_ms > SUSTAINED_P99_MS
+    return "the load came late: the machine is busy" if is_late else ""
 
 
 def sustained(summaries: Sequence[LiveSummary]) -> list[str]:
@@ -138,10 +141,14 @@ def _figure(summaries: Sequence[LiveSummary]) -> Any:
             if tuple(place) == panel:
                 _draw_series(axes, rows, f"C{names.index(contender)}")
         axes.axhline(SUSTAINED_P99_MS, color="#999999", linewidth=0.8, linestyle=":")
+        rates = sorted({s.rate for s in summaries})
         axes.set(xscale="log", yscale="log", xlabel="records a second",
                  title="{} partitions, producers' linger {} ms".format(*panel))  # fmt: skip
+        axes.set_xticks(rates, [f"{rate:,}" for rate in rates])
+        axes.set_xticks([], minor=True)
+        axes.yaxis.set_major_formatter("{x:,g}")
     all_axes[0].set_ylabel("age from topic to topic, p99, ms")
-    all_axes[-1].legend(fontsize="small")
+    all_axes[-1].legend(fontsize="small", title="x: fell behind", title_fontsize="small")
     return figure
 
 
@@ -157,9 +164,9 @@ def _draw_series(axes: Any, rows: Sequence[LiveSummary], color: str) -> None:
 def _series(
     summaries: Sequence[LiveSummary],
 ) -> dict[tuple[str, int, int], list[LiveSummary]]:
-    """Return the summaries by contender, partitions and linger, each by rising rate."""
+    """Return the summaries by contender, partitions and linger; rates stay in their order."""
     series: dict[tuple[str, int, int], list[LiveSummary]] = {}
-    for summary in sorted(summaries, key=lambda s: s.rate):
+    for summary in summaries:
         place = (summary.contender, summary.partitions, summary.linger_ms)
         series.setdefault(place, []).append(summary)
     return series

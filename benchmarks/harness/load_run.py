@@ -14,14 +14,21 @@ import msgspec
 
 from benchmarks.harness import BENCHMARKS
 from benchmarks.harness.processes import cpu_seconds_of, rss_bytes_of
+from benchmarks.harness.reading_back import read_all
 from benchmarks.harness.running import Job, PreparedContender, RunError, Running, running
-from benchmarks.harness.sender import SendPlan, SendReport
-from benchmarks.harness.topics import EndOffsets
+from benchmarks.harness.sender import SendPlan, SendReport, Stream
+from benchmarks.harness.topics import (
+    EndOffsets,
+    create_bench_topics,
+    num_partitions,
+    remove_topics,
+)
 
 _START_SECONDS = 120.0
 #: A contender that has not answered everything so long after the last record has fallen behind.
 DRAIN_SECONDS = 10.0
 _POLL_SECONDS = 0.2
+_BROKER_WARM_UP_RATE, _BROKER_WARM_UP_SECONDS = 3_000.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,26 @@ def run_under_load(
         kept_up=kept_up,
         rss_bytes=rss_bytes,
     )
+
+
+def warm_up_broker(servers: str) -> None:
+    """Send a load to a broker and read it back: a JVM's first requests are slow.
+
+    Raises:
+        RunError: the sender failed.
+    """
+    topic = f"bench-warm-up-{time.time_ns()}"
+    create_bench_topics(servers, [topic], 4)
+    partitions = num_partitions(servers, topic)
+    stream = Stream(topic, partitions, "readings", partitions, _BROKER_WARM_UP_RATE)
+    with _sender(SendPlan(servers, [stream], "even", 0.0, _BROKER_WARM_UP_SECONDS, 0)) as sender:
+        sender.await_line("primed")
+        sender.start()
+        sender.await_line("measuring")
+        sender.finish()
+    for _ in read_all(servers, topic, partitions):
+        pass
+    remove_topics(servers, [topic])
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import msgspec
 from benchmarks.harness.ages import AppendTimes, ages_ms, rate_of, summarize_ages
 from benchmarks.harness.example_pipeline import ExamplePipeline
 from benchmarks.harness.live_records import LiveRecords
-from benchmarks.harness.load_run import LoadRun, run_under_load
+from benchmarks.harness.load_run import LoadRun, run_under_load, warm_up_broker
 from benchmarks.harness.reading_back import read_all
 from benchmarks.harness.running import RunError
 from benchmarks.harness.sender import SendPlan, Stream
-from benchmarks.harness.topics import remove_topics
+from benchmarks.harness.topics import is_embedded, remove_topics
 from schemas import Origin
 
 #: Agent -> the kind of its records, their number of sources and their rate a second.
@@ -73,6 +73,8 @@ def measure_mix(
         pipeline.create()
         plan = _send_plan(pipeline, seconds, warm_up_seconds)
         outputs = [(topic, pipeline.partitions_of(topic)) for topic in map(pipeline.output, agents)]
+        if not is_embedded(servers):
+            warm_up_broker(servers)
         run = run_under_load(pipeline.worker(processes), pipeline.job(), plan, outputs)
         results = [_result(pipeline, plan, number, run) for number in range(len(agents))]
     remove_topics(servers, pipeline.topics)

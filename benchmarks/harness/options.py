@@ -87,6 +87,12 @@ def report(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def report_clocks(are_log_append_times: Sequence[bool]) -> None:
+    """Warn if ages are not differences of the broker's timestamps."""
+    if not all(are_log_append_times):
+        report("ages are by the clients' timestamps, not the broker's: do not quote them")
+
+
 def print_results(
     results: Sequence[Any], table: tuple[list[str], list[list[str]]], as_json: bool
 ) -> None:

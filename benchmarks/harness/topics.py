@@ -36,9 +36,14 @@ def num_partitions(servers: str, topic: str) -> int:
     return probe({"bootstrap.servers": servers}).topics[topic]
 
 
+def is_embedded(servers: str) -> bool:
+    """Return whether this is the embedded broker."""
+    return probe({"bootstrap.servers": servers}).is_embedded
+
+
 def remove_topics(servers: str, names: list[str]) -> None:
     """Remove topics; those that can't be removed are left: the embedded broker removes none."""
-    if probe({"bootstrap.servers": servers}).is_embedded:
+    if is_embedded(servers):
         return
     admin = make_admin({"bootstrap.servers": servers})
     for future in admin.delete_topics(names, request_timeout=_TIMEOUT_SECONDS).values():

@@ -17,6 +17,7 @@ from benchmarks.harness.options import (
     parse_numbers,
     print_results,
     report,
+    report_clocks,
 )
 
 
@@ -49,6 +50,7 @@ def mix(
     with errors_for_users(), broker_at(broker) as servers:
         results = measure_mix(servers, names, partitions, processes, seconds, warm_up)
     print_results(results, mix_table(results), as_json)
+    report_clocks([result.is_log_append_time for result in results])
 
 
 def idle(

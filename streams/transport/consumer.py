@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
@@ -45,10 +45,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Run the fetch loop of Faust's `Fetcher` service until it is stopped."""
         try:
             while not (self.should_stop or fetcher.should_stop):
-                for tp, records in (await self._next_fetch()).items():
-                    if not self.flow_active or self._is_stale():
-                        break  # rebalance: the new owner starts at the committed offset
-                    await self._hand_out(TopicPartition(*tp), records)
+                fetched = await self._next_fetch()
+                if not self.flow_active or self._is_stale():
+                    continue  # a rebalance: the new owner starts at the committed offset
+                await self._hand_out(fetched)
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise
@@ -89,19 +89,37 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return True
         return transactions.owns(tp) and not transactions.is_full(tp)
 
-    async def _hand_out(self, tp: TopicPartition, fetched: RawRecords | Sequence[Any]) -> None:
-        if isinstance(fetched, RawRecords):
-            replayed, fresh = fetched.split(self.assigned.tracker.replay_end(tp))
-            if replayed is not None:
-                batch = self._start(tp, replayed)
-                batch.is_replay = True
-                await self.callback(self._batch_message(batch))
-            if fresh is not None:
-                await self.callback(self._batch_message(self._start(tp, fresh)))
-            return
-        self._start(tp, columns(fetched)).span.taken = True
-        for record in fetched:
-            # Stock agents: their queue may be full; a rebalance must interrupt the wait.
+    async def _hand_out(self, fetched: Mapping[TP, RawRecords | Sequence[Any]]) -> None:
+        """Hand what a fetch brought to the streams: one message for each topic of an agent."""
+        by_topic: dict[str, list[RecordBatch]] = {}
+        for tp, records in fetched.items():
+            if isinstance(records, RawRecords):
+                batches = self._record_batches(TopicPartition(*tp), records)
+                by_topic.setdefault(tp.topic, []).extend(batches)
+        for batches_of_topic in by_topic.values():
+            await self.callback(self._message_of(batches_of_topic))
+        for tp, records in fetched.items():
+            if isinstance(records, RawRecords):
+                continue
+            if not self.flow_active or self._is_stale():
+                return
+            await self._hand_out_singly(TopicPartition(*tp), records)
+
+    def _record_batches(self, tp: TopicPartition, records: RawRecords) -> Iterator[RecordBatch]:
+        """Yield a partition's records as batches: those of a catch-up first, on their own."""
+        caught_up, fresh = records.split(self.assigned.tracker.catch_up_end(tp))
+        if caught_up is not None:
+            batch = self._start(tp, caught_up)
+            batch.is_catch_up = True
+            yield batch
+        if fresh is not None:
+            yield self._start(tp, fresh)
+
+    async def _hand_out_singly(self, tp: TopicPartition, records: Sequence[Any]) -> None:
+        """Hand records to a stock agent, one by one."""
+        self._start(tp, columns(records)).span.taken = True
+        for record in records:
+            # The stock path may wait for its queue; a rebalance must be able to interrupt it.
             await self.wait_first(
                 self.callback(self._to_message(tp, record)), self.suspend_flow.wait()
             )
@@ -112,18 +130,19 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             tp, span, raw.timestamps_ms, raw.keys, raw.values, raw.headers, time.monotonic()
         )
 
-    def _batch_message(self, batch: RecordBatch) -> ConsumerMessage:
-        """Return a Faust message whose value is a whole record batch."""
+    def _message_of(self, batches: Sequence[RecordBatch]) -> ConsumerMessage:
+        """Return a message whose value is record batches of one topic; Faust sees the first."""
+        first = batches[0]
         return ConsumerMessage(
-            *batch.tp,
-            batch.first_offset,
-            batch.timestamps_ms[0] / 1000,
+            *first.tp,
+            first.first_offset,
+            first.timestamps_ms[0] / 1000,
             0,
             None,
             None,
-            batch,
+            batches,
             None,
-            tp=TP(*batch.tp),
+            tp=TP(*first.tp),
             generation_id=self.app.consumer_generation_id,
         )
 
@@ -132,21 +151,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         if message.acked:
             return False
         message.acked = True
-        tp = TopicPartition(*message.tp)
-        return self.assigned.tracker.finish_offset(tp, message.offset)
+        return self.assigned.tracker.finish_offset(message.tp, message.offset)
 
     async def force_commit(
         self, topics: Any = None, start_new_transaction: bool = True
     ) -> bool:  # fmt: skip
         """Commit the watermarks that have moved; exactly-once partitions commit in transactions."""
         self._collect_inlined_acks()
-        offsets = {TP(*tp): at for tp, at in self.assigned.tracker.committable().items()}  # type: ignore[misc]
+        offsets = self.assigned.tracker.committable()
         if self.app.exactly_once is not None:
-            offsets = {tp: at for tp, at in offsets.items() if not self._is_batch(tp)}
+            offsets = {tp: offset for tp, offset in offsets.items() if not self._is_batch(tp)}
         self._export_lag()
         if not offsets or not await self._commit(offsets):
             return False
-        self.assigned.tracker.committed({TopicPartition(*tp): at for tp, at in offsets.items()})
+        self.assigned.tracker.committed(offsets)
         self.app.monitor.on_tp_commit(offsets)
         return True
 
@@ -154,20 +172,18 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Finish the offsets that Faust's compiled stream iterator notes without `ack`."""
         for tp, acked in self._acked.items():
             for offset in acked:
-                self.assigned.tracker.finish_offset(TopicPartition(*tp), offset)
+                self.assigned.tracker.finish_offset(tp, offset)
             self._acked_index[tp].difference_update(acked)
             acked.clear()
 
     def _export_lag(self) -> None:
         for tp in self.assignment():
             end = self.highwater(tp)
-            position = self.assigned.tracker.position(TopicPartition(*tp))
+            position = self.assigned.tracker.position(tp)
             if position is None:
                 position = self._committed_offset[tp]
             if end is not None and position is not None:
-                self.assigned.observe_lag(
-                    TopicPartition(*tp), max(end - position, 0), self._thread.has_waiting(tp)
-                )
+                self.assigned.observe_lag(tp, max(end - position, 0), self._thread.has_waiting(tp))
 
     async def wait_empty(self) -> None:
         """Wait until records in work are finished, then commit them and store state.
@@ -248,7 +264,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Finish records in work (through `wait_empty`), then release the partitions."""
         self._takeover.cancel()
         await super().on_partitions_revoked(revoked)
-        self.assigned.give_up(TopicPartition(*tp) for tp in revoked)
+        self.assigned.give_up(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Reset the tracker and note the new partitions; Faust then seeks to committed offsets."""
@@ -256,7 +272,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         await super().on_partitions_assigned(assigned, generation_id)
         if self.app.seconds_to_stop() is not None:
             return  # the worker is stopping, its models may be closed, and it leaves the group soon
-        self.assigned.assigned(TopicPartition(*tp) for tp in assigned)
+        self.assigned.assigned(assigned)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Skip Faust's check: it expects streams of single records."""

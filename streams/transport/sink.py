@@ -86,13 +86,34 @@ def producer_batches(producer: AIOKafkaProducer, records: PackedRecords) -> Iter
         yield EncodedBatch(batch, now_ms, is_transactional)
 
 
-async def _all_acknowledged(sent: Sequence[tuple[str, asyncio.Future[Any]]]) -> None:
-    done = await asyncio.gather(*(future for _, future in sent), return_exceptions=True)
-    for (topic, _), result in zip(sent, done, strict=True):
-        if isinstance(result, KafkaError):
-            raise explain(result, topic) from result
-        if isinstance(result, BaseException):
-            raise result
+def _all_acknowledged(sent: Sequence[tuple[str, asyncio.Future[Any]]]) -> asyncio.Future[None]:
+    """Return a future that is done when all of `sent` are, with the first's error that has one."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    num_open = len(sent)
+
+    def on_acknowledged(_: asyncio.Future[Any]) -> None:
+        nonlocal num_open
+        num_open -= 1
+        if num_open or done.done():
+            return
+        errors = ((future.exception(), topic) for topic, future in sent if not future.cancelled())
+        error, topic = next(((e, topic) for e, topic in errors if e is not None), (None, ""))
+        if isinstance(error, KafkaError):
+            refused = explain(error, topic)
+            refused.__cause__ = error
+            done.set_exception(refused)
+        elif error is not None:
+            done.set_exception(error)
+        elif any(future.cancelled() for _, future in sent):
+            done.cancel()
+        else:
+            done.set_result(None)
+
+    for _, future in sent:
+        future.add_done_callback(on_acknowledged)
+    if not sent:
+        done.set_result(None)
+    return done
 
 
 def explain(error: KafkaError, topic: str) -> ProduceError:

@@ -60,7 +60,7 @@ class OncePerGeneration:
 
 async def take_over(consumer: Consumer, transactions: Transactions) -> None:
     """Fence earlier owners of all assigned partitions, then seek."""
-    assigned = [TopicPartition(*tp) for tp in consumer.assignment()]
+    assigned: list[TopicPartition] = list(consumer.assignment())
     transactional = [tp for tp in assigned if tp.topic in consumer.assigned.batch_topics]
 
     async def seek(offsets: Mapping[TopicPartition, int]) -> None:
@@ -106,7 +106,7 @@ async def seek_to_state(consumer: Consumer) -> None:
         is_valid = committed is not None and first[tp] <= committed <= end[tp]
         # Without a valid offset, Kafka's client would start at the same place.
         resets_to = end[tp] if _resets_to_latest(consumer) else first[tp]
-        answer_from[TopicPartition(*tp)] = committed if is_valid else resets_to
+        answer_from[tp] = committed if is_valid else resets_to
     seeks: dict[TopicPartition, int] = {}
     for tp, start in (await assigned.begin(answer_from)).items():
         if start < first[tp]:
@@ -122,7 +122,7 @@ async def seek_to_state(consumer: Consumer) -> None:
 def _positions(consumer: Consumer, learning: list[TP]) -> dict[TopicPartition, int]:
     """Return where reading continues, if it has begun: Faust sometimes seeks twice."""
     tracker = consumer.assigned.tracker
-    positions = {TopicPartition(*tp): tracker.next_offset(tp) for tp in learning}
+    positions = {tp: tracker.next_offset(tp) for tp in learning}
     known = {tp: offset for tp, offset in positions.items() if offset is not None}
     return known if len(known) == len(learning) else {}
 

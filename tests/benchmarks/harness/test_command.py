@@ -94,6 +94,7 @@ def test_live_checks_the_answers_of_online_models(embedded_bootstrap: str, model
     assert (result["model"], result["fault"], result["kept_up"]) == (model, "", True)
 
 
+@pytest.mark.slow
 def test_mix_prints_the_ages_of_each_agent(embedded_bootstrap: str) -> None:
     run = CliRunner().invoke(
         app,

@@ -34,6 +34,6 @@ def test_wrong_objects_are_reported(frames: CycledInput) -> None:
 
 
 def test_the_offline_rate_is_of_the_best_batch_size(frames: CycledInput) -> None:
-    size, rate = offline_rate("b", frames, "cpu", seconds=0.05)
-    assert size in (8, 16, 32, 64, 128, 256)
+    size, rate = offline_rate("b", frames, "cpu", seconds=0.05, batch_sizes=(1, 4))
+    assert size in (1, 4)
     assert rate > 0

@@ -1,4 +1,4 @@
-"""What a transaction takes: all output of the records below its offset, and none beyond."""
+"""A transaction holds all output of the records below its offset, and no other."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_filtered_records_need_no_output() -> None:
     assert staged.cut() == (104, [middle])
 
 
-async def test_no_piece_is_cut_in_two() -> None:
+async def test_no_piece_is_split() -> None:
     tracker = OffsetTracker()
     span = tracker.start("p", range(10), 0)
     staged = StagedOutput("p", tracker)
@@ -62,7 +62,7 @@ async def test_a_piece_over_several_record_batches() -> None:
     assert staged.cut() == (6, [both])
 
 
-async def test_after_a_commit_the_next_cut_goes_on_from_there() -> None:
+async def test_after_a_commit_the_next_cut_continues_there() -> None:
     tracker = OffsetTracker()
     span = tracker.start("p", range(6), 0)
     staged = StagedOutput("p", tracker)
@@ -78,7 +78,7 @@ async def test_after_a_commit_the_next_cut_goes_on_from_there() -> None:
     assert (staged.num_rows, staged.num_bytes) == (2, 10)
 
 
-async def test_what_a_topic_refuses_is_taken_out_and_waited_for() -> None:
+async def test_rejected_pieces_are_removed_and_their_rows_awaited() -> None:
     tracker = OffsetTracker()
     span = tracker.start("p", range(3), 0)
     staged = StagedOutput("p", tracker)
@@ -93,7 +93,7 @@ async def test_what_a_topic_refuses_is_taken_out_and_waited_for() -> None:
     assert staged.cut() == (3, [good, instead])
 
 
-async def test_what_was_handed_back_is_never_committed() -> None:
+async def test_handed_back_records_are_never_committed() -> None:
     tracker = OffsetTracker()
     taken, untaken = tracker.start("p", range(3), 0), tracker.start("p", range(3, 6), 0)
     taken.taken = True
@@ -107,7 +107,7 @@ async def test_what_was_handed_back_is_never_committed() -> None:
     assert not untaken.is_live
 
 
-async def test_a_given_up_partition_lets_everyone_go() -> None:
+async def test_release_completes_every_piece() -> None:
     tracker = OffsetTracker()
     span = tracker.start("p", range(3), 0)
     staged = StagedOutput("p", tracker)
@@ -123,7 +123,7 @@ async def test_a_given_up_partition_lets_everyone_go() -> None:
     lengths=st.lists(st.integers(1, 5), min_size=1, max_size=12),
     data=st.data(),
 )
-def test_any_order_of_output_is_cut_right(lengths: list[int], data: st.DataObject) -> None:
+def test_cuts_are_right_for_any_order_of_output(lengths: list[int], data: st.DataObject) -> None:
     asyncio.run(_cut_in_any_order(lengths, data))
 
 

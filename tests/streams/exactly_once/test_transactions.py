@@ -1,4 +1,4 @@
-"""A worker's transactions in memory: what is written with which offset, refusals, fencing."""
+"""A worker's transactions in memory: output with its offset, rejections, fencing."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ async def send(setting: Setting, batch: Any, rows: list[int], num_bytes: int) ->
     return await setting.transactions.send([(batch.span, rows)], records(num_bytes))
 
 
-async def test_output_is_committed_with_the_offset_that_it_covers() -> None:
+async def test_output_is_committed_with_its_offset() -> None:
     async with owned(Setting()) as s:
         assert s.sought == [{TP: 5}]
         batch = record_batch([b"x"] * 4, tracker=s.tracker, first_offset=5)
@@ -167,7 +167,7 @@ async def test_filtered_records_alone_move_the_offset() -> None:
         assert s.producer.committed == [([], 8)]
 
 
-async def test_much_output_is_committed_before_its_time() -> None:
+async def test_much_output_is_committed_early() -> None:
     async with owned(Setting(max_rows=3, interval_seconds=60)) as s:
         batch = record_batch([b"x"] * 4, tracker=s.tracker, first_offset=5)
         first = await send(s, batch, [0, 1], 10)
@@ -200,7 +200,7 @@ async def test_a_large_transaction_is_not_followed_by_a_small_one() -> None:
         assert s.producer.committed[1:] == [([1, 1, 1], 11)]
 
 
-async def test_enough_that_came_during_a_transaction_is_committed_at_once() -> None:
+async def test_enough_output_during_a_transaction_is_committed_at_once() -> None:
     async with owned(Setting(max_rows=3, interval_seconds=60)) as s:
         s.producer.may_end.clear()
         batch = record_batch([b"x"] * 6, tracker=s.tracker, first_offset=5)
@@ -227,7 +227,7 @@ async def test_the_end_of_a_backlog_does_not_wait_for_the_interval() -> None:
         await asyncio.wait_for(waits_longer, 5)
 
 
-async def test_transactions_that_fill_at_once_leave_the_rest_some_time() -> None:
+async def test_after_a_quickly_filled_transaction_the_rest_waits_a_moment() -> None:
     async with owned(Setting(max_rows=3, interval_seconds=60)) as s:
         batch = record_batch([b"x"] * 4, tracker=s.tracker, first_offset=5)
         await (await send(s, batch, [0, 1, 2], 10))
@@ -237,7 +237,7 @@ async def test_transactions_that_fill_at_once_leave_the_rest_some_time() -> None
         await asyncio.wait_for(rest, 5)
 
 
-async def test_what_trickles_in_waits_for_the_interval() -> None:
+async def test_output_that_trickles_in_waits_for_the_interval() -> None:
     async with owned(Setting(max_rows=1000, interval_seconds=0.2)) as s:
         batch = record_batch([b"x"] * 100, tracker=s.tracker, first_offset=5)
         for row in range(100):
@@ -264,7 +264,7 @@ async def test_the_offset_is_sent_while_records_are_written() -> None:
 
 
 @pytest.mark.parametrize("error", [ProducerFenced(), GroupAuthorizationFailedError()])
-async def test_an_offset_that_is_not_taken_commits_nothing(error: KafkaError) -> None:
+async def test_a_rejected_offset_commits_nothing(error: KafkaError) -> None:
     async with owned(Setting()) as s:
         s.producer.offset_failure = error
         batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
@@ -275,7 +275,7 @@ async def test_an_offset_that_is_not_taken_commits_nothing(error: KafkaError) ->
         assert s.lost == [TP]
 
 
-async def test_a_write_that_fails_commits_nothing_though_the_offset_is_taken() -> None:
+async def test_a_failed_write_commits_nothing_though_the_offset_is_accepted() -> None:
     async with owned(Setting()) as s:
         s.producer.failure = KafkaError("no")
         batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
@@ -285,7 +285,7 @@ async def test_a_write_that_fails_commits_nothing_though_the_offset_is_taken() -
         assert s.lost == [TP]
 
 
-async def test_a_refusal_waits_for_the_offset_before_it_aborts() -> None:
+async def test_a_rejected_record_waits_for_the_offset_before_the_abort() -> None:
     """No request of the transaction is under way once it is aborted."""
     async with owned(Setting()) as s:
         waiting = s.producer.unacknowledged = []
@@ -311,7 +311,7 @@ async def test_an_unauthorized_topic_is_reported_though_the_offset_failed_too() 
         assert s.lost == []
 
 
-async def test_a_fenced_owner_does_not_abort_what_was_refused() -> None:
+async def test_a_fenced_owner_does_not_abort() -> None:
     async with owned(Setting()) as s:
         s.producer.offset_failure = ProducerFenced()
         batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
@@ -320,7 +320,7 @@ async def test_a_fenced_owner_does_not_abort_what_was_refused() -> None:
         assert s.lost == [TP]
 
 
-async def test_what_a_topic_refuses_is_told_and_the_rest_is_written_once() -> None:
+async def test_rejected_output_is_reported_and_the_rest_is_written_once() -> None:
     async with owned(Setting()) as s:
         batch = record_batch([b"x"] * 3, tracker=s.tracker, first_offset=5)
         sent = [await send(s, batch, [row], 5000 if row == 1 else 10) for row in range(3)]
@@ -335,7 +335,7 @@ async def test_what_a_topic_refuses_is_told_and_the_rest_is_written_once() -> No
         assert s.lost == []
 
 
-async def test_a_fenced_owner_lets_go_without_a_commit() -> None:
+async def test_a_fenced_owner_releases_without_a_commit() -> None:
     async with owned(Setting()) as s:
         s.producer.failure = ProducerFenced()
         batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
@@ -350,7 +350,7 @@ async def test_a_fenced_owner_lets_go_without_a_commit() -> None:
         await (await send(s, batch, [0], 10))  # goes nowhere, and says so at once
 
 
-async def test_a_failure_that_comes_back_ends_the_worker() -> None:
+async def test_repeated_failures_end_the_worker() -> None:
     s = Setting()
     for number in range(5):
         async with owned(s):
@@ -363,14 +363,14 @@ async def test_a_failure_that_comes_back_ends_the_worker() -> None:
     assert "transactions fail" in str(s.failures[0])
 
 
-async def test_what_is_sent_for_a_partition_of_others_is_dropped() -> None:
+async def test_output_of_an_unowned_partition_is_dropped() -> None:
     s = Setting()
     batch = record_batch([b"x"], tracker=s.tracker)
     await (await send(s, batch, [0], 10))
     assert s.producer.committed == []
 
 
-async def test_a_try_that_fails_leaves_no_start_behind_that_would_fence_the_next(
+async def test_a_failed_attempt_leaves_no_start_that_would_fence_the_next(
     monkeypatch: Any,
 ) -> None:
     """One partition's producer can't start while another's is at it: both begin again."""

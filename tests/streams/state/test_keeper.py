@@ -59,14 +59,14 @@ class Worker:
 
     async def answer(self, start: int, stop: int, commit: bool = True) -> list[Any]:
         """Answer the ones at offsets [start, stop), replayed below the group's position."""
-        end = self.tracker.replay_end(TP)
+        end = self.tracker.catch_up_end(TP)
         chunks = []
         for own in (range(start, min(stop, end)), range(max(start, end), stop)):
             if own:
                 batch = record_batch([b"1"] * len(own), tracker=self.tracker, offsets=own)
-                batch.is_replay = own[0] < end
+                batch.is_catch_up = own[0] < end
                 chunks.append(Chunk(batch, range(len(own)), [1] * len(own)))
-        answers, _, _ = await self.pool.answer(MicroBatch(chunks, TP, 0.0), self.host, self.limit)
+        answers, _, _ = await self.pool.answer(MicroBatch(chunks, 0.0), self.host, self.limit)
         if commit:
             for chunk in chunks:
                 self.tracker.finish(chunk.batch.span, chunk.rows)

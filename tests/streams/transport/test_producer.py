@@ -1,4 +1,4 @@
-"""The producer keeps count where aiokafka's loses it, and a new owner fences the old one."""
+"""The producer's sequence numbers are right, and a new owner fences the old one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import (
     IllegalOperation,
+    IncompatibleBrokerVersion,
     InvalidTransactionTimeout,
     MessageSizeTooLargeError,
     ProducerFenced,
@@ -45,7 +46,7 @@ async def producer(kafka_bootstrap: str) -> AsyncIterator[KafkaProducer]:
 
 
 @pytest.mark.kafka
-async def test_a_refused_batch_does_not_block_the_next(
+async def test_a_rejected_batch_does_not_block_the_next(
     kafka_bootstrap: str, producer: KafkaProducer
 ) -> None:
     topic = make_topic(kafka_bootstrap, **{"max.message.bytes": "2000"})
@@ -57,7 +58,9 @@ async def test_a_refused_batch_does_not_block_the_next(
 
 
 @pytest.mark.kafka
-async def test_numbers_go_on_at_zero(kafka_bootstrap: str, producer: KafkaProducer) -> None:
+async def test_sequence_numbers_continue_at_zero(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
     topic = make_topic(kafka_bootstrap)
     tp = TopicPartition(topic, 0)
     producer._txn_manager._sequence_numbers[tp] = 2**31 - 2
@@ -98,8 +101,37 @@ async def test_a_new_owner_fences_the_old_one_and_ends_its_transaction(
     assert await stable_offsets(kafka_bootstrap, "no-such-group", ours) == {}
 
 
+async def test_brokers_that_can_not_wait_for_stable_offsets_are_rejected(
+    embedded_bootstrap: str,
+) -> None:
+    """Librdkafka's mock cluster has `OffsetFetch` up to version 6, like Kafka before 2.5."""
+    settings: dict[str, Any] = {"bootstrap_servers": embedded_bootstrap}
+    async with KafkaProducer(**settings, enable_idempotence=True) as plain:
+        owner = TransactionalProducer(plain.client, "id", **settings)
+        with pytest.raises(IncompatibleBrokerVersion, match=r"needs Apache Kafka 2\.5 or newer"):
+            await owner.start()
+
+
 @pytest.mark.kafka
-async def test_offsets_are_taken_while_records_are_written(
+async def test_committed_offsets_wait_for_an_open_transaction(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    topic, group = make_topic(kafka_bootstrap), f"group-{uuid.uuid4().hex[:8]}"
+    ours = records.TopicPartition(topic, 0)
+    owner = TransactionalProducer(producer.client, group, bootstrap_servers=kafka_bootstrap)
+    await owner.start()
+    await owner.begin_transaction()
+    await owner.queue_offset(ours, 3, group)
+    fetching = asyncio.ensure_future(stable_offsets(kafka_bootstrap, group, ours))
+    done, _ = await asyncio.wait([fetching], timeout=1)
+    assert not done
+    await owner.commit_transaction()
+    assert await fetching == {ours: 3}
+    await owner.stop()
+
+
+@pytest.mark.kafka
+async def test_offsets_are_sent_while_records_are_written(
     kafka_bootstrap: str, producer: KafkaProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The partition is added first; a slow write holds up neither offset request, only the end."""
@@ -145,7 +177,7 @@ async def test_offsets_are_taken_while_records_are_written(
 
 
 @pytest.mark.kafka
-async def test_offsets_that_were_taken_are_aborted_with_the_rest(
+async def test_offsets_are_aborted_with_their_transaction(
     kafka_bootstrap: str, producer: KafkaProducer
 ) -> None:
     """As where a topic refuses records: the transaction is aborted, and the next one goes on."""
@@ -175,7 +207,7 @@ async def test_offsets_that_were_taken_are_aborted_with_the_rest(
 
 
 @pytest.mark.kafka
-async def test_the_offsets_of_a_fenced_owner_are_not_taken(
+async def test_the_offsets_of_a_fenced_owner_are_rejected(
     kafka_bootstrap: str, producer: KafkaProducer
 ) -> None:
     """It is fenced while records are under way: they and the offset fail alike."""
@@ -200,7 +232,7 @@ async def test_the_offsets_of_a_fenced_owner_are_not_taken(
 
 
 @pytest.mark.kafka
-async def test_a_transaction_longer_than_the_broker_allows_is_refused(
+async def test_a_transaction_timeout_above_the_broker_s_is_rejected(
     kafka_bootstrap: str, producer: KafkaProducer
 ) -> None:
     day = TransactionalProducer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.deadlines import Deadline
+from streams.ingest import Deadline
 from tests.fakes import Number
 
 NOW = 1_700_000_000.0
