@@ -15,7 +15,7 @@ import typer
 from agents.errors import UserError
 
 if TYPE_CHECKING:
-    from agents.commands.publishing import Published
+    from streams.kafka.publisher import Deliveries
 
 ConfigOption = Annotated[
     Path,
@@ -80,7 +80,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 @contextmanager
-def progress_bar(topic: str, limit: int | None) -> Iterator[Callable[[Published], None]]:
+def progress_bar(topic: str, limit: int | None) -> Iterator[Callable[[Deliveries], None]]:
     """Show how many events were delivered: on stderr, so that results can be piped.
 
     Args:

@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Iterable
+from contextlib import suppress
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
 
-from agents.commands.broker import embedded_broker, kafka_broker
 from agents.pipeline.topics import plan_topics
 from streams.kafka.admin import create_topics, probe
+from streams.kafka.clients import make_admin, make_consumer
 from streams.kafka.errors import BrokerError
-from streams.kafka.settings import Kafka, confluent_config
+from streams.kafka.reader import bounds_of
+from streams.kafka.settings import Kafka
 from streams.settings import PipelineSettings
 
 EMBEDDED, KAFKA = "embedded", "kafka"
 _TIMEOUT_SECONDS = 15.0
-_RETRY_SECONDS = 0.1
 _EMBEDDED_FETCH_WAIT_MS = 50
 
 #: Topic and partition -> the offset that the next record will have.
 Ends = dict[tuple[str, int], int]
 
-_silent = logging.getLogger("penstock.demo.librdkafka")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
-
 
 def is_own(broker: str) -> bool:
     """Return whether the demo starts the broker itself."""
     return broker in (EMBEDDED, KAFKA)
-
-
-@contextmanager
-def run_broker(broker: str) -> Iterator[str]:
-    """Have a broker for the length of a `with` block; yields its bootstrap servers.
-
-    Args:
-        broker: `embedded`, `kafka` (on the local JVM), or the address of a cluster that runs.
-
-    Raises:
-        BrokerError: it did not start.
-    """
-    if not is_own(broker):
-        yield broker
-        return
-    with embedded_broker() if broker == EMBEDDED else kafka_broker() as running:
-        yield running.bootstrap_servers
 
 
 def client_settings(broker: str, servers: str) -> dict[str, str | int]:
@@ -86,39 +61,12 @@ def prepare_topics(settings: PipelineSettings) -> Ends:
     return ends
 
 
-def make_consumer(kafka: Kafka, **options: Any) -> Consumer:
-    """Return a consumer that commits nothing by itself.
-
-    Raises:
-        BrokerError: a client setting is wrong.
-    """
-    config = {**confluent_config(kafka, "consumer"), "enable.auto.commit": False, **options}
-    try:
-        return Consumer(config, logger=_silent)
-    except KafkaException as error:
-        raise BrokerError(f"kafka: {error.args[0].str()}") from None
-
-
 def _ends(consumer: Consumer, topics: dict[str, int]) -> Ends:
     return {
-        (topic, partition): _end(consumer, TopicPartition(topic, partition))
+        (topic, partition): bounds_of(consumer, topic, partition, _TIMEOUT_SECONDS).end
         for topic, num_partitions in topics.items()
         for partition in range(num_partitions)
     }
-
-
-def _end(consumer: Consumer, place: TopicPartition) -> int:
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while True:
-        try:
-            _, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
-        except KafkaException:
-            # A topic is listed before each of its partitions has a leader.
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_RETRY_SECONDS)
-        else:
-            return int(end)
 
 
 def _start_group_at(consumer: Consumer, ends: Ends, inputs: Iterable[str]) -> None:
@@ -133,6 +81,6 @@ def forget_group(kafka: Kafka) -> None:
     """Delete the run's consumer group from a cluster that stays; what fails there is let be."""
     # The broker deletes idle groups by itself after `offsets.retention.minutes`.
     with suppress(KafkaException):
-        admin = AdminClient(confluent_config(kafka, "admin"), logger=_silent)
+        admin = make_admin(kafka)
         for done in admin.delete_consumer_groups([str(kafka["group.id"])]).values():
             done.result(_TIMEOUT_SECONDS)

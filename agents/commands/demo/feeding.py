@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from agents.commands.demo.inputs import Input
+from agents.commands.produce.event_publisher import EventPublisher
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources import SourceError
-from agents.commands.publishing import Published, Publisher
 from schemas import EVENT_TYPES, Event
+from streams.kafka.publisher import Deliveries
 from streams.kafka.settings import Kafka
 from streams.settings import AgentSettings
 
@@ -54,12 +55,12 @@ class Feeder(threading.Thread):
         self._stopped = threading.Event()
         encoder = EventEncoder(EVENT_TYPES[agent.event], agent.codec)
         # Event times become the moment of sending: the data's own lie years back.
-        self._publisher = Publisher(kafka, agent.inputs[0], encoder, stamp_now=True)
+        self._publisher = EventPublisher(kafka, agent.inputs[0], encoder, stamp_now=True)
 
     @property
-    def published(self) -> Published:
+    def published(self) -> Deliveries:
         """What became of the events so far."""
-        return self._publisher.published
+        return self._publisher.deliveries
 
     def run(self) -> None:
         """Publish until stopped, then wait for the broker's acknowledgements."""

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
-from confluent_kafka import Message, TopicPartition
 
-from agents.commands.demo.cluster import Ends, make_consumer
+from agents.commands.demo.cluster import Ends
 from agents.commands.demo.record_lines import RecordFiles
 from agents.commands.describe import describe_record
-from agents.commands.tailing import record_of
 from schemas import (
     AnomalyScore,
     ClusterAssignment,
@@ -24,12 +22,12 @@ from schemas import (
     Result,
 )
 from schemas.cloudevents import type_name
+from streams.kafka.errors import BrokerError
+from streams.kafka.reader import KafkaRecord, follow
 from streams.kafka.settings import Kafka
 
 #: The latest results that are kept of each topic, in words.
 NUM_LATEST = 4
-_POLL_SECONDS = 0.2
-_BATCH_RECORDS = 1_000
 
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls
@@ -63,31 +61,28 @@ class Listener(threading.Thread):
         self.failure = ""
         self._files, self._recorders = files, recorders
         self._stopped = threading.Event()
-        self._consumer = make_consumer(kafka)
-        self._consumer.assign(
-            [TopicPartition(t, p, at) for (t, p), at in starts.items() if t in files.num_lines]
-        )
+        self._kafka = kafka
+        self._starts = {
+            (topic, partition): offset
+            for (topic, partition), offset in starts.items()
+            if topic in files.num_lines
+        }
 
     def run(self) -> None:
         """Read until stopped."""
         try:
-            while not self._stopped.is_set():
-                for message in self._consumer.consume(_BATCH_RECORDS, _POLL_SECONDS):
-                    self._take(message)
+            for record in follow(self._kafka, self._starts, self._stopped.is_set):
+                self._take(record)
+        except BrokerError as error:
+            self.failure = str(error)
         except OSError as error:  # the disk of the files
             self.failure = f"the results can't be written: {error}"
-        finally:
-            self._consumer.close()
 
     def stop(self) -> None:
         """Let it read no more."""
         self._stopped.set()
 
-    def _take(self, message: Message) -> None:
-        if error := message.error():
-            self.failure = f"{message.topic()} can't be read: {error.str()}"
-            return
-        record = record_of(message)
+    def _take(self, record: KafkaRecord) -> None:
         self._files.write(record)
         self.latest[record.topic].append(
             describe_record(record.topic, record.value, record.headers)

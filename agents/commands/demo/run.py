@@ -10,12 +10,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents.commands.cluster import broker_at
 from agents.commands.demo.cluster import (
     client_settings,
     forget_group,
     is_own,
     prepare_topics,
-    run_broker,
 )
 from agents.commands.demo.cluster_log import ClusterLog
 from agents.commands.demo.engine import Engine, run_engine
@@ -105,7 +105,7 @@ def _set_up(
 ) -> _Site:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-demo-")))
     view.show(Snapshot("starting the broker"))
-    servers = stack.enter_context(run_broker(options.broker))
+    servers = stack.enter_context(broker_at(options.broker))
     is_ours = is_own(options.broker)
     kafka = {**client_settings(options.broker, servers), "group.id": f"penstock-demo-{run_id}"}
     environment = run_environment(is_ours)

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any
-
-from confluent_kafka import Producer
 
 from agents.commands.demo.bad_records import BadRecord, bad_records
 from agents.commands.demo.inputs import Input
 from agents.commands.produce.event_records import EventEncoder
-from agents.commands.publishing import DEFAULTS
 from schemas import EVENT_TYPES
-from streams.kafka.settings import Kafka, confluent_config
+from streams.kafka.publisher import Publisher
+from streams.kafka.settings import Kafka
 from streams.settings import AgentSettings
 
 #: The first comes after this share of the run and the last before it ends by as much.
 _MARGIN = 0.1
 _FLUSH_SECONDS = 30.0
-
-_silent = logging.getLogger("penstock.demo.spoiling.librdkafka")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
 
 
 @dataclass
@@ -46,8 +38,7 @@ class Spoiler(threading.Thread):
         self.spoiled = {agent.inputs[0]: Spoiled() for _, agent in feeds}
         self._feeds, self._seconds = feeds, seconds
         self._stopped = threading.Event()
-        config = {**DEFAULTS, **confluent_config(kafka, "producer")}
-        self._producer = Producer(config, logger=_silent)
+        self._publisher = Publisher(kafka)
 
     def run(self) -> None:
         """Send them at even intervals, until all are sent or it is stopped."""
@@ -59,7 +50,7 @@ class Spoiler(threading.Thread):
             if self._stopped.wait(max(due - time.monotonic(), 0.0)):
                 break
             self._send(topic, record)
-        self._producer.flush(_FLUSH_SECONDS)
+        self._publisher.flush(_FLUSH_SECONDS)
 
     def stop(self) -> None:
         """Let it send no more."""
@@ -73,15 +64,15 @@ class Spoiler(threading.Thread):
     def _send(self, topic: str, record: BadRecord) -> None:
         spoiled = self.spoiled[topic]
 
-        def settle(error: Any, _: Any) -> None:
-            if error is None:
+        def on_delivery(failure: str) -> None:
+            if not failure:
                 spoiled.num_delivered += 1
                 spoiled.what.append(record.what)
 
-        self._producer.produce(
-            topic, record.value, b"demo-bad", headers=record.headers, on_delivery=settle
+        self._publisher.send(
+            topic, record.value, b"demo-bad", headers=record.headers, on_delivery=on_delivery
         )
-        self._producer.poll(0)
+        self._publisher.serve()
 
 
 def _in_turn(groups: list[list[tuple[str, BadRecord]]]) -> list[tuple[str, BadRecord]]:

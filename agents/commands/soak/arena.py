@@ -14,11 +14,11 @@ from agents.commands.soak.load import Load
 from agents.commands.soak.report import FaultRow, row_of
 from agents.commands.soak.watch import StallWatch
 from agents.commands.soak.workers import WorkerProcess
-from agents.commands.topic_reader import TopicReader
 from agents.pipeline.file import load_pipeline
 from agents.pipeline.yaml_lines import write_document
 from streams.kafka.admin import create_topics
 from streams.kafka.errors import BrokerError
+from streams.kafka.reader import TopicReader
 from streams.kafka.settings import Kafka
 from streams.settings import TopicSettings
 

@@ -6,8 +6,8 @@ import time
 
 from agents.commands.soak.load import Load
 from agents.commands.soak.model import POISON
-from agents.commands.topic_reader import TopicReader
 from streams.kafka.admin import create_topics
+from streams.kafka.reader import TopicReader
 from streams.settings import TopicSettings
 
 
