@@ -1,41 +1,47 @@
-"""The pictures that a run leaves behind."""
+"""Draw the pictures of a run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.commands.demo.cluster_log import ClusterLog
-from agents.commands.demo.cluster_plot import plot_clusters
-from agents.commands.demo.drawing import draw_shots
-from agents.commands.demo.gallery import Gallery
-from agents.commands.demo.sensor_plot import plot_series
-from agents.commands.demo.series import SensorLog
+from agents.commands.demo.cluster_plot import ClusterLog, plot_clusters
+from agents.commands.demo.frame_pictures import FrameGallery, draw_overview, draw_shots
+from agents.commands.demo.results import Recorder
+from agents.commands.demo.sensor_plot import SensorLog, plot_series
 
 _MAX_SERIES = 3
+#: `make images` copies these to docs/images.
+_OVERVIEWS = ("detections.png", "anomalies.png", "clusters.png")
 
 
 @dataclass(frozen=True)
-class Recordings:
-    """What was remembered for the pictures."""
+class Recorders:
+    """Keep what the pictures show."""
 
-    gallery: Gallery
+    frames: FrameGallery
     sensors: SensorLog
     clusters: ClusterLog
 
+    def as_list(self) -> list[Recorder]:
+        """Return all of them."""
+        return [self.frames, self.sensors, self.clusters]
 
-def draw_pictures(recordings: Recordings, out: Path) -> list[Path]:
-    """Write annotated frames, `anomalies.png` and `clusters.png`; return what was written.
 
-    What there is nothing to show of is left out, and an earlier run's file removed.
+def draw_pictures(recorders: Recorders, out: Path) -> list[Path]:
+    """Write annotated frames and three overviews; return the files.
+
+    Pictures without content are left out, and those of an earlier run deleted.
     """
-    written = draw_shots(recordings.gallery.shots(), out / "frames")
-    for name in ("anomalies.png", "clusters.png"):
-        (out / name).unlink(missing_ok=True)
-    if series := recordings.sensors.series(_MAX_SERIES):
-        plot_series(series, out / "anomalies.png", "Sensor readings and the anomalies in them")
-        written.append(out / "anomalies.png")
-    if story := recordings.clusters.story():
-        plot_clusters(story, out / "clusters.png", "Clusters of behaviour as they moved")
-        written.append(out / "clusters.png")
-    return written
+    detections, anomalies, clusters = (out / name for name in _OVERVIEWS)
+    for path in (detections, anomalies, clusters):
+        path.unlink(missing_ok=True)
+    shots = recorders.frames.shots()
+    frames = draw_shots(shots, out / "frames")
+    if shots:
+        draw_overview(shots, detections)
+    if series := recorders.sensors.series(_MAX_SERIES):
+        plot_series(series, anomalies)
+    if story := recorders.clusters.story():
+        plot_clusters(story, clusters)
+    return frames + [path for path in (detections, anomalies, clusters) if path.exists()]

@@ -1,4 +1,4 @@
-"""The pipeline file of a run: the four agents of `examples/penstock.yaml`."""
+"""Write the pipeline file of a run: the four agents of `examples/penstock.yaml`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agents.commands.produce.sources.source import Kind
 from agents.pipeline.file import load_pipeline
 from streams.settings import PipelineSettings
 
-#: Kind of event -> agent. `tests/agents/demo` holds them equal to the example's.
+#: Kind of event -> agent. A test compares the agents with those of the example.
 AGENT_OF: dict[Kind, str] = {
     "video": "detect_objects",
     "text": "understand_text",
@@ -55,6 +55,7 @@ AGENTS: dict[str, dict[str, Any]] = {
 _TOPIC_KEYS = ("input", "output", "updates")
 _PREFIX = "PENSTOCK_"
 _KAFKA_PREFIX = "PENSTOCK_KAFKA__"
+_SET_BY_DEMO = {f"{_KAFKA_PREFIX}BOOTSTRAP_SERVERS", f"{_KAFKA_PREFIX}GROUP_ID"}
 
 
 def write_pipeline(
@@ -64,9 +65,9 @@ def write_pipeline(
 
     Args:
         path: of the file; its folder exists.
-        inputs: say which agents there are, and the models that their events ask for.
+        inputs: decide which agents there are, and the models that their events need.
         kafka: client settings, at least `bootstrap.servers` and `group.id`.
-        topic_prefix: put before each topic's name.
+        topic_prefix: start of each topic's name.
     """
     import yaml
 
@@ -74,8 +75,8 @@ def write_pipeline(
         "kafka": dict(kafka),
         "agents": {AGENT_OF[kind]: _agent(kind, inputs, topic_prefix) for kind in inputs.by_kind},
         "topics": {"default": {"partitions": 4}},
-        "state": {"store": "none"},  # a run ends for good
-        "metrics": {"port": 0},  # a free one: several demos may run at once
+        "state": {"store": "none"},  # the run is never resumed
+        "metrics": {"port": 0},  # a free port: several demos may run at once
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False))
 
@@ -87,19 +88,20 @@ def _agent(kind: Kind, inputs: Inputs, topic_prefix: str) -> dict[str, Any]:
     return {**agent, **topics, "model": model}
 
 
-def run_environment(is_own_broker: bool) -> dict[str, str]:
-    """Return the environment of the engine: the user's, less what would change the run.
+def run_environment(starts_broker: bool) -> dict[str, str]:
+    """Return the engine's environment: the user's, without settings that would change the run.
 
-    Settings for a cluster of the user's (passwords, certificates) hold for that cluster alone.
+    Args:
+        starts_broker: whether the demo starts the broker. Settings for the user's cluster
+            (passwords, certificates) apply only to that cluster.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
-    if is_own_broker:
-        return kept
-    ours = {f"{_KAFKA_PREFIX}BOOTSTRAP_SERVERS", f"{_KAFKA_PREFIX}GROUP_ID"}
-    theirs = {k: v for k, v in os.environ.items() if k.startswith(_KAFKA_PREFIX) and k not in ours}
-    return {**kept, **theirs}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
+    if starts_broker:
+        return plain
+    kafka = {name: value for name, value in os.environ.items() if name.startswith(_KAFKA_PREFIX)}
+    return plain | {name: value for name, value in kafka.items() if name not in _SET_BY_DEMO}
 
 
 def load_run(path: Path, environment: Mapping[str, str]) -> PipelineSettings:
-    """Return the settings that the engine will see."""
+    """Return the settings that the engine will load."""
     return load_pipeline(path, environment)
