@@ -20,7 +20,7 @@ from agents.pipeline.parts import load_agent
 from agents.pipeline.states import make_store
 from agents.process.cores import available_cores, leaves_the_lock, share_cores
 from agents.process.forced_exit import HANG_EXIT_CODE, ModelHangsError, end_process_after
-from agents.process.isolating import isolated
+from agents.process.model_proxy import isolated
 from models.base import ModelError
 from schemas import Event, make_codec
 from streams.affinity import allowed_cores, keep_to

@@ -42,3 +42,7 @@ def main() -> None:
     """Run the command line: the console script's entry point."""
     open_what_is_closed()
     app(prog_name="penstock")
+
+
+if __name__ == "__main__":
+    main()

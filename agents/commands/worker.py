@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agents.commands import PENSTOCK
 from agents.commands.log_outages import OneOutage
 from agents.commands.log_repeats import NoRepeats
 from agents.commands.options import DEFAULT_CONFIG, ConfigOption
@@ -80,7 +81,7 @@ def _num_processes(asked: str) -> int:
 
 
 def _run_several(config: Path, settings: PipelineSettings, log_level: str, count: int) -> int:
-    from agents.process.group import PENSTOCK, run_together
+    from agents.process.group import run_together
     from agents.process.share import require_room, visible_gpus
 
     require_room(settings, count, len(visible_gpus(os.environ)))
@@ -92,11 +93,11 @@ def _run_several(config: Path, settings: PipelineSettings, log_level: str, count
 
 def _run_one_of_several(config: Path, log_level: str, process: str) -> None:
     from agents.pipeline.file import load_pipeline
-    from agents.process.exit_with_parent import end_with_parent
+    from agents.process.exit_with_parent import watch_parent
     from agents.process.share import Share
 
     settings = load_pipeline(config)
-    end_with_parent(settings.shutdown_timeout_seconds + _LEAVING_SECONDS)
+    watch_parent(settings.shutdown_timeout_seconds + _LEAVING_SECONDS)
     _log_to_stderr(log_level, f"[{process}] ")
     share = Share.parse(process)
     share.take()

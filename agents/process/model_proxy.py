@@ -1,29 +1,44 @@
-"""A model in a process of its own: one that hangs or dies is replaced, and the worker goes on.
+"""A model in a child process: one that hangs or dies is replaced, and the worker goes on.
 
-`ProcessModel` looks like any model. Its calls go to a child process, a batch at a time; a child
-that does not answer in time is killed, one that dies is buried, and the call raises. What becomes
-of the batch then is decided where every failing batch is (`predicting.py`): it is tried once more,
-then halved until the culprit is alone.
+`ProcessModel` looks like any model. It sends its calls to a child process, a batch at a time. A
+child that does not answer in time is killed, a dead one is replaced, and the call raises.
+`streams/predicting.py` decides what happens to the batch then, as for every failing batch: it is
+tried once more, then halved until the record that causes the failure is alone.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
-import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from agents.process.model_wire import Raised, SharedBytes, unpack_answers
+from agents.pipeline.parts import AgentParts
+from agents.process.child import ChildProcess
+from agents.process.model_wire import (
+    CLOSE,
+    FAILED,
+    FRAME,
+    LOAD,
+    PREDICT,
+    ModelConfig,
+    Raised,
+    SharedBytes,
+    unpack_answers,
+)
+from models.base import ModelError, PreparedModel
+from streams.health.metrics import Metrics
 from streams.process_errors import ModelDiedError, ModelTimeoutError
+from streams.protocols import ModelFactory
+from streams.settings import AgentSettings
 
 logger = logging.getLogger(__name__)
 
@@ -31,33 +46,54 @@ logger = logging.getLogger(__name__)
 _FIRST_BACK_OFF_SECONDS, _LAST_BACK_OFF_SECONDS = 0.1, 30.0
 #: How long a child may take to free everything at the end.
 _CLOSE_SECONDS = 5.0
+#: How long a child that has closed its socket may take to end.
+_END_SECONDS = 5.0
 
-#: What the child runs: the same interpreter with the same path, and no `-m`, which would put the
-#: current folder in front of it.
-_PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from agents.process.model_child import main; main([int(a) for a in sys.argv[2:]])"
-)
-
-FRAME = struct.Struct("!cQ")
-"""A letter, and the length of the message in shared memory."""
-LOAD, PREDICT, CLOSE, DONE, FAILED = b"l", b"p", b"c", b"d", b"f"
+#: -P: the current folder must not be put in front of the path.
+_COMMAND = (sys.executable, "-P", "-m", "agents.process.model_child")
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-class LoadFailedError(RuntimeError):
-    """The model can't be loaded in its process; the message is the model's own."""
+def isolated(
+    metrics: Metrics, name: str, settings: AgentSettings, base_dir: Path, parts: AgentParts
+) -> ModelFactory:
+    """Return a function that makes the agent's models, in child processes if the settings ask.
+
+    Args:
+        metrics: count the children that are lost.
+        name: of the agent.
+        settings: of the agent.
+        base_dir: where the pipeline file's relative paths start.
+        parts: of the agent.
+    """
+    if settings.isolation == "thread":
+        return parts.make_model
+
+    def count(reason: str) -> None:
+        metrics.model_restarts.labels(name, reason).inc()
+        if reason == "timeout":
+            metrics.model_timeouts.labels(name).inc()
+
+    def make() -> ProcessModel:
+        model = parts.make_model()  # raises here, not in a child, if its options don't fit
+        level = logging.getLogger().getEffectiveLevel()
+        config = ModelConfig(settings, str(base_dir.resolve()), level, _LOG_FORMAT)
+        arguments = (model.name, config, settings.predict_timeout_seconds, count)
+        prepares = isinstance(model, PreparedModel)
+        if settings.batch.measures:
+            return _MeasuringProcessModel(*arguments, prepares=prepares, measured_by=model)
+        return ProcessModel(*arguments, prepares=prepares)
+
+    return make
 
 
 class ProcessModel:
-    """A stateless model that lives in a child process; called from one thread, as any model."""
-
-    runs_elsewhere = True
-    """It holds none of the worker's own locks while it answers."""
+    """A stateless model that runs in a child process; called from one thread, as any model."""
 
     def __init__(
         self,
         name: str,
-        config: bytes,
+        config: ModelConfig,
         timeout_seconds: float | None = None,
         on_lost: Callable[[str], None] = lambda reason: None,
         prepares: bool = False,
@@ -67,7 +103,7 @@ class ProcessModel:
 
         Args:
             name: of the model.
-            config: what the child makes its model of; see `agents/process/model_child.py`.
+            config: what the child makes its model from.
             timeout_seconds: how long a call may take; None: any time.
             on_lost: called with a reason for each child that was lost in a call.
             prepares: whether it computes with a library's own threads, as prepared models do.
@@ -83,7 +119,7 @@ class ProcessModel:
         self._device = "cpu"
         self._child: _Child | None = None
         self._back_off = 0.0
-        self._is_told = False
+        self._is_reported = False
         self._encoder = msgspec.msgpack.Encoder()
         self._buffer = bytearray()
 
@@ -96,7 +132,8 @@ class ProcessModel:
         """Start the child and let it load and warm up its model.
 
         Raises:
-            LoadFailedError: the model can't be loaded; or the child died of it.
+            ModelError: the model says why it can't be loaded, or the child died meanwhile.
+            Exception: what else the model raised, by another class of the same name.
         """
         self._device = device
         self._child = self._start()
@@ -137,14 +174,11 @@ class ProcessModel:
     def _start(self) -> _Child:
         child = _Child()
         try:
-            content = msgspec.msgpack.encode((self._device, msgspec.Raw(self._config)))
+            content = msgspec.msgpack.encode((self._device, self._config))
             version = child.call(LOAD, content, None)
-        except _ChildDiedError as error:
+        except BaseException as error:
             child.kill()
-            raise LoadFailedError(f"its process died while it loaded: {error}") from None
-        except BaseException:
-            child.kill()
-            raise
+            raise _load_error(error) from None
         self.version = bytes(version).decode()
         return child
 
@@ -159,11 +193,11 @@ class ProcessModel:
             try:
                 self._child = self._start()
             except Exception as error:
-                if not self._is_told:
-                    self._is_told = True
+                if not self._is_reported:
+                    self._is_reported = True
                     logger.error("model %s can't be loaded again: %s; retrying", self.name, error)
             else:
-                self._is_told = False
+                self._is_reported = False
                 return self._child
 
     def _lose(self, child: _Child, reason: str) -> None:
@@ -172,34 +206,53 @@ class ProcessModel:
         logger.warning(
             "model %s: its process %s (%s); another one takes its place",
             self.name, "was killed: it did not answer in time" if reason == "timeout" else "died",
-            child.ending(),
+            child.describe_end(),
         )  # fmt: skip
         self._on_lost(reason)
+
+
+class _MeasuringProcessModel(ProcessModel):
+    """Measures events in the worker, where they are sorted into batches."""
+
+    def __init__(self, *args: Any, measured_by: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._measured_by = measured_by
+        """An instance of the model that is not loaded."""
+
+    def measure_batch(self, batch: Sequence[Any]) -> Sequence[int]:
+        """Return the size of each event."""
+        sizes: Sequence[int] = self._measured_by.measure_batch(batch)
+        return sizes
 
 
 class _ChildDiedError(Exception):
     pass
 
 
+def _load_error(error: BaseException) -> BaseException:
+    if isinstance(error, _ChildDiedError):
+        return ModelError(f"its process died while it loaded: {error}")
+    # The model's own message for people came through as another class of the same name.
+    return ModelError(str(error)) if type(error).__name__ == ModelError.__name__ else error
+
+
 class _Child:
-    """One child process and the ways to it."""
+    """One child process, the socket to it and the memory shared with it."""
 
     def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        self._socket = ours
+        self._socket, child_socket = socket.socketpair()
         self._request, self._answer = SharedBytes(), SharedBytes()
-        fds = (theirs.fileno(), self._request.fd, self._answer.fd)
-        arguments = [json.dumps(list(map(str, sys.path))), *map(str, fds), str(os.getpid())]
-        try:
-            # stdout may be data for somebody else: the child's goes where the log goes.
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=_standard_error(),
+        fds = (child_socket.fileno(), self._request.fd, self._answer.fd)
+        # The child imports from where this process does, the user's own folders included.
+        path = os.pathsep.join(folder or os.getcwd() for folder in map(str, sys.path))
+        with child_socket:
+            self._process = ChildProcess(
+                [*_COMMAND, *map(str, fds)],
+                # Standard output may be data: what the child prints goes where the log goes.
+                output=_standard_error(),
+                environment={**os.environ, "PYTHONPATH": path},
                 pass_fds=fds,
             )
-        finally:
-            theirs.close()
 
     def call(self, what: bytes, content: bytes | bytearray, timeout: float | None) -> memoryview:
         """Send a message and return its answer.
@@ -218,7 +271,7 @@ class _Child:
         except TimeoutError:
             raise
         except (OSError, EOFError):
-            raise _ChildDiedError(self.ending()) from None
+            raise _ChildDiedError(self.describe_end()) from None
         answer = self._answer.read(size)
         if kind == FAILED:
             raise msgspec.msgpack.decode(answer, type=Raised).error()
@@ -235,18 +288,15 @@ class _Child:
             frame += part
         return frame
 
-    def ending(self) -> str:
-        """Say how it ended, for people."""
-        try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
+    def describe_end(self) -> str:
+        """Return how it ended, for people."""
+        if self._process.wait(_END_SECONDS) is None:
             return "it closed its end"
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
+        return self._process.describe_end()
 
     def kill(self) -> None:
         """End it at once and free what was shared with it."""
         self._process.kill()
-        self._process.wait()
         self._socket.close()
         self._request.close()
         self._answer.close()
@@ -262,5 +312,5 @@ class _Child:
 def _standard_error() -> int | None:
     try:
         return sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # closed, or a test's own
+    except (AttributeError, OSError, ValueError):  # closed, or replaced by a test
         return subprocess.DEVNULL

@@ -130,8 +130,8 @@ def _drive(ready: Ready, job: Job, load: Load, counts: Counts) -> float:
 def _await(run: Running, ends: EndOffsets, count: int, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while ends.total() < count:
-        if run.has_ended or time.monotonic() > deadline:
-            raise RunError(f"it does not keep up, or ended: {run.last_words()}")
+        if not run.is_alive or time.monotonic() > deadline:
+            raise RunError(f"it does not keep up, or ended: {run.last_lines()}")
         time.sleep(0.05)
 
 

@@ -54,8 +54,8 @@ def measure_peak(servers: str, records: int, partitions: int, seconds: float) ->
         with running(ready, job) as run, closing(EndOffsets(servers, topics[1], partitions)) as end:
             deadline = time.monotonic() + _START_SECONDS
             while not end.total():
-                if run.has_ended or time.monotonic() > deadline:
-                    raise RunError(f"it did not begin: {run.last_words()}")
+                if not run.is_alive or time.monotonic() > deadline:
+                    raise RunError(f"it did not begin: {run.last_lines()}")
                 time.sleep(0.05)
             time.sleep(seconds)
             answered = end.total()

@@ -9,11 +9,9 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+from agents.commands import PENSTOCK
 from benchmarks.harness.places import benchmarks_folder
 from benchmarks.harness.ready import Job, Ready
-
-#: -P: the folder that the bench happens to run in must not be taken for one of Penstock's.
-_MAIN = (sys.executable, "-P", "-c", "from agents.commands.main import main; main()")
 
 
 def penstock(processes: int, variant: str = "") -> Callable[[str], Ready]:
@@ -25,7 +23,7 @@ def penstock(processes: int, variant: str = "") -> Callable[[str], Ready]:
     """
 
     def make_ready(workload: str) -> Ready:
-        return penstock_by(_MAIN, processes, "WARNING", variant)
+        return penstock_by(PENSTOCK, processes, "WARNING", variant)
 
     return make_ready
 

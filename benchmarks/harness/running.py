@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from agents.process.child import ChildProcess
 from benchmarks.harness.ready import Job, Ready
 from benchmarks.harness.session import cpu_seconds_of, peak_rss_bytes_of, pids_of
 from benchmarks.harness.topics import EndOffsets
@@ -49,74 +49,60 @@ class _Seen(NamedTuple):
     """Used by then; only looked at where output begins and ends."""
 
 
-@dataclass
-class Running:
-    """A contender's process, the leader of a session of its own."""
+class Running(ChildProcess):
+    """A contender's process, the leader of its own session."""
 
-    process: subprocess.Popen[bytes]
-    log: Path
     cpu_seconds: float = 0.0
     """Of it and the children that it waited for; known once it has ended."""
     peak_rss_bytes: int = 0
     """The sum over its processes; known once it was asked to end."""
 
     @property
-    def has_ended(self) -> bool:
-        """Whether it ended by itself; reaps it and notes its CPU time if so."""
+    def exit_code(self) -> int | None:
+        """None while it runs. Once it has ended, notes its CPU time."""
         return self._reap(os.WNOHANG)
 
-    def last_words(self) -> str:
-        """Return the end of its output."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return " | ".join(lines[-3:])[-500:] or "it said nothing"
-
-    def stop(self) -> None:
-        """Ask it to end, wait, and kill what is left of its session; all of it has ended then."""
-        self.peak_rss_bytes = peak_rss_bytes_of(self.process.pid)
-        if not self.has_ended:
-            self.process.send_signal(signal.SIGTERM)
+    def end(self) -> None:
+        """Ask it to end, wait, and kill what is left of its session, until all of it has ended."""
+        self.peak_rss_bytes = peak_rss_bytes_of(self.pid)
+        self.send(signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
-        while not self.has_ended and time.monotonic() < deadline:
+        while self.is_alive and time.monotonic() < deadline:
             time.sleep(0.02)
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
         self._reap(0)
-        while left := pids_of(self.process.pid):  # those of groups of their own
+        while left := pids_of(self.pid):  # those in other process groups
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)  # a killed one takes a moment to end
 
-    def _reap(self, options: int) -> bool:
-        if self.process.returncode is not None:
-            return True
-        pid, status, usage = os.wait4(self.process.pid, options)
-        if pid == 0:
-            return False
-        self.process.returncode = os.waitstatus_to_exitcode(status)
-        self.cpu_seconds = usage.ru_utime + usage.ru_stime
-        return True
+    def _reap(self, options: int) -> int | None:
+        if self._popen.returncode is None:
+            pid, status, usage = os.wait4(self.pid, options)
+            if pid == 0:
+                return None
+            self._popen.returncode = os.waitstatus_to_exitcode(status)
+            self.cpu_seconds = usage.ru_utime + usage.ru_stime
+        return int(self._popen.returncode)
 
 
 @contextmanager
 def running(ready: Ready, job: Job) -> Iterator[Running]:
     """Run a contender for the length of a `with` block."""
-    log = Path(job.folder) / "output.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            ready.command(job),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **ready.environment(job)},
-            cwd=job.folder,
-            start_new_session=True,
-        )
-    found = Running(process, log)
+    folder = Path(job.folder)
+    run = Running(
+        ready.command(job),
+        folder / "output.log",
+        environment={**os.environ, **ready.environment(job)},
+        folder=folder,
+        new_session=True,
+    )
     try:
-        yield found
+        yield run
     finally:
-        found.stop()
+        run.end()
 
 
 def measure(ready: Ready, job: Job, num_records: int) -> Measured:
@@ -150,12 +136,12 @@ def _watch(run: Running, total: Callable[[], int], num_records: int) -> tuple[_S
             first = first or (before if count >= num_records else _with_cpu(run, seen))
         if first and count >= num_records:
             return first, _with_cpu(run, seen)
-        if run.has_ended:
-            raise RunError(f"it ended after {count} of {num_records}: {run.last_words()}")
+        if not run.is_alive:
+            raise RunError(f"it ended after {count} of {num_records}: {run.last_lines()}")
         if seen.at - moved_at > _STUCK_SECONDS:
-            raise RunError(f"it got stuck at {count} of {num_records}: {run.last_words()}")
+            raise RunError(f"it got stuck at {count} of {num_records}: {run.last_lines()}")
         time.sleep(_POLL_SECONDS)
 
 
 def _with_cpu(run: Running, seen: _Seen) -> _Seen:
-    return seen._replace(cpu_seconds=cpu_seconds_of(run.process.pid))
+    return seen._replace(cpu_seconds=cpu_seconds_of(run.pid))

@@ -71,7 +71,7 @@ def _await_members(servers: str, group: str, run: Running, members: int) -> None
     while not _is_formed(admin, group, members):
         _check(run)
         if time.monotonic() > deadline:
-            raise RunError(f"{members} processes did not form a group: {run.last_words()}")
+            raise RunError(f"{members} processes did not form a group: {run.last_lines()}")
         time.sleep(_POLL_SECONDS)
 
 
@@ -93,10 +93,10 @@ def _rate(ends: EndOffsets, run: Running, count: int) -> float:
             return (total - first) / (now - started)
         _check(run)
         if now - started > _STUCK_SECONDS:
-            raise RunError(f"stuck at {total} of {count}: {run.last_words()}")
+            raise RunError(f"stuck at {total} of {count}: {run.last_lines()}")
         time.sleep(_POLL_SECONDS)
 
 
 def _check(run: Running) -> None:
-    if run.has_ended:
-        raise RunError(f"it ended early: {run.last_words()}")
+    if not run.is_alive:
+        raise RunError(f"it ended early: {run.last_lines()}")

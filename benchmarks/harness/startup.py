@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,6 +17,8 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import Producer
 
+from agents.commands import PENSTOCK
+from agents.process.child import ChildProcess
 from benchmarks.harness.running import RunError
 from benchmarks.harness.topics import EndOffsets, make_topics, num_partitions, remove_topics
 
@@ -92,27 +92,12 @@ def measure_startup(servers: str) -> Startup:
 
 
 def _start(config: Path, log: Path, ends: EndOffsets) -> Startup:
-    command = [
-        sys.executable,
-        "-P",
-        "-c",
-        "from agents.commands.main import main; main()",
-        "worker",
-    ]
     started = time.time()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "-c", str(config)], stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-    try:
-        while not ends.total():
-            if process.poll() is not None or time.time() > started + _TIMEOUT_SECONDS:
-                raise RunError(f"no result: {log.read_text(errors='replace')[-500:]}")
-            time.sleep(_POLL_SECONDS)
+    with ChildProcess([*PENSTOCK, "worker", "-c", str(config)], log) as worker:
+        if not worker.wait_for(lambda: ends.total() or None, _TIMEOUT_SECONDS, _POLL_SECONDS):
+            raise RunError(f"no result: {worker.last_lines()}")
         answered = time.time()
-    finally:
-        process.terminate()
-        process.wait()
+        worker.stop()
     loaded, joined = (_logged(log.read_text(errors="replace"), what) for what in (_LOADED, _JOINED))
     return Startup(loaded - started, joined - loaded, answered - joined)
 

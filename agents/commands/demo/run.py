@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agents.commands.cluster import broker_at
 from agents.commands.demo.cluster_plot import ClusterLog
-from agents.commands.demo.engine import Engine, run_engine
+from agents.commands.demo.engine import Engine, Watch, run_engine
 from agents.commands.demo.frame_pictures import FrameGallery
 from agents.commands.demo.inputs import Inputs
 from agents.commands.demo.kafka import client_settings, delete_group, prepare_topics, starts_broker
@@ -24,7 +24,6 @@ from agents.commands.demo.report import Report
 from agents.commands.demo.results import Listener, RecordFiles
 from agents.commands.demo.sensor_plot import SensorLog
 from agents.commands.demo.views import Snapshot, View
-from agents.commands.demo.watch import Watch
 from streams.settings import PipelineSettings
 
 #: On the user's cluster, so that no other pipeline there mistakes the demo's events for real ones.

@@ -149,14 +149,14 @@ class Arena:
             if time.monotonic() > deadline:
                 raise BrokerError(
                     f"no {num_records} results in {timeout:g} seconds: "
-                    + "; ".join(worker.last_words() for worker in self.workers)
+                    + "; ".join(worker.last_lines() for worker in self.workers)
                 )
             time.sleep(0.05)
 
     def _note_dead_workers(self) -> None:
         for worker in [worker for worker in self.workers if not worker.is_alive]:
-            code = worker.process.returncode
-            self.complaints.append(f"a worker ended by itself with {code}: {worker.last_words()}")
+            code = worker.exit_code
+            self.complaints.append(f"a worker ended by itself with {code}: {worker.last_lines()}")
             self.workers.remove(worker)
             self.add_worker()
 
@@ -213,7 +213,7 @@ class Arena:
             worker = self.workers.pop()
             if worker.is_alive and (code := worker.stop()) != 0:
                 self.complaints.append(
-                    f"a worker that was asked to end exits with {code}: {worker.last_words()}"
+                    f"a worker that was asked to end exits with {code}: {worker.last_lines()}"
                 )
 
     def close(self) -> None:

@@ -58,13 +58,13 @@ def test_children_in_groups_of_their_own_count_and_are_killed(tmp_path: Path) ->
     ready = Ready("1", lambda job: command, lambda job: {})
     job = Job("", "", "", "", "a", 1, str(tmp_path))
     with running(ready, job) as run:
-        until(lambda: "ready" in run.log.read_text())
-        pids = pids_of(run.process.pid)
+        until(lambda: "ready" in run.output())
+        pids = pids_of(run.pid)
         assert len(pids) == 2
-        assert 0 < cpu_seconds_of(run.process.pid) < 0.5  # of those that still run
+        assert 0 < cpu_seconds_of(run.pid) < 0.5  # of those that still run
     assert run.cpu_seconds > 0.5  # that of the one which has ended, too
     assert run.peak_rss_bytes > 50_000_000 + 2 * 5_000_000
-    assert pids_of(run.process.pid) == []
+    assert pids_of(run.pid) == []
 
 
 def test_what_does_not_end_is_killed_with_its_children(
@@ -79,6 +79,6 @@ def test_what_does_not_end_is_killed_with_its_children(
     command = [sys.executable, "-c", code + "\nwhile 1: time.sleep(1)"]
     ready = Ready("1", lambda job: command, lambda job: {})
     with running(ready, Job("", "", "", "", "a", 1, str(tmp_path))) as run:
-        until(lambda: "ready" in run.log.read_text())
-        assert len(pids_of(run.process.pid)) == 2
-    assert pids_of(run.process.pid) == []
+        until(lambda: "ready" in run.output())
+        assert len(pids_of(run.pid)) == 2
+    assert pids_of(run.pid) == []

@@ -13,8 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from agents.pipeline.parts import load_agent
-from agents.process.isolating import isolated
-from agents.process.model_proxy import ProcessModel
+from agents.process.model_proxy import ProcessModel, isolated
 from models.base import ModelError
 from schemas import SensorReading, VideoFrame
 from streams.health.metrics import Metrics
