@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agents.commands.publishing import Published
+    from streams.kafka.publisher import Deliveries
 
 
 @contextmanager
-def progress_bar(topic: str, limit: int | None) -> Iterator[Callable[[Published], None]]:
+def progress_bar(topic: str, limit: int | None) -> Iterator[Callable[[Deliveries], None]]:
     """Show how many events were delivered; on stderr, so that results can be piped.
 
     Args:
@@ -29,7 +29,7 @@ def progress_bar(topic: str, limit: int | None) -> Iterator[Callable[[Published]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(Text(topic).markup, total=limit)
-        yield lambda published: progress.update(task, completed=published.num_delivered)
+        yield lambda deliveries: progress.update(task, completed=deliveries.num_delivered)
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def _stored(
     settings: PipelineSettings, store: StateStore, keys: list[StateKey], latest_only: bool
 ) -> list[StoredState]:
     from agents.commands.stored_states import stored_states
-    from agents.commands.topic_reader import TopicReader
+    from streams.kafka.reader import TopicReader
 
     with TopicReader(settings.kafka, settings.group) as reader:
         return list(stored_states(store, keys, reader, latest_only))

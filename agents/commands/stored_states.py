@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from agents.commands.topic_reader import TopicReader
+from streams.kafka.reader import TopicReader
 from streams.settings import PipelineSettings
 from streams.state.snapshot import (
     StateKey,

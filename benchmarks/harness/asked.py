@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from agents.errors import UserError
 from benchmarks.harness.contenders import CONTENDERS, UnavailableError
-from benchmarks.harness.reading_back import ReadError
 from benchmarks.harness.running import RunError
 from benchmarks.harness.workloads import WORKLOADS, most_on_embedded
 
@@ -17,7 +16,7 @@ def told_errors() -> Iterator[None]:
     """Turn what ends a measurement into a line for people."""
     try:
         yield
-    except (RunError, ReadError, UnavailableError) as error:
+    except (RunError, UnavailableError) as error:
         raise UserError(str(error)) from error
 
 

@@ -52,8 +52,8 @@ def stream(
     Without --contenders, all that do the workload take part; their environments are built on first
     use. The exit code is 1 if a run failed or its output was wrong.
     """
+    from agents.commands.cluster import broker_at
     from benchmarks.harness.asked import contender_names, num_records
-    from benchmarks.harness.brokers import broker_for
     from benchmarks.harness.outcomes import summarise
     from benchmarks.harness.plot import draw
     from benchmarks.harness.stream import Plan, StreamBench
@@ -62,7 +62,7 @@ def stream(
 
     names = contender_names(contenders, workload)
     count = num_records(broker, workload, records)
-    with broker_for(broker) as servers:
+    with broker_at(broker) as servers:
         bench = StreamBench(Plan(servers, workload, count, rounds, partitions, names), _say)
         outcomes = bench.run()
     _print(outcomes, stream_table(outcomes, bench.unavailable), as_json)
@@ -83,14 +83,14 @@ def latency(
     as_json: JsonOption = False,
 ) -> None:
     """Report how old events are when answered, under Poisson arrivals and bursts (workload d)."""
+    from agents.commands.cluster import broker_at
     from benchmarks.harness.asked import contender_names, told_errors
-    from benchmarks.harness.brokers import broker_for
     from benchmarks.harness.contenders import CONTENDERS
     from benchmarks.harness.latency import ARRIVALS, measure_ages
     from benchmarks.harness.tables import latency_table
 
     found = []
-    with told_errors(), broker_for(broker) as servers:
+    with told_errors(), broker_at(broker) as servers:
         for name in contender_names(contenders, "d"):
             ready = CONTENDERS[name].make_ready("d")
             for arrivals in ARRIVALS:
@@ -109,15 +109,15 @@ def scale(
     as_json: JsonOption = False,
 ) -> None:
     """Run `penstock worker --processes` 1, 2, 4 ... on workload d. Needs Apache Kafka."""
+    from agents.commands.cluster import broker_at
     from benchmarks.harness.asked import numbers, told_errors
-    from benchmarks.harness.brokers import broker_for
     from benchmarks.harness.scale import Scaled, measure_scale
     from benchmarks.harness.tables import scale_table
 
     if broker == "embedded":
         raise UserError("--broker embedded keeps too few records and tells no group's state")
     found: list[Scaled] = []
-    with told_errors(), broker_for(broker) as servers:
+    with told_errors(), broker_at(broker) as servers:
         for number in numbers(workers):
             _say(f"{number} workers")
             rate = measure_scale(servers, number, partitions, records_each)
@@ -137,13 +137,13 @@ def memory(
     as_json: JsonOption = False,
 ) -> None:
     """Report the peak memory of a worker by how far it is behind (workload d)."""
+    from agents.commands.cluster import broker_at
     from benchmarks.harness.asked import numbers, told_errors
-    from benchmarks.harness.brokers import broker_for
     from benchmarks.harness.memory import intake_limits, measure_peak
     from benchmarks.harness.tables import memory_table
 
     found = []
-    with told_errors(), broker_for(broker) as servers:
+    with told_errors(), broker_at(broker) as servers:
         for number in numbers(behind):
             _say(f"{number:,} records behind")
             found.append(measure_peak(servers, number, partitions, seconds))
@@ -161,13 +161,13 @@ def metrics(
     as_json: JsonOption = False,
 ) -> None:
     """Report what the metrics cost in CPU time per record (workload a, one process)."""
+    from agents.commands.cluster import broker_at
     from benchmarks.harness.asked import num_records, told_errors
-    from benchmarks.harness.brokers import broker_for
     from benchmarks.harness.price import metrics_price
     from benchmarks.harness.tables import price_table
 
     count = num_records(broker, "a", records)
-    with told_errors(), broker_for(broker) as servers:
+    with told_errors(), broker_at(broker) as servers:
         found = [metrics_price(servers, count, rounds, partitions, _say)]
     _print(found, price_table(found), as_json)
 
@@ -179,12 +179,12 @@ def startup(
     as_json: JsonOption = False,
 ) -> None:
     """Report the seconds from a worker's start to its first result (one sensor agent)."""
+    from agents.commands.cluster import broker_at
     from benchmarks.harness.asked import told_errors
-    from benchmarks.harness.brokers import broker_for
     from benchmarks.harness.startup import measure_startup, medians
     from benchmarks.harness.tables import startup_table
 
-    with told_errors(), broker_for(broker) as servers:
+    with told_errors(), broker_at(broker) as servers:
         starts = [measure_startup(servers) for _ in range(rounds)]
     _print([medians(starts)], startup_table(medians(starts)), as_json)
 
@@ -198,7 +198,7 @@ def gpu(
     as_json: JsonOption = False,
 ) -> None:
     """Compare the rate through the engine with the model's own. Needs a CUDA device."""
-    from benchmarks.harness.brokers import broker_for
+    from agents.commands.cluster import broker_at
     from benchmarks.harness.gpu import Through, offline_rate
     from benchmarks.harness.outcomes import summarise
     from benchmarks.harness.stream import Plan, StreamBench
@@ -208,7 +208,7 @@ def gpu(
     if workload not in ("b", "c"):
         raise UserError(f"--workload {workload}: expected b or c, whose models use a GPU")
     device = _cuda_device()
-    with broker_for(broker) as servers:
+    with broker_at(broker) as servers:
         bench = StreamBench(Plan(servers, workload, records, rounds, 4, ["penstock"]), _say)
         summaries = summarise(bench.run())
     if not summaries:

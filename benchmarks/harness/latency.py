@@ -21,12 +21,12 @@ from confluent_kafka import Message
 from benchmarks.harness.arrivals import Counts, bursts, poisson
 from benchmarks.harness.contenders import Contender
 from benchmarks.harness.loads import Load
-from benchmarks.harness.reading_back import read_all
 from benchmarks.harness.ready import Job, Ready
 from benchmarks.harness.running import RunError, Running, running
 from benchmarks.harness.topics import EndOffsets, make_topics, num_partitions, remove_topics
 from benchmarks.harness.verifying import TIMING_HEADER
 from schemas import Result
+from streams.kafka.reader import TopicReader
 
 #: Workload `d`'s stub, as benchmarks/workloads/readings.py has it, and the batch limits of all.
 BATCH_SECONDS, ITEM_SECONDS, MAX_BATCH_SIZE, MAX_WAIT_SECONDS = 0.005, 20e-6, 256, 0.02
@@ -87,10 +87,11 @@ def measure_ages(
         job = Job(servers, name, f"{name}-out", name, "d", partitions, folder)
         load = Load(job)
         took = _drive(ready, job, load, counts)
-    appended = _append_times(read_all(servers, job.input, partitions), partitions)
-    ages, through, sizes = _ages_and_sizes(
-        read_all(servers, job.output, partitions), appended, load.started_ms
-    )
+    with TopicReader({"bootstrap.servers": servers}, isolation="read_committed") as reader:
+        appended = _append_times(reader.read_all(job.input, partitions), partitions)
+        ages, through, sizes = _ages_and_sizes(
+            reader.read_all(job.output, partitions), appended, load.started_ms
+        )
     remove_topics(servers, topics)
     p50, p99, p999, highest = (float(q) for q in np.quantile(ages, [0.5, 0.99, 0.999, 1.0]))
     through_p50, through_p99, through_p999 = np.quantile(through, [0.5, 0.99, 0.999]).tolist()

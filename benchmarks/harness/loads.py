@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 import msgspec
-from confluent_kafka import Producer
 
 from benchmarks.harness.arrivals import TICK_SECONDS, Counts
 from benchmarks.harness.inputs import KEYS_PER_PARTITION
 from benchmarks.harness.ready import Job
 from schemas import SensorReading
+from streams.kafka.clients import make_producer
 
 #: Counted in every age. Without it, twenty records a millisecond are a request each for the broker,
 #: which on a small machine then has no time left for the contender.
@@ -24,10 +24,10 @@ class Load:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._encode = msgspec.json.Encoder().encode
-        self._producer = Producer(
-            {"bootstrap.servers": job.bootstrap_servers, "linger.ms": _LINGER_MS, "log_level": 0,
-             "queue.buffering.max.messages": 500_000}
-        )  # fmt: skip
+        self._producer = make_producer(
+            {"bootstrap.servers": job.bootstrap_servers},
+            {"linger.ms": _LINGER_MS, "queue.buffering.max.messages": 500_000},
+        )
         self.num_sent = 0
         self.started_ms = 0
         """When the paced part began: milliseconds since 1970, as the event times are."""

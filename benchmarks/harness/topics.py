@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import closing
 
-from confluent_kafka import Consumer, KafkaException
-from confluent_kafka import TopicPartition as At
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException
 
-from streams.kafka.admin import BrokerError, create_topics, probe
+from streams.kafka.admin import create_topics, probe
+from streams.kafka.clients import make_admin, make_consumer
+from streams.kafka.reader import bounds_of
 from streams.settings import TopicSettings
 
 _TIMEOUT_SECONDS = 10.0
@@ -41,7 +40,7 @@ def remove_topics(servers: str, names: list[str]) -> None:
     """Remove topics; ones that can't be are left: the embedded broker removes none."""
     if probe({"bootstrap.servers": servers}).is_embedded:
         return
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    admin = make_admin({"bootstrap.servers": servers})
     for future in admin.delete_topics(names, request_timeout=_TIMEOUT_SECONDS).values():
         try:
             future.result()
@@ -53,33 +52,19 @@ class EndOffsets:
     """How many records a topic holds, asked again and again over one connection."""
 
     def __init__(self, servers: str, topic: str, partitions: int) -> None:
-        self._consumer = Consumer(
-            {"bootstrap.servers": servers, "group.id": "penstock-bench", "log_level": 0}
-        )
-        self._partitions = [At(topic, partition) for partition in range(partitions)]
+        self._consumer = make_consumer({"bootstrap.servers": servers})
+        self._topic, self._num_partitions = topic, partitions
 
     def of_each(self) -> list[int]:
         """Return the end offset of each partition.
 
         Raises:
-            BrokerError: the broker does not tell.
+            BrokerError: the broker does not answer in time.
         """
-        deadline = time.monotonic() + _TIMEOUT_SECONDS
-        return [self._end_of(at, deadline) for at in self._partitions]
-
-    def _end_of(self, at: At, deadline: float) -> int:
-        why = "no answer"
-        while time.monotonic() < deadline:
-            try:
-                found = self._consumer.get_watermark_offsets(at, timeout=1.0)
-            except KafkaException as error:
-                # The leader of a topic's partition is elected a moment after the topic is made.
-                why = error.args[0].str()
-                time.sleep(0.02)
-            else:
-                if found is not None:
-                    return int(found[1])
-        raise BrokerError(f"{at.topic}: the broker does not tell how much it holds: {why}")
+        return [
+            bounds_of(self._consumer, self._topic, partition, _TIMEOUT_SECONDS).end
+            for partition in range(self._num_partitions)
+        ]
 
     def total(self) -> int:
         """Return the number of records: topics of the bench begin at offset 0."""

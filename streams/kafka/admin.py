@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
+from streams.kafka.clients import make_admin
 from streams.kafka.errors import (
     BrokerError,
     BrokerLoginError,
@@ -49,11 +48,6 @@ __all__ = [
 #: How long one metadata request may block before errors seen meanwhile are looked at.
 _POLL_SECONDS = 0.25
 
-# librdkafka repeats each failure on stderr several times a second; people get one line instead.
-_silent = logging.getLogger("penstock.kafka_client.librdkafka")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
-
 
 @dataclass(frozen=True)
 class ClusterInfo:
@@ -82,16 +76,8 @@ def probe(kafka: Kafka, timeout: float = 5.0) -> ClusterInfo:
         BrokerSettingsError: a setting is missing or of a wrong value.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = make_admin(kafka, errors.add)
     return _metadata(admin, errors, bootstrap_servers(kafka), timeout)
-
-
-def _admin(kafka: Kafka, errors: ClientErrors) -> AdminClient:
-    config: dict[str, Any] = {**confluent_config(kafka, "admin"), "error_cb": errors.add}
-    try:
-        return AdminClient(config, logger=_silent)
-    except KafkaException as error:
-        raise BrokerSettingsError(f"kafka: {error.args[0].str()}") from None
 
 
 def _metadata(
@@ -132,7 +118,7 @@ def create_topics(
         BrokerSettingsError: a setting is missing or of a wrong value.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = make_admin(kafka, errors.add)
     servers = bootstrap_servers(kafka)
     cluster = _metadata(admin, errors, servers, timeout)
     absent = [name for name in topics if name not in cluster.topics]
@@ -185,7 +171,7 @@ def topic_configs(
         BrokerError: the cluster can't be reached.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = make_admin(kafka, errors.add)
     if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
         return {topic: {} for topic in topics}
     asked = {topic: ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics}
@@ -218,12 +204,12 @@ def ends(
         for name, partitions in topics.items()
         for partition in range(partitions)
     }
-    admin = _admin(kafka, ClientErrors())
+    admin = make_admin(kafka)
     try:
         found = admin.list_offsets(wanted, request_timeout=timeout)
         return {(tp.topic, tp.partition): int(f.result().offset) for tp, f in found.items()}
     except KafkaException as error:
-        raise BrokerError(f"partitions' ends can't be had: {error.args[0].str()}") from None
+        raise BrokerError(f"can't read the end offsets: {error.args[0].str()}") from None
 
 
 def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:
@@ -233,7 +219,7 @@ def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:
         BrokerError: the cluster can't be reached or used.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = make_admin(kafka, errors.add)
     if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
         return 0
     try:

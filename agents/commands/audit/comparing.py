@@ -13,7 +13,7 @@ from agents.commands.audit.inputs import OnRead
 from agents.commands.audit.ledger import Ledger, place_of
 from agents.commands.audit.report import AgentReport, Problem
 from agents.commands.audit.results import ResultReader
-from agents.commands.topic_reader import Bounds, TopicReader
+from streams.kafka.reader import Bounds, TopicReader
 from streams.message_headers import headers_of
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from confluent_kafka import Message
 
 from agents.commands.audit.ledger import KEYLESS, REPLAY, TOMBSTONE, Ledger
-from agents.commands.topic_reader import Bounds, TopicReader
 from schemas import Replay
 from schemas.replay import ORIGIN_HEADER
+from streams.kafka.reader import Bounds, TopicReader
 from streams.message_headers import headers_of
 
 OnRead = Callable[[int], None]

@@ -9,9 +9,9 @@ from confluent_kafka import Message
 from agents.commands.audit.inputs import OnRead
 from agents.commands.audit.ledger import MAX_OFFSET, Ledger, describe_record, place_of
 from agents.commands.audit.report import AgentReport, Problem
-from agents.commands.topic_reader import Bounds, TopicReader
 from schemas import DeadLetter, Settlement
 from schemas.dead_letter import ERROR_PREFIX
+from streams.kafka.reader import Bounds, TopicReader
 from streams.message_headers import headers_of
 
 

@@ -12,8 +12,8 @@ from confluent_kafka import Message
 from agents.commands.audit.inputs import OnRead
 from agents.commands.audit.ledger import MAX_OFFSET, Answers, Ledger, describe_record, place_of
 from agents.commands.audit.report import AgentReport, Problem
-from agents.commands.topic_reader import Bounds, TopicReader
 from schemas import Origin
+from streams.kafka.reader import Bounds, TopicReader
 from streams.message_headers import headers_of
 
 

@@ -22,8 +22,7 @@ from agents.process.signals import stop_on_signals
 from streams.settings import PipelineSettings
 
 if TYPE_CHECKING:
-    from agents.commands.produce.job import PublishJob
-    from agents.commands.publishing import Published
+    from agents.commands.produce.job import Published, PublishJob
     from streams.kafka.admin import Kafka
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -134,17 +133,16 @@ def _run(job: PublishJob, kafka: Kafka) -> Published:
 
 
 def _report(published: Published, topic: str, as_json: bool) -> None:
+    deliveries, seconds = published
     if as_json:
-        typer.echo(json.dumps({"topic": topic, **asdict(published)}))
+        typer.echo(json.dumps({"topic": topic, **asdict(deliveries), "seconds": seconds}))
     else:
-        rate = published.num_delivered / max(published.seconds, 1e-9)
+        rate = deliveries.num_delivered / max(seconds, 1e-9)
         typer.echo(
-            f"{published.num_delivered} events to {topic} in {published.seconds:.1f} s "
-            f"({rate:.0f} a second, {published.num_bytes / 1e6:.1f} MB)"
+            f"{deliveries.num_delivered} events to {topic} in {seconds:.1f} s "
+            f"({rate:.0f} a second, {deliveries.num_bytes / 1e6:.1f} MB)"
         )
-    if published.num_failed:
-        typer.echo(
-            f"{published.num_failed} failed, the first with: {printable(published.first_failure)}",
-            err=True,
-        )
+    if deliveries.num_failed:
+        reason = printable(deliveries.first_failure)
+        typer.echo(f"{deliveries.num_failed} failed, the first with: {reason}", err=True)
         raise typer.Exit(1)

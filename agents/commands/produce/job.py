@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from agents.commands.produce.event_publisher import EventPublisher
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources.opening import EVENT_TYPE_OF, SourceOptions, open_source
 from agents.commands.produce.sources.source import Kind, SourceError
-from agents.commands.publishing import Published, Publisher
 from streams.kafka.admin import BrokerError, Kafka, probe
 from streams.kafka.errors import or_hidden
+from streams.kafka.publisher import Deliveries
+
+
+class Published(NamedTuple):
+    """What a run has published."""
+
+    deliveries: Deliveries
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class PublishJob:
         self,
         kafka: Kafka,
         stop: Callable[[], bool] = lambda: False,
-        on_progress: Callable[[Published], None] = lambda _: None,
+        on_progress: Callable[[Deliveries], None] = lambda _: None,
     ) -> Published:
         """Publish until the source, the limit or `stop` ends it.
 
@@ -43,14 +52,15 @@ class PublishJob:
         encoder = EventEncoder(EVENT_TYPE_OF[self.kind], self.codec)
         events = open_source(self.kind, self.address, self.options)
         require_topic(kafka, self.topic)
-        publisher = Publisher(kafka, self.topic, encoder, stamp_now=self.stamp_now)
+        publisher = EventPublisher(kafka, self.topic, encoder, stamp_now=self.stamp_now)
         try:
-            return publisher.publish(
+            deliveries = publisher.publish(
                 events, rate=self.rate, limit=self.limit, stop=stop, on_progress=on_progress
             )
         except SourceError as error:
-            before = publisher.published.num_delivered
+            before = publisher.deliveries.num_delivered
             raise SourceError(f"{error} (the {before} events before it were delivered)") from error
+        return Published(deliveries, publisher.seconds)
 
 
 def require_topic(kafka: Kafka, topic: str) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from agents.commands.audit import AgentReport, AuditOptions, audit_pipeline
-from agents.commands.topic_reader import TopicReader
 from schemas import DecodeError, InputError
 from schemas.cloudevents import event_headers
 from streams.dead_letters import make_dead_letter
 from streams.kafka.admin import create_topics
+from streams.kafka.reader import TopicReader
 from streams.offsets import OffsetTracker
 from streams.settings import (
     AgentSettings,

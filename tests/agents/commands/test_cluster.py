@@ -25,7 +25,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_said_is_an_error_that_says_how() -> None:
-    with pytest.raises(UserError, match="where is Kafka"):
+    with pytest.raises(UserError, match="no broker is named"):
         found()
 
 

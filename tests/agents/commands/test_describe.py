@@ -46,13 +46,13 @@ CENTER = {"pages": 12.0, "seconds": 340.5, "amount": 1.0, "fourth": 9.0}
 RESULTS: list[tuple[Result, str]] = [
     (
         detections(detection("car", 0.93), detection("person", 0.5), detection("car", 0.6)),
-        "camera-1 12:00:01.250  2 cars, 1 person (0.93 best)",
+        "camera-1 12:00:01.250  2 cars, 1 person (best score 0.93)",
     ),
     (
         detections(*[detection("bus", 0.5)] * 2, *[detection("person", 0.4)] * 2),
-        "camera-1 12:00:01.250  2 buses, 2 people (0.50 best)",
+        "camera-1 12:00:01.250  2 buses, 2 people (best score 0.50)",
     ),
-    (detections(), "camera-1 12:00:01.250  nothing found"),
+    (detections(), "camera-1 12:00:01.250  no objects"),
     (
         NluResult(
             source_id="c-1", intent="balance", score=0.98, alternatives=[IntentScore("pay", 0.01)]
@@ -68,15 +68,15 @@ RESULTS: list[tuple[Result, str]] = [
             channel="flow",
             expected=31.25,
         ),
-        "pump  ANOMALY 0.98 (cut 0.90) in flow, expected 31.25",
+        "pump  ANOMALY 0.98 (threshold 0.90) in flow, expected 31.25",
     ),
     (
         AnomalyScore(source_id="pump", score=0.1, is_anomaly=False, threshold=0.9),
-        "pump  normal 0.10 (cut 0.90)",
+        "pump  normal 0.10 (threshold 0.90)",
     ),
     (
         ClusterAssignment(source_id="u", cluster_id=3, distance=0.421),
-        "u  cluster 3, 0.42 from its centre",
+        "u  cluster 3, 0.42 from its center",
     ),
     (ClusterAssignment(source_id="u", cluster_id=-1, distance=0.0), "u  no cluster yet"),
     (

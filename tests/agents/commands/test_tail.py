@@ -9,11 +9,12 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from agents.commands.broker import embedded_broker
-from agents.commands.tail import record_as_json, record_in_words
-from agents.commands.tailing import TailedRecord, tail_topic
+from agents.commands.describe import describe_record, record_as_json
+from agents.commands.tail import tail_topic
 from schemas import ClusterAssignment
 from schemas.cloudevents import event_headers, type_name
 from streams.kafka.admin import BrokerError, Kafka
+from streams.kafka.reader import KafkaRecord
 from streams.message_headers import UNREADABLE, headers_of
 from tests.raw_records import send_raw
 
@@ -89,7 +90,7 @@ def test_a_topic_that_is_absent_is_not_made(servers: str) -> None:
             next(tail_topic({"bootstrap.servers": servers}, "no.such"))
 
 
-RESULT = TailedRecord(
+RESULT = KafkaRecord(
     topic="behavior.clusters",
     partition=1,
     offset=7,
@@ -111,7 +112,10 @@ def test_a_record_as_json_and_in_words() -> None:
     assert found["value"]["cluster_id"] == 3
     assert found["headers"]["ce_type"] == "penstock.cluster_assignment.v1"
     assert (found["partition"], found["offset"], found["key"]) == (1, 7, "u\ufffd")
-    assert record_in_words(RESULT) == "u  cluster 3, 0.50 from its centre"
+    assert (
+        describe_record(RESULT.topic, RESULT.value, RESULT.headers)
+        == "u  cluster 3, 0.50 from its center"
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,7 @@ def test_a_record_as_json_and_in_words() -> None:
     ],
 )
 def test_any_value_becomes_ascii_json(value: bytes | None, shown: str | None) -> None:
-    line = record_as_json(TailedRecord("t", 0, 0, -1, None, value, []))
+    line = record_as_json(KafkaRecord("t", 0, 0, -1, None, value, []))
     assert line.isascii()
     assert line.isprintable()
     assert json.loads(line)["value"] == shown

@@ -6,14 +6,16 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 
 from agents.commands.broker import embedded_broker
+from agents.commands.cluster import broker_at
 from agents.commands.demo import feeding
-from agents.commands.demo.cluster import make_consumer, prepare_topics, run_broker
+from agents.commands.demo.cluster import prepare_topics
 from agents.commands.demo.engine import run_engine
 from agents.commands.demo.errors import DemoError
 from agents.commands.demo.feeding import Feeder
 from agents.commands.demo.inputs import packaged_inputs
 from agents.commands.demo.pipeline import load_run, run_environment, write_pipeline
 from schemas import Event
+from streams.kafka.clients import make_consumer
 from streams.settings import PipelineSettings
 
 
@@ -27,7 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PipelineSetti
 
 
 def test_a_running_cluster_is_taken_as_it_is() -> None:
-    with run_broker("somewhere:9092") as servers:
+    with broker_at("somewhere:9092") as servers:
         assert servers == "somewhere:9092"
 
 

@@ -3,16 +3,17 @@ from typing import Any
 
 import msgspec
 
-from agents.commands.demo.record_lines import RecordFiles, record_line
-from agents.commands.tailing import TailedRecord
+from agents.commands.demo.record_lines import RecordFiles
+from agents.commands.describe import record_as_json
+from streams.kafka.reader import KafkaRecord
 
 
-def record(value: bytes | None, **headers: bytes) -> TailedRecord:
-    return TailedRecord("t", 1, 7, 1_700_000_000_000, b"k\xff", value, list(headers.items()))
+def record(value: bytes | None, **headers: bytes) -> KafkaRecord:
+    return KafkaRecord("t", 1, 7, 1_700_000_000_000, b"k\xff", value, list(headers.items()))
 
 
 def line(value: bytes | None, **headers: bytes) -> dict[str, Any]:
-    decoded: dict[str, Any] = msgspec.json.decode(record_line(record(value, **headers)))
+    decoded: dict[str, Any] = msgspec.json.decode(record_as_json(record(value, **headers)))
     return decoded
 
 
@@ -24,10 +25,10 @@ def test_json_stays_json() -> None:
     assert found["key"] == "k\ufffd"
 
 
-def test_other_values_are_told_in_words() -> None:
-    assert line(b"\xff\xd8\xff123")["not_json"] == "[image/jpeg, 6 bytes]"
-    assert line(b'{"broken')["not_json"] == '{"broken'
-    assert line(b"")["not_json"] == ""
+def test_other_values_are_described() -> None:
+    assert line(b"\xff\xd8\xff123")["value"] == "[image/jpeg, 6 bytes]"
+    assert line(b'{"broken')["value"] == '{"broken'
+    assert line(b"")["value"] == ""
     assert line(None)["value"] is None
 
 

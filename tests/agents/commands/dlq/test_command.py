@@ -80,7 +80,7 @@ def test_show_writes_the_bytes(pipeline: HandMade, tmp_path: Path) -> None:
 
 def test_in_a_pipe_yes_must_be_said(pipeline: HandMade, tmp_path: Path) -> None:
     found = run(pipeline, tmp_path, "replay", code=2)
-    assert found.stderr == "penstock: error: this would replay 3 dead letters: say --yes\n"
+    assert found.stderr == "penstock: error: this would replay 3 dead letters: confirm with --yes\n"
     assert "would drop 3 dead letters" in run(pipeline, tmp_path, "drop", code=2).stderr
     assert states(pipeline) == ["open"] * 3
 
@@ -96,7 +96,7 @@ def test_replay_and_drop(pipeline: HandMade, tmp_path: Path) -> None:
     told = run(pipeline, tmp_path, "replay", "--yes").stdout
     assert told.splitlines() == [
         "1 were replayed",
-        "2 were replayed or dropped before, and are left alone",
+        "2 skipped: they were replayed or dropped before",
     ]
     assert states(pipeline).count("open") == 0
 
@@ -117,8 +117,8 @@ def test_what_can_not_be_replayed_exits_with_1(pipeline: HandMade, tmp_path: Pat
     [
         (["list", "--agent", "scor"], "no agent 'scor'"),
         (["list", "--since", "soon"], "--since: 'soon' is no RFC 3339 time"),
-        (["show", "seven"], "'seven' names no dead letter: expected TOPIC:PARTITION:OFFSET"),
-        (["drop", "--delete", "--yes"], "the embedded broker deletes no records"),
+        (["show", "seven"], "'seven' does not name a dead letter: write TOPIC:PARTITION:OFFSET"),
+        (["drop", "--delete", "--yes"], "the embedded broker can't delete records"),
     ],
 )
 def test_usage(pipeline: HandMade, tmp_path: Path, arguments: list[str], message: str) -> None:

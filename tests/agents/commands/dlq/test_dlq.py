@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agents.commands.dlq import Letter, Selection, State, drop, read_letters, replay, summarise
-from agents.commands.dlq.selection import identities
-from agents.commands.dlq.sending import Sender
+from agents.commands.dlq import Letter, Selection, State, drop, read_letters, replay, summarize
+from agents.commands.dlq.letters import identities
+from agents.commands.dlq.settling import Sender
 from schemas import InputError, Origin, Replay, TooLargeError
 from streams.kafka.admin import BrokerError
 from tests.agents.commands.hand_made import AGENT, HandMade
@@ -42,7 +42,7 @@ def test_a_letter_is_read_whole(pipeline: HandMade) -> None:
     (letter,) = letters(pipeline)
     assert letter.identity == f"{pipeline.name}.dlq:2:0"
     assert (letter.key, letter.value, letter.headers) == (b"\xfe", b"\x00\xff", headers)
-    assert letter.told.origin == Origin(pipeline.name, 2, 7)
+    assert letter.details.origin == Origin(pipeline.name, 2, 7)
     assert (letter.state, letter.num_replays, letter.is_whole) == (State.OPEN, 0, True)
 
 
@@ -51,7 +51,7 @@ def test_headers_that_look_like_ours_stay_the_originals(pipeline: HandMade) -> N
     pipeline.letter(7, headers=headers)
     (letter,) = letters(pipeline)
     assert letter.headers == headers
-    assert letter.told.origin.topic == pipeline.name
+    assert letter.details.origin.topic == pipeline.name
 
 
 def test_what_is_no_letter_is_passed_over(pipeline: HandMade) -> None:
@@ -67,7 +67,7 @@ def test_counts_by_kind(pipeline: HandMade) -> None:
     pipeline.letter(0, 1)
     pipeline.letter(9, error=TooLargeError("large"))
     drop(pipeline.settings, Selection(identities=frozenset({letters(pipeline)[0].identity})))
-    groups = summarise(letters(pipeline))
+    groups = summarize(letters(pipeline))
     assert [(g.reason, g.error, g.partition, g.open, g.dropped) for g in groups] == [
         ("decode_error", "DecodeError", 0, 2, 1),
         ("too_large", "TooLargeError", 0, 1, 0),
@@ -81,11 +81,11 @@ def test_selection(pipeline: HandMade) -> None:
     pipeline.letter(1, error=TooLargeError("large"))
     pipeline.letter(2, agent="another")
     found = letters(pipeline)
-    failed_ms = found[0].told.failed_at_ms
+    failed_ms = found[0].details.failed_at_ms
 
     def selected(**fields: Any) -> list[int]:
         selection = Selection(**fields)
-        return [letter.told.origin.offset for letter in found if selection.has(letter)]
+        return [letter.details.origin.offset for letter in found if selection.has(letter)]
 
     assert selected() == [0, 1, 2]
     assert selected(agents=[AGENT]) == [0, 1]
@@ -253,7 +253,7 @@ def test_letters_of_other_pipelines_stay(pipeline: HandMade) -> None:
 def test_what_the_input_topic_refuses_stays_open_and_is_told(
     pipeline: HandMade, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agents.commands.dlq.sending._MAX_BYTES", 2_000)
+    monkeypatch.setattr("agents.commands.dlq.settling._MAX_BYTES", 2_000)
     pipeline.letter(0, value=b"x" * 5_000)
     pipeline.letter(1)
     found = run(pipeline)

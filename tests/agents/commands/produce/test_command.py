@@ -12,8 +12,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from agents.commands.broker import BrokerProcess, embedded_broker
+from agents.commands.produce.event_publisher import EventPublisher
 from agents.commands.produce.event_records import EventEncoder
-from agents.commands.publishing import Publisher
 from schemas import SensorReading, make_codec
 from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
@@ -58,7 +58,7 @@ def write_csv(folder: Path, rows: int) -> Path:
 
 
 def test_events_arrive_keyed_in_order_with_their_envelope(servers: str) -> None:
-    publisher = Publisher(
+    publisher = EventPublisher(
         {"bootstrap.servers": servers}, "arrive", EventEncoder(SensorReading, "json")
     )
     published = publisher.publish(readings(300))
@@ -102,7 +102,7 @@ def test_murmur2_decides_the_partition(servers: str) -> None:
     """Java's and aiokafka's partitioner: a key's records meet whoever sends them."""
     from aiokafka.partitioner import murmur2
 
-    publisher = Publisher(
+    publisher = EventPublisher(
         {"bootstrap.servers": servers}, "murmur", EventEncoder(SensorReading, "json")
     )
     publisher.publish(readings(50))
@@ -111,7 +111,7 @@ def test_murmur2_decides_the_partition(servers: str) -> None:
 
 
 def test_memory_is_bounded_by_what_awaits_its_acknowledgement(servers: str) -> None:
-    publisher = Publisher(
+    publisher = EventPublisher(
         {"bootstrap.servers": servers, "linger.ms": 50},
         "bounded",
         EventEncoder(SensorReading, "json"),
@@ -124,7 +124,7 @@ def test_memory_is_bounded_by_what_awaits_its_acknowledgement(servers: str) -> N
         nonlocal read
         for reading in readings(200):
             read += 1
-            ahead.append(read - publisher.published.num_delivered)
+            ahead.append(read - publisher.deliveries.num_delivered)
             yield reading
 
     assert publisher.publish(events()).num_delivered == 200
@@ -132,7 +132,7 @@ def test_memory_is_bounded_by_what_awaits_its_acknowledgement(servers: str) -> N
 
 
 def test_events_that_cannot_be_sent_are_counted_and_hurt_no_other(servers: str) -> None:
-    publisher = Publisher(
+    publisher = EventPublisher(
         {"bootstrap.servers": servers}, "large", EventEncoder(SensorReading, "json")
     )
     large = SensorReading(source_id="s", values={"x" * 2_000_000: 1.0})
@@ -142,15 +142,15 @@ def test_events_that_cannot_be_sent_are_counted_and_hurt_no_other(servers: str) 
 
 
 def test_the_rate_is_kept(servers: str) -> None:
-    publisher = Publisher(
+    publisher = EventPublisher(
         {"bootstrap.servers": servers}, "rate", EventEncoder(SensorReading, "json")
     )
-    published = publisher.publish(readings(100), rate=100)
-    assert published.seconds == pytest.approx(0.99, abs=0.3)
+    publisher.publish(readings(100), rate=100)
+    assert publisher.seconds == pytest.approx(0.99, abs=0.3)
 
 
 def test_now_replaces_the_datas_time(servers: str) -> None:
-    publisher = Publisher(
+    publisher = EventPublisher(
         {"bootstrap.servers": servers}, "now", EventEncoder(SensorReading, "json"), stamp_now=True
     )
     before = time.time_ns() // 1_000_000
@@ -161,7 +161,7 @@ def test_now_replaces_the_datas_time(servers: str) -> None:
 
 def test_a_broker_that_dies_is_a_failure_of_what_it_did_not_take() -> None:
     with embedded_broker() as broker:
-        publisher = Publisher(
+        publisher = EventPublisher(
             {"bootstrap.servers": broker.bootstrap_servers, "delivery.timeout.ms": 1500},
             "dies",
             EventEncoder(SensorReading, "json"),
@@ -249,7 +249,7 @@ def test_no_broker_is_told_in_one_line(tmp_path: Path) -> None:
 def test_a_command_that_knows_no_broker_asks_for_one(tmp_path: Path, command: list[str]) -> None:
     done = penstock(*command, cwd=tmp_path)
     assert done.returncode == 2
-    assert "where is Kafka? say --bootstrap-servers HOST:PORT" in done.stderr
+    assert "no broker is named: give --bootstrap-servers HOST:PORT" in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

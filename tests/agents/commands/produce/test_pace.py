@@ -1,4 +1,4 @@
-from agents.commands.produce.pacing import MAX_BEHIND_SECONDS, Pace
+from agents.commands.produce.event_publisher import MAX_BEHIND_SECONDS, Pace
 
 
 class Clock:
