@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from agents.commands.broker import BrokerProcess, kafka_broker
-from agents.commands.soak import Testbed, FaultRow, Setup, rows_as_markdown, rows_as_text
+from agents.commands.soak import FaultRow, Setup, Testbed, rows_as_markdown, rows_as_text
 from tests.brokers import need_kafka
 from tests.conftest import REPO
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.commands.soak import Testbed, Setup
+from agents.commands.soak import Setup, Testbed
 from tests.brokers import need_kafka
 from tests.faults.conftest import Report
 from tests.faults.kafka_cluster import kafka_cluster

@@ -30,7 +30,7 @@ def test_faults(
         for _ in range(repetitions):
             FAULTS[fault].act(under_load, rng)
             under_load.await_progress()
-        row = under_load.finish(FAULTS[fault].words, repetitions)
+        row = under_load.finish(FAULTS[fault].description, repetitions)
     report(row)
     if fault in ("stop", "join"):
         assert row.duplicates == 0, "what ends in order repeats nothing"

@@ -41,7 +41,9 @@ def kafka(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free port.")] = 9092,
     data_dir: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder to keep the data in; without it, a temporary folder."),
+        typer.Option(
+            file_okay=False, help="Folder to keep the data in; without it, a temporary folder."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -23,8 +23,8 @@ def program(name: str, package: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise BrokerError(
-            f"`{name}` is not installed, and Apache Kafka needs it: install it (`make tools`, or on "
-            f"Debian `apt-get install {package}`), or use `penstock broker embedded`"
+            f"`{name}` is not installed, and Apache Kafka needs it: install it (`make tools`, or "
+            f"on Debian `apt-get install {package}`), or use `penstock broker embedded`"
         )
     return path
 

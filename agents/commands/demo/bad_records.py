@@ -85,7 +85,7 @@ _BY_KIND: dict[Kind, list[BadRecord]] = {
         BadRecord("text instead of a number", b'{"source_id":"demo","values":{"flow":"hot"}}'),
     ],
     "behavior": [
-        BadRecord("an event without features", b'{"source_id":"demo","action":"see","features":{}}'),
+        BadRecord("an event without features", b'{"action":"see","features":{}}'),
         BadRecord("NaN, which is not JSON", b'{"action":"see","features":{"a":NaN}}'),
     ],
 }

@@ -139,7 +139,9 @@ class Projection:
 
         self._scaler = StandardScaler().fit(points)
         scaled = np.clip(self._scaler.transform(points), -_MAX_DEVIATIONS, _MAX_DEVIATIONS)
-        self._pca = PCA(n_components=min(2, *points.shape), svd_solver="full").fit(scaled)
+        self._pca = PCA(n_components=min(2, *points.shape), svd_solver="full")
+        with np.errstate(invalid="ignore"):  # one event, or equal ones: there is no variance
+            self._pca.fit(scaled)
 
     @property
     def explained(self) -> Floats:

@@ -56,9 +56,7 @@ class _Setup:
     files: RecordFiles
 
 
-def run_demo(
-    options: Options, inputs: Inputs, view: View, stop: Callable[[], bool]
-) -> Report:
+def run_demo(options: Options, inputs: Inputs, view: View, stop: Callable[[], bool]) -> Report:
     """Run the demo.
 
     Args:

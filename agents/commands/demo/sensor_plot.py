@@ -121,9 +121,9 @@ def plot_series(series: Sequence[Series], path: Path) -> None:
     size = (_WIDTH_INCHES, _SERIES_INCHES * len(series))
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)  # without pyplot, whose figures are global
-    strips = figure.subplots(
-        2 * len(series), 1, squeeze=False, height_ratios=[5, 3] * len(series)
-    )[:, 0]
+    strips = figure.subplots(2 * len(series), 1, squeeze=False, height_ratios=[5, 3] * len(series))[
+        :, 0
+    ]
     for top, bottom, one_series in zip(strips[::2], strips[1::2], series, strict=True):
         _draw_readings(top, one_series)
         _draw_scores(bottom, one_series)

@@ -148,7 +148,9 @@ def test_without_maven_the_error_says_how_to_install_it(
         kafka_libs()
 
 
-def test_kafka_home_is_used_without_a_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kafka_home_is_used_without_a_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("PENSTOCK_KAFKA_LIBS", raising=False)
     monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
     with pytest.raises(BrokerError, match=r"no kafka_2\.13-\*\.jar is in"):

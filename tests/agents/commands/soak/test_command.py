@@ -9,8 +9,6 @@ import pytest
 
 from agents.commands import PENSTOCK
 
-from agents.commands import PENSTOCK
-
 
 def soak(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
