@@ -28,14 +28,15 @@ _NUM_COUNTED = 6
 _COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
 #: Smaller frames are enlarged to this width, so that the labels stay legible.
 _MIN_WIDTH = 640
-_FONT_PIXELS = 15
-_LINE_PIXELS = 2
+_FONT_PIXELS = 17
+_LINE_PIXELS = 3
 _JPEG_QUALITY = 90
 _PATTERN = "frame-??.jpg"
 #: Between the two frames of `detections.png`.
 _GAP_PIXELS = 8
-#: A PNG of so many colors has a third of the bytes.
-_PALETTE_COLORS = 96
+_MEDIAN_PIXELS = 5
+#: A PNG with a palette has a third of the bytes.
+_PALETTE_COLORS = 128
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def draw_overview(shots: Sequence[Shot], path: Path) -> None:
 
     by_merit = sorted(shots, key=lambda shot: shot.merit)
     best = {shot.frame.source_id: shot for shot in by_merit}
-    images = [annotated(best[camera]) for camera in sorted(best)[:2]]
+    images = [annotated(best[camera], smooth=True) for camera in sorted(best)[:2]]
     height = min(image.height for image in images)
     images = [image.resize((image.width * height // image.height, height)) for image in images]
     width = sum(image.width for image in images) + _GAP_PIXELS * (len(images) - 1)
@@ -133,12 +134,19 @@ def draw_overview(shots: Sequence[Shot], path: Path) -> None:
     sheet.quantize(_PALETTE_COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
-def annotated(shot: Shot) -> Image.Image:
-    """Return the frame with its detections and a caption, enlarged if it is small."""
-    from PIL import Image, ImageDraw
+def annotated(shot: Shot, smooth: bool = False) -> Image.Image:
+    """Return the frame with its detections and a caption, enlarged if it is small.
+
+    Args:
+        shot: the frame and its detections.
+        smooth: remove the frame's noise, which takes most bytes of a PNG.
+    """
+    from PIL import Image, ImageDraw, ImageFilter
 
     with Image.open(io.BytesIO(shot.frame.image)) as opened:
         image = opened.convert("RGB")
+    if smooth:
+        image = image.filter(ImageFilter.MedianFilter(_MEDIAN_PIXELS))
     factor = max(1.0, _MIN_WIDTH / image.width)
     image = image.resize((round(image.width * factor), round(image.height * factor)))
     pen = ImageDraw.Draw(image)

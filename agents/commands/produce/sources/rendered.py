@@ -10,7 +10,7 @@ from agents.commands.produce.sources.video import JPEG_QUALITY
 from schemas import TextMessage, VideoFrame
 
 #: Of the demo's traffic; the shipped detector was trained on scenes of other seeds.
-TRAFFIC_SEED = 20_001
+TRAFFIC_SEED = 20_008
 #: Of the demo's messages; `test` templates were never trained on.
 PHRASES_SEED = 20_001
 
