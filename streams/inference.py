@@ -61,7 +61,6 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         delivery: Delivery,
         metrics: AgentMetrics,
         host: ThreadPoolExecutor,
-        preparing: ThreadPoolExecutor | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         **kwargs: Any,
@@ -75,7 +74,6 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._delivery = delivery
         self._metrics = metrics
         self._host = host
-        self._preparing = preparing or host
         self._clock = clock
         self._lanes = {topic: lane for lane, topic in enumerate(settings.inputs)}
         self._batcher: MicroBatcher[Any] = MicroBatcher(batch, len(self._lanes))
@@ -225,7 +223,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Answer a micro-batch and free its slot; the model's own failures are answers too."""
         try:
             started = self._clock()
-            answers, updates, timed = await self.pool.answer(batch, self._preparing, self._limit)
+            answers, updates, timed = await self.pool.answer(batch, self._host, self._limit)
             for stage, seconds in timed.items():
                 self._metrics.stage(stage, seconds)
             waited = started - batch.oldest_arrival

@@ -1,7 +1,7 @@
-"""Several workers on one machine as one: started, watched and stopped together.
+"""Run several worker processes as one: start, watch and stop them together.
 
-Each is a process of its own and a member of the group, and knows its part of the machine by its
-number (`agents/process/share.py`). Their starter only watches: it reads no records.
+Each process is a member of the consumer group, and its number gives its part of the machine
+(`agents/process/share.py`). The parent only watches: it reads no records.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from agents.process.child import ChildProcess
-from agents.process.signals import stop_on_signals
+from agents.process.exit import stop_on_signals
 
 logger = logging.getLogger(__name__)
 
@@ -22,17 +22,17 @@ _IN_ORDER = (0, -signal.SIGTERM)
 _LATE = 1
 
 
-def run_together(commands: dict[str, Sequence[str]], stop_seconds: float) -> int:
+def run_together(commands: Mapping[str, Sequence[str]], stop_seconds: float) -> int:
     """Run commands until SIGTERM or Ctrl-C, or until one fails; then stop all in order.
 
     Must be called on the main thread.
 
     Args:
         commands: by name.
-        stop_seconds: how long they may take to end once they are asked to, > 0.
+        stop_seconds: how long they may take to end after SIGTERM, > 0.
 
     Returns:
-        An exit code: 0 if all ended in order; that of the first that failed by itself; 1 if one
+        An exit code: 0 if all ended in order; the first failure's if one failed by itself; 1 if one
         had to be killed.
     """
     processes: dict[str, ChildProcess] = {}
@@ -59,11 +59,12 @@ def _watch(processes: Mapping[str, ChildProcess], is_stopping: Callable[[], bool
     while running and not is_stopping():
         time.sleep(_POLL_SECONDS)
         for name, process in list(running.items()):
-            if process.exit_code:
+            code = process.exit_code
+            if code:
                 return name
-            if not process.is_alive:
+            if code == 0:
                 del running[name]
-                logger.warning("[%s] was asked to end; %d go on", name, len(running))
+                logger.warning("[%s] has ended in order; %d go on", name, len(running))
     return None
 
 
@@ -75,10 +76,11 @@ def _stop(processes: Mapping[str, ChildProcess], seconds: float) -> int:
     while any(p.is_alive for p in processes.values()) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     for name, process in processes.items():
-        if process.is_alive:
+        code = process.exit_code
+        if code is None:
             logger.error("[%s] did not end within %g s and is killed", name, seconds)
             return _LATE
-        if process.exit_code not in _IN_ORDER:
+        if code not in _IN_ORDER:
             logger.error("[%s] ended with %s", name, process.describe_end())
             return _shell_code(process)
     return 0

@@ -52,33 +52,33 @@ class _Server:
         self._decoder: Any = None
 
     def run(self) -> None:
-        """Answer until the parent closes the link."""
+        """Answer requests until the parent closes the socket."""
         while True:
             frame = self._link.recv(FRAME.size, socket.MSG_WAITALL)
             if len(frame) < FRAME.size:
                 return
-            what, size = FRAME.unpack(frame)
+            kind, size = FRAME.unpack(frame)
             try:
-                kind, answer = DONE, self._do(what, self._request.read(size))
+                outcome, answer = DONE, self._call_model(kind, self._request.read(size))
             except Exception as error:
                 logger.debug("the model raised", exc_info=True)
-                self._make_room(error)
-                kind, answer = FAILED, msgspec.msgpack.encode(Raised.of(error))
-            self._link.sendall(FRAME.pack(kind, self._answer.write(answer)))
-            if what == CLOSE:
+                self._free_memory_after(error)
+                outcome, answer = FAILED, msgspec.msgpack.encode(Raised.of(error))
+            self._link.sendall(FRAME.pack(outcome, self._answer.write(answer)))
+            if kind == CLOSE:
                 return
 
-    def _make_room(self, error: Exception) -> None:
+    def _free_memory_after(self, error: Exception) -> None:
         """Free what a call that ran out of memory holds; the batch comes again, halved."""
         if is_out_of_memory(error):
             drop_frames(error)
             if isinstance(self._model, MemoryFreeingModel):
                 self._model.free_memory()
 
-    def _do(self, what: bytes, content: memoryview) -> bytes:
-        if what == LOAD:
+    def _call_model(self, kind: bytes, content: memoryview) -> bytes:
+        if kind == LOAD:
             return self._load(content)
-        if what == CLOSE:
+        if kind == CLOSE:
             self._model.close()
             return b""
         events = self._decoder.decode(content)

@@ -9,31 +9,16 @@ tried once more, then halved until the record that causes the failure is alone.
 from __future__ import annotations
 
 import logging
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from agents.pipeline.parts import AgentParts
-from agents.process.child import ChildProcess
-from agents.process.model_wire import (
-    CLOSE,
-    FAILED,
-    FRAME,
-    LOAD,
-    PREDICT,
-    ModelConfig,
-    Raised,
-    SharedBytes,
-    unpack_answers,
-)
+from agents.process.model_link import ChildDiedError, ModelLink
+from agents.process.model_wire import LOAD, PREDICT, ModelConfig, unpack_answers
 from models.base import ModelError, PreparedModel
 from streams.health.metrics import Metrics
 from streams.process_errors import ModelDiedError, ModelTimeoutError
@@ -44,13 +29,6 @@ logger = logging.getLogger(__name__)
 
 #: Between two starts of a child that did nothing useful in between.
 _FIRST_BACK_OFF_SECONDS, _LAST_BACK_OFF_SECONDS = 0.1, 30.0
-#: How long a child may take to free everything at the end.
-_CLOSE_SECONDS = 5.0
-#: How long a child that has closed its socket may take to end.
-_END_SECONDS = 5.0
-
-#: -P: the current folder must not be put in front of the path.
-_COMMAND = (sys.executable, "-P", "-m", "agents.process.model_child")
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -99,14 +77,14 @@ class ProcessModel:
         prepares: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Start nothing yet.
+        """Keep the settings; the child starts in `load`.
 
         Args:
             name: of the model.
             config: what the child makes its model from.
             timeout_seconds: how long a call may take; None: any time.
             on_lost: called with a reason for each child that was lost in a call.
-            prepares: whether it computes with a library's own threads, as prepared models do.
+            prepares: whether the model computes with the threads of its library.
             sleep: waits out a back-off.
         """
         self.name = name
@@ -117,7 +95,7 @@ class ProcessModel:
         self.prepares = prepares
         self._sleep = sleep
         self._device = "cpu"
-        self._child: _Child | None = None
+        self._child: ModelLink | None = None
         self._back_off = 0.0
         self._is_reported = False
         self._encoder = msgspec.msgpack.Encoder()
@@ -145,7 +123,7 @@ class ProcessModel:
         """Have the child answer B events.
 
         Raises:
-            ModelTimeoutError: it did not in time, and was killed.
+            ModelTimeoutError: it did not answer in time, and was killed.
             ModelDiedError: it died.
             Exception: what the model raised, by another class of the same name.
         """
@@ -159,7 +137,7 @@ class ProcessModel:
             raise ModelTimeoutError(
                 f"the model had not answered after {self._timeout:g} s: its process was replaced"
             ) from None
-        except _ChildDiedError as error:
+        except ChildDiedError as error:
             self._lose(child, "died")
             raise ModelDiedError(f"the model's process died: {error}") from None
         self._back_off = 0.0
@@ -171,8 +149,8 @@ class ProcessModel:
         if child is not None:
             child.close()
 
-    def _start(self) -> _Child:
-        child = _Child()
+    def _start(self) -> ModelLink:
+        child = ModelLink()
         try:
             content = msgspec.msgpack.encode((self._device, self._config))
             version = child.call(LOAD, content, None)
@@ -182,7 +160,7 @@ class ProcessModel:
         self.version = bytes(version).decode()
         return child
 
-    def _start_again(self) -> _Child:
+    def _start_again(self) -> ModelLink:
         """Start a child in place of one that was lost; wait and retry if it can't be."""
         while True:
             if self._back_off:
@@ -200,7 +178,7 @@ class ProcessModel:
                 self._is_reported = False
                 return self._child
 
-    def _lose(self, child: _Child, reason: str) -> None:
+    def _lose(self, child: ModelLink, reason: str) -> None:
         self._child = None
         child.kill()
         logger.warning(
@@ -225,92 +203,8 @@ class _MeasuringProcessModel(ProcessModel):
         return sizes
 
 
-class _ChildDiedError(Exception):
-    pass
-
-
 def _load_error(error: BaseException) -> BaseException:
-    if isinstance(error, _ChildDiedError):
+    if isinstance(error, ChildDiedError):
         return ModelError(f"its process died while it loaded: {error}")
     # The model's own message for people came through as another class of the same name.
     return ModelError(str(error)) if type(error).__name__ == ModelError.__name__ else error
-
-
-class _Child:
-    """One child process, the socket to it and the memory shared with it."""
-
-    def __init__(self) -> None:
-        self._socket, child_socket = socket.socketpair()
-        self._request, self._answer = SharedBytes(), SharedBytes()
-        fds = (child_socket.fileno(), self._request.fd, self._answer.fd)
-        # The child imports from where this process does, the user's own folders included.
-        path = os.pathsep.join(folder or os.getcwd() for folder in map(str, sys.path))
-        with child_socket:
-            self._process = ChildProcess(
-                [*_COMMAND, *map(str, fds)],
-                # Standard output may be data: what the child prints goes where the log goes.
-                output=_standard_error(),
-                environment={**os.environ, "PYTHONPATH": path},
-                pass_fds=fds,
-            )
-
-    def call(self, what: bytes, content: bytes | bytearray, timeout: float | None) -> memoryview:
-        """Send a message and return its answer.
-
-        Raises:
-            TimeoutError: there was none in time.
-            _ChildDiedError: the child is gone.
-            Exception: what the model raised.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        try:
-            size = self._request.write(content)
-            self._socket.settimeout(timeout)
-            self._socket.sendall(FRAME.pack(what, size))
-            kind, size = FRAME.unpack(self._receive(deadline))
-        except TimeoutError:
-            raise
-        except (OSError, EOFError):
-            raise _ChildDiedError(self.describe_end()) from None
-        answer = self._answer.read(size)
-        if kind == FAILED:
-            raise msgspec.msgpack.decode(answer, type=Raised).error()
-        return answer
-
-    def _receive(self, deadline: float | None) -> bytes:
-        frame = b""
-        while len(frame) < FRAME.size:
-            if deadline is not None:
-                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
-            part = self._socket.recv(FRAME.size - len(frame))
-            if not part:
-                raise EOFError
-            frame += part
-        return frame
-
-    def describe_end(self) -> str:
-        """Return how it ended, for people."""
-        if self._process.wait(_END_SECONDS) is None:
-            return "it closed its end"
-        return self._process.describe_end()
-
-    def kill(self) -> None:
-        """End it at once and free what was shared with it."""
-        self._process.kill()
-        self._socket.close()
-        self._request.close()
-        self._answer.close()
-
-    def close(self) -> None:
-        """Let it free everything, and end it."""
-        with suppress(Exception):
-            self.call(CLOSE, b"", _CLOSE_SECONDS)
-            self._process.wait(_CLOSE_SECONDS)
-        self.kill()
-
-
-def _standard_error() -> int | None:
-    try:
-        return sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # closed, or replaced by a test
-        return subprocess.DEVNULL

@@ -23,8 +23,9 @@ from schemas import InputError
 from streams.settings import AgentSettings
 
 FRAME = struct.Struct("!cQ")
-"""One of the letters below, and the length of the message in shared memory."""
+"""A kind of message, and its length in shared memory."""
 LOAD, PREDICT, CLOSE, DONE, FAILED = b"l", b"p", b"c", b"d", b"f"
+"""The kinds: three requests of the worker, two outcomes of the child."""
 
 #: Kinds of an answer on the wire.
 _PLAIN, _STRUCT, _LIST, _ERROR = range(4)
@@ -82,7 +83,7 @@ def pack_answers(answers: Sequence[Any]) -> bytes:
     packed = []
     for answer in answers:
         try:
-            packed.append(msgspec.msgpack.encode(_described(answer)))
+            packed.append(msgspec.msgpack.encode(_describe(answer)))
         except Exception as error:
             packed.append(msgspec.msgpack.encode((_ERROR, Raised.of(_wire_error(error)))))
     return msgspec.msgpack.encode([msgspec.Raw(answer) for answer in packed])
@@ -92,11 +93,11 @@ def _wire_error(error: Exception) -> WireError:
     return WireError(f"the model's result can't be encoded: {type(error).__name__}: {error}")
 
 
-def _described(answer: Any) -> Any:
+def _describe(answer: Any) -> Any:
     if isinstance(answer, InputError):
         return _ERROR, Raised.of(answer)
     if isinstance(answer, list | tuple):
-        return _LIST, [_described(result) for result in answer]
+        return _LIST, [_describe(result) for result in answer]
     if isinstance(answer, msgspec.Struct):
         kind = type(answer)
         return _STRUCT, (kind.__module__, kind.__qualname__, answer)
@@ -104,7 +105,7 @@ def _described(answer: Any) -> Any:
 
 
 def unpack_answers(message: bytes | memoryview) -> list[Any]:
-    """Return what `pack_answers` was given."""
+    """Return the answers of a message that `pack_answers` made."""
     packed = msgspec.msgpack.decode(message, type=list[msgspec.Raw])
     return [_unpack_or_error(answer) for answer in packed]
 

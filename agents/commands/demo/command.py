@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agents.commands.options import JsonOption
-from agents.commands.tables import print_table
+from agents.commands.terminal import JsonOption, print_table
 from agents.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def command(
     own cluster the names of all topics start with `demo.`; passwords and certificates come from
     PENSTOCK_KAFKA__... as for a worker. The exit code is 0 only if every record is accounted for.
     """
-    from agents.process.signals import stop_on_signals
+    from agents.process.exit import stop_on_signals
 
     _check_broker(broker)
     replaced: list[str] = []

@@ -15,10 +15,9 @@ from agents.commands.cluster import (
     kafka_settings,
     optional_pipeline,
 )
-from agents.commands.options import JsonOption
-from agents.commands.progress import progress_bar
+from agents.commands.terminal import JsonOption, progress_bar
 from agents.errors import UserError, printable
-from agents.process.signals import stop_on_signals
+from agents.process.exit import stop_on_signals
 from streams.settings import PipelineSettings
 
 if TYPE_CHECKING:

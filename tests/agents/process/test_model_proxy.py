@@ -75,7 +75,7 @@ def numbers(folder: Path, *xs: float) -> list[Any]:
     return [event_type(x=x) for x in xs]
 
 
-def test_it_answers_from_another_process(tmp_path: Path, odd: Any) -> None:
+def test_answers_come_from_another_process(tmp_path: Path, odd: Any) -> None:
     model = odd()
     assert not model.is_warm
     model.load("cpu")
@@ -87,7 +87,9 @@ def test_it_answers_from_another_process(tmp_path: Path, odd: Any) -> None:
     assert not model.is_warm
 
 
-def test_a_call_that_hangs_is_ended_and_the_next_is_answered(tmp_path: Path, odd: Any) -> None:
+def test_a_call_over_its_timeout_is_ended_and_the_next_is_answered(
+    tmp_path: Path, odd: Any
+) -> None:
     model = odd()
     model.load("cpu")
     before = model.predict_batch(numbers(tmp_path, 3))[0]["pid"]
@@ -99,7 +101,7 @@ def test_a_call_that_hangs_is_ended_and_the_next_is_answered(tmp_path: Path, odd
     model.close()
 
 
-def test_a_death_says_of_what(tmp_path: Path, odd: Any) -> None:
+def test_the_error_names_the_signal_that_killed_the_child(tmp_path: Path, odd: Any) -> None:
     model = odd()
     model.load("cpu")
     with pytest.raises(ModelDiedError, match="signal 9"):
@@ -107,7 +109,7 @@ def test_a_death_says_of_what(tmp_path: Path, odd: Any) -> None:
     model.close()
 
 
-def test_a_batch_is_tried_again_then_halved(tmp_path: Path, odd: Any) -> None:
+def test_a_failing_batch_is_tried_again_then_halved(tmp_path: Path, odd: Any) -> None:
     model = odd()
     model.load("cpu")
     answers = predict_each(model.predict_batch, numbers(tmp_path, 3, 2, 4, 5))
@@ -118,7 +120,7 @@ def test_a_batch_is_tried_again_then_halved(tmp_path: Path, odd: Any) -> None:
     assert answers[1].attempts == 4  # twice as four, as two, alone
 
 
-def test_a_wrong_number_of_answers_is_told(tmp_path: Path, odd: Any) -> None:
+def test_a_wrong_number_of_answers_is_an_error(tmp_path: Path, odd: Any) -> None:
     model = odd()
     model.load("cpu")
     with pytest.raises(RuntimeError, match="7 events in, 0 answers out"):
@@ -126,18 +128,18 @@ def test_a_wrong_number_of_answers_is_told(tmp_path: Path, odd: Any) -> None:
     model.close()
 
 
-def test_options_that_do_not_fit_are_told_before_a_child_starts(odd: Any) -> None:
+def test_wrong_options_are_an_error_before_a_child_starts(odd: Any) -> None:
     with pytest.raises(ModelError, match="good is -1"):
         odd(model=ModelSettings(name="./odd.py:Odd", options={"good": -1}))
 
 
-def test_a_model_that_can_not_be_loaded_says_so_in_its_own_words(tmp_path: Path, odd: Any) -> None:
+def test_a_load_error_keeps_the_message_of_the_model(tmp_path: Path, odd: Any) -> None:
     (tmp_path / "broken").touch()
     with pytest.raises(ModelError, match=r"^weights\.bin is gone: fetch it$"):
         odd().load("cpu")
 
 
-def test_a_model_that_can_not_be_loaded_again_is_tried_until_it_can(
+def test_loading_again_is_retried_with_a_back_off_until_it_works(
     tmp_path: Path, odd: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = odd()
@@ -163,13 +165,13 @@ def test_a_model_that_can_not_be_loaded_again_is_tried_until_it_can(
     ]
 
 
-def test_a_model_that_learns_stays_in_the_worker() -> None:
+def test_a_model_that_learns_can_not_run_in_a_child_process() -> None:
     settings = AgentSettings(input="in", output="out", model="robust_zscore", isolation="process")
     with pytest.raises(ModelError, match="for models that don't learn, and robust_zscore does"):
         load_agent(settings)
 
 
-def test_a_registered_model_answers_as_it_would_on_a_thread(tmp_path: Path) -> None:
+def test_a_registered_model_gives_the_same_answers_as_on_a_thread(tmp_path: Path) -> None:
     path = save_linear(tmp_path / "linear.onnx")
     settings = {
         "model": ModelSettings(name=path, options={"features": ["a", "b"]}),
@@ -182,16 +184,18 @@ def test_a_registered_model_answers_as_it_would_on_a_thread(tmp_path: Path) -> N
     parts = load_agent(AgentSettings(input="in", output="out", **settings), tmp_path)  # type: ignore[arg-type]
     plain = parts.make_model()
     plain.load("cpu")
-    there: list[Any] = list(model.predict_batch(readings))
-    here: list[Any] = list(plain.predict_batch(readings))
-    assert there[:5] == here[:5]
-    assert (there[5].reason, str(there[5])) == (here[5].reason, str(here[5]))
+    from_child: list[Any] = list(model.predict_batch(readings))
+    from_thread: list[Any] = list(plain.predict_batch(readings))
+    assert from_child[:5] == from_thread[:5]
+    errors = from_child[5], from_thread[5]
+    assert errors[0].reason == errors[1].reason
+    assert str(errors[0]) == str(errors[1])
     assert model.version == plain.version
     model.close()
     plain.close()
 
 
-def test_frames_pass_whole(tmp_path: Path) -> None:
+def test_detections_from_a_child_equal_those_of_the_worker(tmp_path: Path) -> None:
     model = make(tmp_path, model="traffic_detector", event="VideoFrame", codec="image")
     assert model.prepares
     model.load("cpu")

@@ -1,4 +1,4 @@
-"""A worker's loops are uvloop's, those of its threads too; without uvloop they are Python's."""
+"""A worker's event loops are uvloop's if it is installed, those of its threads too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 _CODE = """
 import asyncio, sys, warnings
 {before}
-from agents.commands.event_loop import use_fast_loop
+from agents.commands.worker import use_fast_loop
 use_fast_loop()
 loop = asyncio.new_event_loop()
 print(type(loop).__module__.split(".")[0])
@@ -21,9 +21,9 @@ def loop_made(before: str = "") -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_uvloop_is_used_where_it_is() -> None:
+def test_uvloop_is_used_if_it_is_installed() -> None:
     assert loop_made() == "uvloop"
 
 
-def test_without_it_the_standard_loop_is() -> None:
+def test_without_uvloop_the_loop_is_python_s() -> None:
     assert loop_made("sys.modules['uvloop'] = None") == "asyncio"
