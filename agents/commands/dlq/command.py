@@ -51,7 +51,7 @@ LettersArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[TOPIC:]PARTITION:OFFSET...",
-        help="The letters, as `penstock dlq list --each` names them; without any, all.",
+        help="The letters, as `penstock dlq list --each` names them.",
     ),
 ]
 LimitOption = Annotated[
@@ -137,7 +137,10 @@ def show_command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show dead letters in full: the ones you name, or the first that the options select."""
+    """Show dead letters in full.
+
+    Shows the letters you name, or the first that the options select.
+    """
     from agents.commands.dlq import select_letters
     from agents.commands.dlq.showing import as_dict, as_text
 

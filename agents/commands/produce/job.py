@@ -1,4 +1,4 @@
-"""One run of `penstock produce`: from a place to a topic that is known to be there."""
+"""One run of `penstock produce`: from a source to an existing topic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streams.kafka.publisher import Deliveries
 
 
 class Published(NamedTuple):
-    """What a run has published."""
+    """The result of a run."""
 
     deliveries: Deliveries
     seconds: float
@@ -24,7 +24,7 @@ class Published(NamedTuple):
 
 @dataclass(frozen=True)
 class PublishJob:
-    """What to publish, where to, and how."""
+    """What to publish, to which topic, and how."""
 
     kind: Kind
     address: str
@@ -42,12 +42,12 @@ class PublishJob:
         stop: Callable[[], bool] = lambda: False,
         on_progress: Callable[[Deliveries], None] = lambda _: None,
     ) -> Published:
-        """Publish until the source, the limit or `stop` ends it.
+        """Publish until the source ends, the limit is reached or `stop` returns True.
 
         Raises:
-            BrokerError: no broker, or no such topic.
-            SourceError: the source can't be read; what was sent before is delivered first.
-            ValueError: the codec can't carry this kind of event.
+            BrokerError: no broker answers, or there is no such topic.
+            SourceError: the source can't be read; the events before it are delivered first.
+            ValueError: the codec can't encode this kind of event.
         """
         encoder = EventEncoder(EVENT_TYPE_OF[self.kind], self.codec)
         events = open_source(self.kind, self.address, self.options)
@@ -64,15 +64,15 @@ class PublishJob:
 
 
 def require_topic(kafka: Kafka, topic: str) -> None:
-    """Check that a topic is there, without making it by asking.
+    """Check that a topic exists, without creating it.
 
     Raises:
-        BrokerError: it is not, or the broker can't be reached. The embedded broker makes topics
-            on first use, so nothing is missing there.
+        BrokerError: it does not exist, or the broker can't be reached. The embedded broker creates
+            topics on first use, so any topic is accepted there.
     """
     cluster = probe(kafka)
     if topic not in cluster.topics and not cluster.is_embedded:
         raise BrokerError(
-            f"no topic {topic!r} on {kafka['bootstrap.servers']}{or_hidden(kafka)}: make it with "
-            "penstock topics create -c FILE, or name another one with --topic"
+            f"no topic {topic!r} on {kafka['bootstrap.servers']}{or_hidden(kafka)}: create it with "
+            "`penstock topics create -c FILE`, or name another topic with --topic"
         )

@@ -1,4 +1,4 @@
-"""`penstock schemas export`: the contract of a pipeline's topics, for any language."""
+"""`penstock schemas export`: write the contract of a pipeline's topics, for any language."""
 
 from __future__ import annotations
 
@@ -26,13 +26,23 @@ def group() -> None:
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder to write into.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", file_okay=False, help="The folder to write to; created if it does not exist."
+        ),
+    ],
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="A pipeline file; without it, the usual topics."),
+        typer.Option(
+            "--config", "-c", help="A pipeline file; without it, the four standard agents."
+        ),
     ] = None,
 ) -> None:
-    """Write a JSON Schema file for each type and asyncapi.yaml for all topics."""
+    """Write JSON Schema files and asyncapi.yaml into a folder.
+
+    The folder gets one JSON Schema file for each type, and one AsyncAPI document of all topics.
+    """
     from agents.pipeline.file import load_pipeline
     from agents.pipeline.flows import default_flows, flows_of
 

@@ -93,7 +93,7 @@ RESULTS: list[tuple[Result, str]] = [
 
 
 @pytest.mark.parametrize(("result", "words"), RESULTS, ids=lambda x: type(x).__name__)
-def test_results_are_told_in_words(result: Result, words: str) -> None:
+def test_results_are_described(result: Result, words: str) -> None:
     as_json = msgspec.json.encode(result)
     assert describe_record("t", as_json, headers_of(type(result))) == words
     as_msgpack = msgspec.msgpack.encode(result)
@@ -102,11 +102,11 @@ def test_results_are_told_in_words(result: Result, words: str) -> None:
     )
 
 
-def test_every_result_type_has_words() -> None:
+def test_every_result_type_has_a_description() -> None:
     assert {type(result) for result, _ in RESULTS} == set(RESULT_TYPES.values())
 
 
-def test_a_dead_letter_tells_origin_and_reason() -> None:
+def test_a_dead_letter_shows_origin_and_reason() -> None:
     letter = DeadLetter(
         origin=Origin("sensor.readings", 2, 1045),
         agent="score_anomalies",
@@ -144,19 +144,19 @@ def test_a_dead_letter_tells_origin_and_reason() -> None:
         (b"{}", [("ce_source", b"pump"), ("ce_time", b"\xff")], "{}"),
     ],
 )  # fmt: skip
-def test_anything_else_is_told_in_general(
+def test_other_values_are_described(
     value: bytes | None, headers: list[tuple[str, bytes]], words: str
 ) -> None:
     assert describe_record("t", value, headers) == words
 
 
-def test_a_value_that_is_not_what_its_header_says_is_told_in_general() -> None:
+def test_a_value_with_a_wrong_type_header_is_described() -> None:
     assert describe_record("t", b'{"a": 1}', headers_of(Detections)) == 's  {"a": 1}'
     deep = b"[" * 100_000
     assert describe_record("t", deep, headers_of(Detections)).startswith("s  [[[")
 
 
-def test_nothing_that_a_terminal_acts_on_gets_through() -> None:
+def test_terminal_control_sequences_are_escaped() -> None:
     evil = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x200B, 0x202E, 0x2066, 0xFEFF]))
     shown = printable(evil)
     assert shown.isprintable()

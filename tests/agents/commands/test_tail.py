@@ -32,7 +32,7 @@ def send(servers: str, topic: str, count: int) -> None:
     assert producer.flush(10) == 0
 
 
-def test_from_the_beginning_every_record_of_every_partition_comes(servers: str) -> None:
+def test_from_the_beginning_every_record_of_every_partition_is_read(servers: str) -> None:
     send(servers, "all", 40)
     kafka = {"bootstrap.servers": servers, "group.id": "workers"}
     records = list(itertools.islice(tail_topic(kafka, "all", from_beginning=True), 40))
@@ -40,7 +40,7 @@ def test_from_the_beginning_every_record_of_every_partition_comes(servers: str) 
     assert len({r.partition for r in records}) > 1
 
 
-def test_by_default_only_new_records_come(servers: str) -> None:
+def test_by_default_only_new_records_are_read(servers: str) -> None:
     send(servers, "new", 10)
     deadline = time.monotonic() + 2.0
     old = list(tail_topic({"bootstrap.servers": servers}, "new", stop=after(deadline)))
@@ -51,7 +51,7 @@ def after(deadline: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > deadline
 
 
-def test_headers_that_the_library_cannot_read_are_no_end(servers: str) -> None:
+def test_unreadable_headers_do_not_end_the_iteration(servers: str) -> None:
     # Many: a call that the interpreter has specialised for speed would end the process.
     records = [(b"k", b"1", [(b"\xff", b"x")])] * 50 + [(b"k", b"2", [(b"fine", b"y")])]
     asyncio.run(send_raw(servers, "foreign", 0, records))
@@ -60,7 +60,7 @@ def test_headers_that_the_library_cannot_read_are_no_end(servers: str) -> None:
     assert [record.headers for record in found] == [UNREADABLE] * 50 + [[("fine", b"y")]]
 
 
-def test_headers_are_as_unreadable_at_a_second_look(servers: str) -> None:
+def test_unreadable_headers_can_be_read_twice(servers: str) -> None:
     asyncio.run(send_raw(servers, "twice", 0, [(b"k", b"1", [(b"\xff", b"x")])]))
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "twice"})
     consumer.assign([TopicPartition("twice", 0, 0)])
@@ -84,7 +84,7 @@ def test_nothing_is_committed(servers: str) -> None:
     assert all(partition.offset < 0 for partition in committed)
 
 
-def test_a_topic_that_is_absent_is_not_made(servers: str) -> None:
+def test_a_missing_topic_is_not_created(servers: str) -> None:
     for _ in range(2):
         with pytest.raises(BrokerError, match=r"no topic 'no\.such'"):
             next(tail_topic({"bootstrap.servers": servers}, "no.such"))
@@ -107,7 +107,7 @@ RESULT = KafkaRecord(
 )
 
 
-def test_a_record_as_json_and_in_words() -> None:
+def test_a_record_as_json_and_as_text() -> None:
     found = json.loads(record_as_json(RESULT))
     assert found["value"]["cluster_id"] == 3
     assert found["headers"]["ce_type"] == "penstock.cluster_assignment.v1"

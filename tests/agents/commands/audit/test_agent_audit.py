@@ -1,6 +1,6 @@
 import pytest
 
-from agents.commands.audit.removal import expiry_ms, is_compacted
+from agents.commands.audit.agent_audit import expiry_ms, is_compacted
 
 KEPT = {"cleanup.policy": "delete", "retention.ms": "604800000", "retention.bytes": "-1"}
 
@@ -15,7 +15,7 @@ KEPT = {"cleanup.policy": "delete", "retention.ms": "604800000", "retention.byte
         ({}, None),
     ],
 )
-def test_what_may_be_gone(config: dict[str, str], expected: int | None) -> None:
+def test_expiry_follows_retention(config: dict[str, str], expected: int | None) -> None:
     assert expiry_ms(config, 1_000_000_000_000) == expected
 
 
