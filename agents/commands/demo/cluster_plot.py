@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas import BehaviorEvent, ClusterAssignment, ClusterUpdate, Event, Result
+from schemas import BehaviorEvent, ClusterAssignment, ClusterUpdate
 
-MAX_PENDING = 20_000
 MAX_ASSIGNED = 20_000
 MAX_UPDATES = 5_000
 
@@ -58,42 +56,27 @@ class ClusterLog:
     """Keeps the latest assignments with their events, and the latest updates."""
 
     def __init__(self) -> None:
-        self._pending: OrderedDict[str, dict[str, float]] = OrderedDict()
         self._assigned: deque[tuple[int, int, dict[str, float]]] = deque(maxlen=MAX_ASSIGNED)
         self._updates: deque[ClusterUpdate] = deque(maxlen=MAX_UPDATES)
-        self._lock = threading.Lock()
 
-    def add_event(self, event: Event) -> None:
-        """Keep an event until its assignment arrives."""
-        if not isinstance(event, BehaviorEvent):
-            return
-        with self._lock:
-            self._pending[event.event_id] = event.features
-            if len(self._pending) > MAX_PENDING:
-                self._pending.popitem(last=False)
+    def add(self, event: BehaviorEvent, assignment: ClusterAssignment) -> None:
+        """Keep an event with its cluster."""
+        row = (assignment.origin.partition, assignment.cluster_id, event.features)
+        self._assigned.append(row)
 
-    def add_result(self, result: Result) -> None:
-        """Join an assignment with its event; keep an update."""
-        with self._lock:
-            if isinstance(result, ClusterUpdate):
-                self._updates.append(result)
-            elif isinstance(result, ClusterAssignment):
-                features = self._pending.pop(result.event_id, None)
-                if features is not None:
-                    row = (result.origin.partition, result.cluster_id, features)
-                    self._assigned.append(row)
+    def add_update(self, update: ClusterUpdate) -> None:
+        """Keep an update, which holds the centers after a learning step."""
+        self._updates.append(update)
 
     def story(self) -> ClusterStory | None:
         """Return the clusters of the busiest partition and feature set; None without events."""
-        with self._lock:
-            assigned, updates = list(self._assigned), list(self._updates)
-        groups = Counter((partition, tuple(sorted(f))) for partition, _, f in assigned)
+        groups = Counter((partition, tuple(sorted(f))) for partition, _, f in self._assigned)
         if not groups:
             return None
         (partition, names), _ = groups.most_common(1)[0]
         rows = [
             (cluster_id, [features[name] for name in names])
-            for p, cluster_id, features in assigned
+            for p, cluster_id, features in self._assigned
             if p == partition and features.keys() == set(names)
         ]
         return ClusterStory(
@@ -101,7 +84,7 @@ class ClusterLog:
             features=names,
             points=np.array([row for _, row in rows], dtype=np.float64),
             cluster_ids=np.array([cluster_id for cluster_id, _ in rows], dtype=np.int64),
-            trails=_trails([u for u in updates if u.partition == partition], names),
+            trails=_trails([u for u in self._updates if u.partition == partition], names),
         )
 
 

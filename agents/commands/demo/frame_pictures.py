@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import io
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from schemas import Detection, Detections, Event, Result, VideoFrame
+from schemas import Detection, Detections, VideoFrame
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
-#: Frames kept until their result arrives; older ones are never shown.
-MAX_PENDING = 64
 MAX_PICTURES = 12
 #: The run is cut into this many stretches; each camera shows the best frame of each.
 _NUM_STRETCHES = 4
@@ -54,37 +50,20 @@ class Shot:
 
 
 class FrameGallery:
-    """Keeps at most `MAX_PENDING` frames and one shot per camera and stretch of the run."""
+    """Keeps one shot per camera and stretch of the run."""
 
     def __init__(self, seconds: float) -> None:
         self._stretch_seconds = seconds / _NUM_STRETCHES
         self._started: float | None = None
-        self._pending: OrderedDict[str, VideoFrame] = OrderedDict()
         self._best: dict[tuple[str, int], Shot] = {}
-        self._lock = threading.Lock()
 
-    def add_event(self, event: Event) -> None:
-        """Keep a frame until its result arrives."""
-        if not isinstance(event, VideoFrame):
+    def add(self, frame: VideoFrame, result: Detections) -> None:
+        """Keep a frame that shows more than the best one of its camera and stretch."""
+        if not result.detections:
             return
-        with self._lock:
-            if self._started is None:
-                self._started = time.monotonic()
-            self._pending[event.event_id] = event
-            if len(self._pending) > MAX_PENDING:
-                self._pending.popitem(last=False)
-
-    def add_result(self, result: Result) -> None:
-        """Keep the frame if it shows more than the best one of its camera and stretch."""
-        if not isinstance(result, Detections):
-            return
-        with self._lock:
-            frame = self._pending.pop(result.event_id, None)
-            if frame is None or not result.detections:
-                return
-            place, shot = (frame.source_id, self._stretch()), Shot(frame, result)
-            if place not in self._best or self._best[place].merit < shot.merit:
-                self._keep(place, shot)
+        place, shot = (frame.source_id, self._stretch()), Shot(frame, result)
+        if place not in self._best or self._best[place].merit < shot.merit:
+            self._keep(place, shot)
 
     def _keep(self, place: tuple[str, int], shot: Shot) -> None:
         for other_place, kept in self._best.items():
@@ -95,15 +74,16 @@ class FrameGallery:
         self._best[place] = shot
 
     def _stretch(self) -> int:
-        elapsed = time.monotonic() - self._started if self._started is not None else 0.0
-        return min(int(elapsed / self._stretch_seconds), _NUM_STRETCHES - 1)
+        now = time.monotonic()
+        if self._started is None:
+            self._started = now
+        return min(int((now - self._started) / self._stretch_seconds), _NUM_STRETCHES - 1)
 
     def shots(self) -> list[Shot]:
         """Return at most `MAX_PICTURES` shots by camera and time, an equal share per camera."""
-        with self._lock:
-            by_stretch = sorted(self._best.items(), key=lambda item: (item[0][1], item[0][0]))
-            chosen = sorted(by_stretch[:MAX_PICTURES], key=lambda item: item[0])
-            return [shot for _, shot in chosen]
+        by_stretch = sorted(self._best.items(), key=lambda item: (item[0][1], item[0][0]))
+        chosen = sorted(by_stretch[:MAX_PICTURES], key=lambda item: item[0])
+        return [shot for _, shot in chosen]
 
 
 def draw_shots(shots: Sequence[Shot], folder: Path) -> list[Path]:
@@ -131,7 +111,7 @@ def draw_overview(shots: Sequence[Shot], path: Path) -> None:
     for image in images:
         sheet.paste(image, (left, 0))
         left += image.width + _GAP_PIXELS
-    sheet.quantize(_PALETTE_COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
+    sheet.quantize(_PALETTE_COLORS, kmeans=4, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def annotated(shot: Shot, smooth: bool = False) -> Image.Image:

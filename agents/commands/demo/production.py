@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -14,7 +14,6 @@ from agents.commands.demo.inputs import Input, Inputs
 from agents.commands.demo.metrics import Scrape
 from agents.commands.demo.pipeline import AGENT_OF
 from agents.commands.demo.report import Account, account_of
-from agents.commands.demo.results import Recorder
 from agents.commands.produce.event_publisher import EventPublisher
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources import SourceError
@@ -111,16 +110,12 @@ class Production:
         settings: PipelineSettings,
         run_id: str,
         seconds: float,
-        recorders: Sequence[Recorder],
+        on_event: Callable[[Event], None],
     ) -> None:
-        def record(event: Event) -> None:
-            for recorder in recorders:
-                recorder.add_event(event)
-
         self._settings = settings
         agents = {kind: settings.agents[AGENT_OF[kind]] for kind in inputs.by_kind}
         self._feeders = {
-            AGENT_OF[kind]: Feeder(source, agents[kind], settings.kafka, run_id, record)
+            AGENT_OF[kind]: Feeder(source, agents[kind], settings.kafka, run_id, on_event)
             for kind, source in inputs.by_kind.items()
         }
         feeds = [(source, agents[kind]) for kind, source in inputs.by_kind.items()]

@@ -1,24 +1,24 @@
-"""Read everything that the agents emit: into files, into words, and to the pictures' recorders."""
+"""Read everything that the agents emit: into files, into words, and to the pictures."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol, Self
+from typing import IO, Self
 
 import msgspec
 
 from agents.commands.demo.kafka import Ends
+from agents.commands.demo.pictures import PictureRecorder
 from agents.commands.describe import describe_record, record_as_json
 from schemas import (
     AnomalyScore,
     ClusterAssignment,
     ClusterUpdate,
     Detections,
-    Event,
     NluResult,
     Result,
 )
@@ -33,18 +33,6 @@ _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls
     for cls in (Detections, NluResult, AnomalyScore, ClusterAssignment, ClusterUpdate)
 }
-
-
-class Recorder(Protocol):
-    """Keeps what it needs to draw a picture at the end, in bounded memory."""
-
-    def add_event(self, event: Event) -> None:
-        """Record an event that is about to be published."""
-        ...
-
-    def add_result(self, result: Result) -> None:
-        """Record a result."""
-        ...
 
 
 class RecordFiles:
@@ -82,7 +70,7 @@ class Listener(threading.Thread):
     """Reads the output topics of a run, from where they ended before it."""
 
     def __init__(
-        self, kafka: Kafka, starts: Ends, files: RecordFiles, recorders: Sequence[Recorder]
+        self, kafka: Kafka, starts: Ends, files: RecordFiles, recorder: PictureRecorder
     ) -> None:
         super().__init__(name="listen", daemon=True)
         self.latest: dict[str, deque[str]] = {
@@ -91,7 +79,7 @@ class Listener(threading.Thread):
         """Topic -> its latest records in words, the newest last."""
         self.failure = ""
         """Why it ended before it was stopped; "" if it did not."""
-        self._kafka, self._files, self._recorders = kafka, files, recorders
+        self._kafka, self._files, self._recorder = kafka, files, recorder
         self._starts = {place: at for place, at in starts.items() if place[0] in files.num_lines}
         self._stopped = threading.Event()
 
@@ -116,6 +104,4 @@ class Listener(threading.Thread):
         type_header = dict(record.headers).get("ce_type", b"").decode("ascii", "replace")
         result_type = _TYPES.get(type_header)
         if result_type is not None and record.value:
-            result = msgspec.json.decode(record.value, type=result_type)
-            for recorder in self._recorders:
-                recorder.add_result(result)
+            self._recorder.add_result(msgspec.json.decode(record.value, type=result_type))

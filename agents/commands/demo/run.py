@@ -11,18 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.commands.cluster import broker_at
-from agents.commands.demo.cluster_plot import ClusterLog
 from agents.commands.demo.engine import Engine, Watch, run_engine
-from agents.commands.demo.frame_pictures import FrameGallery
 from agents.commands.demo.inputs import Inputs
 from agents.commands.demo.kafka import client_settings, delete_group, prepare_topics, starts_broker
 from agents.commands.demo.metrics import whole_run
-from agents.commands.demo.pictures import Recorders, draw_pictures
+from agents.commands.demo.pictures import PictureRecorder
 from agents.commands.demo.pipeline import load_run, run_environment, write_pipeline
 from agents.commands.demo.production import Production, produce
 from agents.commands.demo.report import Report
 from agents.commands.demo.results import Listener, RecordFiles
-from agents.commands.demo.sensor_plot import SensorLog
 from agents.commands.demo.views import Snapshot, View
 from streams.settings import PipelineSettings
 
@@ -73,19 +70,17 @@ def run_demo(options: Options, inputs: Inputs, view: View, stop: Callable[[], bo
     """
     options.out.mkdir(parents=True, exist_ok=True)
     run_id = secrets.token_hex(4)
-    recorders = Recorders(FrameGallery(options.seconds), SensorLog(), ClusterLog())
+    recorder = PictureRecorder(options.seconds)
     with ExitStack() as stack:
-        setup = _set_up(stack, options, inputs, view, run_id, recorders)
+        setup = _set_up(stack, options, inputs, view, run_id, recorder)
         setup.engine.wait_until_ready(stop)
-        production = Production(
-            inputs, setup.settings, run_id, options.seconds, recorders.as_list()
-        )
+        production = Production(inputs, setup.settings, run_id, options.seconds, recorder.add_event)
         watch = Watch(setup.settings, setup.engine, production, setup.listener, view)
         with produce(production):
             watch.until("running", options.seconds, stop=stop)
         faults = [*_drain(watch, production, setup), *_stop(setup, view), *production.faults()]
     view.show(Snapshot("drawing pictures", options.seconds))
-    pictures = draw_pictures(recorders, options.out)
+    pictures = recorder.draw(options.out)
     return _report(setup, watch, production, pictures, faults)
 
 
@@ -95,7 +90,7 @@ def _set_up(
     inputs: Inputs,
     view: View,
     run_id: str,
-    recorders: Recorders,
+    recorder: PictureRecorder,
 ) -> _Setup:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-demo-")))
     view.show(Snapshot("starting the broker"))
@@ -113,7 +108,7 @@ def _set_up(
     engine = stack.enter_context(run_engine(pipeline, options.out / "worker.log", environment))
     topics = [topic for agent in settings.agents.values() for topic in agent.output_topics]
     files = stack.enter_context(RecordFiles(options.out, topics))
-    listener = Listener(settings.kafka, starts, files, recorders.as_list())
+    listener = Listener(settings.kafka, starts, files, recorder)
     stack.enter_context(_listening(listener))
     return _Setup(settings, engine, listener, files)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from schemas import AnomalyScore, Event, Result, SensorReading
+from schemas import AnomalyScore, SensorReading
 
-MAX_PENDING = 20_000
 MAX_POINTS = 100_000
 #: More anomalies than this don't make a series clearer.
 _ENOUGH_MARKS = 5
@@ -54,34 +52,16 @@ class SensorLog:
     """Keeps the latest `MAX_POINTS` readings with their scores."""
 
     def __init__(self) -> None:
-        self._pending: OrderedDict[str, dict[str, float]] = OrderedDict()
         self._points: deque[ScoredReading] = deque(maxlen=MAX_POINTS)
-        self._lock = threading.Lock()
 
-    def add_event(self, event: Event) -> None:
-        """Keep a reading until its score arrives."""
-        if not isinstance(event, SensorReading):
-            return
-        with self._lock:
-            self._pending[event.event_id] = event.values
-            if len(self._pending) > MAX_PENDING:
-                self._pending.popitem(last=False)
-
-    def add_result(self, result: Result) -> None:
-        """Join a score with its reading."""
-        if not isinstance(result, AnomalyScore):
-            return
-        with self._lock:
-            values = self._pending.pop(result.event_id, None)
-            if values is not None:
-                self._points.append(ScoredReading(values, result))
+    def add(self, reading: SensorReading, score: AnomalyScore) -> None:
+        """Keep a reading with its score."""
+        self._points.append(ScoredReading(reading.values, score))
 
     def series(self, max_series: int) -> list[Series]:
         """Return one channel each of the sensors with the clearest anomalies, clearest first."""
-        with self._lock:
-            points = list(self._points)
         by_source: dict[str, list[ScoredReading]] = {}
-        for point in points:
+        for point in self._points:
             by_source.setdefault(point.score.source_id, []).append(point)
         ranked = sorted(by_source.values(), key=_clearness, reverse=True)
         return [_one_channel(readings) for readings in ranked[:max_series]]

@@ -14,15 +14,16 @@ from schemas import BehaviorEvent, Cluster, ClusterAssignment, ClusterUpdate, Or
 
 
 def assign(log: ClusterLog, event_id: str, partition: int, cluster: int, **f: float) -> None:
-    log.add_event(BehaviorEvent(source_id="u", event_id=event_id, action="see", features=f))
+    event = BehaviorEvent(source_id="u", event_id=event_id, action="see", features=f)
     origin = Origin("behavior.events", partition, 0)
-    log.add_result(
-        ClusterAssignment(event_id=event_id, origin=origin, cluster_id=cluster, distance=0.0)
+    log.add(
+        event,
+        ClusterAssignment(event_id=event_id, origin=origin, cluster_id=cluster, distance=0.0),
     )
 
 
 def update(log: ClusterLog, sequence: int, *clusters: Cluster, partition: int = 1) -> None:
-    log.add_result(
+    log.add_update(
         ClusterUpdate(agent="a", partition=partition, sequence=sequence, clusters=[*clusters])
     )
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from PIL import Image
 
 from agents.commands.demo.frame_pictures import (
-    MAX_PENDING,
     MAX_PICTURES,
     FrameGallery,
     Shot,
@@ -19,47 +18,32 @@ BACKGROUND = (10, 20, 30)
 
 def test_the_best_frame_of_a_stretch_is_kept() -> None:
     gallery = FrameGallery(seconds=1000)
-    for event_id in ("a", "b", "c"):
-        gallery.add_event(frame(event_id))
-    gallery.add_result(detections("a", 0.5))
-    gallery.add_result(detections("b", 0.9, 0.8))
-    gallery.add_result(detections("c", 0.9))
+    gallery.add(frame("a"), detections("a", 0.5))
+    gallery.add(frame("b"), detections("b", 0.9, 0.8))
+    gallery.add(frame("c"), detections("c", 0.9))
     (shot,) = gallery.shots()
     assert shot.frame.event_id == "b"
 
 
 def test_frames_without_detections_are_not_kept() -> None:
     gallery = FrameGallery(seconds=1000)
-    gallery.add_event(frame("a"))
-    gallery.add_result(detections("a"))
-    gallery.add_result(detections("never-sent", 0.9))
+    gallery.add(frame("a"), detections("a"))
     assert gallery.shots() == []
 
 
 def test_a_repeated_picture_is_shown_once() -> None:
     gallery = FrameGallery(seconds=0.04)
     for number in range(4):
-        gallery.add_event(frame(str(number)))
-        gallery.add_result(detections(str(number), 0.9))
+        gallery.add(frame(str(number)), detections(str(number), 0.9))
         time.sleep(0.011)
-    assert len(gallery.shots()) == 1
-
-
-def test_only_the_latest_frames_wait_for_their_result() -> None:
-    gallery = FrameGallery(seconds=1000)
-    for number in range(MAX_PENDING + 1):
-        gallery.add_event(frame(str(number), size=(8, 8)))
-    gallery.add_result(detections("0", 0.9))
-    assert gallery.shots() == []
-    gallery.add_result(detections("1", 0.9))
     assert len(gallery.shots()) == 1
 
 
 def test_each_of_many_cameras_gets_its_share_of_the_pictures() -> None:
     gallery = FrameGallery(seconds=1000)
     for number in range(30):
-        gallery.add_event(frame(str(number), camera=f"camera-{number}", size=(8, 8)))
-        gallery.add_result(detections(str(number), 0.9))
+        shown = frame(str(number), camera=f"camera-{number}", size=(8, 8))
+        gallery.add(shown, detections(str(number), 0.9))
     cameras = [shot.frame.source_id for shot in gallery.shots()]
     assert len(cameras) == len(set(cameras)) == MAX_PICTURES
 

@@ -14,8 +14,8 @@ def log_of(scores: dict[str, list[float]]) -> SensorLog:
         for number, value in enumerate(values_of_source):
             event_id = f"{source_id}-{number}"
             values = {"a": float(number), "b": 10.0 * number}
-            log.add_event(SensorReading(source_id=source_id, event_id=event_id, values=values))
-            log.add_result(score(event_id, source_id, value, channel="b"))
+            reading = SensorReading(source_id=source_id, event_id=event_id, values=values)
+            log.add(reading, score(event_id, source_id, value, channel="b"))
     return log
 
 
@@ -32,12 +32,6 @@ def test_the_clearest_anomalies_come_first() -> None:
     log = log_of({"quiet": [0.1] * 10, "wild": [0.9] * 10, "clear": [0.1] * 9 + [0.9]})
     assert [s.source_id for s in log.series(3)] == ["clear", "quiet", "wild"]
     assert len(log.series(2)) == 2
-
-
-def test_a_score_of_an_unknown_reading_is_left_out() -> None:
-    log = SensorLog()
-    log.add_result(score("x", "pump", 0.9))
-    assert log.series(3) == []
 
 
 def test_the_plot_marks_anomalies(tmp_path: Path) -> None:
