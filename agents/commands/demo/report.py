@@ -1,7 +1,7 @@
 """Account for every record of a run, and report the result.
 
-The accounts come from the engine's metrics, not from `penstock audit`, which reads the topics
-again: in a minute the demo's video exceeds what the embedded broker keeps of a partition.
+The accounts come from the engine's metrics, not from `penstock audit`. That reads the topics again,
+but the embedded broker keeps only 5 MB of a partition, and one camera sends about 20 MB a minute.
 """
 
 from __future__ import annotations
