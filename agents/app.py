@@ -23,10 +23,13 @@ from typing import Any
 @functools.cache
 def _make_app() -> Any:
     from agents.pipeline.file import load_pipeline
-    from agents.worker import Worker
+    from streams.transport.private_names import check_private_names
 
     path = Path(os.environ.get("PENSTOCK_CONFIG", "penstock.yaml"))
     with _errors_in_one_line():
+        check_private_names()  # before the imports that need them
+        from agents.worker import Worker
+
         worker = Worker(load_pipeline(path), path.parent)
     worker.app.on_worker_init.connect(functools.partial(_before_work, worker), weak=False)
     return worker.app
@@ -34,7 +37,7 @@ def _make_app() -> Any:
 
 def _before_work(worker: Any, sender: Any, **kwargs: Any) -> None:
     """Do what `penstock worker` does before it joins the group."""
-    from agents.pipeline.preflight import require_topics
+    from agents.pipeline.topics import require_topics
     from agents.process.metrics_server import serve_metrics
 
     with _errors_in_one_line():

@@ -2,10 +2,11 @@
 
 These exceptions end a command this way, whatever code raises them:
 
-UserError             agents.errors: a wrong option, a missing file
-PipelineFileError     agents.pipeline.file: the pipeline file is wrong
-ModelError            models.base: a model can't be made or loaded
-BrokerError           streams.kafka.errors: the broker can't be reached or refuses a request
+UserError                agents.errors: a wrong option, a missing file
+PipelineFileError        agents.pipeline.file: the pipeline file is wrong
+ModelError               models.base: a model can't be made or loaded
+BrokerError              streams.kafka.errors: the broker can't be reached or refuses a request
+UnsupportedLibraryError  streams.transport.private_names: aiokafka or Faust lacks a name in use
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from agents.pipeline.file import PipelineFileError
     from models.base import ModelError
     from streams.kafka.errors import BrokerError
+    from streams.transport.private_names import UnsupportedLibraryError
 
-    return UserError, PipelineFileError, ModelError, BrokerError
+    return UserError, PipelineFileError, ModelError, BrokerError, UnsupportedLibraryError
 
 
 def error_lines(error: Exception) -> list[str]:

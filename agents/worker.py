@@ -11,9 +11,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 
-from agents.pipeline.devices import choose_devices
-from agents.pipeline.parts import load_agent
-from agents.pipeline.states import make_store
+from agents.pipeline.parts import choose_devices, load_agent
+from agents.pipeline.topics import make_store
 from agents.process.exit import HANG_EXIT_CODE, ModelHangsError, end_process_after
 from agents.process.model_proxy import isolated
 from agents.process.share import available_cores, share_cores
@@ -27,7 +26,7 @@ from streams.executor import host_executor
 from streams.garbage import tune_garbage_collector
 from streams.health.metrics import Metrics
 from streams.inference import Inference
-from streams.kafka.compression import CODECS
+from streams.kafka.record_format import CODECS
 from streams.model_pool import ModelPool
 from streams.records import Packing, RecordBatch
 from streams.settings import AgentSettings, PipelineSettings
@@ -79,7 +78,7 @@ class Worker:
         self.settings = settings
         self.metrics = Metrics(registry)
         self.app = App(settings, self.metrics, on_stopping=on_stopping, on_hang=self._end_for_hang)
-        self.sink = self.app.exactly_once or KafkaSink(self.app.ready_producer)
+        self.sink = self.app.exactly_once or KafkaSink(lambda: self.app.producer.client_producer)
         producer = self.app.client_arguments["producer"]
         self.packing = Packing(producer["max_batch_size"], CODECS[producer.get("compression_type")])
         self.host = host_executor(available_cores())
@@ -91,7 +90,7 @@ class Worker:
             self._add_agent(inference, store)
         health = self.app.health
         health.watch(self.inferences)
-        self.metrics.show(health.live, health.ready)
+        self.metrics.show(lambda: health.live().ok, lambda: health.ready().ok)
         num_busy = sum(i.pool.num_copies for i in self.inferences if i.pool.has_own_threads)
         share_cores(num_busy, available_cores())
 

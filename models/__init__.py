@@ -1,1 +1,1 @@
-"""What thinks: models, their training and evaluation. No Kafka, no Faust, no asyncio."""
+"""Models, their training and evaluation. Imports no Kafka, no Faust and no asyncio."""

@@ -1,4 +1,4 @@
-"""Shared pieces of `penstock eval`: drive an online model as the engine does, and rate scores."""
+"""Functions that evaluations share: drive an online model as the engine does; rate scores."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Bools = NDArray[np.bool_]
 
 
 def answer_stream(model: OnlineModel[E, R], events: Sequence[E]) -> list[Answer[R]]:
-    """Answer every event as the engine would on one partition with offsets from 0.
+    """Answer events as the engine does on one partition with offsets from 0.
 
-    Each step of `model.learn_every` events is predicted first and learnt afterwards, so that no
-    answer has seen its own event; the last step may be short.
+    Each step of `model.learn_every` events is predicted first and learned afterwards, so that no
+    answer depends on having learned its event. The last step may be shorter.
 
     Returns:
-        One answer an event, in order.
+        One answer for each event, in order.
     """
     answers: list[Answer[R]] = []
     for start in range(0, len(events), model.learn_every):
@@ -39,8 +39,8 @@ def one_result(answer: Answer[R]) -> R:
     """Return the only result of an answer.
 
     Raises:
-        InputError: the model refused the event.
-        ValueError: it gave none or a list.
+        InputError: the answer is an error.
+        ValueError: the answer is none or a list.
     """
     if isinstance(answer, InputError):
         raise answer
@@ -50,11 +50,11 @@ def one_result(answer: Answer[R]) -> R:
 
 
 def roc_auc(scores: Floats, truth: Bools) -> float:
-    """Return the chance that a positive outranks a negative, ties counting half.
+    """Return the probability that a positive scores higher than a negative; ties count half.
 
     Args:
         scores: (n,), higher is more positive.
-        truth: (n,); both classes must occur.
+        truth: (n,), with both classes.
 
     Raises:
         ValueError: only one class occurs.
@@ -67,7 +67,7 @@ def roc_auc(scores: Floats, truth: Bools) -> float:
 
 
 def f1(flagged: Bools, truth: Bools) -> float:
-    """Return the harmonic mean of precision and recall; 0 where nothing is flagged or true."""
+    """Return the harmonic mean of precision and recall; 0 if nothing is flagged or true."""
     hits = int(np.count_nonzero(flagged & truth))
     total = int(np.count_nonzero(flagged)) + int(np.count_nonzero(truth))
     return 2 * hits / total if total else 0.0
@@ -80,9 +80,9 @@ def runs(truth: Bools) -> list[tuple[int, int]]:
 
 
 def point_adjusted(flagged: Bools, truth: Bools) -> Bools:
-    """Return `flagged` with every true run filled that holds at least one flag.
+    """Return `flagged` with every true run filled in that has at least one flag.
 
-    Usual for SMAP and MSL, and generous: a random flag inside a long run counts as the whole run.
+    This is usual for SMAP and MSL, and generous: one random flag in a long run counts as all of it.
     Source: Xu et al., 2018, "Unsupervised Anomaly Detection via Variational Auto-Encoder",
     arXiv:1802.03903.
     """

@@ -1,7 +1,7 @@
-"""Models by name: what a pipeline file may write after `model:`.
+"""The names of models that a pipeline file may use as `model:`.
 
-Importing this module imports no model: each is named by its module and loaded when it is made,
-so that a worker with sensor agents alone never imports torch.
+Importing this module imports no model: each is registered by its module's name and imported when
+it is created, so that a worker that has only sensor agents never imports torch.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Any
 
 from models.base import Model, ModelError
 
-#: name -> "module:Class". One line a model.
+#: name -> "module:Class"; see the end of this file.
 _MODELS: dict[str, str] = {}
 
 
 def register(name: str, path: str) -> None:
-    """Make `name` stand for the class at `path` ("package.module:Class").
+    """Register the class at `path` ("package.module:Class") under a name.
 
     Raises:
-        ValueError: the name is taken.
+        ValueError: the name is already registered.
     """
     if name in _MODELS:
-        raise ValueError(f"model {name!r} is registered already, as {_MODELS[name]}")
+        raise ValueError(f"model {name!r} is already registered, as {_MODELS[name]}")
     _MODELS[name] = path
 
 
@@ -41,15 +41,15 @@ def model_class(name: str) -> type[Model[Any, Any]]:
     if name not in _MODELS:
         raise ModelError(f"no model {name!r}: expected one of {', '.join(model_names())}")
     module, _, attribute = _MODELS[name].partition(":")
-    found: type[Model[Any, Any]] = getattr(importlib.import_module(module), attribute)
-    return found
+    cls: type[Model[Any, Any]] = getattr(importlib.import_module(module), attribute)
+    return cls
 
 
 def make_model(cls: type[Model[Any, Any]], options: dict[str, Any]) -> Model[Any, Any]:
-    """Make a model with its options: the keyword arguments of its `__init__`.
+    """Create a model with its options: the keyword arguments of its `__init__`.
 
     Raises:
-        ModelError: an option is unknown, missing or of a wrong value.
+        ModelError: an option is unknown or missing, or its value is not allowed.
     """
     parameters = inspect.signature(cls).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())

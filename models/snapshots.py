@@ -1,7 +1,7 @@
 """The bytes of an online model's state: checked MessagePack with raw little-endian arrays.
 
 Layout: 4 bytes magic, 4 bytes CRC-32 of the rest (little-endian), then one MessagePack map.
-Nothing in it is code, and every array's type and shape is checked before it is used.
+It contains no code, and the type and shape of every array are checked before it is used.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """The model's registered name."""
     version: int
-    """Of the state's layout, not of the model."""
+    """Version of the state's layout, not of the model."""
     options: dict[str, Option]
-    """What the model was made with, as far as the state depends on it."""
+    """The options of the model that its state depends on."""
     names: dict[str, list[str]] = {}
-    """Lists of text: keys, channels, features."""
+    """Lists of strings: keys, channels, features."""
     arrays: dict[str, SavedArray] = {}
 
     def list_of(self, name: str) -> list[str]:
-        """Return a list of text.
+        """Return a list of strings.
 
         Raises:
             ModelError: it is absent.
@@ -56,19 +56,19 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         return self.names[name]
 
     def array(self, name: str, like: NDArray[Any], *shape: int) -> NDArray[Any]:
-        """Return a writable array of the type of `like` and exactly that shape.
+        """Return a writable array with the type of `like` and exactly that shape.
 
         Raises:
-            ModelError: it is absent, or of another type, shape or length.
+            ModelError: it is absent, or has another type, shape or length.
         """
         saved, dtype = self.arrays.get(name), like.dtype.newbyteorder("<").str
         if saved is None:
             raise ModelError(f"the snapshot of {self.kind} has no array {name!r}: it is damaged")
-        found = (saved.dtype, tuple(saved.shape), len(saved.data))
+        actual = (saved.dtype, tuple(saved.shape), len(saved.data))
         expected = (dtype, shape, math.prod(shape) * like.dtype.itemsize)
-        if saved.dtype not in _DTYPES or found != expected:
+        if saved.dtype not in _DTYPES or actual != expected:
             raise ModelError(
-                f"array {name!r} in the snapshot of {self.kind} is {found}, expected {expected} "
+                f"array {name!r} in the snapshot of {self.kind} is {actual}, expected {expected} "
                 "(dtype, shape, bytes): it is damaged or comes from other options"
             )
         raw = np.frombuffer(saved.data, dtype=saved.dtype).reshape(shape)
@@ -78,7 +78,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def save_array(array: NDArray[Any]) -> SavedArray:
-    """Return an array's bytes with its type and shape."""
+    """Return an array's type, shape and bytes."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     return SavedArray(little.dtype.str, list(array.shape), little.tobytes())
 
@@ -90,7 +90,7 @@ def pack(
     names: Mapping[str, list[str]],
     arrays: Mapping[str, NDArray[Any]],
 ) -> bytes:
-    """Return the bytes of a state; equal states give equal bytes."""
+    """Serialize a state; equal states give equal bytes."""
     saved = {name: save_array(array) for name, array in arrays.items()}
     snapshot = Snapshot(
         kind=kind, version=version, options=dict(options), names=dict(names), arrays=saved
@@ -100,7 +100,7 @@ def pack(
 
 
 def unpack(state: bytes, kind: str, version: int, options: Mapping[str, Option]) -> Snapshot:
-    """Return the snapshot in `state`, checked against the model that wants it.
+    """Deserialize a state and check that it fits the model.
 
     Raises:
         ModelError: not a snapshot, damaged, or of another model, layout version or options.

@@ -1,4 +1,4 @@
-"""Any ONNX model over a row of numbers: regression, classification, scoring."""
+"""Any ONNX model on a row of numbers: regression, classification, scoring."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 class OnnxTabular(Model[Event, Row]):
-    """Numbers of an event in, the model's outputs out as a plain dict. Remembers nothing.
+    """Takes the numbers of an event and returns the model's outputs as a plain dict. Stateless.
 
-    Reads `SensorReading.values` or `BehaviorEvent.features`, or a field of either name in an
-    event type of one's own.
+    Reads `SensorReading.values` or `BehaviorEvent.features`, or a field with one of these names in
+    a custom event type.
     """
 
     name = "onnx_tabular"
@@ -36,28 +36,28 @@ class OnnxTabular(Model[Event, Row]):
         input: str | None = None,
         output: str | list[str] | None = None,
     ) -> None:
-        """State what to load.
+        """Check the options; nothing is loaded yet.
 
         Args:
             path: an ONNX file with one input of shape (B, F) or (1, F), float32.
             features: the F names, in the order of the model's columns.
-            input: name of the model's input; None: its only one.
-            output: name or names of the outputs to answer with; None: all of them.
+            input: name of the model's input; None: its only input.
+            output: name or names of the outputs to return; None: all outputs.
         """
         if isinstance(features, str) or not features:
             raise ValueError(f"features is {features!r}: expected a list of names in model order")
         if len(set(features)) < len(features):
-            raise ValueError(f"features names one twice: {', '.join(features)}")
+            raise ValueError(f"features contains a name twice: {', '.join(features)}")
         self._path = Path(path).expanduser()
         self._features = list(features)
         self._input = input
         self._outputs = [output] if isinstance(output, str) else output
 
     def load(self, device: str = "cpu") -> None:
-        """Read the file and check that it fits; `version` is then its short SHA-256.
+        """Read the file and check its inputs and outputs; `version` becomes its short SHA-256.
 
         Raises:
-            ModelError: the file is absent, no ONNX model, or of another shape.
+            ModelError: the file is absent, no ONNX model, or its input has another shape.
         """
         refuse_pickle(self._path)
         try:
@@ -72,14 +72,14 @@ class OnnxTabular(Model[Event, Row]):
         self.version = hashlib.sha256(content).hexdigest()[:12]
 
     def warm_up(self) -> None:
-        """Run one row of zeros."""
+        """Run the model on one row of zeros."""
         self._run(np.zeros((1, len(self._features)), dtype=np.float32))
 
     def predict_batch(self, batch: Sequence[Event]) -> list[Row | InputError]:
         """Run the model on each event's row.
 
         Returns:
-            B answers in input order: {output name: number, text or list}, or an `InputError` where
+            B answers in input order: {output name: number, text or list}, or an `InputError` if
             a feature is absent or too large for float32.
         """
         rows = [self._row(event) for event in batch]
@@ -114,9 +114,9 @@ class OnnxTabular(Model[Event, Row]):
 
     def _run_part(self, rows: NDArray[np.float32]) -> list[Row]:
         names = self._outputs or []
-        found = self._session.run(names, {self._input: rows})
+        outputs = self._session.run(names, {self._input: rows})
         columns = [
-            _as_rows(name, value, len(rows)) for name, value in zip(names, found, strict=True)
+            _as_rows(name, value, len(rows)) for name, value in zip(names, outputs, strict=True)
         ]
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
@@ -149,7 +149,7 @@ class OnnxTabular(Model[Event, Row]):
 
 
 def _fits(shape: Sequence[int | str | None], num_features: int) -> bool:
-    """Tell whether (B, F) or (1, F) may be fed; a free dimension has a name or None for size."""
+    """Return whether the input takes (B, F) or (1, F); a free dimension is a name or None."""
     wanted = (1, num_features)
     return len(shape) == 2 and all(
         size == want or not isinstance(size, int) for size, want in zip(shape, wanted, strict=True)
@@ -158,23 +158,25 @@ def _fits(shape: Sequence[int | str | None], num_features: int) -> bool:
 
 def _numbers(event: Event) -> Mapping[str, float] | None:
     for field in ("values", "features"):
-        found = getattr(event, field, None)
-        if isinstance(found, Mapping):
-            return found
+        numbers = getattr(event, field, None)
+        if isinstance(numbers, Mapping):
+            return numbers
     return None
 
 
 def _as_rows(name: str, value: Any, length: int) -> list[Any]:
-    """Return one JSON value for each row of an output; a column of width 1 gives numbers."""
+    """Return one JSON value for each row of an output; rows of one number become numbers."""
     if isinstance(value, np.ndarray):
         value = (value[:, 0] if value.shape[1:] == (1,) else value).tolist()
     if not isinstance(value, list) or len(value) != length:
-        raise ModelError(f"output {name} does not give one answer a row: leave it out of `output`")
+        raise ModelError(
+            f"output {name} does not have one value for each row: leave it out of `output`"
+        )
     return [_as_json(item) for item in value]
 
 
 def _as_json(item: Any) -> Any:
-    """Give string keys to the maps that scikit-learn's classifiers come with (ZipMap)."""
+    """Convert the keys of the maps that scikit-learn's classifiers return (ZipMap) to strings."""
     return {str(key): number for key, number in item.items()} if isinstance(item, dict) else item
 
 
@@ -182,7 +184,7 @@ def _open_session(path: Path, device: str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Small models gain nothing from threads, and idle ones that spin take a core from the rest.
+    # Small models gain nothing from threads, and idle threads that spin take cores from others.
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     providers: list[Any] = ["CPUExecutionProvider"]

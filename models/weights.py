@@ -1,8 +1,8 @@
-"""Which files may hold a model's weights: data that runs no code when it is read.
+"""Check that files with a model's weights run no code when they are read.
 
-That is safetensors and ONNX. A pickle (PyTorch's own checkpoints, scikit-learn's, joblib's) and a
-TorchScript archive are programs: they are refused, by their names and by their content, with a hint
-how whoever trusts them makes a safe file of them.
+Safetensors and ONNX are allowed. A pickle (checkpoints of PyTorch, scikit-learn or joblib) and a
+TorchScript archive are programs: they are refused, by name and by content, with a hint how to
+convert a trusted one to a safe file.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _SKLEARN = (
     "if you trust where it came from, convert it once: skl2onnx.to_onnx(model, X[:1]) gives an "
     "ONNX model to write to a file"
 )
-#: Suffix -> how to convert.
+#: File suffix -> how to convert such a file.
 _SUFFIXES = {
     **dict.fromkeys((".pt", ".pth", ".bin", ".ckpt", ".torchscript"), _TORCH),
     **dict.fromkeys((".pkl", ".pickle", ".joblib"), _SKLEARN),
 }
 #: Every pickle since Python 2.3 starts with 0x80 and its protocol's number.
 _PICKLE_STARTS = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
-#: ONNX Runtime's words for external data that it refuses.
+#: Parts of ONNX Runtime's messages when it refuses external data.
 _LEADS_OUTSIDE = (
     "escapes model directory",
     "outside the directory",
@@ -44,17 +44,17 @@ _INDEX = ".safetensors.index.json"
 def refuse_pickle(path: Path) -> None:
     """Raise `ModelError` if a file is a pickle or a TorchScript archive.
 
-    Nothing in it is unpickled to find out. A folder may pass, and so may what is absent.
+    The check unpickles nothing. A folder passes, and so does a path that does not exist.
     """
     if path.is_dir():
         return
-    how = _SUFFIXES.get(path.suffix.lower())
-    if how is None and path.is_file() and _is_pickle(path):
-        how = _TORCH
-    if how:
+    advice = _SUFFIXES.get(path.suffix.lower())
+    if advice is None and path.is_file() and _is_pickle(path):
+        advice = _TORCH
+    if advice:
         raise ModelError(
             f"{path} is a pickle, which can run code when it is read: weights are loaded from "
-            f"safetensors and ONNX only; {how}"
+            f"safetensors and ONNX only; {advice}"
         )
 
 
@@ -68,18 +68,18 @@ def _is_pickle(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith((".pkl", ".pt")) for name in archive.namelist())
     except (OSError, zipfile.BadZipFile):
-        return False  # whoever reads it next says why it can't
+        return False  # the code that reads the file reports the error
 
 
 def require_safetensors(folder: Path, config: dict[str, Any]) -> None:
-    """Check that transformers finds the weights of a folder in safetensors, and nowhere else.
+    """Check that transformers will read the weights of a folder from safetensors only.
 
     Args:
-        folder: of a transformers model.
-        config: its config.json.
+        folder: the folder of a transformers model.
+        config: the content of its config.json.
 
     Raises:
-        ModelError: there are none, only pickles, or something names other files to read.
+        ModelError: there are no weights, only pickles, or the folder refers to other files.
     """
     if not any(folder.glob("*.safetensors")):
         for path in sorted(folder.iterdir()):
@@ -103,23 +103,23 @@ def _is_safe_name(name: str) -> bool:
 
 
 def _named_files(folder: Path, config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield what else transformers would read weights from, and which file says so."""
+    """Yield each other file that transformers would read, after the file that names it."""
     if config.get("transformers_weights") is not None:
         yield "config.json", config["transformers_weights"]
     for index in sorted(folder.glob(f"*{_INDEX}")):
         try:
             names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ModelError(f"{index} is no index of safetensors: {error!r}") from error
+            raise ModelError(f"{index} is not a safetensors index: {error!r}") from error
         for name in sorted(names):
             yield index.name, name
 
 
 def onnx_reason(error: Exception) -> str:
-    """Return why ONNX Runtime can't load a file, in one line.
+    """Return in one line why ONNX Runtime can't load a file.
 
-    It refuses by itself, from 1.31 on in every part of a graph, external data that lies outside of
-    the file's folder: by an absolute path, by `..`, or through a link.
+    ONNX Runtime refuses external data outside of the file's folder (an absolute path, `..`, or a
+    link); since 1.31 it does so in every part of a graph.
     """
     reason = (str(error).strip().splitlines() or ["no reason given"])[0]
     if any(phrase in reason.lower() for phrase in _LEADS_OUTSIDE):

@@ -1,6 +1,6 @@
-"""What travels: event types in, result types out, and the codecs between them and bytes.
+"""Event types in, result types out, and the codecs between them and bytes.
 
-Knows no Kafka, no Faust and no model, so that a producer script can import it alone.
+Imports no Kafka, no Faust and no model, so that a producer script can use it alone.
 """
 
 from schemas.behavior import BehaviorEvent
@@ -29,7 +29,7 @@ from schemas.text import TextMessage
 EVENT_TYPES: dict[str, type[Event]] = {
     t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent)
 }
-#: Every result type that Penstock's own models emit.
+#: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
     t.__name__: t for t in (Detections, NluResult, AnomalyScore, ClusterAssignment, ClusterUpdate)
 }

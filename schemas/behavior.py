@@ -10,7 +10,7 @@ from schemas.event import Event, FiniteFloat, Label
 
 
 class BehaviorEvent(Event, frozen=True, kw_only=True):
-    """One act of one user, with the numbers that describe it."""
+    """One action of one user, with the numbers that describe it."""
 
     action: Label
     """What was done, as a verb: `view`, `buy`, `connect`."""

@@ -1,7 +1,7 @@
-"""CloudEvents 1.0 in Kafka's binary mode: a record's envelope, as headers.
+"""CloudEvents 1.0 in Kafka's binary mode: a record's envelope in its headers.
 
-The value stays the plain event or result; who sent it, what it is, when it happened and its id
-travel as `ce_*` headers beside `content-type`. Source: CloudEvents specification 1.0.2 and its
+The value is the plain event or result. Sender, type, time and id are `ce_*` headers beside
+`content-type`. Source: CloudEvents specification 1.0.2 and its
 Kafka protocol binding, section 3.2.
 """
 
@@ -26,7 +26,7 @@ MAX_RFC3339_MS = 253_402_300_799_999
 
 #: What may stand in a URI reference as it is (RFC 3986, 2.2 and 2.3), and "%" of an escape.
 _URI_SAFE = "!#$%&'()*+,/:;=?@[]~-._"
-#: How a moment ends: looked up, since each result has one.
+#: The last part of a time: looked up, since each result has one.
 _MILLISECONDS = [b".%03dZ" % ms for ms in range(1000)]
 _EXAMPLE = "2023-11-14T22:13:20.250Z"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,7 +34,7 @@ _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Attributes(NamedTuple):
-    """What the `ce_*` headers of an input record say; "" and 0 where they say nothing."""
+    """The values of an input record's `ce_*` headers; "" and 0 where a header is absent."""
 
     event_id: str
     source_id: str
@@ -54,7 +54,7 @@ def type_name(cls: type[Any]) -> str:
     return _type_names[cls]
 
 
-#: Results ask once a record, and msgspec takes microseconds to tell its fields.
+#: A cache: results ask once a record, and msgspec takes microseconds to list a type's fields.
 _type_names: dict[type[Any], str] = {}
 
 
@@ -65,11 +65,12 @@ def event_headers(
 
     Args:
         event_id: unique within `source`; not empty.
-        type_name: see the function of that name.
-        source: who sends; not empty. What a URI reference can't hold is percent-encoded.
+        type_name: as the function `type_name` returns it.
+        source: the sender; not empty. Characters that a URI reference can't hold are
+            percent-encoded.
         time_ms: event time, milliseconds since 1970; 0 (not given), or a time that RFC 3339
             can't write, leaves `ce_time` out.
-        content_type: of the value, e.g. `application/json`.
+        content_type: the value's media type, such as `application/json`.
     """
     constant = constant_headers(type_name, source, content_type)
     headers = [*constant, ("ce_id", event_id.encode())]
@@ -92,7 +93,7 @@ def constant_headers(
 
 
 def rfc3339(time_ms: int) -> bytes:
-    """Return a moment as RFC 3339 with milliseconds, in UTC: `2023-11-14T22:13:20.250Z`.
+    """Format a time as RFC 3339 with milliseconds, in UTC: `2023-11-14T22:13:20.250Z`.
 
     Args:
         time_ms: milliseconds since 1970.
@@ -104,7 +105,7 @@ def rfc3339(time_ms: int) -> bytes:
 
 
 def rfc3339_column(times_ms: Sequence[int]) -> list[bytes]:
-    """Return n moments as `rfc3339` does."""
+    """Format n times as `rfc3339` does."""
     return [
         _format_second(ms // 1000) + _MILLISECONDS[ms % 1000] if 0 < ms <= MAX_RFC3339_MS else b""
         for ms in times_ms
@@ -113,15 +114,15 @@ def rfc3339_column(times_ms: Sequence[int]) -> list[bytes]:
 
 @lru_cache(maxsize=4096)
 def _format_second(seconds: int) -> bytes:
-    # A stream's neighbours share their second, so the calendar is worked out once for them all.
+    # Records next to each other share their second: the calendar is worked out once for them.
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 
 def parse_time(text: str) -> int:
-    """Return the milliseconds since 1970 of an RFC 3339 moment; digits beyond them are cut off.
+    """Return an RFC 3339 time as milliseconds since 1970; finer digits are cut off.
 
     Raises:
-        SchemaError: no such moment, no offset from UTC, or before 1970.
+        SchemaError: not such a time, without an offset from UTC, or before 1970.
     """
     try:
         moment = datetime.fromisoformat(text.upper())  # RFC 3339 allows t and z
@@ -129,17 +130,17 @@ def parse_time(text: str) -> int:
         raise SchemaError(f"{text[:40]!r} is no RFC 3339 time such as {_EXAMPLE}") from error
     if moment.tzinfo is None:
         raise SchemaError(f"{text[:40]!r} has no offset from UTC: expected e.g. {_EXAMPLE}")
-    since = moment - _EPOCH
-    if since.days < 0:
+    elapsed = moment - _EPOCH
+    if elapsed.days < 0:
         raise SchemaError(f"{text[:40]!r} is before 1970: expected a later time")
-    return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+    return elapsed.days * 86_400_000 + elapsed.seconds * 1000 + elapsed.microseconds // 1000
 
 
 def read_attributes(headers: Mapping[str, bytes]) -> Attributes:
     """Read an input record's `ce_id`, `ce_source` and `ce_time`; each may be absent.
 
     Raises:
-        SchemaError: a header is not UTF-8, or `ce_time` is no RFC 3339 time.
+        SchemaError: a header is not UTF-8, or `ce_time` is not an RFC 3339 time.
     """
     time = _text(headers, "ce_time")
     try:

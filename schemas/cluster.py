@@ -1,4 +1,4 @@
-"""Clusters of behaviour that move as the stream does."""
+"""Clusters of behavior, which move with the stream."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from schemas.event import Result
 
 
 class ClusterAssignment(Result, kw_only=True):
-    """The cluster that one event falls into."""
+    """The cluster that one event belongs to."""
 
     cluster_id: int
-    """Stable for the life of the cluster; from 0. -1: no cluster formed yet."""
+    """From 0, the same for the life of the cluster. -1: no cluster exists yet."""
     distance: float
-    """To the cluster's centre, >= 0, in the model's scaled feature space."""
+    """Distance to the cluster's center, >= 0, in the model's scaled feature space."""
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """One cluster as it stands."""
+    """One cluster at the time of an update."""
 
     cluster_id: int
     center: dict[str, float]
-    """Feature name to value, in the features' own units."""
+    """Feature name to value, in the units of the events."""
     weight: float
-    """Decayed number of events that it holds, >= 0."""
+    """Number of its events, older ones counting less, >= 0."""
 
 
 class ClusterUpdate(Result, kw_only=True):
-    """The moving centres of one agent's partition: a global result, answering no single record.
+    """The cluster centers of one partition after a learning step; it answers no single record.
 
     `origin` names the record that completed the learning step; `sequence` counts the steps.
     """

@@ -1,4 +1,4 @@
-"""Between events and bytes: one codec a topic, chosen by name in the pipeline file."""
+"""Codecs convert events from and to bytes; the pipeline file names one for each topic."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from schemas.event import Event, check_versions
 from schemas.frame import VideoFrame
 
 _IMAGE_MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
-#: Of 18 digits at most, so that it fits 64 bits as in the other codecs.
+#: At most 18 digits, so that it fits 64 bits as in the other codecs.
 _WHOLE_NUMBER = re.compile(rb"[+-]?[0-9]{1,18}")
 
 
 def image_content_type(image: bytes) -> str:
-    """Return the media type of JPEG, PNG or WebP bytes by their first bytes, "" if none of them."""
+    """Return the media type of a JPEG, PNG or WebP file by its first bytes, "" for others."""
     for magic, content_type in _IMAGE_MAGIC.items():
         if image.startswith(magic):
             return content_type
@@ -28,7 +28,7 @@ def image_content_type(image: bytes) -> str:
 
 
 class Codec(Protocol):
-    """Reads one event type; writes any struct."""
+    """Decodes one event type; encodes any struct."""
 
     name: str
     content_type: str
@@ -38,7 +38,7 @@ class Codec(Protocol):
 
         Args:
             value: the record's bytes, not null.
-            headers: the record's headers, the last of a name.
+            headers: the record's headers; of several with one name, the last.
 
         Raises:
             InputError: the bytes are not a valid event; the message says what was expected.
@@ -49,7 +49,7 @@ class Codec(Protocol):
         """Return the validated events of values that need no headers, all or nothing.
 
         Raises:
-            Exception: of some kind, if any value is not a valid event; `decode` tells of which.
+            Exception: of any type, if a value is not a valid event; `decode` finds out which.
         """
         ...
 
@@ -59,10 +59,10 @@ class Codec(Protocol):
 
 
 class _StructCodec:
-    """What JSON and MessagePack share: a msgspec decoder and the mapping of its errors."""
+    """The part that JSON and MessagePack share: a msgspec decoder and its errors' mapping."""
 
     format: ClassVar[str]
-    """What people call it."""
+    """The format's name in messages."""
 
     def __init__(self, event_type: type[Event], decoder: Any, encoder: Any) -> None:
         self._event_type = event_type
@@ -79,8 +79,8 @@ class _StructCodec:
         try:
             event: Event = self._decode(value)
         except msgspec.ValidationError as error:
-            what = _in_words(str(error))
-            raise SchemaError(f"not a {self._event_type.__name__}: {what}") from error
+            reason = _name_finite_bounds(str(error))
+            raise SchemaError(f"not a {self._event_type.__name__}: {reason}") from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DecodeError(f"not {self.format}: {error}") from error
         check_versions([event], self._event_type.VERSIONS)
@@ -98,8 +98,8 @@ class _StructCodec:
         return events
 
 
-def _in_words(message: str) -> str:
-    """Say NaN and infinity by name: msgspec tells only which bound they are beyond."""
+def _name_finite_bounds(message: str) -> str:
+    """Replace the largest float in a message: NaN and infinity fail msgspec's check against it."""
     return re.sub(r"`float` [<>]= -?1\.79769\d+e\+308", "a finite number", message)
 
 
@@ -126,7 +126,7 @@ class MsgpackCodec(_StructCodec):
 
 
 class ImageCodec:
-    """Raw JPEG, PNG or WebP bytes; everything else of a `VideoFrame` travels in headers.
+    """Raw JPEG, PNG or WebP bytes; the other fields of a `VideoFrame` are in the headers.
 
     Results have no image form: `encode` writes JSON.
     """
@@ -143,7 +143,7 @@ class ImageCodec:
         self.encode = msgspec.json.Encoder().encode
 
     def decode(self, value: bytes, headers: Mapping[str, bytes]) -> Event:
-        """Return the frame; pixels are not touched, only the first bytes are looked at."""
+        """Return the frame. Only the first bytes of the image are checked; no pixel is decoded."""
         if not value:
             raise EmptyValueError("the value has no bytes: expected JPEG, PNG or WebP")
         if not image_content_type(value):
@@ -160,7 +160,7 @@ class ImageCodec:
         return frame
 
     def decode_all(self, values: Sequence[bytes]) -> list[Event]:
-        """Return the frames of values without headers."""
+        """Return the frames of values that have no headers."""
         return [self.decode(value, {}) for value in values]
 
 
@@ -179,10 +179,10 @@ CODECS: dict[str, type[JsonCodec] | type[MsgpackCodec] | type[ImageCodec]] = {
 
 
 def make_codec(name: str, event_type: type[Event]) -> Codec:
-    """Return the codec of that name for that event type.
+    """Return a codec by its name, for one event type.
 
     Raises:
-        ValueError: no such codec, or it can't carry that type.
+        ValueError: no such codec, or it can't encode that type.
     """
     if name not in CODECS:
         raise ValueError(f"no codec {name!r}: expected one of {', '.join(CODECS)}")

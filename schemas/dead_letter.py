@@ -1,7 +1,7 @@
-"""A record that can't be processed, as it stands on `<input>.dlq`.
+"""A record that can't be processed, as it is written to `<input>.dlq`.
 
-The record's value, key and headers are the original's, byte for byte; what went wrong is told
-by headers named after Kafka Connect's (KIP-298), so that tools which know those work here too.
+Value, key and headers are those of the original record, byte for byte. Added headers, named after
+Kafka Connect's (KIP-298) so that tools for those work here too, say what went wrong.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ ERROR_PREFIX = "__penstock.errors."
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a record was refused and where it came from."""
+    """Why a record could not be processed, and where it came from."""
 
     origin: Origin
     """The input record: topic, partition and offset."""
     agent: str
     reason: str
-    """Short and stable, e.g. `decode_error`; the metric's label."""
+    """Short and stable, such as `decode_error`; also a metric's label."""
     message: str
-    """For people: what was found and what was expected."""
+    """For people: what is wrong and what was expected."""
     exception: str
     """The exception's class name."""
     attempts: int = 1
@@ -33,15 +33,15 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     failed_at_ms: int = 0
     """Processing time of the failure, milliseconds since 1970."""
     full_bytes: int = -1
-    """The original value's size if it had to be cut or left out, else -1."""
+    """Size of the original value if it had to be cut or left out, else -1."""
     cut: str = ""
-    """What is cut or left out, separated by ", ": `value`, `headers`, `key`, `message`."""
+    """The parts that are cut or left out, joined by ", ": `value`, `headers`, `key`, `message`."""
     timestamp_ms: int = -1
     """Kafka's timestamp of the original record, milliseconds since 1970; -1: not known."""
     schema_version: int = 1
 
     def to_headers(self) -> list[tuple[str, bytes]]:
-        """Return the headers that tell this, in a fixed order."""
+        """Return the headers that hold these fields, in a fixed order."""
         pairs: list[tuple[str, str]] = [
             ("topic", self.origin.topic),
             ("partition", str(self.origin.partition)),
@@ -67,23 +67,23 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
         """Read back what `to_headers` wrote; the last header of a name wins.
 
         Raises:
-            KeyError: the headers are not a dead letter's.
+            KeyError: these are not the headers of a dead letter.
         """
-        found = {
+        fields = {
             name.removeprefix(ERROR_PREFIX): (value or b"").decode("utf-8", "replace")
             for name, value in headers
             if name.startswith(ERROR_PREFIX)
         }
         return cls(
-            origin=Origin(found["topic"], int(found["partition"]), int(found["offset"])),
-            agent=found["agent"],
-            reason=found["reason"],
-            message=found["exception.message"],
-            exception=found["exception.class.name"],
-            attempts=int(found["attempts"]),
-            failed_at_ms=int(found["failed_at_ms"]),
-            full_bytes=int(found.get("full_bytes", -1)),
-            cut=found.get("cut", ""),
-            timestamp_ms=int(found.get("timestamp_ms", -1)),
-            schema_version=int(found["schema_version"]),
+            origin=Origin(fields["topic"], int(fields["partition"]), int(fields["offset"])),
+            agent=fields["agent"],
+            reason=fields["reason"],
+            message=fields["exception.message"],
+            exception=fields["exception.class.name"],
+            attempts=int(fields["attempts"]),
+            failed_at_ms=int(fields["failed_at_ms"]),
+            full_bytes=int(fields.get("full_bytes", -1)),
+            cut=fields.get("cut", ""),
+            timestamp_ms=int(fields.get("timestamp_ms", -1)),
+            schema_version=int(fields["schema_version"]),
         )

@@ -20,10 +20,10 @@ class Detection(msgspec.Struct, frozen=True):
 
 
 class Detections(Result, kw_only=True):
-    """All objects found in one frame, by descending score; none is an answer too."""
+    """All objects found in one frame, by descending score; the list may be empty."""
 
     width: int
-    """Of the original frame, pixels."""
+    """Width of the original frame, pixels."""
     height: int
-    """Of the original frame, pixels."""
+    """Height of the original frame, pixels."""
     detections: list[Detection]

@@ -1,18 +1,30 @@
-"""Why an input record can't be processed: each error becomes a dead letter with its `reason`.
+"""Why an input record can't be processed: every reason that a dead letter can have.
 
-InputError
-├── DecodeError            the bytes are not the codec's format
-│   └── EmptyValueError    zero bytes
-├── SchemaError            well-formed, but not what the event type asks for
-│   └── UnknownVersionError
-└── TooLargeError          over a declared limit (bytes, pixels, nesting, length)
+The `reason` of each class is the public contract: `docs/producing-and-consuming.md` lists them.
+
+InputError                    invalid_input           the model refuses the event
+├── DecodeError               decode_error            the bytes are not in the codec's format
+│   └── EmptyValueError       empty_value             zero bytes
+├── SchemaError               schema_error            decoded, but it does not fit the event type
+│   └── UnknownVersionError   unknown_schema_version
+├── TooLargeError             too_large               over a declared limit (bytes, pixels, nesting)
+├── ExpiredError              expired                 older than its agent's deadline
+├── ModelFailedError          model_error             the model raises on this event alone
+│   └── OutOfMemoryError      out_of_memory           the device has no memory for it, even alone
+├── ProcessLostError          model_died              the model's own process ended during the call
+│   ├── ModelTimeoutError     model_timeout           it did not answer in time and was killed
+│   └── ModelDiedError        model_died              it crashed or was killed from outside
+├── ResultTooLargeError       result_too_large        the result is larger than a record may be
+└── UnencodableResultError    unencodable_result      the result can't be encoded
+
+A model may define more, with a `reason` for each.
 """
 
 from __future__ import annotations
 
 
 class InputError(ValueError):
-    """A record that can't be processed; its neighbours can.
+    """A record that can't be processed; its neighbors can.
 
     A model may raise it for a batch of one, or return it in place of one answer.
     """
@@ -22,25 +34,25 @@ class InputError(ValueError):
 
 
 class DecodeError(InputError):
-    """The bytes are not what the codec reads."""
+    """The bytes are not in the codec's format."""
 
     reason = "decode_error"
 
 
 class EmptyValueError(DecodeError):
-    """A value of zero bytes (a null value is a tombstone and no error)."""
+    """The value has zero bytes (a null value is a tombstone and no error)."""
 
     reason = "empty_value"
 
 
 class SchemaError(InputError):
-    """The record decodes, but a field is absent, of another type or out of range."""
+    """The record decodes, but a field is absent, has the wrong type or is out of range."""
 
     reason = "schema_error"
 
 
 class UnknownVersionError(SchemaError):
-    """The record's `schema_version` is not one this build reads."""
+    """This build can't read the record's `schema_version`."""
 
     reason = "unknown_schema_version"
 
@@ -49,3 +61,60 @@ class TooLargeError(InputError):
     """The record is over a limit that is checked before any work is done."""
 
     reason = "too_large"
+
+
+class ExpiredError(InputError):
+    """The event is older than its agent's deadline."""
+
+    reason = "expired"
+
+
+class ModelFailedError(InputError):
+    """The model raised on this event alone; `__cause__` is what it raised."""
+
+    reason = "model_error"
+
+    def __init__(self, error: Exception, attempts: int) -> None:
+        super().__init__(f"the model raised {type(error).__name__}: {error}")
+        self.__cause__ = error
+        self.attempts = attempts
+
+
+class OutOfMemoryError(ModelFailedError):
+    """The device has no memory for this event, even alone."""
+
+    reason = "out_of_memory"
+
+
+class ProcessLostError(InputError):
+    """A model's process did not survive a call."""
+
+    reason = "model_died"
+    attempts = 1
+    """How often the event was tried."""
+
+
+class ModelTimeoutError(ProcessLostError):
+    """A call took longer than `predict_timeout_seconds`."""
+
+    reason = "model_timeout"
+
+
+class ModelDiedError(ProcessLostError):
+    """The process ended during a call: a fault in native code, or no memory left."""
+
+
+class ResultTooLargeError(InputError):
+    """The model's result is larger than a record may be."""
+
+    reason = "result_too_large"
+
+
+class UnencodableResultError(InputError):
+    """The model's result can't be encoded."""
+
+    reason = "unencodable_result"
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"the model's result can't be encoded: {type(error).__name__}: {error}")
+        self.__cause__ = error

@@ -1,4 +1,4 @@
-"""The base of every event and of every result."""
+"""The base classes of events and results."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ FiniteFloat = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
 """A float that is neither NaN nor infinite: JSON can't write those, MessagePack can."""
 
 Label = Annotated[str, Meta(max_length=4096)]
-"""A name or an id, in characters: remembered, logged and sent on, so it can't be of any length."""
+"""A name or an id; limited, because it is remembered, logged and sent on. In characters."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One decoded, validated input record.
 
     A subclass adds fields; new ones go last, with a default, and a field's type never changes.
-    What a record leaves out is filled from Kafka: `source_id` from the record's key or the
-    `ce_source` header, `event_time_ms` from `ce_time` or the record's timestamp, `event_id`
+    Fields that a record leaves out are filled in from Kafka: `source_id` from the record's key or
+    the `ce_source` header, `event_time_ms` from `ce_time` or the record's timestamp, `event_id`
     from `ce_id`.
     """
 
@@ -31,18 +31,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     VERSIONS: ClassVar[tuple[int, ...]] = (1,)
 
     source_id: Label = ""
-    """Who or what it is about: the record's key (camera, conversation, sensor, user)."""
+    """Whom or what the event is about (camera, conversation, sensor, user); the record's key."""
     event_time_ms: Annotated[int, Meta(ge=0, lt=2**53)] = 0
-    """When it happened, milliseconds since 1970-01-01T00:00:00Z; 0 means not given."""
+    """Event time, milliseconds since 1970-01-01T00:00:00Z; 0 means not given."""
     event_id: Label = ""
-    """The producer's own id of this event; "" means not given."""
+    """The id that the producer gave this event; "" means not given."""
     schema_version: int = 1
 
     def validate(self) -> None:
-        """Check what the fields' types and limits can't say; here there is nothing to check.
+        """Check what the fields' types and limits can't express; the base class checks nothing.
 
-        A subclass that overrides it is called for every event, which costs: prefer
-        `typing.Annotated` with `msgspec.Meta`, and `FiniteFloat`.
+        An override is called for every event, which costs time: prefer `typing.Annotated` with
+        `msgspec.Meta`, and `FiniteFloat`.
 
         Raises:
             SchemaError: the fields don't fit together.
@@ -50,15 +50,15 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
     @classmethod
     def example(cls) -> Self:
-        """Return a valid event with every field set: documentation, and the round-trip test."""
+        """Return a valid event with every field set, for documentation and the round-trip test."""
         return cls(source_id="source-1", event_time_ms=1_700_000_000_000, event_id="e-1")
 
 
 def check_versions(events: Sequence[Event], versions: tuple[int, ...]) -> None:
-    """Check that this build reads every event's version.
+    """Check that this build can read every event's version.
 
     Raises:
-        UnknownVersionError: of the first event whose version is not among `versions`.
+        UnknownVersionError: about the first event whose version is not among `versions`.
     """
     if {event.schema_version for event in events} <= set(versions):
         return
@@ -79,21 +79,22 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
 
 
 class Result(msgspec.Struct, kw_only=True, gc=False):
-    """The base of every result's value.
+    """The base of every result.
 
-    A model fills in its own fields; the engine stamps these. What differs from run to run
-    (processing time, batch size, timings) travels in headers, so a repeated result is equal.
+    A model fills in the fields of its result type; the engine fills in these. Values that differ
+    from run to run (processing time, batch size, timings) are in headers, so that a repeated
+    result is equal to the first one.
     """
 
     schema_version: int = 1
     source_id: str = ""
-    """Of the event that it answers."""
+    """The `source_id` of the event."""
     event_id: str = ""
-    """Of the event that it answers, if its producer gave one."""
+    """The `event_id` of the event, if its producer gave one."""
     event_time_ms: int = 0
-    """Of the event that it answers: milliseconds since 1970-01-01T00:00:00Z."""
+    """The event time of the event: milliseconds since 1970-01-01T00:00:00Z."""
     origin: Origin = Origin("", -1, -1)
     """The input record: topic, partition and offset."""
     model: str = ""
-    """The name of the model that answered."""
+    """Name of the model that made the result."""
     model_version: str = ""

@@ -16,12 +16,12 @@ _PNG = bytes.fromhex(
 
 
 class VideoFrame(Event, frozen=True, kw_only=True):
-    """One frame of one camera. With the `image` codec the record's value is the image itself."""
+    """One frame of one camera. With the `image` codec the record's value is the image file."""
 
     image: Annotated[bytes, Meta(min_length=1)]
     """JPEG, PNG or WebP bytes. (JSON carries them as base64: use the `image` codec instead.)"""
     frame_index: int = 0
-    """Counts the frames of a camera from 0; header `frame_index` with the `image` codec."""
+    """Number of the frame at its camera, from 0; header `frame_index` with the `image` codec."""
 
     @classmethod
     def example(cls) -> Self:

@@ -1,4 +1,4 @@
-"""JSON Schemas of the headers on each kind of record. On Kafka every header is UTF-8 text."""
+"""JSON Schemas of the headers of each kind of record. On Kafka every header is UTF-8 text."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ _WHOLE = {"pattern": r"^-?[0-9]+$"}
 
 #: CloudEvents 1.0, Kafka binary mode.
 _CLOUDEVENTS: Schema = {
-    "ce_specversion": _text("Of CloudEvents.", const="1.0"),
-    "ce_id": _text("Unique within ce_source; of a result the same whenever it is repeated."),
-    "ce_type": _text("The message's name, such as penstock.sensor_reading.v1."),
-    "ce_source": _text("Who sent it: a URI reference.", format="uri-reference"),
-    "ce_time": _text("When it happened, RFC 3339.", format="date-time"),
-    "content-type": _text("Of the value."),
+    "ce_specversion": _text("Version of CloudEvents.", const="1.0"),
+    "ce_id": _text("Unique within ce_source; a repeated result has the same id."),
+    "ce_type": _text("Type of the value, such as penstock.sensor_reading.v1."),
+    "ce_source": _text("The sender: a URI reference.", format="uri-reference"),
+    "ce_time": _text("Event time, RFC 3339.", format="date-time"),
+    "content-type": _text("Media type of the value."),
 }
 _REQUIRED = ["ce_specversion", "ce_id", "ce_type", "ce_source"]
 
 _IMAGE: Schema = {
-    "frame_index": _text("Counts the frames of a camera from 0.", **_WHOLE),
-    "schema_version": _text("Of VideoFrame; 1 if absent.", **_WHOLE),
+    "frame_index": _text("Number of the frame at its camera, from 0.", **_WHOLE),
+    "schema_version": _text("Version of VideoFrame; 1 if absent.", **_WHOLE),
 }
 _RESULT: Schema = {
     "penstock_timing": _text(
-        "When it was answered (ms since 1970), events in its micro-batch, seconds from the oldest "
-        "one's arrival to the model call, seconds of that call.",
+        "Processing time (ms since 1970), events in the micro-batch, seconds from the arrival of "
+        "the oldest of them to the model call, seconds that the call took.",
         pattern=r"^processed=[0-9]+;batch=[0-9]+;queue=[0-9]+\.[0-9]+;model=[0-9]+\.[0-9]+$",
     ),
 }
 _DEAD_LETTER: Schema = {
     ERROR_PREFIX + name: schema
     for name, schema in {
-        "topic": _text("Of the original record."),
-        "partition": _text("Of the original record.", **_WHOLE),
-        "offset": _text("Of the original record.", **_WHOLE),
-        "agent": _text("Which could not process it."),
-        "reason": _text("Short and stable, such as decode_error."),
-        "exception.message": _text("What was found and what was expected."),
-        "exception.class.name": _text("The exception's class."),
-        "attempts": _text("How often it was tried.", **_WHOLE),
-        "failed_at_ms": _text("When, ms since 1970.", **_WHOLE),
-        "schema_version": _text("Of these headers.", **_WHOLE),
-        "full_bytes": _text("The original value's size, if it was cut or left out.", **_WHOLE),
-        "cut": _text("What was cut or left out, such as value, headers, key."),
+        "topic": _text("Topic of the original record."),
+        "partition": _text("Partition of the original record.", **_WHOLE),
+        "offset": _text("Offset of the original record.", **_WHOLE),
+        "agent": _text("The agent that could not process the record."),
+        "reason": _text("Why, short and stable, such as decode_error."),
+        "exception.message": _text("What is wrong and what was expected."),
+        "exception.class.name": _text("Class of the exception."),
+        "attempts": _text("How often the record was tried.", **_WHOLE),
+        "failed_at_ms": _text("Time of the failure, ms since 1970.", **_WHOLE),
+        "schema_version": _text("Version of these headers.", **_WHOLE),
+        "full_bytes": _text("Size of the original value, if it was cut or left out.", **_WHOLE),
+        "cut": _text("Parts that were cut or left out, such as value, headers, key."),
         "timestamp_ms": _text("Kafka's timestamp of the original record, if it has one.", **_WHOLE),
     }.items()
 }
@@ -59,26 +59,26 @@ _MAY_BE_ABSENT = {ERROR_PREFIX + name for name in ("full_bytes", "cut", "timesta
 
 
 def _schema(description: str, properties: Schema, required: list[str]) -> Schema:
-    found = {"type": "object", "description": description, "properties": properties}
-    return {**found, "required": required} if required else found
+    schema = {"type": "object", "description": description, "properties": properties}
+    return {**schema, "required": required} if required else schema
 
 
 HEADER_SCHEMAS: dict[str, Schema] = {
     "EventHeaders": _schema(
-        "CloudEvents headers; optional, and read where a field of the value is absent.",
+        "CloudEvents headers, all optional; read where a field of the value is absent.",
         _CLOUDEVENTS,
         [],
     ),
     "ImageHeaders": _schema(
-        "What a frame's bytes can't say; all of them optional.", {**_CLOUDEVENTS, **_IMAGE}, []
+        "Fields of a frame that its bytes can't hold, all optional.", {**_CLOUDEVENTS, **_IMAGE}, []
     ),
     "ResultHeaders": _schema(
-        "CloudEvents headers, and what differs from run to run.",
+        "CloudEvents headers, and timings, which differ from run to run.",
         {**_CLOUDEVENTS, **_RESULT},
         _REQUIRED,
     ),
     "DeadLetterHeaders": _schema(
-        "The original record's headers, and why it was put aside.",
+        "The headers of the original record, and why it could not be processed.",
         _DEAD_LETTER,
         [name for name in _DEAD_LETTER if name not in _MAY_BE_ABSENT],
     ),

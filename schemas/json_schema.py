@@ -1,6 +1,6 @@
 """JSON Schema of event and result types, for producers and consumers in any language.
 
-Draft 2020-12, in words that mean the same to readers of draft-07, because AsyncAPI reads those.
+Draft 2020-12, using only keywords that mean the same in draft-07, because AsyncAPI reads that.
 """
 
 from __future__ import annotations
@@ -28,27 +28,28 @@ def schema_file_name(cls: type[Any]) -> str:
 
 
 def json_schema(cls: type[msgspec.Struct]) -> JsonSchema:
-    """Return the schema of a type's JSON form, with the docstrings of it and of its fields."""
+    """Return the schema of a type's JSON form, with the docstrings of the type and its fields."""
     (reference,), components = msgspec.json.schema_components([cls], ref_template="#/$defs/{name}")
     for struct in _structs(msgspec.inspect.type_info(cls)):
         _describe(components[_component_name(struct, components)], struct)
     root = components.pop(reference["$ref"].rpartition("/")[2])
     if issubclass(cls, Event):
-        _add_what_decoding_checks(root, cls)
-    found = {"$schema": DRAFT, "$id": schema_file_name(cls), **root}
+        properties = root["properties"]
+        properties["schema_version"] |= {"enum": list(cls.VERSIONS)}
+    schema = {"$schema": DRAFT, "$id": schema_file_name(cls), **root}
     if components:
-        found["$defs"] = components
-    return found
+        schema["$defs"] = components
+    return schema
 
 
 def _component_name(struct: type[Any], components: JsonSchema) -> str:
-    # msgspec takes the full name where two types share a short one.
+    # msgspec uses the full name where two types have the same short name.
     short = struct.__name__
     return short if short in components else f"{struct.__module__}.{struct.__qualname__}"
 
 
 def _structs(info: Any) -> Iterator[type[Any]]:
-    """Yield every struct type that a type is made of, itself included."""
+    """Yield every struct type that a type consists of, including itself."""
     if isinstance(info, msgspec.inspect.StructType):
         yield info.cls
         parts = [field.type for field in info.fields]
@@ -63,41 +64,36 @@ def _structs(info: Any) -> Iterator[type[Any]]:
 def _describe(schema: JsonSchema, struct: type[Any]) -> None:
     docs = field_docs(struct)
     for field in msgspec.structs.fields(struct):
-        found = schema["properties"][field.encode_name]
+        field_schema = schema["properties"][field.encode_name]
         if field.name in docs:
-            found["description"] = docs[field.name]
-        if "$ref" in found:
-            found.pop("default", None)  # an origin of no record: a placeholder, never on a topic
-        _make_portable(found)
+            field_schema["description"] = docs[field.name]
+        if "$ref" in field_schema:
+            field_schema.pop("default", None)  # a placeholder origin, which is never on a topic
+        _replace_prefix_items(field_schema)
 
 
-def _make_portable(schema: JsonSchema) -> None:
-    """Say an array of equal items as draft-07 does: there, `prefixItems` is not known."""
+def _replace_prefix_items(schema: JsonSchema) -> None:
+    """Write an array of equal items with `items`: draft-07 has no `prefixItems`."""
     prefix = schema.get("prefixItems")
     if prefix and all(item == prefix[0] for item in prefix):
         del schema["prefixItems"]
         schema["items"] = prefix[0]
 
 
-def _add_what_decoding_checks(schema: JsonSchema, cls: type[Event]) -> None:
-    """Say what decoding checks beyond the types."""
-    properties = schema["properties"]
-    properties["schema_version"] |= {"enum": list(cls.VERSIONS)}
-
-
 def field_docs(struct: type[Any]) -> dict[str, str]:
-    """Return the docstrings under a type's fields, its bases' included.
+    """Return the docstrings under the fields of a type and of its bases.
 
-    Python keeps none of them at run time, so the source is read; without it there are none.
+    Python does not keep them at run time, so they are read from the source; without a source
+    file the result is empty.
     """
     docs: dict[str, str] = {}
     for cls in reversed(struct.__mro__):
         if issubclass(cls, msgspec.Struct) and cls is not msgspec.Struct:
-            docs |= dict(_own_field_docs(cls))
+            docs |= dict(_field_docs_of_class(cls))
     return docs
 
 
-def _own_field_docs(cls: type[Any]) -> Iterator[tuple[str, str]]:
+def _field_docs_of_class(cls: type[Any]) -> Iterator[tuple[str, str]]:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     except (OSError, TypeError, SyntaxError):

@@ -1,4 +1,4 @@
-"""What a text means."""
+"""Results of language understanding."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ class IntentScore(msgspec.Struct, frozen=True):
 
     intent: str
     score: float
-    """Probability in [0, 1] by the model's own measure."""
+    """Probability in [0, 1], as the model sees it."""
 
 
 class NluResult(Result, kw_only=True):
-    """The understanding of one message."""
+    """The intent of one message."""
 
     intent: str
-    """The likeliest intent, or the model's name for out of scope."""
+    """The likeliest intent, or the label for out of scope."""
     score: float
-    """Of `intent`, in [0, 1]."""
+    """Score of `intent`, in [0, 1]."""
     alternatives: list[IntentScore] = msgspec.field(default_factory=list)
     """The next candidates, by descending score."""
     embedding: list[float] | None = None

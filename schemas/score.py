@@ -1,4 +1,4 @@
-"""How unusual a reading is."""
+"""Results of anomaly detection."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from schemas.event import Result
 
 
 class AnomalyScore(Result, kw_only=True):
-    """The score of one reading, made from the readings before it alone."""
+    """How unusual one reading is, compared with the readings before it."""
 
     score: float
     """In [0, 1]; higher is more unusual. Comparable within one model and its settings."""
     is_anomaly: bool
     """Whether `score` reaches `threshold`."""
     threshold: float
-    """In [0, 1]: the cut that was in force."""
+    """In [0, 1]: the threshold at that time."""
     channel: str = ""
-    """The channel that stands out most; "" where the model does not tell them apart."""
+    """The most unusual channel; "" if the model does not compare channels."""
     expected: float | None = None
-    """What the model expected of `channel`, in its unit, where the model knows."""
+    """The value that the model expected of `channel`, in its unit, if the model has one."""

@@ -10,10 +10,10 @@ from schemas.event import Event, FiniteFloat
 
 
 class SensorReading(Event, frozen=True, kw_only=True):
-    """What one sensor measured at one moment: one number a channel."""
+    """The values that one sensor measured at one time: one number a channel."""
 
     values: Annotated[dict[str, FiniteFloat], Meta(min_length=1, max_length=1024)]
-    """Channel name to finite value, in the channel's own unit (name it: `flow_l_min`)."""
+    """Channel name to finite value, in the channel's unit (put it in the name: `flow_l_min`)."""
 
     @classmethod
     def example(cls) -> Self:

@@ -1,7 +1,7 @@
-"""That a dead letter needs no more attention: a record beside it, in the same partition.
+"""A settlement marks a dead letter as dealt with: a record in the same partition.
 
-Kafka can't change or remove a single record, so what was done with a dead letter is written after
-it: whoever reads the topic sees both, and retention removes both alike.
+Kafka can't change or remove a single record, so a settlement is written after the dead letter:
+readers of the topic see both, and retention removes both.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """What was done with one dead letter."""
 
     letter: Origin
-    """The dead letter: topic, partition and offset. Of `deleted` the last one."""
+    """The dead letter: topic, partition and offset. With `deleted`, the last one deleted."""
     action: Literal["replayed", "dropped", "deleted"]
-    """`deleted`: this one and all before it in its partition, having been settled."""
+    """`deleted`: this dead letter and all before it in its partition, which were settled."""
     settled_at_ms: int
     """Milliseconds since 1970."""
     below: dict[int, int] = {}
-    """Of `deleted`: an offset of each input partition that is above all records concerned."""
+    """With `deleted`: for each input partition, an offset above all records concerned."""
     schema_version: int = 1
 
     def to_record(self) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
-        """Return the key, value and headers of the record that says this."""
+        """Return the key, value and headers of this settlement's record."""
         at = f"{self.letter.topic}:{self.letter.partition}:{self.letter.offset}"
         headers = event_headers(
             event_id=f"{at}:{self.action}",
@@ -44,7 +44,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     def from_record(
         cls, value: bytes | None, headers: Iterable[tuple[str, bytes]]
     ) -> Settlement | None:
-        """Read back what `to_record` wrote; None of any other record."""
+        """Read back what `to_record` wrote; None for any other record."""
         if not value or dict(headers).get("ce_type") != type_name(cls).encode():
             return None
         try:

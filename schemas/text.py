@@ -13,7 +13,7 @@ class TextMessage(Event, frozen=True, kw_only=True):
     """One message of one conversation."""
 
     text: Annotated[str, Meta(min_length=1, max_length=100_000)]
-    """What was written, in characters of Unicode; models cut it to what they can read."""
+    """The text, limited in Unicode characters; models cut it to the length they can read."""
     language: Label = ""
     """BCP 47 tag such as `en` or `pt-BR`; "" means not known."""
 

@@ -6,21 +6,19 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import faust
-from faust.tables.manager import TableManager
-from mode.utils.times import Seconds
-
 from streams.assignment import AssignedPartitions
-from streams.exactly_once.partition import Limits
+from streams.exactly_once.partition import TransactionLimits
+from streams.exactly_once.stable_offsets import StableOffsets
 from streams.exactly_once.transactions import Transactions
-from streams.health.health import BROKER_SECONDS, Health
+from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.metrics import Metrics
-from streams.kafka.admin import aiokafka_arguments, bootstrap_servers
+from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
+from streams.transport.faust_app import FaustApp, Tables
 
 logger = logging.getLogger(__name__)
 
@@ -44,20 +42,7 @@ _REQUEST_TIMEOUT_MS = 30_000
 _MAX_STAGED_BYTES = 8 * 1024 * 1024
 
 
-class Tables(TableManager):  # type: ignore[misc]
-    """Faust's tables, without Faust's wait of a second if there are none.
-
-    In this second agents may declare tables as they start. Tables that are declared later are
-    taken up at the next rebalance.
-    """
-
-    async def sleep(self, n: Seconds, **kwargs: Any) -> None:
-        """Sleep, if there are tables."""
-        if self:
-            await super().sleep(n, **kwargs)
-
-
-class App(faust.App):  # type: ignore[misc]
+class App(FaustApp):
     """The Faust app of a pipeline: what it holds, how its clients connect and how it stops."""
 
     def __init__(
@@ -65,16 +50,16 @@ class App(faust.App):  # type: ignore[misc]
         settings: PipelineSettings,
         metrics: Metrics,
         *,
+        on_hang: OnHang,
         on_stopping: Callable[[App], None] = lambda app: None,
-        on_hang: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         """Make an app without agents; nothing is connected.
 
         Args:
             settings: of the pipeline.
             metrics: of the worker.
+            on_hang: called once, with the reason, when a model call hangs: end the worker.
             on_stopping: called with the app when it begins to stop.
-            on_hang: called once, with the reason, when a model call hangs.
 
         Raises:
             ValueError: a `kafka:` setting is unknown, of a wrong value, or would lose records.
@@ -111,8 +96,8 @@ class App(faust.App):  # type: ignore[misc]
             self.assigned,
             settings.liveness_timeout_seconds,
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
+            on_hang=on_hang,
         )
-        self.health.on_hang = on_hang
         self.exactly_once = (
             self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None
         )
@@ -120,25 +105,20 @@ class App(faust.App):  # type: ignore[misc]
 
     def _make_transactions(self, settings: PipelineSettings) -> Transactions:
         intakes = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
-        transactions = Transactions(
-            self.ready_producer,
+        return Transactions(
+            lambda: self.producer.client_producer,
             lambda transactional_id: self.producer.new_transactional(transactional_id),
             group_id=self.conf.id,
             tracker=self.assigned.tracker,
             # Half of what may be under way: the other half goes on during a commit.
-            limits=lambda topic: Limits(max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES),
+            limits=lambda topic: TransactionLimits(
+                max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES
+            ),
             interval_seconds=settings.commit_interval_seconds,
+            committed_offsets=StableOffsets(settings.kafka, self.conf.id).fetch,
+            on_lost=lambda tp: self.consumer.lose(tp),
+            on_failure=self.stop_for,
         )
-        transactions.on_failure = self.stop_for
-        return transactions
-
-    def ready_producer(self) -> Any:
-        """Return aiokafka's producer.
-
-        Raises:
-            NotReady: it has not started, or has stopped.
-        """
-        return self.producer._ensure_producer()
 
     async def stop_for(self, failure: BaseException) -> None:
         """Stop the worker in order because it can't go on: the broker refuses its output.
@@ -151,15 +131,6 @@ class App(faust.App):  # type: ignore[misc]
             logger.error("the worker ends: %s", failure)
             self.drain_seconds = 0
             os.kill(os.getpid(), signal.SIGTERM)
-
-    def _create_directories(self) -> None:
-        """Make Faust's folder for tables only if a table is stored on disk.
-
-        Faust would leave an empty folder wherever a worker is started.
-        """
-        stores = {str(table._store or self.conf.store) for table in self.tables.values()}
-        if any(not store.startswith("memory") for store in stores):
-            super()._create_directories()
 
     def on_init_dependencies(self) -> Iterable[Any]:
         """Start the health checks before everything else, and stop them last."""
@@ -181,14 +152,6 @@ class App(faust.App):  # type: ignore[misc]
         if self._stop_deadline is None:
             return None
         return max(self._stop_deadline + beyond - time.monotonic(), 0.0)
-
-    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:
-        """Make a stream's queue that is never cleared when the flow resumes.
-
-        Faust may resume twice after one rebalance, and batches handed out in between would be lost.
-        Batches from before a rebalance are recognized by their generation, and skipped.
-        """
-        return super().FlowControlQueue(maxsize, clear_on_resume=False)
 
 
 def _client_arguments(settings: PipelineSettings) -> dict[str, dict[str, Any]]:

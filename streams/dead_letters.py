@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from schemas import DeadLetter, InputError, Origin, Replay
 from schemas.cloudevents import event_headers, type_name
-from streams.predicting import ModelFailedError
+from schemas.errors import ModelFailedError
 from streams.records import OutputRecord, RecordBatch
 from streams.settings import DeadLetterPayload
 

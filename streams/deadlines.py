@@ -11,13 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from schemas import Event, InputError
-
-
-class ExpiredError(InputError):
-    """The event is older than its agent's deadline."""
-
-    reason = "expired"
+from schemas import Event
+from schemas.errors import ExpiredError
 
 
 class Deadline:

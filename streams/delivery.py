@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from schemas import InputError
+from schemas.errors import ResultTooLargeError
 from streams.dead_letters import MAX_BYTES, make_dead_letter
-from streams.encoding import EncodedChunk, EncodedOutput, ResultTooLargeError
+from streams.encoding import EncodedChunk, EncodedOutput
 from streams.health.metrics import AgentMetrics, Filtered, Outcome
 from streams.offsets import OffsetTracker
 from streams.out_of_memory import drop_frames

@@ -12,6 +12,7 @@ import msgspec
 from schemas import InputError, Origin, Result
 from schemas.cloudevents import constant_headers, event_headers, rfc3339_column, type_name
 from schemas.codecs import Codec
+from schemas.errors import ResultTooLargeError, UnencodableResultError
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
 from streams.kafka.record_format import encode_header, header_name, varint
@@ -352,22 +353,6 @@ class ResultEncoder:
             time_ms=time_ms,
             content_type=self._codec.content_type,
         )
-
-
-class ResultTooLargeError(InputError):
-    """The model's result is larger than a record may be."""
-
-    reason = "result_too_large"
-
-
-class UnencodableResultError(InputError):
-    """The model's result can't be written."""
-
-    reason = "unencodable_result"
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(f"the model's result can't be encoded: {type(error).__name__}: {error}")
-        self.__cause__ = error
 
 
 def _kind(result: Any) -> str:

@@ -102,7 +102,7 @@ class OnlineRunner:
         if state is not None and offset >= state.next_offset:
             return state
         if state is not None:
-            logger.warning("%s is read again from offset %d: its model starts afresh",
+            logger.warning("%s is read again from offset %d: its model starts fresh",
                            partition, offset)  # fmt: skip
         return self._put(partition, _PartitionState(self._new_model(), covered=offset))
 

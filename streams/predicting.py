@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from schemas import InputError
+from schemas.errors import ModelFailedError, OutOfMemoryError, ProcessLostError
 from streams.out_of_memory import BatchSizeLimit, drop_frames, is_out_of_memory
-from streams.process_errors import ProcessLostError
 from streams.protocols import PreparingModel, ServedModel
 
 
@@ -25,23 +25,6 @@ class PreparedCalls(Protocol):
 
 
 Predict = Callable[[Sequence[Any]], Sequence[Any]]
-
-
-class ModelFailedError(InputError):
-    """The model raised on this event alone; `__cause__` is what it raised."""
-
-    reason = "model_error"
-
-    def __init__(self, error: Exception, attempts: int) -> None:
-        super().__init__(f"the model raised {type(error).__name__}: {error}")
-        self.__cause__ = error
-        self.attempts = attempts
-
-
-class OutOfMemoryError(ModelFailedError):
-    """The device has no memory for this event, even alone."""
-
-    reason = "out_of_memory"
 
 
 @dataclass(slots=True)

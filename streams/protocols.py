@@ -108,7 +108,7 @@ class RecordSink(Protocol):
         """Return how many partitions a topic has.
 
         Raises:
-            ProduceError: the topic does not exist or can't be seen.
+            ProduceError: the topic does not exist, or its metadata can't be read.
         """
         ...
 

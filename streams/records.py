@@ -7,8 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from streams.kafka.compression import compress, decompress
-from streams.kafka.record_format import decode_records, encode_headers, encode_records
+from streams.kafka.record_format import (
+    compress,
+    decode_records,
+    decompress,
+    encode_headers,
+    encode_records,
+)
 from streams.offsets import Span
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]

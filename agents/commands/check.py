@@ -12,11 +12,9 @@ import typer
 
 from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption, JsonOption, print_table
 from agents.errors import EXIT_CODE, error_lines
-from agents.pipeline.devices import choose_devices
 from agents.pipeline.file import load_pipeline
-from agents.pipeline.parts import AgentParts, load_agent
-from agents.pipeline.preflight import guarantee_problem
-from agents.pipeline.topics import plan_topics
+from agents.pipeline.parts import AgentParts, choose_devices, load_agent
+from agents.pipeline.topics import guarantee_problem, plan_topics
 from models.base import ModelError, OnlineModel
 from streams.kafka.errors import BrokerError, or_hidden
 from streams.model_pool import ModelPool
@@ -129,7 +127,8 @@ def check_broker(
         learning: the agents with online models.
     """
     # Imported here, so that `--offline` works without confluent-kafka.
-    from streams.kafka.admin import aiokafka_arguments, probe
+    from streams.kafka.admin import probe
+    from streams.kafka.settings import aiokafka_arguments
 
     checked = CheckedBroker(str(settings.kafka["bootstrap.servers"]))
     try:

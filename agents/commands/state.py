@@ -114,7 +114,7 @@ def _opened(
     settings: PipelineSettings, config: Path, agent: str | None, partition: int | None
 ) -> Iterator[tuple[StateStore, list[StateKey]]]:
     """Open the store; yield it with the selected partitions. State errors become UserErrors."""
-    from agents.pipeline.states import learning_agents, make_store
+    from agents.pipeline.topics import learning_agents, make_store
     from streams.kafka.admin import probe
     from streams.state.snapshot import StateError
 

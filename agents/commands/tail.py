@@ -20,7 +20,7 @@ from agents.process.exit import stop_on_signals
 
 if TYPE_CHECKING:
     from streams.kafka.reader import KafkaRecord
-    from streams.kafka.tls import Kafka
+    from streams.kafka.settings import Kafka
 
 
 def command(
@@ -72,8 +72,8 @@ def tail_topic(
     """
     from confluent_kafka import OFFSET_BEGINNING, OFFSET_END
 
-    from streams.kafka.admin import BrokerError, probe
-    from streams.kafka.errors import or_hidden
+    from streams.kafka.admin import probe
+    from streams.kafka.errors import BrokerError, or_hidden
     from streams.kafka.reader import follow
 
     topics = probe(kafka).topics

@@ -50,8 +50,7 @@ def command(
     settings = load_pipeline(config)
     count = _num_processes(processes)
     log_to_stderr(log_level)
-    from agents.pipeline.preflight import require_topics
-    from agents.pipeline.states import learning_agents
+    from agents.pipeline.topics import learning_agents, require_topics
 
     require_topics(settings, learning_agents(settings, config.parent))
     if count > 1:
@@ -95,6 +94,9 @@ def _run_one_of_several(config: Path, log_level: str, process: str) -> None:
 
 
 def _run(settings: PipelineSettings, base_dir: Path) -> None:
+    from streams.transport.private_names import check_private_names
+
+    check_private_names()  # before the imports that need them
     from agents.process.metrics_server import serve_metrics
     from agents.worker import Worker
 

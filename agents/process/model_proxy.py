@@ -20,8 +20,8 @@ from agents.pipeline.parts import AgentParts
 from agents.process.model_link import ChildDiedError, ModelLink
 from agents.process.model_wire import LOAD, PREDICT, ModelConfig, unpack_answers
 from models.base import ModelError, PreparedModel
+from schemas.errors import ModelDiedError, ModelTimeoutError
 from streams.health.metrics import Metrics
-from streams.process_errors import ModelDiedError, ModelTimeoutError
 from streams.protocols import ModelFactory
 from streams.settings import AgentSettings
 

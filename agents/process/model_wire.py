@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from schemas import InputError
+from schemas.errors import UnencodableResultError
 from streams.settings import AgentSettings
 
 FRAME = struct.Struct("!cQ")
@@ -30,12 +31,6 @@ LOAD, PREDICT, CLOSE, DONE, FAILED = b"l", b"p", b"c", b"d", b"f"
 #: Kinds of an answer on the wire.
 _PLAIN, _STRUCT, _LIST, _ERROR = range(4)
 _MIN_BYTES = 64 * 1024
-
-
-class WireError(InputError):
-    """An answer of the model can't pass from its process to the worker."""
-
-    reason = "unencodable_result"
 
 
 class ModelConfig(msgspec.Struct, frozen=True):
@@ -78,19 +73,17 @@ def _error_class(name: str, module: str, reason: str | None) -> type[Exception]:
 def pack_answers(answers: Sequence[Any]) -> bytes:
     """Return the answers of a model as one message.
 
-    An answer that can't be packed becomes its `WireError`: its neighbours are answered.
+    An answer that can't be packed becomes an error; its neighbors are answered.
     """
     packed = []
     for answer in answers:
         try:
             packed.append(msgspec.msgpack.encode(_describe(answer)))
         except Exception as error:
-            packed.append(msgspec.msgpack.encode((_ERROR, Raised.of(_wire_error(error)))))
+            packed.append(
+                msgspec.msgpack.encode((_ERROR, Raised.of(UnencodableResultError(error))))
+            )
     return msgspec.msgpack.encode([msgspec.Raw(answer) for answer in packed])
-
-
-def _wire_error(error: Exception) -> WireError:
-    return WireError(f"the model's result can't be encoded: {type(error).__name__}: {error}")
 
 
 def _describe(answer: Any) -> Any:
@@ -114,7 +107,7 @@ def _unpack_or_error(packed: msgspec.Raw) -> Any:
     try:
         return _unpack(packed)
     except Exception as error:  # for example a field of another type than its class declares
-        return _wire_error(error)
+        return UnencodableResultError(error)
 
 
 def _unpack(packed: msgspec.Raw) -> Any:

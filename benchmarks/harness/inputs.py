@@ -1,14 +1,14 @@
-"""What a workload's input is, and what is right as an answer to each of its records."""
+"""The input of a workload, and the check of the answers to its records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from benchmarks.harness.topics import make_topics, num_partitions
+from benchmarks.harness.topics import create_bench_topics, num_partitions
 from streams.kafka.publisher import Publisher
 
-#: Keys a partition: enough that order per key means something.
+#: Keys in each partition: enough for a check of the order per key.
 KEYS_PER_PARTITION = 16
 _FLUSH_SECONDS = 120.0
 #: Publisher's defaults besides: acks=all and idempotence, so that offsets follow from the order.
@@ -30,7 +30,7 @@ class InputRecord(NamedTuple):
 class Input(Protocol):
     """A workload's records by their index, 0 to `num_records` - 1.
 
-    Record i lies in partition i % P at offset i // P, whatever its key.
+    Record i is in partition i % P at offset i // P, whatever its key.
     """
 
     num_records: int
@@ -38,7 +38,7 @@ class Input(Protocol):
     """Of the results: their `ce_type`."""
 
     def records(self) -> Iterator[InputRecord]:
-        """Make all records, in the order of their index."""
+        """Yield all records in the order of their index."""
         ...
 
     def key(self, index: int) -> bytes:
@@ -54,12 +54,12 @@ class Input(Protocol):
         ...
 
     def fault(self, index: int, value: bytes) -> str:
-        """Return what is wrong with a result's own fields as a record's answer; "": nothing."""
+        """Return what is wrong with the model's fields in a result, "" if they are right."""
         ...
 
 
 def load(servers: str, topic: str, partitions: int, source: Input) -> int:
-    """Make a topic and fill it.
+    """Create a topic and fill it.
 
     Returns:
         How many partitions it has.
@@ -68,7 +68,7 @@ def load(servers: str, topic: str, partitions: int, source: Input) -> int:
         BrokerError: the broker refuses the topic.
         RuntimeError: the broker refused a record.
     """
-    make_topics(servers, [topic], partitions)
+    create_bench_topics(servers, [topic], partitions)
     partitions = num_partitions(servers, topic)
     publisher = Publisher({"bootstrap.servers": servers}, _PRODUCER_SETTINGS)
     for index, record in enumerate(source.records()):
@@ -80,7 +80,9 @@ def load(servers: str, topic: str, partitions: int, source: Input) -> int:
             timestamp_ms=record.timestamp_ms,
         )
     left = publisher.flush(_FLUSH_SECONDS)
-    failure = publisher.deliveries.first_failure or (f"{left} records are left" if left else "")
+    failure = publisher.deliveries.first_failure or (
+        f"{left} records were not sent" if left else ""
+    )
     if failure:
-        raise RuntimeError(f"the input could not be loaded: {failure}")
+        raise RuntimeError(f"can't load the input: {failure}")
     return partitions

@@ -1,4 +1,4 @@
-"""The bench's topics: made, watched and removed."""
+"""Create, watch and remove the bench's topics."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _TIMEOUT_SECONDS = 10.0
 _TOPIC_CONFIG = {"file.delete.delay.ms": "1000", "retention.ms": "-1"}
 
 
-def make_topics(
+def create_bench_topics(
     servers: str, names: list[str], partitions: int, config: Mapping[str, str] | None = None
 ) -> None:
-    """Make topics that are absent, and wait until they can be written to.
+    """Create topics that are absent, and wait until they can be written to.
 
     Raises:
         BrokerError: the broker refuses.
@@ -32,12 +32,12 @@ def make_topics(
 
 
 def num_partitions(servers: str, topic: str) -> int:
-    """Return how many partitions a topic has: the embedded broker gives 4 whatever was asked."""
+    """Return a topic's number of partitions: the embedded broker makes 4 whatever was asked."""
     return probe({"bootstrap.servers": servers}).topics[topic]
 
 
 def remove_topics(servers: str, names: list[str]) -> None:
-    """Remove topics; ones that can't be are left: the embedded broker removes none."""
+    """Remove topics; those that can't be removed are left: the embedded broker removes none."""
     if probe({"bootstrap.servers": servers}).is_embedded:
         return
     admin = make_admin({"bootstrap.servers": servers})
@@ -49,7 +49,7 @@ def remove_topics(servers: str, names: list[str]) -> None:
 
 
 class EndOffsets:
-    """How many records a topic holds, asked again and again over one connection."""
+    """Polls the end offsets of a topic over one connection."""
 
     def __init__(self, servers: str, topic: str, partitions: int) -> None:
         self._consumer = make_consumer({"bootstrap.servers": servers})
@@ -67,11 +67,11 @@ class EndOffsets:
         ]
 
     def total(self) -> int:
-        """Return the number of records: topics of the bench begin at offset 0."""
+        """Return the number of records: the bench's topics begin at offset 0."""
         return sum(self.of_each())
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self._consumer.close()
 
 

@@ -1,1 +1,1 @@
-"""Models of this task; named in `models/registry.py`."""
+"""Models that find anomalies in sensor readings. Their names are in `models/registry.py`."""

@@ -1,9 +1,9 @@
-"""How well the anomaly models find real anomalies: NAB, SKAB valve1, SMAP/MSL.
+"""Measure the anomaly models on real anomalies: NAB, SKAB valve1, SMAP/MSL.
 
     python -m models.anomaly.evaluate FOLDER_OF_DATA
 
-One setting for all files: the models' defaults. Every row is scored by the rows before it alone,
-also by those of the part that is rated; each file is a source of its own.
+All files use the models' default options. Every row is scored by the rows before it, including rows
+of the rated part. Each file has its own source_id.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.half_space_trees import HalfSpaceTrees
-from models.anomaly.labelled import LabelledSeries, load_nab, load_skab, load_telemetry
+from models.anomaly.labeled import LabeledSeries, load_nab, load_skab, load_telemetry
 from models.anomaly.nab_score import best_threshold, nab_score
 from models.anomaly.robust_zscore import RobustZScore
 from models.evaluation import answer_stream, f1, one_result, point_adjusted, roc_auc
@@ -26,21 +26,21 @@ Figures = list[tuple[str, float]]
 Detector = RobustZScore | HalfSpaceTrees
 MakeDetector = Callable[[], Detector]
 
-#: Thresholds for SKAB and the telemetry: this quantile of the scores on the training rows.
+#: The threshold for SKAB and SMAP/MSL is this quantile of the scores on the training rows.
 TRAIN_QUANTILE = 0.99
 
 
-def scores_of(model: Detector, series: LabelledSeries) -> Floats:
-    """Return (rows,) scores of a series that the model sees first to last."""
+def scores_of(model: Detector, series: LabeledSeries) -> Floats:
+    """Return the scores (rows,) of a series, from the first row to the last."""
     return np.array([one_result(answer).score for answer in answer_stream(model, series.readings)])
 
 
-def rate_nab(make: MakeDetector, series: Sequence[LabelledSeries]) -> Figures:
-    """Return NAB's score, and recall of windows and false alarms at the default threshold."""
+def rate_nab(make: MakeDetector, series: Sequence[LabeledSeries]) -> Figures:
+    """Return NAB's score, and at the default threshold the windows found and false alarms."""
     scores, threshold = [scores_of(make(), one) for one in series], make().threshold
     best, reachable = best_threshold(series, scores)
     flagged = [s >= threshold for s in scores]
-    found = [
+    is_found = [
         bool(f[max(first, one.warm_up) : last + 1].any())
         for one, f in zip(series, flagged, strict=True)
         for first, last in one.windows
@@ -55,7 +55,7 @@ def rate_nab(make: MakeDetector, series: Sequence[LabelledSeries]) -> Figures:
             "NAB score, standard profile, default threshold",
             float(nab_score(series, scores, np.array([threshold]))[0]),
         ),
-        ("NAB: share of windows found, default threshold", float(np.mean(found))),
+        ("NAB: share of windows found, default threshold", float(np.mean(is_found))),
         (
             "NAB: share of normal rows flagged, default threshold",
             float(np.concatenate(normal).mean()),
@@ -63,10 +63,10 @@ def rate_nab(make: MakeDetector, series: Sequence[LabelledSeries]) -> Figures:
     ]
 
 
-def rate_split(make: MakeDetector, series: Sequence[LabelledSeries], name: str) -> Figures:
-    """Return AUC (mean over files) and F1 (over all rows) of the rows behind the training rows.
+def rate_split(make: MakeDetector, series: Sequence[LabeledSeries], name: str) -> Figures:
+    """Return AUC (mean over files) and F1 (over all rows) for the rows after the training rows.
 
-    A file's threshold is the 99 % quantile of its scored training rows; no label is looked at.
+    A file's threshold is the 99 % quantile of its scored training rows; no label is used.
     """
     scores = [scores_of(make(), one) for one in series]
     truths = [one.truth[one.warm_up :] for one in series]
@@ -84,13 +84,13 @@ def rate_split(make: MakeDetector, series: Sequence[LabelledSeries], name: str) 
 
 
 def _train_cut(scores: Floats) -> float:
-    """Return the threshold of one file; rows before the model was warm (score 0) are left out."""
+    """Return the threshold of one file; rows with score 0, before the warm-up, are left out."""
     scored = scores[scores > 0]
     return float(np.quantile(scored, TRAIN_QUANTILE)) if len(scored) else 1.0
 
 
 def evaluate_on(data_dir: Path) -> Figures:
-    """Return (what, figure) of both models on every set that the folder has."""
+    """Return the name and value of each figure, for both models on each data set in the folder."""
     figures: Figures = []
     models: list[MakeDetector] = [RobustZScore, HalfSpaceTrees]
     for make in models:
@@ -101,10 +101,10 @@ def evaluate_on(data_dir: Path) -> Figures:
             rows += rate_split(make, load_skab(data_dir / "skab" / "valve1"), "SKAB valve1")
         if (data_dir / "smap_msl").is_dir():
             rows += rate_split(make, load_telemetry(data_dir / "smap_msl"), "SMAP/MSL")
-        figures += [(f"{make().name}, {what}", figure) for what, figure in rows]
+        figures += [(f"{make().name}, {name}", figure) for name, figure in rows]
     return figures
 
 
 if __name__ == "__main__":
-    for what, figure in evaluate_on(Path(sys.argv[1])):
-        print(f"{figure:9.3f}  {what}")
+    for name, figure in evaluate_on(Path(sys.argv[1])):
+        print(f"{figure:9.3f}  {name}")

@@ -1,4 +1,4 @@
-"""Half-space trees: how empty the part of space is that a reading falls into."""
+"""Half-space trees: a reading is unusual if few others are in its part of space."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Masses = NDArray[np.uint16]
 
-#: A node with this share of the reference or less is not descended further; the paper takes 0.1,
-#: for windows of 250.
+#: A path ends at a node with this share of the reference or less. The paper has 0.1, for windows
+#: of 250.
 SIZE_LIMIT = 0.02
 
 _STATE_VERSION = 1
 
 
 class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
-    """Per source_id, random trees count how many reference readings fall into each cell.
+    """For each source_id, random trees count how many reference readings fall into each cell.
 
     Features are each channel's value and its deviation from the channel's decayed mean, so that
-    a series with one channel has a shape too. The reference is a source's last readings: made
-    when `min_values` are learnt and made anew, box and counts, whenever as many new ones have
-    come, up to `window`. A reading without one of the reference's channels is taken to have its
-    median; a channel that is new counts from the next reference on.
+    the trees also see the shape of a series with one channel. The reference consists of a
+    source's last readings, up to `window`. It is made when `min_values` are learned, and made
+    again, box and counts, whenever as many new readings have come. If a reading lacks a channel
+    of the reference, its median is used; a new channel counts from the next reference on.
 
-    score = 2^-mean(log2(1 + density)) over the trees, density being relative to an even spread
-    over a tree's box: 1 where no reference reading lies, 1/2 at the even density, near 0 in
-    the thick of them.
+    score = 2^-mean(log2(1 + density)) over the trees. The density is relative to an even spread
+    over a tree's box: the score is 1 where there are no reference readings, 1/2 at the even
+    density, and near 0 where most of them are.
 
-    Remembers for at most `max_keys` sources, the least recently seen going first, 16 bytes a
-    value of `window` readings and 2 bytes a node (102 kB with 25 trees of depth 10). The trees
-    come from `seed` alone.
+    Memory: 16 bytes for each value of `window` readings, and 2 bytes for each node (102 kB with
+    25 trees of depth 10), for at most `max_keys` sources; the least recently seen is dropped
+    first. The trees depend on `seed` alone.
 
     Source: Tan, Ting and Liu, 2011, "Fast Anomaly Detection for Streaming Data", IJCAI.
     """
@@ -64,20 +64,20 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         seed: int = 1,
         learn_every: int = 8,
     ) -> None:
-        """Options of the pipeline file.
+        """Check the options of the pipeline file.
 
         Args:
             trees: 1 to 1000.
             depth: splits from root to leaf, 1 to 15.
             window: readings of the largest reference, up to 65535.
-            min_values: learnt readings before a source is scored, 8 to `window`.
-            features_per_tree: features that one tree splits along, >= 1. More see how channels
-                go together, but each one coarser.
+            min_values: readings to learn before a source is scored, 8 to `window`.
+            features_per_tree: features that one tree splits on, >= 1. More features show how
+                channels go together, but each one less finely.
             threshold: the score from which a reading is an anomaly, in [0, 1].
             max_keys: sources remembered, >= 1.
-            max_channels: channels a source; the ones seen after them are ignored.
-            seed: of the trees, >= 0.
-            learn_every: offsets a learning step, >= 1.
+            max_channels: channels of a source; channels seen later are ignored.
+            seed: seed of the random trees, >= 0.
+            learn_every: offsets in a learning step, >= 1.
         """
         self.trees = check_option("trees", trees, 1, 1000)
         self.depth = check_option("depth", depth, 1, 15)
@@ -99,7 +99,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             batch: B readings with finite values.
 
         Returns:
-            B results in input order; `channel` is "", the trees do not tell channels apart.
+            B results in input order; `channel` is "": the trees do not compare channels.
         """
         scores = np.zeros(len(batch))
         slots = self._slots.find((reading.source_id,) for reading in batch)
@@ -113,12 +113,12 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         ]
 
     def _by_shape(self, slots: Ints) -> dict[int, dict[int, list[int]]]:
-        """Return number of features -> slot -> places in the batch, of sources with a reference."""
-        found: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+        """Group the events of sources with a reference: number of features -> slot -> positions."""
+        groups: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
         for place, slot in enumerate(slots.tolist()):
             if slot != NO_SLOT and self._sources[slot].reference_size:
-                found[PER_CHANNEL * len(self._sources[slot].low)][slot].append(place)
-        return found
+                groups[PER_CHANNEL * len(self._sources[slot].low)][slot].append(place)
+        return groups
 
     def _scores(self, points: Floats, slots: Ints) -> Floats:
         """Return (n,) scores of (n, features) scaled points."""
@@ -137,7 +137,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         return trees_for(self.trees, self.depth, num_features, self.features_per_tree, self.seed)
 
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:
-        """Append the readings to their sources' memories; make references that are due."""
+        """Add the readings to their sources; make the references that are due."""
         slots, fresh = self._slots.claim([(reading.source_id,) for reading in batch])
         self._masses = grown(self._masses, self._slots.capacity)
         for slot in fresh:
@@ -163,7 +163,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         self._masses[slot] = counts.reshape(self._masses[slot].shape)
 
     def snapshot(self) -> bytes:
-        """Return every source's memory and counts; the trees follow from the options."""
+        """Return the readings and counts of every source; the options determine the trees."""
         rows = len(self._slots.keys)
         names, arrays = pack_recent(self._sources)
         names["sources"] = [key[0] for key in self._slots.keys]
@@ -177,11 +177,11 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         return {name: getattr(self, name) for name in names} | {"max_keys": self._slots.max_keys}
 
     def restore(self, state: bytes) -> None:
-        """Become what `snapshot` saw.
+        """Replace the state by that of a snapshot.
 
         Raises:
             ModelError: not a snapshot of this model, damaged, or made with other options that
-                shape the state. The model is then unchanged.
+                the state depends on. The model is then unchanged.
         """
         saved = unpack(state, self.name, _STATE_VERSION, self._options())
         slots, rows = reload_slots(saved, self._slots.max_keys, "sources")

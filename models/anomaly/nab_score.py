@@ -1,7 +1,7 @@
 """The score of the Numenta Anomaly Benchmark, version 1.
 
-Only the first detection inside a labelled window counts, the earlier the better; a missed window
-and every detection outside cost, the latter less just behind a window.
+Only the first detection in a labeled window counts, and an earlier one counts more. Missed windows
+and detections outside of windows cost points; a detection soon after a window costs less.
 Source: Lavin and Ahmad, 2015, "Evaluating Real-time Anomaly Detection Algorithms",
 arXiv:1510.03336.
 """
@@ -14,16 +14,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.labelled import LabelledSeries
+from models.anomaly.labeled import LabeledSeries
 
 Floats = NDArray[np.float64]
 
-#: Behind a window by more than this many window lengths, a detection costs in full.
+#: A detection costs the full amount from this many window lengths after a window.
 _FAR = 3.0
 
 
 class Profile(NamedTuple):
-    """What hits, misses and false alarms weigh."""
+    """The weights of hits, misses and false alarms."""
 
     true_positive: float
     false_negative: float
@@ -36,17 +36,17 @@ REWARD_LOW_FN = Profile(1.0, 2.0, 0.11)
 
 
 def nab_score(
-    series: Sequence[LabelledSeries],
+    series: Sequence[LabeledSeries],
     scores: Sequence[Floats],
     thresholds: Floats,
     profile: Profile = STANDARD,
 ) -> Floats:
-    """Return the normalised score at each threshold, one threshold holding for all files.
+    """Return the normalized score at each threshold, with one threshold for all files.
 
     Args:
         series: the files; their first `warm_up` rows are not scored.
         scores: (rows,) each file's anomaly scores, higher is more unusual.
-        thresholds: (t,) a row is a detection from there on.
+        thresholds: (t,) a row with at least this score is a detection.
         profile: the weights.
 
     Returns:
@@ -58,26 +58,26 @@ def nab_score(
     )
     num_windows = sum(len(s.windows) for s in series)
     null, perfect = -profile.false_negative * num_windows, profile.true_positive * num_windows
-    normalised: Floats = 100.0 * (raw - null) / (perfect - null)
-    return normalised
+    normalized: Floats = 100.0 * (raw - null) / (perfect - null)
+    return normalized
 
 
 def best_threshold(
-    series: Sequence[LabelledSeries], scores: Sequence[Floats], profile: Profile = STANDARD
+    series: Sequence[LabeledSeries], scores: Sequence[Floats], profile: Profile = STANDARD
 ) -> tuple[float, float]:
-    """Return the threshold that scores best over all files, and that score.
+    """Return the threshold with the best score over all files, and that score.
 
-    NAB's own optimiser picks it so too: on the labels. It says what the detector could reach.
+    The choice uses the labels, as NAB's optimizer does: it shows what the detector could reach.
     """
-    every = np.concatenate([x[s.warm_up :] for s, x in zip(series, scores, strict=True)])
-    thresholds = np.append(np.unique(every), np.nextafter(every.max(), np.inf))
+    rated = np.concatenate([x[s.warm_up :] for s, x in zip(series, scores, strict=True)])
+    thresholds = np.append(np.unique(rated), np.nextafter(rated.max(), np.inf))
     results = nab_score(series, scores, thresholds, profile)
     best = int(np.argmax(results))
     return float(thresholds[best]), float(results[best])
 
 
 def _file_score(
-    series: LabelledSeries, scores: Floats, thresholds: Floats, profile: Profile
+    series: LabeledSeries, scores: Floats, thresholds: Floats, profile: Profile
 ) -> Floats:
     outside = ~series.truth
     outside[: series.warm_up] = False
@@ -87,13 +87,13 @@ def _file_score(
         rows = np.arange(max(first, series.warm_up), last + 1)
         gains = profile.true_positive * _hit_value(rows, first, last)
         hit = _at_or_above(scores[rows], gains, thresholds, np.maximum)
-        found = thresholds <= scores[rows].max(initial=-np.inf)
-        total += np.where(found, hit, -profile.false_negative)
+        is_found = thresholds <= scores[rows].max(initial=-np.inf)
+        total += np.where(is_found, hit, -profile.false_negative)
     return total
 
 
 def _at_or_above(scores: Floats, values: Floats, thresholds: Floats, combine: np.ufunc) -> Floats:
-    """Return `combine` over the values whose score reaches each threshold; 0 where none does."""
+    """Combine, for each threshold, the values whose score reaches it; 0 if there are none."""
     order = np.argsort(-scores, kind="stable")
     combined = np.append(0.0, combine.accumulate(values[order]) if len(order) else [])
     counts = np.searchsorted(-scores[order], -thresholds, side="right")
@@ -107,16 +107,16 @@ def _sigmoid(y: Floats) -> Floats:
 
 
 def _hit_value(rows: NDArray[np.int64], first: int, last: int) -> Floats:
-    """Return what a detection at each row of a window is worth: 1 at its first row, near 0 last."""
+    """Return the value of a detection at each row of a window: from 1 down to nearly 0."""
     position = -(last - rows + 1) / (last - first + 1)
     value: Floats = _sigmoid(position) / _sigmoid(np.array(-1.0))
     return value
 
 
-def _false_alarm_value(series: LabelledSeries) -> Floats:
-    """Return (rows,) in [-1, 0): what a detection outside of windows is worth."""
+def _false_alarm_value(series: LabeledSeries) -> Floats:
+    """Return the value (rows,) in [-1, 0) of a detection outside of windows."""
     value = np.full(len(series.truth), -1.0)
     for first, last in series.windows:
-        behind = np.arange(last + 1, len(value))
-        value[last + 1 :] = _sigmoid((behind - last) / max(last - first, 1))
+        after = np.arange(last + 1, len(value))
+        value[last + 1 :] = _sigmoid((after - last) / max(last - first, 1))
     return value

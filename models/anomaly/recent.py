@@ -1,4 +1,4 @@
-"""One source's recent readings as features, and the scale that its trees see them in."""
+"""The recent readings of one source as features, scaled for the trees."""
 
 from __future__ import annotations
 
@@ -16,61 +16,61 @@ Floats = NDArray[np.float64]
 PER_CHANNEL = 2
 #: Weight of a new value in the trend (an exponentially decayed mean).
 TREND_RATE = 0.1
-#: The trees' box ends this many times the 5-95 % range beyond that range, or at the extremes if
-#: they are nearer: one absurd value must not squeeze all others into one cell.
+#: The trees' box extends beyond the 5-95 % range by this many times that range, but not beyond the
+#: extremes: otherwise one absurd value would put all others into one cell.
 _REACH = 3.0
-#: A constant feature's box is this share of its value wide.
+#: Least width of a feature's box: as a share of the median, and in the feature's unit.
 _RELATIVE_FLOOR, _ABSOLUTE_FLOOR = 1e-3, 1e-9
 
 
 class Recent:
-    """The last `window` readings of one source, with the trend they had to be compared with.
+    """The last `window` readings of one source and their deviations from the trend.
 
-    The trend is that of the readings learnt before the step, so that a feature does not depend
-    on where its reading stands in a micro-batch. Once there is a box, its width bounds how far
-    one value moves the trend: an absurd value harms for some ten readings, or, if it comes
-    before the first box, up to the second.
+    The trend is that of the readings learned before the step, so that a feature does not depend
+    on the position of its reading in a micro-batch. Once there is a box, its width limits how far
+    one value moves the trend: an absurd value does harm for about ten readings, or until the
+    second box if it comes before the first.
     """
 
     def __init__(self, window: int, max_channels: int) -> None:
         self.max_channels = max_channels
         self.channels: list[str] = []
         self.rows: Floats = np.full((window, 0, PER_CHANNEL), np.nan)
-        """(window, channels, 2) a ring; NaN where a reading had no such channel."""
+        """(window, channels, 2) a ring buffer; NaN where a reading lacked the channel."""
         self.trend: Floats = np.zeros(0)
         """(channels,)"""
         self.total = 0
-        """Readings ever learnt."""
+        """Readings learned so far."""
         self.low: Floats = np.zeros((0, PER_CHANNEL))
         self.span: Floats = np.zeros((0, PER_CHANNEL))
         self.fill: Floats = np.zeros((0, PER_CHANNEL))
-        """(channels of the reference, 2): lower end and width of the box, and the medians."""
+        """(channels of the reference, 2) each: lower ends and widths of the box, and medians."""
         self.reference_size = 0
         """Readings in the reference; 0 before the first."""
         self.next_reference = 0
-        """The total at which the reference is made anew."""
+        """The `total` at which the next reference is made."""
 
     def values_of(self, readings: Sequence[SensorReading], num_channels: int) -> Floats:
-        """Return (n, num_channels) values of the first channels, NaN where absent."""
+        """Return the values (n, num_channels) of the first channels, NaN where absent."""
         names, nan = self.channels[:num_channels], float("nan")
         rows = [[reading.values.get(name, nan) for name in names] for reading in readings]
         values = np.array(rows, np.float64).reshape(len(readings), num_channels)
         return np.clip(values, -LARGEST, LARGEST)
 
     def points(self, readings: Sequence[SensorReading]) -> Floats:
-        """Return (n, features) as the trees see them: the reference in [0, 1], others anywhere."""
+        """Scale readings to points (n, features); those of the reference are in [0, 1]."""
         count = len(self.low)
         values = self.values_of(readings, count)
         return self._scaled(np.stack([values, values - self.trend[:count]], axis=2))
 
     def _scaled(self, features: Floats) -> Floats:
         filled = np.where(np.isnan(features), self.fill, features)
-        with np.errstate(over="ignore"):  # infinitely far outside is outside
+        with np.errstate(over="ignore"):  # infinity is outside of the box too
             scaled: Floats = (filled - self.low) / self.span
         return scaled.reshape(len(features), -1)
 
     def learn(self, readings: Sequence[SensorReading]) -> None:
-        """Append a step's readings, in order; unknown channels are added up to the limit."""
+        """Add the readings of a step, in order; new channels are added up to the limit."""
         for reading in readings:
             if not reading.values.keys() <= set(self.channels):
                 self._add_channels(reading)
@@ -82,12 +82,12 @@ class Recent:
         self._follow(values)
 
     def _follow(self, values: Floats) -> None:
-        """Move the trend by (n, channels) values; NaN leaves it where it is."""
+        """Move the trend towards values (n, channels); NaN does not move it."""
         farthest = np.full(values.shape[1], np.inf)
         farthest[: len(self.span)] = _REACH * self.span[:, 0]
         for row in values:
-            away = np.clip(row - self.trend, -farthest, farthest)
-            self.trend += TREND_RATE * np.where(np.isnan(away), 0.0, away)
+            deviation = np.clip(row - self.trend, -farthest, farthest)
+            self.trend += TREND_RATE * np.where(np.isnan(deviation), 0.0, deviation)
 
     def _add_channels(self, reading: SensorReading) -> None:
         room = self.max_channels - len(self.channels)
@@ -99,16 +99,16 @@ class Recent:
         self.rows = np.concatenate([self.rows, absent], axis=1)
 
     def make_reference(self) -> Floats:
-        """Fix the box by the readings held and return them as points (n, features).
+        """Compute the box from the readings held and return them as points (n, features).
 
-        Channels that none of them has are forgotten. If none is left there is no reference.
+        Channels that none of the readings has are dropped. Without channels there is no reference.
         """
         held = min(self.total, len(self.rows))
-        alive = np.asarray(~np.isnan(self.rows[:held, :, 0]).all(axis=0))
+        is_used = np.asarray(~np.isnan(self.rows[:held, :, 0]).all(axis=0))
         self.channels = [
-            name for name, some in zip(self.channels, alive.tolist(), strict=True) if some
+            name for name, used in zip(self.channels, is_used.tolist(), strict=True) if used
         ]
-        self.rows, self.trend = self.rows[:, alive], self.trend[alive]
+        self.rows, self.trend = self.rows[:, is_used], self.trend[is_used]
         self.low, self.span, self.fill = _box(self.rows[:held])
         self.trend = np.clip(self.trend, self.low[:, 0], self.low[:, 0] + self.span[:, 0])
         self.reference_size = held if self.channels else 0
@@ -117,7 +117,7 @@ class Recent:
 
 
 def _box(features: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return lower ends, widths and medians (channels, 2) of (n, channels, 2), NaN left out."""
+    """Return lower ends, widths and medians (channels, 2) of (n, channels, 2), ignoring NaN."""
     if features.shape[1] == 0:
         return features[0], features[0], features[0]
     least, low, middle, high, most = np.nanquantile(features, [0, 0.05, 0.5, 0.95, 1], axis=0)

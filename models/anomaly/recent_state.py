@@ -1,4 +1,4 @@
-"""The memories of many sources to and from the arrays of a snapshot."""
+"""Convert the recent readings of many sources to the arrays of a snapshot and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COUNTS = ("total", "reference_size", "next_reference")
 
 
 def pack_recent(sources: Sequence[Recent]) -> tuple[dict[str, list[str]], dict[str, NDArray[Any]]]:
-    """Return the lists and arrays that `unpack_recent` reads: all sources end to end."""
+    """Return the lists and arrays that `unpack_recent` reads: all sources concatenated."""
     names = {"channels": [name for source in sources for name in source.channels]}
     counts = [
         [len(s.channels), len(s.low), s.total, s.reference_size, s.next_reference] for s in sources
@@ -24,7 +24,7 @@ def pack_recent(sources: Sequence[Recent]) -> tuple[dict[str, list[str]], dict[s
     none = np.zeros(0)
     arrays: dict[str, NDArray[Any]] = {
         "counts": np.array(counts, np.int64).reshape(len(sources), 2 + len(_COUNTS)),
-        # A ring that is not full yet is saved up to where it is filled.
+        # Of a ring buffer that is not full yet, only the filled part is saved.
         "rows": np.concatenate([none, *(s.rows[: s.total].ravel() for s in sources)]),
         "trend": np.concatenate([none, *(s.trend for s in sources)]),
         "box": np.concatenate(
@@ -40,7 +40,7 @@ def unpack_recent(
     """Return the sources in row order.
 
     Raises:
-        ModelError: the counts do not fit each other, the options or the arrays.
+        ModelError: the counts do not fit together, or not the options or the arrays.
     """
     counts = saved.array("counts", np.zeros(0, np.int64), num_sources, 2 + len(_COUNTS))
     channels, boxed, total, size, _ = counts.T
@@ -60,10 +60,10 @@ def unpack_recent(
         np.split(box, np.cumsum(boxed * 3 * PER_CHANNEL)[:-1]),
         strict=False,
     )
-    return [_one(Recent(window, max_channels), *part) for part in parts]
+    return [_fill(Recent(window, max_channels), *part) for part in parts]
 
 
-def _one(
+def _fill(
     source: Recent,
     counts: list[int],
     names: NDArray[Any],

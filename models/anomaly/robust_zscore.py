@@ -1,4 +1,4 @@
-"""Robust z-score: how far a value lies from its own channel's recent median."""
+"""Robust z-score: how far a value is from the recent median of its channel."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from schemas import AnomalyScore, SensorReading
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: The modified z-score that Iglewicz and Hoaglin call an outlier; it is mapped to a score of 1/2.
+#: Iglewicz and Hoaglin call values from this modified z-score outliers; its score is 1/2.
 HALF_SCORE_Z = 3.5
-#: The least spread a series is taken to have, as a share of its median: few sensors are better.
+#: The least spread of a series, as a share of its median: few sensors are more precise.
 RELATIVE_FLOOR = 1e-3
-#: ... and in its own unit, for a series that rests at zero.
+#: The least spread in the unit of the series, for one that stays at zero.
 ABSOLUTE_FLOOR = 1e-9
-#: The statistics of a window are taken anew for each 1/64 of it that is new.
+#: The statistics of a window are computed again whenever 1/64 of its values is new.
 REFRESH_SHARE = 64
 
 _STATE_VERSION = 1
 
 
 class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
-    """Per (source_id, channel): z = |x - median| / spread over the last `window` values.
+    """For each (source_id, channel), z = |x - median| / spread over the last `window` values.
 
     The spread is the geometric mean of two robust estimates, of the core and of the tail (see
-    `Windows.medians_and_spreads`), and at least 0.1 % of the median. A reading's score is that of
+    `Windows.medians_and_spreads`), and at least 0.1 % of the median. A reading has the score of
     its most unusual channel, which the result names, with the median as the expected value.
-    Channels may come and go; one with fewer than `min_values` learnt values scores 0.
+    Channels may come and go; a channel with fewer than `min_values` learned values scores 0.
 
-    Remembers `window` values of at most `max_keys` channels (8 bytes each; 34 MB with the
-    defaults); beyond that, the channel seen least recently is forgotten. A channel's median and
-    spread are taken anew for each 1/64 of its values that is new. Nothing is random.
+    Memory: `window` values of at most `max_keys` channels (8 bytes each; 34 MB with the defaults);
+    beyond that, the channel seen least recently is dropped. A channel's median and spread are
+    computed again whenever 1/64 of its values is new. Nothing is random.
 
     Source: Iglewicz and Hoaglin, 1993, "How to Detect and Handle Outliers", ASQC 16.
     """
@@ -56,15 +56,15 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         max_keys: int = 4096,
         learn_every: int = 16,
     ) -> None:
-        """Options of the pipeline file.
+        """Check the options of the pipeline file.
 
         Args:
-            window: values a channel, 3 to 65536.
-            min_values: learnt values before a channel is scored, 3 to `window`.
-            threshold: the z from which a reading is an anomaly, > 0. Results give it as a score,
-                z / (z + 3.5).
+            window: values of each channel, 3 to 65536.
+            min_values: values to learn before a channel is scored, 3 to `window`.
+            threshold: the z from which a reading is an anomaly, > 0. Results contain it as a
+                score, z / (z + 3.5).
             max_keys: channels remembered over all sources, >= 1.
-            learn_every: offsets a learning step, >= 1.
+            learn_every: offsets in a learning step, >= 1.
         """
         self.window = check_option("window", window, 3, 65_536)
         self.min_values = check_option("min_values", min_values, 3, window)
@@ -74,22 +74,22 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         self._windows = Windows(window)
         self._medians: Floats = np.zeros(0)
         self._spreads: Floats = np.zeros(0)
-        self._refreshed: Ints = np.zeros(0, np.int64)  # a row's total when those two were taken
+        self._refreshed: Ints = np.zeros(0, np.int64)  # totals when these were computed
 
     def predict_batch(self, batch: Sequence[SensorReading]) -> list[AnomalyScore]:
-        """Score each reading by what was learnt before; changes nothing.
+        """Score each reading by the values learned before; changes nothing.
 
         Args:
             batch: B readings with finite values.
 
         Returns:
-            B results in input order. score = z / (z + 3.5), z the largest of the channels.
+            B results in input order. score = z / (z + 3.5) for the channel with the largest z.
         """
         keys, values = _flatten(batch)
         rows = self._slots.find(keys)
         medians, z = self._compare(rows, values)
         best = _argmax_of_each(z, [len(reading.values) for reading in batch])
-        found = zip(
+        columns = zip(
             best.tolist(), z_to_score(z)[best].tolist(), medians[best].tolist(), strict=True
         )
         return [
@@ -100,11 +100,11 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
                 channel=keys[at][1] if score > 0 else "",
                 expected=median if score > 0 else None,
             )
-            for at, score, median in found
+            for at, score, median in columns
         ]
 
     def _compare(self, rows: Ints, values: Floats) -> tuple[Floats, Floats]:
-        """Return medians and z (n + 1,): 0 for what is not known yet and for the absent last."""
+        """Return medians and z (n + 1,): 0 for channels not known yet, and for the added last."""
         medians, z = np.zeros(len(rows) + 1), np.zeros(len(rows) + 1)
         known = np.flatnonzero(rows != NO_SLOT)
         known = known[self._windows.totals[rows[known]] >= self.min_values]
@@ -114,7 +114,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         return medians, z
 
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:
-        """Append the readings to their channels' windows; later answers compare with those."""
+        """Append the readings to the windows of their channels, for later comparisons."""
         keys, values = _flatten(batch)
         rows, fresh = self._slots.claim(keys)
         self._make_room()
@@ -130,7 +130,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         self._refreshed = grown(self._refreshed, rows)
 
     def _refresh(self, rows: Ints) -> None:
-        """Take the statistics of those rows anew whose windows have changed enough."""
+        """Compute the statistics again for rows whose windows have changed enough."""
         totals = self._windows.totals[rows]
         enough = np.maximum(np.minimum(totals, self.window) // REFRESH_SHARE, 1)
         rows = rows[totals - self._refreshed[rows] >= enough]
@@ -140,7 +140,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         self._refreshed[rows] = self._windows.totals[rows]
 
     def snapshot(self) -> bytes:
-        """Return the windows of all channels with their statistics."""
+        """Return the windows of all channels and their statistics."""
         keys, rows = self._slots.keys, len(self._slots.keys)
         names = {"sources": [key[0] for key in keys], "channels": [key[1] for key in keys]}
         arrays = {
@@ -158,7 +158,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         return {"window": self.window, "max_keys": self._slots.max_keys}
 
     def restore(self, state: bytes) -> None:
-        """Become what `snapshot` saw.
+        """Replace the state by that of a snapshot.
 
         Raises:
             ModelError: not a snapshot of this model, damaged, or made with another `window` or
@@ -181,25 +181,25 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
 
 
 def z_to_score(z: Floats) -> Floats:
-    """Map z >= 0 to [0, 1], rising: 0 to 0, `HALF_SCORE_Z` to 1/2, infinity to 1."""
+    """Map z >= 0 to a score in [0, 1]: 0 to 0, `HALF_SCORE_Z` to 1/2, infinity to 1."""
     return 1.0 - HALF_SCORE_Z / (HALF_SCORE_Z + z)
 
 
 def _flatten(batch: Sequence[SensorReading]) -> tuple[list[tuple[str, ...]], Floats]:
-    """Return every (source_id, channel) with its value (n,), reading after reading."""
+    """Return all (source_id, channel) keys and values (n,), reading by reading."""
     keys: list[tuple[str, ...]] = [
         (reading.source_id, channel) for reading in batch for channel in reading.values
     ]
-    every = chain.from_iterable(reading.values.values() for reading in batch)
-    return keys, np.fromiter(every, np.float64, len(keys))
+    values = chain.from_iterable(reading.values.values() for reading in batch)
+    return keys, np.fromiter(values, np.float64, len(keys))
 
 
 def _argmax_of_each(z: Floats, lengths: list[int]) -> Ints:
-    """Return where each reading's largest z stands, the first of equals; -1 for no channel.
+    """Return the index of each reading's largest z, the first of equal ones; -1 for no channel.
 
     Args:
-        z: (sum(lengths) + 1,), reading after reading.
-        lengths: channels of each reading.
+        z: (sum(lengths) + 1,), reading by reading.
+        lengths: number of channels of each reading.
     """
     sizes = np.array(lengths, np.int64)
     used = np.arange(max(lengths, default=0) or 1) < sizes[:, None]

@@ -1,4 +1,4 @@
-"""Which row of a model's arrays belongs to which key, with a bounded number of keys."""
+"""Assign rows of a model's arrays to keys, with a limited number of keys."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from models.snapshots import Snapshot
 K = TypeVar("K", bound=Hashable)
 S = TypeVar("S", bound=np.generic)
 
-#: What `find` gives for a key that has no slot.
+#: Returned by `find` for a key without a row.
 NO_SLOT = -1
 _FIRST_CAPACITY = 16
 
 
 class Slots(Generic[K]):
-    """Keys to row numbers; the key seen least recently gives its row to a new one.
+    """Maps keys to rows; a new key takes the row of the key seen least recently.
 
-    "Seen" counts learning steps, and ties go to the lower row, so the same log gives the same rows.
+    Time is counted in learning steps, and the lower row wins a tie: the same log gives the same
+    rows.
     """
 
     def __init__(self, max_keys: int) -> None:
@@ -31,12 +32,12 @@ class Slots(Generic[K]):
         """In row order."""
         self._index: dict[K, int] = {}
         self.last_seen: NDArray[np.int64] = np.zeros(min(_FIRST_CAPACITY, max_keys), np.int64)
-        """(capacity,) the learning step that saw each row's key last."""
+        """(capacity,) the last learning step with each row's key."""
         self.step = 0
 
     @property
     def capacity(self) -> int:
-        """Rows that arrays need now; grows by doubling up to `max_keys`."""
+        """Number of rows that arrays need now; it doubles as needed, up to `max_keys`."""
         return len(self.last_seen)
 
     def find(self, keys: Iterable[K]) -> NDArray[np.int64]:
@@ -45,11 +46,11 @@ class Slots(Generic[K]):
         return np.array([get(key, NO_SLOT) for key in keys], np.int64)
 
     def claim(self, keys: Sequence[K]) -> tuple[NDArray[np.int64], list[int]]:
-        """Give every key of a learning step a row and mark it seen.
+        """Assign a row to every key of a learning step and mark the keys as seen.
 
         Returns:
-            Rows (n,), and the rows whose earlier content is void. With more keys in a step than
-            `max_keys`, the keys that lost their row within it get `NO_SLOT`.
+            Rows (n,), and the rows that belong to a new key and have to be cleared. If a step has
+            more keys than `max_keys`, keys that lost their row in the same step get `NO_SLOT`.
         """
         self.step += 1
         rows = self.find(keys)
@@ -72,14 +73,14 @@ class Slots(Generic[K]):
         return row
 
     def adopt(self, keys: Sequence[K], last_seen: NDArray[np.int64]) -> None:
-        """Take over saved keys in row order, with when each was seen (len(keys),)."""
+        """Replace all keys by saved ones, in row order, with the steps that saw them last."""
         self.keys = list(keys)
         self._index = {key: row for row, key in enumerate(self.keys)}
         self.last_seen = grown(last_seen, min(_FIRST_CAPACITY, self.max_keys))
 
 
 def grown(array: NDArray[S], capacity: int) -> NDArray[S]:
-    """Return the array with rows of zeros appended up to `capacity`, or itself if long enough."""
+    """Append rows of zeros up to `capacity`; return the array itself if it is long enough."""
     missing = capacity - len(array)
     if missing <= 0:
         return array
@@ -87,15 +88,15 @@ def grown(array: NDArray[S], capacity: int) -> NDArray[S]:
 
 
 def reload_slots(saved: Snapshot, max_keys: int, *lists: str) -> tuple[Slots[tuple[str, ...]], int]:
-    """Return the slots that a snapshot holds, and how many rows are taken.
+    """Restore slots from a snapshot; return them and the number of rows in use.
 
     Args:
-        saved: with the arrays `last_seen` (rows,) and `step` (1,).
-        max_keys: the limit that the snapshot must keep.
-        lists: the names of its lists that make up the keys, row by row.
+        saved: a snapshot with the arrays `last_seen` (rows,) and `step` (1,).
+        max_keys: the limit, which the snapshot must not exceed.
+        lists: names of the snapshot's lists that form the keys, row by row.
 
     Raises:
-        ModelError: the lists do not fit each other, or repeat a key.
+        ModelError: the lists do not fit together, or a key occurs twice.
     """
     columns = [saved.list_of(name) for name in lists]
     keys = list(zip(*columns, strict=False))

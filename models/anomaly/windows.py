@@ -1,6 +1,6 @@
-"""The last values of many series at once: ring buffers as one array, with their robust statistics.
+"""The last values of many series: ring buffers in one array, with robust statistics.
 
-Memory: 8 bytes times series times window.
+Memory: 8 bytes * series * window.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from models.base import ModelError
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: 1 / Phi^-1(3/4): makes the MAD of a normal series its standard deviation.
+#: 1 / Phi^-1(3/4): scales the MAD of a normal series to its standard deviation.
 MAD_TO_SIGMA = 1.4826
-#: The share of absolute deviations that the tail is measured at, and where it lies for a normal
-#: series: Phi^-1((1 + 0.995) / 2) standard deviations.
+#: The quantile of absolute deviations that measures the tail, and its value for a normal series:
+#: Phi^-1((1 + 0.995) / 2) standard deviations.
 TAIL_SHARE, TAIL_SIGMAS = 0.995, 2.807
-#: Values are held to this size, so that differences of them stay finite.
+#: Values are clipped to this, so that their differences are finite.
 LARGEST = 1e300
 
 
 def occurrence(rows: Ints) -> Ints:
-    """Return how often each entry's row occurred before it: [3, 5, 3, 3] gives [0, 0, 1, 2]."""
+    """Return how often each entry occurred before: [3, 5, 3, 3] gives [0, 0, 1, 2]."""
     order = np.argsort(rows, kind="stable")
     ordered = rows[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
@@ -35,72 +35,72 @@ def occurrence(rows: Ints) -> Ints:
 
 
 class Windows:
-    """Per row, the last `size` values in arrival order; empty places hold +inf."""
+    """The last `size` values of each row in a ring buffer; empty places contain +inf."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.values: Floats = np.full((0, size), np.inf)
         """(rows, size)"""
         self.totals: Ints = np.zeros(0, np.int64)
-        """(rows,) values ever appended."""
+        """(rows,) number of values appended so far."""
 
     def grow_to(self, rows: int) -> None:
-        """Make room for that many rows."""
+        """Add empty rows up to that number."""
         old = len(self.values)
         self.values = grown(self.values, rows)
         self.values[old:] = np.inf
         self.totals = grown(self.totals, rows)
 
     def clear(self, rows: list[int]) -> None:
-        """Forget what those rows hold."""
+        """Clear those rows."""
         self.values[rows] = np.inf
         self.totals[rows] = 0
 
     def append(self, rows: Ints, values: Floats) -> None:
-        """Append `values` (n,) to `rows` (n,), in order; a row may occur many times."""
+        """Append `values` (n,) to `rows` (n,), in order; a row may occur several times."""
         if len(rows) == 0:
             return
         ranks = occurrence(rows)
         counts = np.bincount(rows, minlength=len(self.totals))
-        # Of more than `size` values for one row only the last stay: no place is written twice.
+        # Only the last `size` values of a row are written: no place is written twice.
         kept = ranks >= counts[rows] - self.size
         places = (self.totals[rows] + ranks) % self.size
         self.values[rows[kept], places[kept]] = np.clip(values[kept], -LARGEST, LARGEST)
         self.totals += counts
 
     def medians_and_spreads(self, rows: Ints) -> tuple[Floats, Floats]:
-        """Return each row's median and spread, (n,) both; rows must hold a value.
+        """Return the median and spread (n,) of each row; every row must have a value.
 
-        The spread is the geometric mean of two estimates of a standard deviation: of the core
-        (1.4826 times the median absolute deviation, or the mean absolute deviation where more
-        than half of the values are equal) and of the tail (the 99.5 % quantile of the absolute
-        deviations, never below the core). Both are the same for a normal series; for one with
-        heavy tails the core alone would call its usual bursts anomalies.
+        The spread is the geometric mean of two estimates of the standard deviation: one of the
+        core (1.4826 times the median absolute deviation, or the mean absolute deviation if more
+        than half of the values are equal) and one of the tail (from the 99.5 % quantile of the
+        absolute deviations, never below the core). They are equal for a normal series; for one
+        with heavy tails the core alone would make anomalies of its usual bursts.
         """
-        held, counts = self.values[rows], np.minimum(self.totals[rows], self.size)
-        medians = _medians(np.sort(held, axis=1), counts)
-        away = np.sort(np.abs(held - medians[:, None]), axis=1)
-        means = np.where(np.isfinite(away), away, 0.0).sum(axis=1) / counts
-        core = np.maximum(MAD_TO_SIGMA * _medians(away, counts), means)
+        values, counts = self.values[rows], np.minimum(self.totals[rows], self.size)
+        medians = _medians(np.sort(values, axis=1), counts)
+        deviations = np.sort(np.abs(values - medians[:, None]), axis=1)
+        means = np.where(np.isfinite(deviations), deviations, 0.0).sum(axis=1) / counts
+        core = np.maximum(MAD_TO_SIGMA * _medians(deviations, counts), means)
         last = np.minimum((TAIL_SHARE * counts).astype(np.int64), counts - 1)
-        tail = np.maximum(core, away[np.arange(len(rows)), last] / TAIL_SIGMAS)
+        tail = np.maximum(core, deviations[np.arange(len(rows)), last] / TAIL_SIGMAS)
         return medians, np.sqrt(core) * np.sqrt(tail)
 
     def check(self) -> None:
         """Check a restored state.
 
         Raises:
-            ModelError: a count or a value is not one that `append` leaves.
+            ModelError: counts and values do not fit together.
         """
         held = np.minimum(self.totals, self.size)
         filled = np.arange(self.size) < held[:, None]
         if (held < 1).any() or not np.array_equal(np.isfinite(self.values), filled):
-            raise ModelError("the snapshot's windows do not hold as many values as they count")
+            raise ModelError("the snapshot's windows do not have as many values as they count")
 
 
 def _medians(ordered: Floats, counts: Ints) -> Floats:
     """Return the median of the first `counts` values of each ascending row."""
     at = np.arange(len(ordered))
-    # Halved before they are added: the sum of two largest values would overflow.
+    # Halved before the addition, which could overflow otherwise.
     middle: Floats = ordered[at, (counts - 1) // 2] / 2 + ordered[at, counts // 2] / 2
     return middle

@@ -1,1 +1,1 @@
-"""Models of this task; named in `models/registry.py`."""
+"""Models that cluster behavior. Their names are in `models/registry.py`."""

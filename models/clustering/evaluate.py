@@ -1,8 +1,8 @@
-"""How well online k-means groups real behaviour, beside scikit-learn's MiniBatchKMeans.
+"""Compare online k-means with scikit-learn's MiniBatchKMeans on real behavior.
 
     python -m models.clustering.evaluate FOLDER_OF_DATA
 
-Every event is assigned before it is learnt; the rows before the first clusters are not rated.
+Every event is assigned before it is learned. Rows before the first clusters exist are not rated.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.clustering.labelled import load_kdd99, load_shoppers
+from models.clustering.labeled import load_kdd99, load_shoppers
 from models.clustering.online_kmeans import OnlineKMeans
 from models.evaluation import answer_stream, one_result
 from schemas import BehaviorEvent, ClusterAssignment
 
 Ints = NDArray[np.int64]
 
-#: The first rows of KDD99 that are rated: past its first five attacks and two floods.
+#: How many rows of KDD99 are used: they contain its first five attacks and two floods.
 KDD_ROWS = 100_000
 KDD_CLUSTERS = 16
 
 
 def assign(model: OnlineKMeans, events: Sequence[BehaviorEvent]) -> tuple[Ints, float]:
-    """Return each event's cluster as answered in turn, and the mean squared distance to it."""
+    """Return each event's cluster when it was answered, and the mean squared distance to it."""
     results = [one_result(answer) for answer in answer_stream(model, events)]
-    found = [r for r in results if isinstance(r, ClusterAssignment)]
-    ids = np.array([r.cluster_id for r in found], np.int64)
-    return ids, float(np.mean([r.distance**2 for r in found if r.cluster_id >= 0]))
+    assigned = [r for r in results if isinstance(r, ClusterAssignment)]
+    ids = np.array([r.cluster_id for r in assigned], np.int64)
+    return ids, float(np.mean([r.distance**2 for r in assigned if r.cluster_id >= 0]))
 
 
 def assign_by_sklearn(events: Sequence[BehaviorEvent], k: int, step: int, first: int) -> Ints:
-    """Return the clusters of MiniBatchKMeans on the same steps, -1 for the first events.
+    """Return the clusters of MiniBatchKMeans with the same steps; -1 for the first events.
 
-    It is given what it has no part for: a scaler fitted along (StandardScaler.partial_fit).
+    MiniBatchKMeans does not scale features, so a StandardScaler is fitted along with it.
     """
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.preprocessing import StandardScaler
@@ -46,50 +46,50 @@ def assign_by_sklearn(events: Sequence[BehaviorEvent], k: int, step: int, first:
     rows = np.array([[event.features[name] for name in names] for event in events])
     scaler, peer = StandardScaler().fit(rows[:first]), MiniBatchKMeans(k, random_state=1, n_init=4)
     peer.partial_fit(scaler.transform(rows[:first]))
-    found = np.full(len(rows), -1)
+    clusters = np.full(len(rows), -1)
     for start in range(first, len(rows), step):
         part = rows[start : start + step]
-        found[start : start + step] = peer.predict(scaler.transform(part))
+        clusters[start : start + step] = peer.predict(scaler.transform(part))
         peer.partial_fit(scaler.partial_fit(part).transform(part))
-    return found
+    return clusters
 
 
-def purity(found: Ints, classes: NDArray[np.str_]) -> float:
-    """Return the share of events whose class is the commonest of their cluster."""
+def purity(clusters: Ints, classes: NDArray[np.str_]) -> float:
+    """Return the share of events that have the most frequent class of their cluster."""
     from sklearn.metrics.cluster import contingency_matrix
 
-    table = contingency_matrix(classes, found)
+    table = contingency_matrix(classes, clusters)
     return float(table.max(axis=0).sum() / table.sum())
 
 
-def agreement(found: Ints, classes: Sequence[str]) -> dict[str, float]:
-    """Return purity, adjusted Rand index and normalised mutual information of assigned events."""
+def agreement(clusters: Ints, classes: Sequence[str]) -> dict[str, float]:
+    """Return purity, adjusted Rand index and normalized mutual information of assigned events."""
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-    rated = found >= 0
+    rated = clusters >= 0
     truth = np.array(classes)[rated]
     return {
-        "purity": purity(found[rated], truth),
-        "adjusted Rand": float(adjusted_rand_score(truth, found[rated])),
-        "NMI": float(normalized_mutual_info_score(truth, found[rated])),
+        "purity": purity(clusters[rated], truth),
+        "adjusted Rand": float(adjusted_rand_score(truth, clusters[rated])),
+        "NMI": float(normalized_mutual_info_score(truth, clusters[rated])),
     }
 
 
 def compare(events: list[BehaviorEvent], classes: list[str], k: int) -> list[tuple[str, float]]:
-    """Return the figures of both on one labelled stream."""
+    """Return the figures of both models on one labeled stream."""
     model = OnlineKMeans(k=k)
-    found, _ = assign(model, events)
-    peer = assign_by_sklearn(events, k, model.learn_every, int(np.argmax(found >= 0)))
-    both = (("online_kmeans", found), ("MiniBatchKMeans", peer))
+    by_online_kmeans, _ = assign(model, events)
+    peer = assign_by_sklearn(events, k, model.learn_every, int(np.argmax(by_online_kmeans >= 0)))
+    both = (("online_kmeans", by_online_kmeans), ("MiniBatchKMeans", peer))
     return [
-        (f"{who}, k={k}: {name}", value)
-        for who, clusters in both
+        (f"{model_name}, k={k}: {name}", value)
+        for model_name, clusters in both
         for name, value in agreement(clusters, classes).items()
-    ] + [(f"online_kmeans, k={k}: clusters ever made", float(found.max() + 1))]
+    ] + [(f"online_kmeans, k={k}: clusters ever made", float(by_online_kmeans.max() + 1))]
 
 
 def evaluate_on(data_dir: Path) -> list[tuple[str, float]]:
-    """Return (what, figure) on KDD99 and on the shoppers, as far as the folder has them."""
+    """Return the name and value of each figure, for KDD99 and the shoppers if they are there."""
     figures: list[tuple[str, float]] = []
     for path in sorted((data_dir / "kdd99").glob("*.csv.gz")):
         events, classes = load_kdd99(path, KDD_ROWS)
@@ -103,5 +103,5 @@ def evaluate_on(data_dir: Path) -> list[tuple[str, float]]:
 
 
 if __name__ == "__main__":
-    for what, figure in evaluate_on(Path(sys.argv[1])):
-        print(f"{figure:9.3f}  {what}")
+    for name, figure in evaluate_on(Path(sys.argv[1])):
+        print(f"{figure:9.3f}  {name}")

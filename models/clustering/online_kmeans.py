@@ -1,4 +1,4 @@
-"""k-means that forgets: clusters of behaviour that follow the stream."""
+"""Online k-means: clusters of behavior that follow the stream."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError, OnlineModel
-from models.clustering.centres import Centres
+from models.clustering.centers import Centers
 from models.clustering.scaling import RunningScale
-from models.clustering.seeding import nearest, seed_centres
+from models.clustering.seeding import nearest, seed_centers
 from models.options import check_option
 from models.snapshots import Option, pack, unpack
 from schemas import BehaviorEvent, ClusterAssignment, ClusterUpdate
@@ -18,23 +18,23 @@ from schemas import BehaviorEvent, ClusterAssignment, ClusterUpdate
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: A new cluster must lessen a step's squared distances by this share.
+#: A new cluster must reduce the squared distances of a step by this share.
 _LEAST_GAIN = 0.25
 
 _STATE_VERSION = 1
 
 
 class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]):
-    """k centres in a feature space scaled by running mean and deviation.
+    """k centers in a feature space scaled by running mean and deviation.
 
-    The first `seed_events` events are kept until they seed the centres (k-means++). From then on
-    each learning step moves every centre to the mean of its events, old and new, the old weighing
-    half after `half_life_events`. A cluster that starves is given up for an event far from all
-    centres, under a new id. A feature that an event lacks counts as the running mean; a feature
-    that the model does not know is ignored.
+    The first `seed_events` events are kept and then seed the centers (k-means++). After that, each
+    learning step moves every center to the mean of its events, old and new; the weight of an event
+    halves every `half_life_events`. A starved cluster is replaced by an event far from all
+    centers, with a new id. The running mean stands in for a feature that an event lacks; features
+    that the model does not know are ignored.
 
-    Remembers k centres and, before they exist, `seed_events` events, of at most `max_features`
-    numbers each. Random choices come from `seed` and the number of the step.
+    Memory: k centers and, before they exist, `seed_events` events, of at most `max_features`
+    numbers each. Random choices depend on `seed` and the number of the step.
 
     Source: Sculley, 2010, "Web-Scale K-Means Clustering", WWW; the decay as in Aggarwal et al.,
     2003, "A Framework for Clustering Evolving Data Streams", VLDB.
@@ -53,17 +53,17 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         seed: int = 1,
         learn_every: int = 64,
     ) -> None:
-        """Options of the pipeline file.
+        """Check the options of the pipeline file.
 
         Args:
-            k: clusters, 1 to 1000.
+            k: number of clusters, 1 to 1000.
             features: names of features to cluster by, in order; None: those of the first step's
                 events, sorted, up to `max_features`.
-            half_life_events: events of this partition after which an event weighs half, >= 1.
-            seed_events: events that seed the centres, k to 65536; no cluster exists before.
-            max_features: 1 to 1024.
-            seed: of random choices, >= 0.
-            learn_every: offsets a learning step, >= 1.
+            half_life_events: events of this partition after which an event's weight halves, >= 1.
+            seed_events: events that seed the centers, k to 65536; no cluster exists before.
+            max_features: the most features, 1 to 1024.
+            seed: seed of random choices, >= 0.
+            learn_every: offsets in a learning step, >= 1.
         """
         self.k = check_option("k", k, 1, 1000)
         self.half_life_events = check_option("half_life_events", half_life_events, 1)
@@ -73,67 +73,67 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         self.learn_every = check_option("learn_every", learn_every, 1)
         if features is not None:
             check_option("features (their number)", len(set(features)), 1, max_features)
-        self._asked = None if features is None else list(dict.fromkeys(features))
-        self._start(self._asked or [])
+        self._wanted_features = None if features is None else list(dict.fromkeys(features))
+        self._start(self._wanted_features or [])
 
     def _start(self, features: list[str]) -> None:
-        """Forget everything and take on these features."""
+        """Start without any state, with these features."""
         self._features = features
         self._scale = RunningScale(len(features))
         self._waiting: Floats = np.zeros((0, len(features)))
-        self._centres = Centres(self.k, len(features))
+        self._centers = Centers(self.k, len(features))
         self._spread = 0.0  # the decayed mean of squared distances
         self._num_steps = 0
 
     def predict_batch(self, batch: Sequence[BehaviorEvent]) -> list[ClusterAssignment]:
-        """Assign each event to the nearest centre; changes nothing.
+        """Assign each event to the nearest center; changes nothing.
 
         Args:
             batch: B events with finite features.
 
         Returns:
-            B results in input order; `cluster_id` -1 and distance 0 before any cluster exists.
+            B results in input order; `cluster_id` -1 and distance 0 before a cluster exists.
         """
-        if not len(self._centres):
+        if not len(self._centers):
             return [ClusterAssignment(cluster_id=-1, distance=0.0) for _ in batch]
         index, squared = self._nearest(self._values(batch))
-        pairs = zip(self._centres.ids[index].tolist(), np.sqrt(squared).tolist(), strict=True)
+        pairs = zip(self._centers.ids[index].tolist(), np.sqrt(squared).tolist(), strict=True)
         return [ClusterAssignment(cluster_id=i, distance=d) for i, d in pairs]
 
     def _values(self, batch: Sequence[BehaviorEvent]) -> Floats:
-        """Return (B, F) features, NaN where an event lacks one."""
+        """Return features (B, F), NaN where an event lacks one."""
         names, nan = self._features, float("nan")
         rows = [[event.features.get(name, nan) for name in names] for event in batch]
         return np.array(rows, np.float64).reshape(len(batch), len(names))
 
     def _nearest(self, values: Floats) -> tuple[Ints, Floats]:
-        return nearest(self._scale.scaled(values), self._scale.scaled(self._centres.places))
+        return nearest(self._scale.scaled(values), self._scale.scaled(self._centers.places))
 
     def learn_batch(self, batch: Sequence[BehaviorEvent]) -> None:
-        """Move scale and centres by a step's events."""
+        """Update the scale and move the centers by the events of a step."""
         if not batch:
             return
         if not self._features:
-            every = sorted({name for event in batch for name in event.features})
-            self._start(every[: self.max_features])
+            names = sorted({name for event in batch for name in event.features})
+            self._start(names[: self.max_features])
         values, decay = self._values(batch), 0.5 ** (len(batch) / self.half_life_events)
         self._num_steps += 1
-        values = self._scale.within_reach(values)
+        values = self._scale.clipped(values)
         self._scale.learn(values, decay)
         values = np.where(np.isnan(values), self._scale.mean, values)
-        if len(self._centres):
+        if len(self._centers):
             self._move(values, decay)
         else:
             self._seed(values)
 
     def _seed(self, values: Floats) -> None:
-        """Keep the events, and make centres of them once there are enough."""
+        """Keep the events until there are enough to seed the centers."""
         self._waiting = np.concatenate([self._waiting, values])
         if len(self._waiting) < self.seed_events:
             return
         waiting, self._waiting = self._waiting, self._waiting[:0]
-        places = seed_centres(self._scale.scaled(waiting), self.k, self._rng())
-        self._centres.add(places * self._scale.std + self._scale.mean)
+        places = seed_centers(self._scale.scaled(waiting), self.k, self._rng())
+        self._centers.add(places * self._scale.std + self._scale.mean)
         self._spread = float(self._nearest(waiting)[1].mean())
         self._move(waiting, 1.0)
 
@@ -141,41 +141,41 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         return np.random.default_rng([self.seed, self._num_steps])
 
     def _move(self, values: Floats, decay: float) -> None:
-        """Decay the clusters and add `values` (n, F) to them."""
-        self._centres.weights *= decay
+        """Decay the clusters and add the events `values` (n, F) to them."""
+        self._centers.weights *= decay
         index, squared = self._nearest(values)
-        if self._centres.has_room() and self._admit_one_of(values, squared):
+        if self._centers.has_room() and self._admit_one_of(values, squared):
             index, squared = self._nearest(values)
-        self._centres.move(index, values)
+        self._centers.move(index, values)
         self._spread = decay * self._spread + (1 - decay) * float(squared.mean())
 
     def _admit_one_of(self, values: Floats, squared: Floats) -> bool:
-        """Make an event farther out than usual a centre, if that gains enough; tell whether."""
+        """Add a center at an event farther out than usual, if that gains enough; return if so."""
         far = np.where(squared > self._spread, squared, 0.0)
         if not far.any():
             return False
         chosen = int(self._rng().choice(len(values), p=far / far.sum()))
         points = self._scale.scaled(values)
-        apart = ((points - points[chosen]) ** 2).sum(axis=1)
-        if np.maximum(squared - apart, 0.0).sum() <= _LEAST_GAIN * squared.sum():
+        to_chosen = ((points - points[chosen]) ** 2).sum(axis=1)
+        if np.maximum(squared - to_chosen, 0.0).sum() <= _LEAST_GAIN * squared.sum():
             return False
-        self._centres.admit(values[chosen])
+        self._centers.admit(values[chosen])
         return True
 
     def update(self) -> ClusterUpdate | None:
-        """Return the clusters as they stand, by id; None before there are any."""
-        if not len(self._centres):
+        """Return the current clusters by id; None before there are any."""
+        if not len(self._centers):
             return None
-        return ClusterUpdate(clusters=self._centres.described(self._features))
+        return ClusterUpdate(clusters=self._centers.to_clusters(self._features))
 
     def snapshot(self) -> bytes:
-        """Return scale, centres and waiting events."""
+        """Return the scale, the centers and the waiting events."""
         arrays = {
             "scale": np.stack([self._scale.weight, self._scale.mean, self._scale.squares]),
             "waiting": self._waiting,
-            "centres": self._centres.places,
-            "weights": self._centres.weights,
-            "ids": self._centres.ids,
+            "centres": self._centers.places,
+            "weights": self._centers.weights,
+            "ids": self._centers.ids,
             "counts": self._counts(),
             "spread": np.array([self._spread]),
         }
@@ -183,15 +183,15 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
     def _counts(self) -> Ints:
-        held, centres = len(self._waiting), self._centres
-        return np.array([held, len(centres), centres.next_id, self._num_steps], np.int64)
+        held, centers = len(self._waiting), self._centers
+        return np.array([held, len(centers), centers.next_id, self._num_steps], np.int64)
 
     def _options(self) -> dict[str, Option]:
         names = ("k", "half_life_events", "seed_events", "max_features", "seed")
-        return {name: getattr(self, name) for name in names} | {"features": self._asked}
+        return {name: getattr(self, name) for name in names} | {"features": self._wanted_features}
 
     def restore(self, state: bytes) -> None:
-        """Become what `snapshot` saw.
+        """Replace the state by that of a snapshot.
 
         Raises:
             ModelError: not a snapshot of this model, damaged, or made with other options. The
@@ -206,11 +206,11 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         ):
             raise ModelError(f"the counts in the snapshot of {self.name} do not fit: it is damaged")
         scale, spread = saved.array("scale", floats, 3, width), saved.array("spread", floats, 1)
-        kept, centres = saved.array("waiting", floats, waiting, width), Centres(self.k, width)
-        centres.places = saved.array("centres", floats, k, width)
-        centres.weights = saved.array("weights", floats, k)
-        centres.ids, centres.next_id = saved.array("ids", ints, k), next_id
+        kept, centers = saved.array("waiting", floats, waiting, width), Centers(self.k, width)
+        centers.places = saved.array("centres", floats, k, width)
+        centers.weights = saved.array("weights", floats, k)
+        centers.ids, centers.next_id = saved.array("ids", ints, k), next_id
         self._start(features)
         self._scale.weight, self._scale.mean, self._scale.squares = scale
-        self._waiting, self._centres, self._spread = kept, centres, float(spread[0])
+        self._waiting, self._centers, self._spread = kept, centers, float(spread[0])
         self._num_steps = num_steps

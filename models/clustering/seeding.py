@@ -1,4 +1,4 @@
-"""First centres for k-means, and the nearest centre of each point."""
+"""Choose the first centers for k-means, and find the nearest center of each point."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Seeds are drawn this often, and the draw with the least inertia is taken.
+#: Seeds are drawn this many times; the draw with the least inertia is used.
 _NUM_DRAWS = 4
-#: Rounds of Lloyd's algorithm on the first points; it has mostly settled by then.
+#: Rounds of Lloyd's algorithm on the first points; it mostly converges within these.
 _NUM_ROUNDS = 10
 
 
-def nearest(points: Floats, centres: Floats) -> tuple[Ints, Floats]:
-    """Return the nearest centre of each point and the squared distance to it.
+def nearest(points: Floats, centers: Floats) -> tuple[Ints, Floats]:
+    """Return the nearest center of each point and the squared distance to it.
 
     Args:
         points: (n, F).
-        centres: (k, F).
+        centers: (k, F).
 
     Returns:
-        (n,) indices, the lower of equals; (n,) distances, >= 0.
+        (n,) indices, the lowest of equal ones; (n,) squared distances, >= 0.
     """
-    squared = ((points**2).sum(1)[:, None] - 2 * points @ centres.T) + (centres**2).sum(1)
+    squared = ((points**2).sum(1)[:, None] - 2 * points @ centers.T) + (centers**2).sum(1)
     index = squared.argmin(axis=1)
-    # Taken again without the cancellation that the product form suffers near 0.
-    return index, ((points - centres[index]) ** 2).sum(axis=1)
+    # Computed again, because the product form loses precision near 0.
+    return index, ((points - centers[index]) ** 2).sum(axis=1)
 
 
-def seed_centres(points: Floats, k: int, rng: np.random.Generator) -> Floats:
-    """Return up to k centres (<= k, F) of (n, F) points: k-means++, then Lloyd's algorithm.
+def seed_centers(points: Floats, k: int, rng: np.random.Generator) -> Floats:
+    """Return up to k centers (<= k, F) of (n, F) points: k-means++, then Lloyd's algorithm.
 
-    Fewer than k come back where fewer points differ.
+    There are fewer than k centers if fewer points differ.
     Source: Arthur and Vassilvitskii, 2007, "k-means++: The Advantages of Careful Seeding".
     """
     draws = [_lloyd(points, _plus_plus(points, k, rng)) for _ in range(_NUM_DRAWS)]
-    return min(draws, key=lambda centres: float(nearest(points, centres)[1].sum()))
+    return min(draws, key=lambda centers: float(nearest(points, centers)[1].sum()))
 
 
 def _plus_plus(points: Floats, k: int, rng: np.random.Generator) -> Floats:
@@ -49,13 +49,13 @@ def _plus_plus(points: Floats, k: int, rng: np.random.Generator) -> Floats:
     return points[chosen]
 
 
-def _lloyd(points: Floats, centres: Floats) -> Floats:
+def _lloyd(points: Floats, centers: Floats) -> Floats:
     for _ in range(_NUM_ROUNDS):
-        index, _ = nearest(points, centres)
-        sums, counts = sum_by(index, points, len(centres))
+        index, _ = nearest(points, centers)
+        sums, counts = sum_by(index, points, len(centers))
         filled = counts > 0
-        centres = np.where(filled[:, None], sums / np.maximum(counts, 1)[:, None], centres)
-    return centres
+        centers = np.where(filled[:, None], sums / np.maximum(counts, 1)[:, None], centers)
+    return centers
 
 
 def sum_by(index: Ints, points: Floats, k: int) -> tuple[Floats, Ints]:

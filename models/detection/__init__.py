@@ -1,1 +1,1 @@
-"""Models of this task; named in `models/registry.py`."""
+"""Models that find objects in frames. Their names are in `models/registry.py`."""

@@ -1,4 +1,4 @@
-"""The still part of a rendered traffic scene: sky, houses, trees, pavements, road, poles."""
+"""Draw the background of a traffic scene: sky, houses, trees, sidewalks, road, poles."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw
 
-from models.detection.sprites import Colour
+from models.detection.sprites import Color
 
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A place: its picture, and where things stand and how big they look there."""
+    """A place: its picture, where objects stand and how large they look there."""
 
     image: Image.Image
     horizon_y: float
     road_top_y: float
     road_bottom_y: float
     num_lanes: int
-    near_pixels_per_metre: float
+    near_pixels_per_meter: float
     """Scale at the picture's bottom edge; it falls linearly to zero at the horizon."""
-    poles: list[tuple[float, float, Colour]] = field(default_factory=list)
-    """x, width in pixels, colour: in front of everything."""
+    poles: list[tuple[float, float, Color]] = field(default_factory=list)
+    """x, width in pixels, color. Poles are in front of everything else."""
 
-    def pixels_per_metre(self, ground_y: float) -> float:
-        """Return the scale of what stands at that height of the picture."""
+    def pixels_per_meter(self, ground_y: float) -> float:
+        """Return the scale of objects that stand at that height of the picture."""
         depth = (ground_y - self.horizon_y) / (self.image.height - self.horizon_y)
-        return self.near_pixels_per_metre * depth
+        return self.near_pixels_per_meter * depth
 
     def lane_y(self, rng: np.random.Generator) -> float:
-        """Return where the wheels of a vehicle in a random lane touch the ground."""
+        """Return the y where the wheels of a vehicle in a random lane touch the ground."""
         lane = int(rng.integers(self.num_lanes)) + rng.uniform(0.55, 0.9)
         return self.road_top_y + (self.road_bottom_y - self.road_top_y) * lane / self.num_lanes
 
     def edge_y(self, rng: np.random.Generator) -> float:
-        """Return where someone on a pavement, or now and then on the road, stands."""
+        """Return the y where a person stands: on a sidewalk, sometimes on the road."""
         place, height = rng.random(), self.image.height
         if place < 0.45:
             return self.road_top_y - rng.uniform(0.0, 0.03) * height
@@ -44,9 +44,9 @@ class Backdrop:
         return float(rng.uniform(self.road_top_y, self.road_bottom_y))
 
     def draw_foreground(self, canvas: ImageDraw.ImageDraw) -> None:
-        """Draw what stands between the camera and the traffic."""
-        for x, width, colour in self.poles:
-            canvas.rectangle((x, 0, x + width, self.image.height), fill=colour)
+        """Draw the objects between the camera and the traffic."""
+        for x, width, color in self.poles:
+            canvas.rectangle((x, 0, x + width, self.image.height), fill=color)
 
 
 def make_backdrop(rng: np.random.Generator, width: int, height: int) -> Backdrop:
@@ -58,8 +58,8 @@ def make_backdrop(rng: np.random.Generator, width: int, height: int) -> Backdrop
     canvas = ImageDraw.Draw(image)
     _draw_houses(canvas, rng, width, top)
     _draw_trees(canvas, rng, width, top)
-    kerb = height * rng.uniform(0.04, 0.08)
-    canvas.rectangle((0, top - kerb, width, height), fill=_tone(rng, 110, 190))
+    curb = height * rng.uniform(0.04, 0.08)
+    canvas.rectangle((0, top - curb, width, height), fill=_tone(rng, 110, 190))
     canvas.rectangle((0, top, width, bottom), fill=_tone(rng, 55, 120, tint=8))
     num_lanes = int(rng.integers(2, 4))
     _draw_lane_marks(canvas, rng, width, top, (bottom - top) / num_lanes, num_lanes)
@@ -71,8 +71,8 @@ def make_backdrop(rng: np.random.Generator, width: int, height: int) -> Backdrop
     return Backdrop(image, horizon, top, bottom, num_lanes, scale, poles)
 
 
-def _tone(rng: np.random.Generator, low: int, high: int, tint: int = 30) -> Colour:
-    """Return a greyish colour of that brightness."""
+def _tone(rng: np.random.Generator, low: int, high: int, tint: int = 30) -> Color:
+    """Return a nearly gray color of random brightness between `low` and `high`."""
     base = int(rng.integers(low, high))
     r, g, b = (int(np.clip(base + shift, 0, 255)) for shift in rng.integers(-tint, tint + 1, 3))
     return r, g, b
@@ -95,7 +95,7 @@ def _draw_windows(
     rng: np.random.Generator,
     house: tuple[float, float, float, float],
 ) -> None:
-    """Rows of windows: the detector must learn that they alone are no bus."""
+    """Draw rows of windows, so that the detector learns that windows alone are no bus."""
     x1, y1, x2, y2 = house
     glass = _tone(rng, 30, 200)
     columns, rows = int(rng.integers(2, 7)), int(rng.integers(1, 5))

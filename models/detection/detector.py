@@ -1,4 +1,4 @@
-"""What every detector does around its network: decode, fit, run, select, map back."""
+"""The base of all detectors: decode frames, run the network, select boxes, map them back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.base import Answer, ModelError, PreparedModel
-from models.cores import Cores
+from models.core_pool import CorePool
 from models.detection.boxes import Selected, select
-from models.detection.device_decoder import DeviceDecoder
 from models.detection.fitting import Fit
 from models.detection.images import ImageLimits
 from models.detection.input_format import InputFormat, Slots
@@ -20,7 +19,7 @@ from schemas import Detection, Detections, InputError, VideoFrame
 
 @dataclass(frozen=True)
 class Selection:
-    """Which of a frame's candidates become detections."""
+    """How a frame's detections are selected from the network's candidates."""
 
     score_threshold: float
     iou_threshold: float
@@ -35,19 +34,17 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Ready:
-    """What a loaded detector consists of."""
+class LoadedDetector:
+    """The parts of a loaded detector."""
 
     network: Network
     layout: Layout
     input_format: InputFormat
     selection: Selection
     labels: list[str]
-    """By class id; a class beyond its end is called "class N"."""
-    cores: Cores = field(default_factory=Cores)
-    """Where frames are decoded."""
-    decoder: DeviceDecoder | None = None
-    """Decodes JPEG on the network's device; None leaves it to the cores."""
+    """By class id; a class without a label is called "class N"."""
+    cores: CorePool = field(default_factory=CorePool)
+    """The pool that decodes frames."""
 
     def label(self, class_id: int) -> str:
         """Return the name of a class."""
@@ -61,97 +58,93 @@ class PreparedFrames:
     slots: Slots
     """(B,)"""
     uploaded: Any = None
-    """Pixels of the good frames, as the network took them; None without any."""
+    """The good frames' pixels as `Network.upload` returned them; None if no frame is good."""
 
     @property
     def fits(self) -> list[Fit]:
-        """Of the good frames."""
+        """How each good frame was fitted to the network's size."""
         return [slot for slot in self.slots if isinstance(slot, Fit)]
 
 
 class Detector(PreparedModel[VideoFrame, Detections]):
-    """Finds objects in frames; a subclass's `load` sets `_ready`.
+    """Finds objects in frames; a subclass's `load` sets `_loaded`.
 
-    A frame's result does not depend on its neighbours in the batch, but for the last digits.
+    A frame's result does not depend on other frames in the batch, except for the last digits.
     """
 
     event_type = VideoFrame
     result_type = Detections
     uses_gpu = True
     _limits = ImageLimits()
-    _ready: Ready | None = None
+    _loaded: LoadedDetector | None = None
 
     def prepare_batch(self, batch: Sequence[VideoFrame]) -> PreparedFrames:
-        """Decode and fit frames, and send them to the device; thread-safe.
+        """Decode frames, fit them to the network's size, and upload them; thread-safe.
 
-        A frame that does not decode is carried as its error.
+        A frame that can't be decoded is passed on as its error.
 
         Args:
             batch: B frames; sizes may differ.
         """
-        ready = self._loaded()
+        loaded = self._require_loaded()
         images = [frame.image for frame in batch]
-        transfer = ready.network.transfer
-        if ready.decoder is not None:
-            return PreparedFrames(
-                *ready.decoder.bring_all(images, self._limits, ready.cores, ready.network)
-            )
-        slots, good = ready.input_format.bring_all(images, self._limits, ready.cores, transfer)
-        return PreparedFrames(slots, ready.network.upload(good) if len(good) else None)
+        transfer = loaded.network.transfer
+        slots, good = loaded.input_format.decode_all(images, self._limits, loaded.cores, transfer)
+        return PreparedFrames(slots, loaded.network.upload(good) if len(good) else None)
 
     def predict_prepared(self, prepared: PreparedFrames) -> Sequence[Answer[Detections]]:
-        """Detect.
+        """Detect objects.
 
         Returns:
-            B answers in input order: `Detections`, boxes in pixels of the original frame, cut at
-            its edges, by descending score; or a frame's `InputError`.
+            B answers in input order: `Detections` by descending score, with boxes in pixels of the
+            original frame and clipped to it; or a frame's `InputError`.
         """
-        found = iter(self._detect(prepared))
-        return [slot if isinstance(slot, InputError) else next(found) for slot in prepared.slots]
+        results = iter(self._detect(prepared))
+        return [slot if isinstance(slot, InputError) else next(results) for slot in prepared.slots]
 
     def warm_up(self) -> None:
-        """Run once on a red picture."""
+        """Run once on a frame of one red pixel."""
         self.predict_batch([VideoFrame.example()])
 
     def close(self) -> None:
-        """Drop the network, and end the threads that decode."""
-        if self._ready is not None:
-            self._ready.cores.close()
-        self._ready = None
+        """Drop the network and end the decoding threads."""
+        if self._loaded is not None:
+            self._loaded.cores.close()
+        self._loaded = None
 
-    def _loaded(self) -> Ready:
-        if self._ready is None:
+    def _require_loaded(self) -> LoadedDetector:
+        if self._loaded is None:
             raise ModelError(f"model {self.name} is not loaded: call load(device) first")
-        return self._ready
+        return self._loaded
 
     def _detect(self, prepared: PreparedFrames) -> list[Detections]:
         if prepared.uploaded is None:
             return []
-        ready = self._loaded()
-        wanted, chosen = ready.input_format, ready.selection
-        outputs = ready.network.run(prepared.uploaded)
-        candidates = ready.layout.decode(outputs, wanted.height, wanted.width)
+        loaded = self._require_loaded()
+        size, selection = loaded.input_format, loaded.selection
+        outputs = loaded.network.run(prepared.uploaded)
+        candidates = loaded.layout.decode(outputs, size.height, size.width)
         return [
             _detections(
-                ready,
+                loaded,
                 fit,
                 select(
                     boxes,
                     scores,
-                    score_threshold=chosen.score_threshold,
-                    iou_threshold=chosen.iou_threshold,
-                    max_detections=chosen.max_detections,
+                    score_threshold=selection.score_threshold,
+                    iou_threshold=selection.iou_threshold,
+                    max_detections=selection.max_detections,
                 ),
             )
             for boxes, scores, fit in zip(*candidates, prepared.fits, strict=True)
         ]
 
 
-def _detections(ready: Ready, fit: Fit, selected: Selected) -> Detections:
+def _detections(loaded: LoadedDetector, fit: Fit, selected: Selected) -> Detections:
     boxes = fit.to_original(selected.boxes).tolist()
     rows = zip(boxes, selected.scores.tolist(), selected.class_ids.tolist(), strict=True)
-    found = [
-        Detection(label=ready.label(class_id), class_id=class_id, score=score, box=tuple(box))
+    detections = [
+        Detection(label=loaded.label(class_id), class_id=class_id, score=score, box=tuple(box))
         for box, score, class_id in rows
     ]
-    return Detections(width=fit.width, height=fit.height, detections=found)
+    return Detections(width=fit.width, height=fit.height, detections=detections)

@@ -1,4 +1,4 @@
-"""How good the detectors are, on rendered scenes and on real pictures."""
+"""Measure the detectors on rendered scenes and on real pictures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ import numpy as np
 import simplejpeg
 
 from models.base import Model
-from models.detection.average_precision import Found, Truth, measure_detections
+from models.detection.coco_metrics import (
+    Found,
+    Truth,
+    measure_detections,
+    require_pycocotools,
+)
 from models.detection.onnx_detector import OnnxDetector
 from models.detection.scenes import LABELS, render_scene
 from models.detection.traffic_detector import TrafficDetector
@@ -19,11 +24,12 @@ from schemas import Detections, InputError, VideoFrame
 
 FrameWithTruth: TypeAlias = tuple[VideoFrame, Truth]
 
-#: Seeds the rendered scenes that are measured on; training refuses seeds this high.
+#: Seed of the rendered scenes for measuring; training refuses seeds this high.
 UNSEEN_SEED = 1_000_000
-#: Average precision is measured over nearly all candidates, however unsure.
+#: Average precision is measured over nearly all candidates, also those with low scores.
 MEASURED_FROM_SCORE = 0.01
-#: The cut for what counts as found (recall, share of frames): FastestDet's recommended lowest.
+#: Score from which an object counts as found (recall, share of frames): the lowest threshold that
+#: FastestDet's authors recommend.
 FOUND_FROM_SCORE = 0.4
 _BATCH_SIZE = 16
 _JPEG_QUALITY = 92
@@ -41,7 +47,7 @@ class _Photos(msgspec.Struct):
 
 
 def scenes_with_truth(seed: int, num_scenes: int) -> Iterator[FrameWithTruth]:
-    """Render scenes, as JPEG frames: what a camera would send."""
+    """Render scenes as JPEG frames, as a camera would send them."""
     for index in range(num_scenes):
         scene = render_scene(np.random.default_rng((seed, index)))
         labels = [LABELS[class_id] for class_id in scene.class_ids.tolist()]
@@ -49,7 +55,7 @@ def scenes_with_truth(seed: int, num_scenes: int) -> Iterator[FrameWithTruth]:
 
 
 def photos_with_truth(folder: Path) -> Iterator[FrameWithTruth]:
-    """Read the photos that `truth.json` in that folder describes."""
+    """Read the photos and boxes that a folder's `truth.json` lists."""
     for photo in msgspec.json.decode((folder / "truth.json").read_bytes(), type=_Photos).images:
         frame = VideoFrame(image=(folder / "images" / photo.file).read_bytes())
         boxes = np.array(photo.boxes, np.float32).reshape(-1, 4)
@@ -57,7 +63,7 @@ def photos_with_truth(folder: Path) -> Iterator[FrameWithTruth]:
 
 
 def video_frames(path: Path, every: int) -> Iterator[VideoFrame]:
-    """Read each `every`-th frame of a video file, from the first, as JPEG."""
+    """Read every n-th frame of a video file (`every`), starting with the first, as JPEG."""
     import av
 
     with av.open(str(path)) as container:
@@ -71,13 +77,14 @@ def evaluate_detector(
     frames_with_truth: Iterable[FrameWithTruth],
     recall_from_score: float = 0.0,
 ) -> dict[str, float]:
-    """Measure a loaded detector; load it with a low score threshold, or its mAP is cut short.
+    """Measure a loaded detector; give it a low score threshold, or its mAP is too low.
 
     Returns:
         `mAP50`, `mAP50-95` and `recall50`, as `measure_detections` defines them.
 
     Raises:
-        InputError: a frame does not decode.
+        InputError: a frame can't be decoded.
+        ModelError: pycocotools is not installed.
     """
     pairs = list(frames_with_truth)
     answers = _answers(model, [frame for frame, _ in pairs])
@@ -88,22 +95,26 @@ def evaluate_detector(
 def share_of_frames_with(
     model: Model[VideoFrame, Detections], frames: Iterable[VideoFrame], label: str
 ) -> float:
-    """Return the share of frames, in [0, 1], in which the detector finds such an object."""
+    """Return the share of frames, in [0, 1], in which the detector finds that label."""
     answers = _answers(model, list(frames))
     return sum(any(d.label == label for d in a.detections) for a in answers) / len(answers)
 
 
 def evaluate_on(data_dir: Path, num_scenes: int = 200) -> list[tuple[str, float]]:
-    """Measure both detectors: on rendered scenes, and on the real data in that folder.
+    """Measure both detectors: on rendered scenes, and on the real data in a folder.
 
     Args:
-        data_dir: holds `detector_fastestdet/`, `coco_photos/` and `video/`; what is absent is
+        data_dir: contains `detector_fastestdet/`, `coco_photos/` and `video/`; absent ones are
             left out.
         num_scenes: how many scenes to render.
 
     Returns:
-        What was measured and its value in [0, 1].
+        The name of each figure and its value in [0, 1].
+
+    Raises:
+        ModelError: pycocotools is not installed.
     """
+    require_pycocotools()
     rows = _scene_rows(num_scenes)
     network = data_dir / "detector_fastestdet" / "FastestDet.onnx"
     if network.is_file() and (photos := data_dir / "coco_photos").is_dir():

@@ -43,7 +43,7 @@ def _export_onnx(net: TinyYolo, path: Path) -> None:
         verbose=False,
     )
     assert program is not None
-    # Without this, the file would tell the source paths of the machine that exported it.
+    # Without this, the file would contain source paths of the machine that exported it.
     for node in program.model.graph:
         node.metadata_props.clear()
     program.save(path)
@@ -53,7 +53,7 @@ def load_torch(path: Path) -> TinyYolo:
     """Return the network with the weights of a safetensors file, ready to predict.
 
     Raises:
-        ModelError: no such file, or not the weights of this network.
+        ModelError: the file is absent, or does not fit this network.
     """
     net = TinyYolo(len(LABELS))
     try:
@@ -65,6 +65,6 @@ def load_torch(path: Path) -> TinyYolo:
 
 
 def signature() -> Signature:
-    """Return what `TinyYolo` takes and gives."""
+    """Return the shapes of `TinyYolo`'s input and outputs."""
     shapes: list[list[int | None]] = [[None, None, 4], [None, None, len(LABELS)]]
     return Signature(batch_size=None, height=INPUT_HEIGHT, width=INPUT_WIDTH, output_shapes=shapes)

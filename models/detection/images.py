@@ -1,6 +1,6 @@
-"""From encoded images to pixels.
+"""Decode images to pixels.
 
-Limits are checked on the header alone: no pixel of a decompression bomb is ever decoded.
+Limits are checked by the header alone: no pixel of a decompression bomb is ever decoded.
 """
 
 from __future__ import annotations
@@ -17,39 +17,39 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from models.detection.containers import declared_png, declared_webp
+from models.detection.image_headers import read_png_header, read_webp_header
 from schemas import DecodeError, TooLargeError
 from schemas.codecs import image_content_type
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
-#: Colour spaces that libjpeg-turbo turns into RGB by itself; CMYK goes the slower way, by Pillow.
+#: Color spaces that libjpeg-turbo converts to RGB; Pillow, which is slower, converts CMYK.
 _TURBO_SPACES = frozenset({"Gray", "YCbCr", "RGB"})
-#: What Pillow raises on bytes that are no image (its PNG reader uses SyntaxError for it).
+#: Exceptions that Pillow raises for damaged images (SyntaxError comes from its PNG reader).
 _PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
-_DECLARED = {"image/png": declared_png, "image/webp": declared_webp}
+_HEADER_READERS = {"image/png": read_png_header, "image/webp": read_webp_header}
 _PILLOW_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """The largest picture that is decoded.
+    """The largest picture to decode.
 
-    PNG and WebP over 178,956,970 pixels are refused whatever is set here: Pillow's own limit.
+    Pillow always refuses PNG and WebP over 178,956,970 pixels.
     """
 
     max_pixels: int = 40_000_000
-    """Width times height; decoded, a pixel takes three bytes."""
+    """Width times height; a decoded pixel takes three bytes."""
     max_side: int = 20_000
-    """Pixels."""
+    """Width and height, pixels."""
     max_frames: int = 1
-    """Pictures of an animated PNG or WebP; only the first is ever decoded."""
+    """Frames of an animated PNG or WebP; only the first is ever decoded."""
 
     def check(self, width: int, height: int, num_frames: int = 1) -> None:
-        """Raise `TooLargeError` for a picture over the limits."""
+        """Raise `TooLargeError` if a picture is over the limits."""
         if num_frames > self.max_frames:
             raise TooLargeError(
-                f"an animation of {num_frames} pictures: expected at most {self.max_frames}"
+                f"an animation of {num_frames} frames: expected at most {self.max_frames}"
             )
         if max(width, height) > self.max_side or width * height > self.max_pixels:
             raise TooLargeError(
@@ -60,37 +60,37 @@ class ImageLimits:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture, and what it was before."""
+    """A decoded picture and the size of the original."""
 
     pixels: Pixels
     """(H, W, 3), RGB."""
     width: int
-    """Of the original, pixels."""
+    """Width of the original, pixels."""
     height: int
     divisor: int = 1
-    """1, 2, 4 or 8: a pixel here stands for so many of the original's in either direction."""
+    """1, 2, 4 or 8: how many times smaller than the original each side was decoded."""
 
 
-#: From an original's height and width to how many rows and columns are needed of it.
+#: Maps an original's height and width to the rows and columns that are needed of it.
 Needed: TypeAlias = Callable[[int, int], tuple[int, int]]
 
 
 def decode_image(image: bytes, limits: ImageLimits, needed: Needed | None = None) -> Picture:
     """Decode JPEG, PNG or WebP bytes.
 
-    Grey, palette, CMYK and 16-bit pictures become RGB; alpha is dropped, EXIF orientation is not
-    applied and of an animation the first frame is taken. Thread-safe, releases the GIL.
+    Gray, palette, CMYK and 16-bit pictures become RGB. Alpha is dropped, EXIF orientation is not
+    applied, and only the first frame of an animation is decoded. Thread-safe; releases the GIL.
 
     Args:
         image: the file's bytes.
-        limits: on the original's size, whatever is needed of it.
-        needed: None decodes every pixel. Otherwise a JPEG of which fewer rows and columns are
-            needed is decoded at 1/2, 1/4 or 1/8 of its size, never to fewer than these: faster,
-            but other pixels than by decoding all and resizing.
+        limits: for the original's size, however few pixels are needed.
+        needed: None decodes every pixel. Otherwise a JPEG is decoded at 1/2, 1/4 or 1/8 of its
+            size if that leaves all the rows and columns needed. This is faster and gives
+            slightly other pixels than decoding everything and resizing.
 
     Raises:
-        DecodeError: not one of these formats, damaged, or cut short.
-        TooLargeError: over the limits; found before any pixel is decoded.
+        DecodeError: not one of these formats, damaged, or truncated.
+        TooLargeError: over the limits; raised before any pixel is decoded.
     """
     content_type = image_content_type(image)
     if not content_type:
@@ -108,7 +108,7 @@ def _decode_jpeg(image: bytes, limits: ImageLimits, needed: Needed | None) -> Pi
         if space not in _TURBO_SPACES:
             return _decode_pillow(image, limits)
         divisor = _divisor(height, width, needed) if needed else 1
-        # strict: libjpeg only warns of a truncated file and fills the rest with grey.
+        # strict: libjpeg only warns about a truncated file and fills the rest with gray.
         pixels: Pixels = simplejpeg.decode_jpeg(
             image,
             colorspace="RGB",
@@ -127,7 +127,7 @@ def _decode_jpeg(image: bytes, limits: ImageLimits, needed: Needed | None) -> Pi
 def _divisor(height: int, width: int, needed: Needed) -> int:
     """Return the largest divisor that leaves the rows and columns that are needed.
 
-    libjpeg-turbo also knows eighths between these; those take longer than the whole picture.
+    libjpeg-turbo has other eighths too, but they take longer than decoding the whole picture.
     """
     rows, columns = needed(height, width)
     for divisor in (8, 4, 2):
@@ -137,8 +137,8 @@ def _divisor(height: int, width: int, needed: Needed) -> int:
 
 
 def _decode_pillow(image: bytes, limits: ImageLimits) -> Picture:
-    if declared := _DECLARED.get(image_content_type(image)):
-        limits.check(*declared(image))
+    if read_header := _HEADER_READERS.get(image_content_type(image)):
+        limits.check(*read_header(image))
     try:
         with Image.open(io.BytesIO(image), formats=("PNG", "WEBP", "JPEG")) as opened:
             limits.check(opened.width, opened.height)
@@ -153,9 +153,9 @@ def _decode_pillow(image: bytes, limits: ImageLimits) -> Picture:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would saturate
+    if image.mode.startswith("I"):  # 16-bit gray: Pillow's conversion would saturate
         deep = np.asarray(image).astype(np.uint32) >> 8
         image = Image.fromarray(np.minimum(deep, 255).astype(np.uint8))
-    elif "transparency" in image.info:  # a palette with alpha must pass through RGBA
+    elif "transparency" in image.info:  # a palette with alpha has to be converted to RGBA first
         image = image.convert("RGBA")
     return image.convert("RGB")

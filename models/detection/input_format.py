@@ -1,4 +1,4 @@
-"""How pictures become a network's input, on the CPU."""
+"""Convert pictures to a network's input, on the CPU."""
 
 from __future__ import annotations
 
@@ -8,76 +8,72 @@ from typing import TypeAlias
 
 import numpy as np
 
-from models.cores import Cores
+from models.core_pool import CorePool
 from models.detection.boxes import Floats
-from models.detection.fitting import Fit, fit_centred, letterbox, letterboxed_size, stretch
+from models.detection.fitting import Fit, letterbox, letterboxed_size, stretch
 from models.detection.images import ImageLimits, decode_image
 from models.detection.networks import write_planes
 from models.transfer import Transfer
 from schemas import InputError
 
-#: How each picture of a batch was brought to the network's size; a bad one's error.
+#: For each picture of a batch, how it was fitted to the network's size, or its error.
 Slots: TypeAlias = list[Fit | InputError]
 
 
 @dataclass(frozen=True)
 class InputFormat:
-    """How pictures are brought to the network."""
+    """The input that a network expects."""
 
     height: int
     width: int
     keeps_aspect: bool
     is_bgr: bool
     scale: float
-    """Multiplies grey levels of 0 to 255."""
+    """Factor for gray levels of 0 to 255."""
     scales_jpeg: bool = False
-    """Whether JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves the network enough pixels."""
+    """Whether JPEG is decoded at 1/2, 1/4 or 1/8 if the network needs no more pixels."""
 
-    def needed(self, rows: int, columns: int) -> tuple[int, int]:
-        """Return how many of a picture's rows and columns the network sees."""
+    def size_in_input(self, rows: int, columns: int) -> tuple[int, int]:
+        """Return how many rows and columns a picture of that size has in the network's input."""
         if self.keeps_aspect:
             return letterboxed_size(rows, columns, self.height, self.width)
         return self.height, self.width
 
-    def fit(self, rows: int, columns: int) -> Fit:
-        """Return the fit of a picture with so many rows and columns."""
-        return fit_centred(rows, columns, self.needed(rows, columns), self.height, self.width)
-
-    def bring(self, image: bytes, limits: ImageLimits, planes: Floats) -> Fit:
+    def decode(self, image: bytes, limits: ImageLimits, planes: Floats) -> Fit:
         """Decode a picture into its row (3, height, width) of a batch.
 
         Raises:
-            InputError: it does not decode, or is over the limits.
+            InputError: the picture can't be decoded, or is over the limits.
         """
-        picture = decode_image(image, limits, self.needed if self.scales_jpeg else None)
-        bring = letterbox if self.keeps_aspect else stretch
-        pixels, fit = bring(picture.pixels, self.height, self.width)
+        picture = decode_image(image, limits, self.size_in_input if self.scales_jpeg else None)
+        resize = letterbox if self.keeps_aspect else stretch
+        pixels, fit = resize(picture.pixels, self.height, self.width)
         write_planes(pixels, self.scale, self.is_bgr, planes)
         return fit.of_larger(picture.width, picture.height, picture.divisor)
 
-    def bring_all(
-        self, images: Sequence[bytes], limits: ImageLimits, cores: Cores, transfer: Transfer
+    def decode_all(
+        self, images: Sequence[bytes], limits: ImageLimits, cores: CorePool, transfer: Transfer
     ) -> tuple[Slots, Floats]:
-        """Decode B pictures, on all cores.
+        """Decode B pictures on all cores.
 
         Returns:
-            B slots in input order, and the pixels of the good ones, (n, 3, height, width) float32
-            in memory of `transfer`.
+            B slots in input order, and the pixels of the good pictures, (n, 3, height, width)
+            float32 in memory from `transfer`.
         """
         pixels = transfer.empty((len(images), 3, self.height, self.width), np.float32)
 
-        def bring(row: int) -> Fit | InputError:
+        def decode_row(row: int) -> Fit | InputError:
             try:
-                return self.bring(images[row], limits, pixels[row])
+                return self.decode(images[row], limits, pixels[row])
             except InputError as error:
                 return error
 
-        slots = cores.map(bring, range(len(images)))
+        slots = cores.map(decode_row, range(len(images)))
         return slots, _good_rows(slots, pixels)
 
 
 def _good_rows(slots: Slots, pixels: Floats) -> Floats:
-    """Return the rows that hold a picture, moved together at the front: bad frames left gaps."""
+    """Move the rows of good pictures to the front and return them: bad pictures left gaps."""
     rows = [row for row, slot in enumerate(slots) if isinstance(slot, Fit)]
     for place, row in enumerate(rows):
         if place != row:

@@ -1,4 +1,4 @@
-"""Class names of a detector: a list, a text file with one a line, or a JSON file."""
+"""Class names of a detector: a list, a text file with one name a line, or a JSON file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from models.base import ModelError
 
-#: Looked for beside a model that comes without other labels.
+#: The file beside a model that is read if no labels are given.
 DEFAULT_FILE = "classes.txt"
 
 
@@ -18,19 +18,19 @@ class _LabelFile(msgspec.Struct):
 
 
 def read_labels(labels: str | Sequence[str] | None, model_path: Path) -> list[str]:
-    """Return class names by class id; empty if there are none.
+    """Return class names by class id; an empty list if there are none.
 
     Args:
-        labels: the names themselves, the path of a file with them, or None for `classes.txt`
-            beside the model, if there is one.
+        labels: the names, the path of a file with them, or None for `classes.txt` beside the
+            model, if there is one.
         model_path: the model's file.
 
     Raises:
-        ModelError: the file is absent or holds no labels.
+        ModelError: the file is absent or contains no labels.
     """
     if labels is None:
-        beside = model_path.parent / DEFAULT_FILE
-        return _read_file(beside) if beside.is_file() else []
+        default = model_path.parent / DEFAULT_FILE
+        return _read_file(default) if default.is_file() else []
     return _read_file(Path(labels)) if isinstance(labels, str) else list(labels)
 
 

@@ -1,7 +1,7 @@
-"""How a detector's raw outputs become boxes and scores, by family of model.
+"""Convert a detector's raw outputs to boxes and scores, by family of model.
 
-`end_to_end` decodes in its own graph; the YOLO families and FastestDet leave part of it to the
-caller. A layout also says what its family expects of the input.
+`end_to_end` models decode boxes in their graph; the YOLO families and FastestDet leave part of the
+work to the caller. A layout also says which input its family expects.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 
 from models.detection.boxes import Floats
 
-#: Output shapes as a model file states them; None where a dimension is not fixed.
+#: Output shapes as declared in a model file; None for an open dimension.
 Shapes: TypeAlias = Sequence[Sequence[int | None]]
 
 
 class Candidates(NamedTuple):
-    """What a network sees before suppression: N boxes for each of B frames."""
+    """A network's boxes before suppression: N for each of B frames."""
 
     boxes: Floats
     """(B, N, 4) xyxy, in pixels of the network's input."""
@@ -29,22 +29,22 @@ class Candidates(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """One family of detectors: the input it expects, and the reading of its outputs."""
+    """One family of detectors: the input it expects and how to read its outputs."""
 
     name: str
     keeps_aspect: bool
-    """Whether pictures are letterboxed; otherwise they are stretched."""
+    """Whether pictures are letterboxed; if not, they are stretched."""
     is_bgr: bool
     score_threshold: float
-    """A sensible default cut, in [0, 1]."""
+    """The default score threshold, in [0, 1]."""
     ranks: tuple[int, ...]
     """Number of dimensions of each output."""
     matches: Callable[[Shapes], bool]
-    """Whether a model with such outputs, of the right ranks, is of this family."""
+    """Whether outputs with these shapes, of the right ranks, belong to this family."""
     num_classes: Callable[[Shapes], int | None]
-    """C, where the shapes tell."""
+    """C, if it can be read from the shapes."""
     decode: Callable[[Sequence[Floats], int, int], Candidates]
-    """From outputs, input height and input width to candidates."""
+    """Converts outputs to candidates, given the input's height and width."""
 
 
 def _decode_end_to_end(outputs: Sequence[Floats], height: int, width: int) -> Candidates:
@@ -65,8 +65,9 @@ def _decode_fastestdet(outputs: Sequence[Floats], height: int, width: int) -> Ca
     w = _sigmoid(cells[..., 3]) * np.float32(width)
     h = _sigmoid(cells[..., 4]) * np.float32(height)
     boxes = _corners(np.stack([cx, cy, w, h], axis=-1).astype(np.float32, copy=False))
-    sure = np.maximum(cells, 0)
-    scores = np.power(sure[..., :1], np.float32(0.6)) * np.power(sure[..., 5:], np.float32(0.4))
+    positive = np.maximum(cells, 0)
+    objectness, classes = positive[..., :1], positive[..., 5:]
+    scores = np.power(objectness, np.float32(0.6)) * np.power(classes, np.float32(0.4))
     return Candidates(boxes, scores.astype(np.float32, copy=False))
 
 
@@ -81,24 +82,24 @@ def _decode_yolov5(outputs: Sequence[Floats], height: int, width: int) -> Candid
 
 
 def _corners(boxes: Floats) -> Floats:
-    """Turn (..., 4) centre x, centre y, width, height into xyxy."""
+    """Convert (..., 4) center x, center y, width, height to xyxy."""
     center, half = boxes[..., :2], boxes[..., 2:] / 2
     return np.concatenate([center - half, center + half], axis=-1)
 
 
 def _sigmoid(x: Floats) -> Floats:
-    # tanh can't overflow where exp would.
+    # tanh can't overflow, exp can.
     result: Floats = (np.tanh(x * np.float32(0.5)) + 1) * np.float32(0.5)
     return result
 
 
 def _is_wide(shape: Sequence[int | None]) -> bool | None:
-    """Return whether an output (B, a, b) has a < b: cells last; None if that can't be told."""
+    """Return whether an output (B, a, b) has its cells last: a < b; None if not known."""
     _, a, b = shape
     return None if a is None or b is None or a == b else a < b
 
 
-def _less(count: int | None, others: int) -> int | None:
+def _minus(count: int | None, others: int) -> int | None:
     return None if count is None else count - others
 
 
@@ -122,7 +123,7 @@ LAYOUTS: dict[str, Layout] = {
             score_threshold=0.4,
             ranks=(4,),
             matches=lambda shapes: True,
-            num_classes=lambda shapes: _less(shapes[0][1], 5),
+            num_classes=lambda shapes: _minus(shapes[0][1], 5),
             decode=_decode_fastestdet,
         ),
         Layout(
@@ -132,7 +133,7 @@ LAYOUTS: dict[str, Layout] = {
             score_threshold=0.25,
             ranks=(3,),
             matches=lambda shapes: _is_wide(shapes[0]) is True,
-            num_classes=lambda shapes: _less(shapes[0][1], 4),
+            num_classes=lambda shapes: _minus(shapes[0][1], 4),
             decode=_decode_yolov8,
         ),
         Layout(
@@ -142,7 +143,7 @@ LAYOUTS: dict[str, Layout] = {
             score_threshold=0.25,
             ranks=(3,),
             matches=lambda shapes: _is_wide(shapes[0]) is False,
-            num_classes=lambda shapes: _less(shapes[0][2], 5),
+            num_classes=lambda shapes: _minus(shapes[0][2], 5),
             decode=_decode_yolov5,
         ),
     )
@@ -150,10 +151,10 @@ LAYOUTS: dict[str, Layout] = {
 
 
 def find_layout(name: str | None, shapes: Shapes) -> Layout:
-    """Return the named layout, or the one that such outputs belong to.
+    """Return the layout of that name, or without a name the one that fits the outputs.
 
     Raises:
-        ValueError: no such layout, it can't read such outputs, or the outputs fit none.
+        ValueError: no such layout, it does not fit the outputs, or none does.
     """
     ranks = tuple(len(shape) for shape in shapes)
     if name is None:
@@ -161,13 +162,15 @@ def find_layout(name: str | None, shapes: Shapes) -> Layout:
             if layout.ranks == ranks and layout.matches(shapes):
                 return layout
         known = ", ".join(LAYOUTS)
-        raise ValueError(f"outputs {_words(shapes)} fit no known layout: set layout to {known}")
+        raise ValueError(
+            f"outputs {_format_shapes(shapes)} fit no known layout: set layout to {known}"
+        )
     if name not in LAYOUTS:
         raise ValueError(f"no layout {name!r}: expected one of {', '.join(LAYOUTS)}")
     if LAYOUTS[name].ranks != ranks:
-        raise ValueError(f"outputs {_words(shapes)} can't be of layout {name}")
+        raise ValueError(f"outputs {_format_shapes(shapes)} can't be of layout {name}")
     return LAYOUTS[name]
 
 
-def _words(shapes: Shapes) -> str:
+def _format_shapes(shapes: Shapes) -> str:
     return " and ".join(str([n if n is not None else "?" for n in shape]) for shape in shapes)

@@ -1,4 +1,4 @@
-"""What runs a detector's network: see `OnnxNetwork` and `TorchNetwork`."""
+"""The protocol of a detector's network, and networks in torch; ONNX: `onnx_network.py`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from models.base import ModelError
 from models.detection.boxes import Floats
-from models.transfer import DeviceArray, TensorArray, Transfer, make_transfer
+from models.transfer import DeviceArray, Transfer, make_transfer
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a network takes and gives; None where the file leaves a dimension open."""
+    """The shapes of a network's input and outputs; None for an open dimension."""
 
     batch_size: int | None
     height: int | None
@@ -29,25 +29,18 @@ class Signature:
 
 
 class Network(Protocol):
-    """Runs a batch on its device."""
+    """Runs batches on its device."""
 
     signature: Signature
     transfer: Transfer
-    """The way to the device."""
+    """Copies arrays to the device."""
 
     def upload(self, pixels: Floats) -> Any:
-        """Send (B, 3, H, W) float32 to the device, for any B >= 1; called on any thread."""
-        ...
-
-    def accept(self, pixels: torch.Tensor) -> Any:
-        """Take (B, 3, H, W) float32 that is on the device already, as `upload` does from the host.
-
-        Called on any thread, where PyTorch's current stream is the one that makes the pixels.
-        """
+        """Start copying (B, 3, H, W) float32 to the device, for any B >= 1; on any thread."""
         ...
 
     def run(self, uploaded: Any) -> list[Floats]:
-        """Return the outputs, on the host; called on the device's own thread."""
+        """Run the network and return its outputs on the host; on the device's thread."""
         ...
 
 
@@ -64,15 +57,11 @@ class TorchNetwork:
         self.transfer = make_transfer(device)
 
     def upload(self, pixels: Floats) -> DeviceArray:
-        """Send them on their way."""
+        """Start copying the pixels to the device."""
         return self.transfer.upload(pixels)
 
-    def accept(self, pixels: torch.Tensor) -> DeviceArray:
-        """Take them as they are."""
-        return TensorArray(pixels)
-
     def run(self, uploaded: DeviceArray) -> list[Floats]:
-        """Return the outputs, on the host."""
+        """Run the module and return its outputs on the host."""
         import torch
 
         with torch.inference_mode():
@@ -81,7 +70,7 @@ class TorchNetwork:
 
 
 def file_version(path: Path) -> str:
-    """Return the first 12 hex digits of a file's SHA-256, so that results name what made them.
+    """Return the first 12 hex digits of a file's SHA-256, the version that results carry.
 
     Raises:
         ModelError: the file is absent or can't be read.

@@ -1,4 +1,4 @@
-"""Any object detector that comes as an ONNX file of a known layout."""
+"""Any object detector in an ONNX file with a known layout of outputs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.base import ModelError
-from models.detection.detector import Detector, Ready, Selection
-from models.detection.device_decoder import DeviceDecoder
+from models.detection.detector import Detector, LoadedDetector, Selection
 from models.detection.images import ImageLimits
 from models.detection.input_format import InputFormat
 from models.detection.labels import read_labels
@@ -18,24 +17,23 @@ from models.weights import refuse_pickle
 
 
 class OnnxDetector(Detector):
-    """Objects in frames, by a detector in ONNX Runtime.
+    """Detects objects in frames with an ONNX file.
 
     Args:
         path: the ONNX file; one input, float [batch, 3, height, width].
         labels: class names, or a file of them; otherwise `classes.txt` beside the model, else
             "class 0", "class 1" ...
-        layout: how outputs are read, a name of `layouts.LAYOUTS`; None tells it by their shapes.
-        score_threshold: lower scores are dropped; None takes the layout's default.
-        iou_threshold: of two boxes of a class that overlap more, the better one stays.
-        max_detections: at most so many a frame.
-        letterbox: keep the aspect ratio; None takes the layout's habit.
-        bgr: feed blue first; None takes the layout's habit.
-        input_scale: multiplies grey levels of 0 to 255 on the way into the network.
-        input_size: side in pixels, where the file leaves height or width open.
+        layout: how to read the outputs, a name in `layouts.LAYOUTS`; None: by their shapes.
+        score_threshold: lower scores are dropped; None: the layout's default.
+        iou_threshold: of two boxes of a class that overlap more, the better one is kept.
+        max_detections: the most detections in a frame.
+        letterbox: keep the aspect ratio; None: the layout's default.
+        bgr: blue channel first; None: the layout's default.
+        input_scale: factor for gray levels of 0 to 255 in the network's input.
+        input_size: side in pixels, if the file leaves height or width open.
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         max_pixels: larger pictures are refused before they are decoded.
-        scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 where the network needs no more pixels.
-        gpu_decoding: decode JPEG by nvJPEG if the device is a GPU; no effect on `cpu`.
+        scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 if the network needs no more pixels.
     """
 
     name = "onnx_detector"
@@ -55,7 +53,6 @@ class OnnxDetector(Detector):
         threads: int = 0,
         max_pixels: int = ImageLimits.max_pixels,
         scaled_decoding: bool = False,
-        gpu_decoding: bool = False,
     ) -> None:
         if layout is not None and layout not in LAYOUTS:
             raise ValueError(f"no layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
@@ -65,7 +62,7 @@ class OnnxDetector(Detector):
             raise ValueError(
                 f"input_size {input_size}, max_pixels {max_pixels}: expected 1 or more"
             )
-        # Checked here, so that a bad option is told before anything is loaded.
+        # Checked here, so that a bad option is reported before anything is loaded.
         Selection(score_threshold or 0.0, iou_threshold, max_detections)
         self._path = Path(path)
         self._labels, self._layout_name = labels, layout
@@ -75,7 +72,7 @@ class OnnxDetector(Detector):
         self._input_scale, self._input_size = input_scale, input_size
         self._threads = threads
         self._limits = ImageLimits(max_pixels=max_pixels)
-        self._scaled_decoding, self._gpu_decoding = scaled_decoding, gpu_decoding
+        self._scaled_decoding = scaled_decoding
 
     def load(self, device: str = "cpu") -> None:
         """Open the file on `cpu` or `cuda:N`; `version` becomes a short hash of the file."""
@@ -87,24 +84,17 @@ class OnnxDetector(Detector):
             layout = find_layout(self._layout_name, shapes)
         except ValueError as error:
             raise ModelError(f"model file {self._path}: {error}") from error
-        input_format = self._input_format(layout, network.signature)
-        self._ready = Ready(
+        self._loaded = LoadedDetector(
             network=network,
             layout=layout,
-            input_format=input_format,
+            input_format=self._input_format(layout, network.signature),
             selection=self._selection(layout),
             labels=self._read_labels(layout.num_classes(shapes)),
-            decoder=self._decoder(device, input_format),
         )
         self.version = version
 
     def _open(self, device: str) -> Network:
         return OnnxNetwork(self._path, device, self._threads)
-
-    def _decoder(self, device: str, wanted: InputFormat) -> DeviceDecoder | None:
-        if device == "cpu" or not self._gpu_decoding:
-            return None
-        return DeviceDecoder(device, wanted)
 
     def _input_format(self, layout: Layout, signature: Signature) -> InputFormat:
         return InputFormat(
@@ -126,7 +116,7 @@ class OnnxDetector(Detector):
         labels = read_labels(self._labels, self._path)
         if labels and num_classes not in (None, len(labels)):
             raise ModelError(
-                f"model file {self._path} knows {num_classes} classes, but there are "
+                f"model file {self._path} has {num_classes} classes, but there are "
                 f"{len(labels)} labels: correct the option labels"
             )
         return labels

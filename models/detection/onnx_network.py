@@ -8,42 +8,36 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from models.base import ModelError
 from models.detection.boxes import Floats
 from models.detection.networks import Signature
-from models.transfer import DeviceArray, TensorArray, make_transfer
+from models.transfer import DeviceArray, make_transfer
 from models.weights import onnx_reason
 
-if TYPE_CHECKING:
-    import torch
-
-#: A batch on the host or on the device.
-P = TypeVar("P", Floats, "torch.Tensor")
-
-#: ONNX element types that a detector may ask for, and what they are here.
+#: ONNX element types that a detector's input may have, and their NumPy types.
 _DTYPES: dict[str, type[np.floating[Any]]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
 }
-_FATAL_ONLY = 4  # ONNX Runtime also raises what it logs as an error: say it once
+_FATAL_ONLY = 4  # ONNX Runtime raises the errors that it logs: report them once
 
 
 @dataclass(frozen=True)
 class _Uploaded:
-    """A batch as the file takes it."""
+    """A batch, cut to the batch size that the file takes."""
 
     parts: Sequence[DeviceArray]
-    """One, unless the file fixes the batch size; the last one is then padded."""
+    """One, or several if the file fixes the batch size; the last one is then padded."""
     size: int
-    """Of the batch."""
+    """Pictures in the batch."""
 
 
 class OnnxNetwork:
-    """An ONNX file in ONNX Runtime, its inputs already on the device when it runs."""
+    """An ONNX file in ONNX Runtime; its input is copied to the device before it runs."""
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
         self._session = _open_session(path, device, threads)
@@ -57,26 +51,20 @@ class OnnxNetwork:
         self.transfer = make_transfer(device)
 
     def upload(self, pixels: Floats) -> _Uploaded:
-        """Send them on their way, cut into parts where the file fixes the batch size."""
+        """Start copying the pixels, in parts if the file fixes the batch size."""
         parts = self._parts(pixels.astype(self._dtype, copy=False))
         sent = [self.transfer.upload(_padded(part, size)) for part, size in parts]
         return _Uploaded(sent, len(pixels))
 
-    def accept(self, pixels: torch.Tensor) -> _Uploaded:
-        """Take them, cut into parts where the file fixes the batch size."""
-        parts = self._parts(pixels.half() if self._dtype is np.float16 else pixels)
-        taken = [TensorArray(_padded_tensor(part, size)) for part, size in parts]
-        return _Uploaded(taken, len(pixels))
-
     def run(self, uploaded: _Uploaded) -> list[Floats]:
-        """Return the outputs, on the host."""
+        """Run the file and return its outputs on the host."""
         runs = [self._run_part(part) for part in uploaded.parts]
         if len(runs) == 1:
             return [output[: uploaded.size] for output in runs[0]]
         return [np.concatenate(outputs)[: uploaded.size] for outputs in zip(*runs, strict=True)]
 
-    def _parts(self, pixels: P) -> Iterator[tuple[P, int]]:
-        """Yield each part of a batch, and the size that it must have."""
+    def _parts(self, pixels: Floats) -> Iterator[tuple[Floats, int]]:
+        """Yield each part of a batch and the size that it has to be padded to."""
         size = self.signature.batch_size or len(pixels)
         for start in range(0, len(pixels), size):
             yield pixels[start : start + size], size
@@ -91,19 +79,10 @@ class OnnxNetwork:
 
 
 def _padded(pixels: Any, size: int) -> Any:
-    absent = size - len(pixels)
-    if absent == 0:
+    missing = size - len(pixels)
+    if missing == 0:
         return pixels
-    return np.concatenate([pixels, np.zeros((absent, *pixels.shape[1:]), pixels.dtype)])
-
-
-def _padded_tensor(pixels: torch.Tensor, size: int) -> torch.Tensor:
-    absent = size - len(pixels)
-    if absent == 0:
-        return pixels
-    import torch
-
-    return torch.cat([pixels, pixels.new_zeros((absent, *pixels.shape[1:]))])
+    return np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), pixels.dtype)])
 
 
 def _open_session(path: Path, device: str, threads: int) -> Any:
@@ -111,19 +90,19 @@ def _open_session(path: Path, device: str, threads: int) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
-    # Threads that spin while they wait take the cores from every other model of the process.
+    # Threads that spin while they wait take the cores from the other models of the process.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _FATAL_ONLY
     providers = _providers(device)
     if device != "cpu":
-        # Finds the CUDA libraries that pip installed, which no loader path names; what it and
-        # ONNX Runtime would log of a failure is told by the error below.
+        # Loads the CUDA libraries that pip installed outside of the loader's path. Its output and
+        # ONNX Runtime's log are silenced: the error below reports a failure.
         onnxruntime.set_default_logger_severity(_FATAL_ONLY)
         with contextlib.redirect_stdout(io.StringIO()):
             onnxruntime.preload_dlls()
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # ONNX Runtime's exceptions share no other base
+    except Exception as error:  # ONNX Runtime's exceptions have no other common base
         raise ModelError(f"model file {path}: {onnx_reason(error)}") from error
     if device != "cpu" and "CUDAExecutionProvider" not in session.get_providers():
         raise ModelError(
@@ -143,18 +122,18 @@ def _providers(device: str) -> Sequence[str | tuple[str, dict[str, str]]]:
 
 
 def _signature(session: Any, path: Path) -> Signature:
-    """Read what the file declares.
+    """Read the shapes of the file's input and outputs.
 
     Raises:
-        ModelError: it does not take one batch of three-channel pictures.
+        ModelError: the input is not one batch of three-channel pictures.
     """
     nodes = session.get_inputs()
     shapes = [list(node.shape) for node in nodes]
     types = [node.type for node in nodes]
     if len(nodes) != 1 or len(shapes[0]) != 4 or shapes[0][1] != 3 or types[0] not in _DTYPES:
-        found = ", ".join(f"{kind} {shape}" for kind, shape in zip(types, shapes, strict=True))
+        inputs = ", ".join(f"{kind} {shape}" for kind, shape in zip(types, shapes, strict=True))
         raise ModelError(
-            f"model file {path}: its inputs are {found or 'none'}: a detector takes one "
+            f"model file {path}: its inputs are {inputs or 'none'}: a detector takes one "
             "float [batch, 3, height, width]"
         )
     batch_size, _, height, width = (_fixed(n) for n in shapes[0])

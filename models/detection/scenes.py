@@ -1,6 +1,6 @@
-"""Rendered traffic scenes with ground truth: to train on, to measure on, to show.
+"""Render traffic scenes with ground truth, for training, measuring and the demo.
 
-A roadside camera looks across a road: pavements at the far and near edge, lanes between them.
+A roadside camera looks across a road: sidewalks at the far and near edge, lanes between them.
 Everything is a function of the seed; in a clip, positions are functions of the frame's index.
 """
 
@@ -14,13 +14,13 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 from models.detection.backdrop import Backdrop, make_backdrop
-from models.detection.kinds import KINDS, Kind
-from models.detection.sprites import Pen
+from models.detection.sprites import KINDS, Kind, Pen
 
 LABELS: tuple[str, ...] = tuple(kind.label for kind in KINDS)
 
 FRAMES_PER_SECOND = 10.0
-#: An object with less of its box in view is left out of the truth; both shares in [0, 1].
+#: Objects are in the truth only if this share of their box is inside the picture, and this share
+#: of the visible box is not covered by other objects.
 MIN_INSIDE_SHARE, MIN_UNCOVERED_SHARE = 0.25, 0.3
 _MIN_SIDE_PIXELS = 4.0
 _KIND_SHARES = np.array([0.3, 0.15, 0.12, 0.25, 0.18])
@@ -28,7 +28,7 @@ _KIND_SHARES = np.array([0.3, 0.15, 0.12, 0.25, 0.18])
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture and what is in it."""
+    """One picture and its objects."""
 
     image: npt.NDArray[np.uint8]
     """(H, W, 3) RGB."""
@@ -40,7 +40,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class _Actor:
-    """One object of the scene; pixels of the picture."""
+    """One object of the scene; lengths in pixels of the picture."""
 
     kind_id: int
     ground_y: float
@@ -52,7 +52,7 @@ class _Actor:
     style_seed: int
 
     def box_at(self, frame_index: int, road_length: float) -> tuple[float, float, float, float]:
-        """Return x1, y1, x2, y2; who leaves at one end of the road comes back at the other."""
+        """Return x1, y1, x2, y2; an object that leaves the road re-enters at the other end."""
         margin = road_length / 4
         x = (self.start_x + self.speed * frame_index) % (road_length + 2 * margin) - margin
         return x, self.ground_y - self.height, x + self.width, self.ground_y
@@ -60,14 +60,14 @@ class _Actor:
 
 @dataclass(frozen=True)
 class _Light:
-    """What the camera makes of the scene."""
+    """How the camera sees the scene."""
 
     gain: npt.NDArray[np.float32]
-    """(3,) per colour channel."""
+    """(3,), one for each color channel."""
     slope: float
-    """How much brighter the right edge is than the left, a share."""
+    """How much brighter the right edge is than the left, as a share."""
     noise: float
-    """Standard deviation of the sensor's noise, in grey levels of 255."""
+    """Standard deviation of the sensor's noise, in gray levels of 255."""
     blur: float
     """Radius in pixels."""
 
@@ -76,16 +76,16 @@ def render_scene(rng: np.random.Generator, width: int = 640, height: int = 384) 
     """Render one scene.
 
     Args:
-        rng: the only source of chance.
-        width: of the picture, pixels, >= 64.
-        height: of the picture, pixels, >= 64.
+        rng: the only source of randomness.
+        width: width of the picture in pixels, >= 64.
+        height: height of the picture in pixels, >= 64.
     """
     world = _World(rng, width, height)
     return world.render(0, rng)
 
 
 def render_clip(seed: int, num_frames: int, width: int = 640, height: int = 384) -> Iterator[Scene]:
-    """Render what one camera sees at `FRAMES_PER_SECOND`: the same seed gives the same clip."""
+    """Render one camera's frames at `FRAMES_PER_SECOND`; the same seed gives the same clip."""
     rng = np.random.default_rng(seed)
     world = _World(rng, width, height)
     for frame_index in range(num_frames):
@@ -93,7 +93,7 @@ def render_clip(seed: int, num_frames: int, width: int = 640, height: int = 384)
 
 
 class _World:
-    """One place, its light and the objects in it."""
+    """One place with its light and its objects."""
 
     def __init__(self, rng: np.random.Generator, width: int, height: int) -> None:
         self._backdrop = make_backdrop(rng, width, height)
@@ -119,13 +119,13 @@ def _make_actor(rng: np.random.Generator, backdrop: Backdrop) -> _Actor:
     kind_id = int(rng.choice(len(KINDS), p=_KIND_SHARES))
     kind: Kind = KINDS[kind_id]
     ground_y = backdrop.lane_y(rng) if kind.is_vehicle else backdrop.edge_y(rng)
-    pixels_per_metre = backdrop.pixels_per_metre(ground_y)
-    speed = rng.uniform(*kind.speed_m_s) * pixels_per_metre / FRAMES_PER_SECOND
+    pixels_per_meter = backdrop.pixels_per_meter(ground_y)
+    speed = rng.uniform(*kind.speed_m_s) * pixels_per_meter / FRAMES_PER_SECOND
     return _Actor(
         kind_id=kind_id,
         ground_y=ground_y,
-        width=rng.uniform(*kind.length_m) * pixels_per_metre,
-        height=rng.uniform(*kind.height_m) * pixels_per_metre,
+        width=rng.uniform(*kind.length_m) * pixels_per_meter,
+        height=rng.uniform(*kind.height_m) * pixels_per_meter,
         start_x=rng.uniform(0.0, 1.5 * backdrop.image.width),
         speed=speed * (1 if rng.random() < 0.5 else -1),
         style_seed=int(rng.integers(2**32)),
@@ -138,7 +138,7 @@ def _draw_actor(
     x1, _, x2, y2 = box
     shadow = actor.height * 0.05
     canvas.ellipse((x1, y2 - shadow, x2, y2 + shadow), fill=(40, 40, 44))
-    # A stride is about as long as the walker is high, so the phase follows the way gone.
+    # A stride is about as long as the walker is high, so the phase follows the distance.
     phase = actor.style_seed % 7 + 2 * np.pi * x1 / max(actor.height, 1.0)
     style = np.random.default_rng(actor.style_seed)
     KINDS[actor.kind_id].draw(Pen(canvas, box, actor.speed < 0), style, phase)
@@ -147,17 +147,17 @@ def _draw_actor(
 def _visible(
     boxes: npt.NDArray[np.float32], width: int, height: int
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
-    """Return which boxes, ordered from far to near, can be seen, and all of them clipped."""
+    """Return which boxes, ordered from far to near, are visible, and all boxes clipped."""
     clipped = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
     owner = np.full((height, width), -1, np.int32)
     whole = np.rint(clipped).astype(np.int64)
     for index, (x1, y1, x2, y2) in enumerate(whole.tolist()):
         owner[y1:y2, x1:x2] = index
     sides, full = clipped[:, 2:] - clipped[:, :2], boxes[:, 2:] - boxes[:, :2]
-    own = np.bincount(owner[owner >= 0].ravel(), minlength=len(boxes))
+    uncovered = np.bincount(owner[owner >= 0].ravel(), minlength=len(boxes))
     area = np.maximum(sides.prod(axis=1), 1.0)
     kept = (sides.prod(axis=1) >= MIN_INSIDE_SHARE * full.prod(axis=1)) & (
-        own >= MIN_UNCOVERED_SHARE * area
+        uncovered >= MIN_UNCOVERED_SHARE * area
     )
     return kept & (sides >= _MIN_SIDE_PIXELS).all(axis=1), clipped
 

@@ -1,24 +1,25 @@
-"""How the things of a rendered traffic scene are drawn: side views, on a Pillow canvas.
+"""Draw the objects of a rendered traffic scene: side views on a Pillow canvas.
 
-A sprite fills its box exactly, so the box is the ground truth. Its looks come from `style` alone,
-so that an object keeps its colours from frame to frame.
+A sprite fills its box exactly, so the box is the ground truth. Its look depends on `style` alone,
+so that an object keeps its colors from frame to frame.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from PIL import ImageDraw
 
-Colour: TypeAlias = tuple[int, int, int]
+Color: TypeAlias = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Pen:
-    """Draws in fractions of a sprite's box: x from its tail (0) to its nose (1), y downwards."""
+    """Draws in fractions of a sprite's box: x from the tail (0) to the nose (1), y downwards."""
 
     canvas: ImageDraw.ImageDraw
     box: tuple[float, float, float, float]
@@ -31,68 +32,68 @@ class Pen:
         x = 1.0 - x if self.faces_left else x
         return x1 + x * (x2 - x1), y1 + y * (y2 - y1)
 
-    def polygon(self, colour: Colour, *points: tuple[float, float]) -> None:
+    def polygon(self, color: Color, *points: tuple[float, float]) -> None:
         """Fill a polygon."""
-        self.canvas.polygon([self.point(x, y) for x, y in points], fill=colour)
+        self.canvas.polygon([self.point(x, y) for x, y in points], fill=color)
 
-    def rectangle(self, colour: Colour, x1: float, y1: float, x2: float, y2: float) -> None:
+    def rectangle(self, color: Color, x1: float, y1: float, x2: float, y2: float) -> None:
         """Fill a rectangle."""
         (left, top), (right, bottom) = self.point(x1, y1), self.point(x2, y2)
-        self.canvas.rectangle((min(left, right), top, max(left, right), bottom), fill=colour)
+        self.canvas.rectangle((min(left, right), top, max(left, right), bottom), fill=color)
 
-    def line(self, colour: Colour, width: float, *points: tuple[float, float]) -> None:
+    def line(self, color: Color, width: float, *points: tuple[float, float]) -> None:
         """Draw a line; width in fractions of the box's height, at least a pixel."""
         pixels = max(1, round(width * (self.box[3] - self.box[1])))
-        self.canvas.line([self.point(x, y) for x, y in points], fill=colour, width=pixels)
+        self.canvas.line([self.point(x, y) for x, y in points], fill=color, width=pixels)
 
-    def disc(self, colour: Colour, x: float, y: float, radius: float, rim: float = 0.0) -> None:
+    def disc(self, color: Color, x: float, y: float, radius: float, rim: float = 0.0) -> None:
         """Fill a round disc, or draw only its rim; radius and rim in fractions of the height."""
         height = self.box[3] - self.box[1]
         (cx, cy), r = self.point(x, y), radius * height
         where = (cx - r, cy - r, cx + r, cy + r)
         if rim:
-            self.canvas.ellipse(where, outline=colour, width=max(1, round(rim * height)))
+            self.canvas.ellipse(where, outline=color, width=max(1, round(rim * height)))
         else:
-            self.canvas.ellipse(where, fill=colour)
+            self.canvas.ellipse(where, fill=color)
 
 
-_TYRE: Colour = (25, 25, 28)
-_HUB: Colour = (150, 150, 155)
-_LAMP: Colour = (250, 240, 190)
-_TAIL_LAMP: Colour = (200, 30, 30)
+_TIRE: Color = (25, 25, 28)
+_HUB: Color = (150, 150, 155)
+_LAMP: Color = (250, 240, 190)
+_TAIL_LAMP: Color = (200, 30, 30)
 
 
-def _colour(style: np.random.Generator, low: int = 20, high: int = 240) -> Colour:
+def _color(style: np.random.Generator, low: int = 20, high: int = 240) -> Color:
     r, g, b = (int(v) for v in style.integers(low, high, 3))
     return r, g, b
 
 
-def _glass(style: np.random.Generator) -> Colour:
+def _glass(style: np.random.Generator) -> Color:
     shade = int(style.integers(40, 190))
     return shade, min(255, shade + 15), min(255, shade + 30)
 
 
-def _darker(colour: Colour, share: float = 0.7) -> Colour:
-    return int(colour[0] * share), int(colour[1] * share), int(colour[2] * share)
+def _darker(color: Color, share: float = 0.7) -> Color:
+    return int(color[0] * share), int(color[1] * share), int(color[2] * share)
 
 
 def _wheels(pen: Pen, radius: float, *places: float) -> None:
     for x in places:
-        pen.disc(_TYRE, x, 1.0 - radius, radius)
+        pen.disc(_TIRE, x, 1.0 - radius, radius)
         pen.disc(_HUB, x, 1.0 - radius, radius * 0.5)
 
 
 def draw_car(pen: Pen, style: np.random.Generator, phase: float) -> None:
-    """Draw a saloon, hatchback or van-like car."""
-    body, glass = _colour(style), _glass(style)
+    """Draw a sedan, hatchback or van-like car."""
+    body, glass = _color(style), _glass(style)
     tail, nose = style.uniform(0.04, 0.2), style.uniform(0.55, 0.68)
-    bonnet = style.uniform(0.45, 0.55)
-    pen.polygon(body, (tail, bonnet), (tail + 0.1, 0.0), (nose - 0.1, 0.0), (nose + 0.12, bonnet))
+    hood = style.uniform(0.45, 0.55)
+    pen.polygon(body, (tail, hood), (tail + 0.1, 0.0), (nose - 0.1, 0.0), (nose + 0.12, hood))
     pen.polygon(
         body,
         (0.0, 0.5),
-        (0.02, bonnet - 0.03),
-        (0.9, bonnet),
+        (0.02, hood - 0.03),
+        (0.9, hood),
         (1.0, 0.62),
         (1.0, 0.86),
         (0.0, 0.86),
@@ -115,8 +116,8 @@ def draw_car(pen: Pen, style: np.random.Generator, phase: float) -> None:
 
 
 def draw_truck(pen: Pen, style: np.random.Generator, phase: float) -> None:
-    """Draw a lorry: a cab in front of a closed box or an open bed with a load."""
-    cab, cargo, glass = _colour(style), _colour(style, 90, 250), _glass(style)
+    """Draw a truck: a cab and a closed box, or an open bed with a load."""
+    cab, cargo, glass = _color(style), _color(style, 90, 250), _glass(style)
     joint, roof = style.uniform(0.7, 0.78), style.uniform(0.1, 0.35)
     top = 0.0 if style.random() < 0.75 else 0.3
     pen.rectangle((45, 45, 48), 0.02, 0.78, 0.98, 0.88)
@@ -134,7 +135,7 @@ def draw_truck(pen: Pen, style: np.random.Generator, phase: float) -> None:
 
 def draw_bus(pen: Pen, style: np.random.Generator, phase: float) -> None:
     """Draw a bus: one long body with a row of windows and doors."""
-    body, stripe, glass = _colour(style, 60, 250), _colour(style), _glass(style)
+    body, stripe, glass = _color(style, 60, 250), _color(style), _glass(style)
     pen.rectangle(body, 0.0, 0.0, 1.0, 0.9)
     pen.rectangle(stripe, 0.0, 0.62, 1.0, 0.7)
     count, gap = int(style.integers(5, 9)), 0.012
@@ -148,12 +149,12 @@ def draw_bus(pen: Pen, style: np.random.Generator, phase: float) -> None:
     _wheels(pen, style.uniform(0.13, 0.16), 0.2, 0.8)
 
 
-_SKINS: tuple[Colour, ...] = ((236, 200, 170), (200, 150, 115), (140, 95, 65), (85, 55, 40))
+_SKINS: tuple[Color, ...] = ((236, 200, 170), (200, 150, 115), (140, 95, 65), (85, 55, 40))
 
 
 def draw_person(pen: Pen, style: np.random.Generator, phase: float) -> None:
-    """Draw a walker; `phase` in radians swings arms and legs."""
-    coat, legs = _colour(style), _colour(style, 10, 160)
+    """Draw a walking person; `phase` in radians swings arms and legs."""
+    coat, legs = _color(style), _color(style, 10, 160)
     skin = _SKINS[int(style.integers(len(_SKINS)))]
     swing = 0.38 * float(np.sin(phase))
     for side in (swing, -swing):
@@ -162,15 +163,15 @@ def draw_person(pen: Pen, style: np.random.Generator, phase: float) -> None:
     for side in (swing, -swing):
         pen.line(_darker(coat), 0.05, (0.5, 0.22), (0.5 + side * 0.9, 0.5))
     pen.disc(skin, 0.5, 0.09, 0.085)
-    pen.polygon(_colour(style, 10, 120), (0.28, 0.07), (0.36, 0.0), (0.64, 0.0), (0.7, 0.07))
+    pen.polygon(_color(style, 10, 120), (0.28, 0.07), (0.36, 0.0), (0.64, 0.0), (0.7, 0.07))
 
 
 def draw_bicycle(pen: Pen, style: np.random.Generator, phase: float) -> None:
-    """Draw a bicycle with its rider: one object."""
-    frame, coat, legs = _colour(style), _colour(style), _colour(style, 10, 160)
+    """Draw a bicycle with its rider, as one object."""
+    frame, coat, legs = _color(style), _color(style), _color(style, 10, 160)
     skin = _SKINS[int(style.integers(len(_SKINS)))]
     for x in (0.2, 0.8):
-        pen.disc(_TYRE, x, 0.8, 0.195, rim=0.03)
+        pen.disc(_TIRE, x, 0.8, 0.195, rim=0.03)
     pen.line(frame, 0.025, (0.2, 0.8), (0.36, 0.56), (0.7, 0.56), (0.46, 0.8), (0.36, 0.56))
     pen.line(frame, 0.025, (0.2, 0.8), (0.46, 0.8))
     pen.line(frame, 0.025, (0.8, 0.8), (0.7, 0.5), (0.78, 0.47))
@@ -182,4 +183,33 @@ def draw_bicycle(pen: Pen, style: np.random.Generator, phase: float) -> None:
     pen.line(_darker(coat), 0.045, (0.6, 0.26), (0.74, 0.46))
     pen.disc(skin, 0.64, 0.1, 0.085)
     if style.random() < 0.6:
-        pen.polygon(_colour(style), (0.5, 0.07), (0.57, 0.0), (0.71, 0.0), (0.78, 0.07))
+        pen.polygon(_color(style), (0.5, 0.07), (0.57, 0.0), (0.71, 0.0), (0.78, 0.07))
+
+
+Draw: TypeAlias = Callable[[Pen, np.random.Generator, float], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One class of object: its name, how to draw it, its size and speed."""
+
+    label: str
+    draw: Draw
+    length_m: tuple[float, float]
+    """Least and greatest length, meters."""
+    height_m: tuple[float, float]
+    """Least and greatest height, meters."""
+    speed_m_s: tuple[float, float]
+    """Lowest and highest speed, meters a second."""
+    is_vehicle: bool
+    """Whether it drives in the lanes; if not, it stays near the sidewalks and road edges."""
+
+
+#: All kinds, in the order of class ids.
+KINDS: tuple[Kind, ...] = (
+    Kind("car", draw_car, (3.8, 4.9), (1.35, 1.75), (6.0, 14.0), True),
+    Kind("truck", draw_truck, (6.0, 9.5), (2.6, 3.6), (5.0, 11.0), True),
+    Kind("bus", draw_bus, (9.0, 12.0), (2.8, 3.3), (5.0, 10.0), True),
+    Kind("person", draw_person, (0.55, 0.8), (1.5, 1.95), (0.8, 1.8), False),
+    Kind("bicycle", draw_bicycle, (1.6, 1.85), (1.6, 1.85), (3.0, 6.0), False),
+)

@@ -1,11 +1,11 @@
-"""A small anchor-free detector in the manner of YOLO, decoded inside its own graph.
+"""A small anchor-free detector like YOLO, which decodes boxes in its graph.
 
 This module imports torch: import it only where a model is trained or loaded.
 
 Cross-stage blocks after Wang et al., 2019, "CSPNet", arXiv:1911.11929; a top-down pyramid after
-Lin et al., 2016, "Feature Pyramid Networks", arXiv:1612.03144; distances from cell centres to box
-sides after Tian et al., 2019, "FCOS", arXiv:1904.01355, with one score a class and no objectness,
-as YOLOv8 has it.
+Lin et al., 2016, "Feature Pyramid Networks", arXiv:1612.03144; distances from cell centers to box
+sides after Tian et al., 2019, "FCOS", arXiv:1904.01355, with one score for each class and no
+objectness, as in YOLOv8.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import math
 import torch
 from torch import Tensor, nn
 
-#: Network input, pixels: the 5:3 of the rendered cameras.
+#: Network input, pixels; 5:3 like the rendered pictures.
 INPUT_HEIGHT, INPUT_WIDTH = 192, 320
 STRIDES = (8, 16, 32)
 _CHANNELS = (16, 32, 48, 80, 112)
 _NECK_CHANNELS = 48
-#: A cell holds an object this seldom at the start (arXiv:1708.02002, section 4.1).
+#: Share of cells that contain an object, before training (arXiv:1708.02002, section 4.1).
 _PRIOR = 0.01
-#: exp() of a raw distance is capped here, so that a half-trained net can't overflow.
+#: Raw distances are capped before exp(), so that a half-trained network can't overflow.
 _MAX_LOG_DISTANCE = 5.0
 
 
@@ -38,7 +38,7 @@ class _Conv(nn.Sequential):
 
 
 class _Bottleneck(nn.Module):
-    """Half of the channels pass by, half through a residual pair of convolutions."""
+    """Half of the channels skip, half go through a residual pair of convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def _stage(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class _Head(nn.Module):
-    """One level's class logits and box distances."""
+    """The class logits and box distances of one level."""
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
@@ -96,23 +96,23 @@ class TinyYolo(nn.Module):
         self.register_buffer("strides", strides, persistent=False)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Detect.
+        """Return boxes and scores.
 
         Args:
             pixels: (B, 3, 192, 320) float32, RGB, 0 to 1.
 
         Returns:
-            boxes (B, N, 4) xyxy in network pixels and scores (B, N, C) in [0, 1]; N cells of all
-            levels. Not yet suppressed.
+            boxes (B, N, 4) xyxy in network pixels and scores (B, N, C) in [0, 1], for the N cells
+            of all levels, before suppression.
         """
         boxes, logits = self.boxes_and_logits(pixels)
         return boxes, logits.sigmoid()
 
     def boxes_and_logits(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return boxes (B, N, 4) as `forward` does, and class logits (B, N, C)."""
-        found = [head(x) for head, x in zip(self.heads, self._pyramid(pixels), strict=True)]
-        logits = torch.cat([level[0] for level in found], dim=1)
-        raw = torch.cat([level[1] for level in found], dim=1)
+        levels = [head(x) for head, x in zip(self.heads, self._pyramid(pixels), strict=True)]
+        logits = torch.cat([level[0] for level in levels], dim=1)
+        raw = torch.cat([level[1] for level in levels], dim=1)
         distances = raw.clamp(max=_MAX_LOG_DISTANCE).exp() * self.strides
         corners = [self.centers - distances[..., :2], self.centers + distances[..., 2:]]
         return torch.cat(corners, dim=-1), logits
@@ -130,7 +130,7 @@ class TinyYolo(nn.Module):
 
 
 def _cells() -> tuple[Tensor, Tensor]:
-    """Return each cell's centre (N, 2) x, y and stride (N, 1), in network pixels."""
+    """Return each cell's center (N, 2) x, y and stride (N, 1), in network pixels."""
     centers, strides = [], []
     for stride in STRIDES:
         rows, columns = INPUT_HEIGHT // stride, INPUT_WIDTH // stride

@@ -1,4 +1,4 @@
-"""The detector that comes with Penstock: traffic as `scenes.py` renders it."""
+"""The detector that Penstock ships, for traffic as `scenes.py` renders it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ _RUNTIMES = ("onnx", "torch")
 class TrafficDetector(OnnxDetector):
     """Cars, trucks, buses, persons and bicycles of rendered scenes, by `tiny_yolo.TinyYolo`.
 
-    It knows rendered traffic only and is no detector for real cameras: take `onnx_detector` there.
+    It works on rendered traffic only; for real cameras use `onnx_detector`.
 
     Args:
-        runtime: `onnx`, which imports no torch, or `torch`.
+        runtime: `onnx`, which does not import torch, or `torch`.
         score_threshold: lower scores are dropped, in [0, 1].
-        iou_threshold: of two boxes of a class that overlap more, the better one stays.
-        max_detections: at most so many a frame.
+        iou_threshold: of two boxes of a class that overlap more, the better one is kept.
+        max_detections: the most detections in a frame.
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
-        weights: folder of `tiny_traffic.onnx`, `.safetensors` and `.json`.
-        scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 where the network needs no more pixels.
-        gpu_decoding: decode JPEG by nvJPEG if the device is a GPU; no effect on `cpu`.
+        weights: folder with `tiny_traffic.onnx`, `.safetensors` and `.json`.
+        scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 if the network needs no more pixels.
     """
 
     name = "traffic_detector"
@@ -38,7 +37,6 @@ class TrafficDetector(OnnxDetector):
         threads: int = 0,
         weights: str = str(WEIGHTS),
         scaled_decoding: bool = False,
-        gpu_decoding: bool = False,
     ) -> None:
         if runtime not in _RUNTIMES:
             raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(_RUNTIMES)}")
@@ -52,7 +50,6 @@ class TrafficDetector(OnnxDetector):
             max_detections=max_detections,
             threads=threads,
             scaled_decoding=scaled_decoding,
-            gpu_decoding=gpu_decoding,
         )
         self._runtime = runtime
 

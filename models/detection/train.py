@@ -1,7 +1,7 @@
 """Train the traffic detector on rendered scenes: `python -m models.detection.train --seed 0`.
 
-Renders its own pictures, needs no download and about fifteen minutes on two cores; writes the
-weights, the exported ONNX file and the labels, and prints the mAP on scenes it never saw.
+Renders its training pictures, so it needs no download; takes about fifteen minutes on two cores.
+Writes the weights, the ONNX file and the labels, and prints the mAP on scenes not trained on.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from models.detection.coco_metrics import require_pycocotools
 from models.detection.evaluate import (
     FOUND_FROM_SCORE,
     MEASURED_FROM_SCORE,
@@ -41,7 +42,7 @@ _MAX_OBJECTS = 24
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and on what to train."""
+    """How long to train, and on how many scenes."""
 
     seed: int = 0
     num_scenes: int = 4000
@@ -51,7 +52,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rendered scenes at network size; n of them."""
+    """n rendered scenes at the size of the network's input."""
 
     images: npt.NDArray[np.uint8]
     """(n, H, W, 3) RGB."""
@@ -94,7 +95,7 @@ def augmented_batches(
 def _augment(
     images: npt.NDArray[np.uint8], boxes: npt.NDArray[np.float32], rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Mirror half of the pictures, and shift the colours of all of them."""
+    """Mirror half of the pictures and change the colors of all."""
     images, boxes, width = images.copy(), boxes.copy(), images.shape[2]
     mirrored = np.flatnonzero(rng.random(len(images)) < 0.5)
     images[mirrored] = images[mirrored, :, ::-1]
@@ -107,9 +108,9 @@ def _augment(
 
 
 def train(settings: Settings, data: TrainingSet) -> TinyYolo:
-    """Train with AdamW, a one-cycle rate and an average of the weights; return the average.
+    """Train with AdamW and a one-cycle learning rate; return the average of the weights.
 
-    Source of the average: Polyak and Juditsky, 1992; its decay as in YOLOv5.
+    Source of the averaging: Polyak and Juditsky, 1992; its decay as in YOLOv5.
     """
     import torch
 
@@ -129,8 +130,8 @@ def train(settings: Settings, data: TrainingSet) -> TinyYolo:
             step += 1
             optimizer.param_groups[0]["lr"] = _rate(step, num_steps)
             pixels = pixels.contiguous(memory_format=torch.channels_last)
-            found, logits = net.boxes_and_logits(pixels)
-            loss = detection_loss(found, logits, net.centers, boxes, class_ids)
+            predicted, logits = net.boxes_and_logits(pixels)
+            loss = detection_loss(predicted, logits, net.centers, boxes, class_ids)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
@@ -143,7 +144,7 @@ def train(settings: Settings, data: TrainingSet) -> TinyYolo:
 
 
 def _rate(step: int, num_steps: int) -> float:
-    """Return the learning rate: up in a line, then down along a cosine to a fiftieth."""
+    """Return the learning rate: a linear rise, then a cosine down to a fiftieth."""
     warm_up = max(1, int(_WARM_UP_SHARE * num_steps))
     if step < warm_up:
         return _PEAK_RATE * step / warm_up
@@ -154,18 +155,19 @@ def _rate(step: int, num_steps: int) -> float:
 def _move_average(average: TinyYolo, net: TinyYolo, step: int) -> None:
     import torch
 
-    # Early on the average must forget the untrained weights sooner.
+    # At the start the average has to forget the untrained weights sooner.
     decay = min(_AVERAGE_DECAY, step / (step + 10))
     with torch.no_grad():
-        for kept, new in zip(average.state_dict().values(), net.state_dict().values(), strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(new, 1 - decay)
+        pairs = zip(average.state_dict().values(), net.state_dict().values(), strict=True)
+        for averaged, current in pairs:
+            if averaged.is_floating_point():
+                averaged.lerp_(current, 1 - decay)
             else:
-                kept.copy_(new)
+                averaged.copy_(current)
 
 
 def measure(weights: Path, num_scenes: int = 500) -> dict[str, float]:
-    """Return the exported detector's mAP on scenes that no training run renders."""
+    """Measure the exported detector on scenes that no training run renders."""
     detector = TrafficDetector(weights=str(weights), score_threshold=MEASURED_FROM_SCORE)
     detector.load("cpu")
     scenes = scenes_with_truth(UNSEEN_SEED, num_scenes)
@@ -173,7 +175,7 @@ def measure(weights: Path, num_scenes: int = 500) -> dict[str, float]:
 
 
 def main() -> None:
-    """Train, write the files, print the mAP on unseen scenes."""
+    """Train, write the files and print the mAP on unseen scenes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=Settings.seed)
     parser.add_argument("--out", type=Path, default=Path("models/detection/weights"))
@@ -185,6 +187,7 @@ def main() -> None:
     from models.detection.export import save_all
     from models.detection.tiny_yolo import INPUT_HEIGHT, INPUT_WIDTH
 
+    require_pycocotools()  # it measures the result at the end: say now if it is absent
     settings = Settings(arguments.seed, arguments.scenes, arguments.epochs)
     net = train(settings, render_training_set(settings, INPUT_HEIGHT, INPUT_WIDTH))
     save_all(net, arguments.out)

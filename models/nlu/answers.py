@@ -1,4 +1,4 @@
-"""From class probabilities to `NluResult`s."""
+"""Convert class probabilities to `NluResult`s."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from models.nlu.intent_head import OUT_OF_SCOPE
 from schemas import InputError, IntentScore, NluResult
 
-#: A float32 softmax is noise beyond them, and a JSON result is half as long.
+#: Further decimals of a float32 softmax are noise, and would double the length of a JSON result.
 DECIMALS = 6
 
 
@@ -21,15 +21,15 @@ def rank_intents(
     top_k: int,
     min_score: float = 0.0,
 ) -> list[NluResult]:
-    """Name each row's likeliest intent and the next ones.
+    """Return the likeliest intent of each row, and the next candidates.
 
-    Out of scope is the answer where a class of that name is the likeliest, or where no intent
-    reaches `min_score`; its score is what the likeliest intent leaves over, 1 - p.
+    The answer is out of scope if a class of that name is the likeliest, or if no intent reaches
+    `min_score`; its score is then 1 minus the score of the likeliest intent.
 
     Args:
-        labels: K class names, at least one besides `oos`.
+        labels: K class names, at least one of them not `oos`.
         probabilities: (B, K) float32 in [0, 1].
-        top_k: alternatives a result, >= 0.
+        top_k: number of alternatives in a result, >= 0.
         min_score: in [0, 1].
 
     Returns:
@@ -54,14 +54,14 @@ def rank_intents(
 
 def _result(ranked: list[IntentScore], is_out: bool, top_k: int) -> NluResult:
     if is_out:
-        left = round(1 - ranked[0].score, DECIMALS)
-        return NluResult(intent=OUT_OF_SCOPE, score=left, alternatives=ranked[:top_k])
+        score = round(1 - ranked[0].score, DECIMALS)
+        return NluResult(intent=OUT_OF_SCOPE, score=score, alternatives=ranked[:top_k])
     return NluResult(intent=ranked[0].intent, score=ranked[0].score, alternatives=ranked[1:])
 
 
-def weave(
-    parts: Sequence[object | InputError], results: Sequence[NluResult]
+def put_back_errors(
+    slots: Sequence[object | InputError], results: Sequence[NluResult]
 ) -> list[NluResult | InputError]:
-    """Put results, which answer the parts that are no error, back among the errors."""
+    """Return the slots with each one that is no error replaced by the next result."""
     remaining = iter(results)
-    return [part if isinstance(part, InputError) else next(remaining) for part in parts]
+    return [slot if isinstance(slot, InputError) else next(remaining) for slot in slots]

@@ -1,6 +1,6 @@
-"""Sentences to vectors: a BERT-family encoder with masked pooling.
+"""Encode sentences as vectors: a BERT-family encoder with masked pooling.
 
-Source: Devlin et al., 2019, "BERT", arXiv:1810.04805; pooling and normalisation after Reimers and
+Source: Devlin et al., 2019, "BERT", arXiv:1810.04805; pooling and normalization after Reimers and
 Gurevych, 2019, "Sentence-BERT", arXiv:1908.10084.
 """
 
@@ -27,7 +27,7 @@ Pooling = Literal["mean", "first"]
 
 @dataclass(frozen=True)
 class EncoderSettings:
-    """What a vector means: vectors of different settings can't be compared."""
+    """The settings that decide a vector; vectors of different settings can't be compared."""
 
     fingerprint: str
     """SHA-256 (hex) of weights, config and tokenizer."""
@@ -42,10 +42,10 @@ class EncoderSettings:
 
 
 class SentenceEncoder:
-    """Made cheaply, then `load(device)`. `tokenize`, `prepare` are thread-safe; the rest is not.
+    """A pretrained sentence encoder. `tokenize` and `prepare` are thread-safe, the rest is not.
 
-    A text's vector does not depend on its neighbours in the batch, but for the last digits
-    (below 1e-5): attention and pooling are masked, and only the order of float sums differs.
+    A text's vector does not depend on other texts in the batch, except for the last digits (below
+    1e-5): attention and pooling are masked, and only the order of floating-point sums differs.
     """
 
     def __init__(
@@ -56,16 +56,16 @@ class SentenceEncoder:
         pooling: Pooling = "mean",
         normalize: bool = True,
     ) -> None:
-        """State what to load.
+        """Check the options; nothing is loaded yet.
 
         Args:
             source: `minilm` (extra `demo`), a folder with safetensors, or a hub id.
-            max_tokens: longer texts are cut, 8 to 4096; the model's own limit is kept as well.
+            max_tokens: longer texts are cut, 8 to 4096; the model's limit holds as well.
             pooling: see `EncoderSettings`.
             normalize: see `EncoderSettings`.
 
         Raises:
-            ValueError: `max_tokens` or `pooling` is none of these.
+            ValueError: `max_tokens` or `pooling` is out of range.
         """
         check_max_tokens(max_tokens)
         self.source = source
@@ -76,7 +76,7 @@ class SentenceEncoder:
         """Read tokenizer and weights.
 
         Raises:
-            ModelError: the folder is absent, incomplete, a pickle, or the hub can't be reached.
+            ModelError: the folder is absent or incomplete, a pickle, or the hub can't be reached.
         """
         from transformers import AutoModel
 
@@ -89,32 +89,32 @@ class SentenceEncoder:
 
     @property
     def dimension(self) -> int:
-        """Length D of a vector. After `load`."""
+        """Length D of a vector; known after `load`."""
         return int(self._model.config.hidden_size)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens | InputError]:
-        """Return the token ids of B texts, cut to `max_tokens`, or why one has none."""
+        """Return the token ids of B texts, cut to `max_tokens`, or a text's error."""
         return self._tokenizer(texts)
 
     def prepare(self, texts: Sequence[str]) -> PreparedTexts:
-        """Tokenise B texts, pad them, and send them to the device; thread-safe."""
+        """Tokenize B texts, pad them, and upload them to the device; thread-safe."""
         return prepare_texts(self.tokenize(texts), self._tokenizer.pad_id, self._transfer)
 
     def encode_prepared(self, passes: Sequence[PaddedTexts]) -> NDArray[np.float32]:
-        """Return (N, D) float32 for the N texts of these passes, in their order."""
+        """Return the vectors (N, D) float32 of the N texts of these passes, in their order."""
         if not passes:
             return np.empty((0, self.dimension), dtype=np.float32)
         return run_passes(passes, self._forward)
 
     def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
-        """Return (B, D) float32 in input order; each row of length 1 if `normalize`."""
+        """Return the vectors (B, D) float32 in input order; of length 1 if `normalize` is set."""
         return self.encode_prepared(send_padded(tokens, self._tokenizer.pad_id, self._transfer))
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return (B, D) float32 for B texts.
+        """Return the vectors (B, D) float32 of B texts.
 
         Raises:
-            InputError: a text can't be tokenised.
+            InputError: a text can't be tokenized.
         """
         tokens: list[Tokens] = []
         for ids in self.tokenize(texts):
@@ -124,7 +124,7 @@ class SentenceEncoder:
         return self.encode_tokens(tokens)
 
     def close(self) -> None:
-        """Let go of the weights and the memory that they hold on the device."""
+        """Free the weights and their memory on the device."""
         del self._model
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -135,7 +135,7 @@ class SentenceEncoder:
         return torch.nn.functional.normalize(vectors, dim=1) if self.settings.normalize else vectors
 
     def _pool(self, hidden: Any, mask: Any) -> Any:
-        """Reduce (B, T, D) to (B, D), padding left out."""
+        """Reduce (B, T, D) to (B, D), ignoring padding."""
         if self.settings.pooling == "first":
             return hidden[:, 0]
         weights = mask.unsqueeze(-1).to(hidden.dtype)

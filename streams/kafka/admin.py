@@ -1,4 +1,4 @@
-"""Talking to a cluster before any record flows: is it there, what topics has it, make them."""
+"""Inspect a cluster and create topics, with confluent-kafka's admin client."""
 
 from __future__ import annotations
 
@@ -10,66 +10,35 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
 from streams.kafka.clients import make_admin
-from streams.kafka.errors import (
-    BrokerError,
-    BrokerLoginError,
-    BrokerSettingsError,
-    BrokerTlsError,
-    BrokerUnreachableError,
-    ClientErrors,
-)
-from streams.kafka.settings import (
-    aiokafka_arguments,
-    bootstrap_servers,
-    confluent_config,
-    redacted,
-)
-from streams.kafka.tls import Kafka
+from streams.kafka.errors import BrokerError, ClientErrors
+from streams.kafka.settings import Kafka, bootstrap_servers
 from streams.settings import TopicSettings
 
-__all__ = [
-    "BrokerError",
-    "BrokerLoginError",
-    "BrokerSettingsError",
-    "BrokerTlsError",
-    "BrokerUnreachableError",
-    "ClusterInfo",
-    "Kafka",
-    "aiokafka_arguments",
-    "bootstrap_servers",
-    "confluent_config",
-    "create_topics",
-    "num_members",
-    "probe",
-    "redacted",
-    "topic_configs",
-]
-
-#: How long one metadata request may block before errors seen meanwhile are looked at.
+#: How long one metadata request may block before the client's errors are checked.
 _POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
 class ClusterInfo:
-    """What a cluster said of itself."""
+    """A cluster's metadata."""
 
     cluster_id: str
     num_brokers: int
     topics: Mapping[str, int]
-    """Topic to its number of partitions, Kafka's internal topics included."""
+    """Number of partitions by topic, Kafka's internal topics included."""
 
     @property
     def is_embedded(self) -> bool:
-        """Whether this is librdkafka's mock cluster, which answers no admin requests."""
+        """Whether this is librdkafka's mock cluster, which supports no admin requests."""
         return self.cluster_id.startswith("mockCluster")
 
 
 def probe(kafka: Kafka, timeout: float = 5.0) -> ClusterInfo:
-    """Ask the cluster for its topics; makes none.
+    """Return the cluster's metadata; create no topic.
 
     Args:
         kafka: client settings by librdkafka's names.
-        timeout: seconds, > 0; a refused login and a failed handshake are told sooner.
+        timeout: seconds, > 0; a rejected login or a failed handshake raises sooner.
 
     Raises:
         BrokerError: the cluster can't be reached or used.
@@ -86,35 +55,35 @@ def _metadata(
     deadline = time.monotonic() + timeout
     while (left := deadline - time.monotonic()) > 0:
         try:
-            # Without a topic name: naming one would make it, where the broker allows that.
-            found = admin.list_topics(timeout=min(left, _POLL_SECONDS))
+            # Without a topic name: a named topic might be created automatically.
+            metadata = admin.list_topics(timeout=min(left, _POLL_SECONDS))
         except KafkaException:
             admin.poll(0)
             errors.raise_conclusive(servers)
             continue
-        topics = {name: len(topic.partitions) for name, topic in found.topics.items()}
-        return ClusterInfo(found.cluster_id or "", len(found.brokers), topics)
+        topics = {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+        return ClusterInfo(metadata.cluster_id or "", len(metadata.brokers), topics)
     raise errors.unreachable(servers)
 
 
 def create_topics(
     kafka: Kafka, topics: Mapping[str, TopicSettings], timeout: float = 15.0
 ) -> list[str]:
-    """Make the topics that are absent, and wait until the cluster lists them.
+    """Create the missing topics and wait until the cluster lists them.
 
-    The embedded broker knows no CreateTopics request: there, a topic is made by asking for it,
-    with 4 partitions whatever its settings say.
+    The embedded broker has no CreateTopics request: there, a metadata request creates a topic, with
+    4 partitions whatever its settings say.
 
     Args:
         kafka: client settings by librdkafka's names.
-        topics: by name; ones that exist are left as they are.
-        timeout: seconds, > 0, of each request.
+        topics: settings by name; existing topics are not changed.
+        timeout: seconds per request, > 0.
 
     Returns:
-        The names of those that were made, in order.
+        The names of the created topics, in order.
 
     Raises:
-        BrokerError: the cluster can't be reached, or refuses a topic.
+        BrokerError: the cluster can't be reached, or rejects a topic.
         BrokerSettingsError: a setting is missing or of a wrong value.
     """
     errors = ClientErrors()
@@ -129,9 +98,11 @@ def create_topics(
     made = _request(admin, {name: topics[name] for name in absent}, timeout)
     deadline = time.monotonic() + timeout
     while not set(made) <= set(_metadata(admin, errors, servers, timeout).topics):
-        # The controller has the topic before every broker has heard of it.
+        # The controller has a topic earlier than the other brokers.
         if time.monotonic() > deadline:
-            raise BrokerError(f"Kafka at {servers} made {', '.join(made)} but does not list them")
+            raise BrokerError(
+                f"Kafka at {servers} created {', '.join(made)} but does not list them"
+            )
         time.sleep(0.02)
     return made
 
@@ -158,9 +129,9 @@ def _request(admin: AdminClient, topics: Mapping[str, TopicSettings], timeout: f
 def topic_configs(
     kafka: Kafka, topics: Sequence[str], timeout: float = 5.0
 ) -> dict[str, dict[str, str]]:
-    """Return the settings of each topic, such as `cleanup.policy`, by Kafka's names.
+    """Return the settings of each topic by Kafka's names, such as `cleanup.policy`.
 
-    The embedded broker tells none, and neither does a cluster that forbids the question.
+    Empty on the embedded broker, and where this user may not describe the topic.
 
     Args:
         kafka: client settings by librdkafka's names.
@@ -174,13 +145,13 @@ def topic_configs(
     admin = make_admin(kafka, errors.add)
     if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
         return {topic: {} for topic in topics}
-    asked = {topic: ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics}
-    futures = admin.describe_configs(list(asked.values()), request_timeout=timeout)
+    resources = {topic: ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics}
+    futures = admin.describe_configs(list(resources.values()), request_timeout=timeout)
     configs = {}
-    for topic, resource in asked.items():
+    for topic, resource in resources.items():
         try:
             entries = futures[resource].result()
-        except KafkaException:  # not authorised
+        except KafkaException:  # not authorized
             entries = {}
         configs[topic] = {name: entry.value for name, entry in entries.items()}
     return configs
@@ -189,7 +160,7 @@ def topic_configs(
 def ends(
     kafka: Kafka, topics: Mapping[str, int], timeout: float = 5.0
 ) -> dict[tuple[str, int], int]:
-    """Return the offset at which each partition's next record will be, transactions included.
+    """Return the end offset of each partition, open transactions included.
 
     Args:
         kafka: client settings by librdkafka's names.
@@ -206,14 +177,14 @@ def ends(
     }
     admin = make_admin(kafka)
     try:
-        found = admin.list_offsets(wanted, request_timeout=timeout)
-        return {(tp.topic, tp.partition): int(f.result().offset) for tp, f in found.items()}
+        futures = admin.list_offsets(wanted, request_timeout=timeout)
+        return {(tp.topic, tp.partition): int(f.result().offset) for tp, f in futures.items()}
     except KafkaException as error:
-        raise BrokerError(f"can't read the end offsets: {error.args[0].str()}") from None
+        raise BrokerError(f"can't read end offsets: {error.args[0].str()}") from None
 
 
 def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:
-    """Return how many members a consumer group has; 0 if the broker can't tell (the embedded one).
+    """Return the number of members of a consumer group; 0 on the embedded broker.
 
     Raises:
         BrokerError: the cluster can't be reached or used.
@@ -228,4 +199,4 @@ def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:
     except KafkaException as error:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return 0
-        raise BrokerError(f"group {group} can't be looked at: {error.args[0].str()}") from None
+        raise BrokerError(f"can't describe group {group}: {error.args[0].str()}") from None

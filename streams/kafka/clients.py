@@ -14,8 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from streams.kafka.errors import BrokerSettingsError
-from streams.kafka.settings import confluent_config
-from streams.kafka.tls import Kafka
+from streams.kafka.settings import Kafka, confluent_config
 
 # librdkafka repeats each failure on stderr several times a second. Callers raise one error instead.
 _silent = logging.getLogger("penstock.kafka.librdkafka")

@@ -10,7 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.kafka.clients import make_producer
-from streams.kafka.tls import Kafka
+from streams.kafka.settings import Kafka
 
 #: Apply unless the pipeline's `kafka:` sets them. librdkafka partitions by CRC-32, Java and
 #: aiokafka by murmur2: with murmur2, a key's records share a partition whichever client sends them.

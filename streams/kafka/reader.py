@@ -19,7 +19,7 @@ from confluent_kafka import (
 
 from streams.kafka.clients import make_consumer
 from streams.kafka.errors import BrokerError
-from streams.kafka.tls import Kafka
+from streams.kafka.settings import Kafka
 from streams.message_headers import headers_of
 
 #: Limit of one request for offsets.

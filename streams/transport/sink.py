@@ -1,4 +1,4 @@
-"""Results leave as whole producer batches per partition; one future a batch.
+"""Send results as whole producer batches, with one future a batch.
 
 Source of the batch interface: aiokafka's `AIOKafkaProducer.create_batch` and `send_batch`.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from streams.records import PackedRecords
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
-#: Why a topic refuses a batch for good, as `explain` tells.
+#: Errors with which a topic rejects a batch permanently; see `explain`.
 REFUSED = (
     *_TOO_LARGE,
     TopicAuthorizationFailedError,
@@ -49,7 +49,7 @@ class KafkaSink:
         return await num_partitions(self._producer(), topic)
 
     async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
-        """Queue records in order."""
+        """Queue output records in order; the awaitable ends when the broker has all of them."""
         producer = self._producer()
         acknowledgements: list[tuple[str, asyncio.Future[Any]]] = []
         for topic, partition, records in outputs:
@@ -66,16 +66,16 @@ async def num_partitions(producer: AIOKafkaProducer, topic: str) -> int:
     """Return how many partitions a topic has, from the client's cached metadata.
 
     Raises:
-        ProduceError: the topic does not exist or can't be seen.
+        ProduceError: the topic does not exist, or its metadata can't be read.
     """
     try:
         return await find_partitions(producer, topic)
     except UnknownTopicOrPartitionError as error:
         raise ProduceError(
-            f"output topic {topic} does not exist: make it with `penstock topics create`"
+            f"output topic {topic} does not exist: create it with `penstock topics create`"
         ) from error
     except KafkaError as error:
-        raise ProduceError(f"output topic {topic} can't be seen: {error!r}") from error
+        raise ProduceError(f"can't read the metadata of output topic {topic}: {error!r}") from error
 
 
 def producer_batches(producer: AIOKafkaProducer, records: PackedRecords) -> Iterator[EncodedBatch]:
@@ -96,7 +96,7 @@ async def _all_acknowledged(sent: Sequence[tuple[str, asyncio.Future[Any]]]) -> 
 
 
 def explain(error: KafkaError, topic: str) -> ProduceError:
-    """Return an error of the client's in words: too large, or refused for good."""
+    """Return the `ProduceError` for a permanent client error: too large, or rejected."""
     if isinstance(error, _TOO_LARGE):
         return RecordTooLargeError(f"a record is too large for topic {topic}: {error}")
-    return ProduceError(f"topic {topic} refused results: {error!r}")
+    return ProduceError(f"topic {topic} rejected results: {error!r}")

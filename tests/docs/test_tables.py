@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+import re
 
 import msgspec
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-import streams.deadlines
-import streams.encoding  # the engine's own reasons are defined there
-import streams.predicting  # noqa: F401
 from agents.commands.audit import Problem
 from models.registry import model_class, model_names
-from schemas import EVENT_TYPES, RESULT_TYPES, InputError, Result, SensorReading, make_codec
+from schemas import EVENT_TYPES, RESULT_TYPES, InputError, Result, SensorReading, errors, make_codec
 from schemas.dead_letter import ERROR_PREFIX
 from schemas.header_schemas import HEADER_SCHEMAS
 from streams.decoding import Decoder
@@ -61,17 +58,31 @@ def test_problems_of_an_audit() -> None:
     assert told == [problem.value for problem in Problem]
 
 
-def _errors(base: type[InputError]) -> Iterator[type[InputError]]:
-    yield base
-    for cls in base.__subclasses__():
-        yield from _errors(cls)
+def _input_errors() -> dict[str, type[InputError]]:
+    """Return every class of `schemas/errors.py` by its name."""
+    classes = inspect.getmembers(errors, inspect.isclass)
+    return {name: cls for name, cls in classes if issubclass(cls, InputError)}
 
 
-def test_reasons() -> None:
-    packages = {"schemas", "models", "streams"}
-    ours = {e.reason for e in _errors(InputError) if e.__module__.split(".")[0] in packages}
-    told = [code_spans(row[0])[0] for row in table(TRAVELS, "reasons")]
-    assert sorted(told) == sorted(ours)
+def test_docs_list_every_dead_letter_reason() -> None:
+    documented = [code_spans(row[0])[0] for row in table(TRAVELS, "reasons")]
+    assert sorted(documented) == sorted({cls.reason for cls in _input_errors().values()})
+
+
+def test_docstring_draws_the_whole_tree_of_input_errors() -> None:
+    lines = re.findall(r"^([│├└─ ]*)([A-Z]\w+Error) +(\w+)", errors.__doc__ or "", re.MULTILINE)
+    drawn = {name: (len(indent) // 4, reason) for indent, name, reason in lines}
+    depth = {
+        name: len(cls.__mro__) - len(InputError.__mro__) for name, cls in _input_errors().items()
+    }
+    assert drawn == {name: (depth[name], cls.reason) for name, cls in _input_errors().items()}
+
+
+def test_no_input_error_is_defined_outside_of_schemas_errors() -> None:
+    derived = re.compile(rf"^class (\w+)\((?:{'|'.join(_input_errors())})\)", re.MULTILINE)
+    sources = [p for d in ("models", "streams", "agents") for p in (REPO / d).rglob("*.py")]
+    assert len(sources) > 100
+    assert {str(p): names for p in sources if (names := derived.findall(p.read_text()))} == {}
 
 
 @pytest.mark.parametrize("row", table(TRAVELS, "sensor values"), ids=lambda row: row[0])

@@ -24,7 +24,7 @@ def test_rides_run_through_a_worker(tmp_path: Path, bootstrap: str) -> None:
     }
     config = ["-c", str(REPO / "examples" / "rides" / "penstock.yaml")]
     subprocess.run([*run, "topics", "create", *config], env=environment, check=True)
-    pipeline.produce([b'{"metres": 5000, "seconds": 600}', b'{"metres": 1, "seconds": 0}', b"{}"])
+    pipeline.produce([b'{"meters": 5000, "seconds": 600}', b'{"meters": 1, "seconds": 0}', b"{}"])
     log = tmp_path / "worker.log"
     with log.open("wb") as output:
         process = subprocess.Popen(

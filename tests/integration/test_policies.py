@@ -1,4 +1,4 @@
-"""Several inputs, deadlines and buckets in a worker process, against both brokers."""
+"""Several inputs, deadlines and weighed batches in a worker process, against both brokers."""
 
 from __future__ import annotations
 
@@ -124,9 +124,9 @@ def test_a_backlog_of_old_events_is_skipped(tmp_path: Path, bootstrap: str) -> N
     assert sum(pipeline.committed().values()) == 20_040
 
 
-def test_buckets_keep_the_order(tmp_path: Path, bootstrap: str) -> None:
+def test_batches_limited_by_weight_keep_the_order(tmp_path: Path, bootstrap: str) -> None:
     pipeline = Policies(tmp_path, bootstrap, batch_seconds=0.001)
-    pipeline.set(batch={"buckets": [10, 50, 90], "max_batch_weight": 1500}, concurrency=2)
+    pipeline.set(batch={"max_batch_weight": 1500}, concurrency=2)
     pipeline.send(pipeline.input, range(5000))
     with pipeline.worker() as worker:
         wait_for(pipeline, pipeline.input, 5000)

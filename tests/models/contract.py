@@ -1,4 +1,4 @@
-"""What the contract tests share: every registered model, events for it, and how answers compare."""
+"""Helpers of the contract tests: create registered models, make events, compare answers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _classifier_options(folder: Path) -> Options:
     return {"path": str(folder)}
 
 
-#: Models that can't be made without a file: who writes it, given an empty folder.
+#: Models that need a file: the function that writes it to an empty folder.
 FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_detector": _detector_options,
     "onnx_tabular": _tabular_options,
@@ -46,7 +46,7 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
 
 
 def make_registered(name: str, folder: Path) -> Model[Any, Any]:
-    """Make a registered model with defaults, or with a file written into `folder`."""
+    """Create a registered model with default options, or with a file written to `folder`."""
     options = FILE_OPTIONS[name](folder) if name in FILE_OPTIONS else {}
     return make_model(model_class(name), options)
 
@@ -57,12 +57,12 @@ def online_names() -> list[str]:
 
 
 def events_for(event_type: type[Event], count: int) -> list[Event]:
-    """Return `count` different events that a model of that type must answer."""
+    """Return `count` different events of a type, which a model must answer."""
     makers: dict[type[Event], Callable[[int], Event]] = {
         VideoFrame: _frame,
         TextMessage: _message,
         SensorReading: _reading,
-        BehaviorEvent: _behaviour,
+        BehaviorEvent: _behavior,
         Event: _reading,
     }
     return [makers[event_type](index) for index in range(count)]
@@ -92,10 +92,10 @@ def _reading(index: int) -> SensorReading:
     )
 
 
-def _behaviour(index: int) -> BehaviorEvent:
+def _behavior(index: int) -> BehaviorEvent:
     chance = np.random.default_rng(index)
-    centre = [(2, 30, 0), (12, 340, 60), (40, 90, 5)][index % 3]
-    pages, seconds, amount = (value + chance.normal() for value in centre)
+    center = [(2, 30, 0), (12, 340, 60), (40, 90, 5)][index % 3]
+    pages, seconds, amount = (value + chance.normal() for value in center)
     return BehaviorEvent(
         source_id=f"user-{index % 5}",
         event_time_ms=1_700_000_000_000 + 1000 * index,
@@ -104,23 +104,23 @@ def _behaviour(index: int) -> BehaviorEvent:
     )
 
 
-def assert_alike(found: Any, expected: Any, tolerance: float) -> None:
+def assert_alike(actual: Any, expected: Any, tolerance: float) -> None:
     """Compare answers; numbers may differ by `tolerance`, relative or absolute."""
     if isinstance(expected, Exception):
-        assert type(found) is type(expected)
-        assert str(found) == str(expected)
+        assert type(actual) is type(expected)
+        assert str(actual) == str(expected)
     else:
-        left, right = msgspec.to_builtins(found), msgspec.to_builtins(expected)
+        left, right = msgspec.to_builtins(actual), msgspec.to_builtins(expected)
         assert _alike(left, right, tolerance), f"{left} differs from {right}"
 
 
-def _alike(found: Any, expected: Any, tolerance: float) -> bool:
-    if isinstance(expected, float) and isinstance(found, float | int):
-        return math.isclose(found, expected, rel_tol=tolerance, abs_tol=tolerance)
-    if isinstance(expected, dict) and isinstance(found, dict):
-        pairs = [(found.get(key), value) for key, value in expected.items()]
-        return found.keys() == expected.keys() and all(_alike(*p, tolerance) for p in pairs)
-    if isinstance(expected, list | tuple) and isinstance(found, list | tuple):
-        same = len(found) == len(expected)
-        return same and all(map(lambda a, b: _alike(a, b, tolerance), found, expected))
-    return bool(found == expected)
+def _alike(actual: Any, expected: Any, tolerance: float) -> bool:
+    if isinstance(expected, float) and isinstance(actual, float | int):
+        return math.isclose(actual, expected, rel_tol=tolerance, abs_tol=tolerance)
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        pairs = [(actual.get(key), value) for key, value in expected.items()]
+        return actual.keys() == expected.keys() and all(_alike(*p, tolerance) for p in pairs)
+    if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
+        same = len(actual) == len(expected)
+        return same and all(map(lambda a, b: _alike(a, b, tolerance), actual, expected))
+    return bool(actual == expected)

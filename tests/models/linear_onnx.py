@@ -1,4 +1,4 @@
-"""An ONNX file of one matrix product, for tests of tables of numbers."""
+"""Write an ONNX file with one matrix product, for tests of tabular models."""
 
 from __future__ import annotations
 

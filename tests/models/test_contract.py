@@ -1,4 +1,4 @@
-"""What every registered model must do, whoever wrote it. A new model is covered by its name."""
+"""Checks that every registered model must pass; registering a new model adds it here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from schemas import InputError
 from tests.conftest import skip_or_fail
 from tests.models.contract import FILE_OPTIONS, assert_alike, events_for, make_registered
 
-#: Sums of float32 in another order, as another batch shape makes them.
+#: Another batch shape sums float32 in another order.
 TOLERANCE = 1e-4
 
 
@@ -42,7 +42,7 @@ def test_n_events_give_n_answers_of_the_declared_type(model: Model[Any, Any]) ->
         assert all(isinstance(answer, expected) for answer in answers)
 
 
-def test_answers_can_be_sent(model: Model[Any, Any]) -> None:
+def test_answers_can_be_serialized(model: Model[Any, Any]) -> None:
     for answer in model.predict_batch(events_for(model.event_type, 5)):
         again = msgspec.json.decode(msgspec.json.encode(answer))
         assert_alike(again, answer, tolerance=0)
@@ -55,7 +55,7 @@ def test_events_are_not_changed(model: Model[Any, Any]) -> None:
     assert msgspec.msgpack.encode(batch) == before
 
 
-def test_answer_does_not_depend_on_neighbours(model: Model[Any, Any]) -> None:
+def test_an_answer_does_not_depend_on_the_batch(model: Model[Any, Any]) -> None:
     batch = events_for(model.event_type, 9)
     together = model.predict_batch(batch)
     for event, answer in zip(batch, together, strict=True):
@@ -65,21 +65,21 @@ def test_answer_does_not_depend_on_neighbours(model: Model[Any, Any]) -> None:
         assert_alike(turned, answer, TOLERANCE)
 
 
-def test_batches_are_prepared_by_many_threads_at_once(model: Model[Any, Any]) -> None:
+def test_many_threads_can_prepare_batches_at_once(model: Model[Any, Any]) -> None:
     if not isinstance(model, PreparedModel):
-        return  # nothing of it runs beside the device's thread
-    batches = [events_for(model.event_type, count) for count in range(1, 9)]
+        return  # all of it runs on the device's thread
+    batches = [events_for(model.event_type, count) for count in range(1, 5)]
     with ThreadPoolExecutor(4) as pool:
         prepared = list(pool.map(model.prepare_batch, batches))
     for batch, ready in zip(batches, prepared, strict=True):
-        for found, expected in zip(
+        for actual, expected in zip(
             model.predict_prepared(ready), model.predict_batch(batch), strict=True
         ):
-            assert not isinstance(found, InputError)
-            assert_alike(found, expected, TOLERANCE)
+            assert not isinstance(actual, InputError)
+            assert_alike(actual, expected, TOLERANCE)
 
 
-def test_model_says_who_it_is(model: Model[Any, Any]) -> None:
+def test_a_model_has_a_name_and_a_version(model: Model[Any, Any]) -> None:
     assert model.name in model_names()
     assert model_class(model.name) is type(model)
     assert model.version
@@ -92,13 +92,13 @@ def test_unknown_option_is_refused_by_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FILE_OPTIONS))
-def test_model_that_needs_a_file_says_so(name: str) -> None:
+def test_the_error_names_a_missing_file(name: str) -> None:
     with pytest.raises(ModelError, match="path"):
         make_model(model_class(name), {})
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("actual", "expected"),
     [
         ({"a": 1.0}, {"a": 1.001}),
         ({"a": 1.0}, {"b": 1.0}),
@@ -110,7 +110,7 @@ def test_model_that_needs_a_file_says_so(name: str) -> None:
         ({}, InputError("one")),
     ],
 )
-def test_comparison_sees_what_differs(found: Any, expected: Any) -> None:
-    """Else every check above would pass for nothing."""
+def test_the_comparison_detects_differences(actual: Any, expected: Any) -> None:
+    """Otherwise the checks above could not fail."""
     with pytest.raises(AssertionError):
-        assert_alike(found, expected, TOLERANCE)
+        assert_alike(actual, expected, TOLERANCE)

@@ -1,4 +1,4 @@
-"""The prequential driver and the ratings, on cases known by hand."""
+"""The online driver and the ratings, on cases known by hand."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from models.evaluation import answer_stream, f1, one_result, point_adjusted, roc
 from schemas import AnomalyScore, InputError, SensorReading
 
 
-class CountsLearnt(OnlineModel[SensorReading, AnomalyScore]):
-    """Answers with how many events it had learnt."""
+class CountsLearned(OnlineModel[SensorReading, AnomalyScore]):
+    """Answers with how many events it had learned."""
 
     learn_every = 4
 
@@ -28,21 +28,21 @@ class CountsLearnt(OnlineModel[SensorReading, AnomalyScore]):
         self.steps.append(len(batch))
 
 
-def test_each_step_is_answered_before_it_is_learnt() -> None:
-    model = CountsLearnt()
+def test_each_step_is_answered_before_it_is_learned() -> None:
+    model = CountsLearned()
     answers = answer_stream(model, [SensorReading.example()] * 10)
     assert [one_result(a).score for a in answers] == [0] * 4 + [4] * 4 + [8] * 2
     assert model.steps == [4, 4, 2]
 
 
-def test_one_result_tells_a_refusal_from_a_result() -> None:
+def test_one_result_raises_for_errors_and_lists() -> None:
     with pytest.raises(InputError, match="refused"):
         one_result(InputError("refused"))
     with pytest.raises(ValueError, match="one result"):
         one_result(None)
 
 
-def test_ratings_of_known_cases() -> None:
+def test_ratings_of_cases_known_by_hand() -> None:
     truth = np.array([False, True, True, False, True])
     flagged = np.array([False, False, True, True, False])
     assert runs(truth) == [(1, 3), (4, 5)]

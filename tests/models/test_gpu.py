@@ -1,4 +1,4 @@
-"""Models on a real GPU: the CPU's answers, and what happens where its memory ends.
+"""Models on a real GPU: the same answers as on the CPU, and out-of-memory errors.
 
 Skipped without one. `pytest -m gpu` runs just these.
 """
@@ -25,7 +25,7 @@ DEVICE = "cuda:0"
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "torch"])
-def test_a_detector_finds_the_same_on_both(runtime: str) -> None:
+def test_a_detector_finds_the_same_on_cpu_and_gpu(runtime: str) -> None:
     frames = [frame for frame, _ in scenes_with_truth(UNSEEN_SEED + 5, 12)]
     answers: list[list[Any]] = []
     for device in ("cpu", DEVICE):
@@ -44,7 +44,7 @@ def test_a_detector_finds_the_same_on_both(runtime: str) -> None:
             assert min(distances) < 2.0  # pixels; half precision of some kernels
 
 
-def test_vectors_are_the_same_on_both(minilm_or_tiny: str) -> None:
+def test_vectors_are_the_same_on_cpu_and_gpu(minilm_or_tiny: str) -> None:
     texts = ["hello", "where is my order", "thanks " * 40, "money " * 9]
     vectors = []
     for device in ("cpu", DEVICE):
@@ -62,9 +62,9 @@ def minilm_or_tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_bert(tmp_path_factory.mktemp("bert")))
 
 
-def test_the_devices_own_failure_is_known() -> None:
+def test_an_out_of_memory_error_of_the_device_is_recognized() -> None:
     free, _ = torch.cuda.mem_get_info()
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2 * free, dtype=torch.uint8, device=DEVICE)
     assert is_out_of_memory(caught.value)
-    torch.zeros(16, device=DEVICE).sum().item()  # and the device goes on
+    torch.zeros(16, device=DEVICE).sum().item()  # the device still works

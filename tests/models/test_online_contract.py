@@ -1,4 +1,4 @@
-"""What every registered online model must do besides: the log decides, not how it was cut."""
+"""Checks that every registered online model must pass as well: same log, same answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOLERANCE = 1e-9
 
 
 class Run(NamedTuple):
-    """What a model said along a log."""
+    """The answers and updates of a model for a log."""
 
     answers: list[Any]
     updates: list[Any]
@@ -55,18 +55,20 @@ def log_of(model: OnlineModel[Any, Any], steps: int) -> list[Event]:
 
 
 @pytest.mark.parametrize("micro", [1, 7])
-def test_log_cut_differently_gives_the_same(name: str, micro: int, tmp_path: Path) -> None:
+def test_answers_and_state_do_not_depend_on_the_micro_batches(
+    name: str, micro: int, tmp_path: Path
+) -> None:
     one, other = fresh(name, tmp_path), fresh(name, tmp_path)
     log = log_of(one, steps=8)
     whole, cut = drive(one, log, micro=one.learn_every), drive(other, log, micro)
-    for found, expected in zip(cut.answers, whole.answers, strict=True):
-        assert_alike(found, expected, TOLERANCE)
+    for actual, expected in zip(cut.answers, whole.answers, strict=True):
+        assert_alike(actual, expected, TOLERANCE)
     assert cut.updates == whole.updates
     assert one.snapshot() == other.snapshot()
 
 
-def test_learning_changes_what_it_answers(name: str, tmp_path: Path) -> None:
-    """Else the check above would pass for a model that learns nothing."""
+def test_learning_changes_the_answers(name: str, tmp_path: Path) -> None:
+    """Otherwise the check above would pass for a model that learns nothing."""
     model = fresh(name, tmp_path)
     log = log_of(model, steps=8)
     before, state = model.predict_batch(log[-8:]), model.snapshot()
@@ -75,7 +77,7 @@ def test_learning_changes_what_it_answers(name: str, tmp_path: Path) -> None:
     assert model.snapshot() != state
 
 
-def test_answering_and_warming_up_leave_the_state_alone(name: str, tmp_path: Path) -> None:
+def test_answering_and_warming_up_do_not_change_the_state(name: str, tmp_path: Path) -> None:
     model = fresh(name, tmp_path)
     empty = model.snapshot()
     model.warm_up()
@@ -83,7 +85,7 @@ def test_answering_and_warming_up_leave_the_state_alone(name: str, tmp_path: Pat
     assert model.snapshot() == empty
 
 
-def test_restored_model_goes_on_as_if_never_stopped(name: str, tmp_path: Path) -> None:
+def test_a_restored_model_continues_as_if_it_had_not_stopped(name: str, tmp_path: Path) -> None:
     steady, stopped, resumed = (fresh(name, tmp_path) for _ in range(3))
     log = log_of(steady, steps=8)
     half = len(log) // steady.learn_every // 2 * steady.learn_every  # whole steps
@@ -92,13 +94,15 @@ def test_restored_model_goes_on_as_if_never_stopped(name: str, tmp_path: Path) -
     resumed.restore(stopped.snapshot())
     assert resumed.snapshot() == stopped.snapshot()
     rest = drive(resumed, log[half:], micro=5)
-    for found, expected in zip(rest.answers, through.answers[half:], strict=True):
-        assert_alike(found, expected, TOLERANCE)
+    for actual, expected in zip(rest.answers, through.answers[half:], strict=True):
+        assert_alike(actual, expected, TOLERANCE)
     assert rest.updates == through.updates[len(through.updates) - len(rest.updates) :]
     assert resumed.snapshot() == steady.snapshot()
 
 
-def test_what_is_no_snapshot_is_refused_and_changes_nothing(name: str, tmp_path: Path) -> None:
+def test_bytes_that_are_no_snapshot_are_refused_and_change_nothing(
+    name: str, tmp_path: Path
+) -> None:
     model = fresh(name, tmp_path)
     drive(model, log_of(model, steps=2), micro=5)
     state = model.snapshot()
@@ -110,15 +114,15 @@ def test_what_is_no_snapshot_is_refused_and_changes_nothing(name: str, tmp_path:
     assert model.snapshot() == state
 
 
-def test_no_events_and_short_steps_may_be_learnt(name: str, tmp_path: Path) -> None:
+def test_empty_and_short_steps_can_be_learned(name: str, tmp_path: Path) -> None:
     model = fresh(name, tmp_path)
     model.learn_batch([])
     model.learn_batch(events_for(model.event_type, 1))
     assert len(model.predict_batch(events_for(model.event_type, 3))) == 3
 
 
-def test_feature_that_comes_or_goes_hurts_at_most_its_own_event(name: str, tmp_path: Path) -> None:
-    """An answer or an `InputError` for the odd event; its neighbours as if it were not there."""
+def test_a_new_or_missing_feature_affects_at_most_its_event(name: str, tmp_path: Path) -> None:
+    """An answer or an `InputError` for the odd event; its neighbors as if it were not there."""
     model = fresh(name, tmp_path)
     log = log_of(model, steps=8)
     drive(model, log, micro=5)
@@ -126,8 +130,8 @@ def test_feature_that_comes_or_goes_hurts_at_most_its_own_event(name: str, tmp_p
     odd = _with_other_features(log[2])
     answers = model.predict_batch([good[0], odd, good[1]])
     assert isinstance(answers[1], (model.result_type or dict, InputError))
-    for found, expected in zip([answers[0], answers[2]], model.predict_batch(good), strict=True):
-        assert_alike(found, expected, TOLERANCE)
+    for actual, expected in zip([answers[0], answers[2]], model.predict_batch(good), strict=True):
+        assert_alike(actual, expected, TOLERANCE)
     model.learn_batch([good[0], odd, good[1]])
 
 

@@ -30,20 +30,20 @@ class TakesAnything(Model[Event, dict[str, float]]):
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_a_registered_class_carries_its_registered_name(name: str) -> None:
+def test_a_registered_class_has_its_registered_name(name: str) -> None:
     cls = model_class(name)
     assert issubclass(cls, Model)
     assert cls.name == name
     assert issubclass(cls.event_type, Event)
 
 
-def test_unknown_name_lists_the_known_ones() -> None:
+def test_the_error_for_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ModelError, match=r"no model 'absent': expected one of .*onnx_tabular"):
         model_class("absent")
 
 
-def test_taken_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="'onnx_tabular' is registered already"):
+def test_a_name_can_be_registered_once() -> None:
+    with pytest.raises(ValueError, match="'onnx_tabular' is already registered"):
         register("onnx_tabular", "somewhere:Else")
 
 
@@ -53,26 +53,28 @@ def test_options_become_keyword_arguments() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"faktor": 3}, r"Doubler: unknown option faktor \(its options: factor\)"),
         ({"factor": -1}, "Doubler: factor is -1"),
         ({"factor": "many"}, "Doubler: .*not supported"),
     ],
 )
-def test_wrong_options_say_what_is_wrong(options: dict[str, object], told: str) -> None:
-    with pytest.raises(ModelError, match=told):
+def test_the_error_for_wrong_options_says_what_is_wrong(
+    options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
         make_model(Doubler, options)
 
 
-def test_model_that_takes_any_option_gets_it() -> None:
+def test_a_model_with_keyword_arguments_gets_any_option() -> None:
     made = make_model(TakesAnything, {"anything": 1.0})
     assert isinstance(made, TakesAnything)
     assert made.options == {"anything": 1.0}
 
 
-def test_importing_and_making_models_imports_nothing_heavy() -> None:
-    """In a process of its own: this one has imported all of it by now."""
+def test_importing_and_creating_models_imports_nothing_heavy() -> None:
+    """Run in a new process: this one has imported everything already."""
     heavy = ["torch", "onnxruntime", "transformers", "sklearn", "river", "matplotlib", "faust"]
     code = (
         "import sys; from models.registry import model_class, model_names\n"

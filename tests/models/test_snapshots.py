@@ -1,4 +1,4 @@
-"""Snapshots: what goes in comes out, and nothing else is taken."""
+"""Snapshots round-trip, and damaged or other ones are refused."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def test_round_trip() -> None:
     saved = unpack(STATE, "m", 2, {"k": 3, "names": ["a"]})
     assert saved.list_of("keys") == ["x", "y"]
     for name, array in ARRAYS.items():
-        found = saved.array(name, array, *array.shape)
-        assert np.array_equal(found, array)
-        assert found.dtype == array.dtype
-        assert found.flags.writeable
+        actual = saved.array(name, array, *array.shape)
+        assert np.array_equal(actual, array)
+        assert actual.dtype == array.dtype
+        assert actual.flags.writeable
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_nan_is_refused_where_it_is_not_expected() -> None:
         saved.array("x", np.zeros(0), 1)
 
 
-def test_a_well_sealed_stranger_is_refused() -> None:
+def test_other_messagepack_with_a_valid_checksum_is_refused() -> None:
     for body in (b"\xc1", msgspec.msgpack.encode([1]), b"\x91" * 5000):
         sealed = b"PSM1" + zlib.crc32(body).to_bytes(4, "little") + body
         with pytest.raises(ModelError, match="can't be read"):
@@ -66,7 +66,7 @@ def test_a_well_sealed_stranger_is_refused() -> None:
 
 
 @given(st.integers(0, len(STATE) - 1), st.integers(1, 255))
-def test_any_changed_byte_is_noticed(place: int, change: int) -> None:
+def test_any_changed_byte_is_detected(place: int, change: int) -> None:
     bad = bytearray(STATE)
     bad[place] ^= change
     with pytest.raises(ModelError, match="damaged"):

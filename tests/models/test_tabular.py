@@ -37,34 +37,36 @@ def test_columns_follow_the_features_not_the_event(path: str) -> None:
     assert answers == [{"y": [21, 42], "total": 63}, {"y": [3, 6], "total": 9}]
 
 
-def test_behaviour_events_are_read_too(path: str) -> None:
+def test_behavior_events_are_read(path: str) -> None:
     event = BehaviorEvent(action="buy", features={"pages": 1.0, "seconds": 2.0})
     (answer,) = loaded(path, features=["pages", "seconds"], output="total").predict_batch([event])
     assert answer == {"total": 63}
 
 
-def test_only_the_named_outputs_are_answered(path: str) -> None:
+def test_only_the_named_outputs_are_returned(path: str) -> None:
     (answer,) = loaded(path, input="x", output=["total", "y"]).predict_batch([reading(1, 2)])
     assert isinstance(answer, dict)
     assert list(answer) == ["total", "y"]
 
 
 @pytest.mark.parametrize(
-    ("event", "told"),
+    ("event", "message"),
     [
         (SensorReading(values={"flow_l_min": 1.0}), "'pressure_bar' is absent"),
         (SensorReading(values={"flow_l_min": 1e300, "pressure_bar": 1.0}), "not finite as float32"),
         (TextMessage(text="hello"), "neither `values` nor `features`"),
     ],
 )
-def test_event_that_does_not_fit_hurts_only_itself(path: str, event: Event, told: str) -> None:
+def test_an_event_that_does_not_fit_is_an_error_for_that_event_alone(
+    path: str, event: Event, message: str
+) -> None:
     first, bad, last = loaded(path).predict_batch([reading(1, 2), event, reading(3, 0)])
     assert isinstance(bad, InputError)
-    assert told in str(bad)
+    assert message in str(bad)
     assert (first, last) == ({"y": [21, 42], "total": 63}, {"y": [3, 6], "total": 9})
 
 
-def test_batch_of_nothing_but_errors_runs_nothing(path: str) -> None:
+def test_a_batch_with_only_errors_runs_nothing(path: str) -> None:
     (bad,) = loaded(path).predict_batch([TextMessage(text="hello")])
     assert isinstance(bad, InputError)
 
@@ -110,7 +112,7 @@ def test_version_is_a_short_digest_of_the_file(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"features": ["a", "b", "c"]}, r"shape \['B', 2\]: expected .*\(B, 3\)"),
         ({"output": "absent"}, "has no output absent: it has y, total"),
@@ -118,13 +120,15 @@ def test_version_is_a_short_digest_of_the_file(path: str) -> None:
         ({"input": "absent"}, "has the inputs x: expected 'absent' alone"),
     ],
 )
-def test_options_that_the_file_does_not_fit(path: str, options: dict[str, Any], told: str) -> None:
-    with pytest.raises(ModelError, match=told):
+def test_options_that_do_not_fit_the_file_are_refused(
+    path: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ModelError, match=message):
         loaded(path, **options)
 
 
 @pytest.mark.parametrize("shape", [{"element": TensorProto.INT64}, {"batch": 4}])
-def test_input_of_another_kind_is_refused(tmp_path: Path, shape: dict[str, int]) -> None:
+def test_an_input_of_another_shape_is_refused(tmp_path: Path, shape: dict[str, int]) -> None:
     with pytest.raises(ModelError, match=r"expected tensor\(float\) of shape \(B, 2\)"):
         loaded(save_linear(tmp_path / "other.onnx", **shape))
 
@@ -134,12 +138,12 @@ def test_absent_file_is_named(tmp_path: Path) -> None:
         loaded(str(tmp_path / "absent.onnx"))
 
 
-def test_device_that_is_not_there_is_refused(path: str) -> None:
+def test_an_absent_device_is_refused(path: str) -> None:
     with pytest.raises(ModelError, match="cuda:99"):
         OnnxTabular(path, FEATURES).load("cuda:99")
 
 
-def test_file_of_another_kind_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_a_one_line_error(tmp_path: Path) -> None:
     file = tmp_path / "text.onnx"
     file.write_text("no protobuf", encoding="utf-8")
     with pytest.raises(ModelError, match="not an ONNX model") as caught:
@@ -148,8 +152,9 @@ def test_file_of_another_kind_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("features", "told"), [([], "expected a list"), ("x", "expected a list"), (["x", "x"], "twice")]
+    ("features", "message"),
+    [([], "expected a list"), ("x", "expected a list"), (["x", "x"], "twice")],
 )
-def test_senseless_features_are_refused(features: Any, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_invalid_features_are_refused(features: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         OnnxTabular("model.onnx", features)

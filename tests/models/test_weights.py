@@ -1,4 +1,4 @@
-"""Weights are data: pickles and archives of code are refused unread, wherever one may name them."""
+"""Pickles and TorchScript archives are refused as weights without being read."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ Write = Callable[[Path, Path], None]
 
 
 @WRITERS
-def test_the_traps_work(tmp_path: Path, trace: Path, write: Write) -> None:
+def test_the_test_pickles_run_code_when_they_are_read(
+    tmp_path: Path, trace: Path, write: Write
+) -> None:
     write(tmp_path / "trap", trace)
     if write is write_pickle:
         pickle.loads((tmp_path / "trap").read_bytes())
@@ -71,7 +73,7 @@ def test_the_traps_work(tmp_path: Path, trace: Path, write: Write) -> None:
 
 @WRITERS
 @pytest.mark.parametrize("name", ["model.onnx", "model.pt", "weights", "model.safetensors"])
-def test_a_pickle_is_known_by_its_content_whatever_its_name(
+def test_a_pickle_is_recognized_by_its_content_under_any_name(
     tmp_path: Path, trace: Path, write: Write, name: str
 ) -> None:
     write(tmp_path / name, trace)
@@ -105,7 +107,7 @@ def test_torchscript_is_refused(tmp_path: Path) -> None:
         refuse_pickle(tmp_path / "m.onnx")
 
 
-def test_what_is_no_pickle_passes(tmp_path: Path) -> None:
+def test_other_files_than_pickles_pass(tmp_path: Path) -> None:
     write_brightness_detector(tmp_path / "good.onnx")
     (tmp_path / "folder.bin").mkdir()
     for path in (tmp_path / "good.onnx", tmp_path / "folder.bin", tmp_path / "absent.onnx"):
@@ -116,7 +118,9 @@ def test_what_is_no_pickle_passes(tmp_path: Path) -> None:
 
 @WRITERS
 @pytest.mark.parametrize("suffix", ["pt", "onnx"])
-def test_models_refuse_it_at_load(tmp_path: Path, trace: Path, write: Write, suffix: str) -> None:
+def test_models_refuse_a_pickle_at_load(
+    tmp_path: Path, trace: Path, write: Write, suffix: str
+) -> None:
     path = tmp_path / f"model.{suffix}"
     write(path, trace)
     models: list[Model[Any, Any]] = [
@@ -133,7 +137,7 @@ def test_models_refuse_it_at_load(tmp_path: Path, trace: Path, write: Write, suf
 
 
 @pytest.mark.parametrize("name", ["./model.pt", "./model.joblib", "./model.onnx"])
-def test_a_pipeline_file_that_names_one_is_told_at_once(
+def test_a_pipeline_file_that_names_a_pickle_is_refused_at_once(
     tmp_path: Path, trace: Path, name: str
 ) -> None:
     write_pickle(tmp_path / name, trace)
@@ -175,7 +179,7 @@ def test_a_config_that_names_a_pickle_is_refused(folder: Path, trace: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["shard.bin", "../shard.safetensors", "/shard.safetensors", 7])
-def test_an_index_that_leads_elsewhere_is_refused(folder: Path, name: object) -> None:
+def test_an_index_that_names_other_files_is_refused(folder: Path, name: object) -> None:
     index = {"metadata": {}, "weight_map": {"bert.embeddings.word_embeddings.weight": name}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(ModelError, match="names the weights file"):
@@ -198,7 +202,7 @@ def test_an_adapter_is_refused(folder: Path) -> None:
         read_config(folder)
 
 
-def test_a_file_for_a_folder_is_told(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:
     shutil.copy(__file__, tmp_path / "model.py")
     with pytest.raises(ModelError, match="expected the folder"):
         find_folder(str(tmp_path / "model.py"))
@@ -242,7 +246,7 @@ def in_a_branch(model: ModelProto, tensor: TensorProto) -> None:
 
 @pytest.mark.parametrize("place", [as_initializer, as_constant, in_a_branch])
 @pytest.mark.parametrize("location", ["weights.data", "../weights.data", "absolute", "link.data"])
-def test_external_data_stays_in_the_models_folder(
+def test_external_data_outside_of_the_models_folder_is_refused(
     tmp_path: Path, place: Callable[[ModelProto, TensorProto], None], location: str
 ) -> None:
     outside, inside = tmp_path / "weights.data", tmp_path / "model" / "weights.data"
@@ -268,7 +272,7 @@ def test_external_data_stays_in_the_models_folder(
     assert "\n" not in str(caught.value)
 
 
-def test_absent_external_data_is_told(tmp_path: Path) -> None:
+def test_the_error_names_absent_external_data(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     model = load(save_linear(path))
     (weights,) = (t for t in model.graph.initializer if t.name == "w")

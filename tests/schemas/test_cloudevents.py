@@ -24,7 +24,7 @@ def headers_at(time_ms: int, source: str = "pump-1") -> dict[str, bytes]:
     )
 
 
-def test_headers_name_what_the_specification_requires() -> None:
+def test_the_headers_that_the_specification_requires_are_there() -> None:
     assert headers_at(1_700_000_000_250) == {
         "ce_specversion": b"1.0",
         "ce_type": b"penstock.sensor_reading.v1",
@@ -36,7 +36,7 @@ def test_headers_name_what_the_specification_requires() -> None:
 
 
 @pytest.mark.parametrize("time_ms", [0, MAX_RFC3339_MS + 1, 2**53 - 1])
-def test_a_time_that_is_not_given_or_cannot_be_written_is_left_out(time_ms: int) -> None:
+def test_a_time_that_is_absent_or_out_of_range_is_left_out(time_ms: int) -> None:
     assert "ce_time" not in headers_at(time_ms)
 
 
@@ -45,7 +45,7 @@ def test_a_source_is_a_uri_reference() -> None:
     assert headers_at(0, "rtsp://host:554/a?b=c#d")["ce_source"] == b"rtsp://host:554/a?b=c#d"
 
 
-def test_every_type_has_a_name_of_its_own() -> None:
+def test_type_names_are_unique() -> None:
     names = [type_name(cls) for cls in [*EVENT_TYPES.values(), *RESULT_TYPES.values()]]
     assert len(set(names)) == len(names)
     assert "penstock.nlu_result.v1" in names
@@ -84,10 +84,10 @@ def test_times_of_other_producers_are_read(text: str, time_ms: int) -> None:
         (b"\xff\xfe", "not UTF-8"),
     ],
 )
-def test_a_wrong_time_names_the_header(raw: bytes, what: str) -> None:
+def test_the_error_for_a_wrong_time_names_the_header(raw: bytes, what: str) -> None:
     with pytest.raises(SchemaError, match=f"ce_time.*{what}"):
         read_attributes({"ce_time": raw})
 
 
-def test_absent_headers_say_nothing() -> None:
+def test_absent_headers_give_empty_attributes() -> None:
     assert read_attributes({}) == ("", "", 0)

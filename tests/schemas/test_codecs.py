@@ -71,7 +71,7 @@ def test_examples_set_every_field_and_round_trip(cls: type[Event], codec: str) -
     assert pair.decode(pair.encode(event), {}) == event
 
 
-def test_the_strategies_know_every_event_type() -> None:
+def test_the_strategies_cover_every_event_type() -> None:
     assert set(FIELDS) == set(TYPES)
     for cls, own in FIELDS.items():
         names = {f.name for f in msgspec.structs.fields(cls)}
@@ -79,22 +79,18 @@ def test_the_strategies_know_every_event_type() -> None:
 
 
 @given(data=st.binary(max_size=80), codec=st.sampled_from(CODECS), cls=st.sampled_from(TYPES))
-def test_no_bytes_raise_anything_but_an_input_error(
-    data: bytes, codec: str, cls: type[Event]
-) -> None:
+def test_random_bytes_are_events_or_input_errors(data: bytes, codec: str, cls: type[Event]) -> None:
     try:
         make_codec(codec, cls).decode(data, {}).validate()
     except InputError as error:
-        told = (str(error), error.reason)
+        message = (str(error), error.reason)
     else:
-        told = ("an event", "valid")
-    assert all(told)
+        message = ("an event", "valid")
+    assert all(message)
 
 
 @given(cut=st.integers(0, 10_000), codec=st.sampled_from(CODECS), cls=st.sampled_from(TYPES))
-def test_a_record_that_is_cut_short_is_an_input_error(
-    cut: int, codec: str, cls: type[Event]
-) -> None:
+def test_a_truncated_record_is_an_input_error(cut: int, codec: str, cls: type[Event]) -> None:
     pair = make_codec(codec, cls)
     value = pair.encode(cls.example())
     with pytest.raises(DecodeError):
@@ -115,7 +111,7 @@ def test_numbers_must_be_finite(cls: type[Event], field: str, number: float, cod
         make_codec(codec, cls).decode(ENCODE[codec](body), {})
 
 
-def test_a_sum_that_overflows_is_not_taken_for_an_infinite_number() -> None:
+def test_a_message_about_another_large_bound_is_not_changed() -> None:
     reading = SensorReading(values={"a": 1.7e308, "b": 1.7e308})
     pair = make_codec("msgpack", SensorReading)
     assert pair.decode(pair.encode(reading), {}) == reading
@@ -156,7 +152,7 @@ def test_a_sum_that_overflows_is_not_taken_for_an_infinite_number() -> None:
         (VideoFrame, {"image": 5}, SchemaError, "Expected `bytes`"),
     ],
 )
-def test_what_is_no_event_says_what_was_expected(
+def test_the_error_for_an_invalid_event_says_what_was_expected(
     cls: type[Event], body: Any, error: type[InputError], what: str, codec: str
 ) -> None:
     with pytest.raises(error, match=what) as raised:
@@ -166,7 +162,9 @@ def test_what_is_no_event_says_what_was_expected(
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("cls", TYPES, ids=lambda cls: cls.__name__)
-def test_no_bytes_at_all_are_told_apart_from_wrong_ones(cls: type[Event], codec: str) -> None:
+def test_an_empty_value_has_a_reason_different_from_wrong_bytes(
+    cls: type[Event], codec: str
+) -> None:
     with pytest.raises(EmptyValueError, match=f"no bytes: expected {cls.__name__}"):
         make_codec(codec, cls).decode(b"", {})
 
@@ -199,7 +197,7 @@ def test_deep_nesting_is_an_input_error(depth: int, where: str) -> None:
             make_codec(codec, SensorReading).decode(value, {})
 
 
-def test_the_image_codec_takes_images_alone() -> None:
+def test_the_image_codec_reads_only_images() -> None:
     codec = make_codec("image", VideoFrame)
     headers = {"frame_index": b"7"}
     example = VideoFrame.example()
@@ -215,7 +213,7 @@ def test_the_image_codec_takes_images_alone() -> None:
         codec.decode(example.image, {"schema_version": b"3"})
 
 
-def test_codecs_are_made_by_name() -> None:
+def test_codecs_are_created_by_name() -> None:
     with pytest.raises(ValueError, match="no codec 'avro': expected one of json, msgpack, image"):
         make_codec("avro", SensorReading)
     with pytest.raises(ValueError, match="image codec reads VideoFrame, not TextMessage"):

@@ -27,13 +27,13 @@ def test_headers_round_trip(letter: DeadLetter) -> None:
 
 
 @given(LETTERS, st.lists(st.tuples(TEXT, st.binary(max_size=20)), max_size=5))
-def test_the_originals_headers_stand_beside_it(
+def test_the_headers_of_the_original_are_kept(
     letter: DeadLetter, original: list[tuple[str, bytes]]
 ) -> None:
     assert DeadLetter.from_headers([*original, *letter.to_headers()]) == letter
 
 
-def test_a_letter_of_a_letter_is_told_by_its_last_headers() -> None:
+def test_the_last_headers_of_a_repeated_dead_letter_count() -> None:
     first, second = (
         DeadLetter(origin=Origin("t", 0, n), agent="a", reason="r", message="m", exception="E")
         for n in range(2)
@@ -41,12 +41,12 @@ def test_a_letter_of_a_letter_is_told_by_its_last_headers() -> None:
     assert DeadLetter.from_headers([*first.to_headers(), *second.to_headers()]) == second
 
 
-def test_headers_of_something_else_are_refused() -> None:
+def test_headers_of_other_records_are_refused() -> None:
     with pytest.raises(KeyError):
         DeadLetter.from_headers([("ce_id", b"1")])
 
 
-def test_a_message_that_is_no_unicode_is_still_told() -> None:
+def test_a_message_that_is_not_unicode_is_kept() -> None:
     letter = DeadLetter(
         origin=Origin("t", 0, 1), agent="a", reason="r", message="\ud800x", exception="E"
     )

@@ -25,7 +25,7 @@ def test_headers_round_trip(replay: Replay) -> None:
     assert Replay.from_headers([("mine", b"1"), *replay.to_headers()]) == replay
 
 
-def test_of_two_the_last_counts() -> None:
+def test_the_last_of_two_headers_counts() -> None:
     first, second = (Replay(origin=Origin("t", 0, n), attempt=n) for n in (1, 2))
     assert Replay.from_headers([*first.to_headers(), *second.to_headers()]) == second
 
@@ -34,7 +34,7 @@ def test_of_two_the_last_counts() -> None:
     "origin",
     [b"", b"t:0", b"t:0:x", b"\xff:0:1", b"a:b:0:1", b"t:-1:0", b"t:0:9223372036854775808"],
 )
-def test_nonsense_is_no_replay(origin: bytes) -> None:
+def test_invalid_headers_are_no_replay(origin: bytes) -> None:
     headers = [*Replay(origin=Origin("t", 0, 1)).to_headers(), (ORIGIN_HEADER, origin)]
     assert Replay.from_headers(headers) is None
 

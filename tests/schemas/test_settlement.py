@@ -12,7 +12,7 @@ def test_round_trip() -> None:
 
 
 @pytest.mark.parametrize("value", [None, b"", b"{}", b"\xff", b"not JSON"])
-def test_anything_else_is_none(value: bytes | None) -> None:
+def test_other_records_are_no_settlement(value: bytes | None) -> None:
     headers = SETTLED.to_record()[2]
     assert Settlement.from_record(value, headers) is None
     assert Settlement.from_record(SETTLED.to_record()[1], [("ce_type", b"other")]) is None

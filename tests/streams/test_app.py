@@ -23,7 +23,11 @@ def make(guarantee: Any = "at_least_once", **callbacks: Any) -> App:
         agents={"a": AgentSettings(input="in", output="out", model="m")},
         guarantee=guarantee,
     )
-    return App(settings, Metrics(CollectorRegistry()), **callbacks)
+
+    async def fail(reason: str) -> None:
+        raise AssertionError(reason)
+
+    return App(settings, Metrics(CollectorRegistry()), on_hang=fail, **callbacks)
 
 
 async def test_a_queue_keeps_its_batches_when_the_flow_resumes_twice() -> None:

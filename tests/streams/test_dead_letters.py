@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from schemas import DeadLetter, DecodeError, InputError, Origin, Replay
+from schemas.errors import ModelFailedError
 from streams.dead_letters import make_dead_letter
 from streams.offsets import OffsetTracker
-from streams.predicting import ModelFailedError
 from streams.records import OutputRecord
 from streams.settings import DeadLetterPayload
 from tests.fakes import record_batch

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import DeadLetter, InputError
+from schemas.errors import OutOfMemoryError
 from streams.out_of_memory import BatchSizeLimit, is_out_of_memory
-from streams.predicting import OutOfMemoryError, predict_each, predict_prepared, prepare
+from streams.predicting import predict_each, predict_prepared, prepare
 from streams.settings import AgentSettings, BatchSettings
 from tests.fakes import Doubling, Number
 from tests.streams.engines import answers, engine

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import InputError
-from streams.predicting import ModelFailedError, predict_each, predict_prepared, prepare
+from schemas.errors import ModelFailedError
+from streams.predicting import predict_each, predict_prepared, prepare
 
 
 def halve_evens(batch: Sequence[int]) -> list[float]:

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 from agents.commands.audit.agent_audit import AgentAudit, AuditOptions
 from agents.commands.audit.report import Report
-from streams.kafka.admin import BrokerError, probe
-from streams.kafka.errors import or_hidden
+from streams.kafka.admin import probe
+from streams.kafka.errors import BrokerError, or_hidden
 from streams.kafka.reader import TopicReader
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 

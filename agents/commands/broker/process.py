@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agents.process.child import ChildProcess
-from streams.kafka.admin import BrokerError
+from streams.kafka.errors import BrokerError
 
 
 class BrokerProcess:

@@ -13,8 +13,8 @@ from agents.commands.demo.inputs import Input
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources.source import Kind
 from schemas import EVENT_TYPES
-from streams.kafka.admin import Kafka
 from streams.kafka.publisher import Publisher
+from streams.kafka.settings import Kafka
 from streams.settings import AgentSettings
 
 Headers = list[tuple[str, bytes]]

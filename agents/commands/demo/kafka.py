@@ -8,9 +8,11 @@ from contextlib import suppress
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from agents.pipeline.topics import plan_topics
-from streams.kafka.admin import BrokerError, Kafka, create_topics, probe
+from streams.kafka.admin import create_topics, probe
 from streams.kafka.clients import make_admin, make_consumer
+from streams.kafka.errors import BrokerError
 from streams.kafka.reader import bounds_of
+from streams.kafka.settings import Kafka
 from streams.settings import PipelineSettings
 
 _TIMEOUT_SECONDS = 15.0

@@ -1,4 +1,4 @@
-"""Write the pipeline file of a run: the four agents of `examples/penstock.yaml`."""
+"""Write the pipeline file of a run: the agents that Penstock ships, on the run's topics."""
 
 from __future__ import annotations
 
@@ -7,50 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agents import AGENTS
 from agents.commands.demo.inputs import Inputs
 from agents.commands.produce.sources.source import Kind
-from agents.pipeline.file import load_pipeline
+from agents.pipeline.file import declared_values, load_pipeline
+from agents.pipeline.yaml_lines import write_document
 from streams.settings import PipelineSettings
 
-#: Kind of event -> agent. A test compares the agents with those of the example.
+#: Kind of event -> the agent that reads it.
 AGENT_OF: dict[Kind, str] = {
     "video": "detect_objects",
     "text": "understand_text",
     "sensor": "score_anomalies",
     "behavior": "cluster_behavior",
-}
-AGENTS: dict[str, dict[str, Any]] = {
-    "detect_objects": {
-        "input": "video.frames",
-        "output": "video.detections",
-        "event": "VideoFrame",
-        "codec": "image",
-        "model": "traffic_detector",
-        "batch": {"max_batch_size": 16, "max_wait_seconds": 0.05},
-        "max_record_bytes": 5_000_000,
-    },
-    "understand_text": {
-        "input": "text.messages",
-        "output": "text.understanding",
-        "event": "TextMessage",
-        "model": "intent_classifier",
-        "batch": {"max_batch_size": 64, "max_wait_seconds": 0.02},
-    },
-    "score_anomalies": {
-        "input": "sensor.readings",
-        "output": "sensor.anomalies",
-        "event": "SensorReading",
-        "model": "robust_zscore",
-        "batch": {"max_batch_size": 1024, "max_wait_seconds": 0.02},
-    },
-    "cluster_behavior": {
-        "input": "behavior.events",
-        "output": "behavior.clusters",
-        "updates": "behavior.cluster_updates",
-        "event": "BehaviorEvent",
-        "model": "online_kmeans",
-        "batch": {"max_batch_size": 1024, "max_wait_seconds": 0.02},
-    },
 }
 _TOPIC_KEYS = ("input", "output", "updates")
 _PREFIX = "PENSTOCK_"
@@ -65,12 +34,10 @@ def write_pipeline(
 
     Args:
         path: of the file; its folder exists.
-        inputs: decide which agents there are, and the models that their events need.
+        inputs: decide which agents run, and with which models.
         kafka: client settings, at least `bootstrap.servers` and `group.id`.
         topic_prefix: start of each topic's name.
     """
-    import yaml
-
     document = {
         "kafka": dict(kafka),
         "agents": {AGENT_OF[kind]: _agent(kind, inputs, topic_prefix) for kind in inputs.by_kind},
@@ -78,11 +45,11 @@ def write_pipeline(
         "state": {"store": "none"},  # the run is never resumed
         "metrics": {"port": 0},  # a free port: several demos may run at once
     }
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    path.write_text(write_document(document))
 
 
 def _agent(kind: Kind, inputs: Inputs, topic_prefix: str) -> dict[str, Any]:
-    agent = dict(AGENTS[AGENT_OF[kind]])
+    agent = declared_values(AGENTS[AGENT_OF[kind]])
     topics = {key: topic_prefix + agent[key] for key in _TOPIC_KEYS if key in agent}
     model = inputs.models.get(kind, agent["model"])
     return {**agent, **topics, "model": model}

@@ -18,8 +18,8 @@ from agents.commands.produce.event_publisher import EventPublisher
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources import SourceError
 from schemas import EVENT_TYPES, Event
-from streams.kafka.admin import Kafka
 from streams.kafka.publisher import Deliveries
+from streams.kafka.settings import Kafka
 from streams.settings import AgentSettings, PipelineSettings
 
 #: Limit of bytes published to a topic and not yet processed. The embedded broker silently drops

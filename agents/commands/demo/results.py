@@ -23,8 +23,9 @@ from schemas import (
     Result,
 )
 from schemas.cloudevents import type_name
-from streams.kafka.admin import BrokerError, Kafka
+from streams.kafka.errors import BrokerError
 from streams.kafka.reader import KafkaRecord, follow
+from streams.kafka.settings import Kafka
 
 #: Latest results that are kept of each topic, in words.
 NUM_LATEST = 4

@@ -21,10 +21,12 @@ from agents.commands.dlq.letters import (
     select_letters,
 )
 from schemas import Origin, Settlement
-from streams.kafka.admin import BrokerError, Kafka, probe
+from streams.kafka.admin import probe
 from streams.kafka.clients import make_admin
+from streams.kafka.errors import BrokerError
 from streams.kafka.publisher import Publisher
 from streams.kafka.reader import Bounds, TopicReader
+from streams.kafka.settings import Kafka
 from streams.message_headers import headers_of
 from streams.settings import PipelineSettings
 

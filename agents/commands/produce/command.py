@@ -22,7 +22,7 @@ from streams.settings import PipelineSettings
 
 if TYPE_CHECKING:
     from agents.commands.produce.job import Published, PublishJob
-    from streams.kafka.admin import Kafka
+    from streams.kafka.settings import Kafka
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -11,7 +11,7 @@ import msgspec
 from agents.commands.produce.event_records import EventEncoder
 from schemas import Event, InputError
 from streams.kafka.publisher import Deliveries, Publisher
-from streams.kafka.tls import Kafka
+from streams.kafka.settings import Kafka
 
 #: Limit of bytes sent and not yet acknowledged; a crash of the producer can lose as many.
 MAX_OUTSTANDING_BYTES = 32 * 1024 * 1024

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from agents.commands import PENSTOCK
 from agents.commands.audit import AgentReport, AuditOptions, audit_pipeline
 from agents.commands.broker import BrokerProcess
@@ -18,9 +16,12 @@ from agents.commands.soak.report import FaultRow, row_of
 from agents.commands.soak.traffic import Load, StallWatch
 from agents.errors import UserError
 from agents.pipeline.file import load_pipeline
+from agents.pipeline.yaml_lines import write_document
 from agents.process.child import ChildProcess
-from streams.kafka.admin import BrokerError, Kafka, create_topics
+from streams.kafka.admin import create_topics
+from streams.kafka.errors import BrokerError
 from streams.kafka.reader import TopicReader
+from streams.kafka.settings import Kafka
 from streams.settings import TopicSettings
 
 #: The group removes a member that is silent for this long; Kafka's smallest value by default.
@@ -103,7 +104,7 @@ class Testbed:
         self.setup, self.folder = setup, folder
         self.name = f"soak-{uuid.uuid4().hex[:8]}"
         self.config = folder / f"{self.name}.yaml"
-        self.config.write_text(yaml.safe_dump(self._document()))
+        self.config.write_text(write_document(self._document()))
         self.settings = load_pipeline(self.config, {})
         self._create_topics()
         self.load = Load(setup.kafka, self.name, setup.per_second, setup.extra, setup.poisons)

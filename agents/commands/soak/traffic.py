@@ -10,8 +10,10 @@ from collections.abc import Mapping
 import msgspec
 
 from agents.commands.soak.model import POISON
-from streams.kafka.admin import BrokerError, Kafka, ends
+from streams.kafka.admin import ends
+from streams.kafka.errors import BrokerError
 from streams.kafka.publisher import Publisher
+from streams.kafka.settings import Kafka
 
 #: Every 211th record makes the model raise; every 307th is broken JSON.
 _POISON_EVERY, _BROKEN_EVERY = 211, 307

@@ -30,14 +30,14 @@ def test_json_is_yaml(value: Any) -> None:
 def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
     refused = None
     try:
-        found = read_document(text)
+        document = read_document(text)
     except DocumentError as error:
         refused = error
     if refused:
         assert refused.place.line <= 1 + len(text.splitlines())
         assert str(refused)
     else:
-        assert found.places[()].line >= 1
+        assert document.places[()].line >= 1
 
 
 @given(st.text(alphabet="0123456789.eE+-_", max_size=50))
@@ -51,17 +51,17 @@ def test_places_of_keys_and_values() -> None:
     assert document.place(("a",)) == Place(2, 3)
     assert document.place(("a",), is_about_key=True) == Place(1, 1)
     assert document.place(("a", 1, "b")) == Place(3, 8)
-    # Of what is not there: where its parent stands.
+    # A value that is absent has its parent's place.
     assert document.place(("a", 1, "c")) == Place(3, 5)
     assert document.place(("no", "such")) == Place(1, 1)
 
 
-def test_a_character_that_yaml_forbids_is_told_with_its_line() -> None:
+def test_a_character_that_yaml_forbids_is_refused_with_its_line() -> None:
     with pytest.raises(DocumentError, match="special characters are not allowed") as caught:
         read_document("a: 1\nb: \x00\n")
     assert caught.value.place.line == 2
 
 
 @pytest.mark.parametrize("text", ["007", "1_", "1__0", "0x10", "1:30", "1.2.3", "9" * 5000])
-def test_what_looks_like_a_number_only_in_part_is_a_text(text: str) -> None:
+def test_a_text_that_is_only_partly_a_number_stays_a_text(text: str) -> None:
     assert read_scalar(text) == text

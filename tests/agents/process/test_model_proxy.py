@@ -16,9 +16,9 @@ from agents.pipeline.parts import load_agent
 from agents.process.model_proxy import ProcessModel, isolated
 from models.base import ModelError
 from schemas import SensorReading, VideoFrame
+from schemas.errors import ModelDiedError, ModelTimeoutError
 from streams.health.metrics import Metrics
 from streams.predicting import predict_each
-from streams.process_errors import ModelDiedError, ModelTimeoutError
 from streams.settings import AgentSettings, ModelSettings
 from tests.models.linear_onnx import save_linear
 

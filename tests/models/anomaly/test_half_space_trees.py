@@ -1,4 +1,4 @@
-"""Half-space trees: what they find, that they repeat, and how they are saved."""
+"""Half-space trees: unusual readings, repeatable scores, snapshots."""
 
 from __future__ import annotations
 
@@ -40,40 +40,41 @@ def score(model: HalfSpaceTrees, **values: float) -> AnomalyScore:
     return model.predict_batch([SensorReading(source_id="s", values=values)])[0]
 
 
-def learnt(count: int = 600, **options: int) -> HalfSpaceTrees:
+def learned(count: int = 600, **options: int) -> HalfSpaceTrees:
     model = HalfSpaceTrees(**options)
     answer_stream(model, normal(count))
     return model
 
 
-def test_a_far_reading_outscores_a_usual_one() -> None:
-    model = learnt()
+def test_an_unusual_reading_scores_higher_than_a_usual_one() -> None:
+    model = learned()
     usual, far = score(model, c0=10, c1=10, c2=10), score(model, c0=40, c1=-20, c2=90)
     assert usual.score < 0.3
     assert far.is_anomaly
     assert far.score <= 1
 
 
-def test_finds_what_is_unusual_only_together_at_least_as_well_as_river() -> None:
+@pytest.mark.slow
+def test_finds_unusual_combinations_at_least_as_well_as_river() -> None:
     from river.anomaly import HalfSpaceTrees as Peer
 
     readings, truth = ring_with_outliers()
-    ours = HalfSpaceTrees(trees=50, depth=8, min_values=250, window=500, features_per_tree=4)
+    model = HalfSpaceTrees(trees=50, depth=8, min_values=250, window=500, features_per_tree=4)
     peer = Peer(
         n_trees=50, height=8, window_size=250, seed=1, limits={"x": (-1.3, 1.3), "y": (-1.3, 1.3)}
     )
-    theirs = np.zeros(len(readings))
+    peer_scores = np.zeros(len(readings))
     for i, reading in enumerate(readings):
-        theirs[i] = peer.score_one(reading.values)
+        peer_scores[i] = peer.score_one(reading.values)
         peer.learn_one(reading.values)
     rated = slice(500, None)
-    auc = roc_auc(scores(ours, readings)[rated], truth[rated])
+    auc = roc_auc(scores(model, readings)[rated], truth[rated])
     assert auc > 0.85
-    assert auc > roc_auc(theirs[rated], truth[rated]) - 0.05
+    assert auc > roc_auc(peer_scores[rated], truth[rated]) - 0.05
 
 
-def test_says_nothing_before_min_values_nor_of_unknown_sources() -> None:
-    model = learnt(250)
+def test_scores_zero_before_min_values_and_for_unknown_sources() -> None:
+    model = learned(250)
     assert score(model, c0=1e6).score == 0
     model.learn_batch(normal(8, seed=1))
     assert score(model, c0=1e6, c1=1e6, c2=1e6).is_anomaly
@@ -81,7 +82,7 @@ def test_says_nothing_before_min_values_nor_of_unknown_sources() -> None:
 
 
 def test_missing_channels_are_neutral_and_new_ones_wait_for_the_next_reference() -> None:
-    model = learnt(256)
+    model = learned(256)
     assert score(model, c0=10.0).score < 0.3
     assert score(model, c0=10.0, new=1e9) == score(model, c0=10.0)
     wide = [
@@ -93,26 +94,26 @@ def test_missing_channels_are_neutral_and_new_ones_wait_for_the_next_reference()
 
 
 def test_answers_do_not_depend_on_the_micro_batches() -> None:
-    model = learnt()
+    model = learned()
     batch = normal(50, seed=4) + normal(5, source="other") + normal(50, seed=6, channels=2)
     assert model.predict_batch(batch) == [model.predict_batch([one])[0] for one in batch]
 
 
-def test_the_same_seed_gives_the_same_scores_and_another_gives_others() -> None:
+def test_the_seed_determines_the_scores() -> None:
     stream = normal(400)
     first, again, other = (scores(HalfSpaceTrees(seed=s), stream) for s in (7, 7, 8))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_huge_and_constant_values_pass_without_warnings() -> None:
+def test_huge_and_constant_values_give_no_warnings() -> None:
     model = HalfSpaceTrees(min_values=16, window=32)
     values = [0.0] * 30 + [1e300, -1e300, 1.7e308, 5e-324] * 4
     stream = [SensorReading(source_id="s", values={"v": v, "rest": 3.0}) for v in values]
     assert ((scores(model, stream) >= 0) & (scores(model, stream) <= 1)).all()
 
 
-def test_one_absurd_value_does_not_blind_the_next_reference() -> None:
+def test_one_absurd_value_does_not_spoil_the_next_reference() -> None:
     model = HalfSpaceTrees(min_values=64, window=64)
     stream = normal(192)
     stream[100] = SensorReading(source_id="s", values={"c0": 1e300, "c1": 10.0, "c2": 10.0})
@@ -121,7 +122,7 @@ def test_one_absurd_value_does_not_blind_the_next_reference() -> None:
     assert score(model, c0=40.0, c1=40.0, c2=40.0).score > max(0.9, usual)
 
 
-def test_memory_is_bounded_by_sources_and_channels() -> None:
+def test_memory_is_limited_by_sources_and_channels() -> None:
     model = HalfSpaceTrees(min_values=8, window=8, max_keys=2, max_channels=2)
     for source in ("a", "b", "a", "c"):
         model.learn_batch(normal(8, source=source))
@@ -131,7 +132,7 @@ def test_memory_is_bounded_by_sources_and_channels() -> None:
     assert len(model.snapshot()) < 2 * len(HalfSpaceTrees().snapshot()) + 400_000
 
 
-def test_more_sources_in_one_step_than_fit() -> None:
+def test_a_step_with_more_sources_than_max_keys() -> None:
     model = HalfSpaceTrees(min_values=8, window=8, max_keys=2)
     step = [r for i in range(8) for s in "abcd" for r in normal(1, seed=i, source=s)]
     model.learn_batch(step)
@@ -139,7 +140,7 @@ def test_more_sources_in_one_step_than_fit() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 100, 300, 700])
-def test_a_restored_model_goes_on_like_the_saved_one(count: int) -> None:
+def test_a_restored_model_continues_like_the_saved_one(count: int) -> None:
     saved, restored = HalfSpaceTrees(window=256), HalfSpaceTrees(window=256)
     answer_stream(saved, normal(count) + normal(count // 2, source="two", channels=5))
     restored.restore(saved.snapshot())
@@ -149,7 +150,7 @@ def test_a_restored_model_goes_on_like_the_saved_one(count: int) -> None:
 
 
 def test_a_damaged_snapshot_is_refused_and_changes_nothing() -> None:
-    model = learnt(300)
+    model = learned(300)
     state = model.snapshot()
     flipped = bytearray(state)
     flipped[len(state) // 2] ^= 1
@@ -159,23 +160,23 @@ def test_a_damaged_snapshot_is_refused_and_changes_nothing() -> None:
     assert model.snapshot() == state
 
 
-def test_a_snapshot_of_other_options_is_refused() -> None:
+def test_a_snapshot_with_other_options_is_refused() -> None:
     with pytest.raises(ModelError, match="same options"):
-        HalfSpaceTrees(seed=2).restore(learnt(10).snapshot())
+        HalfSpaceTrees(seed=2).restore(learned(10).snapshot())
 
 
 @pytest.mark.parametrize("options", [{"trees": 0}, {"depth": 16}, {"threshold": 2}, {"lag": 1}])
-def test_wrong_options_are_named(options: dict[str, int]) -> None:
+def test_the_error_names_the_wrong_option(options: dict[str, int]) -> None:
     with pytest.raises(ModelError, match=next(iter(options))):
         make_model(HalfSpaceTrees, dict(options))
 
 
-def test_a_level_that_lasts_becomes_less_unusual_before_the_next_reference() -> None:
-    model = learnt(600)  # its reference, of 512 readings, lasts until the 1024th
+def test_a_lasting_new_level_becomes_less_unusual_before_the_next_reference() -> None:
+    model = learned(600)  # its reference, of 512 readings, lasts until the 1024th
     raised = [
         SensorReading(source_id="s", values={name: v + 40 for name, v in reading.values.items()})
         for reading in normal(160, seed=5)
     ]
-    found = scores(model, raised)
-    assert found[:8].min() > 0.95  # far from the values and from the trend
-    assert np.median(found[-16:]) < 0.85  # the trend has followed, the values are still new
+    actual = scores(model, raised)
+    assert actual[:8].min() > 0.95  # far from the values and from the trend
+    assert np.median(actual[-16:]) < 0.85  # the trend has followed, the values are still new

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.anomaly.labelled import LabelledSeries
+from models.anomaly.labeled import LabeledSeries
 from models.anomaly.nab_score import REWARD_LOW_FN, best_threshold, nab_score
 
 
-def series(rows: int, windows: list[tuple[int, int]], warm_up: int = 0) -> LabelledSeries:
+def series(rows: int, windows: list[tuple[int, int]], warm_up: int = 0) -> LabeledSeries:
     truth = np.zeros(rows, np.bool_)
     for first, last in windows:
         truth[first : last + 1] = True
-    return LabelledSeries("x", [], truth, warm_up, windows)
+    return LabeledSeries("x", [], truth, warm_up, windows)
 
 
 def hits(rows: int, *places: int) -> np.ndarray:
@@ -22,7 +22,7 @@ def hits(rows: int, *places: int) -> np.ndarray:
     return scores
 
 
-def score(one: LabelledSeries, *places: int) -> float:
+def score(one: LabeledSeries, *places: int) -> float:
     return float(nab_score([one], [hits(len(one.truth), *places)], np.array([0.5]))[0])
 
 
@@ -33,19 +33,19 @@ def sigmoid(y: float) -> float:
 ONE = series(100, [(50, 59)])
 
 
-def test_the_first_row_of_the_window_is_perfect_and_silence_is_zero() -> None:
+def test_a_hit_at_the_first_row_scores_100_and_no_detection_0() -> None:
     assert score(ONE, 50) == pytest.approx(100)
     assert score(ONE) == 0
 
 
-def test_only_the_first_hit_counts_and_later_ones_are_worth_less() -> None:
+def test_only_the_first_hit_counts_and_a_later_hit_scores_less() -> None:
     assert score(ONE, 55, 57) == score(ONE, 55)
     expected = 100 * (sigmoid(-0.5) / sigmoid(-1.0) + 1) / 2
     assert score(ONE, 55) == pytest.approx(expected)
     assert score(ONE, 59) < score(ONE, 55) < score(ONE, 50)
 
 
-def test_a_false_alarm_costs_its_weight_in_full_before_and_less_just_behind() -> None:
+def test_a_false_alarm_costs_its_full_weight_before_a_window_and_less_just_after() -> None:
     assert score(ONE, 10, 50) == pytest.approx(100 - 100 * 0.11 / 2)
     assert score(ONE, 50, 61) == pytest.approx(100 + 100 * 0.11 * sigmoid(2 / 9) / 2)
     assert score(ONE, 50, 99) == pytest.approx(score(ONE, 10, 50))
@@ -62,7 +62,7 @@ def test_a_miss_costs_double_in_the_low_fn_profile() -> None:
     assert nab_score([two], scores, cut, REWARD_LOW_FN)[0] == pytest.approx(100 * (1 - 2 + 4) / 6)
 
 
-def test_one_threshold_is_sought_for_all_files() -> None:
+def test_the_best_threshold_is_the_same_for_all_files() -> None:
     rng = np.random.default_rng(3)
     files = [series(300, [(100, 120)], 30), series(300, [(200, 230)], 30)]
     scores = [rng.random(300) + 2 * file.truth * (rng.random(300) < 0.2) for file in files]

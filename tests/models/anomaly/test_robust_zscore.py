@@ -1,4 +1,4 @@
-"""Robust z-scores: what stands out, what is remembered, and what is forgotten."""
+"""Robust z-scores: unusual values, limited memory, snapshots."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def readings(count: int, seed: int = 0, source: str = "pump") -> list[SensorRead
     ]
 
 
-def learnt(count: int = 200, **options: int) -> RobustZScore:
+def learned(count: int = 200, **options: int) -> RobustZScore:
     model = RobustZScore(**options)
     answer_stream(model, readings(count))
     return model
@@ -30,21 +30,21 @@ def score(model: RobustZScore, source: str = "pump", **values: float) -> Anomaly
     return model.predict_batch([SensorReading(source_id=source, values=values)])[0]
 
 
-def test_names_the_channel_that_stands_out_and_its_median() -> None:
-    found = score(learnt(), bar=5.0, watt=500.0)
-    assert found.is_anomaly
-    assert found.channel == "watt"
-    assert found.expected == pytest.approx(-200.0, abs=10.0)
+def test_names_the_most_unusual_channel_and_its_median() -> None:
+    actual = score(learned(), bar=5.0, watt=500.0)
+    assert actual.is_anomaly
+    assert actual.channel == "watt"
+    assert actual.expected == pytest.approx(-200.0, abs=10.0)
 
 
 def test_a_normal_series_has_the_z_of_its_standard_deviation() -> None:
-    found = score(learnt(4000, window=4096), bar=5.0 + 3.5, watt=-200.0)
-    assert found.score == pytest.approx(0.5, abs=0.02)  # 3.5 deviations are a score of one half
-    assert found.channel == "bar"
+    actual = score(learned(4000, window=4096), bar=5.0 + 3.5, watt=-200.0)
+    assert actual.score == pytest.approx(0.5, abs=0.02)  # 3.5 deviations are a score of one half
+    assert actual.channel == "bar"
 
 
 def test_scores_rise_with_the_distance_and_stay_in_range() -> None:
-    model = learnt()
+    model = learned()
     scores = [score(model, bar=x).score for x in (5.0, 6.0, 9.0, 50.0, 1e6, 1e300)]
     assert scores == sorted(scores)
     assert len(set(scores)) == len(scores)
@@ -52,15 +52,15 @@ def test_scores_rise_with_the_distance_and_stay_in_range() -> None:
     assert scores[-1] <= 1
 
 
-def test_says_nothing_before_min_values() -> None:
-    model = learnt(32, min_values=40)
+def test_scores_zero_before_min_values() -> None:
+    model = learned(32, min_values=40)
     assert score(model, bar=1e9).score == 0
     model.learn_batch(readings(8, seed=1))
     assert score(model, bar=1e9).is_anomaly
 
 
 def test_an_unknown_source_or_channel_scores_zero_beside_known_ones() -> None:
-    model = learnt()
+    model = learned()
     assert score(model, source="other", bar=1e9).score == 0
     assert score(model, new=1e9) == AnomalyScore(
         score=0.0, is_anomaly=False, threshold=model.threshold
@@ -68,16 +68,16 @@ def test_an_unknown_source_or_channel_scores_zero_beside_known_ones() -> None:
     assert score(model, new=1e9, bar=100.0).channel == "bar"
 
 
-def test_a_reading_without_channels_does_not_disturb_its_neighbours() -> None:
+def test_a_reading_without_channels_does_not_disturb_other_readings() -> None:
     batch = [
         SensorReading(source_id="pump", values={}),
         SensorReading(source_id="pump", values={"bar": 100.0}),
         SensorReading(source_id="pump", values={}),
     ]
-    first, middle, last = learnt().predict_batch(batch)
+    first, middle, last = learned().predict_batch(batch)
     assert (first.score, last.score) == (0, 0)
     assert middle.channel == "bar"
-    assert learnt().predict_batch(batch[:1])[0].score == 0
+    assert learned().predict_batch(batch[:1])[0].score == 0
 
 
 def test_a_constant_series_tolerates_a_thousandth_and_flags_a_jump() -> None:
@@ -87,7 +87,7 @@ def test_a_constant_series_tolerates_a_thousandth_and_flags_a_jump() -> None:
     assert score(model, source="s", v=110.0).is_anomaly
 
 
-def test_huge_values_pass_without_overflow() -> None:
+def test_huge_values_do_not_overflow() -> None:
     model = RobustZScore(window=8, min_values=3)
     values = [1e300, -1e300, 1.7e308, -1.7e308, 0.0, 1.7e308, 5e-324, -1.7e308]
     model.learn_batch([SensorReading(source_id="s", values={"v": v}) for v in values])
@@ -96,7 +96,7 @@ def test_huge_values_pass_without_overflow() -> None:
 
 
 def test_old_values_leave_the_window() -> None:
-    model = learnt(64, window=64)
+    model = learned(64, window=64)
     shifted = [SensorReading(source_id="pump", values={"bar": 50.0 + i % 7}) for i in range(64)]
     assert score(model, bar=53.0).is_anomaly
     answer_stream(model, shifted)
@@ -116,13 +116,13 @@ def test_one_step_longer_than_the_window_keeps_its_last_values() -> None:
 
 def test_answers_do_not_depend_on_the_micro_batches() -> None:
     series = readings(96) + readings(96, seed=1, source="valve")
-    model, other = learnt(), learnt()
+    model, other = learned(), learned()
     together = model.predict_batch(series)
     apart = [other.predict_batch([reading])[0] for reading in series]
     assert together == apart
 
 
-def test_memory_is_bounded_and_the_least_recently_seen_goes() -> None:
+def test_memory_is_limited_and_the_least_recently_seen_is_dropped() -> None:
     model = RobustZScore(window=8, min_values=3, max_keys=3)
     for source in ("a", "b", "c", "a", "d"):
         model.learn_batch(
@@ -132,14 +132,14 @@ def test_memory_is_bounded_and_the_least_recently_seen_goes() -> None:
     assert known == ["a", "c", "d"]
 
 
-def test_more_keys_in_one_step_than_fit() -> None:
+def test_a_step_with_more_keys_than_max_keys() -> None:
     model = RobustZScore(window=8, min_values=3, max_keys=2)
     step = [SensorReading(source_id=s, values={"v": float(i)}) for i in range(4) for s in "abcde"]
     model.learn_batch(step)
     assert sum(score(model, source=s, v=1e6).score > 0 for s in "abcde") == 2
 
 
-def test_a_key_that_takes_a_row_over_inherits_nothing() -> None:
+def test_a_new_key_does_not_inherit_the_values_of_its_row() -> None:
     model = RobustZScore(window=8, min_values=3, max_keys=1)
     model.learn_batch([SensorReading(source_id="a", values={"v": 1.0})] * 8)
     model.learn_batch([SensorReading(source_id="b", values={"v": 9.0})] * 3)
@@ -147,37 +147,37 @@ def test_a_key_that_takes_a_row_over_inherits_nothing() -> None:
     assert score(model, source="a", v=90.0).score == 0
 
 
-def test_a_restored_model_goes_on_like_the_saved_one() -> None:
-    saved, restored = learnt(100, max_keys=5), RobustZScore(max_keys=5)
+def test_a_restored_model_continues_like_the_saved_one() -> None:
+    saved, restored = learned(100, max_keys=5), RobustZScore(max_keys=5)
     restored.restore(saved.snapshot())
     rest = readings(100, seed=2) + readings(50, seed=3, source="valve")
     assert answer_stream(saved, rest) == answer_stream(restored, rest)
     assert saved.snapshot() == restored.snapshot()
 
 
-def test_an_empty_state_is_restored_too() -> None:
-    restored = learnt()
+def test_an_empty_state_can_be_restored() -> None:
+    restored = learned()
     restored.restore(RobustZScore().snapshot())
     assert restored.snapshot() == RobustZScore().snapshot()
 
 
 @pytest.mark.parametrize("cut", [0, 3, 8, 100, -1])
-def test_a_cut_snapshot_is_refused_and_changes_nothing(cut: int) -> None:
-    model = learnt()
+def test_a_truncated_snapshot_is_refused_and_changes_nothing(cut: int) -> None:
+    model = learned()
     state = model.snapshot()
     with pytest.raises(ModelError, match="robust_zscore"):
         model.restore(state[:cut])
     assert model.snapshot() == state
 
 
-def test_a_snapshot_of_other_options_is_refused() -> None:
+def test_a_snapshot_with_other_options_is_refused() -> None:
     with pytest.raises(ModelError, match="same options"):
-        RobustZScore(window=64).restore(learnt().snapshot())
+        RobustZScore(window=64).restore(learned().snapshot())
 
 
 @pytest.mark.parametrize(
     "options", [{"window": 2}, {"min_values": 2000}, {"threshold": 0}, {"max_keys": 0}, {"w": 1}]
 )
-def test_wrong_options_are_named(options: dict[str, int]) -> None:
+def test_the_error_names_the_wrong_option(options: dict[str, int]) -> None:
     with pytest.raises(ModelError, match=next(iter(options))):
         make_model(RobustZScore, dict(options))

@@ -1,4 +1,4 @@
-"""Slots: rows for keys, bounded, the least recently seen going first."""
+"""Slots: a limited number of rows for keys; the least recently seen is dropped first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from models.anomaly.slots import NO_SLOT, Slots
 
 
 @given(st.lists(st.lists(st.sampled_from("abcdefg"), max_size=6), max_size=12), st.integers(1, 5))
-def test_rows_are_unique_bounded_and_hold_the_latest(steps: list[list[str]], limit: int) -> None:
+def test_rows_are_unique_limited_and_belong_to_the_latest_keys(
+    steps: list[list[str]], limit: int
+) -> None:
     slots: Slots[str] = Slots(limit)
     seen: dict[str, int] = {}
     for number, step in enumerate(steps):
@@ -26,7 +28,7 @@ def test_rows_are_unique_bounded_and_hold_the_latest(steps: list[list[str]], lim
         assert max(lost, default=-1) <= min((seen[key] for key in slots.keys), default=0)
 
 
-def test_of_more_keys_than_rows_some_get_none() -> None:
+def test_with_more_keys_than_rows_some_get_none() -> None:
     slots: Slots[str] = Slots(2)
     rows, fresh = slots.claim(["a", "b", "c"])
     assert rows.tolist() == [NO_SLOT, 1, 0]

@@ -1,4 +1,4 @@
-"""Online k-means: it finds, follows and repeats."""
+"""Online k-means: finds clusters, follows drift, and is repeatable."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from models.evaluation import answer_stream
 from models.registry import make_model
 from schemas import BehaviorEvent, ClusterAssignment
 
-CENTRES = np.array([[0.0, 1000.0], [10.0, 3000.0], [20.0, 1000.0]])
+CENTERS = np.array([[0.0, 1000.0], [10.0, 3000.0], [20.0, 1000.0]])
 
 
-def events(count: int, centres: np.ndarray = CENTRES, seed: int = 0) -> list[BehaviorEvent]:
+def events(count: int, centers: np.ndarray = CENTERS, seed: int = 0) -> list[BehaviorEvent]:
     """Equal shares of normal blobs, one kind after the other in turn."""
     noise = np.random.default_rng(seed).normal(0, [0.5, 50.0], size=(count, 2))
-    rows = centres[np.arange(count) % len(centres)] + noise
+    rows = centers[np.arange(count) % len(centers)] + noise
     return [
         BehaviorEvent(source_id="u", action="buy", features={"pages": float(a), "cents": float(b)})
         for a, b in rows
     ]
 
 
-def learnt(stream: list[BehaviorEvent], k: int = 3, seed: int = 1) -> OnlineKMeans:
+def learned(stream: list[BehaviorEvent], k: int = 3, seed: int = 1) -> OnlineKMeans:
     model = OnlineKMeans(k=k, seed_events=128, half_life_events=500, seed=seed)
     answer_stream(model, stream)
     return model
@@ -34,7 +34,7 @@ def assign(model: OnlineKMeans, **features: float) -> ClusterAssignment:
     return model.predict_batch([BehaviorEvent(source_id="u", action="a", features=features)])[0]
 
 
-def centres_of(model: OnlineKMeans) -> np.ndarray:
+def centers_of(model: OnlineKMeans) -> np.ndarray:
     update = model.update()
     assert update is not None
     return np.array(
@@ -42,13 +42,13 @@ def centres_of(model: OnlineKMeans) -> np.ndarray:
     )
 
 
-def test_finds_the_centres_in_their_own_units() -> None:
-    found = centres_of(learnt(events(1000)))
-    assert found == pytest.approx(CENTRES, rel=0.05, abs=0.3)
+def test_finds_the_centers_in_the_units_of_the_features() -> None:
+    actual = centers_of(learned(events(1000)))
+    assert actual == pytest.approx(CENTERS, rel=0.05, abs=0.3)
 
 
-def test_assigns_each_kind_to_a_cluster_of_its_own() -> None:
-    answers = learnt(events(1000)).predict_batch(events(300, seed=9))
+def test_assigns_each_kind_to_a_different_cluster() -> None:
+    answers = learned(events(1000)).predict_batch(events(300, seed=9))
     kinds = [{a.cluster_id for a in answers[kind::3]} for kind in range(3)]
     assert [len(kind) for kind in kinds] == [1, 1, 1]
     assert len(set.union(*kinds)) == 3
@@ -56,7 +56,7 @@ def test_assigns_each_kind_to_a_cluster_of_its_own() -> None:
 
 
 def test_has_no_cluster_before_it_is_seeded() -> None:
-    model = learnt(events(127))
+    model = learned(events(127))
     assert assign(model, pages=1.0) == ClusterAssignment(cluster_id=-1, distance=0.0)
     assert model.update() is None
     model.learn_batch(events(1, seed=2))
@@ -65,29 +65,29 @@ def test_has_no_cluster_before_it_is_seeded() -> None:
 
 
 def test_weights_are_the_decayed_number_of_events() -> None:
-    update = learnt(events(20_000)).update()
+    update = learned(events(20_000)).update()
     assert update is not None
     # The sum over steps of 64 of 64 * 2^(-64 i / 500).
     expected = 64 / (1 - 0.5 ** (64 / 500))
     assert sum(c.weight for c in update.clusters) == pytest.approx(expected, rel=0.02)
 
 
-def test_centres_follow_a_drift_under_the_same_ids() -> None:
-    model = learnt(events(1000))
+def test_centers_follow_a_drift_under_the_same_ids() -> None:
+    model = learned(events(1000))
     before = assign(model, pages=0.0, cents=1000.0).cluster_id
     for step in range(60):
         shift = np.array([0.05 * step, 0.0])
-        answer_stream(model, events(192, CENTRES + shift, seed=step))
+        answer_stream(model, events(192, CENTERS + shift, seed=step))
     assert assign(model, pages=3.0, cents=1000.0).cluster_id == before
-    assert centres_of(model)[0, 0] == pytest.approx(2.95, abs=0.5)
+    assert centers_of(model)[0, 0] == pytest.approx(2.95, abs=0.5)
 
 
-def test_a_starved_cluster_gives_way_to_new_behaviour_under_a_new_id() -> None:
-    model = learnt(events(1000))
-    # The third kind stops; a new one begins, nearest to the first one's centre.
+def test_a_starved_cluster_is_replaced_by_new_behavior_with_a_new_id() -> None:
+    model = learned(events(1000))
+    # The third kind stops; a new one begins, nearest to the first one's center.
     moved = np.array([[0.0, 1000.0], [10.0, 3000.0], [-4.0, -4000.0]])
     answer_stream(model, events(6000, moved, seed=3))
-    assert centres_of(model) == pytest.approx(moved[[2, 0, 1]], rel=0.05, abs=0.5)
+    assert centers_of(model) == pytest.approx(moved[[2, 0, 1]], rel=0.05, abs=0.5)
     update = model.update()
     assert update is not None
     ids = [c.cluster_id for c in update.clusters]
@@ -95,10 +95,10 @@ def test_a_starved_cluster_gives_way_to_new_behaviour_under_a_new_id() -> None:
     assert ids[-1] >= 3  # 0 to 2 were the first clusters'
 
 
-def test_fewer_kinds_than_clusters_leave_room_for_later_ones() -> None:
+def test_with_fewer_kinds_than_clusters_later_kinds_get_a_cluster() -> None:
     one = np.array([[5.0, 100.0]])
     same = [BehaviorEvent(source_id="u", action="a", features={"pages": 5.0, "cents": 100.0})]
-    model = learnt(same * 256)
+    model = learned(same * 256)
     update = model.update()
     assert update is not None
     assert len(update.clusters) == 1
@@ -106,8 +106,8 @@ def test_fewer_kinds_than_clusters_leave_room_for_later_ones() -> None:
     assert assign(model, pages=5.0, cents=100.0) != assign(model, pages=105.0, cents=200.0)
 
 
-def test_missing_features_count_as_the_mean_and_unknown_ones_not() -> None:
-    model = learnt(events(1000))
+def test_missing_features_count_as_the_mean_and_unknown_ones_are_ignored() -> None:
+    model = learned(events(1000))
     mean = {"pages": 10.0, "cents": 5000.0 / 3}
     partial, full = assign(model, cents=3000.0), assign(model, pages=mean["pages"], cents=3000.0)
     assert partial.cluster_id == full.cluster_id
@@ -115,7 +115,7 @@ def test_missing_features_count_as_the_mean_and_unknown_ones_not() -> None:
     assert assign(model, cents=3000.0, other=1e9) == partial
 
 
-def test_named_features_alone_are_used_in_their_order() -> None:
+def test_only_the_named_features_are_used_in_their_order() -> None:
     model = OnlineKMeans(k=3, features=["cents"], seed_events=64)
     answer_stream(model, events(256))
     update = model.update()
@@ -124,7 +124,7 @@ def test_named_features_alone_are_used_in_their_order() -> None:
     assert assign(model, pages=-1e9, cents=1000.0) == assign(model, pages=1e9, cents=1000.0)
 
 
-def test_max_features_bounds_what_the_first_step_brings() -> None:
+def test_max_features_limits_the_features_of_the_first_step() -> None:
     model = OnlineKMeans(k=1, max_features=2, seed_events=4)
     wide = {f"f{i}": float(i) for i in range(9)}
     model.learn_batch([BehaviorEvent(source_id="u", action="a", features=wide)] * 4)
@@ -133,35 +133,35 @@ def test_max_features_bounds_what_the_first_step_brings() -> None:
     assert list(update.clusters[0].center) == ["f0", "f1"]
 
 
-def test_huge_values_pass_and_do_no_lasting_harm() -> None:
-    model = learnt(events(1000))
+def test_huge_values_do_no_lasting_harm() -> None:
+    model = learned(events(1000))
     absurd = BehaviorEvent(source_id="u", action="a", features={"pages": 1.7e308, "cents": -1e300})
     assert np.isfinite(model.predict_batch([absurd])[0].distance)
     model.learn_batch([absurd, *events(63, seed=8)])
     answer_stream(model, events(3000, seed=4))
-    assert centres_of(model) == pytest.approx(CENTRES, rel=0.1, abs=0.5)
-    assert np.isfinite(centres_of(learnt([absurd] * 200))).all()
+    assert centers_of(model) == pytest.approx(CENTERS, rel=0.1, abs=0.5)
+    assert np.isfinite(centers_of(learned([absurd] * 200))).all()
 
 
 def test_the_same_seed_gives_the_same_state() -> None:
-    assert learnt(events(500)).snapshot() == learnt(events(500)).snapshot()
+    assert learned(events(500)).snapshot() == learned(events(500)).snapshot()
 
 
 @pytest.mark.parametrize("count", [0, 100, 1000])
-def test_a_restored_model_goes_on_like_the_saved_one(count: int) -> None:
-    saved, restored = learnt(events(count)), learnt([])
+def test_a_restored_model_continues_like_the_saved_one(count: int) -> None:
+    saved, restored = learned(events(count)), learned([])
     restored.restore(saved.snapshot())
-    rest = events(700, CENTRES * 1.5, seed=5)
+    rest = events(700, CENTERS * 1.5, seed=5)
     assert answer_stream(saved, rest) == answer_stream(restored, rest)
     assert saved.snapshot() == restored.snapshot()
 
 
-def test_a_damaged_or_foreign_snapshot_is_refused_and_changes_nothing() -> None:
-    model = learnt(events(300))
+def test_a_damaged_or_other_snapshot_is_refused_and_changes_nothing() -> None:
+    model = learned(events(300))
     state = model.snapshot()
     flipped = bytearray(state)
     flipped[-1] ^= 255
-    for bad in (b"", state[:50], bytes(flipped), learnt(events(300), k=2).snapshot()):
+    for bad in (b"", state[:50], bytes(flipped), learned(events(300), k=2).snapshot()):
         with pytest.raises(ModelError, match="online_kmeans"):
             model.restore(bad)
     assert model.snapshot() == state
@@ -170,6 +170,6 @@ def test_a_damaged_or_foreign_snapshot_is_refused_and_changes_nothing() -> None:
 @pytest.mark.parametrize(
     "options", [{"k": 0}, {"features": []}, {"seed_events": 3}, {"half_life_events": 0}]
 )
-def test_wrong_options_are_named(options: dict[str, int]) -> None:
+def test_the_error_names_the_wrong_option(options: dict[str, int]) -> None:
     with pytest.raises(ModelError, match=next(iter(options))):
         make_model(OnlineKMeans, dict(options))

@@ -1,4 +1,4 @@
-"""Box arithmetic against a plain, slow reference."""
+"""Box arithmetic, compared with a simple, slow reference."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def arrays(items: list[tuple[Box, float, int]]) -> tuple[Floats, Floats, Ints]:
 
 @given(st.lists(_box, max_size=8), st.lists(_box, max_size=8))
 def test_iou_agrees_with_the_slow_reference(a: list[Box], b: list[Box]) -> None:
-    found = iou_matrix(
+    actual = iou_matrix(
         np.array(a, np.float32).reshape(-1, 4), np.array(b, np.float32).reshape(-1, 4)
     )
     expected = np.array([[slow_iou(x, y) for y in b] for x in a]).reshape(len(a), len(b))
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
 @given(st.lists(_item, max_size=25), st.sampled_from([0.0, 0.3, 0.45, 0.7, 1.0]))
@@ -69,7 +69,7 @@ def test_nms_stops_at_its_limit() -> None:
     assert nms(boxes, scores, np.zeros(10, np.int64), 0.5, 3).tolist() == [9, 8, 7]
 
 
-def test_select_takes_each_boxs_best_class_above_the_threshold() -> None:
+def test_select_uses_the_best_class_of_each_box_above_the_threshold() -> None:
     boxes = np.array([[0, 0, 4, 4], [10, 10, 14, 14], [20, 20, 24, 24]], np.float32)
     scores = np.array([[0.2, 0.6], [0.9, 0.1], [0.3, 0.2]], np.float32)
     selected = select(boxes, scores, score_threshold=0.5, iou_threshold=0.5, max_detections=9)
@@ -79,14 +79,14 @@ def test_select_takes_each_boxs_best_class_above_the_threshold() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_select_drops_what_is_not_a_number(bad: float) -> None:
+def test_select_drops_boxes_that_are_not_finite(bad: float) -> None:
     boxes = np.array([[0, 0, 4, bad], [0, 0, 4, 4], [8, 8, 9, 9]], np.float32)
     scores = np.array([[0.9], [np.nan], [0.8]], np.float32)
     selected = select(boxes, scores, score_threshold=0.5, iou_threshold=0.5, max_detections=9)
     np.testing.assert_array_equal(selected.boxes, boxes[2:])
 
 
-def test_select_of_nothing_is_empty() -> None:
+def test_select_without_candidates_is_empty() -> None:
     selected = select(
         np.zeros((0, 4), np.float32),
         np.zeros((0, 3), np.float32),

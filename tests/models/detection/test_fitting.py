@@ -1,15 +1,15 @@
-"""The way to a network's size and back."""
+"""Resizing to a network's input, and mapping boxes back."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from models.detection.fitting import PADDING_GREY, letterbox, letterboxed_size, stretch
+from models.detection.fitting import PADDING_GRAY, letterbox, letterboxed_size, stretch
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(480, 640), (640, 480), (10, 900), (1, 1), (64, 64)])
-def test_boxes_find_their_way_back(rows: int, columns: int) -> None:
+def test_boxes_are_mapped_back_to_the_original(rows: int, columns: int) -> None:
     image = np.zeros((rows, columns, 3), np.uint8)
     boxes = np.array([[0, 0, columns, rows], [0, 0, columns / 2, rows / 4]], np.float32)
     for bring in (letterbox, stretch):
@@ -22,30 +22,30 @@ def test_boxes_find_their_way_back(rows: int, columns: int) -> None:
         )
 
 
-def test_letterbox_keeps_the_aspect_and_pads_with_grey() -> None:
+def test_letterbox_keeps_the_aspect_and_pads_with_gray() -> None:
     fitted, fit = letterbox(np.full((100, 400, 3), 200, np.uint8), 60, 80)
     assert (fit.scale_x, fit.scale_y, fit.offset_x, fit.offset_y) == (0.2, 0.2, 0, 20)
     assert (fitted[20:40] == 200).all()
-    assert (fitted[:20] == PADDING_GREY).all()
-    assert (fitted[40:] == PADDING_GREY).all()
+    assert (fitted[:20] == PADDING_GRAY).all()
+    assert (fitted[40:] == PADDING_GRAY).all()
 
 
-def test_letterbox_centres_a_tall_picture() -> None:
+def test_letterbox_centers_a_tall_picture() -> None:
     fitted, fit = letterbox(np.full((120, 40, 3), 200, np.uint8), 60, 80)
     assert (fit.scale_x, fit.scale_y, fit.offset_x, fit.offset_y) == (0.5, 0.5, 30, 0)
     assert (fitted[:, 30:50] == 200).all()
-    assert (fitted[:, :30] == PADDING_GREY).all()
-    assert (fitted[:, 50:] == PADDING_GREY).all()
+    assert (fitted[:, :30] == PADDING_GRAY).all()
+    assert (fitted[:, 50:] == PADDING_GRAY).all()
 
 
-def test_boxes_beyond_the_frame_are_cut() -> None:
+def test_boxes_beyond_the_frame_are_clipped() -> None:
     _, fit = letterbox(np.zeros((100, 200, 3), np.uint8), 100, 100)
     boxes = fit.to_original(np.array([[-50, 0, 150, 100]], np.float32))
     np.testing.assert_allclose(boxes, [[0, 0, 200, 100]])
 
 
 @pytest.mark.parametrize("divisor", [1, 2, 4, 8])
-def test_boxes_find_their_way_back_to_a_larger_original(divisor: int) -> None:
+def test_boxes_are_mapped_back_to_a_larger_original(divisor: int) -> None:
     small = np.zeros((60, 80, 3), np.uint8)
     for bring in (letterbox, stretch):
         _, fit = bring(small, 64, 96)

@@ -1,4 +1,4 @@
-"""Decoding within limits, in full or at a fraction of the size."""
+"""Decoding within limits, at full size or scaled."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def test_decodes_to_rgb(format: str, options: dict[str, Any], tolerance: int) ->
         ("L", "PNG", 0),
         ("LA", "PNG", 0),
         ("RGBA", "PNG", 0),
-        ("RGBA", "WEBP", 60),  # lossy, with coarse colour
-        ("P", "PNG", 60),  # 216 colours
+        ("RGBA", "WEBP", 60),  # lossy, with coarse color
+        ("P", "PNG", 60),  # 216 colors
         ("1", "PNG", 255),
     ],
 )
-def test_every_kind_of_picture_becomes_rgb(mode: str, format: str, tolerance: int) -> None:
+def test_every_mode_of_picture_becomes_rgb(mode: str, format: str, tolerance: int) -> None:
     source = Image.fromarray(gradient()).convert(mode)
     expected = np.asarray(source.convert("RGB")).astype(int)
     options = {"quality": 98, "subsampling": 0} if format == "JPEG" else {}
@@ -89,7 +89,7 @@ def test_a_palette_with_transparency_decodes() -> None:
     np.testing.assert_array_equal(decoded, np.asarray(image.convert("RGB")))
 
 
-def test_sixteen_bit_grey_keeps_its_tones() -> None:
+def test_sixteen_bit_gray_keeps_its_tones() -> None:
     deep = (np.arange(64 * 4, dtype=np.uint16) * 257).reshape(4, 64)
     decoded = decode_image(encode(Image.fromarray(deep), "PNG"), LIMITS).pixels
     np.testing.assert_array_equal(decoded[..., 1], deep >> 8)
@@ -112,13 +112,13 @@ def test_a_truncated_image_is_an_error(format: str, share: float) -> None:
 @pytest.mark.parametrize(
     "image", [b"", b"GIF89a....", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"{}"]
 )
-def test_what_is_no_image_is_an_error(image: bytes) -> None:
+def test_bytes_that_are_no_image_are_an_error(image: bytes) -> None:
     with pytest.raises(DecodeError):
         decode_image(image, LIMITS)
 
 
 @pytest.mark.parametrize("side", [9_000, 12_000, 30_000])
-def test_a_bomb_is_refused_by_its_header(side: int) -> None:
+def test_a_decompression_bomb_is_refused_by_its_header(side: int) -> None:
     # The body is empty: had pixels been looked at, this were a DecodeError.
     with pytest.raises(TooLargeError):
         decode_image(png_header(side, side), LIMITS)
@@ -132,7 +132,7 @@ def test_a_large_jpeg_is_refused_by_its_header() -> None:
         decode_image(bytes(jpeg), LIMITS)
 
 
-def test_a_long_thin_picture_is_over_the_side() -> None:
+def test_a_long_thin_picture_is_over_the_limit_of_a_side() -> None:
     with pytest.raises(TooLargeError, match="20000 a side"):
         decode_image(png_header(20_001, 1), LIMITS)
 
@@ -190,7 +190,7 @@ def test_jpeg_is_decoded_no_smaller_than_needed(
 
 
 @pytest.mark.parametrize("divisor", [2, 4, 8])
-def test_a_pixel_of_a_smaller_decode_stands_for_its_square_of_the_original(divisor: int) -> None:
+def test_scaled_decoding_averages_squares_of_the_original(divisor: int) -> None:
     source = gradient(640, 480)
     source[240:, 320:] = 0  # an edge in the middle
     jpeg = encode(Image.fromarray(source), "JPEG", quality=98, subsampling=0)
@@ -200,14 +200,14 @@ def test_a_pixel_of_a_smaller_decode_stands_for_its_square_of_the_original(divis
     assert np.abs(small - squares).max() <= 6
 
 
-def test_what_is_no_plain_jpeg_is_decoded_whole() -> None:
+def test_other_formats_than_plain_jpeg_are_decoded_in_full() -> None:
     image = Image.fromarray(gradient(640, 480))
     for picture in (encode(image, "PNG"), encode(image.convert("CMYK"), "JPEG")):
         decoded = decode_image(picture, LIMITS, needs(1, 1))
         assert (decoded.pixels.shape, decoded.divisor) == ((480, 640, 3), 1)
 
 
-def test_a_smaller_decode_keeps_the_limits_and_the_errors() -> None:
+def test_scaled_decoding_has_the_same_limits_and_errors() -> None:
     jpeg = encode(Image.fromarray(gradient(640, 480)), "JPEG", quality=98)
     with pytest.raises(TooLargeError, match="640x480"):
         decode_image(jpeg, ImageLimits(max_pixels=640 * 480 - 1), needs(1, 1))

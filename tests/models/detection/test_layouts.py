@@ -1,4 +1,4 @@
-"""Raw outputs made by hand, and what each layout must read in them."""
+"""Each layout reads boxes and scores from raw outputs made by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from models.detection.layouts import LAYOUTS, find_layout
         ([[None, 25200, 85]], "yolov5"),
     ],
 )
-def test_a_layout_is_told_by_its_shapes(shapes: list[list[int | None]], name: str) -> None:
+def test_a_layout_is_recognized_by_its_shapes(shapes: list[list[int | None]], name: str) -> None:
     layout = find_layout(None, shapes)
     assert layout.name == name
     assert layout.num_classes(shapes) == (5 if name == "end_to_end" else 80)
@@ -39,7 +39,7 @@ def test_a_stated_layout_must_fit() -> None:
 
 def test_fastestdet_reads_cells() -> None:
     grid = np.zeros((1, 7, 2, 4), np.float32)
-    # Row 1, column 2: sure to 0.5, centre moved by tanh(0), half the picture wide and high.
+    # Row 1, column 2: sure to 0.5, center moved by tanh(0), half the picture wide and high.
     grid[0, :, 1, 2] = [0.5, 0.0, 0.0, 0.0, 0.0, 0.25, 0.75]
     boxes, scores = LAYOUTS["fastestdet"].decode([grid], 100, 200)
     assert boxes.shape == (1, 8, 4)

@@ -1,4 +1,4 @@
-"""The step from pictures to a network's batch."""
+"""Writing pictures into a network's batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from models.detection.networks import write_planes
 
 
 @pytest.mark.parametrize("is_bgr", [False, True])
-def test_a_batch_is_planes_in_the_networks_order(is_bgr: bool) -> None:
+def test_pictures_are_written_as_planes_in_rgb_or_bgr(is_bgr: bool) -> None:
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (4, 6, 3)).astype(np.uint8) for _ in range(3)]
     batch = np.empty((3, 3, 4, 6), np.float32)

@@ -1,4 +1,4 @@
-"""The ONNX detector: on small files made here, and on a real network and real pictures."""
+"""The ONNX detector on small generated files, and on a real network with real pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.models.detection.tiny_onnx import (
 )
 
 
-def grey_frame(level: int, width: int = SIDE, height: int = SIDE) -> VideoFrame:
+def gray_frame(level: int, width: int = SIDE, height: int = SIDE) -> VideoFrame:
     pixels = np.full((height, width, 3), level, np.uint8)
     return VideoFrame(image=simplejpeg.encode_jpeg(pixels, quality=95))
 
@@ -46,7 +46,7 @@ def brightness(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_registry_makes_it(brightness: Path) -> None:
+def test_the_registry_creates_it(brightness: Path) -> None:
     model = make_model(model_class("onnx_detector"), {"path": str(brightness)})
     assert isinstance(model, OnnxDetector)
 
@@ -54,9 +54,9 @@ def test_the_registry_makes_it(brightness: Path) -> None:
 def test_scores_follow_the_input(brightness: Path) -> None:
     detector = loaded(brightness, score_threshold=0.3)
     detector.warm_up()
-    dark, grey, bright = detector.predict_batch([grey_frame(v) for v in (20, 100, 220)])
+    dark, gray, bright = detector.predict_batch([gray_frame(v) for v in (20, 100, 220)])
     assert detections(dark).detections == []
-    assert detections(grey).detections[0].score == pytest.approx(100 / 255, abs=0.01)
+    assert detections(gray).detections[0].score == pytest.approx(100 / 255, abs=0.01)
     assert detections(bright).detections[0].score == pytest.approx(220 / 255, abs=0.01)
 
 
@@ -65,32 +65,32 @@ def test_fixed_batches_and_half_precision_give_the_same(
     brightness: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
     write_brightness_detector(tmp_path / "other.onnx", **options)
-    frames = [grey_frame(v) for v in (90, 120, 150, 180, 210, 240)]
+    frames = [gray_frame(v) for v in (90, 120, 150, 180, 210, 240)]
     expected = loaded(brightness).predict_batch(frames)
-    found = loaded(tmp_path / "other.onnx").predict_batch(frames)
-    for one, other in zip(found, expected, strict=True):
+    actual = loaded(tmp_path / "other.onnx").predict_batch(frames)
+    for one, other in zip(actual, expected, strict=True):
         [a], [b] = detections(one).detections, detections(other).detections
         assert a.box == b.box
         assert a.score == pytest.approx(b.score, abs=2e-3)  # half precision has three digits
 
 
-def test_a_batch_is_left_unchanged_and_neighbours_do_not_matter(brightness: Path) -> None:
+def test_a_batch_is_not_changed_and_an_answer_does_not_depend_on_it(brightness: Path) -> None:
     detector = loaded(brightness)
-    frames = [grey_frame(v, width=40 + v) for v in (100, 150, 200)]
+    frames = [gray_frame(v, width=40 + v) for v in (100, 150, 200)]
     before = copy.deepcopy(frames)
     together = detector.predict_batch(frames)
     assert frames == before
     assert together == [detector.predict_batch([frame])[0] for frame in frames]
 
 
-def test_bad_frames_are_answered_in_their_place(brightness: Path) -> None:
+def test_bad_frames_are_errors_in_their_positions(brightness: Path) -> None:
     detector = loaded(brightness, max_pixels=10_000)
-    good = grey_frame(200)
+    good = gray_frame(200)
     frames = [
         VideoFrame(image=b"no image"),
         good,
         VideoFrame(image=good.image[:200]),
-        grey_frame(200, 101, 100),
+        gray_frame(200, 101, 100),
     ]
     answers = detector.predict_batch(frames)
     assert [type(a) for a in answers] == [DecodeError, Detections, DecodeError, TooLargeError]
@@ -98,17 +98,17 @@ def test_bad_frames_are_answered_in_their_place(brightness: Path) -> None:
 
 
 def test_boxes_are_in_pixels_of_the_frame(brightness: Path) -> None:
-    [answer] = loaded(brightness, letterbox=True).predict_batch([grey_frame(200, 320, 160)])
+    [answer] = loaded(brightness, letterbox=True).predict_batch([gray_frame(200, 320, 160)])
     answer = detections(answer)
     assert (answer.width, answer.height) == (320, 160)
     # The network's whole input, padding included, is cut to the frame.
     assert answer.detections[0].box == (0, 0, 320, 160)
 
 
-def test_labels_come_from_the_list_the_file_beside_or_the_number(
+def test_labels_come_from_the_option_a_file_beside_the_model_or_the_class_id(
     brightness: Path, tmp_path: Path
 ) -> None:
-    frame = grey_frame(200)
+    frame = gray_frame(200)
 
     def label(**options: Any) -> str:
         [answer] = loaded(brightness, **options).predict_batch([frame])
@@ -124,26 +124,26 @@ def test_labels_come_from_the_list_the_file_beside_or_the_number(
 
 def test_preparing_is_thread_safe(brightness: Path) -> None:
     detector = loaded(brightness)
-    batches = [[grey_frame(60 + 10 * i), grey_frame(240 - 10 * i)] for i in range(12)]
+    batches = [[gray_frame(60 + 10 * i), gray_frame(240 - 10 * i)] for i in range(12)]
     with ThreadPoolExecutor(4) as pool:
         prepared = list(pool.map(detector.prepare_batch, batches))
-    found = [detector.predict_prepared(p) for p in prepared]
-    assert found == [detector.predict_batch(batch) for batch in batches]
+    actual = [detector.predict_prepared(p) for p in prepared]
+    assert actual == [detector.predict_batch(batch) for batch in batches]
 
 
-def test_the_version_names_the_file(brightness: Path, tmp_path: Path) -> None:
+def test_the_version_is_a_hash_of_the_file(brightness: Path, tmp_path: Path) -> None:
     write_brightness_detector(tmp_path / "other.onnx", batch=1)
     first, again = loaded(brightness), loaded(brightness)
     assert first.version == again.version != loaded(tmp_path / "other.onnx").version
     assert len(first.version) == 12
 
 
-def test_an_absent_file_is_one_clear_line(tmp_path: Path) -> None:
+def test_an_absent_file_is_a_one_line_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"absent\.onnx: No such file.*correct the model's path"):
         loaded(tmp_path / "absent.onnx")
 
 
-def test_a_file_of_another_kind_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_a_one_line_error(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"this is no protobuf at all" * 10)
     with pytest.raises(ModelError, match="not an ONNX model") as caught:
@@ -151,14 +151,14 @@ def test_a_file_of_another_kind_is_one_clear_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_model_of_rows_is_no_detector(tmp_path: Path) -> None:
+def test_a_tabular_model_is_refused(tmp_path: Path) -> None:
     write_tabular_model(tmp_path / "rows.onnx")
     with pytest.raises(ModelError, match=r"a detector takes one float \[batch, 3, height, width\]"):
         loaded(tmp_path / "rows.onnx")
 
 
-def test_wrong_labels_and_layouts_are_told_at_load(brightness: Path) -> None:
-    with pytest.raises(ModelError, match="knows 1 classes, but there are 2 labels"):
+def test_wrong_labels_and_layouts_are_refused_at_load(brightness: Path) -> None:
+    with pytest.raises(ModelError, match="has 1 classes, but there are 2 labels"):
         loaded(brightness, labels=["a", "b"])
     with pytest.raises(ModelError, match="can't be of layout yolov8"):
         loaded(brightness, layout="yolov8")
@@ -178,20 +178,20 @@ def test_wrong_labels_and_layouts_are_told_at_load(brightness: Path) -> None:
         {"threshold": 0.5},
     ],
 )
-def test_bad_options_are_told_when_it_is_made(options: dict[str, Any]) -> None:
+def test_bad_options_are_refused_when_it_is_created(options: dict[str, Any]) -> None:
     with pytest.raises(ModelError):
         make_model(OnnxDetector, {"path": "model.onnx", **options})
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:x", "cuda:99"])
-def test_an_absent_device_is_one_clear_line(brightness: Path, device: str) -> None:
+def test_an_absent_device_is_a_one_line_error(brightness: Path, device: str) -> None:
     with pytest.raises(ModelError, match=f"device '?{device}"):
         OnnxDetector(path=str(brightness)).load(device)
 
 
 def test_it_must_be_loaded_first(brightness: Path) -> None:
     with pytest.raises(ModelError, match="call load"):
-        OnnxDetector(path=str(brightness)).predict_batch([grey_frame(1)])
+        OnnxDetector(path=str(brightness)).predict_batch([gray_frame(1)])
 
 
 def fastestdet(data_dir: Path, score_threshold: float | None = None) -> OnnxDetector:
@@ -216,7 +216,7 @@ def test_a_real_network_finds_dog_bicycle_and_car(data_dir: Path) -> None:
     assert scores == sorted(scores, reverse=True)
 
 
-def test_people_in_nine_of_ten_frames_of_the_street(data_dir: Path) -> None:
+def test_a_real_network_finds_people_in_nine_of_ten_frames_of_a_street(data_dir: Path) -> None:
     frames = list(video_frames(data_dir / "video" / "vtest.mp4", every=10))
     # The layout's own threshold, 0.4: the lowest that the network's authors recommend.
     assert share_of_frames_with(fastestdet(data_dir), frames, "person") >= 0.9

@@ -1,4 +1,4 @@
-"""Rendered scenes: the same from the same seed, and true to their ground truth."""
+"""Rendered scenes: repeatable by seed, and in agreement with their ground truth."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from models.detection.kinds import KINDS, Kind
 from models.detection.scenes import LABELS, MIN_INSIDE_SHARE, render_clip, render_scene
-from models.detection.sprites import Pen
+from models.detection.sprites import KINDS, Kind, Pen
 
 
 def test_the_same_seed_renders_the_same() -> None:
@@ -53,7 +52,7 @@ def test_a_sprite_fills_its_box_and_no_more(kind: Kind) -> None:
     assert (np.abs(drawn - box) <= 0.13 * sides + 1).all()
 
 
-def test_a_clip_moves_smoothly_and_repeats_itself() -> None:
+def test_a_clip_moves_smoothly_and_is_the_same_when_rendered_again() -> None:
     clip = list(render_clip(3, 12, 320, 192))
     again = list(render_clip(3, 12, 320, 192))
     np.testing.assert_array_equal(clip[-1].image, again[-1].image)
@@ -63,11 +62,11 @@ def test_a_clip_moves_smoothly_and_repeats_itself() -> None:
         if np.array_equal(a.class_ids, b.class_ids) and len(a.boxes)
     ]
     assert len(steps) >= 6
-    assert 0 < max(steps) <= 40  # 14 m/s at 33 pixels a metre, ten frames a second, is 46
+    assert 0 < max(steps) <= 40  # 14 m/s at 33 pixels a meter, ten frames a second, is 46
 
 
-def test_who_is_mostly_out_of_view_is_left_out() -> None:
-    # Over a clip long enough, objects leave; none is told with a sliver of its box.
+def test_objects_mostly_out_of_view_are_not_in_the_truth() -> None:
+    # In a clip this long objects leave; none stays in the truth with a sliver of its box.
     widths: dict[int, float] = {}
     for scene in render_clip(8, 40, 320, 192):
         for box, class_id in zip(scene.boxes, scene.class_ids.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""The committed detector: its golden numbers, its runtimes, its quality on unseen scenes."""
+"""The shipped detector: golden numbers, both runtimes, quality on unseen scenes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import simplejpeg
 from PIL import Image
 
 from models.base import ModelError
-from models.detection.average_precision import Truth
+from models.detection.coco_metrics import Truth
 from models.detection.evaluate import (
     FOUND_FROM_SCORE,
     MEASURED_FROM_SCORE,
@@ -29,7 +29,7 @@ from models.registry import make_model, model_class
 from schemas import Detection, Detections, InputError, VideoFrame
 
 GOLDEN = Path(__file__).parent / "golden"
-#: Another CPU sums in another order; a JPEG decoder may differ by a grey level.
+#: Another CPU sums in another order; a JPEG decoder may differ by a gray level.
 BOX_PIXELS, SCORE = 1.0, 0.02
 
 
@@ -46,13 +46,13 @@ def detect(detector: TrafficDetector, frames: Sequence[VideoFrame]) -> list[list
     return [answer.detections for answer in answers if isinstance(answer, Detections)]
 
 
-def assert_close(found: list[Detection], expected: list[Detection]) -> None:
+def assert_close(actual: list[Detection], expected: list[Detection]) -> None:
     def by_place(one: Detection) -> tuple[str, float]:
         return one.label, one.box[0]
 
-    found, expected = sorted(found, key=by_place), sorted(expected, key=by_place)
-    assert [d.label for d in found] == [d.label for d in expected]
-    for a, b in zip(found, expected, strict=True):
+    actual, expected = sorted(actual, key=by_place), sorted(expected, key=by_place)
+    assert [d.label for d in actual] == [d.label for d in expected]
+    for a, b in zip(actual, expected, strict=True):
         np.testing.assert_allclose(a.box, b.box, atol=BOX_PIXELS)
         assert a.score == pytest.approx(b.score, abs=SCORE)
 
@@ -65,8 +65,8 @@ def golden_frame() -> VideoFrame:
 def test_golden_numbers(runtime: str) -> None:
     expected = msgspec.json.decode((GOLDEN / "scene.json").read_bytes(), type=list[Detection])
     assert len({d.label for d in expected}) >= 3
-    [found] = detect(loaded(runtime=runtime), [golden_frame()])
-    assert_close(found, expected)
+    [actual] = detect(loaded(runtime=runtime), [golden_frame()])
+    assert_close(actual, expected)
 
 
 def test_the_runtimes_agree_on_unseen_scenes() -> None:
@@ -75,7 +75,7 @@ def test_the_runtimes_agree_on_unseen_scenes() -> None:
         assert_close(a, b)
 
 
-def test_neighbours_do_not_matter() -> None:
+def test_an_answer_does_not_depend_on_the_batch() -> None:
     frames = [frame for frame, _ in scenes_with_truth(UNSEEN_SEED + 2, 3)]
     detector = loaded()
     frames.insert(1, VideoFrame(image=frames[0].image[:500]))
@@ -94,7 +94,7 @@ def test_quality_on_unseen_scenes() -> None:
     assert measured["recall50"] >= 0.7
 
 
-def test_scaled_decoding_costs_little_quality_and_keeps_the_frames_coordinates() -> None:
+def test_scaled_decoding_costs_little_quality_and_keeps_coordinates() -> None:
     # Twice the size, as a camera would send it: decoded at a half.
     scenes = [
         (VideoFrame(image=larger(frame.image)), Truth(truth.boxes * 2, truth.labels))
@@ -117,7 +117,7 @@ def larger(jpeg: bytes) -> bytes:
     return encoded
 
 
-def test_the_registry_makes_it_and_onnx_needs_no_torch() -> None:
+def test_the_registry_creates_it_and_onnx_needs_no_torch() -> None:
     assert isinstance(make_model(model_class("traffic_detector"), {}), TrafficDetector)
     script = (
         "import sys\n"
@@ -133,7 +133,7 @@ def test_the_registry_makes_it_and_onnx_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
-def test_bad_options_and_missing_weights_are_told(tmp_path: Path) -> None:
+def test_bad_options_and_missing_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="expected one of onnx, torch"):
         make_model(TrafficDetector, {"runtime": "tensorflow"})
     for runtime in ("onnx", "torch"):

@@ -1,4 +1,4 @@
-"""ONNX files of a few nodes, for tests of how model files are read."""
+"""Write ONNX files of a few nodes, for tests of reading model files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIDE = 32
 
 
 def write_brightness_detector(path: Path, batch: int | str = "batch", half: bool = False) -> None:
-    """Write an end-to-end detector of one class: the whole picture, scored by its mean grey."""
+    """Write an end-to-end detector of one class: the whole picture, scored by its mean gray."""
     kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     box = np.array([[[0, 0, SIDE, SIDE]]], np.float16 if half else np.float32)
     nodes = [

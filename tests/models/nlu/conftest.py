@@ -1,4 +1,4 @@
-"""A tiny BERT, and the real MiniLM where it is installed."""
+"""Fixtures: a tiny BERT, and the real MiniLM if it is installed."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.nlu.answers import rank_intents, weave
+from models.nlu.answers import put_back_errors, rank_intents
 from schemas import InputError, IntentScore, NluResult
 
 LABELS = ["a", "oos", "b", "c"]
@@ -34,11 +34,13 @@ def test_score_below_the_threshold_is_out_of_scope(min_score: float, intent: str
 
 
 @pytest.mark.parametrize(("top_k", "count"), [(0, 0), (1, 1), (99, 2)])
-def test_alternatives_are_as_many_as_asked_and_there(top_k: int, count: int) -> None:
+def test_the_number_of_alternatives_is_limited_by_top_k_and_the_labels(
+    top_k: int, count: int
+) -> None:
     assert len(rank([0.3, 0.0, 0.5, 0.2], top_k=top_k).alternatives) == count
 
 
-def test_weave_puts_errors_back_in_their_places() -> None:
+def test_errors_are_put_back_in_their_positions() -> None:
     first, last = NluResult(intent="a", score=1), NluResult(intent="b", score=1)
     error = InputError("no")
-    assert weave([[1], error, [2]], [first, last]) == [first, error, last]
+    assert put_back_errors([[1], error, [2]], [first, last]) == [first, error, last]

@@ -12,7 +12,7 @@ from schemas import InputError
 TEXTS = ["hello", "where is my order", "thanks " * 40, "my balance", "", "money " * 9]
 
 
-def test_vectors_have_length_one_and_their_texts_order(tiny_encoder: SentenceEncoder) -> None:
+def test_vectors_have_length_one_and_the_order_of_the_texts(tiny_encoder: SentenceEncoder) -> None:
     vectors = tiny_encoder.encode(TEXTS)
     assert vectors.shape == (6, 32)
     assert vectors.dtype == np.float32
@@ -20,7 +20,7 @@ def test_vectors_have_length_one_and_their_texts_order(tiny_encoder: SentenceEnc
     np.testing.assert_allclose(tiny_encoder.encode(TEXTS[::-1]), vectors[::-1], atol=1e-5)
 
 
-def test_neighbours_do_not_change_a_vector(tiny_encoder: SentenceEncoder) -> None:
+def test_a_vector_does_not_depend_on_the_batch(tiny_encoder: SentenceEncoder) -> None:
     alone = np.concatenate([tiny_encoder.encode([text]) for text in TEXTS])
     together = tiny_encoder.encode(TEXTS)
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -40,7 +40,7 @@ def test_padding_does_not_leak_into_the_mean(tiny_encoder: SentenceEncoder) -> N
 
 
 @pytest.mark.parametrize("pooling", ["mean", "first"])
-def test_pooling_is_what_it_says(tiny_bert: Path, pooling: str) -> None:
+def test_mean_and_first_pooling(tiny_bert: Path, pooling: str) -> None:
     import torch
     from transformers import BertModel
 
@@ -61,7 +61,7 @@ def test_text_longer_than_the_positions_is_cut(tiny_encoder: SentenceEncoder) ->
     assert np.isfinite(tiny_encoder.encode_tokens([tokens])).all()
 
 
-def test_text_that_is_no_unicode_is_an_input_error(tiny_encoder: SentenceEncoder) -> None:
+def test_invalid_unicode_is_an_input_error(tiny_encoder: SentenceEncoder) -> None:
     with pytest.raises(InputError, match="Unicode"):
         tiny_encoder.encode(["hello", "\udfff"])
 
@@ -70,7 +70,7 @@ def test_no_texts_give_no_vectors(tiny_encoder: SentenceEncoder) -> None:
     assert tiny_encoder.encode([]).shape == (0, 32)
 
 
-def test_device_that_is_not_there_is_refused(tiny_bert: Path) -> None:
+def test_an_absent_device_is_refused(tiny_bert: Path) -> None:
     with pytest.raises(ModelError, match="device cuda:99 can't be used"):
         SentenceEncoder(str(tiny_bert)).load("cuda:99")
 
@@ -80,7 +80,7 @@ def test_settings_refuse_an_unknown_pooling() -> None:
         EncoderSettings("", "max", True)  # type: ignore[arg-type]
 
 
-def test_minilm_knows_what_means_the_same(minilm: str) -> None:
+def test_minilm_puts_texts_of_equal_meaning_close_together(minilm: str) -> None:
     encoder = SentenceEncoder(minilm)
     encoder.load()
     query, same, other = encoder.encode(

@@ -7,14 +7,14 @@ import pytest
 from models.nlu.evaluate import _balanced, evaluate_on
 
 
-def test_balanced_sample_leaves_no_intent_out() -> None:
+def test_a_balanced_sample_contains_every_intent() -> None:
     rows = [{"intent": "often", "text": str(n)} for n in range(90)]
     rows += [{"intent": "rare", "text": str(n)} for n in range(10)]
     counts = [row["intent"] for row in _balanced(rows, 12)]
     assert counts.count("often") == counts.count("rare") == 6
 
 
-def test_absent_data_is_an_absent_file(minilm: str, tmp_path: Path) -> None:
+def test_absent_data_raises_file_not_found(minilm: str, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         evaluate_on(tmp_path)
 

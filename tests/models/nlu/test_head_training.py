@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.base import ModelError
 from models.nlu.encoder import EncoderSettings
-from models.nlu.head_training import fit_doubting_head, fit_head, rate_head
+from models.nlu.head_training import fit_head, fit_head_with_threshold, rate_head
 
 SETTINGS = EncoderSettings("test", "mean", True)
 
@@ -16,14 +16,14 @@ SETTINGS = EncoderSettings("test", "mean", True)
 def blobs(labels: list[str], count: int, seed: int = 0) -> tuple[NDArray[np.float32], list[str]]:
     """Draw `count` unit vectors about one axis of R^8 per label."""
     chance = np.random.default_rng(seed)
-    centres = np.repeat(np.eye(8)[: len(labels)], count, axis=0)
-    vectors = centres + 0.15 * chance.standard_normal(centres.shape)
+    centers = np.repeat(np.eye(8)[: len(labels)], count, axis=0)
+    vectors = centers + 0.15 * chance.standard_normal(centers.shape)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors.astype(np.float32), [label for label in labels for _ in range(count)]
 
 
 @pytest.mark.parametrize("labels", [["a", "b"], ["a", "b", "c", "oos"]])
-def test_head_learns_what_can_be_told_apart(labels: list[str]) -> None:
+def test_a_head_learns_separable_classes(labels: list[str]) -> None:
     head = fit_head(*blobs(labels, 20), SETTINGS)
     rating = rate_head(head, *blobs(labels, 50, seed=1))
     assert head.labels == tuple(sorted(labels))
@@ -31,29 +31,31 @@ def test_head_learns_what_can_be_told_apart(labels: list[str]) -> None:
 
 
 def test_two_labels_give_scikit_learns_probabilities() -> None:
-    """The binary model has one row of weights; ours has two, with the same softmax."""
+    """scikit-learn has one row of weights for two labels, this head two with the same softmax."""
     from sklearn.linear_model import LogisticRegression
 
     vectors, labels = blobs(["a", "b"], 10)
     reference = LogisticRegression(C=30.0, max_iter=500).fit(vectors, labels)
-    found = fit_head(vectors, labels, SETTINGS).probabilities(vectors)
-    np.testing.assert_allclose(found, reference.predict_proba(vectors), atol=1e-5)
+    actual = fit_head(vectors, labels, SETTINGS).probabilities(vectors)
+    np.testing.assert_allclose(actual, reference.predict_proba(vectors), atol=1e-5)
 
 
 def test_same_texts_give_the_same_head() -> None:
-    first, second = (fit_doubting_head(*blobs(["a", "b", "c"], 10), SETTINGS) for _ in range(2))
+    first, second = (
+        fit_head_with_threshold(*blobs(["a", "b", "c"], 10), SETTINGS) for _ in range(2)
+    )
     assert first.fingerprint() == second.fingerprint()
 
 
-def test_threshold_turns_away_about_the_share_asked_for() -> None:
-    strict = fit_doubting_head(*blobs(["a", "b", "c"], 60), SETTINGS, rejected=0.4)
+def test_the_threshold_rejects_about_the_given_share() -> None:
+    strict = fit_head_with_threshold(*blobs(["a", "b", "c"], 60), SETTINGS, rejected=0.4)
     rating = rate_head(strict, *blobs(["a", "b", "c"], 200, seed=3))
     assert 0.45 < rating.in_scope_accuracy < 0.75  # of 1 - 0.4; drawn anew
     assert math.isnan(rating.oos_recall)
 
 
-def test_strange_vectors_fall_below_the_threshold() -> None:
-    head = fit_doubting_head(*blobs(["a", "b", "c"], 60), SETTINGS)
+def test_vectors_unlike_the_training_texts_are_below_the_threshold() -> None:
+    head = fit_head_with_threshold(*blobs(["a", "b", "c"], 60), SETTINGS)
     strangers = blobs(["a", "b", "c", "x", "y"], 50, seed=2)[0][150:]
     assert rate_head(head, *_with_known(strangers)).oos_recall > 0.8
 
@@ -71,4 +73,4 @@ def test_single_label_is_refused() -> None:
 def test_label_with_one_text_is_named() -> None:
     vectors, labels = blobs(["a", "b"], 3)
     with pytest.raises(ModelError, match="'rare' has one text"):
-        fit_doubting_head(vectors, [*labels[:-1], "rare"], SETTINGS)
+        fit_head_with_threshold(vectors, [*labels[:-1], "rare"], SETTINGS)

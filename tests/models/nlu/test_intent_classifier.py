@@ -34,7 +34,7 @@ def ask(model: IntentClassifier, *texts: str) -> list[NluResult]:
         ("who discovered penicillin", "oos"),
     ],
 )
-def test_sentences_of_no_template_are_understood(
+def test_sentences_that_fit_no_template_are_understood(
     model: IntentClassifier, text: str, intent: str
 ) -> None:
     (answer,) = ask(model, text)
@@ -47,7 +47,7 @@ def test_held_out_templates_are_mostly_right(model: IntentClassifier) -> None:
     pairs = generate(seed=21, split="test")[:150]
     answers = ask(model, *[text for text, _ in pairs])
     is_right = [a.intent == intent for a, (_, intent) in zip(answers, pairs, strict=True)]
-    # 0.95 when trained; a seed of its own, and room for a few of 150
+    # 0.95 when trained; another seed here, and a margin of a few of 150 texts
     assert np.mean(is_right) > 0.88
 
 
@@ -58,7 +58,7 @@ def test_embedding_has_length_one(model: IntentClassifier) -> None:
     assert np.linalg.norm(answer.embedding) == pytest.approx(1, abs=1e-4)
 
 
-def test_text_that_is_no_unicode_hurts_only_itself(model: IntentClassifier) -> None:
+def test_invalid_unicode_is_an_error_for_that_text_alone(model: IntentClassifier) -> None:
     texts = ["hello", "\ud800", "what's my balance?"]
     first, bad, last = model.predict_batch([TextMessage(text=text) for text in texts])
     assert isinstance(bad, InputError)
@@ -89,6 +89,6 @@ def test_head_of_another_encoder_is_refused(tiny_bert: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [{"top_k": -1}, {"min_score": 1.5}, {"max_tokens": 2}])
-def test_senseless_options_are_refused(option: dict[str, int]) -> None:
+def test_options_out_of_range_are_refused(option: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(option))} is"):
         IntentClassifier(**option)  # type: ignore[arg-type]

@@ -25,14 +25,14 @@ def head() -> IntentHead:
 
 
 def test_probabilities_are_the_softmax(head: IntentHead) -> None:
-    found = head.probabilities(np.array([[1.0, 0.0]], dtype=np.float32))
+    actual = head.probabilities(np.array([[1.0, 0.0]], dtype=np.float32))
     powers = np.exp([0.5, 2.0])
-    np.testing.assert_allclose(found, [powers / powers.sum()], rtol=1e-6)
+    np.testing.assert_allclose(actual, [powers / powers.sum()], rtol=1e-6)
 
 
 def test_huge_logits_do_not_overflow(head: IntentHead) -> None:
-    found = head.probabilities(np.array([[1e30, 0.0]], dtype=np.float32))
-    np.testing.assert_array_equal(found, [[0, 1]])
+    actual = head.probabilities(np.array([[1e30, 0.0]], dtype=np.float32))
+    np.testing.assert_array_equal(actual, [[0, 1]])
 
 
 def test_saved_head_is_the_same_when_loaded(head: IntentHead, tmp_path: Path) -> None:
@@ -44,40 +44,40 @@ def test_saved_head_is_the_same_when_loaded(head: IntentHead, tmp_path: Path) ->
     np.testing.assert_array_equal(loaded.bias, head.bias)
 
 
-def test_folder_without_head_says_how_to_make_one(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_without_head_says_how_to_train_one(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"No such file.*models\.nlu\.train"):
         load_head(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"format": 99}, "head format 99"),
-        ({"labels": ["one"]}, "differ in number"),
-        ({"encoder": {"pooling": "mean"}}, "holds no intent head"),
+        ({"labels": ["one"]}, "numbers of weights and labels differ"),
+        ({"encoder": {"pooling": "mean"}}, "contains no intent head"),
         ({"encoder": {"fingerprint": "", "pooling": "x", "normalize": True}}, "pooling is 'x'"),
-        ({"min_score": None}, "holds no intent head"),
+        ({"min_score": None}, "contains no intent head"),
     ],
 )
 def test_damaged_description_is_refused(
-    head: IntentHead, tmp_path: Path, change: dict[str, Any], told: str
+    head: IntentHead, tmp_path: Path, change: dict[str, Any], message: str
 ) -> None:
     head.save(tmp_path)
     file = tmp_path / "head.json"
     about = json.loads(file.read_text(encoding="utf-8")) | change
     file.write_text(json.dumps(about), encoding="utf-8")
-    with pytest.raises(ModelError, match=told):
+    with pytest.raises(ModelError, match=message):
         load_head(tmp_path)
 
 
 def test_damaged_weights_are_refused(head: IntentHead, tmp_path: Path) -> None:
     head.save(tmp_path)
     (tmp_path / "head.safetensors").write_bytes(b"\x80\x02not safetensors at all")
-    with pytest.raises(ModelError, match="holds no intent head"):
+    with pytest.raises(ModelError, match="contains no intent head"):
         load_head(tmp_path)
 
 
-def test_shipped_head_knows_its_intents() -> None:
+def test_the_shipped_head_has_its_intents() -> None:
     shipped = load_head(DEFAULT_HEAD)
     assert len(shipped.labels) == 13
     assert "oos" in shipped.labels

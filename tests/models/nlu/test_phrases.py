@@ -7,13 +7,13 @@ import pytest
 from models.nlu.phrases import Split, _templates, generate, intents
 
 
-def test_a_seed_gives_its_own_texts_every_time() -> None:
+def test_the_same_seed_gives_the_same_texts() -> None:
     assert generate(3, "train") == generate(3, "train")
     assert generate(3, "train") != generate(4, "train")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_every_intent_has_its_texts_and_none_is_there_twice(split: Split) -> None:
+def test_every_intent_has_texts_and_no_text_occurs_twice(split: Split) -> None:
     pairs = generate(0, split)
     counts = Counter(intent for _, intent in pairs)
     assert sorted(counts) == intents()

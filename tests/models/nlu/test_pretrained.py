@@ -12,37 +12,39 @@ from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_c
 from tests.models.nlu.conftest import SaveModel
 
 
-def test_existing_folder_is_itself(tmp_path: Path) -> None:
+def test_an_existing_folder_is_used_as_it_is(tmp_path: Path) -> None:
     assert find_folder(str(tmp_path)) == tmp_path
 
 
 @pytest.mark.parametrize("source", ["./absent", "/absent/model", "~/absent", "a/b/c"])
-def test_path_that_is_no_folder_is_never_asked_of_a_hub(source: str) -> None:
+def test_a_path_that_does_not_exist_is_not_looked_up_on_the_hub(source: str) -> None:
     with pytest.raises(ModelError, match="no folder"):
         find_folder(source)
 
 
-def test_file_in_place_of_a_folder_is_told_apart(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "model.safetensors"
     file.touch()
     with pytest.raises(ModelError, match="is a file: expected the folder"):
         find_folder(str(file))
 
 
-def test_hub_that_can_not_answer_is_one_line() -> None:
+def test_a_hub_failure_is_one_line() -> None:
     # Two dots are no valid id: the real hub client refuses it before any network is touched.
     with pytest.raises(ModelError, match="fetching it from the hub failed") as caught:
         find_folder("no..body/nothing")
     assert "\n" not in str(caught.value)
 
 
-def test_minilm_absent_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_the_extra_when_minilm_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrained, "MINILM_PACKAGE", "package_that_nobody_has")
     with pytest.raises(ModelError, match=r"penstock\[demo\]"):
         find_folder("minilm")
 
 
-def test_pickle_only_folder_is_refused_with_the_way_out(tiny_bert: Path, tmp_path: Path) -> None:
+def test_a_folder_with_only_a_pickle_is_refused_with_advice(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
     shutil.copy(tiny_bert / "config.json", tmp_path)
     (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x02.")
     with pytest.raises(ModelError, match=r"pytorch_model.bin.*save_pretrained"):
@@ -56,16 +58,17 @@ def test_folder_without_weights_is_refused(tiny_bert: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(None, "no config.json"), ("{", "not JSON"), ("[]", "not a JSON object")]
+    ("content", "message"),
+    [(None, "no config.json"), ("{", "not JSON"), ("[]", "not a JSON object")],
 )
-def test_unusable_config_is_refused(tmp_path: Path, content: str | None, told: str) -> None:
+def test_unusable_config_is_refused(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "config.json").write_text(content, encoding="utf-8")
-    with pytest.raises(ModelError, match=told):
+    with pytest.raises(ModelError, match=message):
         read_config(tmp_path)
 
 
-def test_damaged_weights_are_one_line(tiny_bert: Path, tmp_path: Path) -> None:
+def test_damaged_weights_are_a_one_line_error(tiny_bert: Path, tmp_path: Path) -> None:
     from transformers import AutoModel
 
     shutil.copytree(tiny_bert, tmp_path, dirs_exist_ok=True)
@@ -76,7 +79,9 @@ def test_damaged_weights_are_one_line(tiny_bert: Path, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_absent_weights_are_not_made_up(tiny_bert: Path, tmp_path: Path) -> None:
+def test_missing_weights_are_an_error_and_not_random_numbers(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
     from transformers import AutoModel
 
     shutil.copytree(tiny_bert, tmp_path, dirs_exist_ok=True)

@@ -21,29 +21,29 @@ def folder(save_bert: SaveModel) -> Path:
 def answer(model: HuggingFaceClassifier, texts: list[str]) -> list[NluResult]:
     model.load()
     answers = model.predict_batch([TextMessage(text=text) for text in texts])
-    return [found for found in answers if isinstance(found, NluResult)]
+    return [actual for actual in answers if isinstance(actual, NluResult)]
 
 
-def test_answers_are_transformers_own(folder: Path) -> None:
+def test_answers_equal_those_of_transformers(folder: Path) -> None:
     import torch
     from transformers import BertForSequenceClassification
 
     reference = BertForSequenceClassification.from_pretrained(folder, local_files_only=True).eval()
     with torch.inference_mode():
         expected = reference(torch.tensor([[2, 5, 3]])).logits[0].softmax(dim=0).tolist()
-    (found,) = answer(HuggingFaceClassifier(str(folder)), ["hello"])
-    scores = {found.intent: found.score} | {a.intent: a.score for a in found.alternatives}
+    (actual,) = answer(HuggingFaceClassifier(str(folder)), ["hello"])
+    scores = {actual.intent: actual.score} | {a.intent: a.score for a in actual.alternatives}
     assert scores == pytest.approx(dict(zip(LABELS.values(), expected, strict=True)), abs=2e-6)
-    assert found.score == max(scores.values())
+    assert actual.score == max(scores.values())
 
 
-def test_neighbours_do_not_change_an_answer(folder: Path) -> None:
+def test_an_answer_does_not_depend_on_the_batch(folder: Path) -> None:
     model = HuggingFaceClassifier(str(folder), top_k=0)
     together = answer(model, TEXTS)
-    for text, found in zip(TEXTS, together, strict=True):
+    for text, actual in zip(TEXTS, together, strict=True):
         (alone,) = answer(model, [text])
-        assert found.intent == alone.intent
-        assert found.score == pytest.approx(alone.score, abs=1e-5)
+        assert actual.intent == alone.intent
+        assert actual.score == pytest.approx(alone.score, abs=1e-5)
 
 
 def test_multi_label_scores_are_sigmoids(save_bert: SaveModel) -> None:
@@ -52,17 +52,17 @@ def test_multi_label_scores_are_sigmoids(save_bert: SaveModel) -> None:
         id2label=LABELS,
         problem_type="multi_label_classification",
     )
-    (found,) = answer(HuggingFaceClassifier(str(folder)), ["hello"])
-    total = found.score + sum(a.score for a in found.alternatives)
+    (actual,) = answer(HuggingFaceClassifier(str(folder)), ["hello"])
+    total = actual.score + sum(a.score for a in actual.alternatives)
     assert total != pytest.approx(1, abs=1e-3)
 
 
 def test_threshold_gives_out_of_scope(folder: Path) -> None:
-    (found,) = answer(HuggingFaceClassifier(str(folder), min_score=1.0), ["hello"])
-    assert found.intent == "oos"
+    (actual,) = answer(HuggingFaceClassifier(str(folder), min_score=1.0), ["hello"])
+    assert actual.intent == "oos"
 
 
-def test_bad_text_hurts_only_itself(folder: Path) -> None:
+def test_a_bad_text_is_an_error_for_that_text_alone(folder: Path) -> None:
     model = HuggingFaceClassifier(str(folder))
     model.load()
     model.warm_up()
@@ -81,7 +81,7 @@ def test_version_follows_the_weights(folder: Path, save_bert: SaveModel) -> None
     assert len(versions) == 2
 
 
-def test_encoder_folder_is_told_where_it_belongs(tiny_bert: Path) -> None:
+def test_the_error_for_an_encoder_folder_names_the_right_model(tiny_bert: Path) -> None:
     with pytest.raises(ModelError, match=r"says BertModel.*option `encoder`"):
         HuggingFaceClassifier(str(tiny_bert)).load()
 

@@ -21,15 +21,15 @@ def write_lines(path: Path, pairs: list[tuple[str, str]]) -> Path:
     return path
 
 
-def test_trained_folder_is_a_head_for_the_classifier(
+def test_the_classifier_can_use_a_trained_folder(
     tiny_bert: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pairs = [("hello", "greet"), ("hello a", "greet"), ("money", "pay"), ("money the", "pay")]
     data = write_lines(tmp_path / "train.jsonl", pairs)
     out = tmp_path / "head"
     encoder = ["--encoder", str(tiny_bert)]
-    told = ["--data", str(data), "--test", str(data), "--out", str(out), "--min-score", "0.1"]
-    assert main([*encoder, *told]) == 0
+    options = ["--data", str(data), "--test", str(data), "--out", str(out), "--min-score", "0.1"]
+    assert main([*encoder, *options]) == 0
     assert "4 texts, 2 labels, min_score 0.1" in capsys.readouterr().out
     model = IntentClassifier(encoder=str(tiny_bert), head=str(out))
     model.load()
@@ -37,7 +37,7 @@ def test_trained_folder_is_a_head_for_the_classifier(
     assert [a.intent for a in answers if isinstance(a, NluResult)] == [p[1] for p in pairs]
 
 
-def test_threshold_is_chosen_where_none_is_given(tiny_bert: Path, tmp_path: Path) -> None:
+def test_a_threshold_is_chosen_if_none_is_given(tiny_bert: Path, tmp_path: Path) -> None:
     pairs = [(f"hello{' a' * n}", "greet") for n in range(6)]
     pairs += [(f"money{' the' * n}", "pay") for n in range(6)]
     data = write_lines(tmp_path / "train.jsonl", pairs)
@@ -46,7 +46,8 @@ def test_threshold_is_chosen_where_none_is_given(tiny_bert: Path, tmp_path: Path
     assert 0 < load_head(out).min_score < 1
 
 
-def test_shipped_head_is_what_the_script_makes(minilm: str) -> None:
+@pytest.mark.slow
+def test_the_script_reproduces_the_shipped_head(minilm: str) -> None:
     """The command, seed and threshold are those of models/nlu/weights/README.md."""
     encoder = SentenceEncoder(minilm)
     encoder.load()
@@ -61,19 +62,19 @@ def test_shipped_head_is_what_the_script_makes(minilm: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("{", "line 2: expected an object"),
         ('{"text": "x"}', "line 2: expected an object"),
         ('["x", "y"]', "line 2: expected an object"),
-        ('{"text": "", "intent": "y"}', "line 2: expected `text` and `intent` to be texts"),
-        ('{"text": "x", "intent": 3}', "line 2: expected `text` and `intent` to be texts"),
+        ('{"text": "", "intent": "y"}', "line 2: expected `text` and `intent` to be strings"),
+        ('{"text": "x", "intent": 3}', "line 2: expected `text` and `intent` to be strings"),
     ],
 )
-def test_bad_line_is_named(tmp_path: Path, line: str, told: str) -> None:
+def test_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "bad.jsonl"
     path.write_text('{"text": "x", "intent": "y"}\n' + line, encoding="utf-8")
-    with pytest.raises(ModelError, match=told):
+    with pytest.raises(ModelError, match=message):
         read_pairs(path)
 
 

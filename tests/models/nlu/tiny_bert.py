@@ -1,4 +1,4 @@
-"""A tiny BERT with random weights, that the tests build and save themselves."""
+"""Build and save a tiny BERT with random weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_bert(folder: Path, class_name: str = "BertModel", seed: int = 0, **con
         num_attention_heads=4,
         intermediate_size=64,
         max_position_embeddings=64,
-        # The usual 0.02 leaves all vectors nearly alike: no test could tell texts apart.
+        # The usual 0.02 leaves all vectors nearly alike: no test could distinguish texts.
         initializer_range=0.5,
         **config,
     )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from streams.assignment import AssignedPartitions
 from streams.health.health import LOOP_SECONDS, AgentFacts, Health
+from streams.health.metrics import Metrics
+from streams.records import TopicPartition
 
 WELL = AgentFacts(
     is_warm=True, num_unfinished=0, num_done=0, delivery_seconds=0.0, call_seconds=0.0
@@ -25,25 +29,19 @@ class Agent:
         return self.now
 
 
-@dataclass
-class Held:
-    num_held: int = 4
-    waiting: set[str] = field(default_factory=set)
-
-    def has_waiting(self, topics: Sequence[str]) -> bool:
-        return not self.waiting.isdisjoint(topics)
-
-
 class World:
     """A worker of one agent, one clock, and a broker that has answered just now."""
 
     def __init__(self) -> None:
         self.time = 1000.0
-        self.agent, self.held = Agent(), Held()
-        self.health = Health(self.held, liveness_timeout_seconds=60, clock=lambda: self.time)
-        self.health.watch([self.agent])
+        self.agent = Agent()
+        self.held = AssignedPartitions({}, Metrics(CollectorRegistry()))
+        self.held.num_held = 4
         self.hung: list[str] = []
-        self.health.on_hang = self._on_hang
+        self.health = Health(
+            self.held, liveness_timeout_seconds=60, on_hang=self._on_hang, clock=lambda: self.time
+        )
+        self.health.watch([self.agent])
         self.is_answering = self.is_asking = True
 
     async def _on_hang(self, why: str) -> None:
@@ -56,7 +54,10 @@ class World:
                 self.health.consumer.asked = self.time
             if self.is_answering:
                 self.health.consumer.answered = self.time
-            await self.health.look()
+            await self.health.check()
+
+    def wait_for_fetch(self, topic: str) -> None:
+        self.held.observe_lag(TopicPartition(topic, 0), 1, is_waiting=True)
 
     def set(self, **facts: object) -> None:
         self.agent.now = replace(self.agent.now, **facts)  # type: ignore[arg-type]
@@ -103,10 +104,10 @@ async def test_records_under_way_that_do_not_move_are_stuck(world: World) -> Non
 
 
 async def test_records_that_wait_and_are_not_fetched_are_stuck(world: World) -> None:
-    world.held.waiting = {"others"}
+    world.wait_for_fetch("others")
     await world.pass_seconds(100)
     assert world.health.live().ok
-    world.held.waiting = {"numbers"}
+    world.wait_for_fetch("numbers")
     await world.pass_seconds(62)
     assert not world.health.live().ok
 
@@ -147,7 +148,7 @@ async def test_a_broker_that_is_away_makes_it_unready_and_not_dead(world: World)
 
 async def test_a_consumer_that_has_stopped_asking_is_stuck(world: World) -> None:
     """Its thread has ended, say: no broker will ever answer what is not asked."""
-    world.held.waiting = {"numbers"}
+    world.wait_for_fetch("numbers")
     world.is_answering = world.is_asking = False
     await world.pass_seconds(90 + 62)
     assert not world.health.live().ok

@@ -1,9 +1,9 @@
 import pytest
 
-from streams.kafka.admin import Kafka
 from streams.kafka.errors import BrokerSettingsError
 from streams.kafka.publisher import Deliveries, Publisher
 from streams.kafka.reader import TopicReader, record_of
+from streams.kafka.settings import Kafka
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Producer
 
-from streams.kafka.admin import BrokerError, Kafka
 from streams.kafka.clients import make_consumer
-from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.errors import BrokerError, BrokerSettingsError
 from streams.kafka.reader import Bounds, TopicReader, bounds_of, follow
+from streams.kafka.settings import Kafka
 
 
 @pytest.fixture

@@ -11,14 +11,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from agents.commands.broker import kafka_broker
-from streams.kafka.admin import (
-    BrokerLoginError,
-    BrokerTlsError,
-    BrokerUnreachableError,
-    aiokafka_arguments,
-    create_topics,
-    probe,
-)
+from streams.kafka.admin import create_topics, probe
+from streams.kafka.errors import BrokerLoginError, BrokerTlsError, BrokerUnreachableError
+from streams.kafka.settings import aiokafka_arguments
 from streams.settings import TopicSettings
 from tests.brokers import need_kafka
 
@@ -83,7 +78,7 @@ async def test_aiokafka_gets_in_by_the_same_mapping(secured: Kafka) -> None:
 def test_a_wrong_password_is_told_within_seconds(secured: Kafka) -> None:
     started = time.monotonic()
     with pytest.raises(
-        BrokerLoginError, match=r"refuses the login.*check sasl\.username"
+        BrokerLoginError, match=r"rejects the login.*check sasl\.username"
     ) as caught:
         probe({**secured, "sasl.password": "wrong"}, timeout=30)
     assert time.monotonic() - started < 6

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from streams.kafka.admin import BrokerSettingsError, aiokafka_arguments, confluent_config, redacted
-from streams.kafka.settings import SETTINGS
+from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.settings import SETTINGS, aiokafka_arguments, confluent_config, redacted
 
 KAFKA: dict[str, str | int | float | bool] = {
     "bootstrap.servers": "broker-1:9092,broker-2:9092",

@@ -17,7 +17,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 
 from streams.records import PackedBatch
-from streams.transport.connection import KafkaConnection, mend_connections
+from streams.transport.connection import KafkaConnection, fix_connections
 from streams.transport.encoded_batch import EncodedBatch
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -119,7 +119,7 @@ def test_a_broker_without_a_common_version_is_named_and_its_connection_stays(kin
 
 def test_the_mended_kind_is_what_aiokafka_makes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aiokafka.conn, "AIOKafkaConnection", AIOKafkaConnection)
-    mend_connections()
+    fix_connections()
     assert aiokafka.conn.AIOKafkaConnection is KafkaConnection
 
 

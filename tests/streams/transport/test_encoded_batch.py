@@ -10,8 +10,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from streams.kafka.compression import compress
-from streams.kafka.record_format import encode_headers, encode_records
+from streams.kafka.record_format import compress, encode_headers, encode_records
 from streams.records import PackedBatch
 from streams.transport.encoded_batch import EncodedBatch, Pieces, encode_in_pieces
 

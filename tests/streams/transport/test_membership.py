@@ -46,7 +46,7 @@ async def test_what_stopped_the_coordination_is_taken_up_and_said(
     await keep_membership(coordinator, 4)
     assert coordinator.errors == []
     first, second = (record.getMessage() for record in caplog.records)
-    assert "the group can't be joined, which is tried again" in first
+    assert "can't join the consumer group, retrying" in first
     assert "numbers" in first
     assert "again" in second
 

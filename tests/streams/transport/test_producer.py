@@ -17,7 +17,7 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from streams import records
-from streams.exactly_once.stable_offsets import stable_offsets
+from streams.exactly_once.stable_offsets import StableOffsets
 from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
 from streams.transport.producer import KafkaProducer, TransactionalProducer
@@ -28,6 +28,12 @@ def make_topic(bootstrap: str, **config: str) -> str:
     wanted = TopicSettings(partitions=1, config=config)
     create_topics({"bootstrap.servers": bootstrap}, {topic: wanted})
     return topic
+
+
+async def stable_offsets(
+    bootstrap: str, group: str, tp: records.TopicPartition
+) -> dict[records.TopicPartition, int]:
+    return await StableOffsets({"bootstrap.servers": bootstrap}, group).fetch([tp])
 
 
 @pytest.fixture
@@ -79,7 +85,7 @@ async def test_a_new_owner_fences_the_old_one_and_ends_its_transaction(
 
     new = TransactionalProducer(producer.client, "mine", **settings)
     await new.start()
-    assert await stable_offsets(producer.client, group, [ours]) == {ours: 1}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 1}
     with pytest.raises(ProducerFenced):
         await old.commit_transaction()
     await old.stop()
@@ -87,9 +93,9 @@ async def test_a_new_owner_fences_the_old_one_and_ends_its_transaction(
     await new.begin_transaction()
     await new.send_offsets_to_transaction({tp: OffsetAndMetadata(3, "")}, group)
     await new.commit_transaction()
-    assert await stable_offsets(producer.client, group, [ours]) == {ours: 3}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 3}
     await new.stop()
-    assert await stable_offsets(producer.client, "no-such-group", [ours]) == {}
+    assert await stable_offsets(kafka_bootstrap, "no-such-group", ours) == {}
 
 
 @pytest.mark.kafka
@@ -104,7 +110,7 @@ async def test_offsets_are_taken_while_records_are_written(
     await one.start()
     await one.begin_transaction()  # a first one, in which leader and coordinators are found
     await one.send_and_wait(topic, b"x", partition=0)
-    await one.queue_offsets({tp: OffsetAndMetadata(3, "")}, group)
+    await one.queue_offset(ours, 3, group)
     await one.commit_transaction()
     happened: list[str] = []
     is_acknowledged = asyncio.Event()
@@ -122,7 +128,7 @@ async def test_offsets_are_taken_while_records_are_written(
     monkeypatch.setattr(producer.client, "send", told)
     await one.begin_transaction()
     written = await one.send(topic, b"x", partition=0)
-    await one.queue_offsets({tp: OffsetAndMetadata(7, "")}, group)
+    await one.queue_offset(ours, 7, group)
     assert not written.done()
     ending = asyncio.ensure_future(one.commit_transaction())
     await asyncio.sleep(0.1)
@@ -134,7 +140,7 @@ async def test_offsets_are_taken_while_records_are_written(
     assert once[0] == "AddPartitionsToTxn"
     assert set(once[1:3]) == {"AddOffsetsToTxn", "Produce"}
     assert once[3:] == ["TxnOffsetCommit", "acknowledged", "EndTxn"]
-    assert await stable_offsets(producer.client, group, [ours]) == {ours: 7}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 7}
     await one.stop()
 
 
@@ -151,20 +157,20 @@ async def test_offsets_that_were_taken_are_aborted_with_the_rest(
     await one.start()
     await one.begin_transaction()
     written = await one.send(topic, bytes(5000), partition=0)
-    await one.queue_offsets({tp: OffsetAndMetadata(1, "")}, group)
+    await one.queue_offset(ours, 1, group)
     with pytest.raises(MessageSizeTooLargeError):
         await written
     await one.abort_transaction()
-    assert await stable_offsets(producer.client, group, [ours]) == {}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {}
     with pytest.raises(IllegalOperation):
-        one.queue_offsets({tp: OffsetAndMetadata(2, "")}, group)
+        one.queue_offset(ours, 2, group)
 
     await one.begin_transaction()
     written = await one.send(topic, b"fits", partition=0)
-    await one.queue_offsets({tp: OffsetAndMetadata(2, "")}, group)
+    await one.queue_offset(ours, 2, group)
     await one.commit_transaction()
     await written
-    assert await stable_offsets(producer.client, group, [ours]) == {ours: 2}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 2}
     await one.stop()
 
 
@@ -185,10 +191,10 @@ async def test_the_offsets_of_a_fenced_owner_are_not_taken(
     await (await old.send(topic, b"never to be seen", partition=0))
     await new.start()
     written = await old.send(topic, b"never to be written", partition=0)
-    taken = old.queue_offsets({tp: OffsetAndMetadata(1, "")}, group)
+    taken = old.queue_offset(ours, 1, group)
     for outcome in await asyncio.gather(taken, written, return_exceptions=True):
         assert isinstance(outcome, ProducerFenced)
-    assert await stable_offsets(producer.client, group, [ours]) == {}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {}
     await old.stop()
     await new.stop()
 

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from streams.kafka.admin import create_topics
-from streams.kafka.compression import CODECS
+from streams.kafka.record_format import CODECS
 from streams.protocols import Output, ProduceError, RecordTooLargeError
 from streams.records import OutputRecord, OutputRecords, Packing
 from streams.settings import TopicSettings
