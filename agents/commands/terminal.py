@@ -88,7 +88,7 @@ def progress_bar(topic: str, limit: int | None) -> Iterator[Callable[[Deliveries
         limit: how many there will be at most; None: not known.
     """
     with _bar(topic, limit) as update:
-        yield lambda published: update(published.num_delivered, limit)
+        yield lambda deliveries: update(deliveries.num_delivered, limit)
 
 
 @contextmanager

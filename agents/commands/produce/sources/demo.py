@@ -12,7 +12,7 @@ from agents.commands.produce.sources.video import JPEG_QUALITY
 from schemas import TextMessage, VideoFrame
 
 #: Seed of the demo's traffic; the shipped detector was trained on scenes of other seeds.
-TRAFFIC_SEED = 20_001
+TRAFFIC_SEED = 20_008
 #: Seed of the demo's messages; the shipped model was not trained on the `test` templates.
 PHRASES_SEED = 20_001
 

@@ -1,4 +1,4 @@
-"""Three Apache Kafkas on the local JVM that replicate each other, to see leaders move."""
+"""A cluster of three Apache Kafka nodes on the local JVM, to test moving partition leaders."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from agents.commands.broker import BrokerProcess
 from agents.commands.broker.kafka import HOST, free_port, new_cluster_id, prepare
-from agents.commands.broker.process import BrokerProcess
 
 _NUM_NODES = 3
 
@@ -17,31 +17,34 @@ _NUM_NODES = 3
 def kafka_cluster() -> Iterator[list[BrokerProcess]]:
     """Run three nodes, each broker and controller, for the length of a `with` block.
 
-    Every topic has three copies, and a record is taken once two of them have it: one node may be
-    away at a time. The first node's address will do for all.
+    Every topic has three replicas, and a record is acknowledged once two of them have it: one node
+    may be down at a time. Clients may use the address of any node.
 
     Raises:
         BrokerError: Java or Maven is absent, or a node did not start.
     """
     ports = {node: (free_port(0), free_port(0)) for node in range(1, _NUM_NODES + 1)}
-    copies, enough = str(_NUM_NODES), str(_NUM_NODES - 1)
+    replicas, min_in_sync = str(_NUM_NODES), str(_NUM_NODES - 1)
     properties = {
         "controller.quorum.voters": ",".join(
-            f"{node}@{HOST}:{port}" for node, (_, port) in ports.items()
+            f"{node}@{HOST}:{controller}" for node, (_, controller) in ports.items()
         ),
-        "default.replication.factor": copies,
-        "min.insync.replicas": enough,
-        "offsets.topic.replication.factor": copies,
-        "transaction.state.log.replication.factor": copies,
-        "transaction.state.log.min.isr": enough,
+        "default.replication.factor": replicas,
+        "min.insync.replicas": min_in_sync,
+        "offsets.topic.replication.factor": replicas,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": min_in_sync,
     }
     cluster_id = new_cluster_id()
-    with tempfile.TemporaryDirectory(prefix="penstock-kafka-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="penstock-kafka-") as folder:
         nodes = [
             prepare(
-                Path(temporary) / str(node), own, {**properties, "node.id": str(node)}, cluster_id
+                Path(folder) / str(node),
+                node_ports,
+                {**properties, "node.id": str(node)},
+                cluster_id,
             )
-            for node, own in ports.items()
+            for node, node_ports in ports.items()
         ]
         try:
             for node in nodes:

@@ -1,66 +1,101 @@
-"""Where faults happen: a pipeline of its own on a broker, load, workers, and the judgement."""
+"""A testbed for faults: a separate pipeline on a broker, with load, workers and an audit."""
 
 from __future__ import annotations
 
+import signal
 import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agents.commands import PENSTOCK
 from agents.commands.audit import AgentReport, AuditOptions, audit_pipeline
 from agents.commands.broker import BrokerProcess
-from agents.commands.soak.load import Load
 from agents.commands.soak.report import FaultRow, row_of
-from agents.commands.soak.watch import StallWatch
-from agents.commands.soak.workers import WorkerProcess
+from agents.commands.soak.traffic import Load, StallWatch
+from agents.errors import UserError
 from agents.pipeline.file import load_pipeline
 from agents.pipeline.yaml_lines import write_document
+from agents.process.child import ChildProcess
 from streams.kafka.admin import create_topics
 from streams.kafka.errors import BrokerError
 from streams.kafka.reader import TopicReader
 from streams.kafka.settings import Kafka
 from streams.settings import TopicSettings
 
-#: A member that is gone is missed after so long; Kafka's smallest by default.
+#: The group removes a member that is silent for this long; Kafka's smallest value by default.
 SESSION_SECONDS = 6.0
 AGENT = "double"
 EXACTLY_ONCE = "exactly_once"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 60.0
+
+
+class WorkerProcess(ChildProcess):
+    """One `penstock worker`."""
+
+    def __init__(self, config: Path, log: Path) -> None:
+        """Start it and return at once."""
+        super().__init__([*PENSTOCK, "worker", "-c", str(config)], log)
+
+    def await_member(self) -> None:
+        """Wait until the group has assigned it partitions, which may be none.
+
+        Raises:
+            UserError: it ended, or was not ready in time.
+        """
+        if not self.wait_for(lambda: "holding " in self.output() or None, _START_SECONDS):
+            raise UserError(f"a worker did not start: {self.last_lines()}")
+
+    def stop(self, seconds: float = _STOP_SECONDS) -> int:
+        """Ask it to end; return its exit code, -9 if it had to be killed."""
+        return super().stop(seconds)
+
+    def pause(self) -> None:
+        """Freeze it (SIGSTOP)."""
+        self.send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it continue (SIGCONT)."""
+        self.send(signal.SIGCONT)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What an arena is made of."""
+    """The parts and settings of a testbed."""
 
     kafka: Kafka
     """Client settings by librdkafka's names, without a group."""
     broker: BrokerProcess | None = None
-    """If it is ours to restart."""
+    """The broker, if faults may restart it."""
     guarantee: str = "at_least_once"
     num_workers: int = 2
     partitions: int = 4
     per_second: float = 400.0
-    """Records."""
+    """Records published per second."""
     agent: dict[str, Any] = field(default_factory=dict)
-    """Settings of the agent, over the arena's own."""
+    """Settings of the agent; override the testbed's."""
     model: dict[str, Any] = field(default_factory=dict)
     """Options of the model."""
     extra: tuple[float, ...] = ()
-    """Numbers to send now and then besides: see `agents.commands.soak.model`."""
+    """Special numbers to send now and then: see `agents.commands.soak.model`."""
     poisons: bool = True
-    """Whether some records make the model raise: a slow one is long at finding which."""
+    """Whether some records make the model raise. A slow model takes long to find them."""
     output_config: dict[str, str] = field(default_factory=dict)
-    """Of the output topic."""
+    """Configuration of the output topic."""
 
 
-class Arena:
-    """begin -> faults and await_progress, as often as one likes -> finish."""
+class Testbed:
+    """Call `begin`, then cause faults and `await_progress` as often as needed, then `finish`."""
+
+    __test__ = False  # pytest: not a class of tests
 
     def __init__(self, setup: Setup, folder: Path) -> None:
-        """Write the pipeline file and make its topics; nothing runs yet.
+        """Write the pipeline file and create its topics; nothing runs yet.
 
         Args:
-            setup: what it is made of.
+            setup: parts and settings.
             folder: for the pipeline file and the workers' logs.
 
         Raises:
@@ -71,13 +106,13 @@ class Arena:
         self.config = folder / f"{self.name}.yaml"
         self.config.write_text(write_document(self._document()))
         self.settings = load_pipeline(self.config, {})
-        self._make_topics()
+        self._create_topics()
         self.load = Load(setup.kafka, self.name, setup.per_second, setup.extra, setup.poisons)
         topics = (self.output, self.dead_letters)
         self.watch = StallWatch(setup.kafka, dict.fromkeys(topics, setup.partitions))
         self.workers: list[WorkerProcess] = []
         self.complaints: list[str] = []
-        """What went wrong beside the records: wrong exit codes, ended workers."""
+        """What went wrong apart from records: unexpected exit codes, workers that ended."""
 
     @property
     def output(self) -> str:
@@ -108,7 +143,7 @@ class Arena:
             document["guarantee"] = setup.guarantee
         return document
 
-    def _make_topics(self) -> None:
+    def _create_topics(self) -> None:
         plain = TopicSettings(partitions=self.setup.partitions)
         output = TopicSettings(
             partitions=self.setup.partitions, config=dict(self.setup.output_config)
@@ -121,7 +156,7 @@ class Arena:
 
         Raises:
             UserError: a worker does not start.
-            BrokerError: no result comes.
+            BrokerError: no result arrives.
         """
         for _ in range(self.setup.num_workers):
             self.add_worker()
@@ -132,29 +167,29 @@ class Arena:
         self.await_progress(100)
 
     def add_worker(self) -> WorkerProcess:
-        """Start another worker; returns at once."""
+        """Start another worker and return at once."""
         log = self.folder / f"{self.name}-worker-{uuid.uuid4().hex[:6]}.log"
         self.workers.append(WorkerProcess(self.config, log))
         return self.workers[-1]
 
     def await_progress(self, num_records: int = 200, timeout: float = 120.0) -> None:
-        """Wait until so many more results or dead letters have come out, some of each partition.
+        """Wait for this many more results and dead letters, some of each partition.
 
         Raises:
-            BrokerError: they don't come.
+            BrokerError: they don't arrive in time.
         """
         before = self.watch.num_out
         deadline = time.monotonic() + timeout
         while not self.watch.has_moved(before, num_records):
-            self._note_dead_workers()
+            self._replace_dead_workers()
             if time.monotonic() > deadline:
                 raise BrokerError(
-                    f"no {num_records} results in {timeout:g} seconds: "
+                    f"fewer than {num_records} results in {timeout:g} seconds: "
                     + "; ".join(worker.last_lines() for worker in self.workers)
                 )
             time.sleep(0.05)
 
-    def _note_dead_workers(self) -> None:
+    def _replace_dead_workers(self) -> None:
         for worker in [worker for worker in self.workers if not worker.is_alive]:
             code = worker.exit_code
             self.complaints.append(f"a worker ended by itself with {code}: {worker.last_lines()}")
@@ -162,13 +197,13 @@ class Arena:
             self.add_worker()
 
     def drain(self, timeout: float = 180.0) -> None:
-        """Stop the load and wait until all of it is finished and committed."""
+        """Stop the load and wait until every record is finished and committed."""
         if not self.load.stop():
             self.complaints.append("some of the load could not be delivered")
         deadline = time.monotonic() + timeout
         with TopicReader(self.setup.kafka, self.name) as reader:
             while not self._is_committed(reader) and time.monotonic() < deadline:
-                self._note_dead_workers()
+                self._replace_dead_workers()
                 time.sleep(0.2)
 
     def _is_committed(self, reader: TopicReader) -> bool:
@@ -193,7 +228,7 @@ class Arena:
         return audit_pipeline(self.settings, options).agent(AGENT)
 
     def finish(self, fault: str, repetitions: int) -> FaultRow:
-        """Drain, stop the workers in order, and judge.
+        """Drain, stop the workers in order, audit, and return the result.
 
         Raises:
             BrokerError: a topic can't be read.
@@ -203,7 +238,9 @@ class Arena:
         self._stop_workers()
         report = self.audit(is_drained=True)
         if (delivered := self.load.num_delivered) > report.records:
-            self.complaints.append(f"{delivered} were delivered, {report.records} are there")
+            self.complaints.append(
+                f"{delivered} records were delivered, but the topic holds {report.records}"
+            )
         return row_of(
             fault, self.setup.guarantee, repetitions, report, self.watch.longest_seconds,
             self.complaints,
@@ -214,14 +251,13 @@ class Arena:
             worker = self.workers.pop()
             if worker.is_alive and (code := worker.stop()) != 0:
                 self.complaints.append(
-                    f"a worker that was asked to end exits with {code}: {worker.last_lines()}"
+                    f"a worker stopped by SIGTERM ended with exit code {code}: "
+                    f"{worker.last_lines()}"
                 )
 
     def close(self) -> None:
-        """End everything at once, whatever has happened."""
+        """End everything at once, in any state."""
         for worker in self.workers:
             worker.kill()
-        if self.load._thread.is_alive():
-            self.load.stop(timeout=0.0)
-        if self.watch._thread.is_alive():
-            self.watch.stop()
+        self.load.stop(timeout=0.0)
+        self.watch.stop()

@@ -1,4 +1,4 @@
-"""The cluster of a run: a broker of our own or the user's, and where its topics end."""
+"""The Kafka side of a run: client settings, topics, and the consumer group's start."""
 
 from __future__ import annotations
 
@@ -15,47 +15,45 @@ from streams.kafka.reader import bounds_of
 from streams.kafka.settings import Kafka
 from streams.settings import PipelineSettings
 
-EMBEDDED, KAFKA = "embedded", "kafka"
 _TIMEOUT_SECONDS = 15.0
 _EMBEDDED_FETCH_WAIT_MS = 50
 
-#: Topic and partition -> the offset that the next record will have.
+#: Topic and partition -> the offset of the next record.
 Ends = dict[tuple[str, int], int]
 
 
-def is_own(broker: str) -> bool:
+def starts_broker(broker: str) -> bool:
     """Return whether the demo starts the broker itself."""
-    return broker in (EMBEDDED, KAFKA)
+    return broker in ("embedded", "kafka")
 
 
 def client_settings(broker: str, servers: str) -> dict[str, str | int]:
-    """Return the `kafka:` settings that a broker asks for."""
-    if broker != EMBEDDED:
+    """Return the `kafka:` settings for a broker."""
+    if broker != "embedded":
         return {"bootstrap.servers": servers}
-    # It answers a waiting fetch only once the wait is over, however soon records come.
+    # The embedded broker answers a fetch only after its full wait, even if records arrive sooner.
     return {"bootstrap.servers": servers, "fetch.wait.max.ms": _EMBEDDED_FETCH_WAIT_MS}
 
 
 def prepare_topics(settings: PipelineSettings) -> Ends:
-    """Make the topics that are absent, and start the run's group where all of them end.
+    """Create missing topics, and make the run's group start at the present ends.
 
-    So what an earlier run left on a topic is no part of this one.
+    So records of an earlier run are not part of this one.
 
     Raises:
         BrokerError: the cluster can't be reached, or refuses a topic.
     """
     wanted = {planned.topic: planned.wanted for planned in plan_topics(settings, {})}
-    probe(settings.kafka)  # sooner than a request for topics would, it tells that nobody answers
+    probe(settings.kafka)  # reports an unreachable broker sooner than a request for topics would
     create_topics(settings.kafka, wanted)
     existing = probe(settings.kafka).topics
+    inputs = {topic for agent in settings.agents.values() for topic in agent.inputs}
     consumer = make_consumer(settings.kafka)
     try:
         ends = _ends(consumer, {topic: existing[topic] for topic in wanted})
-        _start_group_at(
-            consumer, ends, {topic for agent in settings.agents.values() for topic in agent.inputs}
-        )
+        _start_group_at(consumer, ends, inputs)
     except (KafkaException, KeyError) as error:
-        raise BrokerError(f"can't ask for the ends of the topics: {error}") from error
+        raise BrokerError(f"can't read the ends of the topics: {error}") from error
     finally:
         consumer.close()
     return ends
@@ -70,17 +68,17 @@ def _ends(consumer: Consumer, topics: dict[str, int]) -> Ends:
 
 
 def _start_group_at(consumer: Consumer, ends: Ends, inputs: Iterable[str]) -> None:
-    # `auto.offset.reset: latest` would not do: a worker finds "latest" at its first fetch, and
-    # what was published before that would be skipped.
+    # `auto.offset.reset: latest` does not work here: a worker looks up "latest" at its first
+    # fetch, and would skip records published before that.
     starts = [TopicPartition(t, p, end) for (t, p), end in ends.items() if t in inputs and end]
     if starts:
         consumer.commit(offsets=starts, asynchronous=False)
 
 
-def forget_group(kafka: Kafka) -> None:
-    """Delete the run's consumer group from a cluster that stays; what fails there is let be."""
+def delete_group(kafka: Kafka) -> None:
+    """Delete the run's consumer group from the user's cluster; ignores failures."""
     # The broker deletes idle groups by itself after `offsets.retention.minutes`.
     with suppress(KafkaException):
-        admin = make_admin(kafka)
-        for done in admin.delete_consumer_groups([str(kafka["group.id"])]).values():
-            done.result(_TIMEOUT_SECONDS)
+        deletions = make_admin(kafka).delete_consumer_groups([str(kafka["group.id"])])
+        for deletion in deletions.values():
+            deletion.result(_TIMEOUT_SECONDS)
