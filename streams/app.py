@@ -2,149 +2,171 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import faust
-from faust.tables.manager import TableManager
-from mode.utils.times import Seconds
-
 from streams.assignment import AssignedPartitions
-from streams.exactly_once.partition import Limits
+from streams.exactly_once.partition import TransactionLimits
+from streams.exactly_once.stable_offsets import StableOffsets
 from streams.exactly_once.transactions import Transactions
-from streams.health.health import BROKER_SECONDS, Health
+from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.metrics import Metrics
-from streams.kafka.admin import aiokafka_arguments, bootstrap_servers
+from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
+from streams.transport.faust_app import FaustApp, Tables
 
-#: A slow model must never cost the worker its membership (invariant 5): heartbeats tell that the
-#: process lives, `penstock_last_progress_timestamp_seconds` that it works. So Kafka's third
-#: measure, the time between polls, is set out of reach.
+logger = logging.getLogger(__name__)
+
+#: A slow model must never cost the worker its membership (invariant 5). Heartbeats show that the
+#: process is alive and `penstock_last_progress_timestamp_seconds` that it works. So the time
+#: between polls, Kafka's third measure, is never reached.
 _MAX_POLL_INTERVAL_SECONDS = 24 * 3600.0
 
-#: How long Faust waits for partitions to be taken over and for state to be restored before it gives
-#: up resuming for good. As long as the broker takes: an outage may fall into a rebalance.
+#: How long Faust waits for partitions to be taken over and for state to be restored. After that it
+#: never resumes, so the time is long: the broker may be away during a rebalance.
 _RECOVERY_SECONDS = 24 * 3600.0
 
 #: Records that one fetch may hand out, over all partitions.
 _MAX_POLL_RECORDS = 1_000
 
-#: After this a request of the producer is sent again, on a new connection. (Faust's own default,
-#: 20 minutes, would wait as long for a broker that was unplugged.)
+#: After this time the producer sends a request again, on a new connection. Faust's default of 20
+#: minutes is too long for a broker that was unplugged.
 _REQUEST_TIMEOUT_MS = 30_000
 
-#: Output of a partition that waits for its transaction; as much again may come meanwhile.
+#: Output of one partition that waits for its transaction; as much again may arrive during it.
 _MAX_STAGED_BYTES = 8 * 1024 * 1024
 
 
-class Tables(TableManager):  # type: ignore[misc]
-    """Faust's tables; without any, nothing is waited for.
+class App(FaustApp):
+    """The Faust app of a pipeline: what it holds, how its clients connect and how it stops."""
 
-    Faust gives agents a second to declare tables as they start, before it joins the group. Ones
-    that come later still are taken up at the next rebalance.
-    """
+    def __init__(
+        self,
+        settings: PipelineSettings,
+        metrics: Metrics,
+        *,
+        on_hang: OnHang,
+        on_stopping: Callable[[App], None] = lambda app: None,
+    ) -> None:
+        """Make an app without agents; nothing is connected.
 
-    async def sleep(self, n: Seconds, **kwargs: Any) -> None:
-        """Sleep, if there are tables."""
-        if self:
-            await super().sleep(n, **kwargs)
+        Args:
+            settings: of the pipeline.
+            metrics: of the worker.
+            on_hang: called once, with the reason, when a model call hangs: end the worker.
+            on_stopping: called with the app when it begins to stop.
 
-
-class App(faust.App):  # type: ignore[misc]
-    """A Faust app that knows how much of each topic to take in."""
-
-    assigned: AssignedPartitions
-    exactly_once: Transactions | None
-    """Of the batch topics' partitions; None where delivery is at least once."""
-    drain_seconds: float
-    """How long a stop or a rebalance waits for what is under way."""
-    health: Health
-    _stop_deadline: float | None = None
-    on_stopping: Callable[[], None] = staticmethod(lambda: None)
-    """Called when the app begins to stop."""
-    client_arguments: dict[str, dict[str, Any]]
-    """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
-
-    def _create_directories(self) -> None:
-        """Make Faust's folder for tables only where a table keeps itself on disk.
-
-        Faust would leave an empty one wherever a worker happens to be started.
+        Raises:
+            ValueError: a `kafka:` setting is unknown, of a wrong value, or would lose records.
         """
-        stores = {str(table._store or self.conf.store) for table in self.tables.values()}
-        if any(not store.startswith("memory") for store in stores):
-            super()._create_directories()
+        self.client_arguments = _client_arguments(settings)
+        """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
+        consumer = self.client_arguments["consumer"]
+        servers = bootstrap_servers(settings.kafka).split(",")
+        super().__init__(
+            str(consumer.get("group_id", "penstock")),
+            broker=[f"penstock://{server}" for server in servers],
+            autodiscover=False,
+            broker_commit_interval=settings.commit_interval_seconds,
+            broker_max_poll_interval=_MAX_POLL_INTERVAL_SECONDS,
+            broker_max_poll_records=_MAX_POLL_RECORDS,
+            broker_request_timeout=_RECOVERY_SECONDS,
+            stream_wait_empty=True,
+            topic_disable_leader=True,
+            store="memory://",
+            TableManager=Tables,
+            web_host="127.0.0.1",
+            web_bind="127.0.0.1",
+        )
+        self.drain_seconds = settings.shutdown_timeout_seconds
+        """How long a stop or a rebalance waits for records under way."""
+        self.failure: BaseException | None = None
+        """Why the app ends by itself, if it does."""
+        self._on_stopping = on_stopping
+        self._stop_deadline: float | None = None
+        limits = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
+        self.assigned = AssignedPartitions(limits, metrics)
+        heartbeat_seconds = int(consumer.get("heartbeat_interval_ms", 0)) / 1000
+        self.health = Health(
+            self.assigned,
+            settings.liveness_timeout_seconds,
+            max(BROKER_SECONDS, 3 * heartbeat_seconds),
+            on_hang=on_hang,
+        )
+        self.exactly_once = (
+            self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None
+        )
+        """The transactions of the batch topics; None if delivery is at least once."""
+
+    def _make_transactions(self, settings: PipelineSettings) -> Transactions:
+        intakes = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
+        return Transactions(
+            lambda: self.producer.client_producer,
+            lambda transactional_id: self.producer.new_transactional(transactional_id),
+            group_id=self.conf.id,
+            tracker=self.assigned.tracker,
+            # Half of what may be under way: the other half goes on during a commit.
+            limits=lambda topic: TransactionLimits(
+                max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES
+            ),
+            interval_seconds=settings.commit_interval_seconds,
+            committed_offsets=StableOffsets(settings.kafka, self.conf.id).fetch,
+            on_lost=lambda tp: self.consumer.lose(tp),
+            on_failure=self.stop_for,
+        )
+
+    async def stop_for(self, failure: BaseException) -> None:
+        """Stop the worker in order because it can't go on: the broker refuses its output.
+
+        Records that are not acknowledged stay uncommitted: they are read again once the cause is
+        removed.
+        """
+        if self.failure is None:
+            self.failure = failure
+            logger.error("the worker ends: %s", failure)
+            self.drain_seconds = 0
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def on_init_dependencies(self) -> Iterable[Any]:
-        """Start watching before anything else, and stop last."""
+        """Start the health checks before everything else, and stop them last."""
         return [self.health, *super().on_init_dependencies()]
 
     async def on_stop(self) -> None:
-        """Be unready from the first moment of stopping."""
+        """Report the worker as not ready from the first moment of stopping."""
         self.health.stopping()
-        self.on_stopping()
+        self._on_stopping(self)
         self._stop_deadline = time.monotonic() + self.drain_seconds
         await super().on_stop()
 
     def seconds_to_stop(self, beyond: float = 0.0) -> float | None:
-        """Return how long what is under way may still take; None: the app is not stopping.
+        """Return how long records under way may still take; None: the app is not stopping.
 
         Args:
-            beyond: seconds that are granted beyond `drain_seconds`.
+            beyond: seconds to allow beyond `drain_seconds`.
         """
         if self._stop_deadline is None:
             return None
         return max(self._stop_deadline + beyond - time.monotonic(), 0.0)
 
-    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> Any:
-        """Make a stream's queue, never cleared when flow resumes.
 
-        Faust may resume twice after one rebalance, and what was handed out between would be gone.
-        What is stale after a rebalance is told by its generation, and skipped.
-        """
-        return super().FlowControlQueue(maxsize, clear_on_resume=False)
-
-
-def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
-    """Make the app of a pipeline; it has no agents yet and nothing is connected.
-
-    Raises:
-        ValueError: a `kafka:` setting is unknown, of a wrong value, or would lose records.
-    """
+def _client_arguments(settings: PipelineSettings) -> dict[str, dict[str, Any]]:
     consumer = aiokafka_arguments(settings.kafka, "consumer")
     producer = aiokafka_arguments(settings.kafka, "producer")
     if producer.get("acks", "all") != "all" or not producer.get("enable_idempotence", True):
         raise ValueError(
             "kafka: acks must be all and enable.idempotence true: anything less loses results"
         )
-    app = App(
-        str(consumer.get("group_id", "penstock")),
-        broker=[f"penstock://{server}" for server in bootstrap_servers(settings.kafka).split(",")],
-        autodiscover=False,
-        broker_commit_interval=settings.commit_interval_seconds,
-        broker_max_poll_interval=_MAX_POLL_INTERVAL_SECONDS,
-        broker_max_poll_records=_MAX_POLL_RECORDS,
-        broker_request_timeout=_RECOVERY_SECONDS,
-        stream_wait_empty=True,
-        topic_disable_leader=True,
-        store="memory://",
-        TableManager=Tables,
-        web_host="127.0.0.1",
-        web_bind="127.0.0.1",
-    )
-    limits = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
-    app.assigned = AssignedPartitions(limits, metrics)
-    heartbeat_ms = int(consumer.get("heartbeat_interval_ms", 0))
-    app.health = Health(
-        app.assigned,
-        settings.liveness_timeout_seconds,
-        max(BROKER_SECONDS, 3 * heartbeat_ms / 1000),
-    )
-    app.drain_seconds = settings.shutdown_timeout_seconds
-    app.exactly_once = None
-    app.client_arguments = {
-        "consumer": {"auto_offset_reset": "earliest", **consumer},
+    consumer.setdefault("auto_offset_reset", "earliest")
+    if settings.guarantee == EXACTLY_ONCE:
+        # Records of another pipeline's aborted transactions are skipped.
+        consumer.setdefault("isolation_level", "read_committed")
+    return {
+        "consumer": consumer,
         "producer": {
             "linger_ms": 0,
             "max_batch_size": Packing().max_bytes,
@@ -152,21 +174,3 @@ def make_app(settings: PipelineSettings, metrics: Metrics) -> App:
             **producer,
         },
     }
-    if settings.guarantee == EXACTLY_ONCE:
-        # What another pipeline's transaction took back was never there.
-        app.client_arguments["consumer"].setdefault("isolation_level", "read_committed")
-        app.exactly_once = _make_transactions(app, settings)
-    return app
-
-
-def _make_transactions(app: App, settings: PipelineSettings) -> Transactions:
-    intakes = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
-    return Transactions(
-        lambda: app.producer._ensure_producer(),
-        lambda transactional_id: app.producer.new_transactional(transactional_id),
-        group_id=app.conf.id,
-        tracker=app.assigned.tracker,
-        # Half of what may be under way: the other half goes on while a transaction is committed.
-        limits=lambda topic: Limits(max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES),
-        interval_seconds=settings.commit_interval_seconds,
-    )

@@ -1,11 +1,11 @@
 """What waits for a model and what goes to it: chunks of record batches, and micro-batches of them.
 
-When a micro-batch leaves and what is in it is decided in `streams/micro_batcher.py`.
+`streams/micro_batcher.py` decides when a micro-batch leaves and what is in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -21,33 +21,25 @@ class Chunk(Generic[E]):
     batch: RecordBatch
     rows: Sequence[int]
     events: Sequence[E]
-    weights: Sequence[int] | None = None
-    """What each event measures, where the size of a batch is weighed."""
 
     def split(self, size: int) -> tuple[Chunk[E], Chunk[E]]:
         """Return the first `size` events and the rest."""
         return self._slice(slice(size)), self._slice(slice(size, None))
 
     def _slice(self, part: slice) -> Chunk[E]:
-        weights = None if self.weights is None else self.weights[part]
-        return Chunk(self.batch, self.rows[part], self.events[part], weights)
+        return Chunk(self.batch, self.rows[part], self.events[part])
 
     def pick(self, positions: Sequence[int]) -> Chunk[E]:
         """Return the events at some positions, ascending."""
-        return Chunk(
-            self.batch,
-            [self.rows[i] for i in positions],
-            [self.events[i] for i in positions],
-            None if self.weights is None else [self.weights[i] for i in positions],
-        )
+        rows, events = self.rows, self.events
+        return Chunk(self.batch, [rows[i] for i in positions], [events[i] for i in positions])
 
 
 @dataclass(slots=True)
 class MicroBatch(Generic[E]):
-    """Events from many partitions, formed for one model call."""
+    """Events from many partitions, formed for one model call; of each partition in order."""
 
     chunks: list[Chunk[E]]
-    bucket: Hashable
     formed: float
     """When it was formed, monotonic seconds."""
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from schemas import InputError
@@ -58,7 +59,7 @@ class Delivery:
         self._metrics = metrics
         self.on_failure = on_failure
         self._packing = packing or Packing()
-        self._under_way: dict[asyncio.Task[None], float] = {}
+        self._under_way: dict[asyncio.Future[None], float] = {}
         """What waits for the broker, and since when, monotonic seconds."""
         self._sending: float | None = None
         """Since when the next output waits for its place, if it does."""
@@ -78,8 +79,8 @@ class Delivery:
         sent: list[tuple[EncodedOutput, Awaitable[None]]] = []
         for output in outputs:
             for chunk in output.chunks:
-                if chunk.batch.is_replay:
-                    self.replayed(chunk.batch, chunk.rows)
+                if chunk.batch.is_catch_up:
+                    self.caught_up(chunk.batch, chunk.rows)
                 elif chunk.batch.span.is_live:
                     self.spawn_dead_letters(chunk.batch, chunk.failed)
                 else:  # its partition is another worker's by now
@@ -91,7 +92,7 @@ class Delivery:
                     records[self._settings.updates] = live.updates
                 sent.append((live, await self._send(live.chunks[0].batch, rows, records)))
         for output, delivered in sent:
-            self._spawn(self._settle(output, delivered))
+            self._watch(asyncio.ensure_future(delivered), partial(self._on_delivered, output))
 
     async def _send(
         self, batch: RecordBatch, rows: Rows, records: Mapping[str, PackedRecords]
@@ -110,14 +111,21 @@ class Delivery:
         ]
         return await self._sink.send(rows, outputs)
 
-    async def _settle(self, output: EncodedOutput, delivered: Awaitable[None]) -> None:
-        try:
-            await delivered
-        except RecordTooLargeError as error:
+    def _on_delivered(self, output: EncodedOutput, error: BaseException | None) -> None:
+        if isinstance(error, RecordTooLargeError):
             logger.warning("%s: %s; its neighbours are sent one by one", self._agent, error)
-            for chunk in output.unpack():
-                await self._one_by_one(chunk)
-            return
+            self._spawn(self._each_alone(output))
+        elif error is not None:
+            self._spawn(self.on_failure(error))
+        else:
+            self._settle(output)
+
+    async def _each_alone(self, output: EncodedOutput) -> None:
+        for chunk in output.unpack():
+            await self._one_by_one(chunk)
+
+    def _settle(self, output: EncodedOutput) -> None:
+        """Finish the rows of an output that the broker has."""
         self._metrics.emitted(self._settings.output, len(output.records))
         if self._settings.updates and output.updates:
             self._metrics.emitted(self._settings.updates, len(output.updates))
@@ -198,7 +206,7 @@ class Delivery:
             self._metrics.finished(batch.tp.topic, Outcome.FILTERED, len(rows))
             self._metrics.filtered(batch.tp.topic, reason, len(rows))
 
-    def replayed(self, batch: RecordBatch, rows: Sequence[int]) -> None:
+    def caught_up(self, batch: RecordBatch, rows: Sequence[int]) -> None:
         """Finish rows that were only learned from: they had their outcome before."""
         if self._finish(batch, rows):
             self._metrics.replayed(batch.tp.topic, len(rows))
@@ -207,7 +215,7 @@ class Delivery:
         """Mark rows as finished; False if there are none or the partition went away."""
         ascending = rows if isinstance(rows, range) else sorted(rows)
         finished = self._tracker.finish(batch.span, ascending)
-        if rows and not finished and not batch.is_replay:
+        if rows and not finished and not batch.is_catch_up:
             self._metrics.handed_back(batch.tp.topic, len(rows))
         return finished
 
@@ -217,14 +225,28 @@ class Delivery:
             self._spawn(self.dead_letters(batch, failed))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._under_way[task] = time.monotonic()
-        task.add_done_callback(self._done)
+        def on_done(error: BaseException | None) -> None:
+            if error is not None:
+                self._spawn(self.on_failure(error))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._under_way.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._spawn(self.on_failure(error))
+        self._watch(asyncio.ensure_future(work), on_done)
+
+    def _watch(
+        self, future: asyncio.Future[None], on_done: Callable[[BaseException | None], None]
+    ) -> None:
+        """Call back with a future's error, or None; not at all if it is cancelled.
+
+        A callback instead of a task for each output: of those there is one a partition in each
+        micro-batch.
+        """
+
+        def done(_: asyncio.Future[None]) -> None:
+            self._under_way.pop(future, None)
+            if not future.cancelled():
+                on_done(future.exception())
+
+        self._under_way[future] = time.monotonic()
+        future.add_done_callback(done)
 
     def waiting_seconds(self) -> float:
         """Return how long the oldest output has been waiting for the broker, 0 if none does."""
@@ -233,6 +255,6 @@ class Delivery:
 
     async def close(self) -> None:
         """Give up what is not acknowledged; it will be read again."""
-        for task in list(self._under_way):
-            task.cancel()
+        for future in list(self._under_way):
+            future.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)

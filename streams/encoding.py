@@ -111,7 +111,7 @@ class EncodedOutput:
 
 
 def _is_live(chunk: EncodedChunk) -> bool:
-    return chunk.batch.span.is_live and not chunk.batch.is_replay
+    return chunk.batch.span.is_live and not chunk.batch.is_catch_up
 
 
 class ModelIdentity(Protocol):
@@ -153,26 +153,6 @@ class ResultEncoder:
     ) -> list[EncodedOutput]:
         """Encode a micro-batch's answers; one output for each input partition in it.
 
-        The arguments are those of `encode_chunks`.
-        """
-        return self.join(self.encode_chunks(batch, answers, updates, timings))
-
-    def join(self, chunks: Sequence[EncodedChunk]) -> list[EncodedOutput]:
-        """Return chunks of any partitions as they are sent: one output for each partition."""
-        partitions: dict[TopicPartition, list[EncodedChunk]] = {}
-        for chunk in chunks:
-            partitions.setdefault(chunk.batch.tp, []).append(chunk)
-        return [EncodedOutput.of(own, self._packing) for own in partitions.values()]
-
-    def encode_chunks(
-        self,
-        batch: MicroBatch[Any],
-        answers: Sequence[Any],
-        updates: Sequence[Update],
-        timings: Timings,
-    ) -> list[EncodedChunk]:
-        """Encode a micro-batch's answers, chunk by chunk.
-
         Args:
             batch: N events.
             answers: N answers, in the order of the events.
@@ -180,15 +160,15 @@ class ResultEncoder:
             timings: of this batch.
         """
         shared = timings.headers()
-        encoded: list[EncodedChunk] = []
-        position = 0
+        partitions: dict[TopicPartition, list[EncodedChunk]] = {}
+        start = 0
         for chunk in batch.chunks:
-            stop = position + len(chunk.rows)
-            own = [u for u in updates if position <= u.position < stop]
-            part = answers[position:stop]
-            encoded.append(self._encode_chunk(chunk, part, own, position, shared))
-            position = stop
-        return encoded
+            stop = start + len(chunk.rows)
+            completed = [u for u in updates if start <= u.position < stop]
+            encoded = self._encode_chunk(chunk, answers[start:stop], completed, start, shared)
+            partitions.setdefault(chunk.batch.tp, []).append(encoded)
+            start = stop
+        return [EncodedOutput.of(chunks, self._packing) for chunks in partitions.values()]
 
     def _encode_chunk(
         self,

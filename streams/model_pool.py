@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar, TypeVarTuple, Unpack
 
-from streams.affinity import keep_to
 from streams.batching import MicroBatch
 from streams.call_clock import CallClock, TimedCalls
 from streams.executor import device_executor, run_on
@@ -22,7 +21,6 @@ from streams.out_of_memory import BatchSizeLimit
 from streams.predicting import load, predict_each, predict_prepared, prepare
 from streams.protocols import (
     LearningModel,
-    MeasuringModel,
     MemoryFreeingModel,
     ModelFactory,
     PreparingModel,
@@ -70,18 +68,9 @@ class ModelPool:
         """The model calls under way."""
         self._prepares = isinstance(first, PreparingModel) and not self.is_online
         self.num_copies = 1 if self.is_online else concurrency
-        self.measure = first.measure_batch if isinstance(first, MeasuringModel) else None
-        """Tells each event's size; thread-safe. None if the model can't."""
         prepares = self._prepares or getattr(first, "prepares", False)
         self.has_own_threads = prepares and devices[0] == "cpu"
         """Whether the copies will compute on the CPU with a library's own threads."""
-        self.is_light = (
-            not self._prepares
-            and self.num_copies == 1
-            and devices[0] == "cpu"
-            and not getattr(first, "runs_elsewhere", False)
-        )
-        """Whether the one copy most likely holds the interpreter lock while it answers."""
         models = [first, *(factory() for _ in range(self.num_copies - 1))]
         self._copies = [
             _Copy(m, device_executor(f"{agent}-{i}"), TimedCalls(m, self.calls))
@@ -115,11 +104,6 @@ class ModelPool:
         for job in jobs:
             job.result()
         self.device = device
-
-    def keep_to(self, cores: Collection[int]) -> None:
-        """Let the copies' threads, and what they start from now on, run on these cores alone."""
-        for copy in self._copies:
-            copy.executor.submit(keep_to, cores).result()
 
     @property
     def is_warm(self) -> bool:

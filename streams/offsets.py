@@ -61,12 +61,12 @@ class _Partition:
     """The open spans of one partition, in offset order."""
 
     __slots__ = (
+        "catch_up_end",
         "ceiling",
         "committed",
         "next_offset",
         "num_bytes",
         "num_records",
-        "replay_end",
         "spans",
         "watermark",
     )
@@ -80,7 +80,7 @@ class _Partition:
         self.ceiling: int | None = None
         """The lowest offset that was handed back: the watermark never passes it."""
         self.next_offset: int | None = None
-        self.replay_end = 0
+        self.catch_up_end = 0
         """Everything below was finished before it was handed out here: the watermark's floor."""
 
     def advance(self) -> None:
@@ -92,7 +92,7 @@ class _Partition:
         if self.ceiling is not None and self.watermark is not None:
             self.watermark = min(self.watermark, self.ceiling)
         if self.watermark is not None:
-            self.watermark = max(self.watermark, self.replay_end)
+            self.watermark = max(self.watermark, self.catch_up_end)
 
 
 class OffsetTracker:
@@ -111,7 +111,7 @@ class OffsetTracker:
             start: the offset that is read first, at the position or below.
         """
         state = self._partitions.setdefault(partition, _Partition())
-        state.replay_end = state.committed = position
+        state.catch_up_end = state.committed = position
         state.next_offset = start
 
     def next_offset(self, partition: Hashable) -> int | None:
@@ -119,10 +119,10 @@ class OffsetTracker:
         state = self._partitions.get(partition)
         return state.next_offset if state else None
 
-    def replay_end(self, partition: Hashable) -> int:
+    def catch_up_end(self, partition: Hashable) -> int:
         """Return the offset that `begin` told of, 0 if it was not called."""
         state = self._partitions.get(partition)
-        return state.replay_end if state else 0
+        return state.catch_up_end if state else 0
 
     def committed_offset(self, partition: Hashable) -> int | None:
         """Return the offset that the broker has taken last, None if that is not known."""

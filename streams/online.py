@@ -13,13 +13,15 @@ answered again.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from streams.batching import MicroBatch
+from streams.batching import Chunk, MicroBatch
+from streams.out_of_memory import drop_frames
 from streams.predicting import predict_each
-from streams.protocols import LearningModel, ModelFactory
+from streams.protocols import JoinedModel, LearningModel, ModelFactory
 from streams.state.snapshot import Snapshot, StateMismatchError
 
 logger = logging.getLogger(__name__)
@@ -58,9 +60,36 @@ class _PartitionState:
     next_offset: int = 0
     """Above every offset that was answered."""
 
+    def take_pending(self) -> list[Any]:
+        """Return the events of the step that ends, and begin with none."""
+        pending, self.pending = self.pending, []
+        return pending
+
+
+@dataclass(slots=True)
+class _Run:
+    """Consecutive events of one step of one partition: positions [start, stop) of its events."""
+
+    step: int
+    start: int
+    stop: int
+
+
+@dataclass(slots=True)
+class _Work:
+    """What a micro-batch holds of one partition, run by run."""
+
+    state: _PartitionState
+    events: list[Any]
+    positions: list[int]
+    """Of each event, in the micro-batch."""
+    runs: deque[_Run]
+    num_caught_up: int
+    """Events of a catch-up; they come first: their offsets are the lowest."""
+
 
 class OnlineRunner:
-    """Answers micro-batches of one partition each; called from one thread."""
+    """Answers micro-batches of any partitions; called from one thread."""
 
     def __init__(self, factory: ModelFactory, device: str) -> None:
         self._factory = factory
@@ -68,29 +97,85 @@ class OnlineRunner:
         self._states: dict[Hashable, _PartitionState] = {}
 
     def answer(self, batch: MicroBatch[Any]) -> tuple[list[Any], list[Update]]:
-        """Answer a micro-batch whose bucket is its partition, and learn on the way.
+        """Answer a micro-batch, each partition by its own model, and learn on the way.
+
+        The partitions go side by side: in each round every one of them finishes a step and answers
+        the events of the next, and models that can do so learn and answer in one call for all.
 
         Returns:
-            N answers, None for each replayed event, and the updates of the steps completed.
+            N answers, None for each event of a catch-up, and the updates of the steps completed.
         """
-        if not any(chunk.batch.span.is_live for chunk in batch.chunks):
-            return [None] * len(batch), []  # a rebalance took the partition; nothing is delivered
-        offsets = _offsets(batch)
-        state = self._state(batch.bucket, offsets[0])
-        state.next_offset = offsets[-1] + 1
-        answers: list[Any] = []
+        answers: list[Any] = [None] * len(batch)
         updates: list[Update] = []
-        events, num_replayed = batch.events, _num_replayed(batch)
-        for step, start, stop in _steps(offsets, state.model.learn_every):
-            if step != state.step:
-                updates += self._learn(state, step, position=start)
-            fresh = max(start, min(num_replayed, stop))
-            answers += [None] * (fresh - start)
-            if fresh < stop:
-                answers += predict_each(state.model.predict_batch, events[fresh:stop])
-            state.pending += events[start:stop]
-        # What a replayed record completed was with the broker before that record was finished.
-        return answers, [update for update in updates if update.position >= num_replayed]
+        waiting = self._plan(batch)
+        while waiting:
+            current = [(work, work.runs.popleft()) for work in waiting]
+            updates += self._learn([pair for pair in current if pair[1].step != pair[0].state.step])
+            self._answer(current, answers)
+            for work, run in current:
+                work.state.pending += work.events[run.start : run.stop]
+            waiting = [work for work in waiting if work.runs]
+        return answers, updates
+
+    def _plan(self, batch: MicroBatch[Any]) -> list[_Work]:
+        parts: dict[Hashable, list[tuple[Chunk[Any], int]]] = {}
+        first = 0
+        for chunk in batch.chunks:
+            parts.setdefault(chunk.batch.tp, []).append((chunk, first))
+            first += len(chunk.events)
+        return [
+            self._work(tp, chunks)
+            for tp, chunks in parts.items()
+            # Of a partition that a rebalance took, nothing is delivered.
+            if any(chunk.batch.span.is_live for chunk, _ in chunks)
+        ]
+
+    def _work(self, partition: Hashable, chunks: Sequence[tuple[Chunk[Any], int]]) -> _Work:
+        offsets = [chunk.batch.offsets[row] for chunk, _ in chunks for row in chunk.rows]
+        state = self._state(partition, offsets[0])
+        state.next_offset = offsets[-1] + 1
+        return _Work(
+            state,
+            events=[event for chunk, _ in chunks for event in chunk.events],
+            positions=[
+                position
+                for chunk, first in chunks
+                for position in range(first, first + len(chunk.events))
+            ],
+            runs=deque(_Run(*run) for run in _steps(offsets, state.model.learn_every)),
+            num_caught_up=sum(len(c.rows) for c, _ in chunks if c.batch.is_catch_up),
+        )
+
+    def _learn(self, current: Sequence[tuple[_Work, _Run]]) -> list[Update]:
+        """Learn from the steps under way, if any, and begin the next."""
+        ended: list[tuple[_Work, _Run, int]] = []
+        for work, run in current:
+            step, work.state.step = work.state.step, run.step
+            if step >= 0:
+                work.state.covered = run.step * work.state.model.learn_every
+                ended.append((work, run, step))
+        pending = [work.state.take_pending() for work, _, _ in ended]
+        learned = learn_each([work.state.model for work, _, _ in ended], pending)
+        updates = []
+        for (work, run, step), has_learned in zip(ended, learned, strict=True):
+            value = _update_of(work.state.model) if has_learned else None
+            # What an event of a catch-up completed was delivered before that event was finished.
+            if value is not None and run.start >= work.num_caught_up:
+                updates.append(Update(work.positions[run.start], step, value))
+        return updates
+
+    def _answer(self, current: Sequence[tuple[_Work, _Run]], answers: list[Any]) -> None:
+        """Answer what is not of a catch-up, each by its partition's model."""
+        fresh = [
+            (work, max(run.start, work.num_caught_up), run.stop)
+            for work, run in current
+            if run.stop > work.num_caught_up
+        ]
+        batches = [work.events[start:stop] for work, start, stop in fresh]
+        answered = answer_each([work.state.model for work, _, _ in fresh], batches)
+        for (work, start, stop), results in zip(fresh, answered, strict=True):
+            for position, result in zip(work.positions[start:stop], results, strict=True):
+                answers[position] = result
 
     def _state(self, partition: Hashable, offset: int) -> _PartitionState:
         """Return a partition's state; a new one if it has learned from this offset already.
@@ -102,7 +187,7 @@ class OnlineRunner:
         if state is not None and offset >= state.next_offset:
             return state
         if state is not None:
-            logger.warning("%s is read again from offset %d: its model starts afresh",
+            logger.warning("%s is read again from offset %d: its model starts fresh",
                            partition, offset)  # fmt: skip
         return self._put(partition, _PartitionState(self._new_model(), covered=offset))
 
@@ -164,25 +249,12 @@ class OnlineRunner:
             state.covered, model.name, model.version, model.learn_every, model.snapshot()
         )
 
-    def _learn(self, state: _PartitionState, step: int, position: int) -> list[Update]:
-        """Learn from the step under way, if any, and begin the next."""
-        learned, state.step = state.step, step
-        if learned < 0:
-            return []
-        state.covered = step * state.model.learn_every
-        pending, state.pending = state.pending, []
-        try:
-            state.model.learn_batch(pending)
-            value = state.model.update()
-        except Exception:
-            logger.exception("model %s can't learn from a step; it goes on", state.model.name)
-            return []
-        return [] if value is None else [Update(position, learned, value)]
-
     def _new_model(self) -> LearningModel:
         model = self._factory()
         model.load(self._device)
         assert isinstance(model, LearningModel)
+        if isinstance(model, JoinedModel) and self._states:
+            model.join(next(iter(self._states.values())).model)
         return model
 
     def keep_only(self, partitions: set[Hashable]) -> None:
@@ -195,13 +267,49 @@ class OnlineRunner:
         self.keep_only(set())
 
 
-def _offsets(batch: MicroBatch[Any]) -> list[int]:
-    return [chunk.batch.offsets[row] for chunk in batch.chunks for row in chunk.rows]
+def answer_each(
+    models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
+) -> list[list[Any]]:
+    """Answer each batch by its model: in one call where the models can, else one by one."""
+    if len(models) > 1 and isinstance(models[0], JoinedModel):
+        try:
+            answers = models[0].predict_joined(models, batches)
+            if [len(part) for part in answers] == [len(batch) for batch in batches]:
+                return [list(part) for part in answers]
+        except Exception as error:  # some event is bad: find out which, model by model
+            drop_frames(error)
+    return [
+        predict_each(model.predict_batch, batch)
+        for model, batch in zip(models, batches, strict=True)
+    ]
 
 
-def _num_replayed(batch: MicroBatch[Any]) -> int:
-    """Return how many events in front are replayed: their offsets are the lowest."""
-    return sum(len(chunk.rows) for chunk in batch.chunks if chunk.batch.is_replay)
+def learn_each(models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]) -> list[bool]:
+    """Let each model learn from its step, in one call where they can; return which have."""
+    if len(models) > 1 and isinstance(models[0], JoinedModel):
+        try:
+            models[0].learn_joined(models, batches)
+            return [True] * len(models)
+        except Exception as error:  # nothing was learned: find out which step can't be
+            drop_frames(error)
+    return [_has_learned(model, batch) for model, batch in zip(models, batches, strict=True)]
+
+
+def _has_learned(model: LearningModel, batch: Sequence[Any]) -> bool:
+    try:
+        model.learn_batch(batch)
+    except Exception:
+        logger.exception("model %s can't learn from a step; it goes on", model.name)
+        return False
+    return True
+
+
+def _update_of(model: LearningModel) -> Any:
+    try:
+        return model.update()
+    except Exception:
+        logger.exception("model %s can't describe what it learned; it goes on", model.name)
+        return None
 
 
 def _steps(offsets: Sequence[int], learn_every: int) -> Iterator[tuple[int, int, int]]:

@@ -55,15 +55,6 @@ class MemoryFreeingModel(Protocol):
 
 
 @runtime_checkable
-class MeasuringModel(ServedModel, Protocol):
-    """A model that tells how large its events are: for buckets and for the weight of a batch."""
-
-    def measure_batch(self, batch: Sequence[Any]) -> Sequence[int]:
-        """Return one whole number >= 0 an event (tokens, pixels, nodes); cheap, thread-safe."""
-        ...
-
-
-@runtime_checkable
 class LearningModel(ServedModel, Protocol):
     """A model that learns, one instance a partition."""
 
@@ -83,6 +74,27 @@ class LearningModel(ServedModel, Protocol):
 
     def restore(self, state: bytes) -> None:
         """Become what `snapshot` saw."""
+        ...
+
+
+@runtime_checkable
+class JoinedModel(LearningModel, Protocol):
+    """A model that learns, whose instances can answer and learn in one call for all of them."""
+
+    def join(self, other: LearningModel) -> None:
+        """Keep its state beside that of another instance; called once, before it has learned."""
+        ...
+
+    def predict_joined(
+        self, models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
+    ) -> Sequence[Sequence[Any]]:
+        """Do what each model's `predict_batch` would do with its batch."""
+        ...
+
+    def learn_joined(
+        self, models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
+    ) -> None:
+        """Do what each model's `learn_batch` would do; nothing at all if it raises."""
         ...
 
 
@@ -108,7 +120,7 @@ class RecordSink(Protocol):
         """Return how many partitions a topic has.
 
         Raises:
-            ProduceError: the topic does not exist or can't be seen.
+            ProduceError: the topic does not exist, or its metadata can't be read.
         """
         ...
 

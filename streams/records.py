@@ -7,8 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from streams.kafka.compression import compress, decompress
-from streams.kafka.record_format import decode_records, encode_headers, encode_records
+from streams.kafka.record_format import (
+    compress,
+    decode_records,
+    decompress,
+    encode_headers,
+    encode_records,
+)
 from streams.offsets import Span
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
@@ -69,8 +74,8 @@ class RecordBatch:
     headers: Sequence[Headers]
     arrived: float
     """When it was fetched, on the worker's monotonic clock, seconds."""
-    is_replay: bool = False
-    """Finished by an earlier worker: read again only for an online model to learn from."""
+    is_catch_up: bool = False
+    """Finished by an earlier worker: read again only for an online model to learn from it."""
 
     def __len__(self) -> int:
         return len(self.values)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from agents.commands.broker import embedded_broker, kafka_broker, kafka_libs
-from streams.kafka.admin import BrokerError
+from streams.kafka.errors import BrokerError
 from tests.conftest import skip_or_fail
 
 

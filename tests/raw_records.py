@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
 
-from streams.kafka.compression import CODECS, compress
-from streams.kafka.record_format import encode_records, varint
+from streams.kafka.record_format import CODECS, compress, encode_records, varint
 from streams.records import PackedBatch
 from streams.transport.encoded_batch import EncodedBatch
 

@@ -1,4 +1,4 @@
-"""`penstock bench`: the harness of `benchmarks/`, which is there in a checkout only."""
+"""`penstock bench`: the harness in `benchmarks/`, which only a checkout of Penstock has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agents.errors import UserError
 _CHECKOUT = Path(__file__).parents[2]
 
 
-def _harness() -> typer.Typer:
+def _load_harness() -> typer.Typer:
     if not (_CHECKOUT / "benchmarks" / "harness").is_dir():
         raise UserError(
             f"{_CHECKOUT / 'benchmarks'} is absent: run the bench from a checkout of Penstock"
@@ -24,4 +24,4 @@ def _harness() -> typer.Typer:
     return app
 
 
-app = _harness()
+app = _load_harness()

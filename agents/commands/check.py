@@ -10,8 +10,7 @@ import msgspec
 import typer
 
 from agents.commands.checking import CheckedAgent, CheckedBroker, check_agent, check_broker
-from agents.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption
-from agents.commands.tables import print_table
+from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption, JsonOption, print_table
 from agents.errors import EXIT_CODE, error_lines
 from agents.pipeline.file import load_pipeline
 

@@ -92,7 +92,8 @@ def check_broker(
         learning: the agents with online models.
     """
     # confluent-kafka is imported here, so that `--offline` does without it.
-    from streams.kafka.admin import aiokafka_arguments, probe
+    from streams.kafka.admin import probe
+    from streams.kafka.settings import aiokafka_arguments
 
     found = CheckedBroker(str(settings.kafka["bootstrap.servers"]))
     try:

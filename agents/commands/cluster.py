@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agents.commands.options import DEFAULT_CONFIG
+from agents.commands.terminal import DEFAULT_CONFIG
 from agents.errors import UserError
 from streams.settings import PipelineSettings
 

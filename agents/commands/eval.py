@@ -10,8 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from agents.commands.options import JsonOption
-from agents.commands.tables import print_table
+from agents.commands.terminal import JsonOption, print_table
 from agents.errors import UserError
 
 

@@ -7,8 +7,7 @@ import inspect
 import msgspec
 import typer
 
-from agents.commands.options import JsonOption
-from agents.commands.tables import print_table
+from agents.commands.terminal import JsonOption, print_table
 from agents.pipeline.parts import registered_model
 from models.base import ModelError, OnlineModel
 from models.registry import model_names

@@ -16,8 +16,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from agents.commands.produce.event_records import EventEncoder, EventRecord
 from agents.commands.produce.pacing import Pace
 from schemas import Event, InputError
-from streams.kafka.admin import Kafka, confluent_config
 from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.settings import Kafka, confluent_config
 
 #: Bytes sent and not yet acknowledged; also what a crash of the producer can lose.
 MAX_OUTSTANDING_BYTES = 32 * 1024 * 1024

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from agents.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption
-from agents.commands.tables import print_table
+from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption, JsonOption, print_table
 from agents.errors import UserError
 from agents.pipeline.file import load_pipeline
 

@@ -15,8 +15,8 @@ from agents.commands.cluster import (
     kafka_settings,
     optional_pipeline,
 )
-from agents.commands.options import JsonOption
-from agents.process.signals import stop_on_signals
+from agents.commands.terminal import JsonOption
+from agents.process.exit import stop_on_signals
 
 if TYPE_CHECKING:
     from agents.commands.tailing import TailedRecord

@@ -18,8 +18,9 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from streams.kafka.admin import BrokerError, Kafka, confluent_config, probe
-from streams.kafka.errors import BrokerSettingsError, or_hidden
+from streams.kafka.admin import probe
+from streams.kafka.errors import BrokerError, BrokerSettingsError, or_hidden
+from streams.kafka.settings import Kafka, confluent_config
 from streams.message_headers import headers_of
 
 #: How long one look for a record takes at most, seconds; so long a request to stop may wait.

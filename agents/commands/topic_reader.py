@@ -10,8 +10,8 @@ from typing import NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from streams.kafka.admin import BrokerError, Kafka, confluent_config
-from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.errors import BrokerError, BrokerSettingsError
+from streams.kafka.settings import Kafka, confluent_config
 
 #: Of one request for offsets.
 _REQUEST_SECONDS = 10.0

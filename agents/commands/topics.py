@@ -9,8 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from agents.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption
-from agents.commands.tables import print_table
+from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption, JsonOption, print_table
 from agents.errors import UserError
 from agents.pipeline.file import load_pipeline
 from agents.pipeline.topics import PlannedTopic, partition_notes, plan_topics

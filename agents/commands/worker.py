@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from agents.commands.log_outages import OneOutage
-from agents.commands.log_repeats import NoRepeats
-from agents.commands.options import DEFAULT_CONFIG, ConfigOption
-from agents.commands.standard_streams import forgive_unwritable
+from agents.commands import PENSTOCK
+from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption
+from agents.commands.worker_log import ignore_unwritable_log, log_outages_once, log_to_stderr
+from agents.errors import UserError, expected_errors
 from streams.settings import PipelineSettings
 
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-#: Faust and its libraries tell every step of their own at INFO; ours is what a user runs.
-_CHATTY = (
-    *("faust", "mode", "aiokafka", "kafka", "asyncio"),
-    *("streams.app", "streams.transport"),
-    *("streams.inference", "streams.health.health"),  # services, too
-)
 #: Beyond `shutdown_timeout_seconds`: to commit, to leave the group, and for the loop's end.
 _LEAVING_SECONDS = 15.0
 
@@ -34,7 +27,7 @@ def command(
         typer.Option(
             metavar="N|auto",
             help="Run N members of the group, each with its share of this machine's cores and "
-            "GPUs; auto: one a core. Without it: one process, which shares the machine.",
+            "GPUs; auto: one a core. Without it: one process.",
         ),
     ] = "",
     process: Annotated[str, typer.Option(hidden=True)] = "",
@@ -45,10 +38,9 @@ def command(
     --processes, the first process that fails ends the others in order, and its exit code is that
     of all.
     """
-    from agents.errors import UserError, expected_errors
     from agents.pipeline.file import load_pipeline
 
-    forgive_unwritable()
+    ignore_unwritable_log()
     if process:
         try:
             _run_one_of_several(config, log_level, process)
@@ -57,30 +49,29 @@ def command(
         return
     settings = load_pipeline(config)
     count = _num_processes(processes)
-    _log_to_stderr(log_level)
+    log_to_stderr(log_level)
     from agents.pipeline.preflight import require_topics
     from agents.pipeline.states import learning_agents
 
     require_topics(settings, learning_agents(settings, config.parent))
     if count > 1:
         raise typer.Exit(_run_several(config, settings, log_level, count))
-    _run(settings, config.parent, has_the_machine=count == 1)
+    _run(settings, config.parent)
 
 
-def _num_processes(asked: str) -> int:
-    """Return how many processes are asked for; 0: nothing is said of it."""
-    from agents.errors import UserError
-    from agents.process.cores import cores_worth
+def _num_processes(option: str) -> int:
+    """Return how many processes to run."""
+    from agents.process.share import usable_cores
 
-    if asked == "auto":
-        return cores_worth()
-    if asked and not (asked.isdecimal() and int(asked) > 0):
-        raise UserError(f"--processes {asked}: expected a whole number of at least 1, or auto")
-    return int(asked or 0)
+    if option == "auto":
+        return usable_cores()
+    if option and not (option.isdecimal() and int(option) > 0):
+        raise UserError(f"--processes {option}: expected a whole number of at least 1, or auto")
+    return int(option or 1)
 
 
 def _run_several(config: Path, settings: PipelineSettings, log_level: str, count: int) -> int:
-    from agents.process.group import PENSTOCK, run_together
+    from agents.process.group import run_together
     from agents.process.share import require_room, visible_gpus
 
     require_room(settings, count, len(visible_gpus(os.environ)))
@@ -92,69 +83,74 @@ def _run_several(config: Path, settings: PipelineSettings, log_level: str, count
 
 def _run_one_of_several(config: Path, log_level: str, process: str) -> None:
     from agents.pipeline.file import load_pipeline
-    from agents.process.exit_with_parent import end_with_parent
+    from agents.process.exit_with_parent import watch_parent
     from agents.process.share import Share
 
     settings = load_pipeline(config)
-    end_with_parent(settings.shutdown_timeout_seconds + _LEAVING_SECONDS)
-    _log_to_stderr(log_level, f"[{process}] ")
+    watch_parent(settings.shutdown_timeout_seconds + _LEAVING_SECONDS)
+    log_to_stderr(log_level, f"[{process}] ")
     share = Share.parse(process)
     share.take()
-    _run(share.settings(settings), config.parent, has_the_machine=True)
+    _run(share.settings(settings), config.parent)
 
 
-def _log_to_stderr(level: str, prefix: str = "") -> None:
-    from agents.errors import UserError
+def _run(settings: PipelineSettings, base_dir: Path) -> None:
+    from streams.transport.private_names import check_private_names
 
-    number = logging.getLevelNamesMapping().get(level.upper())
-    if number is None:
-        raise UserError(f"--log-level {level}: expected DEBUG, INFO, WARNING or ERROR")
-    logging.basicConfig(level=number, format=prefix + _LOG_FORMAT)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(NoRepeats())
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(number, logging.WARNING))
-
-
-def _run(settings: PipelineSettings, base_dir: Path, has_the_machine: bool) -> None:
-    from agents.commands.event_loop import use_fast_loop
+    check_private_names()  # before the imports that need them
+    from agents.process.metrics_server import serve_metrics
     from agents.worker import Worker
 
     use_fast_loop()
-    worker = Worker(settings, base_dir)
+    worker = Worker(settings, base_dir, on_stopping=_end_in_time)
     health = worker.app.health
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(OneOutage(lambda: health.is_broker_away or health.has_given_up))
-    worker.serve_metrics()  # before the models are loaded, which may take minutes
+    log_outages_once(lambda: health.is_broker_away or health.has_given_up)
+    # Before the models are loaded, which may take minutes.
+    serve_metrics(settings.metrics, worker.metrics.registry, health)
     worker.load()
-    if has_the_machine:
-        worker.share_one_core()
     _run_until_stopped(worker)
+
+
+def use_fast_loop() -> None:
+    """Make new event loops uvloop's if it is installed; call it before the first is made."""
+    import asyncio
+
+    with suppress(ImportError):  # there is none for Windows
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+
+
+def _end_in_time(app: Any) -> None:
+    """Have the process end soon after its app begins to stop, whatever does not end by itself."""
+    from agents.process.exit import end_process_after
+
+    code = 0 if app.failure is None else 1
+    end_process_after(app.drain_seconds + _LEAVING_SECONDS / 2, code)
 
 
 def _run_until_stopped(worker: Any) -> None:
     import faust
 
-    from agents.process.forced_exit import end_process
+    from agents.process.exit import end_process
 
     worker.app.conf.web_enabled = False
     runner = faust.Worker(
         worker.app, loglevel=None, redirect_stdouts=False, override_logging=False, quiet=True
     )
-    runner.spinner = None  # it writes to pipes as well
-    worker.end_in_time(_LEAVING_SECONDS / 2)
+    runner.spinner = None  # it writes to pipes too
     try:
         runner.execute_from_commandline()
-    except SystemExit as ended:
-        code = _exit_code(worker.failure, ended)
+    except SystemExit as end:
+        code = _exit_code(worker.app.failure, end)
         if worker.has_calls:
             end_process(code)
-        raise typer.Exit(code) from worker.failure
+        raise typer.Exit(code) from worker.app.failure
 
 
-def _exit_code(failure: BaseException | None, ended: SystemExit) -> int:
-    from agents.process.forced_exit import HANG_EXIT_CODE, ModelHangsError
+def _exit_code(failure: BaseException | None, end: SystemExit) -> int:
+    from agents.process.exit import exit_code_of
 
     if failure is not None:
-        return HANG_EXIT_CODE if isinstance(failure, ModelHangsError) else 1
-    return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        return exit_code_of(failure)
+    return end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from agents.pipeline.topics import plan_topics
-from streams.kafka.admin import BrokerError, ClusterInfo, create_topics, probe
-from streams.kafka.errors import or_hidden
+from streams.kafka.admin import ClusterInfo, create_topics, probe
+from streams.kafka.errors import BrokerError, or_hidden
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 
 

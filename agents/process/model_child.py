@@ -1,53 +1,45 @@
-"""The child process that a model with `isolation: process` lives in.
+"""The child process of a model with `isolation: process`: `python -m agents.process.model_child`.
 
-`agents/process/model_proxy.py` is its other side.
-
-It makes its model from the same settings as a worker would, and answers batches one by one until
-its parent closes the socket or is gone.
+`agents/process/model_proxy.py` is the worker's side. The child makes its model from the same
+settings as a worker would, and answers batches one by one until its parent closes the socket or is
+gone.
 """
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
 import signal
 import socket
 import sys
-import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from agents.process.model_proxy import CLOSE, DONE, FAILED, FRAME, LOAD
-from agents.process.model_wire import Raised, SharedBytes, pack_answers
+from agents.process.exit_with_parent import watch_parent
+from agents.process.model_wire import (
+    CLOSE,
+    DONE,
+    FAILED,
+    FRAME,
+    LOAD,
+    ModelConfig,
+    Raised,
+    SharedBytes,
+    pack_answers,
+)
 from streams.out_of_memory import drop_frames, is_out_of_memory
 from streams.protocols import MemoryFreeingModel
-from streams.settings import AgentSettings
 
-logger = logging.getLogger(__name__)
-
-_PR_SET_PDEATHSIG = 1
-_PARENT_SECONDS = 1.0
+logger = logging.getLogger("agents.process.model_child")
 
 
-class ModelConfig(msgspec.Struct, frozen=True):
-    """What the child makes its model of."""
-
-    settings: AgentSettings
-    base_dir: str
-    log_level: int
-    log_format: str
-
-
-def main(arguments: Sequence[int]) -> None:
-    """Serve one model; `arguments` are three descriptors and the parent's process id."""
-    socket_fd, request_fd, answer_fd, parent = arguments
-    _end_with_parent(parent)
-    # A terminal's Ctrl-C and a service manager's SIGTERM reach the whole group: the worker, which
-    # finishes what is under way, ends this process when it is done.
+def main() -> None:
+    """Serve one model; the arguments are the descriptors of the socket and of both memories."""
+    socket_fd, request_fd, answer_fd = map(int, sys.argv[1:])
+    watch_parent()
+    # A service manager's SIGTERM reaches every process: the worker finishes what is under way and
+    # then ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _Server(socket.socket(fileno=socket_fd), SharedBytes(request_fd), SharedBytes(answer_fd)).run()
@@ -60,33 +52,33 @@ class _Server:
         self._decoder: Any = None
 
     def run(self) -> None:
-        """Answer until the parent closes the link."""
+        """Answer requests until the parent closes the socket."""
         while True:
             frame = self._link.recv(FRAME.size, socket.MSG_WAITALL)
             if len(frame) < FRAME.size:
                 return
-            what, size = FRAME.unpack(frame)
+            kind, size = FRAME.unpack(frame)
             try:
-                kind, answer = DONE, self._do(what, self._request.read(size))
+                outcome, answer = DONE, self._call_model(kind, self._request.read(size))
             except Exception as error:
                 logger.debug("the model raised", exc_info=True)
-                self._make_room(error)
-                kind, answer = FAILED, msgspec.msgpack.encode(Raised.of(error))
-            self._link.sendall(FRAME.pack(kind, self._answer.write(answer)))
-            if what == CLOSE:
+                self._free_memory_after(error)
+                outcome, answer = FAILED, msgspec.msgpack.encode(Raised.of(error))
+            self._link.sendall(FRAME.pack(outcome, self._answer.write(answer)))
+            if kind == CLOSE:
                 return
 
-    def _make_room(self, error: Exception) -> None:
-        """Give back what a call that ran out of memory holds; the batch comes again, halved."""
+    def _free_memory_after(self, error: Exception) -> None:
+        """Free what a call that ran out of memory holds; the batch comes again, halved."""
         if is_out_of_memory(error):
             drop_frames(error)
             if isinstance(self._model, MemoryFreeingModel):
                 self._model.free_memory()
 
-    def _do(self, what: bytes, content: memoryview) -> bytes:
-        if what == LOAD:
+    def _call_model(self, kind: bytes, content: memoryview) -> bytes:
+        if kind == LOAD:
             return self._load(content)
-        if what == CLOSE:
+        if kind == CLOSE:
             self._model.close()
             return b""
         events = self._decoder.decode(content)
@@ -111,18 +103,5 @@ class _Server:
         return str(self._model.version).encode()
 
 
-def _end_with_parent(parent: int) -> None:
-    """Never outlive the worker, however it ends and whatever the model is doing then."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-    threading.Thread(target=_watch_parent, args=(parent,), name="parent", daemon=True).start()
-
-
-def _watch_parent(parent: int) -> None:
-    # Where the kernel does not see to it (macOS), and where only the starting thread is gone.
-    never = threading.Event()
-    while not never.wait(_PARENT_SECONDS):
-        if os.getppid() != parent:
-            os._exit(1)
+if __name__ == "__main__":
+    main()

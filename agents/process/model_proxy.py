@@ -1,76 +1,90 @@
-"""A model in a process of its own: one that hangs or dies is replaced, and the worker goes on.
+"""A model in a child process: one that hangs or dies is replaced, and the worker goes on.
 
-`ProcessModel` looks like any model. Its calls go to a child process, a batch at a time; a child
-that does not answer in time is killed, one that dies is buried, and the call raises. What becomes
-of the batch then is decided where every failing batch is (`predicting.py`): it is tried once more,
-then halved until the culprit is alone.
+`ProcessModel` looks like any model. It sends its calls to a child process, a batch at a time. A
+child that does not answer in time is killed, a dead one is replaced, and the call raises.
+`streams/predicting.py` decides what happens to the batch then, as for every failing batch: it is
+tried once more, then halved until the record that causes the failure is alone.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import socket
-import struct
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from agents.process.model_wire import Raised, SharedBytes, unpack_answers
+from agents.pipeline.parts import AgentParts
+from agents.process.model_link import ChildDiedError, ModelLink
+from agents.process.model_wire import LOAD, PREDICT, ModelConfig, unpack_answers
+from models.base import ModelError, PreparedModel
 from schemas.errors import ModelDiedError, ModelTimeoutError
+from streams.health.metrics import Metrics
+from streams.protocols import ModelFactory
+from streams.settings import AgentSettings
 
 logger = logging.getLogger(__name__)
 
 #: Between two starts of a child that did nothing useful in between.
 _FIRST_BACK_OFF_SECONDS, _LAST_BACK_OFF_SECONDS = 0.1, 30.0
-#: How long a child may take to free everything at the end.
-_CLOSE_SECONDS = 5.0
-
-#: What the child runs: the same interpreter with the same path, and no `-m`, which would put the
-#: current folder in front of it.
-_PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from agents.process.model_child import main; main([int(a) for a in sys.argv[2:]])"
-)
-
-FRAME = struct.Struct("!cQ")
-"""A letter, and the length of the message in shared memory."""
-LOAD, PREDICT, CLOSE, DONE, FAILED = b"l", b"p", b"c", b"d", b"f"
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-class LoadFailedError(RuntimeError):
-    """The model can't be loaded in its process; the message is the model's own."""
+def isolated(
+    metrics: Metrics, name: str, settings: AgentSettings, base_dir: Path, parts: AgentParts
+) -> ModelFactory:
+    """Return a function that makes the agent's models, in child processes if the settings ask.
+
+    Args:
+        metrics: count the children that are lost.
+        name: of the agent.
+        settings: of the agent.
+        base_dir: where the pipeline file's relative paths start.
+        parts: of the agent.
+    """
+    if settings.isolation == "thread":
+        return parts.make_model
+
+    def count(reason: str) -> None:
+        metrics.model_restarts.labels(name, reason).inc()
+        if reason == "timeout":
+            metrics.model_timeouts.labels(name).inc()
+
+    def make() -> ProcessModel:
+        model = parts.make_model()  # raises here, not in a child, if its options don't fit
+        level = logging.getLogger().getEffectiveLevel()
+        config = ModelConfig(settings, str(base_dir.resolve()), level, _LOG_FORMAT)
+        arguments = (model.name, config, settings.predict_timeout_seconds, count)
+        prepares = isinstance(model, PreparedModel)
+        if settings.batch.measures:
+            return _MeasuringProcessModel(*arguments, prepares=prepares, measured_by=model)
+        return ProcessModel(*arguments, prepares=prepares)
+
+    return make
 
 
 class ProcessModel:
-    """A stateless model that lives in a child process; called from one thread, as any model."""
-
-    runs_elsewhere = True
-    """It holds none of the worker's own locks while it answers."""
+    """A stateless model that runs in a child process; called from one thread, as any model."""
 
     def __init__(
         self,
         name: str,
-        config: bytes,
+        config: ModelConfig,
         timeout_seconds: float | None = None,
         on_lost: Callable[[str], None] = lambda reason: None,
         prepares: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Start nothing yet.
+        """Keep the settings; the child starts in `load`.
 
         Args:
             name: of the model.
-            config: what the child makes its model of; see `agents/process/model_child.py`.
+            config: what the child makes its model from.
             timeout_seconds: how long a call may take; None: any time.
             on_lost: called with a reason for each child that was lost in a call.
-            prepares: whether it computes with a library's own threads, as prepared models do.
+            prepares: whether the model computes with the threads of its library.
             sleep: waits out a back-off.
         """
         self.name = name
@@ -81,9 +95,9 @@ class ProcessModel:
         self.prepares = prepares
         self._sleep = sleep
         self._device = "cpu"
-        self._child: _Child | None = None
+        self._child: ModelLink | None = None
         self._back_off = 0.0
-        self._is_told = False
+        self._is_reported = False
         self._encoder = msgspec.msgpack.Encoder()
         self._buffer = bytearray()
 
@@ -96,7 +110,8 @@ class ProcessModel:
         """Start the child and let it load and warm up its model.
 
         Raises:
-            LoadFailedError: the model can't be loaded; or the child died of it.
+            ModelError: the model says why it can't be loaded, or the child died meanwhile.
+            Exception: what else the model raised, by another class of the same name.
         """
         self._device = device
         self._child = self._start()
@@ -108,7 +123,7 @@ class ProcessModel:
         """Have the child answer B events.
 
         Raises:
-            ModelTimeoutError: it did not in time, and was killed.
+            ModelTimeoutError: it did not answer in time, and was killed.
             ModelDiedError: it died.
             Exception: what the model raised, by another class of the same name.
         """
@@ -122,7 +137,7 @@ class ProcessModel:
             raise ModelTimeoutError(
                 f"the model had not answered after {self._timeout:g} s: its process was replaced"
             ) from None
-        except _ChildDiedError as error:
+        except ChildDiedError as error:
             self._lose(child, "died")
             raise ModelDiedError(f"the model's process died: {error}") from None
         self._back_off = 0.0
@@ -134,21 +149,18 @@ class ProcessModel:
         if child is not None:
             child.close()
 
-    def _start(self) -> _Child:
-        child = _Child()
+    def _start(self) -> ModelLink:
+        child = ModelLink()
         try:
-            content = msgspec.msgpack.encode((self._device, msgspec.Raw(self._config)))
+            content = msgspec.msgpack.encode((self._device, self._config))
             version = child.call(LOAD, content, None)
-        except _ChildDiedError as error:
+        except BaseException as error:
             child.kill()
-            raise LoadFailedError(f"its process died while it loaded: {error}") from None
-        except BaseException:
-            child.kill()
-            raise
+            raise _load_error(error) from None
         self.version = bytes(version).decode()
         return child
 
-    def _start_again(self) -> _Child:
+    def _start_again(self) -> ModelLink:
         """Start a child in place of one that was lost; wait and retry if it can't be."""
         while True:
             if self._back_off:
@@ -159,108 +171,40 @@ class ProcessModel:
             try:
                 self._child = self._start()
             except Exception as error:
-                if not self._is_told:
-                    self._is_told = True
+                if not self._is_reported:
+                    self._is_reported = True
                     logger.error("model %s can't be loaded again: %s; retrying", self.name, error)
             else:
-                self._is_told = False
+                self._is_reported = False
                 return self._child
 
-    def _lose(self, child: _Child, reason: str) -> None:
+    def _lose(self, child: ModelLink, reason: str) -> None:
         self._child = None
         child.kill()
         logger.warning(
             "model %s: its process %s (%s); another one takes its place",
             self.name, "was killed: it did not answer in time" if reason == "timeout" else "died",
-            child.ending(),
+            child.describe_end(),
         )  # fmt: skip
         self._on_lost(reason)
 
 
-class _ChildDiedError(Exception):
-    pass
+class _MeasuringProcessModel(ProcessModel):
+    """Measures events in the worker, where they are sorted into batches."""
+
+    def __init__(self, *args: Any, measured_by: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._measured_by = measured_by
+        """An instance of the model that is not loaded."""
+
+    def measure_batch(self, batch: Sequence[Any]) -> Sequence[int]:
+        """Return the size of each event."""
+        sizes: Sequence[int] = self._measured_by.measure_batch(batch)
+        return sizes
 
 
-class _Child:
-    """One child process and the ways to it."""
-
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        self._socket = ours
-        self._request, self._answer = SharedBytes(), SharedBytes()
-        fds = (theirs.fileno(), self._request.fd, self._answer.fd)
-        arguments = [json.dumps(list(map(str, sys.path))), *map(str, fds), str(os.getpid())]
-        try:
-            # stdout may be data for somebody else: the child's goes where the log goes.
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=_standard_error(),
-                pass_fds=fds,
-            )
-        finally:
-            theirs.close()
-
-    def call(self, what: bytes, content: bytes | bytearray, timeout: float | None) -> memoryview:
-        """Send a message and return its answer.
-
-        Raises:
-            TimeoutError: there was none in time.
-            _ChildDiedError: the child is gone.
-            Exception: what the model raised.
-        """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        try:
-            size = self._request.write(content)
-            self._socket.settimeout(timeout)
-            self._socket.sendall(FRAME.pack(what, size))
-            kind, size = FRAME.unpack(self._receive(deadline))
-        except TimeoutError:
-            raise
-        except (OSError, EOFError):
-            raise _ChildDiedError(self.ending()) from None
-        answer = self._answer.read(size)
-        if kind == FAILED:
-            raise msgspec.msgpack.decode(answer, type=Raised).error()
-        return answer
-
-    def _receive(self, deadline: float | None) -> bytes:
-        frame = b""
-        while len(frame) < FRAME.size:
-            if deadline is not None:
-                self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
-            part = self._socket.recv(FRAME.size - len(frame))
-            if not part:
-                raise EOFError
-            frame += part
-        return frame
-
-    def ending(self) -> str:
-        """Say how it ended, for people."""
-        try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            return "it closed its end"
-        return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-    def kill(self) -> None:
-        """End it at once and free what was shared with it."""
-        self._process.kill()
-        self._process.wait()
-        self._socket.close()
-        self._request.close()
-        self._answer.close()
-
-    def close(self) -> None:
-        """Let it free everything, and end it."""
-        with suppress(Exception):
-            self.call(CLOSE, b"", _CLOSE_SECONDS)
-            self._process.wait(_CLOSE_SECONDS)
-        self.kill()
-
-
-def _standard_error() -> int | None:
-    try:
-        return sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # closed, or a test's own
-        return subprocess.DEVNULL
+def _load_error(error: BaseException) -> BaseException:
+    if isinstance(error, ChildDiedError):
+        return ModelError(f"its process died while it loaded: {error}")
+    # The model's own message for people came through as another class of the same name.
+    return ModelError(str(error)) if type(error).__name__ == ModelError.__name__ else error

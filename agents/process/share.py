@@ -1,9 +1,15 @@
-"""What one of N worker processes gets of this machine: cores, GPUs, a metrics port, a name."""
+"""What one of N worker processes gets of this machine: cores, GPUs, a metrics port, a name.
+
+And what each model of a process gets of its cores. PyTorch and ONNX Runtime each take all cores by
+default, and their threads spin while they wait. Two such models in one worker then slow each
+other, and every other agent, many times over.
+"""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,13 +17,56 @@ from typing import TypeVar
 import msgspec
 
 from agents.errors import UserError
-from streams.affinity import allowed_cores, keep_to
 from streams.settings import PipelineSettings
 
 T = TypeVar("T")
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _MAX_PORT = 65535
+_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+
+
+def allowed_cores() -> list[int]:
+    """Return the cores that the calling thread may run on, ascending; [] outside Linux."""
+    if not hasattr(os, "sched_getaffinity"):
+        return []
+    return sorted(os.sched_getaffinity(0))
+
+
+def available_cores() -> int:
+    """Return how many cores this process may run on."""
+    return len(allowed_cores()) or os.cpu_count() or 1
+
+
+def usable_cores(cpu_limit: Path = _CPU_LIMIT) -> int:
+    """Return how many cores' time this process may use, by a container's CPU limit too.
+
+    Args:
+        cpu_limit: the file of the Linux control group: microseconds of CPU time, and in how many.
+    """
+    cores = available_cores()
+    try:
+        quota, period = cpu_limit.read_text().split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        return cores
+
+
+def share_cores(
+    num_models: int, num_cores: int, environment: MutableMapping[str, str] = os.environ
+) -> None:
+    """Give each model's library its share of the cores, unless the environment sets it.
+
+    Call it before the first model is loaded: OpenMP reads these variables when it is loaded, and
+    `models.detection.networks` reads `OMP_NUM_THREADS` for ONNX Runtime.
+
+    Args:
+        num_models: model copies that compute on the CPU with their library's threads.
+        num_cores: that this process may run on.
+        environment: to set `OMP_NUM_THREADS` and `OMP_WAIT_POLICY` in.
+    """
+    environment.setdefault("OMP_NUM_THREADS", str(max(1, num_cores // max(num_models, 1))))
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @dataclass(frozen=True)
@@ -30,7 +79,7 @@ class Share:
 
     @classmethod
     def parse(cls, text: str) -> Share:
-        """Return what `2/4` says: the second of four, index 1."""
+        """Return the share that `2/4` names: the second of four, index 1."""
         number, _, count = text.partition("/")
         return cls(int(number) - 1, int(count))
 
@@ -38,23 +87,23 @@ class Share:
         return f"{self.index + 1}/{self.count}"
 
     def of(self, items: Sequence[T]) -> Sequence[T]:
-        """Return this process's part: neighbours, or one in turn where there are too few."""
+        """Return this process's part: neighbors, or one item in turn if there are too few."""
         if len(items) < self.count:
             return [items[self.index % len(items)]] if items else []
         first, last = (i * len(items) // self.count for i in (self.index, self.index + 1))
         return items[first:last]
 
     def take(self, environment: MutableMapping[str, str] = os.environ) -> None:
-        """Keep this process to its cores and its GPUs.
+        """Limit this process to its cores and its GPUs.
 
-        Comes before any library that starts threads or counts GPUs is imported.
+        Call it before any library that starts threads or counts GPUs is imported.
         """
-        keep_to(self.of(allowed_cores()))
+        _limit_to(self.of(allowed_cores()))
         if self.count > 1 and (gpus := self.of(visible_gpus(environment))):
             environment[_VISIBLE] = ",".join(gpus)
 
     def settings(self, whole: PipelineSettings) -> PipelineSettings:
-        """Return a pipeline's settings as this process has them: own port, own client id."""
+        """Return the pipeline's settings with this process's metrics port and client id."""
         if self.count == 1:
             return whole
         port = whole.metrics.port and whole.metrics.port + self.index
@@ -66,15 +115,20 @@ class Share:
         )
 
 
+def _limit_to(cores: Collection[int]) -> None:
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
 def visible_gpus(environment: Mapping[str, str], devices: Path = Path("/dev")) -> list[str]:
-    """Return the GPUs that CUDA would number from 0, by what `CUDA_VISIBLE_DEVICES` calls them."""
+    """Return the GPUs that CUDA numbers from 0, by their names in `CUDA_VISIBLE_DEVICES`."""
     if _VISIBLE in environment:
         return [gpu.strip() for gpu in environment[_VISIBLE].split(",") if gpu.strip()]
     return [str(i) for i, _ in enumerate(devices.glob("nvidia[0-9]*"))]
 
 
 def require_room(settings: PipelineSettings, count: int, num_gpus: int) -> None:
-    """Check that so many processes can have what the pipeline's file asks for.
+    """Check that the machine can give so many processes what the pipeline file asks for.
 
     Raises:
         UserError: the last one's metrics port does not exist, or an agent names a GPU that its

@@ -1,7 +1,7 @@
 """A hand-written aiokafka loop that works in batches.
 
-Producer batches are built by hand; results are pipelined, and once a second everything sent is
-awaited and then the offsets are committed: at least once, as Penstock.
+Producer batches are built by hand and results are pipelined. Once a second all acknowledgements
+are awaited and then the offsets committed: at least once, as Penstock.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ async def answer(fetched, arrived, work, job, producer):
     outputs = await outputs_of(records, arrived, work)
     futures, start = [], 0
     for tp, rows in fetched.items():
-        own = outputs[start : start + len(rows)]
+        of_partition = outputs[start : start + len(rows)]
         start += len(rows)
-        for batch in producer_batches(producer, rows, own):
+        for batch in producer_batches(producer, rows, of_partition):
             futures.append(await producer.send_batch(batch, job.output, partition=tp.partition))
     return futures
 

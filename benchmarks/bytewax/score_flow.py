@@ -1,7 +1,7 @@
-"""Bytewax: a dataflow that answers each batch of its Kafka source, with its own recovery store.
+"""Bytewax: a dataflow that answers each batch of its Kafka source, with a recovery store.
 
 Bytewax keeps offsets in that store, once an epoch, and commits none to Kafka. (Not named run.py:
-Bytewax is a namespace package, so this folder would lend it a module `bytewax.run`.)
+Bytewax is a namespace package, and this folder would add a module `bytewax.run` to it.)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EPOCH = timedelta(seconds=1)
 
 
 def flow_of(job: Job) -> Dataflow:
-    """Return the dataflow; a batch is what one poll of a partition brings."""
+    """Return the dataflow; a batch is the result of one poll of a partition."""
     work = Work(job.workload)
     servers = job.bootstrap_servers.split(",")
 
@@ -44,7 +44,9 @@ def flow_of(job: Job) -> Dataflow:
     source = KafkaSource(servers, [job.input], batch_size=work.workload.max_batch_size)
     readings = op.input("readings", flow, source)
     scores = op.flat_map_batch("answer", readings, answer)
-    sink = KafkaSink(servers, job.output, {"acks": "all", "enable.idempotence": "true"})
+    settings = {"acks": "all", "enable.idempotence": "true"}
+    settings["linger.ms"] = str(work.workload.linger_ms)
+    sink = KafkaSink(servers, job.output, settings)
     op.output("scores", scores, sink)
     return flow
 

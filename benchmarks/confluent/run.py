@@ -33,7 +33,7 @@ class Loop:
                 "bootstrap.servers": job.bootstrap_servers,
                 "acks": "all",
                 "enable.idempotence": True,
-                "linger.ms": 5,
+                "linger.ms": self.work.workload.linger_ms,
                 "batch.size": 512 * 1024,
                 "queue.buffering.max.messages": 200_000,
             }
@@ -44,8 +44,9 @@ class Loop:
         self.consumer.subscribe([self.job.input])
         commit_at = time.monotonic() + COMMIT_SECONDS
         has_uncommitted = False
+        size, wait = self.work.workload.max_batch_size, self.work.workload.max_wait_seconds
         while not self.is_stopping:
-            messages = self.consumer.consume(self.work.workload.max_batch_size, timeout=0.02)
+            messages = self.consumer.consume(size, timeout=wait)
             if messages:
                 self.answer(messages)
                 has_uncommitted = True

@@ -7,9 +7,6 @@ import asyncio
 from stock import Stock, now, send
 from workloads.job import Job
 
-#: As Penstock's `max_wait_seconds` in the same workloads.
-WITHIN_SECONDS = 0.02
-
 stock = Stock(Job.from_command_line())
 
 
@@ -17,7 +14,9 @@ stock = Stock(Job.from_command_line())
 async def score(stream) -> None:
     """Answer batches."""
     workload = stock.work.workload
-    async for events in stream.take_events(workload.max_batch_size, within=WITHIN_SECONDS):
+    async for events in stream.take_events(
+        workload.max_batch_size, within=workload.max_wait_seconds
+    ):
         if workload.is_slow:
             outputs = await asyncio.to_thread(stock.outputs_of, events, now())
         else:

@@ -1,4 +1,4 @@
-"""What both stock Faust contenders share: the app, its topics and how a batch is answered."""
+"""The parts of both stock Faust contenders: the app, its topics, and answering a batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from workloads.work import Work
 
 
 class Stock:
-    """A stock Faust app; values and keys stay bytes, which is the fastest that Faust offers."""
+    """A stock Faust app; values and keys stay bytes, Faust's fastest way."""
 
     def __init__(self, job: Job) -> None:
         self.work = Work(job.workload)

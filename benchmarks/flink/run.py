@@ -47,7 +47,7 @@ FROM readings, LATERAL TABLE(answer(`reading`, at_partition, at_offset))
 
 
 class Answer(TableFunction):
-    """One row a record: the result's value and its headers."""
+    """Returns one row for each record: the result's value and its headers."""
 
     def __init__(self, topic: str, workload: str) -> None:
         self.topic, self.workload = topic, workload
@@ -65,7 +65,7 @@ class Answer(TableFunction):
 
 
 def environment(jars: Path) -> TableEnvironment:
-    """Return a streaming environment on a cluster of its own, in this process's JVM."""
+    """Return a streaming environment on a local cluster in this process's JVM."""
     config = Configuration()
     for name, value in {
         "python.execution-mode": "thread",
@@ -94,7 +94,7 @@ def run(job: Job, jars: Path) -> None:
 
 
 def stop_jvm() -> None:
-    """End the JVM and wait for it, so that its CPU time counts as this process's."""
+    """End the JVM and wait for it: its CPU time then counts as this process's."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     for child in map(int, children):
         os.kill(child, signal.SIGTERM)

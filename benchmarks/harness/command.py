@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 
-from agents.commands.options import JsonOption
-from agents.commands.tables import print_table
+from agents.commands.terminal import JsonOption
 from agents.errors import UserError
+from benchmarks.harness import worker_commands
+from benchmarks.harness.options import (
+    BrokerOption,
+    ContendersOption,
+    PartitionsOption,
+    check_workload,
+    contender_names,
+    errors_for_users,
+    num_records,
+    open_broker,
+    parse_numbers,
+    print_results,
+    report,
+    report_clocks,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,15 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Measure Penstock and its peers on the same work.",
 )
-
-BrokerOption = Annotated[
-    str,
-    typer.Option(
-        help="`embedded`, `kafka` (on the local JVM), or HOST:PORT of a cluster that runs."
-    ),
-]
-ContendersOption = Annotated[str, typer.Option(help="Names separated by commas.")]
-PartitionsOption = Annotated[int, typer.Option(min=1, help="Of the input and the output.")]
+PlotOption = Annotated[Path | None, typer.Option(dir_okay=False, help="Draw into this file.")]
 
 
 @app.callback()
@@ -40,34 +43,85 @@ def group() -> None:
 def stream(
     broker: BrokerOption = "kafka",
     workload: Annotated[str, typer.Option(help="a, b, c or d: see benchmarks/README.md.")] = "a",
-    records: Annotated[int, typer.Option(min=0, help="0: the workload's own number.")] = 0,
+    records: Annotated[int, typer.Option(min=0, help="0: the workload's default.")] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each contender runs.")] = 3,
     contenders: ContendersOption = "",
-    plot: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw the medians.")] = None,
+    plot: PlotOption = None,
     partitions: PartitionsOption = 4,
     as_json: JsonOption = False,
 ) -> None:
-    """Run each contender in turn, check all of its output, and print the medians.
+    """Measure the rate on a backlog: each contender in turn, with all of its output checked.
 
-    Without --contenders, all that do the workload take part; their environments are built on first
+    Without --contenders, all that do the workload run; their environments are built on first
     use. The exit code is 1 if a run failed or its output was wrong.
     """
-    from benchmarks.harness.asked import contender_names, num_records
-    from benchmarks.harness.brokers import broker_for
-    from benchmarks.harness.outcomes import summarise
-    from benchmarks.harness.plot import draw
+    from benchmarks.harness.outcomes import summarize
+    from benchmarks.harness.plot import draw_medians
     from benchmarks.harness.stream import Plan, StreamBench
     from benchmarks.harness.tables import stream_table
     from benchmarks.harness.workloads import WORKLOADS
 
+    check_workload(workload)
     names = contender_names(contenders, workload)
     count = num_records(broker, workload, records)
-    with broker_for(broker) as servers:
-        bench = StreamBench(Plan(servers, workload, count, rounds, partitions, names), _say)
+    with open_broker(broker) as servers:
+        bench = StreamBench(Plan(servers, workload, count, rounds, partitions, names), report)
         outcomes = bench.run()
-    _print(outcomes, stream_table(outcomes, bench.unavailable), as_json)
+    print_results(outcomes, stream_table(outcomes, bench.unavailable), as_json)
     if plot is not None:
-        draw(summarise(outcomes), WORKLOADS[workload].title, plot)
+        draw_medians(summarize(outcomes), WORKLOADS[workload].title, plot)
+    if bench.faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def live(
+    broker: BrokerOption = "kafka",
+    rates: Annotated[
+        str, typer.Option(help="Records a second, separated by commas.")
+    ] = "100,300,1000,3000,10000,30000",
+    partitions: Annotated[str, typer.Option(help="Numbers separated by commas.")] = "1,16,64",
+    linger: Annotated[
+        str, typer.Option(help="linger.ms of the producers, separated by commas.")
+    ] = "0,5",
+    seconds: Annotated[float, typer.Option(min=1, help="Measured, at each rate.")] = 20.0,
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds before that.")] = 5.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each runs at a rate.")] = 1,
+    contenders: ContendersOption = "",
+    model: Annotated[
+        str, typer.Option(help="Of Penstock's agent: mean, robust_zscore or online_kmeans.")
+    ] = "mean",
+    arrivals: Annotated[str, typer.Option(help="poisson or even.")] = "poisson",
+    plot: PlotOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure ages and CPU time at live rates: single records at their due times.
+
+    The exit code is 1 if a run failed or its output was wrong; to fall behind is a result.
+    """
+    from benchmarks.harness.live import LiveBench, live_contenders
+    from benchmarks.harness.live_run import MODELS, LivePlan
+    from benchmarks.harness.live_summary import draw_ages, live_table, summarize_live, sustained
+
+    if model not in MODELS:
+        raise UserError(f"--model {model}: expected one of {', '.join(MODELS)}")
+    if arrivals not in ("poisson", "even"):
+        raise UserError(f"--arrivals {arrivals}: expected poisson or even")
+    default = live_contenders() if model == "mean" else ["penstock"]
+    names = contender_names(contenders, "live") if contenders else default
+    numbers = (parse_numbers(rates), parse_numbers(partitions), parse_numbers(linger, lowest=0))
+    with errors_for_users(), open_broker(broker) as servers:
+        bench = LiveBench(
+            LivePlan(servers, names, model, *numbers, seconds, warm_up, rounds, arrivals), report
+        )
+        results = bench.run()
+    summaries = summarize_live(results)
+    print_results(results, live_table(summaries, bench.unavailable), as_json)
+    report_clocks([result.is_log_append_time for result in results])
+    for line in sustained(summaries):
+        report(line)
+    if plot is not None:
+        draw_ages(summaries, plot)
     if bench.faults:
         raise typer.Exit(1)
 
@@ -82,111 +136,19 @@ def latency(
     contenders: ContendersOption = "penstock",
     as_json: JsonOption = False,
 ) -> None:
-    """Report how old events are when answered, under Poisson arrivals and bursts (workload d)."""
-    from benchmarks.harness.asked import contender_names, told_errors
-    from benchmarks.harness.brokers import broker_for
+    """Measure the age of answers under Poisson arrivals and bursts, with a slow model (d)."""
     from benchmarks.harness.contenders import CONTENDERS
     from benchmarks.harness.latency import ARRIVALS, measure_ages
     from benchmarks.harness.tables import latency_table
 
-    found = []
-    with told_errors(), broker_for(broker) as servers:
+    results = []
+    with errors_for_users(), open_broker(broker) as servers:
         for name in contender_names(contenders, "d"):
-            ready = CONTENDERS[name].make_ready("d")
+            prepared = CONTENDERS[name].prepare("d")
             for arrivals in ARRIVALS:
-                _say(f"{name}: {arrivals} at {share:.0%} for {seconds:g} s")
-                ages = measure_ages(servers, CONTENDERS[name], ready, arrivals, share, seconds)
-                found.append(ages)
-    _print(found, latency_table(found), as_json)
-
-
-@app.command()
-def scale(
-    broker: BrokerOption = "kafka",
-    workers: Annotated[str, typer.Option(help="Numbers separated by commas.")] = "1,2,4,8",
-    partitions: PartitionsOption = 16,
-    records_each: Annotated[int, typer.Option(min=1000, help="To load for each worker.")] = 500_000,
-    as_json: JsonOption = False,
-) -> None:
-    """Run `penstock worker --processes` 1, 2, 4 ... on workload d. Needs Apache Kafka."""
-    from benchmarks.harness.asked import numbers, told_errors
-    from benchmarks.harness.brokers import broker_for
-    from benchmarks.harness.scale import Scaled, measure_scale
-    from benchmarks.harness.tables import scale_table
-
-    if broker == "embedded":
-        raise UserError("--broker embedded keeps too few records and tells no group's state")
-    found: list[Scaled] = []
-    with told_errors(), broker_for(broker) as servers:
-        for number in numbers(workers):
-            _say(f"{number} workers")
-            rate = measure_scale(servers, number, partitions, records_each)
-            first = found[0].records_per_second if found else rate
-            found.append(Scaled(number, number * records_each, rate, rate / first))
-    _print(found, scale_table(found), as_json)
-
-
-@app.command()
-def memory(
-    broker: BrokerOption = "kafka",
-    behind: Annotated[
-        str, typer.Option(help="Records, separated by commas.")
-    ] = "10000,100000,1000000",
-    partitions: PartitionsOption = 4,
-    seconds: Annotated[float, typer.Option(min=1, help="How long to let it work.")] = 15.0,
-    as_json: JsonOption = False,
-) -> None:
-    """Report the peak memory of a worker by how far it is behind (workload d)."""
-    from benchmarks.harness.asked import numbers, told_errors
-    from benchmarks.harness.brokers import broker_for
-    from benchmarks.harness.memory import intake_limits, measure_peak
-    from benchmarks.harness.tables import memory_table
-
-    found = []
-    with told_errors(), broker_for(broker) as servers:
-        for number in numbers(behind):
-            _say(f"{number:,} records behind")
-            found.append(measure_peak(servers, number, partitions, seconds))
-    _print(found, memory_table(found), as_json)
-    records, size = intake_limits()
-    _say(f"intake: at most {records:,} records and {size / 1e6:,.0f} MB of each partition")
-
-
-@app.command()
-def metrics(
-    broker: BrokerOption = "kafka",
-    records: Annotated[int, typer.Option(min=1000, help="Of each run.")] = 1_000_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that each runs.")] = 5,
-    partitions: PartitionsOption = 4,
-    as_json: JsonOption = False,
-) -> None:
-    """Report what the metrics cost in CPU time per record (workload a, one process)."""
-    from benchmarks.harness.asked import num_records, told_errors
-    from benchmarks.harness.brokers import broker_for
-    from benchmarks.harness.price import metrics_price
-    from benchmarks.harness.tables import price_table
-
-    count = num_records(broker, "a", records)
-    with told_errors(), broker_for(broker) as servers:
-        found = [metrics_price(servers, count, rounds, partitions, _say)]
-    _print(found, price_table(found), as_json)
-
-
-@app.command()
-def startup(
-    broker: BrokerOption = "kafka",
-    rounds: Annotated[int, typer.Option(min=1, help="Times that a worker starts.")] = 5,
-    as_json: JsonOption = False,
-) -> None:
-    """Report the seconds from a worker's start to its first result (one sensor agent)."""
-    from benchmarks.harness.asked import told_errors
-    from benchmarks.harness.brokers import broker_for
-    from benchmarks.harness.startup import measure_startup, medians
-    from benchmarks.harness.tables import startup_table
-
-    with told_errors(), broker_for(broker) as servers:
-        starts = [measure_startup(servers) for _ in range(rounds)]
-    _print([medians(starts)], startup_table(medians(starts)), as_json)
+                report(f"{name}: {arrivals} at {share:.0%} for {seconds:g} s")
+                results.append(measure_ages(servers, name, prepared, arrivals, share, seconds))
+    print_results(results, latency_table(results), as_json)
 
 
 @app.command()
@@ -197,10 +159,9 @@ def gpu(
     rounds: Annotated[int, typer.Option(min=1, help="Times that the engine runs.")] = 3,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare the rate through the engine with the model's own. Needs a CUDA device."""
-    from benchmarks.harness.brokers import broker_for
-    from benchmarks.harness.gpu import Through, offline_rate
-    from benchmarks.harness.outcomes import summarise
+    """Compare the engine's rate with that of its model alone on a GPU. Needs a CUDA device."""
+    from benchmarks.harness.gpu import GpuResult, offline_rate
+    from benchmarks.harness.outcomes import summarize
     from benchmarks.harness.stream import Plan, StreamBench
     from benchmarks.harness.tables import gpu_table
     from benchmarks.harness.workloads import WORKLOADS
@@ -208,32 +169,23 @@ def gpu(
     if workload not in ("b", "c"):
         raise UserError(f"--workload {workload}: expected b or c, whose models use a GPU")
     device = _cuda_device()
-    with broker_for(broker) as servers:
-        bench = StreamBench(Plan(servers, workload, records, rounds, 4, ["penstock"]), _say)
-        summaries = summarise(bench.run())
+    with open_broker(broker) as servers:
+        bench = StreamBench(Plan(servers, workload, records, rounds, 4, ["penstock"]), report)
+        summaries = summarize(bench.run())
     if not summaries:
         raise UserError("no run was verified: see above")
     engine = summaries[0].median
     size, offline = offline_rate(workload, WORKLOADS[workload].make_input(1000, 4), "cuda:0")
-    found = [Through(workload, device, size, offline, engine, engine / offline)]
-    _print(found, gpu_table(found), as_json)
+    results = [GpuResult(workload, device, size, offline, engine, engine / offline)]
+    print_results(results, gpu_table(results), as_json)
 
 
 def _cuda_device() -> str:
     import torch
 
     if not torch.cuda.is_available():
-        raise UserError("torch sees no CUDA device here: run this bench on a machine with one")
+        raise UserError("torch sees no CUDA device: run this bench on a machine with one")
     return torch.cuda.get_device_name(0)
 
 
-def _say(line: str) -> None:
-    # On stderr: what is measured goes to stdout alone.
-    print(line, file=sys.stderr, flush=True)
-
-
-def _print(found: Sequence[Any], table: tuple[list[str], list[list[str]]], as_json: bool) -> None:
-    if as_json:
-        typer.echo(msgspec.json.encode(found))
-    else:
-        print_table(*table)
+worker_commands.register(app)

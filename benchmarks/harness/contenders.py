@@ -1,19 +1,17 @@
-"""Who takes part: how each is made ready, what it is called, and what it can do."""
+"""The contenders: their names, the workloads that each can do, and how to prepare each."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-from benchmarks.harness.environments import UnavailableError, python_of, version_in
+from benchmarks.harness import BENCHMARKS
+from benchmarks.harness.environments import python_of, version_in
 from benchmarks.harness.java import built, version_among
 from benchmarks.harness.penstock import penstock
-from benchmarks.harness.places import benchmarks_folder
-from benchmarks.harness.ready import Job, Ready
-
-__all__ = ["CONTENDERS", "Contender", "Job", "Ready", "UnavailableError"]
+from benchmarks.harness.running import PreparedContender
 
 
 @dataclass(frozen=True)
@@ -21,45 +19,48 @@ class Contender:
     """One peer, or Penstock itself."""
 
     name: str
-    workloads: str
-    """The letters of those that it can do."""
-    make_ready: Callable[[str], Ready]
+    workloads: Sequence[str]
+    """The names of the workloads that it can do."""
+    prepare: Callable[[str], PreparedContender]
     """For a workload; builds its environment on first use. Raises `UnavailableError`."""
     share: int = 1
-    """It gets one in so many of the records: a slow one would take minutes a round."""
+    """It gets one record in this many: all of them would take a slow one minutes a round."""
 
 
-def _python_peer(folder_name: str, distribution: str, script: str) -> Callable[[str], Ready]:
-    def make_ready(workload: str) -> Ready:
-        folder = benchmarks_folder()
-        own = folder / folder_name
-        python = python_of(own / _lock_name(workload))
-        command = [str(python), str(own / script)]
-        return Ready(
+def _python_peer(
+    folder_name: str, distribution: str, script: str
+) -> Callable[[str], PreparedContender]:
+    def prepare(workload: str) -> PreparedContender:
+        folder = BENCHMARKS / folder_name
+        python = python_of(folder / _lock_name(workload))
+        command = [str(python), str(folder / script)]
+        return PreparedContender(
             version_in(python, distribution),
             lambda job: [*command, json.dumps(asdict(job))],
-            lambda job: {"PYTHONPATH": str(folder)},
+            lambda job: {"PYTHONPATH": str(BENCHMARKS)},
         )
 
-    return make_ready
+    return prepare
 
 
-def _kafka_streams(workload: str) -> Ready:
-    jars = built(benchmarks_folder() / "kafka-streams")
+def _kafka_streams(workload: str) -> PreparedContender:
+    jars = built(BENCHMARKS / "kafka-streams")
     command = ["java", "-Xmx1g", "-cp", f"{jars}/*", "penstock.bench.Main"]
-    version_found = version_among(jars, "kafka-streams")
-    return Ready(version_found, lambda job: [*command, json.dumps(asdict(job))], lambda job: {})
+    version = version_among(jars, "kafka-streams")
+    return PreparedContender(
+        version, lambda job: [*command, json.dumps(asdict(job))], lambda job: {}
+    )
 
 
-def _flink(workload: str) -> Ready:
-    folder = benchmarks_folder()
-    jars = built(folder / "flink")
-    python = python_of(folder / "flink" / "requirements.lock")
-    command = [str(python), str(folder / "flink" / "run.py")]
-    # The interpreter inside the JVM knows of no virtual environment.
+def _flink(workload: str) -> PreparedContender:
+    folder = BENCHMARKS / "flink"
+    jars = built(folder)
+    python = python_of(folder / "requirements.lock")
+    command = [str(python), str(folder / "run.py")]
+    # The interpreter inside the JVM does not use the virtual environment by itself.
     packages = next(python.parents[1].glob("lib/python*/site-packages"))
-    path = os.pathsep.join([str(folder), str(packages)])
-    return Ready(
+    path = os.pathsep.join([str(BENCHMARKS), str(packages)])
+    return PreparedContender(
         version_in(python, "apache-flink"),
         lambda job: [*command, json.dumps(asdict(job))],
         lambda job: {
@@ -71,24 +72,30 @@ def _flink(workload: str) -> Ready:
 
 
 def _lock_name(workload: str) -> str:
-    """Heavy models have an environment apart: the light workloads need no 3 GB of them."""
-    return f"requirements-{workload}.lock" if workload in "bc" else "requirements.lock"
+    """Return a lock file's name: the light workloads don't install 3 GB for the heavy models."""
+    return f"requirements-{workload}.lock" if workload in ("b", "c") else "requirements.lock"
 
 
-CONTENDERS: dict[str, Contender] = {
-    contender.name: contender
-    for contender in (
-        Contender("penstock", "abcd", penstock(processes=1)),
-        Contender("penstock-2", "ad", penstock(processes=2)),
-        Contender("penstock-lz4", "a", penstock(1, "-lz4")),
-        Contender("penstock-exactly-once", "a", penstock(1, "-exactly-once")),
-        Contender("aiokafka", "abcd", _python_peer("aiokafka", "aiokafka", "run.py")),
-        Contender("confluent", "abcd", _python_peer("confluent", "confluent-kafka", "run.py")),
-        Contender("kafka-streams", "a", _kafka_streams),
-        Contender("flink", "a", _flink),
-        Contender("bytewax", "ad", _python_peer("bytewax", "bytewax", "score_flow.py")),
-        Contender("quix", "a", _python_peer("quix", "quixstreams", "run.py"), 2),
-        Contender("faust", "a", _python_peer("faust", "faust-streaming", "run.py"), 20),
-        Contender("faust-take", "ad", _python_peer("faust", "faust-streaming", "run_take.py"), 20),
-    )
-}
+def _contenders() -> Iterator[Contender]:
+    yield Contender("penstock", ("a", "b", "c", "d", "live"), penstock(processes=1))
+    yield Contender("penstock-2", ("a", "d", "live"), penstock(processes=2))
+    yield Contender("penstock-lz4", ("a",), penstock(1, "-lz4"))
+    yield Contender("penstock-exactly-once", ("a", "live"), penstock(1, "-exactly-once"))
+    aiokafka = _python_peer("aiokafka", "aiokafka", "run.py")
+    yield Contender("aiokafka", ("a", "b", "c", "d", "live"), aiokafka)
+    aiokafka_single = _python_peer("aiokafka", "aiokafka", "run_single.py")
+    yield Contender("aiokafka-single", ("live",), aiokafka_single)
+    confluent = _python_peer("confluent", "confluent-kafka", "run.py")
+    yield Contender("confluent", ("a", "b", "c", "d", "live"), confluent)
+    yield Contender("kafka-streams", ("a", "live"), _kafka_streams)
+    yield Contender("flink", ("a",), _flink)
+    bytewax = _python_peer("bytewax", "bytewax", "score_flow.py")
+    yield Contender("bytewax", ("a", "d", "live"), bytewax)
+    yield Contender("quix", ("a",), _python_peer("quix", "quixstreams", "run.py"), share=2)
+    faust = _python_peer("faust", "faust-streaming", "run.py")
+    yield Contender("faust", ("a", "live"), faust, share=20)
+    faust_take = _python_peer("faust", "faust-streaming", "run_take.py")
+    yield Contender("faust-take", ("a", "d", "live"), faust_take, share=20)
+
+
+CONTENDERS = {contender.name: contender for contender in _contenders()}

@@ -1,7 +1,7 @@
-"""Inputs of workloads `b` and `c`: a few distinct items, again and again.
+"""Inputs of workloads `b` and `c`: a few distinct items, repeated.
 
-What is right as an answer is worked out beforehand, by the workload's own function and for each
-item alone; a contender that batches may differ from it in the last digits.
+The right answers are computed beforehand by the workload's function, for each item alone. A
+contender that batches may differ from them in the last digits.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from benchmarks.harness import BENCHMARKS
 from benchmarks.harness.inputs import KEYS_PER_PARTITION, InputRecord
-from benchmarks.harness.places import benchmarks_folder
 
 _START_MS = 1_700_000_000_000
-#: Floating point in batches of other sizes, and rounding after it.
+#: For floating point in batches of other sizes, and rounding after it.
 TOLERANCE = 1e-3
 
 
@@ -33,15 +33,15 @@ class CycledInput:
         fault: Callable[[Any, bytes], str],
         has_ids: bool,
     ) -> None:
-        """State what goes in and what comes out.
+        """Define the records and their right answers.
 
         Args:
-            num_records: to make.
+            num_records: of the input.
             partitions: of the topic.
             kind: of the results: their `ce_type`.
             answers: the right answer to each item.
             value: makes a record's value.
-            fault: says what is wrong with a value as the right answer's; "": nothing.
+            fault: compares the right answer with a value: what is wrong, "" if nothing.
             has_ids: whether values hold an `event_id`.
         """
         self.num_records, self.kind = num_records, kind
@@ -49,20 +49,20 @@ class CycledInput:
         self._answers, self._value, self._fault, self._has_ids = answers, value, fault, has_ids
 
     def records(self) -> Iterator[InputRecord]:
-        """Make all records, in the order of their index."""
+        """Yield all records in the order of their index."""
         for index in range(self.num_records):
             yield InputRecord(self.key(index), self._value(self, index), self.event_time_ms(index))
 
     def key(self, index: int) -> bytes:
-        """Return the source."""
+        """Return the source's name."""
         return b"source-%d" % (index % self._num_keys)
 
     def event_time_ms(self, index: int) -> int:
-        """Return the time: one a millisecond."""
+        """Return the event time: one record a millisecond."""
         return _START_MS + index
 
     def event_id(self, index: int) -> str:
-        """Return the producer's id, "" where values have no place for it."""
+        """Return the producer's id; "" if the values have no field for it."""
         return f"r-{index}" if self._has_ids else ""
 
     def fault(self, index: int, value: bytes) -> str:
@@ -71,8 +71,8 @@ class CycledInput:
 
 
 def workload_module(name: str) -> Any:
-    """Import one of `benchmarks/workloads`, which is no package of Penstock's."""
-    folder = str(benchmarks_folder())
+    """Import a module of `benchmarks/workloads`, which is not installed with Penstock."""
+    folder = str(BENCHMARKS)
     if folder not in sys.path:
         sys.path.append(folder)
     return importlib.import_module(f"workloads.{name}")

@@ -1,9 +1,10 @@
-"""A locked Python environment for each peer, built on first use."""
+"""A locked Python environment for each peer, built on first use into the cache folder."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -12,9 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.harness.places import cache_folder
-
-#: Written last: an environment without it was interrupted while being built.
+#: Written last: an environment without it is incomplete.
 _STAMP = ".complete"
 
 
@@ -22,10 +21,16 @@ class UnavailableError(Exception):
     """A contender can't run on this machine; the message says why, in one line."""
 
 
-def python_of(lock: Path) -> Path:
-    """Return the Python of the environment that a lock file describes, building it if need be.
+def cache_folder() -> Path:
+    """Return the folder of the contenders' environments; it may not exist yet."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "penstock" / "bench"
 
-    It has this interpreter's version, so that every Python contender runs on the same one.
+
+def python_of(lock: Path) -> Path:
+    """Return the Python of the environment that a lock file describes; build it if absent.
+
+    It has this interpreter's version: every Python contender runs on the same one.
 
     Args:
         lock: a `requirements.lock` with hashes.
@@ -42,24 +47,24 @@ def python_of(lock: Path) -> Path:
 
 
 def is_built(lock: Path) -> bool:
-    """Whether the environment is there already."""
+    """Whether the environment exists already."""
     return (cache_folder() / f"{lock.parent.name}-{_fingerprint(lock)}" / _STAMP).is_file()
 
 
 def version_in(python: Path, distribution: str) -> str:
-    """Return the version of a distribution as that environment has it."""
+    """Return the version of a distribution in that environment."""
     code = f"from importlib.metadata import version; print(version({distribution!r}))"
     return _run([str(python), "-I", "-c", code], distribution).strip()
 
 
 def _fingerprint(lock: Path) -> str:
-    stated = lock.read_bytes() + platform.python_version().encode()
-    return hashlib.sha256(stated).hexdigest()[:12]
+    content = lock.read_bytes() + platform.python_version().encode()
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Keep two benches from building the same environment."""
+    """Keep two benches from building the same environment at the same time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_suffix(".building").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -77,15 +82,15 @@ def _build(folder: Path, python: Path, lock: Path) -> None:
 
 def _uv() -> str:
     beside = Path(sys.executable).with_name("uv")
-    found = str(beside) if beside.is_file() else shutil.which("uv")
-    if found is None:
+    program = str(beside) if beside.is_file() else shutil.which("uv")
+    if program is None:
         raise UnavailableError("uv is absent: `make setup` installs it")
-    return found
+    return program
 
 
 def _run(command: list[str], what: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        said = " ".join((done.stderr or done.stdout).split())
-        raise UnavailableError(f"{what}: its environment can't be made: {said[-300:]}")
+        output = " ".join((done.stderr or done.stdout).split())
+        raise UnavailableError(f"{what}: can't build its environment: {output[-300:]}")
     return done.stdout

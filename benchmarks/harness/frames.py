@@ -1,4 +1,4 @@
-"""The input of workload `b`: rendered traffic."""
+"""The input of workload `b`: rendered traffic scenes as JPEG frames."""
 
 from __future__ import annotations
 
@@ -14,26 +14,31 @@ _NUM_FRAMES, _SEED = 32, 4
 _WIDTH, _HEIGHT, _JPEG_QUALITY = 640, 480, 85
 
 
-def frames_input(num_records: int, partitions: int) -> CycledInput:
-    """Return rendered traffic as JPEGs of 640 x 480."""
+def rendered_frames() -> list[bytes]:
+    """Return rendered traffic scenes as JPEGs of 640 x 480."""
     import simplejpeg
 
     from models.detection.scenes import render_scene
 
     rng = np.random.default_rng(_SEED)
     scenes = [render_scene(rng, _WIDTH, _HEIGHT) for _ in range(_NUM_FRAMES)]
-    images = [simplejpeg.encode_jpeg(scene.image, quality=_JPEG_QUALITY) for scene in scenes]
+    return [simplejpeg.encode_jpeg(scene.image, quality=_JPEG_QUALITY) for scene in scenes]
+
+
+def frames_input(num_records: int, partitions: int) -> CycledInput:
+    """Return the input: frames, whose objects are computed here."""
+    images = rendered_frames()
     module = workload_module("frames")
     detector = module.Detector("cpu")
     answers = [detector.detect(*detector.prepare([image]))[0] for image in images]
     decoder = msgspec.json.Decoder(module.Objects)
 
     def fault(expected: Any, value: bytes) -> str:
-        found = decoder.decode(value).objects
-        ours, right = _numbers(found), _numbers(expected)
-        if ours.shape == right.shape and np.allclose(ours, right, TOLERANCE, TOLERANCE):
+        objects = decoder.decode(value).objects
+        numbers, right = _numbers(objects), _numbers(expected)
+        if numbers.shape == right.shape and np.allclose(numbers, right, TOLERANCE, TOLERANCE):
             return ""
-        return f"the objects are {found}: expected {expected}"
+        return f"the objects are {objects}: expected {expected}"
 
     return CycledInput(
         num_records, partitions, kind="penstock.objects.v1", answers=answers,

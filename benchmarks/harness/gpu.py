@@ -1,7 +1,7 @@
-"""`penstock bench gpu`: what comes through the engine, beside the same model's rate without it.
+"""`penstock bench gpu`: the engine's rate beside the rate of the same model without the engine.
 
-The offline rate is the device's alone, at its best batch size: batches prepared beforehand, one
-call after the other. It is the most that an engine could reach.
+The offline rate is that of the device alone at its best batch size: batches are prepared
+beforehand and predicted one after the other. No engine can exceed it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any
 import msgspec
 
 from agents.pipeline.user_code import load_class
+from benchmarks.harness import BENCHMARKS
 from benchmarks.harness.inputs import Input
-from benchmarks.harness.places import benchmarks_folder
 from schemas import TextMessage, VideoFrame
 
 _MODELS = {"b": "workloads.penstock_models:Detect", "c": "workloads.penstock_models:Encode"}
-_BATCH_SIZES = (8, 16, 32, 64, 128, 256)
+BATCH_SIZES = (8, 16, 32, 64, 128, 256)
 _WARM_UP_CALLS = 3
 
 
-class Through(msgspec.Struct, frozen=True):
-    """An engine's rate over its model's."""
+class GpuResult(msgspec.Struct, frozen=True):
+    """The engine's rate and its ratio to the rate of its model alone."""
 
     workload: str
     device: str
@@ -36,21 +36,26 @@ class Through(msgspec.Struct, frozen=True):
 
 
 def offline_rate(
-    workload: str, source: Input, device: str, seconds: float = 2.0
+    workload: str,
+    source: Input,
+    device: str,
+    seconds: float = 2.0,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
 ) -> tuple[int, float]:
-    """Return the model's best batch size and its items a second there.
+    """Return the model's best batch size and its items a second at that size.
 
     Args:
         workload: `b` or `c`.
-        source: of at least 256 records.
+        source: of at least as many records as the largest batch.
         device: to load onto: `cpu`, `cuda:0`.
         seconds: to measure each batch size.
+        batch_sizes: to try, rising.
     """
-    model = load_class(_MODELS[workload], benchmarks_folder())()
+    model = load_class(_MODELS[workload], BENCHMARKS)()
     model.load(device)
-    records = islice(source.records(), _BATCH_SIZES[-1])
+    records = islice(source.records(), batch_sizes[-1])
     events = [_event(workload, record.value) for record in records]
-    rates = {size: _rate(model, events[:size], seconds) for size in _BATCH_SIZES}
+    rates = {size: _rate(model, events[:size], seconds) for size in batch_sizes}
     best = max(rates, key=rates.__getitem__)
     return best, rates[best]
 

@@ -1,4 +1,4 @@
-"""What a workload's input is, and what is right as an answer to each of its records."""
+"""The input of a workload, and the check of the answers to its records."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import NamedTuple, Protocol
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from benchmarks.harness.topics import make_topics, num_partitions
+from benchmarks.harness.topics import create_bench_topics, num_partitions
 
-#: Keys a partition: enough that order per key means something.
+#: Keys in each partition: enough for a check of the order per key.
 KEYS_PER_PARTITION = 16
 
 
@@ -24,7 +24,7 @@ class InputRecord(NamedTuple):
 class Input(Protocol):
     """A workload's records by their index, 0 to `num_records` - 1.
 
-    Record i lies in partition i % P at offset i // P, whatever its key.
+    Record i is in partition i % P at offset i // P, whatever its key.
     """
 
     num_records: int
@@ -32,7 +32,7 @@ class Input(Protocol):
     """Of the results: their `ce_type`."""
 
     def records(self) -> Iterator[InputRecord]:
-        """Make all records, in the order of their index."""
+        """Yield all records in the order of their index."""
         ...
 
     def key(self, index: int) -> bytes:
@@ -48,12 +48,12 @@ class Input(Protocol):
         ...
 
     def fault(self, index: int, value: bytes) -> str:
-        """Return what is wrong with a result's own fields as a record's answer; "": nothing."""
+        """Return what is wrong with the model's fields in a result, "" if they are right."""
         ...
 
 
 def load(servers: str, topic: str, partitions: int, source: Input) -> int:
-    """Make a topic and fill it.
+    """Create a topic and fill it.
 
     Returns:
         How many partitions it has.
@@ -62,7 +62,7 @@ def load(servers: str, topic: str, partitions: int, source: Input) -> int:
         BrokerError: the broker refuses the topic.
         RuntimeError: the broker refused a record.
     """
-    make_topics(servers, [topic], partitions)
+    create_bench_topics(servers, [topic], partitions)
     partitions = num_partitions(servers, topic)
     loader = _Loader(servers)
     for index, record in enumerate(source.records()):
@@ -78,7 +78,7 @@ class _Loader:
             {
                 "bootstrap.servers": servers,
                 "acks": "all",
-                "enable.idempotence": True,  # order and number are what offsets are reckoned by
+                "enable.idempotence": True,  # a record's offset follows from its index
                 "linger.ms": 20,
                 "queue.buffering.max.messages": 500_000,
                 "log_level": 0,
@@ -104,7 +104,7 @@ class _Loader:
         left = self._producer.flush(120)
         if left or self._failure:
             raise RuntimeError(
-                f"the input could not be loaded: {self._failure or f'{left} records are left'}"
+                f"can't load the input: {self._failure or f'{left} records were not sent'}"
             )
 
     def _delivered(self, error: KafkaError | None, _: Message) -> None:

@@ -1,4 +1,4 @@
-"""The Java contender: built by Maven on first use."""
+"""Java contenders: built by Maven on first use into the cache folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from benchmarks.harness.environments import UnavailableError, one_at_a_time
-from benchmarks.harness.places import cache_folder
+from benchmarks.harness.environments import UnavailableError, cache_folder, one_at_a_time
 
 _STAMP = ".complete"
 
 
 def built(project: Path) -> Path:
-    """Return the folder of a Maven project's jars, building them if need be.
+    """Return the folder of a Maven project's jars; build them if absent.
 
     Raises:
         UnavailableError: Java or Maven is absent, or the build failed.
@@ -31,10 +30,10 @@ def built(project: Path) -> Path:
 
 
 def version_among(jars: Path, artifact: str) -> str:
-    """Return the version of a library by its jar's name."""
+    """Return a library's version from its jar's name."""
     for jar in jars.glob(f"{artifact}-*.jar"):
-        if found := re.fullmatch(rf"{re.escape(artifact)}-(\d[\w.]*)\.jar", jar.name):
-            return found[1]
+        if match := re.fullmatch(rf"{re.escape(artifact)}-(\d[\w.]*)\.jar", jar.name):
+            return match[1]
     raise UnavailableError(f"{artifact} is not among {jars}")
 
 
@@ -53,7 +52,7 @@ def _build(project: Path, folder: Path) -> None:
     if done.returncode != 0:
         errors = [line for line in done.stdout.splitlines() if "ERROR" in line]
         raise UnavailableError(f"Maven can't build {project.name}: {' '.join(errors[:2])[:300]}")
-    own = folder / "target" / "contender.jar"
-    if own.is_file():
-        shutil.copy(own, jars)
+    contender = folder / "target" / "contender.jar"
+    if contender.is_file():
+        shutil.copy(contender, jars)
     (folder / _STAMP).touch()

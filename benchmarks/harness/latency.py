@@ -1,58 +1,58 @@
-"""`penstock bench latency`: how old an event is when its result lies on the broker, under a load.
+"""`penstock bench latency`: ages with a slow model, under Poisson arrivals and bursts.
 
-Workload `d`. The event time is the moment of sending; that of lying in the input topic and that of
-the result are the broker's own time stamps (`message.timestamp.type=LogAppendTime`), on the same
-machine's clock. The age of an event counts from its sending; what of it the contender can do
-something about counts from its lying in the input topic.
+Workload `d`, at a share of its stub's highest rate. An event's age counts from the moment when it
+was due until its result was appended to the output topic; `through` counts from the append of its
+record to the input topic. Both appends are the broker's timestamps
+(`message.timestamp.type=LogAppendTime`), on the same machine's clock.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import Message
 
-from benchmarks.harness.arrivals import Counts, bursts, poisson
-from benchmarks.harness.contenders import Contender
-from benchmarks.harness.loads import Load
+from benchmarks.harness.ages import AppendTimes, ages_ms
+from benchmarks.harness.inputs import KEYS_PER_PARTITION
+from benchmarks.harness.live_records import LiveRecords
+from benchmarks.harness.load_run import run_under_load
 from benchmarks.harness.reading_back import read_all
-from benchmarks.harness.ready import Job, Ready
-from benchmarks.harness.running import RunError, Running, running
-from benchmarks.harness.topics import EndOffsets, make_topics, num_partitions, remove_topics
+from benchmarks.harness.running import Job, PreparedContender, RunError
+from benchmarks.harness.sender import SendPlan, Stream
+from benchmarks.harness.topics import create_bench_topics, num_partitions, remove_topics
 from benchmarks.harness.verifying import TIMING_HEADER
 from schemas import Result
 
-#: Workload `d`'s stub, as benchmarks/workloads/readings.py has it, and the batch limits of all.
+#: Workload `d`'s stub, as in benchmarks/workloads/readings.py, and the batch limits of all.
 BATCH_SECONDS, ITEM_SECONDS, MAX_BATCH_SIZE, MAX_WAIT_SECONDS = 0.005, 20e-6, 256, 0.02
 STEP_SECONDS = BATCH_SECONDS + ITEM_SECONDS * MAX_BATCH_SIZE
 MAX_RATE = MAX_BATCH_SIZE / STEP_SECONDS
 
-ARRIVALS: dict[str, Callable[[float, float], Counts]] = {"poisson": poisson, "bursts": bursts}
-_PARTITIONS = 4
-_WARM_UP, _START_SECONDS, _DRAIN_SECONDS = 1_000, 60.0, 30.0
+ARRIVALS = ("poisson", "bursts")
+_PARTITIONS, _WARM_UP_SECONDS = 4, 1.0
+#: Counted in every age. With 0, twenty records a millisecond would be a request each, and a small
+#: machine's broker would leave no time to the contender.
+_LINGER_MS = 5
 
 
 class Ages(msgspec.Struct, frozen=True):
-    """What a run under load came to."""
+    """The ages of one run."""
 
     contender: str
     version: str
     arrivals: str
     rate: float
-    """Events a second that were sent."""
+    """Events a second."""
     records: int
     p50_ms: float
     p99_ms: float
     p999_ms: float
     max_ms: float
     through_p50_ms: float
-    """From the record's lying in the input topic to its result's lying in the output topic."""
+    """From topic to topic."""
     through_p99_ms: float
     through_p999_ms: float
     bound_ms: float
@@ -63,14 +63,19 @@ class Ages(msgspec.Struct, frozen=True):
 
 
 def measure_ages(
-    servers: str, contender: Contender, ready: Ready, arrivals: str, share: float, seconds: float
+    servers: str,
+    name: str,
+    prepared: PreparedContender,
+    arrivals: str,
+    share: float,
+    seconds: float,
 ) -> Ages:
     """Send at a share of the stub's highest rate and return the ages.
 
     Args:
         servers: of the broker.
-        contender: to run.
-        ready: the same, made ready for workload `d`.
+        name: of the contender.
+        prepared: to run, for workload `d`.
         arrivals: one of `ARRIVALS`.
         share: of `MAX_RATE`, in (0, 1).
         seconds: how long to send.
@@ -78,27 +83,34 @@ def measure_ages(
     Raises:
         RunError: the contender ended, or did not keep up.
     """
-    name = f"bench-latency-{contender.name}-{arrivals}-{time.time_ns()}"
-    topics = [name, f"{name}-out", f"{name}.dlq"]
-    make_topics(servers, topics, _PARTITIONS, {"message.timestamp.type": "LogAppendTime"})
-    partitions = num_partitions(servers, name)
-    counts = ARRIVALS[arrivals](MAX_RATE * share, seconds)
+    topic = f"bench-latency-{name}-{arrivals}-{time.time_ns()}"
+    topics = [topic, f"{topic}-out", f"{topic}.dlq"]
+    log_append_time = {"message.timestamp.type": "LogAppendTime"}
+    create_bench_topics(servers, topics, _PARTITIONS, log_append_time)
+    partitions = num_partitions(servers, topic)
+    sources, rate = partitions * KEYS_PER_PARTITION, MAX_RATE * share
+    stream = Stream(topic, partitions, "readings", sources, rate)
+    plan = SendPlan(servers, [stream], arrivals, _WARM_UP_SECONDS, seconds, _LINGER_MS)
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
-        job = Job(servers, name, f"{name}-out", name, "d", partitions, folder)
-        load = Load(job)
-        took = _drive(ready, job, load, counts)
-    appended = _append_times(read_all(servers, job.input, partitions), partitions)
-    ages, through, sizes = _ages_and_sizes(
-        read_all(servers, job.output, partitions), appended, load.started_ms
-    )
+        job = Job(servers, topic, f"{topic}-out", topic, "d", partitions, folder)
+        run = run_under_load(prepared, job, plan, [(job.output, partitions)])
+    if not run.kept_up:
+        raise RunError(f"{name} does not keep up with {rate:,.0f} events a second")
+    records = LiveRecords(plan, 0, run.report)
+    inputs = AppendTimes(records.num_records, partitions)
+    inputs.add_all(read_all(servers, topic, partitions))
+    outputs, sizes = _answers(job, records)
     remove_topics(servers, topics)
-    p50, p99, p999, highest = (float(q) for q in np.quantile(ages, [0.5, 0.99, 0.999, 1.0]))
+    first = records.first_measured
+    due = np.array([records.event_time_ms(index) for index in range(first, records.num_records)])
+    ages, through = outputs.times_ms[first:] - due, ages_ms(inputs, outputs, first)
+    p50, p99, p999, highest = np.quantile(ages, [0.5, 0.99, 0.999, 1.0]).tolist()
     through_p50, through_p99, through_p999 = np.quantile(through, [0.5, 0.99, 0.999]).tolist()
     return Ages(
-        contender=contender.name,
-        version=ready.version,
+        contender=name,
+        version=prepared.version,
         arrivals=arrivals,
-        rate=float(counts.sum() / took),
+        rate=records.num_measured / seconds,
         records=len(ages),
         p50_ms=p50,
         p99_ms=p99,
@@ -108,54 +120,27 @@ def measure_ages(
         through_p99_ms=through_p99,
         through_p999_ms=through_p999,
         bound_ms=1000 * (MAX_WAIT_SECONDS + 2 * STEP_SECONDS),
-        # A batch of n stands n times among the results.
-        mean_batch_size=float(1.0 / np.mean(1.0 / sizes)),
-        max_batch_size=int(sizes.max()),
+        # A batch of n results has n equal entries.
+        mean_batch_size=float(1.0 / np.mean(1.0 / sizes[first:])),
+        max_batch_size=int(sizes[first:].max()),
     )
 
 
-def _drive(ready: Ready, job: Job, load: Load, counts: Counts) -> float:
-    """Run the contender under the load; return how many seconds the sending took."""
-    with (
-        running(ready, job) as run,
-        closing(EndOffsets(job.bootstrap_servers, job.output, job.partitions)) as ends,
-    ):
-        load.send(_WARM_UP)
-        _await(run, ends, load.num_sent, _START_SECONDS)
-        took = load.send_paced(counts)
-        _await(run, ends, load.num_sent, _DRAIN_SECONDS)
-    return took
+def _answers(job: Job, records: LiveRecords) -> tuple[AppendTimes, npt.NDArray[np.int64]]:
+    """Return when each record was answered, and the size of the batch that it was in.
 
-
-def _await(run: Running, ends: EndOffsets, count: int, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while ends.total() < count:
-        if run.has_ended or time.monotonic() > deadline:
-            raise RunError(f"it does not keep up, or ended: {run.last_words()}")
-        time.sleep(0.05)
-
-
-def _append_times(messages: Iterator[Message], partitions: int) -> list[list[int]]:
-    """Return when each record was appended, by partition and offset, in ms since 1970."""
-    times: list[list[int]] = [[] for _ in range(partitions)]
-    for message in messages:
-        times[message.partition() or 0].append(message.timestamp()[1])
-    return times
-
-
-def _ages_and_sizes(
-    messages: Iterator[Message], appended: Sequence[Sequence[int]], started_ms: int
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Return each result's age and way through in ms, and its batch's size, warm-up left out."""
+    Raises:
+        RunError: a record has no answer.
+    """
     decode = msgspec.json.Decoder(Result).decode
-    ages, through, sizes = [], [], []
-    for message in messages:
-        result = decode(message.value() or b"")
-        if result.event_time_ms < started_ms:
-            continue
-        at = message.timestamp()[1]
-        ages.append(float(at - result.event_time_ms))
-        through.append(float(at - appended[result.origin.partition][result.origin.offset]))
+    outputs = AppendTimes(records.num_records, job.partitions)
+    sizes = np.zeros(records.num_records, np.int64)
+    for message in read_all(job.bootstrap_servers, job.output, job.partitions):
+        origin = decode(message.value() or b"").origin
+        index = origin.offset * job.partitions + origin.partition
+        outputs.add(index, message)
         timing = dict(message.headers() or [])[TIMING_HEADER]
-        sizes.append(int(timing.split(b"batch=")[1].split(b";")[0]))
-    return np.asarray(ages), np.asarray(through), np.asarray(sizes)
+        sizes[index] = int(timing.split(b"batch=")[1].split(b";")[0])
+    if (sizes == 0).any():
+        raise RunError(f"{(sizes == 0).sum()} records have no answer")
+    return outputs, sizes

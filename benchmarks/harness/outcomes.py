@@ -1,4 +1,4 @@
-"""What the rounds of a bench came to."""
+"""The outcomes of `bench stream`, and their summary over the rounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """One contender's run in one round; the JSON that `--json` prints."""
+    """One contender's run in one round; `--json` prints these."""
 
     workload: str
     contender: str
@@ -34,32 +34,32 @@ class Summary(msgspec.Struct, frozen=True):
     highest: float
     cpu_seconds_per_million: float
     ratio: float | None
-    """Penstock's median over this one's: how many times as fast Penstock is; None without it."""
+    """Penstock's median over this one's; None if Penstock did not run."""
 
 
-def summarise(outcomes: Sequence[Outcome]) -> list[Summary]:
+def summarize(outcomes: Sequence[Outcome]) -> list[Summary]:
     """Return a summary for each contender that has a verified round, in order of appearance."""
     rounds: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         if outcome.verified:
             rounds.setdefault(outcome.contender, []).append(outcome)
     medians = {
-        name: statistics.median(o.records_per_second for o in own) for name, own in rounds.items()
+        name: statistics.median(o.records_per_second for o in runs) for name, runs in rounds.items()
     }
-    return [_summary(own, medians) for own in rounds.values()]
+    return [_summary(runs, medians) for runs in rounds.values()]
 
 
-def _summary(own: Sequence[Outcome], medians: dict[str, float]) -> Summary:
-    rates = [outcome.records_per_second for outcome in own]
-    first, ours = own[0], medians.get("penstock")
+def _summary(runs: Sequence[Outcome], medians: dict[str, float]) -> Summary:
+    rates = [outcome.records_per_second for outcome in runs]
+    first, penstock = runs[0], medians.get("penstock")
     median = medians[first.contender]
     return Summary(
         contender=first.contender,
         version=first.version,
-        rounds=len(own),
+        rounds=len(runs),
         median=median,
         lowest=min(rates),
         highest=max(rates),
-        cpu_seconds_per_million=statistics.median(o.cpu_seconds / o.records * 1e6 for o in own),
-        ratio=ours / median if ours and median else None,
+        cpu_seconds_per_million=statistics.median(o.cpu_seconds / o.records * 1e6 for o in runs),
+        ratio=penstock / median if penstock and median else None,
     )

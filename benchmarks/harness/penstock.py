@@ -1,4 +1,4 @@
-"""Penstock as a contender: its worker as a user starts it, and what a bench varies of that."""
+"""Penstock as a contender: `penstock worker` as a user starts it."""
 
 from __future__ import annotations
 
@@ -9,58 +9,57 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.harness.places import benchmarks_folder
-from benchmarks.harness.ready import Job, Ready
-
-#: -P: the folder that the bench happens to run in must not be taken for one of Penstock's.
-_MAIN = (sys.executable, "-P", "-c", "from agents.commands.main import main; main()")
+from agents.commands import PENSTOCK
+from benchmarks.harness import BENCHMARKS
+from benchmarks.harness.running import Job, PreparedContender
 
 
-def penstock(processes: int, variant: str = "") -> Callable[[str], Ready]:
-    """Return how to make `penstock worker --processes N` ready for a workload.
+def penstock(processes: int, variant: str = "") -> Callable[[str], PreparedContender]:
+    """Return how to prepare `penstock worker --processes N` for a workload.
 
     Args:
         processes: N.
-        variant: of the pipeline file: what its name has after the workload's letter.
+        variant: of the pipeline file: what follows the workload in its name.
     """
 
-    def make_ready(workload: str) -> Ready:
-        return penstock_by(_MAIN, processes, "WARNING", variant)
+    def prepare(workload: str) -> PreparedContender:
+        return penstock_by(PENSTOCK, processes, "WARNING", variant)
 
-    return make_ready
-
-
-def timed_metrics(seconds: Path) -> Ready:
-    """Return a worker of one process that writes what its metrics took into a file."""
-    script = str(benchmarks_folder() / "penstock" / "timed_metrics.py")
-    ready = penstock_by((sys.executable, "-P", script), 1, "WARNING")
-    told = {"BENCH_METRICS_SECONDS": str(seconds)}
-    return replace(ready, environment=lambda job: {**ready.environment(job), **told})
+    return prepare
 
 
-def penstock_by(main: Sequence[str], processes: int, log_level: str, variant: str = "") -> Ready:
-    """Return a worker to be started.
+def timed_metrics(seconds: Path) -> PreparedContender:
+    """Return a worker of one process that writes its metrics' CPU seconds into a file."""
+    script = str(BENCHMARKS / "penstock" / "timed_metrics.py")
+    worker = penstock_by((sys.executable, "-P", script), 1, "WARNING")
+    extra = {"BENCH_METRICS_SECONDS": str(seconds)}
+    return replace(worker, environment=lambda job: {**worker.environment(job), **extra})
+
+
+def penstock_by(
+    main: Sequence[str], processes: int, log_level: str, variant: str = ""
+) -> PreparedContender:
+    """Return a worker that can be started.
 
     Args:
-        main: the command line that is `penstock`.
+        main: the command line of `penstock`.
         processes: of the worker.
         log_level: of the worker.
         variant: of the pipeline file.
     """
-    folder = benchmarks_folder()
 
     def command(job: Job) -> list[str]:
-        config = folder / "penstock" / f"{job.workload}{variant}.yaml"
+        config = BENCHMARKS / "penstock" / f"{job.workload}{variant}.yaml"
         options = ["--log-level", log_level, "--processes", str(processes)]
         return [*main, "worker", "-c", str(config), *options]
 
     def environment(job: Job) -> dict[str, str]:
         return {
-            "PYTHONPATH": os.pathsep.join([str(folder.parent), str(folder)]),
+            "PYTHONPATH": os.pathsep.join([str(BENCHMARKS.parent), str(BENCHMARKS)]),
             "BENCH_SERVERS": job.bootstrap_servers,
             "BENCH_INPUT": job.input,
             "BENCH_OUTPUT": job.output,
             "BENCH_GROUP": job.group,
         }
 
-    return Ready(version("penstock"), command, environment)
+    return PreparedContender(version("penstock"), command, environment)

@@ -1,4 +1,4 @@
-"""The medians as a picture."""
+"""Draw results as pictures."""
 
 from __future__ import annotations
 
@@ -10,21 +10,34 @@ from agents.errors import UserError
 from benchmarks.harness.outcomes import Summary
 
 
-def draw(summaries: Sequence[Summary], title: str, path: Path) -> None:
-    """Draw a bar a contender, with its lowest and highest round, on a logarithmic scale.
+def draw_medians(summaries: Sequence[Summary], title: str, path: Path) -> None:
+    """Draw a bar for each contender, with its lowest and highest round, on a logarithmic scale.
 
     Args:
-        summaries: of what was verified.
+        summaries: of the verified rounds.
         title: above the plot.
-        path: its ending says the format, such as `.png` or `.svg`.
+        path: its suffix is the format, such as `.png` or `.svg`.
 
     Raises:
         UserError: there is nothing to draw, or the file can't be written.
     """
-    if not summaries:
+    save(_figure(summaries, title) if summaries else None, path)
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write a figure into a file.
+
+    Args:
+        figure: of matplotlib; None if there is nothing to draw.
+        path: its suffix is the format, such as `.png` or `.svg`.
+
+    Raises:
+        UserError: there is nothing to draw, or the file can't be written.
+    """
+    if figure is None:
         raise UserError(f"nothing to draw in {path}: no run was verified")
     try:
-        _figure(summaries, title).savefig(path)
+        figure.savefig(path)
     except (OSError, ValueError) as error:  # ValueError: no such format
         raise UserError(f"can't draw {path}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Reading a topic back, all of it."""
+"""Read a topic back from its beginning to its end."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class ReadError(Exception):
 
 
 def read_all(servers: str, topic: str, partitions: int) -> Iterator[Message]:
-    """Read what is committed on a topic, from its beginning to its present end.
+    """Yield a topic's committed records, from its beginning to its present end.
 
-    Each partition comes in order. The end offsets say less than how many records there are:
-    the marks of transactions have offsets, too.
+    The records of a partition come in order. There may be fewer records than end offsets say:
+    the markers of transactions have offsets, too.
 
     Raises:
         ReadError: records can't be read, or none came for a while.
@@ -42,7 +42,7 @@ def read_all(servers: str, topic: str, partitions: int) -> Iterator[Message]:
             if messages:
                 deadline = time.monotonic() + _READ_SECONDS
             elif time.monotonic() > deadline:
-                raise ReadError(f"{topic}: partitions {ahead} can't be read back to their ends")
+                raise ReadError(f"{topic}: partitions {ahead} can't be read to their ends")
             for message in messages:
                 error = message.error()
                 if error is None:

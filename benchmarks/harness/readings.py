@@ -1,4 +1,4 @@
-"""The input of workloads `a` and `d`: readings of 8 values, and the mean as the right answer."""
+"""The input of workloads `a` and `d`: readings of 8 values, whose mean is the right answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.harness.inputs import KEYS_PER_PARTITION, InputRecord
 from schemas import SensorReading
 
 NUM_VALUES = 8
-#: Of sums in another order; single precision would show as 1e-7.
+#: Sums in another order differ by less; single precision would differ by 1e-7.
 _RELATIVE_TOLERANCE = 1e-12
 _START_MS = 1_700_000_000_000
 _SEED = 4
@@ -23,7 +23,7 @@ class _Answer(msgspec.Struct):
 
 
 class Readings:
-    """Readings of random sensors; the same for the same number of records."""
+    """Readings of random sensors; equal for an equal number of records."""
 
     kind = "penstock.score.v1"
 
@@ -37,7 +37,7 @@ class Readings:
         self._decode = msgspec.json.Decoder(_Answer).decode
 
     def records(self) -> Iterator[InputRecord]:
-        """Make all records, in the order of their index."""
+        """Yield all records in the order of their index."""
         encode = msgspec.json.Encoder().encode
         names = [f"channel_{i}" for i in range(NUM_VALUES)]
         for index, row in enumerate(self._values):
@@ -50,11 +50,11 @@ class Readings:
             yield InputRecord(self.key(index), encode(reading), self.event_time_ms(index))
 
     def key(self, index: int) -> bytes:
-        """Return the sensor."""
+        """Return the sensor's name."""
         return b"pump-%d" % (index % self._num_keys)
 
     def event_time_ms(self, index: int) -> int:
-        """Return the time of the reading: one a millisecond."""
+        """Return the event time: one reading a millisecond."""
         return _START_MS + index
 
     def event_id(self, index: int) -> str:

@@ -1,19 +1,18 @@
-"""One run of one contender: started, watched from outside, stopped, its rate taken."""
+"""Run one contender: start it, watch its output from outside, take its rate, stop it."""
 
 from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.harness.ready import Job, Ready
-from benchmarks.harness.session import cpu_seconds_of, peak_rss_bytes_of, pids_of
+from agents.process.child import ChildProcess
+from benchmarks.harness.processes import cpu_seconds_of, peak_rss_bytes_of, pids_of
 from benchmarks.harness.topics import EndOffsets
 
 _POLL_SECONDS = 0.05
@@ -23,12 +22,36 @@ _STOP_SECONDS = 30.0
 
 
 class RunError(Exception):
-    """A contender ended early or got stuck; the message has its last words."""
+    """A contender ended early or got stuck; the message has the last lines of its log."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: what a contender reads from its command line (`benchmarks/workloads/job.py`)."""
+
+    bootstrap_servers: str
+    input: str
+    output: str
+    group: str
+    workload: str
+    partitions: int
+    folder: str
+    """A temporary folder of this run, for state, recovery stores and logs."""
+
+
+@dataclass(frozen=True)
+class PreparedContender:
+    """A contender whose environment is built: it can be started."""
+
+    version: str
+    """Of the library that it stands for, read from the contender's environment."""
+    command: Callable[[Job], list[str]]
+    environment: Callable[[Job], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was seen of a run, start-up left out."""
+    """The rate and the CPU time of a run, start-up left out."""
 
     seconds: float
     """From the first poll that saw output to the one that saw the last record."""
@@ -37,97 +60,83 @@ class Measured:
     cpu_seconds: float
     """User and system time of the process and its children, over their whole life."""
     cpu_microseconds_per_record: float
-    """Of the records and the time that the rate is of: without start-up; 0 without /proc."""
+    """Over the same records and seconds as the rate: without start-up."""
 
 
-class _Seen(NamedTuple):
+class _Poll(NamedTuple):
     at: float
     """By the monotonic clock, seconds."""
     num_results: int
-    """That lay there."""
+    """On the output topic."""
     cpu_seconds: float = 0.0
-    """Used by then; only looked at where output begins and ends."""
+    """Used until then; only read where output begins and ends."""
 
 
-@dataclass
-class Running:
-    """A contender's process, the leader of a session of its own."""
+class Running(ChildProcess):
+    """A contender's process, which leads a new session."""
 
-    process: subprocess.Popen[bytes]
-    log: Path
     cpu_seconds: float = 0.0
-    """Of it and the children that it waited for; known once it has ended."""
+    """Of the process and the children that it waited for; known once it has ended."""
     peak_rss_bytes: int = 0
-    """The sum over its processes; known once it was asked to end."""
+    """The sum over its processes; known after `end`."""
 
     @property
-    def has_ended(self) -> bool:
-        """Whether it ended by itself; reaps it and notes its CPU time if so."""
+    def exit_code(self) -> int | None:
+        """None while it runs. Once it has ended, notes its CPU time."""
         return self._reap(os.WNOHANG)
 
-    def last_words(self) -> str:
-        """Return the end of its output."""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return " | ".join(lines[-3:])[-500:] or "it said nothing"
-
-    def stop(self) -> None:
-        """Ask it to end, wait, and kill what is left of its session; all of it has ended then."""
-        self.peak_rss_bytes = peak_rss_bytes_of(self.process.pid)
-        if not self.has_ended:
-            self.process.send_signal(signal.SIGTERM)
+    def end(self) -> None:
+        """Send SIGTERM, wait, and kill what is left of the session; return when all have ended."""
+        self.peak_rss_bytes = peak_rss_bytes_of(self.pid)
+        self.send(signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
-        while not self.has_ended and time.monotonic() < deadline:
+        while self.is_alive and time.monotonic() < deadline:
             time.sleep(0.02)
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
         self._reap(0)
-        while left := pids_of(self.process.pid):  # those of groups of their own
+        while left := pids_of(self.pid):  # children in other process groups
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            time.sleep(0.01)  # a killed one takes a moment to end
+            time.sleep(0.01)  # a killed process takes a moment to end
 
-    def _reap(self, options: int) -> bool:
-        if self.process.returncode is not None:
-            return True
-        pid, status, usage = os.wait4(self.process.pid, options)
-        if pid == 0:
-            return False
-        self.process.returncode = os.waitstatus_to_exitcode(status)
-        self.cpu_seconds = usage.ru_utime + usage.ru_stime
-        return True
+    def _reap(self, options: int) -> int | None:
+        if self._popen.returncode is None:
+            pid, status, usage = os.wait4(self.pid, options)
+            if pid == 0:
+                return None
+            self._popen.returncode = os.waitstatus_to_exitcode(status)
+            self.cpu_seconds = usage.ru_utime + usage.ru_stime
+        return int(self._popen.returncode)
 
 
 @contextmanager
-def running(ready: Ready, job: Job) -> Iterator[Running]:
+def running(contender: PreparedContender, job: Job) -> Iterator[Running]:
     """Run a contender for the length of a `with` block."""
-    log = Path(job.folder) / "output.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            ready.command(job),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **ready.environment(job)},
-            cwd=job.folder,
-            start_new_session=True,
-        )
-    found = Running(process, log)
+    folder = Path(job.folder)
+    run = Running(
+        contender.command(job),
+        folder / "output.log",
+        environment={**os.environ, **contender.environment(job)},
+        folder=folder,
+        new_session=True,
+    )
     try:
-        yield found
+        yield run
     finally:
-        found.stop()
+        run.end()
 
 
-def measure(ready: Ready, job: Job, num_records: int) -> Measured:
+def measure(contender: PreparedContender, job: Job, num_records: int) -> Measured:
     """Run a contender until it has written `num_records` results, and stop it.
 
     Raises:
-        RunError: it ended or got stuck before.
+        RunError: it ended or got stuck first.
     """
     with (
         closing(EndOffsets(job.bootstrap_servers, job.output, job.partitions)) as ends,
-        running(ready, job) as run,
+        running(contender, job) as run,
     ):
         first, last = _watch(run, ends.total, num_records)
     seconds, count = last.at - first.at, last.num_results - first.num_results
@@ -135,27 +144,27 @@ def measure(ready: Ready, job: Job, num_records: int) -> Measured:
     return Measured(seconds, count / seconds, run.cpu_seconds, microseconds)
 
 
-def _watch(run: Running, total: Callable[[], int], num_records: int) -> tuple[_Seen, _Seen]:
-    """Return what was seen when the first and when the last output was there.
+def _watch(run: Running, total: Callable[[], int], num_records: int) -> tuple[_Poll, _Poll]:
+    """Return the poll that saw the first output and the poll that saw the last.
 
-    If one poll sees it all, the first is the poll before it, which saw nothing.
+    If one poll sees all of it, the first is the poll before that one, which saw nothing.
     """
-    first, seen = None, _Seen(time.monotonic(), 0)
-    moved_at = seen.at
+    first, poll = None, _Poll(time.monotonic(), 0)
+    moved_at = poll.at
     while True:
         count = total()
-        before, seen = seen, _Seen(time.monotonic(), count)
+        before, poll = poll, _Poll(time.monotonic(), count)
         if count > before.num_results:
-            moved_at = seen.at
-            first = first or (before if count >= num_records else _with_cpu(run, seen))
+            moved_at = poll.at
+            first = first or (before if count >= num_records else _with_cpu(run, poll))
         if first and count >= num_records:
-            return first, _with_cpu(run, seen)
-        if run.has_ended:
-            raise RunError(f"it ended after {count} of {num_records}: {run.last_words()}")
-        if seen.at - moved_at > _STUCK_SECONDS:
-            raise RunError(f"it got stuck at {count} of {num_records}: {run.last_words()}")
+            return first, _with_cpu(run, poll)
+        if not run.is_alive:
+            raise RunError(f"it ended after {count} of {num_records}: {run.last_lines()}")
+        if poll.at - moved_at > _STUCK_SECONDS:
+            raise RunError(f"it got stuck at {count} of {num_records}: {run.last_lines()}")
         time.sleep(_POLL_SECONDS)
 
 
-def _with_cpu(run: Running, seen: _Seen) -> _Seen:
-    return seen._replace(cpu_seconds=cpu_seconds_of(run.process.pid))
+def _with_cpu(run: Running, poll: _Poll) -> _Poll:
+    return poll._replace(cpu_seconds=cpu_seconds_of(run.pid))

@@ -1,8 +1,8 @@
 """`penstock bench scale`: workload `d` with `penstock worker --processes` 1, 2, 4 ...
 
-The stub sleeps, so a few cores suffice for many processes. Each number of them gets a loaded
-topic; the rate is taken from the moment when every process is a member of the stable group, until
-four fifths of the records are answered: neither start-up nor the uneven end counts.
+The stub sleeps, so a few cores suffice for many processes. Each number of processes gets a loaded
+topic. The rate is taken from the moment when the group is stable with every process in it until
+four fifths of the records are answered: start-up and the uneven end don't count.
 """
 
 from __future__ import annotations
@@ -18,32 +18,31 @@ from confluent_kafka.admin import AdminClient
 from benchmarks.harness.inputs import load
 from benchmarks.harness.penstock import penstock
 from benchmarks.harness.readings import Readings
-from benchmarks.harness.ready import Job
-from benchmarks.harness.running import RunError, Running, running
-from benchmarks.harness.topics import EndOffsets, make_topics, remove_topics
+from benchmarks.harness.running import Job, RunError, Running, running
+from benchmarks.harness.topics import EndOffsets, create_bench_topics, remove_topics
 
 _COUNTED_SHARE = 0.8
 _START_SECONDS, _STUCK_SECONDS, _POLL_SECONDS = 120.0, 120.0, 0.05
 
 
 class Scaled(msgspec.Struct, frozen=True):
-    """What so many workers came to."""
+    """The rate of one number of worker processes."""
 
     workers: int
     records: int
     records_per_second: float
     ratio: float
-    """To the rate of one worker, or of the fewest that were run."""
+    """To the first rate measured: that of the fewest workers, usually one."""
 
 
 def measure_scale(servers: str, workers: int, partitions: int, records_each: int) -> float:
-    """Return the records a second that so many workers answer.
+    """Return the records a second that a number of worker processes answer.
 
     Args:
-        servers: of an Apache Kafka: the embedded broker tells no group's state.
+        servers: of an Apache Kafka: the embedded broker does not describe groups.
         workers: processes of one `penstock worker`.
-        partitions: of the input; a multiple of `workers` shares it evenly.
-        records_each: to load for each worker: some 20 seconds' worth.
+        partitions: of the input; a multiple of `workers` is shared evenly.
+        records_each: to load for each worker: enough for some 20 seconds.
 
     Raises:
         RunError: a worker ended, or the group did not form.
@@ -52,12 +51,12 @@ def measure_scale(servers: str, workers: int, partitions: int, records_each: int
     name = f"bench-scale-{workers}-{time.time_ns()}"
     topics = [name, f"{name}-out", f"{name}.dlq"]
     load(servers, name, partitions, Readings(count, partitions))
-    make_topics(servers, topics[1:], partitions)
-    ready = penstock(processes=workers)("d")
+    create_bench_topics(servers, topics[1:], partitions)
+    worker = penstock(processes=workers)("d")
     with (
         closing(EndOffsets(servers, topics[1], partitions)) as ends,
         tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder,
-        running(ready, Job(servers, name, topics[1], name, "d", partitions, folder)) as run,
+        running(worker, Job(servers, name, topics[1], name, "d", partitions, folder)) as run,
     ):
         _await_members(servers, name, run, workers)
         rate = _rate(ends, run, count)
@@ -71,16 +70,17 @@ def _await_members(servers: str, group: str, run: Running, members: int) -> None
     while not _is_formed(admin, group, members):
         _check(run)
         if time.monotonic() > deadline:
-            raise RunError(f"{members} processes did not form a group: {run.last_words()}")
+            raise RunError(f"{members} processes did not form a group: {run.last_lines()}")
         time.sleep(_POLL_SECONDS)
 
 
 def _is_formed(admin: AdminClient, group: str, members: int) -> bool:
     try:
-        found = admin.describe_consumer_groups([group])[group].result()
+        description = admin.describe_consumer_groups([group])[group].result()
     except KafkaException:
         return False
-    return len(found.members) == members and found.state == ConsumerGroupState.STABLE
+    is_stable = description.state == ConsumerGroupState.STABLE
+    return is_stable and len(description.members) == members
 
 
 def _rate(ends: EndOffsets, run: Running, count: int) -> float:
@@ -93,10 +93,10 @@ def _rate(ends: EndOffsets, run: Running, count: int) -> float:
             return (total - first) / (now - started)
         _check(run)
         if now - started > _STUCK_SECONDS:
-            raise RunError(f"stuck at {total} of {count}: {run.last_words()}")
+            raise RunError(f"stuck at {total} of {count}: {run.last_lines()}")
         time.sleep(_POLL_SECONDS)
 
 
 def _check(run: Running) -> None:
-    if run.has_ended:
-        raise RunError(f"it ended early: {run.last_words()}")
+    if not run.is_alive:
+        raise RunError(f"it ended early: {run.last_lines()}")

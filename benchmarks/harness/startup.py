@@ -1,14 +1,12 @@
-"""`penstock bench startup`: from the start of a worker to its first result on the output topic.
+"""`penstock bench startup`: seconds from the start of a worker to its first result.
 
-A pipeline of one sensor agent, as in the README, whose record waits on the input topic.
+A pipeline of one sensor agent, as in the README, with a record waiting on the input topic.
 """
 
 from __future__ import annotations
 
 import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,8 +17,10 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import Producer
 
+from agents.commands import PENSTOCK
+from agents.process.child import ChildProcess
 from benchmarks.harness.running import RunError
-from benchmarks.harness.topics import EndOffsets, make_topics, num_partitions, remove_topics
+from benchmarks.harness.topics import EndOffsets, create_bench_topics, num_partitions, remove_topics
 
 _PIPELINE = """\
 kafka: {{bootstrap.servers: "{servers}", group.id: {name}}}
@@ -33,7 +33,7 @@ agents:
 """
 _READING = b'{"source_id": "pump-1", "values": {"bar": 2.5}}'
 _POLL_SECONDS, _TIMEOUT_SECONDS = 0.005, 60.0
-#: What the worker logs where a phase ends, each line with the time of day in milliseconds.
+#: What the worker logs at the end of a phase; each line has the time of day in milliseconds.
 _LOADED, _JOINED = "metrics at", "holding [1-9]"
 _TIME = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3})"
 
@@ -42,11 +42,14 @@ class Startup(msgspec.Struct, frozen=True):
     """One start, in seconds."""
 
     loaded: float
-    """Until the models were loaded: the interpreter, imports, the broker's answer, the models."""
+    """Until the models were loaded: interpreter, imports, the broker's answer, models.
+
+    About 20 ms of it are `agents/process/exit_with_parent.py`, which starts every child.
+    """
     joined: float
-    """From then until the group had given out the partitions."""
+    """From then until the group had assigned the partitions."""
     answered: float
-    """From then until the first result lay on the output topic."""
+    """From then until the first result was on the output topic."""
 
     @property
     def total(self) -> float:
@@ -55,7 +58,7 @@ class Startup(msgspec.Struct, frozen=True):
 
 
 class Medians(msgspec.Struct, frozen=True):
-    """Over the rounds, each by itself."""
+    """The median of each phase over the rounds."""
 
     rounds: int
     loaded: float
@@ -63,19 +66,19 @@ class Medians(msgspec.Struct, frozen=True):
     answered: float
     total: float
     lowest: float
-    """Total; so is `highest`."""
+    """Of the totals; also `highest`."""
     highest: float
 
 
 def measure_startup(servers: str) -> Startup:
-    """Start a worker with a record before it, and stop it after its first result.
+    """Start a worker with a record waiting, and stop it after its first result.
 
     Raises:
         RunError: it ended, or gave no result within a minute.
     """
     name = f"bench-startup-{time.time_ns()}"
     topics = [name, f"{name}-out", f"{name}.dlq", f"{name}.score_anomalies.state"]
-    make_topics(servers, topics, 1)
+    create_bench_topics(servers, topics, 1)
     producer = Producer({"bootstrap.servers": servers, "log_level": 0})
     producer.produce(name, _READING, "pump-1")
     producer.flush(10)
@@ -86,53 +89,38 @@ def measure_startup(servers: str) -> Startup:
     ):
         config, log = Path(folder) / "penstock.yaml", Path(folder) / "output.log"
         config.write_text(_PIPELINE.format(servers=servers, name=name))
-        found = _start(config, log, ends)
+        startup = _start(config, log, ends)
     remove_topics(servers, topics)
-    return found
+    return startup
 
 
 def _start(config: Path, log: Path, ends: EndOffsets) -> Startup:
-    command = [
-        sys.executable,
-        "-P",
-        "-c",
-        "from agents.commands.main import main; main()",
-        "worker",
-    ]
     started = time.time()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [*command, "-c", str(config)], stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-    try:
-        while not ends.total():
-            if process.poll() is not None or time.time() > started + _TIMEOUT_SECONDS:
-                raise RunError(f"no result: {log.read_text(errors='replace')[-500:]}")
-            time.sleep(_POLL_SECONDS)
+    with ChildProcess([*PENSTOCK, "worker", "-c", str(config)], log) as worker:
+        if not worker.wait_for(lambda: ends.total() or None, _TIMEOUT_SECONDS, _POLL_SECONDS):
+            raise RunError(f"no result: {worker.last_lines()}")
         answered = time.time()
-    finally:
-        process.terminate()
-        process.wait()
+        worker.stop()
     loaded, joined = (_logged(log.read_text(errors="replace"), what) for what in (_LOADED, _JOINED))
     return Startup(loaded - started, joined - loaded, answered - joined)
 
 
 def _logged(log: str, what: str) -> float:
-    """Return when a line was first logged, seconds since 1970."""
-    found = re.search(rf"^{_TIME} .*{what}", log, re.MULTILINE)
-    if found is None:
-        raise RunError(f"the worker's log does not say {what!r}: {log[-500:]}")
-    return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
+    """Return the time of the first line with `what`, in seconds since 1970."""
+    match = re.search(rf"^{_TIME} .*{what}", log, re.MULTILINE)
+    if match is None:
+        raise RunError(f"the worker's log has no line with {what!r}: {log[-500:]}")
+    return datetime.strptime(match[1], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
 
 
-def medians(found: Sequence[Startup]) -> Medians:
-    """Return the median of each phase and of the whole."""
-    totals = [start.total for start in found]
+def medians(startups: Sequence[Startup]) -> Medians:
+    """Return the median of each phase and of the total."""
+    totals = [start.total for start in startups]
     return Medians(
-        rounds=len(found),
-        loaded=statistics.median(start.loaded for start in found),
-        joined=statistics.median(start.joined for start in found),
-        answered=statistics.median(start.answered for start in found),
+        rounds=len(startups),
+        loaded=statistics.median(start.loaded for start in startups),
+        joined=statistics.median(start.joined for start in startups),
+        answered=statistics.median(start.answered for start in startups),
         total=statistics.median(totals),
         lowest=min(totals),
         highest=max(totals),

@@ -1,4 +1,4 @@
-"""`penstock bench stream`: load a topic once, then run each contender in turn, several rounds."""
+"""`penstock bench stream`: load a topic once, then run each contender in turn for some rounds."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.harness.contenders import CONTENDERS, Contender, UnavailableError
+from benchmarks.harness.contenders import CONTENDERS, Contender
+from benchmarks.harness.environments import UnavailableError
 from benchmarks.harness.inputs import Input, load
 from benchmarks.harness.outcomes import Outcome
-from benchmarks.harness.ready import Job, Ready
-from benchmarks.harness.running import Measured, RunError, measure
-from benchmarks.harness.topics import make_topics, num_partitions, remove_topics
+from benchmarks.harness.running import Job, Measured, PreparedContender, RunError, measure
+from benchmarks.harness.topics import create_bench_topics, num_partitions, remove_topics
 from benchmarks.harness.verifying import Verifier, WrongOutputError, verify
 from benchmarks.harness.workloads import WORKLOADS
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a bench is to do."""
+    """What a bench runs."""
 
     servers: str
     workload: str
@@ -32,7 +32,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class LoadedTopic:
-    """An input that lies on the broker."""
+    """An input that is loaded on the broker."""
 
     topic: str
     partitions: int
@@ -41,61 +41,63 @@ class LoadedTopic:
 
 @dataclass
 class StreamBench:
-    """Runs a plan. Progress and failures are said as they come."""
+    """Runs a plan and reports progress and failures on the way."""
 
     plan: Plan
-    say: Say
+    report: Report
     unavailable: dict[str, str] = field(default_factory=dict)
-    """Contender to why it can't run here."""
+    """Contenders that can't run here, with the reason."""
     faults: list[str] = field(default_factory=list)
-    """Runs that don't count, and why."""
+    """Why runs don't count."""
     _loaded: dict[int, LoadedTopic] = field(default_factory=dict)
 
     def run(self) -> list[Outcome]:
-        """Run every contender once a round, and return what each run came to."""
-        ready = self._ready()
+        """Run every contender once a round and return the outcomes."""
+        contenders = self._prepare_all()
         outcomes = []
         for number in range(1, self.plan.rounds + 1):
-            for name, prepared in ready.items():
+            for name, prepared in contenders.items():
                 outcome = self._run_one(CONTENDERS[name], prepared, number)
                 if outcome is not None:
                     outcomes.append(outcome)
         return outcomes
 
-    def _ready(self) -> dict[str, Ready]:
-        ready = {}
+    def _prepare_all(self) -> dict[str, PreparedContender]:
+        contenders = {}
         for name in self.plan.contenders:
             try:
-                ready[name] = self._make_ready(CONTENDERS[name])
+                contenders[name] = self._prepare(CONTENDERS[name])
             except UnavailableError as error:
                 self.unavailable[name] = str(error)
-                self.say(f"{name}: not available: {error}")
-        return ready
+                self.report(f"{name}: not available: {error}")
+        return contenders
 
-    def _make_ready(self, contender: Contender) -> Ready:
+    def _prepare(self, contender: Contender) -> PreparedContender:
         if self.plan.workload not in contender.workloads:
             raise UnavailableError(f"it does not do workload {self.plan.workload}")
-        return contender.make_ready(self.plan.workload)
+        return contender.prepare(self.plan.workload)
 
     def _input_for(self, contender: Contender) -> LoadedTopic:
-        """Return the input that a contender gets, loading it the first time."""
+        """Return the input of a contender; load it the first time."""
         if contender.share not in self._loaded:
             plan, count = self.plan, max(self.plan.num_records // contender.share, 1)
             topic = f"bench-{plan.workload}-{count}"
-            self.say(f"loading {count:,} records into {topic}")
+            self.report(f"loading {count:,} records into {topic}")
             source = WORKLOADS[plan.workload].make_input(count, plan.partitions)
             partitions = load(plan.servers, topic, plan.partitions, source)
             self._loaded[contender.share] = LoadedTopic(topic, partitions, source)
         return self._loaded[contender.share]
 
-    def _run_one(self, contender: Contender, ready: Ready, number: int) -> Outcome | None:
-        """Run, read back and check; None if it did not come to the end."""
+    def _run_one(
+        self, contender: Contender, prepared: PreparedContender, number: int
+    ) -> Outcome | None:
+        """Run, read back and check; None if the run did not reach its end."""
         loaded, workload = self._input_for(contender), self.plan.workload
         output = f"{loaded.topic}-{contender.name}-{number}"
-        make_topics(self.plan.servers, [output, f"{loaded.topic}.dlq"], loaded.partitions)
+        create_bench_topics(self.plan.servers, [output, f"{loaded.topic}.dlq"], loaded.partitions)
         where = f"round {number}, {contender.name}"
         try:
-            measured = self._measure(ready, loaded, output)
+            measured = self._measure(prepared, loaded, output)
             self._verify(loaded, output)
         except RunError as error:
             self._fault(f"{where}: {error}")
@@ -104,13 +106,13 @@ class StreamBench:
             self._fault(f"{where}: its output is wrong: {error}")
             is_right = False
         else:
-            self.say(f"{where}: {measured.records_per_second:,.0f} records/s")
+            self.report(f"{where}: {measured.records_per_second:,.0f} records/s")
             is_right = True
         remove_topics(self.plan.servers, [output])
         return Outcome(
             workload=workload,
             contender=contender.name,
-            version=ready.version,
+            version=prepared.version,
             round=number,
             records=loaded.source.num_records,
             seconds=measured.seconds,
@@ -119,7 +121,7 @@ class StreamBench:
             verified=is_right,
         )
 
-    def _measure(self, ready: Ready, loaded: LoadedTopic, output: str) -> Measured:
+    def _measure(self, prepared: PreparedContender, loaded: LoadedTopic, output: str) -> Measured:
         servers = self.plan.servers
         with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
             job = Job(
@@ -131,7 +133,7 @@ class StreamBench:
                 partitions=num_partitions(servers, output),
                 folder=folder,
             )
-            return measure(ready, job, loaded.source.num_records)
+            return measure(prepared, job, loaded.source.num_records)
 
     def _verify(self, loaded: LoadedTopic, output: str) -> None:
         servers, workload = self.plan.servers, WORKLOADS[self.plan.workload]
@@ -142,4 +144,4 @@ class StreamBench:
 
     def _fault(self, line: str) -> None:
         self.faults.append(line)
-        self.say(line)
+        self.report(line)

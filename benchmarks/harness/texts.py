@@ -1,4 +1,4 @@
-"""The input of workload `c`: texts of common words."""
+"""The input of workload `c`: texts of common English words."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ _WORDS = (
 ).split()
 
 
-def texts_input(num_records: int, partitions: int) -> CycledInput:
-    """Return texts of 5 to 25 common words in no order."""
+def random_texts() -> list[str]:
+    """Return texts of 5 to 25 common words in random order."""
     rng = np.random.default_rng(_SEED)
-    texts = [" ".join(rng.choice(_WORDS, rng.integers(5, 26))) for _ in range(_NUM_TEXTS)]
+    return [" ".join(rng.choice(_WORDS, rng.integers(5, 26))) for _ in range(_NUM_TEXTS)]
+
+
+def texts_input(num_records: int, partitions: int) -> CycledInput:
+    """Return the input: texts, whose vectors are computed here."""
+    texts = random_texts()
     module = workload_module("texts")
     encoder = module.Encoder("cpu")
     answers = np.concatenate([encoder.encode(encoder.tokenize([text])) for text in texts])
@@ -37,9 +42,9 @@ def texts_input(num_records: int, partitions: int) -> CycledInput:
         return encode(fields)
 
     def fault(expected: Any, value: bytes) -> str:
-        found = np.array(decoder.decode(value).vector)
-        is_right = found.shape == expected.shape and np.allclose(found, expected, atol=TOLERANCE)
-        return "" if is_right else f"the vector is {found[:3]}...: expected {expected[:3]}..."
+        vector = np.array(decoder.decode(value).vector)
+        is_right = vector.shape == expected.shape and np.allclose(vector, expected, atol=TOLERANCE)
+        return "" if is_right else f"the vector is {vector[:3]}...: expected {expected[:3]}..."
 
     return CycledInput(
         num_records, partitions, kind="penstock.vector.v1", answers=list(answers), value=value,

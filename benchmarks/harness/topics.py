@@ -1,4 +1,4 @@
-"""The bench's topics: made, watched and removed."""
+"""Create, watch and remove the bench's topics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from confluent_kafka import Consumer, KafkaException
 from confluent_kafka import TopicPartition as At
 from confluent_kafka.admin import AdminClient
 
-from streams.kafka.admin import BrokerError, create_topics, probe
+from streams.kafka.admin import create_topics, probe
+from streams.kafka.errors import BrokerError
 from streams.settings import TopicSettings
 
 _TIMEOUT_SECONDS = 10.0
@@ -18,10 +19,10 @@ _TIMEOUT_SECONDS = 10.0
 _TOPIC_CONFIG = {"file.delete.delay.ms": "1000", "retention.ms": "-1"}
 
 
-def make_topics(
+def create_bench_topics(
     servers: str, names: list[str], partitions: int, config: Mapping[str, str] | None = None
 ) -> None:
-    """Make topics that are absent, and wait until they can be written to.
+    """Create topics that are absent, and wait until they can be written to.
 
     Raises:
         BrokerError: the broker refuses.
@@ -33,13 +34,18 @@ def make_topics(
 
 
 def num_partitions(servers: str, topic: str) -> int:
-    """Return how many partitions a topic has: the embedded broker gives 4 whatever was asked."""
+    """Return a topic's number of partitions: the embedded broker makes 4 whatever was asked."""
     return probe({"bootstrap.servers": servers}).topics[topic]
 
 
+def is_embedded(servers: str) -> bool:
+    """Return whether this is the embedded broker."""
+    return probe({"bootstrap.servers": servers}).is_embedded
+
+
 def remove_topics(servers: str, names: list[str]) -> None:
-    """Remove topics; ones that can't be are left: the embedded broker removes none."""
-    if probe({"bootstrap.servers": servers}).is_embedded:
+    """Remove topics; those that can't be removed are left: the embedded broker removes none."""
+    if is_embedded(servers):
         return
     admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
     for future in admin.delete_topics(names, request_timeout=_TIMEOUT_SECONDS).values():
@@ -50,7 +56,7 @@ def remove_topics(servers: str, names: list[str]) -> None:
 
 
 class EndOffsets:
-    """How many records a topic holds, asked again and again over one connection."""
+    """Polls the end offsets of a topic over one connection."""
 
     def __init__(self, servers: str, topic: str, partitions: int) -> None:
         self._consumer = Consumer(
@@ -62,31 +68,31 @@ class EndOffsets:
         """Return the end offset of each partition.
 
         Raises:
-            BrokerError: the broker does not tell.
+            BrokerError: the broker does not answer.
         """
         deadline = time.monotonic() + _TIMEOUT_SECONDS
         return [self._end_of(at, deadline) for at in self._partitions]
 
     def _end_of(self, at: At, deadline: float) -> int:
-        why = "no answer"
+        reason = "no answer"
         while time.monotonic() < deadline:
             try:
-                found = self._consumer.get_watermark_offsets(at, timeout=1.0)
+                offsets = self._consumer.get_watermark_offsets(at, timeout=1.0)
             except KafkaException as error:
-                # The leader of a topic's partition is elected a moment after the topic is made.
-                why = error.args[0].str()
+                # The partitions of a new topic have no leaders for a moment.
+                reason = error.args[0].str()
                 time.sleep(0.02)
             else:
-                if found is not None:
-                    return int(found[1])
-        raise BrokerError(f"{at.topic}: the broker does not tell how much it holds: {why}")
+                if offsets is not None:
+                    return int(offsets[1])
+        raise BrokerError(f"{at.topic}: can't read its end offsets: {reason}")
 
     def total(self) -> int:
-        """Return the number of records: topics of the bench begin at offset 0."""
+        """Return the number of records: the bench's topics begin at offset 0."""
         return sum(self.of_each())
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self._consumer.close()
 
 

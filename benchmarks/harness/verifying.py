@@ -1,4 +1,4 @@
-"""Reading all of a contender's output back, and holding each result against its input record."""
+"""Read a contender's output back and check each result against its input record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.harness.inputs import Input
 from benchmarks.harness.reading_back import ReadError, read_all
 from schemas import Origin
 
-#: The header of Penstock's results (`streams/encoding.py`) whose value differs from run to run.
+#: The header of results (`streams/encoding.py`) whose value differs from run to run.
 TIMING_HEADER = "penstock_timing"
 
 
@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class WrongOutputError(Exception):
-    """A contender's output is not what its input asks for; the message names the first fault."""
+    """A contender's output is wrong; the message names the first fault."""
 
 
 class _Envelope(msgspec.Struct):
@@ -33,17 +33,17 @@ class _Envelope(msgspec.Struct):
 
 
 class Verifier:
-    """Takes results one by one and counts them against the input. Not reusable."""
+    """Checks results one by one and counts the answered records. Not reusable."""
 
     def __init__(self, source: Input, topic: str, partitions: int, agent: str, model: str) -> None:
-        """Say what is expected.
+        """Define the expected output.
 
         Args:
             source: of the input.
             topic: of the input.
             partitions: of the input.
             agent: in `ce_source` and `ce_id`.
-            model: that the values name.
+            model: named in the values.
         """
         self._source, self._topic, self._partitions = source, topic, partitions
         self._model = (model, "1")
@@ -60,11 +60,14 @@ class Verifier:
 
     def add(
         self, partition: int, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]
-    ) -> None:
-        """Check one result; results of a partition come in its order.
+    ) -> int:
+        """Check one result; a partition's results must come in its order.
+
+        Returns:
+            The index of the record that it answers.
 
         Raises:
-            WrongOutputError: it is wrong, doubled, or out of order.
+            WrongOutputError: it is wrong, repeated, or out of order.
         """
         try:
             envelope = self._decode(value)
@@ -78,13 +81,14 @@ class Verifier:
             or self._fault_of_headers(index, envelope.origin, headers)
         )
         if fault:
-            raise WrongOutputError(f"the result of {_in_words(envelope.origin)}: {fault}")
+            raise WrongOutputError(f"the result of {_describe(envelope.origin)}: {fault}")
+        return index
 
     def finish(self) -> None:
         """Check that nothing is missing.
 
         Raises:
-            WrongOutputError: records are without a result.
+            WrongOutputError: records have no result.
         """
         missing = self._seen.count(0)
         if missing:
@@ -96,9 +100,11 @@ class Verifier:
         index = origin.offset * self._partitions + origin.partition
         is_one = 0 <= origin.partition < self._partitions and 0 <= index < len(self._seen)
         if origin.topic != self._topic or not is_one:
-            raise WrongOutputError(f"a result answers {_in_words(origin)}, which is no input")
+            raise WrongOutputError(
+                f"a result answers {_describe(origin)}, which is not in the input"
+            )
         if self._seen[index]:
-            raise WrongOutputError(f"{_in_words(origin)} is answered twice")
+            raise WrongOutputError(f"{_describe(origin)} is answered twice")
         self._seen[index] = 1
         return index
 
@@ -112,35 +118,40 @@ class Verifier:
             return ""
         return f"it comes after a later one of its key {key!r}, or on another partition"
 
-    def _fault_of_envelope(self, index: int, found: _Envelope) -> str:
+    def _fault_of_envelope(self, index: int, envelope: _Envelope) -> str:
         source = self._source
         expected = (1, source.event_time_ms(index), source.event_id(index), source.key(index))
-        own = (found.schema_version, found.event_time_ms, found.event_id, found.source_id.encode())
-        if own != expected or (found.model, found.model_version) != self._model:
-            return f"the envelope is {found}: expected {(*expected, *self._model)}"
+        actual = (
+            envelope.schema_version,
+            envelope.event_time_ms,
+            envelope.event_id,
+            envelope.source_id.encode(),
+        )
+        if actual != expected or (envelope.model, envelope.model_version) != self._model:
+            return f"the envelope is {envelope}: expected {(*expected, *self._model)}"
         return ""
 
     def _fault_of_headers(
         self, index: int, origin: Origin, headers: Sequence[tuple[str, bytes]]
     ) -> str:
-        found = dict(headers)
-        if not found.pop(TIMING_HEADER, b"") or len(headers) != len(found) + 1:
+        by_name = dict(headers)
+        if not by_name.pop(TIMING_HEADER, b"") or len(headers) != len(by_name) + 1:
             return f"its headers are {headers}: expected each once, {TIMING_HEADER} among them"
         expected = {
             **self._constant,
-            "ce_id": f"{_in_words(origin)}{self._id_end}".encode(),
+            "ce_id": f"{_describe(origin)}{self._id_end}".encode(),
             "ce_time": _time(self._source.event_time_ms(index)),
         }
-        return "" if found == expected else f"its headers are {found}: expected {expected}"
+        return "" if by_name == expected else f"its headers are {by_name}: expected {expected}"
 
 
 def _time(time_ms: int) -> bytes:
-    # By the standard library, so that a contender is not held to its own words.
+    # By the standard library: an independent check of `format_time`.
     moment = (_EPOCH + timedelta(milliseconds=time_ms)).isoformat(timespec="milliseconds")
     return moment.replace("+00:00", "Z").encode()
 
 
-def _in_words(origin: Origin) -> str:
+def _describe(origin: Origin) -> str:
     return f"{origin.topic}:{origin.partition}:{origin.offset}"
 
 

@@ -1,4 +1,7 @@
-"""The bench's side of the workloads: what goes in, and who is said to have answered."""
+"""The workloads as the bench sees them: input, size, and the names in the results.
+
+The contenders' side is in `benchmarks/workloads/`.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,15 @@ from benchmarks.harness.texts import texts_input
 
 @dataclass(frozen=True)
 class Workload:
-    """One workload; what contenders do for it is in `benchmarks/workloads/`."""
+    """One workload."""
 
     title: str
     make_input: Callable[[int, int], Input]
-    """Of a number of records and of partitions."""
+    """Takes a number of records and a number of partitions."""
     num_records: int
-    """Unless the user says otherwise: some seconds for a fast contender."""
+    """By default: some seconds for a fast contender."""
     bytes_per_record: int
-    """Of the larger side, input or output, about: what the embedded broker's limit goes by."""
+    """About, of the larger of input and output: for the embedded broker's limit."""
     agent: str
     model: str
 

@@ -1,9 +1,9 @@
-"""`penstock` that tells how much CPU time its metrics took, for `penstock bench metrics`.
+"""`penstock` that measures the CPU time of its metrics, for `penstock bench metrics`.
 
-Each call of `AgentMetrics` is timed by its thread's CPU clock, which the times of other threads and
-processes don't touch; a call made by another is a part of that. To ask that clock takes as long as
-many of the calls do, so what a timed call of nothing takes is subtracted from each. That is found
-at the end, with warm caches: the price is rather too high than too low.
+Each outermost call of `AgentMetrics` is timed by its thread's CPU clock, which other threads and
+processes don't affect. Reading that clock takes as long as many of the calls, so the time of an
+empty call is subtracted from each. It is measured at the end, with warm caches: the overhead
+reported is rather too high than too low.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NUM_EMPTY_CALLS = 10_000
 
 
 class Depth(threading.local):
-    """Of calls, on one thread."""
+    """The depth of calls on one thread."""
 
     value = 0
 
@@ -36,7 +36,7 @@ depth = Depth()
 
 
 def timed(work: Callable[..., Any]) -> Callable[..., Any]:
-    """Note what each outermost call takes."""
+    """Time each outermost call."""
 
     @functools.wraps(work)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -53,19 +53,19 @@ def timed(work: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def tell() -> None:
-    """Write the sum, in seconds, where the bench looks for it."""
-    own_ns, num_calls = sum(spent_ns), len(spent_ns)
+def write_seconds() -> None:
+    """Write the sum, in seconds, into the file that the bench reads."""
+    total_ns, num_calls = sum(spent_ns), len(spent_ns)
     spent_ns.clear()
     nothing = timed(lambda: None)
     for _ in range(_NUM_EMPTY_CALLS):
         nothing()
-    own_ns -= num_calls * statistics.median(spent_ns)
-    Path(os.environ["BENCH_METRICS_SECONDS"]).write_text(str(own_ns / 1e9))
+    total_ns -= num_calls * statistics.median(spent_ns)
+    Path(os.environ["BENCH_METRICS_SECONDS"]).write_text(str(total_ns / 1e9))
 
 
 for name, function in inspect.getmembers(AgentMetrics, inspect.isfunction):
     if not name.startswith("_"):
         setattr(AgentMetrics, name, timed(function))
-atexit.register(tell)
+atexit.register(write_seconds)
 main()

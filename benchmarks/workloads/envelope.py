@@ -1,8 +1,7 @@
-"""What a result looks like: the value's envelope and the headers, as Penstock writes them.
+"""A result's envelope and headers, as Penstock writes them.
 
-Written a second time here on purpose: the peers must not import Penstock. The bench reads every
-contender's output back and compares it with Penstock's own (`benchmarks/harness/verifying.py`), so
-that the two can't drift apart.
+A copy on purpose: the peers must not import Penstock. The bench checks every contender's output,
+Penstock's too, in the same way (`benchmarks/harness/verifying.py`), so the two can't drift apart.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class Origin(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, kw_only=True):
-    """The base of every result's value; a workload adds its own fields behind."""
+    """The base of every result's value; a workload adds its fields."""
 
     schema_version: int = 1
     source_id: str = ""

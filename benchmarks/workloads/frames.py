@@ -1,7 +1,7 @@
-"""Workload `b`: JPEG frames in, what a small detector sees on them out.
+"""Workload `b`: JPEG frames in, the objects that a small detector finds on them out.
 
-The detector is the network that comes with Penstock, read from its ONNX file; everything around it
-is written out here, so that all contenders, Penstock among them, run the very same lines.
+The network is the ONNX file that comes with Penstock. The code around it is written out here, so
+that all contenders, Penstock included, run the same lines.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SCORE_THRESHOLD, IOU_THRESHOLD = 0.4, 0.45
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """One frame: the value is the JPEG itself, so the key and Kafka's time say the rest."""
+    """One frame: the value is the JPEG itself; the rest is from the key and Kafka's timestamp."""
 
     source_id: str
     event_time_ms: int
@@ -40,7 +40,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Objects(Answer, kw_only=True):
-    """What is on a frame, by descending score."""
+    """The objects on a frame, by descending score."""
 
     objects: list[Found]
 
@@ -70,8 +70,8 @@ class Detector:
         """Decode B JPEGs.
 
         Returns:
-            (B, 3, HEIGHT, WIDTH) float32 in [0, 1], RGB; and (B, 4) float32, what boxes in it are
-            multiplied by to be in pixels of their frame.
+            (B, 3, HEIGHT, WIDTH) float32 in [0, 1], RGB; and (B, 4) float32, the factors that turn
+            boxes into pixels of their frame.
         """
         import simplejpeg
 
@@ -102,7 +102,7 @@ def _select(boxes: np.ndarray, scores: np.ndarray) -> list[Found]:
     kept: list[Found] = []
     for row, class_id in zip(rows[order].tolist(), classes[order].tolist(), strict=True):
         box = tuple(boxes[row].tolist())
-        rivals = (found.box for found in kept if found.class_id == class_id)
+        rivals = (other.box for other in kept if other.class_id == class_id)
         if all(_overlap(box, rival) <= IOU_THRESHOLD for rival in rivals):
             kept.append(Found(class_id, float(scores[row, class_id]), box))
     return kept
@@ -122,7 +122,7 @@ def make_answer(device: str) -> Any:
     detector = Detector(device)
 
     def answer_batch(frames: Sequence[Frame]) -> list[Answer]:
-        found = detector.detect(*detector.prepare([frame.image for frame in frames]))
-        return [Objects(objects=objects) for objects in found]
+        of_frames = detector.detect(*detector.prepare([frame.image for frame in frames]))
+        return [Objects(objects=objects) for objects in of_frames]
 
     return answer_batch

@@ -1,4 +1,4 @@
-"""What a contender is told on its command line."""
+"""The command line of a contender."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Job(msgspec.Struct, frozen=True):
     partitions: int
     """Of both topics."""
     folder: str
-    """A temporary one of this run's own."""
+    """A temporary folder of this run."""
 
     @classmethod
     def from_command_line(cls) -> Job:

@@ -1,4 +1,4 @@
-"""The same workloads as Penstock's own users would write them: a model class each."""
+"""The same workloads as a Penstock user would write them: one model class each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SlowMean(Mean):
 
 
 class Objects(Result, kw_only=True):
-    """What is on a frame."""
+    """The objects on a frame."""
 
     objects: list[frames.Found]
 
@@ -56,7 +56,7 @@ class Detect:
 
 
 class Vector(Result, kw_only=True):
-    """What a text means."""
+    """The vector of a text."""
 
     vector: list[float]
 
@@ -71,7 +71,7 @@ class Encode:
         self._encoder = texts.Encoder(device)
 
     def prepare_batch(self, batch):
-        """Tokenise B texts."""
+        """Tokenize B texts."""
         return self._encoder.tokenize([message.text for message in batch])
 
     def predict_prepared(self, tokens):

@@ -1,6 +1,6 @@
-"""Workloads `a` and `d`: readings of 8 values in, their mean out; `d` also sleeps as a model would.
+"""Workloads `a`, `d` and `live`: readings of 8 values in, their mean out; `d` sleeps in addition.
 
-The mean is cheap on purpose: what is measured is the way of the record, not the arithmetic.
+The mean is cheap on purpose: the bench measures the way of the record, not the arithmetic.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import msgspec
 
 from workloads.envelope import Answer
 
-#: What workload `d`'s stub costs: a device that is asked for a batch.
+#: The time of workload `d`'s stub, which stands for a device that predicts a batch.
 SECONDS_PER_BATCH, SECONDS_PER_ITEM = 0.005, 20e-6
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """One reading: the fields of Penstock's own `SensorReading`."""
+    """One reading: the fields of Penstock's `SensorReading`."""
 
     source_id: str
     event_time_ms: int
@@ -36,14 +36,14 @@ _decode = msgspec.json.Decoder(Reading).decode
 
 
 def decode_batch(values: Sequence[bytes], keys: Any, timestamps_ms: Any) -> list[Reading]:
-    """Return the readings; keys and timestamps say nothing that the values don't."""
+    """Return the readings; keys and timestamps hold nothing beyond the values."""
     return [_decode(value) for value in values]
 
 
 def mean_scores(readings: Sequence[Any]) -> list[float]:
     """Return the mean of each reading's values.
 
-    In plain Python: to copy eight numbers of a dict into an array costs more than to add them.
+    In plain Python: copying eight numbers of a dict into an array costs more than adding them.
     """
     return [sum(reading.values.values()) / len(reading.values) for reading in readings]
 

@@ -19,7 +19,7 @@ DECIMALS = 5
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
-    """One message: the fields of Penstock's own `TextMessage`."""
+    """One message: the fields of Penstock's `TextMessage`."""
 
     source_id: str
     event_time_ms: int

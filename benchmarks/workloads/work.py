@@ -1,4 +1,4 @@
-"""A workload as a peer runs it: raw values in, values and headers to produce out."""
+"""A workload as the peers run it: raw values in, values and headers to produce out."""
 
 from __future__ import annotations
 
@@ -17,37 +17,48 @@ Output = tuple[bytes, Headers]
 
 @dataclass(frozen=True)
 class Workload:
-    """What is done to a batch, and how large batches may be."""
+    """The work on a batch, and the limits of batches."""
 
     kind: str
-    """Of the results: the middle of `ce_type`."""
+    """Of the results: the middle part of `ce_type`."""
     model: str
     max_batch_size: int
+    max_wait_seconds: float
+    """For the contenders that wait for a batch to fill."""
+    linger_ms: int
+    """Of the producer."""
     is_slow: bool
-    """Whether a batch takes so long that it must not hold up an event loop."""
+    """Whether a batch takes so long that it must not run on an event loop."""
     decode_batch: Callable[[Any, Any, Any], Sequence[Any]]
     """Of values, keys and timestamps in ms since 1970."""
     answer_batch: Callable[[Any], Sequence[Answer]]
 
 
+#: Of workload `a`: max_batch_size, max_wait_seconds, linger_ms.
+_BACKLOG = (5_000, 0.02, 5)
+
+
 def load(name: str) -> Workload:
-    """Return the workload of that letter, its model loaded."""
-    if name in ("a", "d"):
+    """Return the workload of that name, its model loaded."""
+    if name in ("a", "d", "live"):
         from workloads import readings
 
-        answer = readings.answer_batch if name == "a" else readings.answer_batch_slowly
-        size = 5_000 if name == "a" else 256
-        return Workload("score", "mean", size, name == "d", readings.decode_batch, answer)
+        answer = readings.answer_batch_slowly if name == "d" else readings.answer_batch
+        size, wait, linger_ms = (256, 0.005, 0) if name == "live" else _BACKLOG
+        size = 256 if name == "d" else size
+        return Workload(
+            "score", "mean", size, wait, linger_ms, name == "d", readings.decode_batch, answer
+        )
     if name == "b":
         from workloads import frames
 
         answer = frames.make_answer(_device())
-        return Workload("objects", "traffic", 32, True, frames.decode_batch, answer)
+        return Workload("objects", "traffic", 32, 0.02, 5, True, frames.decode_batch, answer)
     if name == "c":
         from workloads import texts
 
         answer = texts.make_answer(_device())
-        return Workload("vector", "minilm", 64, True, texts.decode_batch, answer)
+        return Workload("vector", "minilm", 64, 0.02, 5, True, texts.decode_batch, answer)
     raise SystemExit(f"no workload {name!r}")
 
 
@@ -56,7 +67,7 @@ def _device() -> str:
 
 
 class Work:
-    """Decode, model and encode, for one contender."""
+    """Decodes, predicts and encodes for one contender."""
 
     def __init__(self, name: str) -> None:
         self.workload = load(name)
@@ -73,7 +84,7 @@ class Work:
         timestamps_ms: Sequence[int],
         arrived: float,
     ) -> list[Output]:
-        """Answer N records; `arrived` is when they were fetched, by `time.monotonic`."""
+        """Answer N records; `arrived` is the time of their fetch, by `time.monotonic`."""
         events = self.workload.decode_batch(values, keys, timestamps_ms)
         started = time.monotonic()
         answers = self.workload.answer_batch(events)
@@ -92,8 +103,8 @@ class Work:
         answer.model = self.workload.model
         answer.model_version = "1"
         place = f"{origin.topic}:{origin.partition}:{origin.offset}"
-        own = [
+        of_record = [
             ("ce_id", f"{place}{self._id_end}".encode()),
             ("ce_time", format_time(event.event_time_ms)),
         ]
-        return self._encode(answer), shared + own
+        return self._encode(answer), shared + of_record

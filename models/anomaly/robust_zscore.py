@@ -8,7 +8,8 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
+from models.anomaly.channel_store import ChannelStore
+from models.anomaly.slots import NO_SLOT, Slots, reload_slots
 from models.anomaly.windows import Windows
 from models.base import ModelError, OnlineModel
 from models.options import check_option
@@ -20,12 +21,6 @@ Ints = NDArray[np.int64]
 
 #: Iglewicz and Hoaglin call values from this modified z-score outliers; its score is 1/2.
 HALF_SCORE_Z = 3.5
-#: The least spread of a series, as a share of its median: few sensors are more precise.
-RELATIVE_FLOOR = 1e-3
-#: The least spread in the unit of the series, for one that stays at zero.
-ABSOLUTE_FLOOR = 1e-9
-#: The statistics of a window are computed again whenever 1/64 of its values is new.
-REFRESH_SHARE = 64
 
 _STATE_VERSION = 1
 
@@ -71,13 +66,20 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         self.threshold = float(z_to_score(np.array(check_option("threshold", threshold, 1e-6))))
         self.learn_every = check_option("learn_every", learn_every, 1)
         self._slots: Slots[tuple[str, ...]] = Slots(check_option("max_keys", max_keys, 1))
-        self._windows = Windows(window)
-        self._medians: Floats = np.zeros(0)
-        self._spreads: Floats = np.zeros(0)
-        self._refreshed: Ints = np.zeros(0, np.int64)  # totals when these were computed
+        self._store = ChannelStore(window)
+        self._rows: Ints = np.zeros(0, np.int64)
+        """(slots,) the store's row of each slot."""
+
+    def join(self, other: OnlineModel[SensorReading, AnomalyScore]) -> None:
+        """Keep the channels in the store of another instance with the same options.
+
+        Meant for an instance that has learned nothing yet; answers and snapshots do not change.
+        """
+        assert isinstance(other, RobustZScore)
+        self._store = other._store
 
     def predict_batch(self, batch: Sequence[SensorReading]) -> list[AnomalyScore]:
-        """Score each reading by the values learned before; changes nothing.
+        """Score each reading by what was learned before; changes nothing.
 
         Args:
             batch: B readings with finite values.
@@ -85,71 +87,117 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         Returns:
             B results in input order. score = z / (z + 3.5) for the channel with the largest z.
         """
-        keys, values = _flatten(batch)
-        rows = self._slots.find(keys)
-        medians, z = self._compare(rows, values)
-        best = _argmax_of_each(z, [len(reading.values) for reading in batch])
-        columns = zip(
-            best.tolist(), z_to_score(z)[best].tolist(), medians[best].tolist(), strict=True
-        )
-        return [
+        return self.predict_joined([self], [batch])[0]
+
+    def predict_joined(
+        self, models: Sequence[RobustZScore], batches: Sequence[Sequence[SensorReading]]
+    ) -> list[list[AnomalyScore]]:
+        """Score the readings of several joined models at once, each by its own channels.
+
+        Args:
+            models: M of this one's store, with the same options.
+            batches: M batches as for `predict_batch`; may be empty.
+
+        Returns:
+            M lists of results.
+        """
+        keys, values, rows = [], [], []
+        for model, batch in zip(models, batches, strict=True):
+            flat_keys, flat_values = _flatten(batch)
+            keys += flat_keys
+            values.append(flat_values)
+            rows.append(model._store_rows(model._slots.find(flat_keys)))
+        medians, z = self._compare(np.concatenate(rows), np.concatenate(values))
+        best = _argmax_of_each(z, [len(reading.values) for batch in batches for reading in batch])
+        scores = z_to_score(z)[best]
+        results = [
             AnomalyScore(
                 score=score,
-                is_anomaly=score >= self.threshold,
+                is_anomaly=is_anomaly,
                 threshold=self.threshold,
                 channel=keys[at][1] if score > 0 else "",
                 expected=median if score > 0 else None,
             )
-            for at, score, median in columns
+            for at, score, is_anomaly, median in zip(
+                best.tolist(),
+                scores.tolist(),
+                (scores >= self.threshold).tolist(),
+                medians[best].tolist(),
+                strict=True,
+            )
+        ]
+        stops = np.cumsum([len(batch) for batch in batches]).tolist()
+        return [
+            results[stop - len(batch) : stop] for batch, stop in zip(batches, stops, strict=True)
         ]
 
+    def _store_rows(self, slots: Ints) -> Ints:
+        """Return the store's rows of slots (n,); `NO_SLOT` stays."""
+        rows = slots.copy()
+        known = slots != NO_SLOT
+        rows[known] = self._rows[slots[known]]
+        return rows
+
     def _compare(self, rows: Ints, values: Floats) -> tuple[Floats, Floats]:
-        """Return medians and z (n + 1,): 0 for channels not known yet, and for the added last."""
+        """Return medians and z (n + 1,): 0 for an unknown channel, and in the last place."""
+        store = self._store
         medians, z = np.zeros(len(rows) + 1), np.zeros(len(rows) + 1)
         known = np.flatnonzero(rows != NO_SLOT)
-        known = known[self._windows.totals[rows[known]] >= self.min_values]
-        medians[known] = self._medians[rows[known]]
+        known = known[store.windows.totals[rows[known]] >= self.min_values]
+        medians[known] = store.medians[rows[known]]
         with np.errstate(over="ignore"):  # 1e300 over a tiny spread: z = inf, a score of 1
-            z[known] = np.abs(values[known] - medians[known]) / self._spreads[rows[known]]
+            z[known] = np.abs(values[known] - medians[known]) / store.spreads[rows[known]]
         return medians, z
 
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:
-        """Append the readings to the windows of their channels, for later comparisons."""
-        keys, values = _flatten(batch)
-        rows, fresh = self._slots.claim(keys)
-        self._make_room()
-        self._windows.clear(fresh)
-        self._refreshed[fresh] = 0
-        self._windows.append(rows[rows != NO_SLOT], values[rows != NO_SLOT])
-        self._refresh(np.unique(rows[rows != NO_SLOT]))
+        """Append the readings to the windows of their channels."""
+        self.learn_joined([self], [batch])
 
-    def _make_room(self) -> None:
-        rows = self._slots.capacity
-        self._windows.grow_to(rows)
-        self._medians, self._spreads = grown(self._medians, rows), grown(self._spreads, rows)
-        self._refreshed = grown(self._refreshed, rows)
+    def learn_joined(
+        self, models: Sequence[RobustZScore], batches: Sequence[Sequence[SensorReading]]
+    ) -> None:
+        """Let several joined models learn at once, each from its own readings.
 
-    def _refresh(self, rows: Ints) -> None:
-        """Compute the statistics again for rows whose windows have changed enough."""
-        totals = self._windows.totals[rows]
-        enough = np.maximum(np.minimum(totals, self.window) // REFRESH_SHARE, 1)
-        rows = rows[totals - self._refreshed[rows] >= enough]
-        medians, spreads = self._windows.medians_and_spreads(rows)
-        floors = np.maximum(RELATIVE_FLOOR * np.abs(medians), ABSOLUTE_FLOOR)
-        self._medians[rows], self._spreads[rows] = medians, np.maximum(spreads, floors)
-        self._refreshed[rows] = self._windows.totals[rows]
+        Args:
+            models: M distinct ones of this one's store, with the same options.
+            batches: M batches as for `learn_batch`; may be empty.
+        """
+        flat = [_flatten(batch) for batch in batches]
+        rows = np.concatenate(
+            [model._claim(keys) for model, (keys, _) in zip(models, flat, strict=True)]
+        )
+        values = np.concatenate([values for _, values in flat])
+        known = rows != NO_SLOT
+        if known.any():
+            self._store.append(rows[known], values[known])
+
+    def _claim(self, keys: Sequence[tuple[str, ...]]) -> Ints:
+        """Give each key of a learning step a slot; return the store's rows (n,)."""
+        slots, fresh = self._slots.claim(keys)
+        missing = len(self._slots.keys) - len(self._rows)
+        if missing:
+            new = self._store.allocate(missing)
+            self._rows = np.concatenate([self._rows, np.array(new, np.int64)])
+        if fresh:
+            self._store.clear(self._rows[fresh].tolist())
+        return self._store_rows(slots)
+
+    def close(self) -> None:
+        """Give the rows back to the store."""
+        self._store.release(self._rows.tolist())
+        self._rows = self._rows[:0]
 
     def snapshot(self) -> bytes:
-        """Return the windows of all channels and their statistics."""
-        keys, rows = self._slots.keys, len(self._slots.keys)
+        """Return the windows of all channels with their statistics."""
+        keys, count, store = self._slots.keys, len(self._slots.keys), self._store
         names = {"sources": [key[0] for key in keys], "channels": [key[1] for key in keys]}
         arrays = {
-            "values": self._windows.values[:rows],
-            "totals": self._windows.totals[:rows],
-            "medians": self._medians[:rows],
-            "spreads": self._spreads[:rows],
-            "refreshed": self._refreshed[:rows],
-            "last_seen": self._slots.last_seen[:rows],
+            "values": store.windows.values[self._rows],
+            "totals": store.windows.totals[self._rows],
+            "medians": store.medians[self._rows],
+            "spreads": store.spreads[self._rows],
+            "refreshed": store.refreshed[self._rows],
+            "last_seen": self._slots.last_seen[:count],
             "step": np.array([self._slots.step], np.int64),
         }
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
@@ -165,19 +213,24 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
                 `max_keys`. The model is then unchanged.
         """
         saved = unpack(state, self.name, _STATE_VERSION, self._options())
-        slots, rows = reload_slots(saved, self._slots.max_keys, "sources", "channels")
+        slots, count = reload_slots(saved, self._slots.max_keys, "sources", "channels")
+        floats, ints = np.zeros(0), np.zeros(0, np.int64)
         windows = Windows(self.window)
-        windows.values = saved.array("values", windows.values, rows, self.window)
-        windows.totals = saved.array("totals", windows.totals, rows)
+        windows.values = saved.array("values", windows.values, count, self.window)
+        windows.totals = saved.array("totals", windows.totals, count)
         windows.check()
-        medians = saved.array("medians", self._medians, rows)
-        spreads = saved.array("spreads", self._spreads, rows)
-        refreshed = saved.array("refreshed", self._refreshed, rows)
+        medians = saved.array("medians", floats, count)
+        spreads = saved.array("spreads", floats, count)
+        refreshed = saved.array("refreshed", ints, count)
         if not (np.isfinite(medians).all() and (spreads > 0).all()):
             raise ModelError(f"the statistics in the snapshot of {self.name} are out of range")
-        self._slots, self._windows = slots, windows
-        self._medians, self._spreads, self._refreshed = medians, spreads, refreshed
-        self._make_room()
+        self.close()
+        store, self._slots = self._store, slots
+        self._rows = np.array(store.allocate(count), np.int64)
+        store.windows.values[self._rows] = windows.values
+        store.windows.totals[self._rows] = windows.totals
+        store.medians[self._rows], store.spreads[self._rows] = medians, spreads
+        store.refreshed[self._rows] = refreshed
 
 
 def z_to_score(z: Floats) -> Floats:

@@ -61,12 +61,13 @@ class Windows:
         if len(rows) == 0:
             return
         ranks = occurrence(rows)
-        counts = np.bincount(rows, minlength=len(self.totals))
+        # Not by a count of every row: there may be many more than occur here.
+        distinct, inverse, counts = np.unique(rows, return_inverse=True, return_counts=True)
         # Only the last `size` values of a row are written: no place is written twice.
-        kept = ranks >= counts[rows] - self.size
+        kept = ranks >= counts[inverse] - self.size
         places = (self.totals[rows] + ranks) % self.size
         self.values[rows[kept], places[kept]] = np.clip(values[kept], -LARGEST, LARGEST)
-        self.totals += counts
+        self.totals[distinct] += counts
 
     def medians_and_spreads(self, rows: Ints) -> tuple[Floats, Floats]:
         """Return the median and spread (n,) of each row; every row must have a value.

@@ -1,1 +1,1 @@
-"""Results and offsets in one transaction."""
+"""Exactly once: results and offsets in one Kafka transaction."""

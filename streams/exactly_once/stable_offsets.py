@@ -1,9 +1,8 @@
-"""Committed offsets, once no transaction can change them any more (OffsetFetch v7, KIP-447).
+"""Fetch committed offsets that no open transaction can still change (KIP-447).
 
-aiokafka asks in version 3, which answers with the last offset before a pending transaction. A
-partition's new owner has ended its predecessor's transaction before it asks, so nothing should be
-pending; but brokers before 4.0 write the end of a transaction into the group's offsets a moment
-after they have acknowledged it.
+A partition's new owner has ended its predecessor's transaction before it fetches them. But brokers
+before 4.0 acknowledge the end of a transaction a moment before it reaches the group's offsets.
+aiokafka's request does not wait for that moment; confluent-kafka's `require_stable` does.
 """
 
 from __future__ import annotations
@@ -11,171 +10,108 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
-from aiokafka.errors import (
-    CoordinatorLoadInProgressError,
-    CoordinatorNotAvailableError,
-    IncompatibleBrokerVersion,
-    KafkaError,
-    NotCoordinatorError,
-    RequestTimedOutError,
-    for_code,
-)
-from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.types import (
-    Boolean,
-    CompactArray,
-    CompactString,
-    Int16,
-    Int32,
-    Int64,
-    Schema,
-    TaggedFields,
-)
+from aiokafka.errors import for_code
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import TopicPartition as ConfluentTopicPartition
+from confluent_kafka.admin import AdminClient
 
+from streams.kafka.admin import admin_client
+from streams.kafka.settings import Kafka
 from streams.records import TopicPartition
+from streams.retry import retry
 
 logger = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.05
-#: Nothing is said of a wait that is shorter.
+_REQUEST_SECONDS = 5.0
+#: Shorter waits are not logged.
 _QUIET_SECONDS = 5.0
-_UNSTABLE_OFFSET_COMMIT = 88
-_UNKNOWN = -1
-_AGAIN = (
-    CoordinatorLoadInProgressError,
-    CoordinatorNotAvailableError,
-    NotCoordinatorError,
-    RequestTimedOutError,
+_TRANSIENT = (
+    KafkaError.UNSTABLE_OFFSET_COMMIT,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.REQUEST_TIMED_OUT,
 )
 
 
-class _OffsetFetchResponse(Response):  # type: ignore[misc]
-    API_KEY = 9
-    API_VERSION = 7
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        (
-            "topics",
-            CompactArray(
-                ("topic", CompactString("utf-8")),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition", Int32),
-                        ("offset", Int64),
-                        ("leader_epoch", Int32),
-                        ("metadata", CompactString("utf-8")),
-                        ("error_code", Int16),
-                        ("tags", TaggedFields),
-                    ),
-                ),
-                ("tags", TaggedFields),
-            ),
-        ),
-        ("error_code", Int16),
-        ("tags", TaggedFields),
-    )
+class StableOffsets:
+    """Fetches the committed offsets of one consumer group."""
 
+    def __init__(self, kafka: Kafka, group_id: str) -> None:
+        """Connect nothing yet.
 
-class _OffsetFetchStruct(RequestStruct):  # type: ignore[misc]
-    API_KEY = 9
-    API_VERSION = 7
-    FLEXIBLE_VERSION = True
-    RESPONSE_TYPE = _OffsetFetchResponse
-    SCHEMA = Schema(
-        ("group_id", CompactString("utf-8")),
-        (
-            "topics",
-            CompactArray(
-                ("topic", CompactString("utf-8")),
-                ("partitions", CompactArray(Int32)),
-                ("tags", TaggedFields),
-            ),
-        ),
-        ("require_stable", Boolean),
-        ("tags", TaggedFields),
-    )
-
-
-class _OffsetFetch(Request[_OffsetFetchStruct]):  # type: ignore[misc]
-    API_KEY = 9
-
-    def __init__(self, group_id: str, partitions: Iterable[TopicPartition]) -> None:
-        by_topic: dict[str, list[int]] = defaultdict(list)
-        for topic, partition in partitions:
-            by_topic[topic].append(partition)
+        Args:
+            kafka: client settings by librdkafka's names.
+            group_id: the consumer group.
+        """
+        self._kafka = kafka
         self._group_id = group_id
-        self._topics: list[tuple[str, list[int], dict[int, bytes]]] = [
-            (topic, numbers, {}) for topic, numbers in by_topic.items()
-        ]
 
-    def build(self, request_struct_class: type[_OffsetFetchStruct]) -> _OffsetFetchStruct:
-        return request_struct_class(self._group_id, self._topics, True, {})
+    async def fetch(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return committed offsets; wait for open transactions, and while no broker answers.
 
+        Returns:
+            The offset of the next record to read, for those partitions that have one.
 
-async def stable_offsets(
-    client: AIOKafkaClient, group_id: str, partitions: Iterable[TopicPartition]
-) -> dict[TopicPartition, int]:
-    """Return a group's committed offsets; waits for pending transactions, and for the brokers.
+        Raises:
+            aiokafka.errors.KafkaError: the brokers reject the request.
+            BrokerSettingsError: a client setting has a wrong value.
+        """
+        if not partitions:
+            return {}
+        began = time.monotonic()
+        is_logged = False
 
-    Args:
-        client: connected.
-        group_id: of the consumer group.
-        partitions: to ask for.
-
-    Returns:
-        The offset of the next record to read, for those partitions that have one.
-
-    Raises:
-        KafkaError: the brokers refuse the question, or are older than 2.5.
-    """
-    wanted = list(partitions)
-    began, is_told = time.monotonic(), False
-    while wanted:
-        found = await _ask(client, group_id, wanted)
-        if found is not None:
-            return found
-        if not is_told and time.monotonic() - began > _QUIET_SECONDS:
-            is_told = True
+        def log_long_wait(error: Exception, num_failures: int) -> None:
+            nonlocal is_logged
+            if is_logged or time.monotonic() - began <= _QUIET_SECONDS:
+                return
+            is_logged = True
             logger.warning(
-                "the committed offsets of group %s are waited for: a transaction is pending, or "
-                "the group's coordinator is away", group_id
+                "waiting for the committed offsets of group %s: a transaction is still open, or "
+                "the group coordinator does not answer: %s", self._group_id, error,
             )  # fmt: skip
-        await asyncio.sleep(_RETRY_SECONDS)
-    return {}
 
-
-async def _ask(
-    client: AIOKafkaClient, group_id: str, partitions: list[TopicPartition]
-) -> dict[TopicPartition, int] | None:
-    """Ask once; None if it is to be asked again."""
-    try:
-        node = await client.coordinator_lookup(CoordinationType.GROUP, group_id)
-        response = await client.send(
-            node, _OffsetFetch(group_id, partitions), group=ConnectionGroup.COORDINATION
+        admin = admin_client(self._kafka)
+        request = ConsumerGroupTopicPartitions(
+            self._group_id, [ConfluentTopicPartition(*tp) for tp in partitions]
         )
-    except NotImplementedError:
-        raise IncompatibleBrokerVersion("exactly_once needs Apache Kafka 2.5 or newer") from None
-    except KafkaError as error:
-        if not error.retriable:
-            raise
-        return None
-    offsets: dict[TopicPartition, int] = {}
-    rows = [
-        (TopicPartition(topic, partition), offset, code)
-        for topic, found, _ in response.topics
-        for partition, offset, _, _, code, _ in found
-    ]
-    for code in (response.error_code, *(code for _, _, code in rows)):
-        if code == _UNSTABLE_OFFSET_COMMIT or for_code(code) in _AGAIN:
-            return None
-        if code:
-            raise for_code(code)(f"committed offsets of group {group_id}")
-    for tp, offset, _ in rows:
-        if offset != _UNKNOWN:
-            offsets[tp] = offset
-    return offsets
+
+        async def attempt() -> dict[TopicPartition, int]:
+            return await self._request(admin, request)
+
+        return await retry(attempt, _TransientError, log_long_wait, wait_seconds=_RETRY_SECONDS)
+
+    async def _request(
+        self, admin: AdminClient, request: ConsumerGroupTopicPartitions
+    ) -> dict[TopicPartition, int]:
+        futures = admin.list_consumer_group_offsets(
+            [request], require_stable=True, request_timeout=_REQUEST_SECONDS
+        )
+        try:
+            # librdkafka's own thread completes the future.
+            response = await asyncio.wrap_future(futures[self._group_id])
+        except KafkaException as error:
+            raise self._error(error.args[0]) from error
+        for partition in response.topic_partitions:
+            if partition.error is not None:
+                raise self._error(partition.error)
+        return {
+            TopicPartition(partition.topic, partition.partition): partition.offset
+            for partition in response.topic_partitions
+            if partition.offset >= 0
+        }
+
+    def _error(self, error: KafkaError) -> Exception:
+        # Negative codes are librdkafka's own: no connection, no answer in time.
+        if error.code() in _TRANSIENT or error.code() < 0:
+            return _TransientError(error.str())
+        reason: Exception = for_code(error.code())(f"committed offsets of group {self._group_id}")
+        return reason
+
+
+class _TransientError(Exception):
+    """The offsets are not stable yet, or the coordinator can't be reached."""

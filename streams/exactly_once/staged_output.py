@@ -1,9 +1,9 @@
-"""What a partition's records became, kept until a transaction takes it. Knows no Kafka.
+"""Stage a partition's output until a transaction takes it. Knows no Kafka.
 
-A transaction holds the output of exactly the records below the offset that it commits. Outputs
-come in as they get ready: dead letters of records that could not be read before the results of
-those ahead of them, results of several model copies in turn. So nothing is sent as it comes; `cut`
-finds the highest offset below which everything is here, and what belongs below it.
+A transaction holds the output of exactly the records below the offset that it commits. Output
+arrives out of order: the dead letter of a record that does not decode may come before the results
+of earlier records, and several model copies answer in turn. So output is staged first; `cut` finds
+the highest offset below which all output is here, and the output below it.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from streams.protocols import Output, Rows
 
 @dataclass(slots=True, eq=False)
 class Piece:
-    """All output of some rows: it is written in one transaction, or not at all."""
+    """The output of some rows, written in one transaction."""
 
     rows: Rows
     outputs: Sequence[Output]
     num_bytes: int
-    """Of the outputs, encoded."""
+    """The size of the encoded outputs."""
     delivered: asyncio.Future[None]
-    """Done when the transaction is committed, or the partition is another worker's."""
+    """Done when the transaction is committed, or the partition is released."""
     num_rows: int = field(init=False)
     first: int = field(init=False)
-    """The lowest offset among the rows; -1 where there are none."""
+    """The lowest offset of the rows; -1 if there are none."""
     last: int = field(init=False)
+    """The highest offset of the rows; -1 if there are none."""
 
     def __post_init__(self) -> None:
-        own = [(span, rows) for span, rows in self.rows if len(rows)]
-        self.num_rows = sum(len(rows) for _, rows in own)
-        self.first = min((span.offsets[rows[0]] for span, rows in own), default=-1)
-        self.last = max((span.offsets[rows[-1]] for span, rows in own), default=-1)
+        spans = [(span, rows) for span, rows in self.rows if len(rows)]
+        self.num_rows = sum(len(rows) for _, rows in spans)
+        self.first = min((span.offsets[rows[0]] for span, rows in spans), default=-1)
+        self.last = max((span.offsets[rows[-1]] for span, rows in spans), default=-1)
 
     def settle(self, error: Exception | None = None) -> None:
-        """Let whoever waits for this piece go on."""
-        if self.delivered.done():  # given up by the one who waited
+        """Complete `delivered`."""
+        if self.delivered.done():  # cancelled by its waiter
             return
         if error is None:
             self.delivered.set_result(None)
@@ -49,44 +50,44 @@ class Piece:
 
 
 class TransactionContents(NamedTuple):
-    """One transaction's worth."""
+    """The contents of one transaction."""
 
     offset: int | None
-    """To commit; None before any record is finished."""
+    """The offset to commit; None before any record is finished."""
     pieces: list[Piece]
-    """In the order in which they came."""
+    """In the order in which they were staged."""
 
 
 class StagedOutput:
-    """The pieces of one input partition."""
+    """The staged pieces of one input partition."""
 
     def __init__(self, partition: Hashable, tracker: OffsetTracker) -> None:
         self._partition = partition
         self._tracker = tracker
         self._pieces: list[Piece] = []
         self._committed: list[tuple[Span, Sequence[int]]] = []
-        """Rows whose transaction is committed, until the tracker has them as finished."""
+        """Rows whose transaction is committed, until the tracker counts them as finished."""
         self.num_rows = 0
         self.num_bytes = 0
 
     def put(self, piece: Piece) -> None:
-        """Keep a piece for a transaction."""
+        """Stage a piece for a transaction."""
         self._pieces.append(piece)
         self.num_rows += piece.num_rows
         self.num_bytes += piece.num_bytes
 
     def cut(self) -> TransactionContents:
-        """Return the highest offset below which all is here, and what belongs below it.
+        """Return the highest offset below which all output is staged, and that output.
 
-        The offset never falls inside a piece: a piece that reaches beyond it waits.
+        The offset is never inside a piece: a piece that reaches beyond it waits.
         """
         self._committed = [
             (span, rows)
             for span, rows in self._committed
             if span.is_live and not span.is_finished(rows[0])
         ]
-        here = [*self._committed, *(own for piece in self._pieces for own in piece.rows)]
-        offset = self._tracker.reach(self._partition, here)
+        rows = [*self._committed, *(rows for piece in self._pieces for rows in piece.rows)]
+        offset = self._tracker.reach(self._partition, rows)
         if offset is None:
             return TransactionContents(None, [])
         while (lower := self._lowest_across(offset)) < offset:
@@ -94,22 +95,22 @@ class StagedOutput:
         return TransactionContents(offset, [piece for piece in self._pieces if piece.last < offset])
 
     def _lowest_across(self, offset: int) -> int:
-        """Return the first offset of the pieces that lie on both sides of one, or that offset."""
+        """Return the lowest first offset of the pieces that an offset splits, or that offset."""
         return min((p.first for p in self._pieces if p.first < offset <= p.last), default=offset)
 
     def delivered(self, pieces: Iterable[Piece]) -> None:
-        """Take out pieces whose transaction is committed."""
+        """Remove pieces whose transaction is committed."""
         for piece in self._take_out(pieces):
-            self._committed += [own for own in piece.rows if len(own[1])]
+            self._committed += [(span, rows) for span, rows in piece.rows if len(rows)]
             piece.settle()
 
-    def refuse(self, errors: dict[Piece, Exception]) -> None:
-        """Take out pieces that a topic refuses; whoever sent them tries otherwise."""
+    def reject(self, errors: dict[Piece, Exception]) -> None:
+        """Remove pieces that a topic rejects; their sender gets the error."""
         for piece in self._take_out(errors):
             piece.settle(errors[piece])
 
-    def give_up(self) -> None:
-        """Let every piece go: the partition is another worker's."""
+    def release(self) -> None:
+        """Remove every piece: the partition moves to another worker."""
         for piece in self._take_out(list(self._pieces)):
             piece.settle()
 

@@ -1,28 +1,28 @@
-"""Exactly once: a partition's output and its offset are committed in one Kafka transaction.
+"""Exactly once: commit a partition's output and its offset in one Kafka transaction.
 
-**Who may commit.** Each input partition has a producer with the transactional id
-`<group>/<topic>/<partition>`, whoever its owner is. A new owner first starts its producer: the
-transaction coordinator raises the id's epoch, which fences every earlier owner (what they send from
-then on is refused, be they slow, cut off or stopped), and commits or aborts the transaction that
-they left. Only then are the committed offsets fetched and the partition read. All commits of a
-partition's offset go through its one id, so they stand in one line, and each begins where the last
-ended. This needs no help from the consumer group: two workers that both believe they own a
-partition can't both commit.
+**Who may commit.** Each input partition has its own transactional id,
+`<group>/<topic>/<partition>`, whichever worker owns it. A new owner first starts a producer with
+this id: the transaction coordinator raises the id's epoch, which fences every earlier owner (later
+requests of a slow, disconnected or stopped owner are rejected), and commits or aborts its last
+transaction. Only then are the committed offsets fetched and the partition read. All commits of a
+partition's offset use its one id, so they are in sequence, and each begins where the last ended.
+This does not depend on the consumer group: two workers that both believe they own a partition can't
+both commit.
 
-The other way (KIP-447: one producer a worker, fenced by the group's generation) needs fewer
-producers, but leaves the transaction of a killed worker open until it times out, with every reader
-of the output behind it; and a worker's partitions would have to stop together for each commit.
+The alternative (KIP-447: one producer per worker, fenced by the group's generation) needs fewer
+producers. But the transaction of a killed worker stays open until it times out, and blocks every
+reader of the output; and all partitions of a worker would have to stop for each commit.
 
-**What a transaction holds.** Output waits in the partition's `StagedOutput` until its
-transaction; that is begun, filled and committed in one go, as soon as there is enough or the commit
-interval is over, while the next one's output gathers. So a slow model holds no transaction open,
-`transaction.timeout.ms` need not be longer than a commit takes, and what can't be committed was
-never shown. The offset is sent while the last outputs are written, and the transaction is ended
-when the brokers have all of them; a batch that is refused aborts the whole.
+**What a transaction holds.** Output waits in the partition's `StagedOutput`. A transaction is
+begun, filled and committed in one go, when there is enough output or the commit interval is over;
+output for the next transaction gathers meanwhile. So a slow model holds no transaction open,
+`transaction.timeout.ms` need not be longer than one commit, and readers never see output that is
+not committed. The offset is sent while the last outputs are written, and the transaction ends when
+the brokers have acknowledged both; a rejected batch aborts the transaction.
 
-**When something fails**, the owner lets the partition go without a word (an open transaction is the
-next owner's to end) and has the group assign its partitions anew: if it is the rightful owner it
-gets it back, and reads from the committed offset. So an unknown outcome is never guessed at.
+**When something fails**, the owner releases the partition without ending the transaction (the next
+owner does that) and asks the group to rebalance. If it is still the owner it gets the partition
+back, and reads from the committed offset. So the outcome of a failed commit is never guessed.
 """
 
 from __future__ import annotations
@@ -43,19 +43,18 @@ from aiokafka.errors import (
     TransactionalIdAuthorizationFailed,
 )
 
-from streams.exactly_once.partition import Limits, OwnedPartition
-from streams.exactly_once.stable_offsets import stable_offsets
+from streams.exactly_once.partition import OwnedPartition, TransactionLimits
 from streams.exactly_once.staged_output import Piece
 from streams.offsets import OffsetTracker
 from streams.protocols import Output, ProduceError, Rows
 from streams.records import TopicPartition
+from streams.retry import retry
 from streams.transport.producer import TransactionalProducer
 from streams.transport.sink import num_partitions
 
 logger = logging.getLogger(__name__)
 
-#: Times in a row that partitions were taken over and lost to failures before anything was
-#: committed, after which the worker gives in.
+#: After this many takeovers in a row that failed before any commit, the worker ends.
 _MAX_FAILURES = 5
 _RETRY_SECONDS = 1.0
 _PERMANENT = (
@@ -67,12 +66,13 @@ _PERMANENT = (
 )
 
 Seek: TypeAlias = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
-Fenced: TypeAlias = tuple[list[TransactionalProducer], dict[TopicPartition, int]]
+FetchOffsets: TypeAlias = Callable[[Sequence[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
+OnLost: TypeAlias = Callable[[TopicPartition], Awaitable[None]]
 OnFailure: TypeAlias = Callable[[BaseException], Coroutine[Any, Any, None]]
 
 
 class Transactions:
-    """A worker's partitions and their transactions; the `RecordSink` of its agents."""
+    """The partitions that a worker owns and their transactions; the `RecordSink` of its agents."""
 
     def __init__(
         self,
@@ -81,18 +81,25 @@ class Transactions:
         *,
         group_id: str,
         tracker: OffsetTracker,
-        limits: Callable[[str], Limits],
+        limits: Callable[[str], TransactionLimits],
         interval_seconds: float,
+        committed_offsets: FetchOffsets,
+        on_lost: OnLost,
+        on_failure: OnFailure,
     ) -> None:
-        """Say how to reach the brokers and when to commit.
+        """Own no partition yet.
 
         Args:
-            producer: the worker's plain producer, whose connections are shared.
-            new_producer: makes a producer on them for a transactional id.
-            group_id: of the consumer group.
-            tracker: of the records under way.
-            limits: of a topic's partitions.
-            interval_seconds: between the transactions of a partition, where it has output.
+            producer: returns the worker's plain producer.
+            new_producer: makes a producer for a transactional id, on the same connections.
+            group_id: the consumer group.
+            tracker: the offsets of records in work.
+            limits: returns the limits of a topic's partitions.
+            interval_seconds: between two transactions of a partition with output.
+            committed_offsets: fetches committed offsets that no open transaction can change.
+            on_lost: called for a released partition: drop its records, and rebalance.
+            on_failure: called when the brokers reject output or transactions permanently: end the
+                worker.
         """
         self._producer = producer
         self._new_producer = new_producer
@@ -103,27 +110,26 @@ class Transactions:
         self._owned: dict[TopicPartition, OwnedPartition] = {}
         self._num_failures = 0
         self._has_failed = False
-        """Since partitions were last taken over: one broker's end fails many at once."""
-        self.on_lost: Callable[[TopicPartition], Awaitable[None]]
-        """What to do when a partition was let go: forget its records, have the group reassign."""
-        self.on_failure: OnFailure
-        """What to do when the brokers refuse output or transactions for good: end the worker."""
+        """Since the last takeover; counted once, since one lost broker fails many partitions."""
+        self._committed_offsets = committed_offsets
+        self._on_lost = on_lost
+        self.on_failure = on_failure
 
     async def own(self, partitions: Iterable[TopicPartition], seek: Seek) -> None:
-        """Fence earlier owners, and only then fetch the committed offsets and read from there.
+        """Fence earlier owners, then fetch the committed offsets and seek to them.
 
         Args:
-            partitions: that the group has given to this worker.
-            seek: to the offset of each partition that has one; they are owned after it.
+            partitions: assigned to this worker by the group.
+            seek: seeks to the committed offsets, before the partitions are owned.
 
         Raises:
-            ProduceError: the brokers refuse a transactional id, or the group's offsets.
+            ProduceError: the brokers reject a transactional id, or the offset request.
         """
         wanted = list(partitions)
         await self.release(wanted)
-        while (fenced := await self._try_to_fence(wanted)) is None:
-            await asyncio.sleep(_RETRY_SECONDS)
-        producers, offsets = fenced
+        producers, offsets = await retry(
+            lambda: self._fence(wanted), KafkaError, _warn, wait_seconds=_RETRY_SECONDS
+        )
         self._has_failed = False
         try:
             await seek(offsets)
@@ -132,36 +138,30 @@ class Transactions:
             raise
         for at, (tp, producer) in enumerate(zip(wanted, producers, strict=True)):
             owned = OwnedPartition(tp, producer, self, self._limits(tp.topic), offsets.get(tp))
-            # They take turns, so that the flow never stops for all of them at once.
+            # Staggered, so that the partitions do not all commit at the same moment.
             owned.start(self.interval_seconds * (at + 1) / len(wanted))
             self._owned[tp] = owned
 
-    async def _try_to_fence(self, partitions: Sequence[TopicPartition]) -> Fenced | None:
-        try:
-            return await self._fence(partitions)
-        except _PERMANENT as error:
-            raise ProduceError(_in_words(error)) from error
-        except KafkaError as error:
-            logger.warning("transactions can't begin yet, trying again: %r", error)
-            return None
-
-    async def _fence(self, partitions: Sequence[TopicPartition]) -> Fenced:
+    async def _fence(
+        self, partitions: Sequence[TopicPartition]
+    ) -> tuple[list[TransactionalProducer], dict[TopicPartition, int]]:
         producers = [self._new_producer(self._transactional_id(tp)) for tp in partitions]
         starts = [asyncio.ensure_future(producer.start()) for producer in producers]
         try:
             await asyncio.gather(*starts)
-            client = self._producer().client
-            return producers, await stable_offsets(client, self.group_id, partitions)
-        except BaseException:
-            # One that went on would fence the producer that the next try starts.
+            return producers, await self._committed_offsets(partitions)
+        except BaseException as error:
+            # A start that continued would fence the producer of the next attempt.
             for start in starts:
                 start.cancel()
             await asyncio.gather(*starts, return_exceptions=True)
             await _stop(producers)
+            if isinstance(error, _PERMANENT):
+                raise ProduceError(_describe(error)) from error
             raise
 
     def _transactional_id(self, tp: TopicPartition) -> str:
-        # A topic's name has no slash, so that no two partitions share an id.
+        # Unique: a topic's name has no slash.
         return f"{self.group_id}/{tp.topic}/{tp.partition}"
 
     def owns(self, tp: TopicPartition) -> bool:
@@ -173,9 +173,9 @@ class Transactions:
         return await num_partitions(self._producer(), topic)
 
     async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
-        """Keep the output of some rows for their partition's next transaction.
+        """Stage the output of some rows for their partition's next transaction.
 
-        The awaitable is done when that is committed, or when the partition is another worker's.
+        The awaitable ends when it is committed, or when the partition moves to another worker.
         """
         delivered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         owned = self._owned.get(cast(TopicPartition, rows[0][0].partition))
@@ -187,55 +187,62 @@ class Transactions:
         return delivered
 
     def is_full(self, tp: TopicPartition) -> bool:
-        """Whether so much output waits for its transaction that no more should be read."""
+        """Whether staged output is at its limit: no more records should be fetched."""
         owned = self._owned.get(tp)
         return owned is not None and owned.is_full()
 
     def flush(self) -> None:
-        """Commit from now on whatever is ready, at once: the partitions are about to go."""
+        """Commit output as soon as it is ready from now on: the partitions will be released."""
         for owned in self._owned.values():
             owned.flush()
 
     async def release(self, partitions: Iterable[TopicPartition]) -> None:
-        """Let partitions go; what was not committed is read again by their next owner."""
+        """Release partitions; their next owner reads uncommitted records again."""
         gone = [self._owned.pop(tp) for tp in partitions if tp in self._owned]
         await asyncio.gather(*(owned.stop() for owned in gone))
 
     async def release_all(self) -> None:
-        """Let every partition go."""
+        """Release every partition."""
         await self.release(list(self._owned))
 
     def succeeded(self) -> None:
-        """Note that a transaction was committed."""
+        """Note a committed transaction."""
         self._num_failures = 0
 
     async def lose(self, tp: TopicPartition, error: BaseException) -> None:
-        """Let a partition go whose transaction failed."""
+        """Release a partition whose transaction failed."""
         if isinstance(error, ProducerFenced):
             logger.warning(
-                "%s-%d: another worker has taken over, or a transaction took too long; what was "
-                "under way here is not committed, and read again by its owner", *tp
+                "%s-%d: another worker owns the partition now, or a transaction timed out; "
+                "uncommitted records will be read again by the owner", *tp
             )  # fmt: skip
         else:
             self._num_failures += not self._has_failed
             self._has_failed = True
-            logger.warning("%s-%d: a transaction failed, the partition is read again: %r",
+            logger.warning("%s-%d: a transaction failed, its records will be read again: %r",
                            *tp, error)  # fmt: skip
         owned = self._owned.pop(tp, None)
-        await self.on_lost(tp)
+        await self._on_lost(tp)
         if owned is not None:
             await owned.stop()
         if self._num_failures >= _MAX_FAILURES:
-            await self.on_failure(ProduceError(_in_words(error)))
+            await self.on_failure(ProduceError(_describe(error)))
 
 
 async def _stop(producers: Iterable[TransactionalProducer]) -> None:
     await asyncio.gather(*(producer.stop() for producer in producers))
 
 
-def _in_words(error: BaseException) -> str:
+def _warn(error: Exception, num_failures: int) -> None:
+    logger.warning("can't begin transactions yet, retrying: %r", error)
+
+
+def _describe(error: BaseException) -> str:
     if isinstance(error, InvalidTransactionTimeout):
         return "kafka: transaction.timeout.ms is above the broker's transaction.max.timeout.ms"
     if isinstance(error, TransactionalIdAuthorizationFailed):
-        return "the broker allows no transactional id <group.id>/<topic>/<partition>: add an ACL"
+        return (
+            "the broker does not authorize the transactional id <group.id>/<topic>/<partition>: "
+            "add an ACL"
+        )
     return f"transactions fail: {error!r}"

@@ -1,1 +1,1 @@
-"""Metrics, liveness and readiness of a worker."""
+"""Metrics, liveness and readiness of a worker, and their HTTP server."""

@@ -1,4 +1,4 @@
-"""A Prometheus histogram of ages that takes a whole batch of timestamps at once."""
+"""A Prometheus histogram of ages, observed a batch of timestamps at a time."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-#: Ages that wait to be counted, at most: of so many records, or of so many batches.
-_MOST_RECORDS, _MOST_BATCHES = 16_384, 256
+#: Ages are counted when this many records, or batches, have been observed.
+_MAX_RECORDS, _MAX_BATCHES = 16_384, 256
 
 
 class AgeHistogram(Collector):
     """Like `prometheus_client.Histogram` with one label, observed a batch at a time.
 
-    The client's own observes one value a call, about as dear as all else that a record costs. And
-    a batch at a time is still dear where other work has meanwhile taken the processor's cache, so
-    ages are counted many batches at a time, or when somebody looks.
+    The client's histogram observes one value per call, which costs about as much as all other work
+    per record. Counting each batch at once is still slow, since other work has replaced the
+    processor's cache meanwhile. So ages are counted many batches at a time, or when collected.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class AgeHistogram(Collector):
         bounds: Sequence[float],
         registry: CollectorRegistry,
     ) -> None:
-        """Register the family; `bounds` are ages in seconds, ascending."""
+        """Register the histogram; `bounds` are ages in seconds, ascending."""
         self._name = name
         self._documentation = documentation
         self._label = label
@@ -42,12 +42,12 @@ class AgeHistogram(Collector):
         registry.register(self)
 
     def observe(self, label_value: str, timestamps_ms: NDArray[np.int64], now_ms: float) -> None:
-        """Count the ages of what was stamped at some moments.
+        """Observe the ages of timestamps.
 
         Args:
-            label_value: of the one label.
-            timestamps_ms: (n,) milliseconds since 1970, not to be changed any more; one <= 0 stands
-                for none and is left out, one to come for an age of 0.
+            label_value: the value of the label.
+            timestamps_ms: (n,) milliseconds since 1970; kept, so the caller must not change it. A
+                value <= 0 means no timestamp and is skipped; a future one has age 0.
             now_ms: milliseconds since 1970.
         """
         with self._lock:
@@ -57,23 +57,23 @@ class AgeHistogram(Collector):
             ages.add(timestamps_ms, now_ms)
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """Yield the family, with cumulative buckets as the exposition format asks."""
+        """Yield the histogram with cumulative buckets, as the exposition format requires."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=[self._label])
         with self._lock:
             for label_value, ages in self._ages.items():
                 ages.count()
-                within = np.cumsum(ages.counts).tolist()
-                buckets: list[tuple[str, float]] = list(zip(self._bounds, within, strict=True))
+                cumulative = np.cumsum(ages.counts).tolist()
+                buckets: list[tuple[str, float]] = list(zip(self._bounds, cumulative, strict=True))
                 family.add_metric([label_value], buckets, ages.sum_ms / 1000.0)
         yield family
 
 
 class _Ages:
-    """Those of one label value."""
+    """The ages of one label value."""
 
     def __init__(self, bounds_ms: NDArray[np.float64]) -> None:
         self.counts = np.zeros(len(bounds_ms) + 1, dtype=np.int64)
-        """By bucket."""
+        """Ages per bucket."""
         self.sum_ms = 0.0
         self._bounds_ms = bounds_ms
         self._stamps: list[NDArray[np.int64]] = []
@@ -84,16 +84,16 @@ class _Ages:
         self._stamps.append(timestamps_ms)
         self._nows.append(now_ms)
         self._num_waiting += len(timestamps_ms)
-        if self._num_waiting >= _MOST_RECORDS or len(self._nows) >= _MOST_BATCHES:
+        if self._num_waiting >= _MAX_RECORDS or len(self._nows) >= _MAX_BATCHES:
             self.count()
 
     def count(self) -> None:
-        """Put what waits into the buckets."""
+        """Sort the observed ages into the buckets."""
         if not self._nows:
             return
-        stamps = np.concatenate(self._stamps)
-        ages = np.repeat(self._nows, [len(own) for own in self._stamps]) - stamps
-        ages = np.maximum(ages[stamps > 0], 0.0)
+        all_stamps = np.concatenate(self._stamps)
+        ages = np.repeat(self._nows, [len(stamps) for stamps in self._stamps]) - all_stamps
+        ages = np.maximum(ages[all_stamps > 0], 0.0)
         buckets = np.searchsorted(self._bounds_ms, ages, side="left")
         self.counts += np.bincount(buckets, minlength=len(self.counts))
         self.sum_ms += float(ages.sum())

@@ -1,12 +1,12 @@
-"""Is the worker alive, and is it ready? Decided by facts gathered as it works, never by asking.
+"""Decide whether the worker is live and ready, from facts gathered as it works.
 
-*Ready*: it holds partitions, every model is warm, and the broker answers and takes results.
-*Live*: whatever it waits for may still come. A worker is no longer live when its event loop does
-not turn, when a model call hangs, or when an agent has records to work on and none gets finished
-for `liveness_timeout_seconds`. A broker that is away makes it unready and never dead: to start it
-again would not bring the broker back.
+*Ready*: it holds partitions, every model is loaded, and the broker answers and accepts results.
+*Live*: a restart would not help. A worker is not live when its event loop does not turn, when a
+model call hangs, or when an agent has records to work on and finishes none for
+`liveness_timeout_seconds`. While the broker does not answer, the worker is not ready but stays
+live: a restart would not bring the broker back.
 
-The event loop looks at the agents twice a second; the server's threads read what it found.
+The event loop checks the agents twice a second; the HTTP server's threads read the result.
 """
 
 from __future__ import annotations
@@ -16,31 +16,51 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
+import msgspec
 from mode import Service
 
+from streams.assignment import AssignedPartitions
 from streams.transport.broker_contact import BrokerContact
-from streams.verdict import ProbeResult
 
 logger = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.5
-#: The event loop is never blocked by design (invariant 5): this long is no honest step.
+_CHECK_SECONDS = 0.5
+#: The event loop is never blocked by design (invariant 5); no step takes this long.
 LOOP_SECONDS = 30.0
-#: A broker that has not answered for this long is away. Fetches are answered twice a second,
-#: heartbeats every three seconds; `heartbeat.interval.ms` may be set longer.
+#: A broker that has not answered for this long is away. Fetches are answered twice a second and
+#: heartbeats every three seconds; `heartbeat.interval.ms` may make that longer.
 BROKER_SECONDS = 10.0
-#: Results that wait longer than this for the broker are said to wait.
+#: Results unacknowledged for longer than this make the worker unready.
 _DELIVERY_SECONDS = 10.0
-#: A client that is waiting for a broker asks again after at most a request's timeout (30 s, 40 s)
-#: and a back-off; one that has not asked for longer has given up, and nobody waits for the broker.
+#: A client that waits for a broker sends a request at least once per request timeout (30 s, 40 s)
+#: and back-off; one that has sent none for longer is stuck, and does not wait for the broker.
 _ASKING_SECONDS = 90.0
+
+OnHang: TypeAlias = Callable[[str], Awaitable[None]]
+
+
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of a probe."""
+
+    ok: bool
+    reasons: list[str] = []
+    """Why not ok: one sentence each; empty if ok."""
+    facts: dict[str, float | int | bool | str | None] = {}
+    """The measurements behind the answer."""
+
+    @classmethod
+    def of(
+        cls, reasons: list[str], facts: dict[str, float | int | bool | str | None]
+    ) -> ProbeResult:
+        """Return a result that is ok if there are no reasons against it."""
+        return cls(ok=not reasons, reasons=reasons, facts=facts)
 
 
 @dataclass(frozen=True, slots=True)
 class AgentFacts:
-    """One agent at one moment."""
+    """The state of one agent at one moment."""
 
     is_warm: bool
     """Whether every copy of its model is loaded."""
@@ -49,130 +69,122 @@ class AgentFacts:
     num_done: int
     """Records finished or handed back since the start."""
     delivery_seconds: float
-    """How long its oldest output has been waiting for the broker, 0 if none does."""
+    """How long its oldest output has waited for acknowledgement; 0 if there is none."""
     call_seconds: float
-    """How long its oldest model call has been under way, 0 if there is none."""
+    """How long its oldest running model call has taken; 0 if there is none."""
 
 
 class WatchedAgent(Protocol):
-    """What health looks at: an `Inference`, or a stand-in."""
+    """The part of `Inference` that health checks; `Inference` imports this module."""
 
     agent: str
 
     @property
     def topics(self) -> Sequence[str]:
-        """What it reads."""
+        """The input topics."""
         ...
 
     @property
     def call_limit_seconds(self) -> float | None:
-        """How long a model call may take before it hangs; None: any time."""
+        """The longest time of a model call; None: no limit."""
         ...
 
     def facts(self) -> AgentFacts:
-        """Return how it stands now."""
-        ...
-
-
-class WatchedIntake(Protocol):
-    """What the worker holds."""
-
-    num_held: int
-    """Partitions."""
-
-    def has_waiting(self, topics: Sequence[str]) -> bool:
-        """Whether records of any of these topics wait to be fetched."""
+        """Return the current state."""
         ...
 
 
 @dataclass(slots=True)
-class _Seen:
-    moved: float
+class _Progress:
+    since: float
+    """When the agent last made progress, or had nothing to do."""
     num_done: int = 0
 
 
 class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassing
-    """The worker's own judgement of itself; a service, so that it lives in the event loop."""
+    """Decides on liveness and readiness; a service, since its checks run on the event loop."""
 
     def __init__(
         self,
-        intake: WatchedIntake,
+        assigned: AssignedPartitions,
         liveness_timeout_seconds: float,
         broker_seconds: float = BROKER_SECONDS,
+        *,
+        on_hang: OnHang,
         clock: Callable[[], float] = time.monotonic,
         **kwargs: Any,
     ) -> None:
-        """Watch nothing yet.
+        """Check no agent yet.
 
         Args:
-            intake: what the worker holds.
+            assigned: the partitions that the worker holds.
             liveness_timeout_seconds: how long an agent with work may finish nothing.
-            broker_seconds: after how long without an answer the broker counts as away.
+            broker_seconds: the time without an answer after which the broker counts as away.
+            on_hang: called once, with the reason, when a model call hangs: end the worker.
             clock: monotonic, seconds.
             kwargs: of the service.
         """
         super().__init__(**kwargs)
         self.consumer, self.producer = BrokerContact(clock), BrokerContact(clock)
         self.has_given_up = False
-        """Whether the worker, as it stops, no longer waits for the broker."""
-        self.on_hang: Callable[[str], Awaitable[None]] | None = None
-        """What to do, once, about a model call that hangs: end the worker."""
-        self._intake = intake
+        """Whether the stopping worker no longer waits for the broker."""
+        self._on_hang = on_hang
+        self._assigned = assigned
         self._timeout = liveness_timeout_seconds
         self._broker_seconds = broker_seconds
         self._clock = clock
         self._agents: Sequence[WatchedAgent] = ()
-        self._seen: dict[str, _Seen] = {}
-        self._turned: float | None = None
+        self._progress: dict[str, _Progress] = {}
+        self._last_turn: float | None = None
         self._is_stopping = False
         self._stuck: list[str] = []
         self._hanging: list[str] = []
         self._away_since: float | None = None
 
     def watch(self, agents: Sequence[WatchedAgent]) -> None:
-        """Look after these agents from now on."""
+        """Check these agents from now on."""
         self._agents = agents
 
     @property
     def is_broker_away(self) -> bool:
         """Whether the broker does not answer.
 
-        While the group shares out partitions anew a healthy broker keeps us waiting for an answer.
+        During a rebalance, a healthy broker delays its answer: silence then does not count.
         """
-        # A client that has stopped asking waits for no broker: it is stuck.
+        # A client that sends no requests does not wait for a broker: it is stuck.
         asking = [c for c in (self.consumer, self.producer) if c.idle_seconds() < _ASKING_SECONDS]
         if any(client.fails(self._broker_seconds) for client in asking):
             return True
         silent = self.consumer.silent_seconds()
-        is_expected = self._intake.num_held > 0 and self.consumer in asking
+        is_expected = self._assigned.num_held > 0 and self.consumer in asking
         return silent is not None and silent > self._broker_seconds and is_expected
 
     def live(self) -> ProbeResult:
-        """Return whether to leave the worker running; called from any thread, waits for nothing."""
+        """Return whether a restart is not needed; thread-safe, never blocks."""
         reasons = [*self._hanging, *self._stuck]
-        turned = self._turned
-        still = 0.0 if turned is None or self._is_stopping else self._clock() - turned
-        if still > LOOP_SECONDS:
-            reasons.append(f"the event loop has not turned for {still:.0f} s")
-        facts = {"event_loop_seconds": round(still, 1), "is_stopping": self._is_stopping}
+        last_turn = self._last_turn
+        seconds = 0.0 if last_turn is None or self._is_stopping else self._clock() - last_turn
+        if seconds > LOOP_SECONDS:
+            reasons.append(f"the event loop has not turned for {seconds:.0f} s")
+        facts = {"event_loop_seconds": round(seconds, 1), "is_stopping": self._is_stopping}
         return ProbeResult.of(reasons, dict(facts))
 
     def ready(self) -> ProbeResult:
-        """Return whether the worker does its work; called from any thread, waits for nothing."""
+        """Return whether the worker can process records; thread-safe, never blocks."""
         facts = {agent.agent: agent.facts() for agent in self._agents}
         silent = self.consumer.silent_seconds()
         reasons = [
             *(["the worker is stopping"] if self._is_stopping else []),
             *(f"agent {name}: its model is not loaded" for name, f in facts.items()
               if not f.is_warm),
-            *([] if self._intake.num_held else ["no partition is assigned to this worker"]),
+            *([] if self._assigned.num_held else ["no partition is assigned to this worker"]),
             *self._broker_reasons(silent, facts),
             *self.live().reasons,
         ]  # fmt: skip
         return ProbeResult.of(
             reasons,
             {
-                "partitions": self._intake.num_held,
+                "partitions": self._assigned.num_held,
                 "records_in_flight": sum(f.num_unfinished for f in facts.values()),
                 "broker_silent_seconds": None if silent is None else round(silent, 1),
                 "delivery_seconds": round(
@@ -188,37 +200,37 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         elif silent > self._broker_seconds:
             why = f" ({self.consumer.last_error})" if self.consumer.last_error else ""
             reasons.append(f"the broker has not answered for {silent:.0f} s{why}")
-        for name, found in facts.items():
-            if found.delivery_seconds > _DELIVERY_SECONDS:
+        for name, agent in facts.items():
+            if agent.delivery_seconds > _DELIVERY_SECONDS:
                 why = f" ({self.producer.last_error})" if self.producer.last_error else ""
                 reasons.append(
                     f"agent {name}: the broker has not acknowledged results for "
-                    f"{found.delivery_seconds:.0f} s{why}"
+                    f"{agent.delivery_seconds:.0f} s{why}"
                 )
         return reasons
 
     async def on_stop(self) -> None:
-        """From now on the worker is not ready, and nothing is expected of its agents."""
+        """Be unready from now on; agents need not make progress."""
         self.stopping()
 
     def stopping(self) -> None:
-        """Note that the worker is about to end in order."""
+        """Note that the worker is stopping."""
         self._is_stopping = True
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _watch(self) -> None:
         while not self.should_stop:
-            await self.look()
-            await asyncio.sleep(_LOOK_SECONDS)
+            await self.check()
+            await asyncio.sleep(_CHECK_SECONDS)
 
-    async def look(self) -> None:
-        """Look at everything once, on the event loop."""
-        now = self._turned = self._clock()
-        self._say_if_away(now)
+    async def check(self) -> None:
+        """Check the broker and every agent once; runs on the event loop."""
+        now = self._last_turn = self._clock()
+        self._log_outage(now)
         stuck, hanging = [], []
         for agent in self._agents:
             facts = agent.facts()
-            seconds = self._still_seconds(agent, facts, now)
+            seconds = self._stuck_seconds(agent, facts, now)
             if seconds > self._timeout:
                 stuck.append(
                     f"agent {agent.agent} has records to work on and has finished none "
@@ -232,37 +244,36 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
                 )
         self._stuck = stuck
         if hanging and not self._hanging:
-            # Never taken back: the worker ends.
+            # Permanent: the worker ends.
             self._hanging = hanging
-            if self.on_hang is not None:
-                await self.on_hang(hanging[0])
+            await self._on_hang(hanging[0])
 
-    def _still_seconds(self, agent: WatchedAgent, facts: AgentFacts, now: float) -> float:
-        """Return for how long an agent that could have moved has not."""
-        seen = self._seen.setdefault(agent.agent, _Seen(now))
-        has_work = facts.num_unfinished > 0 or self._intake.has_waiting(agent.topics)
+    def _stuck_seconds(self, agent: WatchedAgent, facts: AgentFacts, now: float) -> float:
+        """Return for how long an agent with work has made no progress."""
+        progress = self._progress.setdefault(agent.agent, _Progress(now))
+        has_work = facts.num_unfinished > 0 or self._assigned.has_waiting(agent.topics)
         if (
             not has_work
-            or facts.num_done != seen.num_done
+            or facts.num_done != progress.num_done
             or self._is_waiting_for_broker(facts)
             or self._is_stopping
         ):
-            seen.moved, seen.num_done = now, facts.num_done
-        return now - seen.moved
+            progress.since, progress.num_done = now, facts.num_done
+        return now - progress.since
 
     def _is_waiting_for_broker(self, facts: AgentFacts) -> bool:
-        if not self._intake.num_held or self.is_broker_away:
+        if not self._assigned.num_held or self.is_broker_away:
             return True
         return facts.delivery_seconds > 0 and self.producer.idle_seconds() < _ASKING_SECONDS
 
-    def _say_if_away(self, now: float) -> None:
-        """Say once that the broker is away, and once that it is back."""
+    def _log_outage(self, now: float) -> None:
+        """Log once that the broker does not answer, and once that it answers again."""
         if self.is_broker_away and self._away_since is None:
             self._away_since = now
             why = self.consumer.last_error or self.producer.last_error or "no answer"
             logger.warning(
                 "the broker has not answered for %.0f s (%s): waiting for it; nothing is lost, "
-                "/ready is false meanwhile", self._broker_seconds, why,
+                "/ready fails meanwhile", self._broker_seconds, why,
             )  # fmt: skip
         elif not self.is_broker_away and self._away_since is not None:
             away = now - self._away_since + self._broker_seconds

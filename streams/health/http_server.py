@@ -1,9 +1,9 @@
-"""`/metrics`, `/live` and `/ready` on one port, from threads that wait for nothing.
+"""Serve `/metrics`, `/live` and `/ready` on one port, from threads of their own.
 
 prometheus_client makes the metrics, the standard library's WSGI server serves them. Clients may be
-slow, broken or hostile: there are at most `MAX_CONNECTIONS` at once, none lasts longer than
-`CONNECTION_SECONDS`, and where there is no room for a new one the oldest goes, so that the ones
-who merely hold a connection open never keep an orchestrator's probe waiting.
+slow, broken or hostile: there are at most `MAX_CONNECTIONS` connections, none lasts longer than
+`CONNECTION_SECONDS`, and a new connection replaces the oldest when there is no room. So idle
+connections never block an orchestrator's probe.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 import msgspec
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from streams.verdict import ProbeResult
+from streams.health.health import ProbeResult
 
 logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 16
 CONNECTION_SECONDS = 10.0
-#: How long a new connection waits for the place of the one that was closed for it.
+#: How long a new connection waits until the closed one has ended.
 _EVICTION_SECONDS = 1.0
 
 StartResponse = Callable[..., Any]
@@ -35,16 +35,16 @@ Probes = Mapping[str, Callable[[], ProbeResult]]
 
 
 def serve(host: str, port: int, registry: CollectorRegistry, probes: Probes) -> int:
-    """Serve from a thread of its own for as long as the process lives; return the port.
+    """Serve from a daemon thread until the process ends; return the port.
 
     Args:
         host: a name or an address, IPv4 or IPv6.
-        port: 0 takes a free one.
-        registry: what `/metrics` shows.
-        probes: path to what answers it: 200 if all is well, else 503, and JSON that says why.
+        port: 0 for any free port.
+        registry: the metrics of `/metrics`.
+        probes: by path; the answer is 200 if ok, else 503, with the result as JSON.
 
     Raises:
-        OSError: the address is taken or not this machine's.
+        OSError: the address is in use, or not one of this machine.
     """
     family, _, _, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -66,14 +66,14 @@ def make_app(registry: CollectorRegistry, probes: Probes) -> App:
             body = {"error": "only GET and HEAD"}
             return _answer(start_response, "405 Method Not Allowed", body, allow="GET, HEAD")
         if path == "/metrics":
-            # The library knows no HEAD; wsgiref sends whatever an application returns.
+            # prometheus_client has no HEAD; wsgiref would send the body of a GET.
             content = metrics({**environ, "REQUEST_METHOD": "GET"}, start_response)
             return content if method == "GET" else []
         if path not in probes:
-            return _answer(start_response, "404 Not Found", {"error": f"there are {paths}"})
-        verdict = probes[path]()
-        status = "200 OK" if verdict.ok else "503 Service Unavailable"
-        body_bytes = _answer(start_response, status, verdict)
+            return _answer(start_response, "404 Not Found", {"error": f"the paths are {paths}"})
+        result = probes[path]()
+        status = "200 OK" if result.ok else "503 Service Unavailable"
+        body_bytes = _answer(start_response, status, result)
         return body_bytes if method == "GET" else []
 
     return app
@@ -124,7 +124,7 @@ class _Server(WSGIServer):
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection on a thread of its own, if there is room."""
+        """Serve a connection on its own thread, if there is room."""
         if not self._room.acquire(blocking=False):
             self._close_older_than(0.0, limit=1)
             if not self._room.acquire(timeout=_EVICTION_SECONDS):
@@ -155,7 +155,7 @@ class _Server(WSGIServer):
         self._room.release()
 
     def service_actions(self) -> None:
-        """Close what has been open for too long; called twice a second."""
+        """Close connections over the time limit; called twice a second."""
         self._close_older_than(CONNECTION_SECONDS, limit=MAX_CONNECTIONS)
 
     def _close_older_than(self, seconds: float, limit: int) -> None:
@@ -163,11 +163,11 @@ class _Server(WSGIServer):
         with self._lock:
             old = [request for request, opened in self._open.items() if opened <= latest]
         for request in old[:limit]:
-            with suppress(OSError):  # its thread, which waits for it, then ends
+            with suppress(OSError):  # the connection's thread then ends
                 request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(
         self, request: Any, client_address: Any, error: Exception | None = None
     ) -> None:
-        """Say nothing aloud of clients that went away."""
-        logger.debug("a request of %s failed: %r", client_address, error)
+        """Log errors of a connection, such as a client that left, at DEBUG only."""
+        logger.debug("a request from %s failed: %r", client_address, error)

@@ -1,8 +1,8 @@
-"""Every metric that a worker exports, in base units, with few labels.
+"""The metrics that a worker exports, in base units, with few labels.
 
 records in = answered + dead_lettered + filtered + in flight, per agent, at any moment
-(invariant 2); records that a rebalance hands back unfinished are taken out of `in flight` and
-counted as `handed_back`, since another worker counts them in again.
+(invariant 2). Unfinished records of a partition that a rebalance moves are removed from `in flight`
+and counted as `handed_back`: the new owner counts them in again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.registry import REGISTRY
 
 from streams.health.age_histogram import AgeHistogram
-from streams.verdict import ProbeResult
 
 _SECONDS = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.2, 0.35, 0.5, 0.75),
@@ -28,7 +27,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 
 
 class Outcome(StrEnum):
-    """How an input record finished: exactly one of these each."""
+    """How an input record finished: exactly one outcome per record."""
 
     ANSWERED = "answered"
     DEAD_LETTERED = "dead_lettered"
@@ -36,14 +35,14 @@ class Outcome(StrEnum):
 
 
 class Filtered(StrEnum):
-    """Why a record was finished without an answer."""
+    """Why a record was filtered."""
 
     TOMBSTONE = "tombstone"
     EXPIRED = "expired"
 
 
 class Metrics:
-    """One worker's metrics in one registry."""
+    """The metrics of one worker, in one registry."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
@@ -53,7 +52,7 @@ class Metrics:
         )
         self.records = Counter(
             "penstock_records",
-            "Records finished: the broker has acknowledged what they became.",
+            "Records finished, by outcome: the broker has acknowledged their output.",
             (*agent_topic, "outcome"),
             registry=registry,
         )
@@ -63,18 +62,18 @@ class Metrics:
         )  # fmt: skip
         self.handed_back = Counter(
             "penstock_records_handed_back",
-            "Records that a rebalance gave to another worker unfinished.",
+            "Unfinished records whose partition a rebalance moved to another worker.",
             agent_topic,
             registry=registry,
         )
         self.replayed = Counter(
             "penstock_records_replayed",
-            "Records read again for an online model to learn from; they had been answered before.",
+            "Records read again only for an online model to learn from; answered before.",
             agent_topic,
             registry=registry,
         )
         self.in_flight = Gauge(
-            "penstock_records_in_flight", "Records taken in, not finished.", ("agent",),
+            "penstock_records_in_flight", "Records taken in and not finished.", ("agent",),
             registry=registry,
         )  # fmt: skip
         self.results = Counter(
@@ -82,16 +81,16 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
         self.dead_letters = Counter(
-            "penstock_dead_letters", "Dead letters acknowledged, by reason.",
+            "penstock_dead_letters", "Dead letters acknowledged by the broker, by reason.",
             (*agent_topic, "reason"), registry=registry,
         )  # fmt: skip
         self.batch_size = Histogram(
-            "penstock_batch_size", "Events in a model call.", ("agent", "model"),
+            "penstock_batch_size", "Events per model call.", ("agent", "model"),
             buckets=_SIZES, registry=registry,
         )  # fmt: skip
         self.batch_size_limit = Gauge(
             "penstock_batch_size_limit",
-            "Largest batch: max_batch_size, or less once one did not fit into memory.",
+            "Current largest batch: max_batch_size, or less after a model call ran out of memory.",
             ("agent",), registry=registry,
         )  # fmt: skip
         self.out_of_memory = Counter(
@@ -103,22 +102,22 @@ class Metrics:
             ("agent",), buckets=_SECONDS, registry=registry,
         )  # fmt: skip
         self.stage_duration = Histogram(
-            "penstock_stage_duration_seconds", "Time that a batch spent in a stage.",
+            "penstock_stage_duration_seconds", "Time of a batch in a stage.",
             ("agent", "stage"), buckets=_STAGE_SECONDS, registry=registry,
         )  # fmt: skip
         self.event_age = AgeHistogram(
             "penstock_event_age_seconds",
-            "A record's Kafka timestamp to the acknowledgement of its result.",
+            "Time from a record's Kafka timestamp to the acknowledgement of its result.",
             "agent",
             _SECONDS,
             registry,
         )
         self.snapshots = Counter(
-            "penstock_snapshots", "Tries to store an online model's state, by how they ended.",
+            "penstock_snapshots", "Attempts to store an online model's state, by outcome.",
             ("agent", "outcome"), registry=registry,
         )  # fmt: skip
         self.snapshot_bytes = Gauge(
-            "penstock_snapshot_bytes", "Size of the snapshot that was stored last.",
+            "penstock_snapshot_bytes", "Size of the last stored snapshot.",
             ("agent",), registry=registry,
         )  # fmt: skip
         self.lag = Gauge(
@@ -126,39 +125,39 @@ class Metrics:
             ("topic", "partition"), registry=registry,
         )  # fmt: skip
         self.last_progress = Gauge(
-            "penstock_last_progress_timestamp_seconds", "When a record last finished, Unix time.",
+            "penstock_last_progress_timestamp_seconds", "Unix time when a record last finished.",
             ("agent",), registry=registry,
         )  # fmt: skip
         self.ready = Gauge(
-            "penstock_worker_ready", "1 while /ready answers 200.", registry=registry
+            "penstock_worker_ready", "1 while /ready answers 200, else 0.", registry=registry
         )
-        self.live = Gauge("penstock_live", "1 while /live answers 200.", registry=registry)
+        self.live = Gauge("penstock_live", "1 while /live answers 200, else 0.", registry=registry)
         self.model_timeouts = Counter(
-            "penstock_model_timeouts", "Model calls that went over predict_timeout_seconds.",
+            "penstock_model_timeouts", "Model calls that took longer than predict_timeout_seconds.",
             ("agent",), registry=registry,
         )  # fmt: skip
         self.model_restarts = Counter(
-            "penstock_model_restarts", "Model processes that were replaced.", ("agent", "reason"),
+            "penstock_model_restarts", "Model processes restarted, by reason.", ("agent", "reason"),
             registry=registry,
         )  # fmt: skip
 
     def for_agent(self, agent: str, topics: Sequence[str], model: str) -> AgentMetrics:
-        """Return the metrics of one agent, its labels bound once; `topics` are its inputs."""
+        """Return the metrics of one agent; `topics` are its inputs."""
         return AgentMetrics(self, agent, topics, model)
 
     def forget_lag(self, topic: str, partition: int) -> None:
-        """Drop the lag of a partition that is no longer this worker's."""
+        """Remove the lag of a partition that this worker no longer holds."""
         with suppress(KeyError):
             self.lag.remove(topic, str(partition))
 
-    def show(self, live: Callable[[], ProbeResult], ready: Callable[[], ProbeResult]) -> None:
-        """Let the gauges of both probes say what the probes say at that moment."""
-        self.live.set_function(lambda: float(live().ok))
-        self.ready.set_function(lambda: float(ready().ok))
+    def show(self, is_live: Callable[[], bool], is_ready: Callable[[], bool]) -> None:
+        """Export the current results of both probes."""
+        self.live.set_function(lambda: float(is_live()))
+        self.ready.set_function(lambda: float(is_ready()))
 
 
 class AgentMetrics:
-    """What one agent counts; every method takes a whole batch."""
+    """The metrics of one agent, updated a batch at a time."""
 
     def __init__(self, metrics: Metrics, agent: str, topics: Sequence[str], model: str) -> None:
         self._metrics = metrics
@@ -180,30 +179,30 @@ class AgentMetrics:
         self._out_of_memory = metrics.out_of_memory.labels(agent)
         self._queue_wait = metrics.queue_wait.labels(agent)
         self._last_progress = metrics.last_progress.labels(agent)
-        self._last_progress.set_to_current_time()  # an agent stuck from the start counts from here
+        self._last_progress.set_to_current_time()  # for an agent that is stuck from the start
         self._stages = {
             stage: metrics.stage_duration.labels(agent, stage)
             for stage in ("decode", "prepare", "predict", "encode", "deliver")
         }
 
     def took_in(self, topic: str, num_records: int) -> None:
-        """Count records of an input topic that an agent began on."""
+        """Count records that the agent took in from an input topic."""
         self._records_in[topic].inc(num_records)
         self._in_flight.inc(num_records)
         self.num_in_flight += num_records
 
     def finished(self, topic: str, outcome: Outcome, num_records: int) -> None:
-        """Count records whose outcome the broker has."""
+        """Count finished records, by outcome."""
         self._outcomes[topic, outcome].inc(num_records)
         self._done(num_records)
         self._last_progress.set_to_current_time()
 
     def filtered(self, topic: str, reason: Filtered, num_records: int) -> None:
-        """Count records that were finished without an answer, by reason."""
+        """Count filtered records, by reason."""
         self._filtered[topic, reason].inc(num_records)
 
     def handed_back(self, topic: str, num_records: int) -> None:
-        """Count records whose partition went away before they were finished."""
+        """Count unfinished records of a partition that moved to another worker."""
         self._handed_back[topic].inc(num_records)
         self._done(num_records)
 
@@ -213,7 +212,7 @@ class AgentMetrics:
         self.num_done += num_records
 
     def replayed(self, topic: str, num_records: int) -> None:
-        """Count records that were only learned from."""
+        """Count records that were read again only to learn from."""
         self._replayed[topic].inc(num_records)
         self.num_done += num_records
         self._last_progress.set_to_current_time()
@@ -224,7 +223,7 @@ class AgentMetrics:
         self._metrics.snapshot_bytes.labels(self._agent).set(num_bytes)
 
     def snapshot_failed(self) -> None:
-        """Count a snapshot that could not be taken or stored."""
+        """Count a failed attempt to take or store a snapshot."""
         self._metrics.snapshots.labels(self._agent, "failed").inc()
 
     def emitted(self, topic: str, num_results: int) -> None:
@@ -232,11 +231,11 @@ class AgentMetrics:
         self._metrics.results.labels(self._agent, topic).inc(num_results)
 
     def dead_lettered(self, topic: str, reason: str, num_records: int = 1) -> None:
-        """Count acknowledged dead letters of an input topic by reason."""
+        """Count acknowledged dead letters of an input topic, by reason."""
         self._metrics.dead_letters.labels(self._agent, topic, reason).inc(num_records)
 
     def batch(self, size: int, queue_wait_seconds: float) -> None:
-        """Observe a batch as it goes to the model."""
+        """Observe the size and the queue wait of a batch."""
         self._batch_size.observe(size)
         self._queue_wait.observe(queue_wait_seconds)
 
@@ -245,21 +244,21 @@ class AgentMetrics:
         self._out_of_memory.inc()
 
     def batch_size_limit(self, size: int) -> None:
-        """Show the largest batch from now on."""
+        """Set the current limit of the batch size."""
         self._batch_size_limit.set(size)
 
     def stage(self, name: str, seconds: float) -> None:
-        """Observe the time that a batch spent in a stage."""
+        """Observe the time of a batch in a stage."""
         self._stages[name].observe(seconds)
 
     def ages_of(self, timestamps_ms: Sequence[int], rows: Sequence[int]) -> None:
-        """Observe the ages of a record batch's rows, now that their results are with the broker.
+        """Observe the ages of rows of a record batch whose results are acknowledged.
 
         Args:
             timestamps_ms: of the whole batch, milliseconds since 1970; <= 0 where there is none.
             rows: indices into it.
         """
-        # Most often all rows are answered, and a slice costs less than picking them.
+        # Usually all rows are answered, and a slice is faster than an index array.
         part = slice(rows.start, rows.stop) if isinstance(rows, range) else np.asarray(rows)
         sent_ms = np.asarray(timestamps_ms, dtype=np.int64)[part]
         self._metrics.event_age.observe(self._agent, sent_ms, time.time() * 1000.0)

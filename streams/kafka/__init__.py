@@ -1,1 +1,1 @@
-"""Kafka beside the record path: settings, errors, administration, the record format."""
+"""Kafka outside the record path: settings, errors, administration, record format."""

@@ -1,4 +1,4 @@
-"""Talking to a cluster before any record flows: is it there, what topics has it, make them."""
+"""Inspect a cluster and create topics, with confluent-kafka's admin client."""
 
 from __future__ import annotations
 
@@ -11,85 +11,64 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
-from streams.kafka.errors import (
-    BrokerError,
-    BrokerLoginError,
-    BrokerSettingsError,
-    BrokerTlsError,
-    BrokerUnreachableError,
-    ClientErrors,
-)
-from streams.kafka.settings import (
-    aiokafka_arguments,
-    bootstrap_servers,
-    confluent_config,
-    redacted,
-)
-from streams.kafka.tls import Kafka
+from streams.kafka.errors import BrokerError, BrokerSettingsError, ClientErrors
+from streams.kafka.settings import Kafka, bootstrap_servers, confluent_config
 from streams.settings import TopicSettings
 
-__all__ = [
-    "BrokerError",
-    "BrokerLoginError",
-    "BrokerSettingsError",
-    "BrokerTlsError",
-    "BrokerUnreachableError",
-    "ClusterInfo",
-    "Kafka",
-    "aiokafka_arguments",
-    "bootstrap_servers",
-    "confluent_config",
-    "create_topics",
-    "num_members",
-    "probe",
-    "redacted",
-    "topic_configs",
-]
-
-#: How long one metadata request may block before errors seen meanwhile are looked at.
+#: How long one metadata request may block before the client's errors are checked.
 _POLL_SECONDS = 0.25
 
-# librdkafka repeats each failure on stderr several times a second; people get one line instead.
-_silent = logging.getLogger("penstock.kafka_client.librdkafka")
-_silent.addHandler(logging.NullHandler())
-_silent.propagate = False
+# librdkafka logs each failure several times a second; users get one error line instead.
+SILENT = logging.getLogger("penstock.kafka_client.librdkafka")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
 
 
 @dataclass(frozen=True)
 class ClusterInfo:
-    """What a cluster said of itself."""
+    """A cluster's metadata."""
 
     cluster_id: str
     num_brokers: int
     topics: Mapping[str, int]
-    """Topic to its number of partitions, Kafka's internal topics included."""
+    """Number of partitions by topic, Kafka's internal topics included."""
 
     @property
     def is_embedded(self) -> bool:
-        """Whether this is librdkafka's mock cluster, which answers no admin requests."""
+        """Whether this is librdkafka's mock cluster, which supports no admin requests."""
         return self.cluster_id.startswith("mockCluster")
 
 
 def probe(kafka: Kafka, timeout: float = 5.0) -> ClusterInfo:
-    """Ask the cluster for its topics; makes none.
+    """Return the cluster's metadata; create no topic.
 
     Args:
         kafka: client settings by librdkafka's names.
-        timeout: seconds, > 0; a refused login and a failed handshake are told sooner.
+        timeout: seconds, > 0; a rejected login or a failed handshake raises sooner.
 
     Raises:
         BrokerError: the cluster can't be reached or used.
         BrokerSettingsError: a setting is missing or of a wrong value.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = admin_client(kafka, errors)
     return _metadata(admin, errors, bootstrap_servers(kafka), timeout)
 
 
-def _admin(kafka: Kafka, errors: ClientErrors) -> AdminClient:
-    config: dict[str, Any] = {**confluent_config(kafka, "admin"), "error_cb": errors.add}
+def admin_client(kafka: Kafka, errors: ClientErrors | None = None) -> AdminClient:
+    """Make an admin client; nothing is connected yet.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+        errors: collects the client's errors.
+
+    Raises:
+        BrokerSettingsError: a setting is missing or of a wrong value.
+    """
+    add = (errors or ClientErrors()).add
+    config: dict[str, Any] = {**confluent_config(kafka, "admin"), "error_cb": add}
     try:
-        return AdminClient(config, logger=_silent)
+        return AdminClient(config, logger=SILENT)
     except KafkaException as error:
         raise BrokerSettingsError(f"kafka: {error.args[0].str()}") from None
 
@@ -100,39 +79,39 @@ def _metadata(
     deadline = time.monotonic() + timeout
     while (left := deadline - time.monotonic()) > 0:
         try:
-            # Without a topic name: naming one would make it, where the broker allows that.
-            found = admin.list_topics(timeout=min(left, _POLL_SECONDS))
+            # Without a topic name: a named topic might be created automatically.
+            metadata = admin.list_topics(timeout=min(left, _POLL_SECONDS))
         except KafkaException:
             admin.poll(0)
             errors.raise_conclusive(servers)
             continue
-        topics = {name: len(topic.partitions) for name, topic in found.topics.items()}
-        return ClusterInfo(found.cluster_id or "", len(found.brokers), topics)
+        topics = {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+        return ClusterInfo(metadata.cluster_id or "", len(metadata.brokers), topics)
     raise errors.unreachable(servers)
 
 
 def create_topics(
     kafka: Kafka, topics: Mapping[str, TopicSettings], timeout: float = 15.0
 ) -> list[str]:
-    """Make the topics that are absent, and wait until the cluster lists them.
+    """Create the missing topics and wait until the cluster lists them.
 
-    The embedded broker knows no CreateTopics request: there, a topic is made by asking for it,
-    with 4 partitions whatever its settings say.
+    The embedded broker has no CreateTopics request: there, a metadata request creates a topic, with
+    4 partitions whatever its settings say.
 
     Args:
         kafka: client settings by librdkafka's names.
-        topics: by name; ones that exist are left as they are.
-        timeout: seconds, > 0, of each request.
+        topics: settings by name; existing topics are not changed.
+        timeout: seconds per request, > 0.
 
     Returns:
-        The names of those that were made, in order.
+        The names of the created topics, in order.
 
     Raises:
-        BrokerError: the cluster can't be reached, or refuses a topic.
+        BrokerError: the cluster can't be reached, or rejects a topic.
         BrokerSettingsError: a setting is missing or of a wrong value.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = admin_client(kafka, errors)
     servers = bootstrap_servers(kafka)
     cluster = _metadata(admin, errors, servers, timeout)
     absent = [name for name in topics if name not in cluster.topics]
@@ -143,9 +122,11 @@ def create_topics(
     made = _request(admin, {name: topics[name] for name in absent}, timeout)
     deadline = time.monotonic() + timeout
     while not set(made) <= set(_metadata(admin, errors, servers, timeout).topics):
-        # The controller has the topic before every broker has heard of it.
+        # The controller has a topic earlier than the other brokers.
         if time.monotonic() > deadline:
-            raise BrokerError(f"Kafka at {servers} made {', '.join(made)} but does not list them")
+            raise BrokerError(
+                f"Kafka at {servers} created {', '.join(made)} but does not list them"
+            )
         time.sleep(0.02)
     return made
 
@@ -172,9 +153,9 @@ def _request(admin: AdminClient, topics: Mapping[str, TopicSettings], timeout: f
 def topic_configs(
     kafka: Kafka, topics: Sequence[str], timeout: float = 5.0
 ) -> dict[str, dict[str, str]]:
-    """Return the settings of each topic, such as `cleanup.policy`, by Kafka's names.
+    """Return the settings of each topic by Kafka's names, such as `cleanup.policy`.
 
-    The embedded broker tells none, and neither does a cluster that forbids the question.
+    Empty on the embedded broker, and where this user may not describe the topic.
 
     Args:
         kafka: client settings by librdkafka's names.
@@ -185,16 +166,16 @@ def topic_configs(
         BrokerError: the cluster can't be reached.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = admin_client(kafka, errors)
     if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
         return {topic: {} for topic in topics}
-    asked = {topic: ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics}
-    futures = admin.describe_configs(list(asked.values()), request_timeout=timeout)
+    resources = {topic: ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics}
+    futures = admin.describe_configs(list(resources.values()), request_timeout=timeout)
     configs = {}
-    for topic, resource in asked.items():
+    for topic, resource in resources.items():
         try:
             entries = futures[resource].result()
-        except KafkaException:  # not authorised
+        except KafkaException:  # not authorized
             entries = {}
         configs[topic] = {name: entry.value for name, entry in entries.items()}
     return configs
@@ -203,7 +184,7 @@ def topic_configs(
 def ends(
     kafka: Kafka, topics: Mapping[str, int], timeout: float = 5.0
 ) -> dict[tuple[str, int], int]:
-    """Return the offset at which each partition's next record will be, transactions included.
+    """Return the end offset of each partition, open transactions included.
 
     Args:
         kafka: client settings by librdkafka's names.
@@ -218,22 +199,22 @@ def ends(
         for name, partitions in topics.items()
         for partition in range(partitions)
     }
-    admin = _admin(kafka, ClientErrors())
+    admin = admin_client(kafka)
     try:
-        found = admin.list_offsets(wanted, request_timeout=timeout)
-        return {(tp.topic, tp.partition): int(f.result().offset) for tp, f in found.items()}
+        futures = admin.list_offsets(wanted, request_timeout=timeout)
+        return {(tp.topic, tp.partition): int(f.result().offset) for tp, f in futures.items()}
     except KafkaException as error:
-        raise BrokerError(f"partitions' ends can't be had: {error.args[0].str()}") from None
+        raise BrokerError(f"can't read end offsets: {error.args[0].str()}") from None
 
 
 def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:
-    """Return how many members a consumer group has; 0 if the broker can't tell (the embedded one).
+    """Return the number of members of a consumer group; 0 on the embedded broker.
 
     Raises:
         BrokerError: the cluster can't be reached or used.
     """
     errors = ClientErrors()
-    admin = _admin(kafka, errors)
+    admin = admin_client(kafka, errors)
     if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
         return 0
     try:
@@ -242,4 +223,4 @@ def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:
     except KafkaException as error:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return 0
-        raise BrokerError(f"group {group} can't be looked at: {error.args[0].str()}") from None
+        raise BrokerError(f"can't describe group {group}: {error.args[0].str()}") from None

@@ -1,10 +1,10 @@
-"""Why a cluster can't be used, for people.
+"""Errors that say in one line why a cluster can't be used.
 
-BrokerError                    one line for people; what all of these raise
+BrokerError                    base class; the message is one line for users
 ├── BrokerSettingsError        the `kafka:` mapping is wrong; a ValueError too
 ├── BrokerUnreachableError     nothing answers: refused, unknown host, timeout
-├── BrokerLoginError           the cluster refuses the user or the password
-└── BrokerTlsError             no TLS session: certificate, or one side speaks plain text
+├── BrokerLoginError           the cluster rejects the user or the password
+└── BrokerTlsError             no TLS session: certificate, or one side uses plain text
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError
 
 
 class BrokerError(RuntimeError):
-    """A cluster can't be used. The message is for people and says what to do."""
+    """A cluster can't be used. The message says what to do."""
 
 
 class BrokerSettingsError(BrokerError, ValueError):
@@ -27,15 +27,15 @@ class BrokerUnreachableError(BrokerError):
 
 
 class BrokerLoginError(BrokerError):
-    """The cluster refuses the credentials, or the way they are sent."""
+    """The cluster rejects the credentials or the SASL mechanism."""
 
 
 class BrokerTlsError(BrokerError):
-    """No TLS session could be made."""
+    """The TLS handshake failed."""
 
 
 def or_hidden(kafka: Mapping[str, object]) -> str:
-    """Return what to add where a topic is not listed: ACLs hide what one may not see.
+    """Return an addition to "no topic X": on a secured cluster, ACLs may hide the topic.
 
     Args:
         kafka: client settings by librdkafka's names.
@@ -45,25 +45,25 @@ def or_hidden(kafka: Mapping[str, object]) -> str:
 
 
 class ClientErrors:
-    """The client's errors so far: the reason behind a request that merely times out."""
+    """Collects a client's errors: they explain a request that timed out."""
 
     def __init__(self) -> None:
         self._seen: list[KafkaError] = []
         self.add = self._seen.append
 
     def raise_conclusive(self, servers: str) -> None:
-        """Raise what no waiting will heal: a refused login or a failed TLS handshake."""
+        """Raise errors that a retry can't fix: a rejected login or a failed TLS handshake."""
         for error in self._seen:
             reason = _reason(error)
             if error.code() == KafkaError._AUTHENTICATION:
                 raise BrokerLoginError(
-                    f"Kafka at {servers} refuses the login: {reason}: check sasl.username, "
+                    f"Kafka at {servers} rejects the login: {reason}: check sasl.username, "
                     "sasl.password, sasl.mechanism and security.protocol"
                 )
             if "SSL routines" in reason and " alert " in reason:
-                # With TLS 1.3 the broker answers so only after the client's side of the handshake.
+                # With TLS 1.3 the broker rejects the certificate after the client's handshake.
                 raise BrokerTlsError(
-                    f"no TLS with Kafka at {servers}: the broker refuses this client: {reason}: "
+                    f"no TLS with Kafka at {servers}: the broker rejects this client: {reason}: "
                     "check ssl.certificate.location and ssl.key.location, and whether the "
                     "certificate has expired"
                 )
@@ -74,10 +74,10 @@ class ClientErrors:
                 )
 
     def unreachable(self, servers: str) -> BrokerUnreachableError:
-        """Return the error for a cluster that has not answered in time."""
+        """Return the error for a cluster that did not answer in time."""
         useful = [e for e in self._seen if e.code() != KafkaError._ALL_BROKERS_DOWN]
         if self._seen and not useful:
-            # librdkafka tells of brokers that hang up only by this: none is left.
+            # The only error that librdkafka reports for brokers that close connections.
             return BrokerUnreachableError(
                 f"Kafka at {servers} closes every connection: check security.protocol: it may "
                 "expect TLS or a password"
@@ -90,7 +90,7 @@ class ClientErrors:
 
 
 def _reason(error: KafkaError) -> str:
-    """Return librdkafka's words without its broker's name before and its state after."""
+    """Return librdkafka's message without the broker name and the connection state."""
     text = str(error.str()).split(" (after ")[0]
     head, _, tail = text.partition(": ")
     return tail if tail and "/" in head else text

@@ -1,17 +1,19 @@
-"""The pipeline's `kafka:` mapping, in librdkafka's names, as each client library wants it.
+"""Translate the pipeline's `kafka:` mapping, in librdkafka's names, for each client library.
 
-Users know librdkafka's names from every other Kafka tool; aiokafka has names of its own. A setting
-that aiokafka has no equal for is refused rather than ignored: a security setting that silently
-does nothing is worse than an error.
+Users know librdkafka's names from other Kafka tools; aiokafka uses different ones. A setting that
+aiokafka lacks is an error: a security setting that is silently ignored is worse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from streams.kafka.errors import BrokerSettingsError
-from streams.kafka.tls import TLS_SETTINGS, Kafka, is_true, ssl_context
+from streams.kafka.tls import TLS_SETTINGS, is_true, ssl_context
+
+#: Kafka client settings by librdkafka's names.
+Kafka: TypeAlias = Mapping[str, str | int | float | bool]
 
 Role: TypeAlias = Literal["consumer", "producer", "admin"]
 
@@ -49,7 +51,7 @@ def _acks(value: object) -> int | str:
 
 
 class _Setting(NamedTuple):
-    """How aiokafka says a librdkafka setting."""
+    """The aiokafka equivalent of a librdkafka setting."""
 
     name: str
     convert: Callable[[object], Any]
@@ -96,14 +98,12 @@ SETTINGS: dict[str, _Setting] = {
     "batch.size": _Setting("max_batch_size", _whole, _PRODUCER),
     "message.max.bytes": _Setting("max_request_size", _whole, _PRODUCER),
 }
-_OURS = {
-    "enable.auto.commit": "Penstock commits offsets itself, once results are acknowledged",
-    "enable.auto.offset.store": "Penstock commits offsets itself, once results are acknowledged",
-}
+_COMMITS = "Penstock commits offsets itself, once results are acknowledged"
+_NOT_SETTABLE = {"enable.auto.commit": _COMMITS, "enable.auto.offset.store": _COMMITS}
 
 
 def redacted(kafka: Kafka) -> dict[str, str | int | float | bool]:
-    """Return the mapping fit for a log: every value that may be a secret as `***`."""
+    """Return the mapping for logs: values that may be secrets are `***`."""
     return {
         name: "***" if any(word in name.lower() for word in _SECRET_WORDS) else value
         for name, value in kafka.items()
@@ -111,22 +111,24 @@ def redacted(kafka: Kafka) -> dict[str, str | int | float | bool]:
 
 
 def bootstrap_servers(kafka: Kafka) -> str:
-    """Return the brokers to start from, `host:port[,host:port...]`.
+    """Return the bootstrap brokers, `host:port[,host:port...]`.
 
     Raises:
-        BrokerSettingsError: there are none.
+        BrokerSettingsError: the setting is missing or empty.
     """
     servers = str(kafka.get("bootstrap.servers", "")).strip()
     if not servers:
-        raise BrokerSettingsError("kafka: bootstrap.servers is missing: say host:port of a broker")
+        raise BrokerSettingsError(
+            "kafka: bootstrap.servers is missing: set it to host:port of a broker"
+        )
     return servers
 
 
 def confluent_config(kafka: Kafka, role: Role) -> dict[str, str | int | float | bool]:
     """Return the configuration of a confluent-kafka client.
 
-    Settings of another role are left out, because librdkafka warns of each; ones that this
-    module does not know are passed on, for librdkafka to judge.
+    Settings of other roles are left out, since librdkafka warns about each. Unknown settings are
+    passed on, and librdkafka checks them.
 
     Raises:
         BrokerSettingsError: `bootstrap.servers` is missing.
@@ -162,8 +164,8 @@ def aiokafka_arguments(kafka: Kafka, role: Literal["consumer", "producer"]) -> d
 
 
 def _known(name: str) -> _Setting:
-    if name in _OURS:
-        raise BrokerSettingsError(f"kafka: {name} can't be set: {_OURS[name]}")
+    if name in _NOT_SETTABLE:
+        raise BrokerSettingsError(f"kafka: {name} can't be set: {_NOT_SETTABLE[name]}")
     if name not in SETTINGS:
         supported = ", ".join(sorted([*SETTINGS, *TLS_SETTINGS]))
         raise BrokerSettingsError(f"kafka: {name} is not supported: expected one of {supported}")

@@ -1,18 +1,17 @@
-"""TLS for aiokafka, from librdkafka's `ssl.*` settings."""
+"""Make aiokafka's TLS context from librdkafka's `ssl.*` settings."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from streams.kafka.errors import BrokerSettingsError
 
-#: Kafka client settings by librdkafka's names.
-Kafka: TypeAlias = Mapping[str, str | int | float | bool]
+if TYPE_CHECKING:
+    from streams.kafka.settings import Kafka
 
-#: What becomes an `ssl.SSLContext`.
+#: The settings that make up an `ssl.SSLContext`.
 TLS_SETTINGS = (
     "ssl.ca.location",
     "ssl.certificate.location",
@@ -24,10 +23,10 @@ TLS_SETTINGS = (
 
 
 def is_true(value: object) -> bool:
-    """Return the truth that a setting's value spells.
+    """Return the value of a true/false setting.
 
     Raises:
-        ValueError: neither true nor false.
+        ValueError: the value is neither true nor false.
     """
     if str(value).lower() not in ("true", "false"):
         raise ValueError("expected true or false")
@@ -35,11 +34,11 @@ def is_true(value: object) -> bool:
 
 
 def ssl_context(kafka: Kafka) -> ssl.SSLContext:
-    """Return the TLS context that librdkafka's `ssl.*` settings describe.
+    """Return the TLS context of the `ssl.*` settings.
 
     Raises:
-        BrokerSettingsError: a file is absent, is not PEM, or its key needs another password;
-            or a switch is of a wrong value.
+        BrokerSettingsError: a file is missing or is not PEM, the password of a key is wrong, or a
+            setting has a wrong value.
     """
     context = _trusting(_file(kafka, "ssl.ca.location"))
     context.check_hostname = _checks_names(kafka)
@@ -84,7 +83,7 @@ def _load_own_certificate(context: ssl.SSLContext, kafka: Kafka) -> None:
     if certificate is None:
         return
     key = _file(kafka, "ssl.key.location")
-    # Without a password OpenSSL would ask the terminal for it, and a worker has none.
+    # Without a password, OpenSSL would ask on the terminal, which a worker does not have.
     password = str(kafka.get("ssl.key.password", ""))
     try:
         context.load_cert_chain(certificate, key, password=lambda: password)

@@ -1,1 +1,1 @@
-"""Snapshots of online models, stored with the offset that they cover."""
+"""Store and restore snapshots of online models, with their offsets."""

@@ -1,4 +1,4 @@
-"""Snapshots as files of a folder, or objects of an object store: whatever fsspec can write to."""
+"""Store snapshots as files in a folder, or as objects in an object store, through fsspec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from streams.state.snapshot import StateKey, StateStoreError
 
-#: Files kept of each key: should the latest turn out to be damaged, there is one before it.
+#: Files kept per key: an earlier one, in case the latest is damaged.
 _NUM_KEPT = 2
 _SUFFIX = ".state"
 
@@ -18,20 +18,20 @@ _SUFFIX = ".state"
 class FolderStore:
     """`<url>/<group>/<agent>/<topic>/<partition>/<sequence>.state`.
 
-    A file is written under another name first: what bears the final name is whole.
+    A file is written under a draft name and then renamed, so a snapshot's file is complete.
     """
 
     def __init__(self, url: str, group: str) -> None:
         """Find the file system; nothing is read or written yet.
 
         Args:
-            url: `file:///var/lib/penstock`, `s3://bucket/folder` ..., or a plain path.
+            url: for example `file:///var/lib/penstock` or `s3://bucket/folder`, or a plain path.
             group: the consumer group, so that pipelines may share a folder.
 
         Raises:
             StateStoreError: fsspec does not know the URL's scheme, or its package is missing.
         """
-        import fsspec  # here, so that pipelines without a folder do not pay for it
+        import fsspec  # imported here, since only pipelines with a folder need it
 
         self._url = url
         try:
@@ -50,7 +50,7 @@ class FolderStore:
                 yield self._files.cat_file(name)
 
     def save(self, key: StateKey, sequence: int, encoded: bytes) -> None:
-        """Write a file, and remove those that are no longer needed."""
+        """Write a file, and remove old files."""
         folder = self._folder(key)
         draft = f"{folder}/{uuid.uuid4().hex}.draft"
         with self._explained("can't be written"):
@@ -69,7 +69,7 @@ class FolderStore:
         return len(names)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no connections."""
 
     def _names(self, key: StateKey) -> list[str]:
         self._files.invalidate_cache()  # another worker may have written since

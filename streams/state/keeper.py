@@ -1,14 +1,14 @@
-"""Keeps what online models have learned, so that a crash or a rebalance changes no answer.
+"""Store and restore the state of online models, so that a crash or rebalance changes no answer.
 
-Two offsets matter for each partition: C, the group's committed offset, below which everything is
-answered, and S, which a snapshot covers. A snapshot is stored only once S <= C, so no record is
-ever answered by a model that has learned from it. A worker that gets the partition loads the
-snapshot, reads from S, only learns below C, and answers from C on: with the state that the last
-worker had.
-A model that starts afresh is stored at once, before its first record, so that there always is an S.
+Two offsets matter for each partition: C, the group's committed offset, below which every record is
+answered; and S, the next offset that a snapshot's model learns from. A snapshot is stored only once
+S <= C, so no record is answered by a model that has already learned from it. A worker that gets the
+partition loads the snapshot, reads from S, only learns below C, and answers from C on, with the
+state that the last worker had. A fresh model is stored at once, before its first record, so that
+there always is an S.
 
-Taking a snapshot is the model thread's work, between two batches; storing it is done by threads of
-its own. A store that fails costs nothing but a longer replay.
+The model thread takes snapshots between two batches; other threads store them. A store that fails
+only makes a later replay longer.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from streams.model_pool import ModelPool
 from streams.offsets import OffsetTracker
 from streams.online import Learned, OnlineRunner
 from streams.records import TopicPartition
+from streams.retry import retry
 from streams.settings import StateSettings
 from streams.state.snapshot import (
     Loaded,
@@ -44,33 +45,33 @@ from streams.state.snapshot import (
 
 logger = logging.getLogger(__name__)
 
-#: How long a store may fail before a worker that needs it gives up. Less than Faust waits.
+#: How long a worker that starts waits for a failing store. Less than Faust waits.
 _LOAD_SECONDS = 60.0
 _BEGIN_SECONDS = 80.0
 _RETRY_SECONDS = 2.0
-#: How often it is looked whether a snapshot is due, or one that was taken may be stored.
-_LOOK_SECONDS = 0.5
-_TRIED_AGAIN = "it is tried again; till then, a restart has more to read again"
-#: Snapshots that are stored at once.
+#: How often to check whether a snapshot is due, or may be stored.
+_CHECK_SECONDS = 0.5
+_RETRYING = "retrying; until then, a restart has more to read again"
+#: Snapshots that are stored at the same time.
 _NUM_THREADS = 4
 
 
 @dataclass(slots=True)
 class _Held:
-    """What is known of one partition's snapshots."""
+    """One partition's snapshots."""
 
     sequence: int
-    """Of the last one stored."""
+    """The sequence number of the last stored snapshot."""
     stored: int
-    """What that one covers; -1: none is stored."""
+    """The `next_offset` of the last stored snapshot; -1 if none is stored."""
     due: float
-    """When the next is to be taken, on the clock."""
+    """When to take the next snapshot, on the clock."""
     taken: Learned | None = None
-    """Taken, and not stored yet: the group has not committed that far."""
+    """A snapshot that is not stored yet: the group has not committed that far."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One snapshot at a time."""
+    """Taken while a snapshot is taken or stored."""
     position: int | None = None
-    """The group's committed offset when this worker let the partition go."""
+    """The group's committed offset when the partition was revoked."""
 
 
 class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subclassing
@@ -89,17 +90,17 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         clock: Callable[[], float] = time.monotonic,
         **kwargs: Any,
     ) -> None:
-        """Say whose state goes where.
+        """Keep no state yet.
 
         Args:
             agent: its name.
-            pool: its models; online ones.
-            store: where snapshots are kept; None: nowhere, models start afresh.
-            settings: how often, and what to do when one does not fit.
-            tracker: knows what is committed.
+            pool: its models, which are online models.
+            store: where snapshots are stored; None: nowhere, models start fresh.
+            settings: the interval, and what to do with a snapshot that does not fit.
+            tracker: the committed offsets.
             metrics: of the agent.
-            on_failure: what to do when the worker can't go on: end it.
-            clock: monotonic seconds.
+            on_failure: called when the worker can't continue: end it.
+            clock: monotonic, seconds.
             kwargs: of the service.
         """
         super().__init__(**kwargs)
@@ -123,19 +124,18 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         return f"StateKeeper: {self.agent}"
 
     async def begin(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Give each partition's model the state that it had at the group's position.
+        """Restore the model of each partition to its state at the group's position.
 
         Args:
-            positions: of every partition that is held now, the offset of the first record that is
-                to be answered.
+            positions: for every partition held now, the offset of the first record to answer.
 
         Returns:
             The offsets to read from; records below the position are only learned from.
         """
         self._held = {tp: held for tp, held in self._held.items() if tp in positions}
         try:
-            begun = asyncio.gather(*(self._begin(*each) for each in positions.items()))
-            starts = await asyncio.wait_for(begun, _BEGIN_SECONDS)
+            restored = asyncio.gather(*(self._begin(*item) for item in positions.items()))
+            starts = await asyncio.wait_for(restored, _BEGIN_SECONDS)
         except TimeoutError:
             await self._on_failure(
                 StateError(f"{self.agent}: its state was not restored in {_BEGIN_SECONDS:.0f} s")
@@ -145,12 +145,12 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             if self.should_stop:
                 raise
             await self._on_failure(error)
-            await asyncio.Event().wait()  # until the worker has stopped: nothing may be read
+            await asyncio.Event().wait()  # until the worker stops: nothing may be read
         return dict(zip(positions, starts, strict=True))
 
     async def _begin(self, tp: TopicPartition, position: int) -> int:
         held = self._held.get(tp)
-        # Only if nobody else has had the partition meanwhile, and learned what this worker has not.
+        # Only if no other worker had the partition in between and learned more.
         if held is not None and held.position == position:
             start = await self._pool.on_device(self._runner.resume, tp, position)
             if start is not None:
@@ -162,7 +162,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             held.stored = loaded.snapshot.next_offset
             return held.stored
         await self._pool.on_device(self._runner.start, tp, position)
-        await self._store_birth(tp)
+        await self._store_initial_snapshot(tp)
         return position
 
     async def _load(self, tp: TopicPartition, position: int) -> Loaded:
@@ -174,7 +174,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             return loaded
         except StateMismatchError as error:
             self._refuse_unless_fresh(str(error))
-            # Any sequence will do: what is there can't be read.
+            # Any higher sequence: the stored snapshots can't be read.
             return Loaded(None, int(time.time()))
 
     async def _restore(self, tp: TopicPartition, snapshot: Snapshot, position: int) -> bool:
@@ -185,7 +185,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             self._refuse_unless_fresh(f"{where} does not fit: {error}")
             return False
         logger.info(
-            "%s: goes on from the snapshot of offset %d, and learns again from %d offsets",
+            "%s: continues from the snapshot of offset %d, and learns again from %d offsets",
             *(self._key(tp), snapshot.next_offset, position - snapshot.next_offset),
         )
         return True
@@ -193,52 +193,51 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
     def _refuse_unless_fresh(self, why: str) -> None:
         if self._settings.on_mismatch == "stop":
             raise StateMismatchError(
-                f"{why}: go back to what it was made with, or give the state up: "
+                f"{why}: go back to the settings that it was made with, or discard the state: "
                 f"`penstock state reset {self.agent}`, or state.on_mismatch: fresh"
             )
-        logger.warning("%s: its model starts afresh", why)
+        logger.warning("%s: its model starts fresh", why)
 
-    async def _store_birth(self, tp: TopicPartition) -> None:
-        """Store a model that has learned nothing, before it does."""
+    async def _store_initial_snapshot(self, tp: TopicPartition) -> None:
+        """Store a fresh model, before it learns."""
         if self._store is None:
             return
         try:
             learned = await self._pool.on_device(self._runner.learned, tp)
         except Exception as error:  # a user's own model may raise anything
             raise StateError(
-                f"{self._key(tp)}: its model can't be saved: {type(error).__name__}: {error}: mend "
-                "its snapshot(), or let its state be lost in restarts (state.store: none)"
+                f"{self._key(tp)}: its model can't be saved: {type(error).__name__}: {error}: fix "
+                "its snapshot(), or accept that restarts lose its state (state.store: none)"
             ) from error
         assert learned is not None
         await self._retried(self._save, self._store, tp, self._held[tp], learned)
 
     async def _retried(self, work: Callable[..., Any], *args: Any) -> Any:
-        """Run the store's work on a thread, again while the store fails, for a while."""
+        """Run work of the store on a thread; retry for a limited time while the store fails."""
         deadline = self._clock() + _LOAD_SECONDS
-        while True:
-            try:
-                return await run_on(self._threads, work, *args)
-            except StateStoreError as error:
-                if self._clock() > deadline:
-                    raise
-                self._failed(error, "the worker waits for it")
-                await asyncio.sleep(_RETRY_SECONDS)
+        return await retry(
+            lambda: run_on(self._threads, work, *args),
+            StateStoreError,
+            lambda error, _: self._failed(error, "the worker waits for the store"),
+            wait_seconds=_RETRY_SECONDS,
+            gives_up=lambda: self._clock() > deadline,
+        )
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _keep(self) -> None:
         if self._store is None:
             return
         while not self.should_stop:
-            await self.sleep(min(_LOOK_SECONDS, self._settings.interval_seconds))
+            await self.sleep(min(_CHECK_SECONDS, self._settings.interval_seconds))
             for tp, held in list(self._held.items()):
                 if self._held.get(tp) is held:
                     await self._advance(self._store, tp, held)
 
     async def _advance(self, store: StateStore, tp: Hashable, held: _Held) -> None:
-        """Take a snapshot if one is due, and store it if it may be."""
+        """Take a snapshot if one is due; store it if its records are committed."""
         async with held.lock:
             committed = self._tracker.committed_offset(tp)
-            if committed is None:  # the partition is another worker's
+            if committed is None:  # the partition was revoked
                 return
             if held.taken is None and self._clock() >= held.due:
                 held.due = self._clock() + self._settings.interval_seconds
@@ -251,7 +250,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         try:
             learned = await self._pool.on_device(self._runner.learned, tp)
         except Exception as error:  # a user's own model may raise anything
-            self._failed(error, _TRIED_AGAIN)
+            self._failed(error, _RETRYING)
             return None
         return learned if learned is not None and learned.next_offset > held.stored else None
 
@@ -261,14 +260,14 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         try:
             await run_on(self._threads, self._save, store, tp, held, taken)
         except StateError as error:
-            self._failed(error, _TRIED_AGAIN)
+            self._failed(error, _RETRYING)
         else:
             if self._is_failing:
-                logger.warning("%s: its state is stored again", self.agent)
+                logger.warning("%s: storing its state works again", self.agent)
             self._is_failing = False
 
     def _save(self, store: StateStore, tp: Hashable, held: _Held, taken: Learned) -> None:
-        """Store a snapshot; on a thread of the keeper's."""
+        """Store a snapshot; runs on one of the store threads."""
         key = self._key(tp)
         snapshot = Snapshot(
             agent=key.agent,
@@ -287,34 +286,34 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         held.sequence, held.stored = snapshot.sequence, taken.next_offset
         self._metrics.snapshot_stored(len(encoded))
 
-    def _failed(self, error: BaseException, what_now: str) -> None:
-        """Say once that the state can't be loaded or stored, until it can."""
+    def _failed(self, error: BaseException, consequence: str) -> None:
+        """Count a failure, and log the first until storing works again."""
         self._metrics.snapshot_failed()
         level = logging.DEBUG if self._is_failing else logging.WARNING
         self._is_failing = True
-        logger.log(level, "%s: %s: %s", self.agent, error, what_now)
+        logger.log(level, "%s: %s: %s", self.agent, error, consequence)
 
     async def on_revoked(self) -> None:
-        """Store what was learned up to the last commit, so that the next owner replays little.
+        """Store a snapshot up to the last commit, so that the next owner replays little.
 
-        Called after that commit, while nothing is under way.
+        Called after that commit, while no records are in work.
         """
-        await asyncio.gather(*(self._let_go(tp, held) for tp, held in self._held.items()))
+        await asyncio.gather(*(self._release(tp, held) for tp, held in self._held.items()))
 
-    async def _let_go(self, tp: Hashable, held: _Held) -> None:
+    async def _release(self, tp: Hashable, held: _Held) -> None:
         held.position = self._tracker.committed_offset(tp)
         if self._store is None or self.should_stop:
             return
         older, held.taken, held.due = held.taken, None, self._clock()
         await self._advance(self._store, tp, held)
         if held.taken is not None and older is not None:
-            # The latest is ahead of what is committed: something could not be finished in time.
+            # The new one is ahead of the commit: some records were not finished in time.
             held.taken = older
             await self._advance(self._store, tp, held)
         held.taken = None
 
     async def on_stop(self) -> None:
-        """Let the threads end."""
+        """End the threads."""
         self._threads.shutdown(wait=False)
 
     def _key(self, tp: Any) -> StateKey:

@@ -1,13 +1,12 @@
-"""Snapshots of online models and where they are kept.
+"""The format of online models' snapshots, and the protocol of their stores.
 
-A snapshot says which offset it covers: everything below `next_offset` has been learned, nothing at
-or above it. Where a worker starts, it loads the latest one that the group's committed offset has
-reached, and reads the records between the two again, only to learn from them: see
-`streams/state/keeper.py`.
+A snapshot's model has learned from every record below `next_offset`, and from none at or above it.
+A worker that starts loads the latest snapshot at or below the group's committed offset, and reads
+the records between the two again, only to learn from them: see `streams/state/keeper.py`.
 
-StateError                   what all of these raise; one line for people
-├── StateStoreError          the store can't be reached or refuses: may heal, is tried again
-└── StateMismatchError       snapshots are there, but none that this pipeline can go on from
+StateError                   base class; the message is one line for users
+├── StateStoreError          the store can't be reached, or rejects a request: retried
+└── StateMismatchError       there are snapshots, but none that this pipeline can use
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ import msgspec
 
 logger = logging.getLogger(__name__)
 
-#: Of the layout below. A later version reads the earlier ones, or refuses them by name.
+#: The version of the format below. A later version reads older ones, or rejects them by number.
 FORMAT_VERSION = 1
 _MAGIC = b"PSTS"
 _CHECKSUM_BYTES = 4
 
 
 class StateError(RuntimeError):
-    """State can't be loaded or saved. The message is for people and says what to do."""
+    """State can't be loaded or saved. The message says what to do."""
 
 
 class StateStoreError(StateError):
-    """The store can't be reached, or refuses; another try may succeed."""
+    """The store can't be reached, or rejects a request; a retry may succeed."""
 
 
 class StateMismatchError(StateError):
@@ -40,7 +39,7 @@ class StateMismatchError(StateError):
 
 
 class StateKey(NamedTuple):
-    """Whose state: one agent's model for one partition of its input."""
+    """Identifies the state of one agent's model for one partition of its input."""
 
     agent: str
     topic: str
@@ -51,29 +50,29 @@ class StateKey(NamedTuple):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One model's state and the offset that it covers."""
+    """One model's state and the next offset that it learns from."""
 
     format_version: int = FORMAT_VERSION
     agent: str
     topic: str
     partition: int
     next_offset: int
-    """Everything below has been learned, nothing at or above it."""
+    """Every record below it has been learned, none at or above it."""
     sequence: int
-    """Counts the snapshots of this partition; the latest has the highest."""
+    """Number of the snapshot in its partition, ascending."""
     model: str
     model_version: str
     learn_every: int
     saved_at_ms: int
     state: bytes
-    """What the model's `snapshot()` returned."""
+    """The return value of the model's `snapshot()`."""
 
 
 class StateStore(Protocol):
-    """Keeps at least the two latest snapshots of each key. Blocking; any thread may call it."""
+    """Keeps at least the two latest snapshots of each key. Blocking and thread-safe."""
 
     def saved(self, key: StateKey) -> Iterator[bytes]:
-        """Yield what is kept of a key, the latest first.
+        """Yield the snapshots of a key, the latest first.
 
         Raises:
             StateStoreError: the store can't be read.
@@ -81,15 +80,15 @@ class StateStore(Protocol):
         ...
 
     def save(self, key: StateKey, sequence: int, encoded: bytes) -> None:
-        """Keep a snapshot; when this returns, it will survive this process.
+        """Store a snapshot; when this returns, it is durable.
 
         Raises:
-            StateStoreError: it could not be stored. What was there before still is.
+            StateStoreError: it could not be stored; earlier snapshots are unchanged.
         """
         ...
 
     def delete(self, key: StateKey) -> int:
-        """Forget every snapshot of a key and return how many there were.
+        """Delete every snapshot of a key and return their number.
 
         Raises:
             StateStoreError: the store can't be reached.
@@ -97,21 +96,21 @@ class StateStore(Protocol):
         ...
 
     def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
         ...
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """Return a snapshot's bytes: magic, CRC-32 of the rest, MessagePack."""
+    """Encode a snapshot: magic, CRC-32 of the rest, MessagePack."""
     body = msgspec.msgpack.encode(snapshot)
     return b"".join((_MAGIC, zlib.crc32(body).to_bytes(_CHECKSUM_BYTES, "little"), body))
 
 
 def decode_snapshot(encoded: bytes) -> Snapshot:
-    """Read a snapshot back.
+    """Decode a snapshot.
 
     Raises:
-        StateMismatchError: it is damaged, none at all, or of a format that this build can't read.
+        StateMismatchError: the bytes are damaged, no snapshot, or of a format of another version.
     """
     start = len(_MAGIC) + _CHECKSUM_BYTES
     body = memoryview(encoded)[start:]
@@ -134,27 +133,27 @@ class _Version(msgspec.Struct):
 
 
 class Loaded(NamedTuple):
-    """What a store had for a key."""
+    """The result of `load_snapshot`."""
 
     snapshot: Snapshot | None
-    """The one to go on from."""
+    """The snapshot to continue from; None: start fresh."""
     sequence: int
-    """The highest that was seen, -1 if none was."""
+    """The highest sequence number in the store; -1 if it is empty."""
 
 
-def load_snapshot(store: StateStore, key: StateKey, reached: int) -> Loaded:
-    """Return the latest snapshot that covers nothing at or above an offset.
+def load_snapshot(store: StateStore, key: StateKey, committed: int) -> Loaded:
+    """Return the latest snapshot that has learned from no record at or above an offset.
 
-    A later one has learned from records that are still to be answered. Such ones are there when
-    the group's offset was set back, or when the topic was made anew.
+    Later snapshots have learned from records that are still to be answered. They exist if the
+    group's offset was set back, or the topic was created again.
 
     Args:
-        store: where to look.
-        key: whose.
-        reached: the offset from which records are to be answered.
+        store: the store of snapshots.
+        key: the agent and partition.
+        committed: the offset of the first record to answer.
 
     Raises:
-        StateMismatchError: snapshots are there, and none of them can be read.
+        StateMismatchError: there are snapshots, and none can be read.
         StateStoreError: the store can't be read.
     """
     damaged: StateMismatchError | None = None
@@ -163,18 +162,18 @@ def load_snapshot(store: StateStore, key: StateKey, reached: int) -> Loaded:
         try:
             snapshot = decode_snapshot(encoded)
         except StateMismatchError as error:
-            logger.warning("%s: %s: an earlier one is looked for", key, error)
+            logger.warning("%s: %s: looking for an earlier one", key, error)
             damaged = error
             continue
         last_sequence = max(last_sequence, snapshot.sequence)
-        if snapshot.next_offset <= reached:
+        if snapshot.next_offset <= committed:
             return Loaded(snapshot, last_sequence)
         ahead.append(snapshot.next_offset)
     if damaged is not None and not ahead:
         raise StateMismatchError(f"{key}: {damaged}")
     if ahead:
         logger.warning(
-            "%s: reading starts at offset %d, behind every snapshot (%s): its model starts afresh",
-            *(key, reached, ", ".join(map(str, ahead))),
+            "%s: reading starts at offset %d, behind every snapshot (%s): its model starts fresh",
+            *(key, committed, ", ".join(map(str, ahead))),
         )
     return Loaded(None, last_sequence)

@@ -1,9 +1,9 @@
-"""Snapshots in a compacted Kafka topic, beside the offsets that they cover.
+"""Store snapshots in a compacted Kafka topic.
 
-A snapshot is cut into numbered parts, since a record holds about a megabyte. Each key has two
-slots, written in turn, and a part's record key is its slot and number: compaction then keeps two
-whole snapshots, and a worker that dies while it writes one leaves the other as it was. A snapshot
-is whole when all of its parts are there and bear the same mark.
+A snapshot is split into numbered parts, since a record holds about a megabyte. Each key has two
+slots, written in turn, and a part's record key is its slot and number. So compaction keeps two
+whole snapshots, and a worker that dies while it writes one leaves the other unchanged. A snapshot
+is whole if all of its parts are there and have the same mark.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from streams.kafka.admin import Kafka, bootstrap_servers, confluent_config
+from streams.kafka.admin import SILENT
+from streams.kafka.settings import Kafka, bootstrap_servers, confluent_config
 from streams.state.snapshot import StateKey, StateStoreError
 
 #: Bytes of a part: under Kafka's default `message.max.bytes`, with room for keys and headers.
 PART_BYTES = 900_000
 _NUM_SLOTS = 2
-#: Records looked at first, from the end backwards; each further look is at more.
-_FIRST_LOOK, _NEXT_LOOK = 64, 8
+#: Records that are read first, from the end of the partition; each further read is longer.
+_FIRST_READ, _NEXT_READ_FACTOR = 64, 8
 _TIMEOUT_SECONDS = 30.0
-#: What a partition's broker answers while its leader is new or another.
+#: Errors while a partition's leader changes.
 _LEADER_MOVES = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -42,7 +43,7 @@ _LEADER_MOVES = (
 )
 _POLL_SECONDS = 0.1
 
-#: How a topic for snapshots is made. Small segments, since compaction passes the open one by.
+#: Settings of a snapshot topic. Small segments, since compaction skips the active one.
 TOPIC_CONFIG = {"cleanup.policy": "compact", "segment.bytes": str(128 * 1024 * 1024)}
 
 
@@ -50,21 +51,21 @@ class _Part(msgspec.Struct, frozen=True, array_like=True):
     """The value of one record."""
 
     mark: bytes
-    """The same in every part of one snapshot, and in no other."""
+    """Unique to one snapshot, the same in all its parts."""
     count: int
-    """Parts of the snapshot."""
+    """The number of parts of the snapshot."""
     data: bytes
 
 
 class TopicStore:
-    """Keeps one pipeline's snapshots, each agent's in a topic of its own."""
+    """The snapshots of one pipeline, with a topic per agent."""
 
     def __init__(self, kafka: Kafka, topics: Mapping[str, str]) -> None:
-        """Say where; nothing is connected yet.
+        """Connect nothing yet.
 
         Args:
             kafka: client settings by librdkafka's names.
-            topics: each agent's topic for snapshots.
+            topics: the snapshot topic of each agent.
         """
         self._kafka = kafka
         self._topics = topics
@@ -85,9 +86,9 @@ class TopicStore:
         with self._consumer() as consumer:
             low, end = _bounds(consumer, place)
             seen: set[bytes] = set()
-            look = _FIRST_LOOK
+            num_records = _FIRST_READ
             while low < end:
-                start = max(low, end - look)
+                start = max(low, end - num_records)
                 slots = _Slots(key)
                 for message in _read(consumer, place, start, end):
                     slots.add(message)
@@ -97,10 +98,10 @@ class TopicStore:
                         yield encoded
                 if start == low or len(seen) >= _NUM_SLOTS:
                     return
-                look *= _NEXT_LOOK
+                num_records *= _NEXT_READ_FACTOR
 
     def save(self, key: StateKey, sequence: int, encoded: bytes) -> None:
-        """Write a snapshot's parts; returns when the broker has all of them."""
+        """Write a snapshot's parts; return when the broker has acknowledged all of them."""
         starts = range(0, max(len(encoded), 1), self._part_bytes)
         mark = uuid.uuid4().bytes
         slot = sequence % _NUM_SLOTS
@@ -116,7 +117,7 @@ class TopicStore:
         self._write(key, records)
 
     def delete(self, key: StateKey) -> int:
-        """Write a tombstone over each part of a key."""
+        """Write a tombstone for each part of a key."""
         try:
             with self._consumer() as consumer:
                 place = self._place(key)
@@ -130,43 +131,43 @@ class TopicStore:
         return len(slots.whole())
 
     def close(self) -> None:
-        """Nothing is under way between calls."""
+        """Drop the producer; no records are queued between calls."""
         self._producer = None
 
     def _place(self, key: StateKey) -> TopicPartition:
-        """Return where a key's snapshots stand: the partition with the input's number."""
+        """Return the partition of a key's snapshots: the one with the input partition's number."""
         topic = self._topics[key.agent]
         with self._lock:
             if self._producer is None:
-                self._producer = Producer(self._producer_config(), logger=_silent())
+                self._producer = Producer(self._producer_config(), logger=SILENT)
             if topic not in self._places:
-                found = self._producer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic]
-                if found.error is not None or not found.partitions:
+                metadata = self._producer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic]
+                if metadata.error is not None or not metadata.partitions:
                     raise StateStoreError(
-                        f"the broker has no topic {topic}: `penstock topics create` makes it"
+                        f"the broker has no topic {topic}: create it with `penstock topics create`"
                     )
-                self._places[topic] = len(found.partitions)
+                self._places[topic] = len(metadata.partitions)
         return TopicPartition(topic, key.partition % self._places[topic])
 
     def _producer_config(self) -> dict[str, Any]:
-        own = {
+        fixed = {
             "acks": "all",
             "enable.idempotence": True,
             "message.timeout.ms": int(_TIMEOUT_SECONDS * 1000),
         }
-        return {"compression.type": "lz4", **confluent_config(self._kafka, "producer"), **own}
+        return {"compression.type": "lz4", **confluent_config(self._kafka, "producer"), **fixed}
 
     @contextlib.contextmanager
     def _consumer(self) -> Iterator[Consumer]:
-        own = {
+        fixed = {
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "isolation.level": "read_uncommitted",
             "queued.max.messages.kbytes": 16 * 1024,
         }
-        config = {"group.id": "penstock", **confluent_config(self._kafka, "consumer"), **own}
-        config.pop("group.instance.id", None)  # reads by assignment; is no member of the group
-        consumer = Consumer(config, logger=_silent())
+        config = {"group.id": "penstock", **confluent_config(self._kafka, "consumer"), **fixed}
+        config.pop("group.instance.id", None)  # reads by assignment, without joining the group
+        consumer = Consumer(config, logger=SILENT)
         try:
             yield consumer
         finally:
@@ -213,14 +214,14 @@ class TopicStore:
 
 
 class _Slots:
-    """One key's parts, as compaction would leave them."""
+    """The latest parts of one key, as after compaction."""
 
     def __init__(self, key: StateKey) -> None:
         self._prefix = _record_key(key)
         self._parts: dict[bytes, tuple[int, _Part]] = {}
 
     def add(self, message: Message) -> None:
-        """Take in the next record of the partition, whosever it is."""
+        """Add the next record of the partition, if it belongs to the key."""
         record_key, value = message.key(), message.value()
         if not isinstance(record_key, bytes) or not record_key.startswith(self._prefix):
             return
@@ -239,18 +240,18 @@ class _Slots:
         return list(self._parts)
 
     def whole(self) -> list[tuple[bytes, bytes]]:
-        """Return marks and bytes of the snapshots that have all their parts, the latest first."""
-        found = []
+        """Return the marks and bytes of whole snapshots, the latest first."""
+        snapshots = []
         for slot in range(_NUM_SLOTS):
             first = self._parts.get(self._prefix + b"%d/0" % slot)
             if first is None:
                 continue
             mark, count = first[1].mark, first[1].count
             parts = [self._parts.get(self._prefix + b"%d/%d" % (slot, n)) for n in range(count)]
-            own = [part for part in parts if part is not None and part[1].mark == mark]
-            if len(own) == count:
-                found.append((own[-1][0], mark, b"".join(part.data for _, part in own)))
-        return [(mark, encoded) for _, mark, encoded in sorted(found, reverse=True)]
+            marked = [part for part in parts if part is not None and part[1].mark == mark]
+            if len(marked) == count:
+                snapshots.append((marked[-1][0], mark, b"".join(part.data for _, part in marked)))
+        return [(mark, encoded) for _, mark, encoded in sorted(snapshots, reverse=True)]
 
 
 def _record_key(key: StateKey, *numbers: int) -> bytes:
@@ -259,10 +260,10 @@ def _record_key(key: StateKey, *numbers: int) -> bytes:
 
 
 def _bounds(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    """Return a partition's lowest offset and its end; a new or moving leader is waited for.
+    """Return a partition's lowest offset and its end; wait while its leader changes.
 
     Raises:
-        KafkaException: the broker refuses, or has no leader in time.
+        KafkaException: the broker rejects the request, or there is no leader in time.
     """
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     while True:
@@ -279,7 +280,7 @@ def _read(consumer: Consumer, place: TopicPartition, start: int, end: int) -> It
     """Yield the records of a partition at offsets [start, end).
 
     Raises:
-        KafkaException: the broker refuses, or does not answer in time.
+        KafkaException: the broker rejects the request, or does not answer in time.
     """
     consumer.assign([TopicPartition(place.topic, place.partition, start)])
     offset = start
@@ -294,10 +295,3 @@ def _read(consumer: Consumer, place: TopicPartition, start: int, end: int) -> It
         offset = (message.offset() or 0) + 1
         if offset <= end:
             yield message
-
-
-def _silent() -> Any:
-    """Return a logger for librdkafka that says nothing: its errors are raised here."""
-    import logging
-
-    return logging.getLogger("penstock.kafka_client.librdkafka")

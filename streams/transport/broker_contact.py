@@ -1,7 +1,7 @@
-"""When a broker last answered, and when it was last asked: facts, gathered as requests go by.
+"""Note when a client last sent a request, and when a broker last answered.
 
-Nothing is asked for this: a consumer fetches or sends heartbeats all the time, a producer as long
-as it has something to send.
+No extra requests are sent: a consumer fetches and sends heartbeats all the time, a producer sends
+while it has results.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from aiokafka.errors import for_code
 
 
 class BrokerContact:
-    """One client's requests. Written on the client's thread, read from any."""
+    """The requests of one client. Written on the client's thread, read from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.answered: float | None = None
-        """When a broker last answered anything at all; None: never yet."""
+        """When a broker last answered any request; None: never."""
         self.asked: float | None = None
-        """When a request last began or ended; None: never yet."""
+        """When a request last began or ended; None: never."""
         self.first_asked: float | None = None
-        """When a request first began; None: never yet."""
+        """When a request first began; None: never."""
         self.last_error = ""
-        """Why the last request failed, or what it was refused for; "" if neither."""
+        """Why the last request failed or was rejected; "" if it succeeded."""
 
     def watch(self, client: Any) -> None:
         """Note every request of an `aiokafka.client.AIOKafkaClient` from now on."""
         send = client.send
 
-        async def noted(node_id: Any, request: Any, **kwargs: Any) -> Any:
-            self._asks()
+        async def send_and_note(node_id: Any, request: Any, **kwargs: Any) -> Any:
+            self._note_request()
             try:
                 response = await send(node_id, request, **kwargs)
             except Exception as error:
                 self.asked, self.last_error = self._clock(), str(error) or type(error).__name__
                 raise
             self.asked = self.answered = self._clock()
-            self.last_error = _refusal(response)
+            self.last_error = _rejection(response)
             return response
 
         update = client._metadata_update
 
-        async def noted_update(*args: Any, **kwargs: Any) -> bool:
-            self._asks()
+        async def update_and_note(*args: Any, **kwargs: Any) -> bool:
+            self._note_request()
             updated: bool = await update(*args, **kwargs)
             self.asked = self._clock()
             if updated:
@@ -54,30 +54,30 @@ class BrokerContact:
                 self.last_error = self.last_error or "no broker can be reached"
             return updated
 
-        client.send, client._metadata_update = noted, noted_update
+        client.send, client._metadata_update = send_and_note, update_and_note
 
-    def _asks(self) -> None:
+    def _note_request(self) -> None:
         self.asked = self._clock()
         if self.first_asked is None:
             self.first_asked = self.asked
 
     def silent_seconds(self) -> float | None:
-        """Return for how long no broker has answered; None: none was ever asked."""
+        """Return for how long no broker has answered; None: no request was sent yet."""
         since = self.first_asked if self.answered is None else self.answered
         return None if since is None else self._clock() - since
 
     def fails(self, seconds: float) -> bool:
-        """Whether requests have failed, and none was answered, for so long."""
+        """Whether requests have failed for this long, and none was answered."""
         silent = self.silent_seconds()
         return silent is not None and silent > seconds and self.last_error != ""
 
     def idle_seconds(self) -> float:
-        """Return how long ago a broker was last asked, infinity if never."""
+        """Return how long ago a request last began or ended; infinity if never."""
         return float("inf") if self.asked is None else self._clock() - self.asked
 
 
-def _refusal(response: Any) -> str:
-    """Return what a produce request was refused for by its partition's leader, "" if it was not."""
+def _rejection(response: Any) -> str:
+    """Return the first error in a produce response; "" if there is none."""
     if not type(response).__name__.startswith("ProduceResponse"):
         return ""
     for topic, partitions in response.topics:

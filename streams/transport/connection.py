@@ -1,8 +1,8 @@
-"""aiokafka's connection, with large requests sent uncopied, and one fault less on uvloop.
+"""aiokafka's connection with large requests sent without copies, and a bug on uvloop fixed.
 
-uvloop raises RuntimeError when something is written to a connection that broke a moment ago.
-aiokafka 0.14 expects OSError only: a RuntimeError ends its background tasks (the one that keeps
-metadata, a producer's sender) without a word, and whoever waits for them waits for ever.
+uvloop raises RuntimeError on a write to a connection that has just broken. aiokafka 0.14 handles
+OSError only: a RuntimeError silently ends its background tasks (the metadata refresh, a producer's
+sender), and everything that waits for them hangs.
 """
 
 from __future__ import annotations
@@ -22,29 +22,28 @@ _SIZE = struct.Struct(">i")
 
 
 class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
-    """`AIOKafkaConnection` whose sends fail with `KafkaConnectionError` whatever the loop."""
+    """`AIOKafkaConnection` whose sends raise `KafkaConnectionError` on every event loop."""
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
         """Send a request.
 
         Raises:
-            KafkaConnectionError: the connection is broken; it is closed, so that the next one is
-                made anew.
-            IncompatibleBrokerVersion: no version of this request is known to both sides.
+            KafkaConnectionError: the connection is broken and now closed; the client opens another.
+            IncompatibleBrokerVersion: client and broker share no version of this request.
         """
         try:
             if isinstance(request, ProduceRequest) and self._writer is not None:
                 return self._produce(request, expect_response)
             return super().send(request, expect_response)
-        except KafkaError:  # a RuntimeError, too, and says already what is wrong
+        except KafkaError:  # also a RuntimeError, but with its own message
             raise
-        except NotImplementedError as error:  # aiokafka's for a broker outside its versions
+        except NotImplementedError as error:  # raised by aiokafka for a broker outside its versions
             raise IncompatibleBrokerVersion(str(error)) from error
         except (OSError, RuntimeError) as error:
             raise self._broken(error) from error
 
     def _produce(self, request: Any, expect_response: bool) -> Any:
-        """Do as the base class does, but for the joining of what is written."""
+        """Send like the base class, but write the parts of the request without joining them."""
         wanted = request.prepare(self._versions)
         number = self._next_correlation_id()
         header = wanted.build_request_header(correlation_id=number, client_id=self._client_id)
@@ -67,6 +66,6 @@ class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
         return KafkaConnectionError(f"Connection at {self.host}:{self.port} broken: {error}")
 
 
-def mend_connections() -> None:
-    """Have aiokafka make its connections so from now on."""
+def fix_connections() -> None:
+    """Make aiokafka use `KafkaConnection` from now on, in the whole process."""
     aiokafka.conn.AIOKafkaConnection = KafkaConnection

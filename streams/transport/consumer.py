@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
@@ -13,29 +13,27 @@ from faust.types.tuples import ConsumerMessage
 
 from streams.assignment import AssignedPartitions
 from streams.records import RawRecords, RecordBatch, TopicPartition
-from streams.transport.broker_retry import within
-from streams.transport.catch_up import seek_to_state
+from streams.retry import within
 from streams.transport.consumer_thread import LAST_COMMIT_SECONDS, ConsumerThread, columns
-from streams.transport.takeover import Takeover
+from streams.transport.takeover import OncePerGeneration, seek_to_state, take_over
 
-#: How long a fetch waits for new records. Short while a partition is paused, so that it is
-#: looked at again soon after it has room.
+#: How long a fetch waits for new records. Shorter while a partition is paused, so that the
+#: partition is fetched from again soon after it has room.
 _FETCH_SECONDS, _PAUSED_FETCH_SECONDS = 1.0, 0.05
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
-    """One worker's; its thread fetches."""
+    """A worker's consumer; the records are fetched on `ConsumerThread`."""
 
     @property
     def assigned(self) -> AssignedPartitions:
-        """What the app wants of each topic, and the tracker of everything handed out."""
+        """The assigned partitions: intake limits by topic and the offset tracker."""
         assigned: AssignedPartitions = self.app.assigned
         return assigned
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        transactions = self.app.exactly_once
-        self._takeover = None if transactions is None else Takeover(self, transactions)
+        self._takeover = OncePerGeneration()
 
     def _is_batch(self, tp: Any) -> bool:
         return tp.topic in self.assigned.batch_topics
@@ -44,26 +42,27 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Fetch for ever; the loop behind Faust's `Fetcher` service."""
+        """Run the fetch loop of Faust's `Fetcher` service until it is stopped."""
         try:
             while not (self.should_stop or fetcher.should_stop):
-                for tp, records in (await self._next_fetch()).items():
-                    if not self.flow_active or self._is_stale():
-                        break  # a rebalance: the new owner starts at the committed offset
-                    await self._hand_out(TopicPartition(*tp), records)
+                fetched = await self._next_fetch()
+                if not self.flow_active or self._is_stale():
+                    continue  # a rebalance: the new owner starts at the committed offset
+                await self._hand_out(fetched)
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise
         except asyncio.CancelledError:
-            # Faust takes this for a crash where a stop meets a rebalance.
+            # During a stop in a rebalance, Faust would treat the cancellation as a crash.
             if not self.transport.app.should_stop:
                 raise
 
     def _is_stale(self) -> bool:
-        """Whether the partitions were given out anew since the last fetch was taken.
+        """Whether the group has rebalanced since the last fetch returned.
 
-        Not since it was asked for: a rebalance may begin and end while a fetch waits for records.
-        What it then takes is the new generation's, is taken once, and must not be dropped.
+        Compare with the moment the fetch returned, not the moment it started: a rebalance may begin
+        and end while a fetch waits. Its records then belong to the new generation, are returned
+        only once, and must not be dropped.
         """
         is_stale: bool = self._thread.fetched_generation != self.app.consumer_generation_id
         return is_stale
@@ -74,7 +73,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return {}
         active = self._get_active_partitions()
         wanted = {tp for tp in active if self._is_wanted(TopicPartition(*tp))}
-        if not wanted:  # nothing assigned yet, or everything is full
+        if not wanted:  # nothing is assigned yet, or every partition is full
             await self.sleep(_PAUSED_FETCH_SECONDS)
             return {}
         timeout = _FETCH_SECONDS if len(wanted) == len(active) else _PAUSED_FETCH_SECONDS
@@ -90,18 +89,36 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return True
         return transactions.owns(tp) and not transactions.is_full(tp)
 
-    async def _hand_out(self, tp: TopicPartition, fetched: RawRecords | Sequence[Any]) -> None:
-        if isinstance(fetched, RawRecords):
-            replayed, fresh = fetched.split(self.assigned.tracker.replay_end(tp))
-            if replayed is not None:
-                batch = self._start(tp, replayed)
-                batch.is_replay = True
-                await self.callback(self._batch_message(batch))
-            if fresh is not None:
-                await self.callback(self._batch_message(self._start(tp, fresh)))
-            return
-        self._start(tp, columns(fetched)).span.taken = True
-        for record in fetched:
+    async def _hand_out(self, fetched: Mapping[TP, RawRecords | Sequence[Any]]) -> None:
+        """Hand what a fetch brought to the streams: one message for each topic of an agent."""
+        by_topic: dict[str, list[RecordBatch]] = {}
+        for tp, records in fetched.items():
+            if isinstance(records, RawRecords):
+                batches = self._record_batches(TopicPartition(*tp), records)
+                by_topic.setdefault(tp.topic, []).extend(batches)
+        for batches_of_topic in by_topic.values():
+            await self.callback(self._message_of(batches_of_topic))
+        for tp, records in fetched.items():
+            if isinstance(records, RawRecords):
+                continue
+            if not self.flow_active or self._is_stale():
+                return
+            await self._hand_out_singly(TopicPartition(*tp), records)
+
+    def _record_batches(self, tp: TopicPartition, records: RawRecords) -> Iterator[RecordBatch]:
+        """Yield a partition's records as batches: those of a catch-up first, on their own."""
+        caught_up, fresh = records.split(self.assigned.tracker.catch_up_end(tp))
+        if caught_up is not None:
+            batch = self._start(tp, caught_up)
+            batch.is_catch_up = True
+            yield batch
+        if fresh is not None:
+            yield self._start(tp, fresh)
+
+    async def _hand_out_singly(self, tp: TopicPartition, records: Sequence[Any]) -> None:
+        """Hand records to a stock agent, one by one."""
+        self._start(tp, columns(records)).span.taken = True
+        for record in records:
             # The stock path may wait for its queue; a rebalance must be able to interrupt it.
             await self.wait_first(
                 self.callback(self._to_message(tp, record)), self.suspend_flow.wait()
@@ -113,73 +130,71 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             tp, span, raw.timestamps_ms, raw.keys, raw.values, raw.headers, time.monotonic()
         )
 
-    def _batch_message(self, batch: RecordBatch) -> ConsumerMessage:
-        """Return a message whose value is a whole record batch; Faust looks at little of it."""
+    def _message_of(self, batches: Sequence[RecordBatch]) -> ConsumerMessage:
+        """Return a message whose value is record batches of one topic; Faust sees the first."""
+        first = batches[0]
         return ConsumerMessage(
-            *batch.tp,
-            batch.first_offset,
-            batch.timestamps_ms[0] / 1000,
+            *first.tp,
+            first.first_offset,
+            first.timestamps_ms[0] / 1000,
             0,
             None,
             None,
-            batch,
+            batches,
             None,
-            tp=TP(*batch.tp),
+            tp=TP(*first.tp),
             generation_id=self.app.consumer_generation_id,
         )
 
     def ack(self, message: ConsumerMessage) -> bool:
-        """Take the acknowledgement of a stock agent."""
+        """Mark a stock agent's message as finished."""
         if message.acked:
             return False
         message.acked = True
-        tp = TopicPartition(*message.tp)
-        return self.assigned.tracker.finish_offset(tp, message.offset)
+        return self.assigned.tracker.finish_offset(message.tp, message.offset)
 
     async def force_commit(
         self, topics: Any = None, start_new_transaction: bool = True
     ) -> bool:  # fmt: skip
-        """Commit every watermark that has moved; exactly-once partitions commit by themselves."""
+        """Commit the watermarks that have moved; exactly-once partitions commit in transactions."""
         self._collect_inlined_acks()
-        offsets = {TP(*tp): at for tp, at in self.assigned.tracker.committable().items()}  # type: ignore[misc]
-        if self._takeover is not None:
-            offsets = {tp: at for tp, at in offsets.items() if not self._is_batch(tp)}
+        offsets = self.assigned.tracker.committable()
+        if self.app.exactly_once is not None:
+            offsets = {tp: offset for tp, offset in offsets.items() if not self._is_batch(tp)}
         self._export_lag()
         if not offsets or not await self._commit(offsets):
             return False
-        self.assigned.tracker.committed({TopicPartition(*tp): at for tp, at in offsets.items()})
+        self.assigned.tracker.committed(offsets)
         self.app.monitor.on_tp_commit(offsets)
         return True
 
     def _collect_inlined_acks(self) -> None:
-        """Faust's compiled stream iterator notes acks here itself instead of calling `ack`."""
+        """Finish the offsets that Faust's compiled stream iterator notes without `ack`."""
         for tp, acked in self._acked.items():
             for offset in acked:
-                self.assigned.tracker.finish_offset(TopicPartition(*tp), offset)
+                self.assigned.tracker.finish_offset(tp, offset)
             self._acked_index[tp].difference_update(acked)
             acked.clear()
 
     def _export_lag(self) -> None:
         for tp in self.assignment():
             end = self.highwater(tp)
-            position = self.assigned.tracker.position(TopicPartition(*tp))
+            position = self.assigned.tracker.position(tp)
             if position is None:
                 position = self._committed_offset[tp]
             if end is not None and position is not None:
-                self.assigned.observe_lag(
-                    TopicPartition(*tp), max(end - position, 0), self._thread.has_waiting(tp)
-                )
+                self.assigned.observe_lag(tp, max(end - position, 0), self._thread.has_waiting(tp))
 
     async def wait_empty(self) -> None:
-        """Wait until what agents have begun on is finished, and commit it.
+        """Wait until records in work are finished, then commit them and store state.
 
-        Bounded: what is not finished by then is given up uncommitted and read again.
+        The wait is bounded: records not finished in time stay uncommitted and are read again.
         """
         transactions = self.app.exactly_once
         self.assigned.tracker.give_up_untaken()
         if transactions is not None:
             transactions.flush()
-        # Faust asks twice while it stops: all of that together has the time of one.
+        # Faust calls this twice while it stops: both calls share one deadline.
         left = self.app.seconds_to_stop()
         deadline = time.monotonic() + (self.app.drain_seconds if left is None else left)
         while self.assigned.tracker.num_taken() and time.monotonic() < deadline:
@@ -196,61 +211,68 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await transactions.release_all()
 
     async def _commit_in_time(self) -> None:
-        """Commit; a worker that stops does not wait for a broker that is away."""
+        """Commit; while the worker stops, wait only a limited time for the broker."""
         left = self.app.seconds_to_stop()
         if left is None:
             await self.commit()
         elif not await within(max(left, LAST_COMMIT_SECONDS), self.commit()):
-            self.log.warning("offsets were not committed: the broker is away; all is read again")
+            self.log.warning(
+                "offsets not committed: no broker answers; the records will be read again"
+            )
             self.app.health.has_given_up = True
 
     async def perform_seek(self) -> None:
-        """Begin every partition at its committed offset, once nobody else can move that."""
-        if self._takeover is None:
+        """Seek every partition to its committed offset; with exactly once, fence earlier owners."""
+        transactions = self.app.exactly_once
+        if transactions is None:
             await super().perform_seek()
             await seek_to_state(self)
         else:
-            await self._takeover.perform()
+            await self._takeover.run(
+                self.app.consumer_generation_id, lambda: take_over(self, transactions)
+            )
 
     async def committed_offsets(
         self, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, int]:
-        """Return the committed offsets of those partitions that have one."""
-        found = await self._thread.committed_offsets(partitions)
-        return {tp: offset for tp, offset in found.items() if offset is not None}
+        """Return committed offsets, without the partitions that have none."""
+        offsets = await self._thread.committed_offsets(partitions)
+        return {tp: offset for tp, offset in offsets.items() if offset is not None}
 
-    async def rejoin(self) -> None:
-        """Have the group give out its partitions anew."""
+    async def lose(self, tp: TopicPartition) -> None:
+        """Release a partition whose transaction failed, and ask the group to rebalance."""
+        self.assigned.give_up([tp])
         await self._thread.rejoin()
 
     async def _store_in_time(self) -> None:
-        """Store the state of online models; no stop and no rebalance waits for ever for that."""
+        """Store the state of online models, in a limited time."""
         left = self.app.seconds_to_stop()
         seconds = self.app.drain_seconds if left is None else max(left, LAST_COMMIT_SECONDS)
         if not await within(seconds, self.assigned.on_revoked()):
-            self.log.warning("the state of online models was not stored: more is read again")
+            self.log.warning(
+                "online models' state was not stored in time: a restart replays more records"
+            )
 
     async def latest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
-        """Return the offset that each partition's next record will have."""
+        """Return the end offset of each partition."""
         offsets: Mapping[TP, int] = await self._thread.call_thread(
             self._thread._ensure_consumer().end_offsets, partitions
         )
         return offsets
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Finish what is under way (through `wait_empty`), then let the partitions go."""
-        if self._takeover is not None:
-            self._takeover.cancel()
+        """Finish records in work (through `wait_empty`), then release the partitions."""
+        self._takeover.cancel()
         await super().on_partitions_revoked(revoked)
-        self.assigned.give_up(TopicPartition(*tp) for tp in revoked)
+        self.assigned.give_up(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Begin afresh: Faust seeks every partition to its committed offset."""
+        """Reset the tracker and note the new partitions; Faust then seeks to committed offsets."""
         self.assigned.give_up(self.assigned.tracker.partitions())  # type: ignore[arg-type]
         await super().on_partitions_assigned(assigned, generation_id)
         if self.app.seconds_to_stop() is not None:
-            return  # its models are closed or about to be: the group hears that it leaves
-        self.assigned.assigned(TopicPartition(*tp) for tp in assigned)
+            return  # the worker is stopping, its models may be closed, and it leaves the group soon
+        self.assigned.assigned(assigned)
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Say nothing: Faust's check looks at streams that no longer see single records."""
+        """Skip Faust's check: it expects streams of single records."""

@@ -1,4 +1,4 @@
-"""Faust's consumer thread: fetches whole columns, keeps its membership, tries commits again."""
+"""Faust's consumer thread: fetches records as columns, rejoins the group, retries commits."""
 
 from __future__ import annotations
 
@@ -17,35 +17,42 @@ from faust.types import TP
 from mode import Service
 
 from streams.records import RawRecords, TopicPartition
-from streams.transport.broker_retry import start_with_retry, within
+from streams.retry import within
+from streams.transport.broker_retry import start_with_retry
 from streams.transport.fetch import BatchFetchResult
+from streams.transport.fetch_pacer import FetchPacer
 
-#: How often what stopped the group's coordination is looked for.
+#: How often the group coordination is checked for errors.
 _COORDINATION_SECONDS = 1.0
 
-#: How long a stopping worker waits for the broker to take its last offsets, at least.
+#: The least time that a stopping worker waits for its last commit.
 LAST_COMMIT_SECONDS = 3.0
-#: How often a commit that the broker does not answer looks whether the worker stops.
+#: How often an unanswered commit checks whether the worker is stopping.
 _COMMIT_LOOK_SECONDS = 0.25
 
-#: Of records in Kafka's oldest format.
+#: Timestamp of records in format v0, which has none.
 _NO_TIMESTAMP = -1
-#: One for all records that have none.
+#: Shared by all records without headers.
 _NO_HEADERS = ()
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
-    """Faust's consumer thread, with the pipeline's client settings.
+    """Faust's consumer thread with the pipeline's client settings.
 
-    A failed commit is tried again instead of ending the worker.
+    A failed commit is retried in the next round instead of ending the worker.
     """
 
     fetched_generation = -1
-    """The group's generation when records were last taken from the fetcher."""
+    """The group's generation when the last fetch returned."""
+
+    def __post_init__(self) -> None:
+        """Finish the base class's construction."""
+        super().__post_init__()
+        self._pacer = FetchPacer()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
-        # Faust's own assignor places tables; without them a plain one will do.
+        # Faust's assignor places tables; without tables round robin is enough.
         has_tables = bool(self.app.tables.changelog_topics)
         self._assignor = self.app.assignor if has_tables else RoundRobinPartitionAssignor
         arguments = {
@@ -65,14 +72,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
     async def on_start(self) -> None:
-        """Start, waiting for a broker that went away since the worker looked for it."""
+        """Start; wait while no broker can be reached."""
         await start_with_retry(super().on_start)
 
     def has_waiting(self, tp: TP) -> bool:
-        """Whether a partition has records that may be fetched and have not been.
+        """Whether a partition has records that could be fetched now and have not been.
 
-        Told by the fetcher's own position: what ends a transaction takes up offsets as well.
-        A partition without a leader, and what a transaction still holds back, can't be fetched.
+        Decided by the fetcher's position, since transaction markers take offsets too. Records of a
+        partition without a leader, and of an open transaction, can't be fetched.
         """
         consumer = self._ensure_consumer()
         assignment = consumer._subscription.subscription.assignment
@@ -87,10 +94,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _keep_membership(self) -> None:
-        """Have aiokafka join the group again after an error.
+        """Make aiokafka rejoin the group after an error.
 
-        Its coordination rests until somebody takes the error up. A stock consumer does so with
-        each read; Faust, which reads past it, never does, and such a worker would be idle for ever.
+        Its coordination stops until `check_errors` is called. aiokafka's own reads call it; Faust
+        bypasses those reads, and without this task the worker would stay idle for ever.
         """
         while not self.should_stop:
             await self.sleep(_COORDINATION_SECONDS)
@@ -100,9 +107,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             try:
                 coordinator.check_errors()
             except KafkaError as error:
-                if coordinator._coordination_task.done():  # it will not try again
+                if coordinator._coordination_task.done():  # it will not retry
                     raise
-                self.log.warning("the group can't be joined, which is tried again: %s", error)
+                self.log.warning("can't join the consumer group, retrying: %s", error)
+
+    async def getmany(
+        self, active_partitions: set[TP] | None, timeout: float
+    ) -> Mapping[TP, RawRecords | Sequence[Any]]:
+        """Fetch on the consumer's thread; without Faust's queue of calls, which costs more."""
+        fetch = self._fetch_records(
+            self._ensure_consumer(),
+            active_partitions or set(),
+            timeout,
+            self.consumer.app.conf.broker_max_poll_records,
+        )
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch, self.thread_loop))
 
     async def _fetch_records(
         self,
@@ -111,10 +130,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Mapping[TP, RawRecords | Sequence[Any]]:
-        """Return what has been fetched of each partition, waiting up to `timeout` seconds.
+        """Return the fetched records of each partition; wait up to `timeout` seconds for some.
 
-        Records of a pipeline's topics are taken as aiokafka's C parser makes them, into columns:
-        dressing each up as a `ConsumerRecord` costs several times what parsing it does.
+        Records of a pipeline's topics are taken from aiokafka's C parser straight into columns:
+        making a `ConsumerRecord` of each costs several times as much as parsing it.
         """
         fetcher = consumer._fetcher
         if not self.consumer.flow_active:
@@ -122,19 +141,23 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
         with fetcher._subscriptions.fetch_context():
+            await self._pacer.pause()
+            if not self.consumer.flow_active:  # a rebalance has begun meanwhile
+                return {}
             self._take_batches(fetcher)
             fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
             if not fetched and timeout:
-                # Fetched records wake the fetcher's own waiter, so that it is waited on here.
+                # The fetcher wakes this waiter when records arrive.
                 waiter = fetcher._create_fetch_waiter()
                 await asyncio.wait([waiter], timeout=timeout)
                 if waiter.done():
-                    waiter.result()  # raises what the fetch met, an authorization error for one
+                    waiter.result()  # raises the fetch's error, such as a missing permission
                 waiter.cancel()
-                if not self.consumer.flow_active:  # a rebalance has begun meanwhile
+                if not self.consumer.flow_active:  # a rebalance has begun
                     return {}
                 self._take_batches(fetcher)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
+        self._pacer.took(sum(map(len, fetched.values())))
         self.fetched_generation = self.app.consumer_generation_id
         batch_topics = self.app.assigned.batch_topics
         return {
@@ -143,7 +166,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         }
 
     def _take_batches(self, fetcher: Any) -> None:
-        """Have what waits in the fetcher, of a pipeline's topics, taken by the batch."""
+        """Switch the waiting fetch results of pipeline topics to whole batches."""
         for tp, result in fetcher._records.items():
             if isinstance(result, BatchFetchResult) and tp.topic in self.app.assigned.batch_topics:
                 result.by_batch()
@@ -151,7 +174,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def committed_offsets(
         self, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, int | None]:
-        """Ask the group's coordinator for committed offsets."""
+        """Return the committed offset of each partition; None where there is none."""
         consumer = self._ensure_consumer()
         return {
             tp: await self.call_thread(consumer.committed, KafkaTopicPartition(*tp))
@@ -159,7 +182,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         }
 
     async def rejoin(self) -> None:
-        """Have the group give out its partitions anew."""
+        """Ask the group to rebalance."""
         await self.call_thread(self._request_rejoin)
 
     async def _request_rejoin(self) -> None:
@@ -178,15 +201,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             if not await self._committed(wanted):
                 return False
         except KafkaError as error:
-            # Retriable (broker away) or a rebalance has begun: in both cases nothing is lost,
-            # since the watermark stays and the next round commits it, or its new owner re-reads.
-            level = self.log.info if isinstance(error, UnknownMemberIdError) else self.log.warning
-            level("offsets could not be committed, the next round tries again: %r", error)
+            # No broker, or a rebalance has begun. Nothing is lost: the next round commits the same
+            # watermark, or the new owner reads the records again.
+            log = self.log.info if isinstance(error, UnknownMemberIdError) else self.log.warning
+            log("can't commit offsets, retrying in the next round: %r", error)
             return False
         return True
 
     async def _committed(self, offsets: Mapping[KafkaTopicPartition, OffsetAndMetadata]) -> bool:
-        """Commit, as long as it takes; False if the worker has to stop before."""
+        """Commit without a time limit; return False if the worker must stop first."""
         commit = asyncio.ensure_future(self._ensure_consumer().commit(offsets))
         while not (await asyncio.wait([commit], timeout=_COMMIT_LOOK_SECONDS))[0]:
             if self.app.seconds_to_stop(LAST_COMMIT_SECONDS) == 0.0:
@@ -197,17 +220,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         return True
 
     async def on_thread_stop(self) -> None:
-        """Leave the group; in time, even if no broker is there to be told."""
+        """Leave the group, in a limited time even if no broker answers."""
         left = (self.app.seconds_to_stop() or 0.0) + LAST_COMMIT_SECONDS
         if not await within(left, super().on_thread_stop()):
-            self.log.warning("the broker was not told that this worker leaves its group")
+            self.log.warning("the worker could not leave its group in time: no broker answers")
         if self._consumer is not None:
-            # aiokafka's fetcher, stopped as it waits to try again, ends the stop before this.
+            # If the fetcher is stopped during its back-off, aiokafka does not close its client.
             await self._consumer._client.close()
 
 
 def columns(records: Sequence[Any]) -> RawRecords:
-    """Turn parsed records into columns, of as few objects as can be: they live until the ack."""
+    """Turn parsed records into columns; few objects, since they live until the commit."""
     first, last = records[0].offset, records[-1].offset
     is_whole = last - first == len(records) - 1
     keys = [record.key for record in records]

@@ -1,8 +1,8 @@
-"""A producer batch of records that are encoded already, on its way to the socket uncopied.
+"""A producer batch of encoded records, sent to the socket without copies.
 
-aiokafka's builders take records one by one, and what they build is copied a dozen times: into a
-buffer, for its checksum, and by each level of the request that carries it. Here the records stay
-the one object that the encoder made; what goes before them is written when it is known.
+aiokafka's builders take records one by one, and copy the result a dozen times: into a buffer, for
+its checksum, and at each level of the request around it. Here the records stay the one bytes object
+that the encoder made; the batch header is written once the sequence number is known.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.protocol.api import RequestStruct
 from aiokafka.protocol.types import Array, Bytes, Int32, Schema
 
-from streams.kafka.checksums import crc32c
+from streams.kafka.record_format import crc32c
 from streams.records import PackedBatch
 
-#: A record batch's header (Kafka protocol guide, "Record Batch"), parted where its checksum begins:
+#: A record batch's header (Kafka protocol guide, "Record Batch"), split where its checksum begins:
 #: base offset, length of what follows, partition leader epoch, magic, checksum;
 _UNCHECKED = struct.Struct(">qiibI")
 #: attributes, last offset delta, first and highest timestamp, producer's id and epoch, base
 #: sequence, number of records.
 _CHECKED = struct.Struct(">hiqqqhii")
 _HEADER_BYTES = _UNCHECKED.size + _CHECKED.size
-#: What the length does not count: the base offset and itself.
+#: Bytes that the length field does not count: the base offset and the field itself.
 _NOT_COUNTED = 8 + 4
 _NO_EPOCH, _MAGIC = -1, 2
 _TRANSACTIONAL = 0x10
-#: Pieces smaller than this are joined to one: each has its price on the way out.
+#: Smaller pieces are joined: each piece has a cost when it is written.
 _SMALL_BYTES = 4096
 
 
 class Pieces:
-    """Bytes that lie in several places."""
+    """A byte string in several parts."""
 
     __slots__ = ("parts",)
 
@@ -45,29 +45,29 @@ class Pieces:
         return sum(map(len, self.parts))
 
     def __radd__(self, before: bytes) -> bytes:
-        # What aiokafka's own connections do with them.
+        # Used by aiokafka's own encoding of a request.
         return b"".join((before, *self.parts))
 
 
 class EncodedBatch(BatchBuilder):  # type: ignore[misc]
-    """What aiokafka's accumulator and sender ask of a batch builder, closed from the beginning."""
+    """A closed batch builder for aiokafka's accumulator and sender."""
 
     def __init__(
         self, packed: PackedBatch, timestamp_ms: int, is_transactional: bool = False
     ) -> None:
-        """Say what is in it.
+        """Make a batch.
 
         Args:
-            packed: its records, at least one.
-            timestamp_ms: of all of them, milliseconds since 1970.
-            is_transactional: whether it is part of a transaction.
+            packed: the encoded records, at least one.
+            timestamp_ms: timestamp of all records, milliseconds since 1970.
+            is_transactional: whether the batch is part of a transaction.
         """
-        # The base class's __init__ makes a builder, which has no use here.
+        # The base class's __init__ is not called: it would make a record builder.
         self._packed = packed
         self._timestamp_ms = timestamp_ms
         self._is_transactional = is_transactional
         self._producer_state = (-1, -1, 0)
-        self._relative_offset = packed.num_records  # what `record_count` tells
+        self._relative_offset = packed.num_records  # `record_count` returns it
         self._closed = True
         self._buffer: Pieces | None = None
 
@@ -79,7 +79,7 @@ class EncodedBatch(BatchBuilder):  # type: ignore[misc]
         return _HEADER_BYTES + len(self._packed.encoded)
 
     def _build(self) -> Pieces:
-        # Once: a batch that is sent again must be the same, sequence and all.
+        # Built once: a retry must send the same bytes, sequence number included.
         if self._buffer is None:
             self._buffer = self._written()
         return self._buffer
@@ -100,7 +100,7 @@ class EncodedBatch(BatchBuilder):  # type: ignore[misc]
 
 
 def encode_in_pieces(request: RequestStruct) -> list[bytes]:
-    """Return a request as it goes over the wire, what `Pieces` it holds uncopied."""
+    """Return an encoded request in parts, without copying the `Pieces` in it."""
     pieces: list[bytes] = []
     small: list[bytes] = []
     for part in _parts(request.SCHEMA, [getattr(request, name) for name in request.SCHEMA.names]):

@@ -1,10 +1,9 @@
-"""What a fetch brought of one partition, taken a batch at a time.
+"""Take the fetched records of a partition by the batch.
 
-aiokafka takes fetched records one by one through two generators and dresses each up as a
-`ConsumerRecord`: several times what its C parser needs for them. Here that parser's records are
-taken by the batch. aiokafka's own loop over the batches stays, with all that it knows of checksums,
-transactions and compaction: each batch only looks to it like one record, or like a few where no
-more records are wanted at once.
+aiokafka passes fetched records one by one through two generators and makes a `ConsumerRecord` of
+each, which costs several times as much as its C parser. Here the parser's records are taken by the
+batch. aiokafka's own loop over the batches stays, with its handling of checksums, transactions and
+compaction: a batch looks to it like one record, or like a few if fewer records are wanted at once.
 """
 
 from __future__ import annotations
@@ -17,20 +16,22 @@ from typing import Any, NamedTuple
 
 import aiokafka.consumer.fetcher
 from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import _DefaultRecordBatchPy, _DefaultRecordPy
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import decode_varint
 
-from streams.kafka.checksums import crc32c
-from streams.transport.forgiving_records import ForgivingBatch
+from streams.kafka.record_format import crc32c
 
-#: Of a batch, whatever its version: base offset, then the length of what follows.
+#: The start of a batch of any version: base offset, length of the rest.
 _HEAD = struct.Struct(">qi")
 _MAGIC_AT, _V2 = 16, 2
-#: Of format v2: a checksum of all that follows it.
+#: In format v2: a checksum of all bytes after it.
 _CHECKSUM_AT, _CHECKSUM = 17, struct.Struct(">I")
 
 
 class RetainedRecords:
-    """aiokafka's `MemoryRecords` that keep what was fetched for as long as it is being read."""
+    """aiokafka's `MemoryRecords`, with the fetched bytes kept."""
 
     def __init__(self, fetched: bytes) -> None:
         self.fetched = fetched
@@ -41,20 +42,20 @@ class RetainedRecords:
 
 
 class BatchFetchResult(FetchResult):  # type: ignore[misc]
-    """aiokafka's `FetchResult`, which `by_batch` makes give the parser's records."""
+    """aiokafka's `FetchResult`; after `by_batch` it returns the parser's records."""
 
     _partition_records: Any
     _batches: _Batches | None = None
 
     def by_batch(self) -> None:
-        """Have `getall` take batches from now on; to be called before anything was taken."""
+        """Make `getall` take batches; call it before any record is taken."""
         partition = self._partition_records
         if partition is not None and self._batches is None:
             self._batches = partition._records = _Batches(partition._records.fetched)
-            partition._consumer_record = _as_it_is
+            partition._consumer_record = _unchanged
 
     def getall(self, max_records: int | None = None) -> list[Any]:
-        """Return the next records, `max_records` at most; none of a partition that went away."""
+        """Return the next records, `max_records` at most; none if the partition was revoked."""
         if self._batches is None:
             records: list[Any] = super().getall(max_records)
             return records
@@ -79,20 +80,20 @@ class BatchFetchResult(FetchResult):  # type: ignore[misc]
 
 
 class _Rows(NamedTuple):
-    """Consecutive records of a batch, which pass aiokafka's loop as one."""
+    """Consecutive records of a batch, which pass aiokafka's loop as one record."""
 
     offset: int
-    """Of the last."""
+    """The offset of the last record."""
     records: list[Any]
-    """As aiokafka's C parser makes them, n >= 1."""
+    """As returned by aiokafka's C parser, n >= 1."""
 
 
 class _Batches:
-    """A partition's fetched batches; stands in for its `MemoryRecords`."""
+    """A partition's fetched batches; replaces its `MemoryRecords`."""
 
     def __init__(self, fetched: bytes) -> None:
         self.num_wanted = 0
-        """Records that a batch gives at once, at most."""
+        """The most records that a batch yields at once."""
         self._fetched = memoryview(fetched)
         self._records = MemoryRecords(fetched)
         self._next = 0
@@ -107,7 +108,7 @@ class _Batches:
 
 
 class _Batch:
-    """One batch; what else aiokafka's loop asks of it, the parser's own answers."""
+    """One batch; everything else comes from the parsed batch."""
 
     def __init__(self, parsed: Any, encoded: memoryview, batches: _Batches) -> None:
         self._parsed = parsed
@@ -121,7 +122,7 @@ class _Batch:
         return next(self._parsed)
 
     def validate_crc(self) -> bool:
-        """Return whether the checksum fits."""
+        """Return whether the checksum is right."""
         if self._encoded[_MAGIC_AT] != _V2:
             is_valid: bool = self._parsed.validate_crc()
             return is_valid
@@ -129,14 +130,14 @@ class _Batch:
         return bool(crc32c(bytes(self._encoded[_CHECKSUM_AT + _CHECKSUM.size :])) == stated)
 
     def __iter__(self) -> Iterator[_Rows]:
-        # No more at once than is wanted: compressed, a batch may hold millions.
-        records = chain(self._parsed)  # the parser lets itself be begun but once
+        # In parts: a compressed batch may hold millions of records.
+        records = chain(self._parsed)  # the parser can be iterated only once
         while True:
             try:
                 part = list(islice(records, self._batches.num_wanted))
             except UnicodeDecodeError:
-                # From its beginning: what was given before is passed over as if fetched again.
-                records = chain(ForgivingBatch(self._encoded))
+                # Parse again from the start: records yielded before are skipped by `_since`.
+                records = chain(LenientBatch(self._encoded))
                 continue
             if not part:
                 return
@@ -144,17 +145,59 @@ class _Batch:
 
 
 def _since(offset: int, records: list[Any]) -> list[Any]:
-    """Leave out what lies before: a batch is fetched whole, wherever in it reading begins."""
+    """Skip records below an offset: a fetch returns whole batches."""
     if records[0].offset >= offset:
         return records
     return [record for record in records if record.offset >= offset]
 
 
-def _as_it_is(tp: Any, rows: _Rows) -> _Rows:
+def _unchanged(tp: Any, rows: _Rows) -> _Rows:
     return rows
 
 
+class LenientBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
+    """A batch of format v2 whose header names need not be UTF-8.
+
+    Kafka's protocol says that header names are UTF-8, but no broker checks it. aiokafka's parser
+    raises on other bytes, again after every restart: one record would stop a partition for good.
+    This class parses such a batch again, with aiokafka's Python version of the parser, and escapes
+    foreign bytes in hexadecimal.
+    """
+
+    _pos: int
+
+    def _read_msg(self) -> Any:
+        buffer = self._buffer
+        length, start = decode_varint(buffer, self._pos)
+        _, at = decode_varint(buffer, start)  # attributes, unused
+        timestamp_delta, at = decode_varint(buffer, at)
+        offset_delta, at = decode_varint(buffer, at)
+        key, at = _read_bytes(buffer, at)
+        value, at = _read_bytes(buffer, at)
+        num_headers, at = decode_varint(buffer, at)
+        headers = []
+        for _ in range(num_headers):
+            name, at = _read_bytes(buffer, at)
+            content, at = _read_bytes(buffer, at)
+            headers.append(((name or b"").decode("utf-8", "backslashreplace"), content))
+        if at - start != length:
+            raise CorruptRecordException(f"a record of {length} bytes ends after {at - start}")
+        self._pos = at
+        by_broker = self.timestamp_type == self.LOG_APPEND_TIME
+        timestamp = self.max_timestamp if by_broker else self.first_timestamp + timestamp_delta
+        return _DefaultRecordPy(
+            self.base_offset + offset_delta, timestamp, self.timestamp_type, key, value, headers
+        )
+
+
+def _read_bytes(buffer: bytes, at: int) -> tuple[bytes | None, int]:
+    size, at = decode_varint(buffer, at)
+    if size < 0:
+        return None, at
+    return bytes(buffer[at : at + size]), at + size
+
+
 def take_by_batch() -> None:
-    """Have aiokafka's consumers make fetch results that can be taken by the batch."""
+    """Make aiokafka use `BatchFetchResult` from now on, in the whole process."""
     aiokafka.consumer.fetcher.MemoryRecords = RetainedRecords
     aiokafka.consumer.fetcher.FetchResult = BatchFetchResult

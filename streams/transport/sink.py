@@ -1,4 +1,4 @@
-"""Results leave as whole producer batches per partition; one future a batch.
+"""Send results as whole producer batches, with one future a batch.
 
 Source of the batch interface: aiokafka's `AIOKafkaProducer.create_batch` and `send_batch`.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from streams.records import PackedRecords
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
-#: Why a topic refuses a batch for good, as `explain` tells.
+#: Errors with which a topic rejects a batch permanently; see `explain`.
 REFUSED = (
     *_TOO_LARGE,
     TopicAuthorizationFailedError,
@@ -49,7 +49,7 @@ class KafkaSink:
         return await num_partitions(self._producer(), topic)
 
     async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
-        """Queue records in order."""
+        """Queue output records in order; the awaitable ends when the broker has all of them."""
         producer = self._producer()
         acknowledgements: list[tuple[str, asyncio.Future[Any]]] = []
         for topic, partition, records in outputs:
@@ -66,16 +66,16 @@ async def num_partitions(producer: AIOKafkaProducer, topic: str) -> int:
     """Return how many partitions a topic has, from the client's cached metadata.
 
     Raises:
-        ProduceError: the topic does not exist or can't be seen.
+        ProduceError: the topic does not exist, or its metadata can't be read.
     """
     try:
         return await find_partitions(producer, topic)
     except UnknownTopicOrPartitionError as error:
         raise ProduceError(
-            f"output topic {topic} does not exist: make it with `penstock topics create`"
+            f"output topic {topic} does not exist: create it with `penstock topics create`"
         ) from error
     except KafkaError as error:
-        raise ProduceError(f"output topic {topic} can't be seen: {error!r}") from error
+        raise ProduceError(f"can't read the metadata of output topic {topic}: {error!r}") from error
 
 
 def producer_batches(producer: AIOKafkaProducer, records: PackedRecords) -> Iterator[EncodedBatch]:
@@ -86,17 +86,38 @@ def producer_batches(producer: AIOKafkaProducer, records: PackedRecords) -> Iter
         yield EncodedBatch(batch, now_ms, is_transactional)
 
 
-async def _all_acknowledged(sent: Sequence[tuple[str, asyncio.Future[Any]]]) -> None:
-    done = await asyncio.gather(*(future for _, future in sent), return_exceptions=True)
-    for (topic, _), result in zip(sent, done, strict=True):
-        if isinstance(result, KafkaError):
-            raise explain(result, topic) from result
-        if isinstance(result, BaseException):
-            raise result
+def _all_acknowledged(sent: Sequence[tuple[str, asyncio.Future[Any]]]) -> asyncio.Future[None]:
+    """Return a future that is done when all of `sent` are, with the first's error that has one."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    num_open = len(sent)
+
+    def on_acknowledged(_: asyncio.Future[Any]) -> None:
+        nonlocal num_open
+        num_open -= 1
+        if num_open or done.done():
+            return
+        errors = ((future.exception(), topic) for topic, future in sent if not future.cancelled())
+        error, topic = next(((e, topic) for e, topic in errors if e is not None), (None, ""))
+        if isinstance(error, KafkaError):
+            refused = explain(error, topic)
+            refused.__cause__ = error
+            done.set_exception(refused)
+        elif error is not None:
+            done.set_exception(error)
+        elif any(future.cancelled() for _, future in sent):
+            done.cancel()
+        else:
+            done.set_result(None)
+
+    for _, future in sent:
+        future.add_done_callback(on_acknowledged)
+    if not sent:
+        done.set_result(None)
+    return done
 
 
 def explain(error: KafkaError, topic: str) -> ProduceError:
-    """Return an error of the client's in words: too large, or refused for good."""
+    """Return the `ProduceError` for a permanent client error: too large, or rejected."""
     if isinstance(error, _TOO_LARGE):
         return RecordTooLargeError(f"a record is too large for topic {topic}: {error}")
-    return ProduceError(f"topic {topic} refused results: {error!r}")
+    return ProduceError(f"topic {topic} rejected results: {error!r}")

@@ -1,16 +1,17 @@
-"""How a partition's new owner begins where delivery is exactly once: fence, then seek, then read.
+"""Seek to where reading starts after a rebalance.
 
-Faust seeks to the committed offsets after each rebalance, within a time limit, and now and then
-twice. Here that happens once a generation and takes as long as the brokers take; until it is done
-the partitions are not fetched from.
+At least once: to the committed offsets, as Faust does. Where models learn: to the offsets of their
+snapshots. Exactly once: after earlier owners are fenced. Faust seeks within a time limit, and
+sometimes twice per rebalance; fencing happens once per generation and takes as long as the brokers
+need. Until it is done, the partitions are not fetched from.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import IllegalStateError
 from faust.tables.recovery import RebalanceAgain
@@ -18,81 +19,113 @@ from faust.types import TP
 
 from streams.exactly_once.transactions import Transactions
 from streams.records import TopicPartition
-from streams.transport.catch_up import seek_to_state
+
+if TYPE_CHECKING:
+    from streams.transport.consumer import Consumer
 
 logger = logging.getLogger(__name__)
 
 
-class Takeover:
-    """Makes a consumer's partitions this worker's, and lets one go that was lost."""
+class OncePerGeneration:
+    """Runs one task per generation of the consumer group."""
 
-    def __init__(self, consumer: Any, transactions: Transactions) -> None:
-        """Say whose partitions.
-
-        Args:
-            consumer: `streams.transport.consumer.Consumer`.
-            transactions: of its batch topics.
-        """
-        self._consumer = consumer
-        self._transactions = transactions
+    def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
         self._generation = -1
-        transactions.on_lost = self._lost
 
-    async def perform(self) -> None:
-        """Take over everything that is assigned, once a generation.
+    async def run(self, generation: int, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run work for a generation, or wait for the run that has started.
 
         Raises:
-            RebalanceAgain: the partitions were given out anew meanwhile. (Were it CancelledError,
-                Faust's recovery, which waits for this, would end, and resume nothing ever after.)
+            RebalanceAgain: the run was cancelled. (CancelledError would end Faust's recovery, which
+                waits for this, and the flow would never resume.)
         """
-        generation = self._consumer.app.consumer_generation_id
         if self._task is None or self._generation != generation:
             self.cancel()
             self._generation = generation
-            self._task = asyncio.ensure_future(self._take_over())
+            self._task = asyncio.ensure_future(work())
         task = self._task
-        # Whoever waits may be interrupted; the work goes on.
+        # The caller may be cancelled without cancelling the task.
         await asyncio.wait([task])
         if task.cancelled():
             raise RebalanceAgain
         task.result()
 
     def cancel(self) -> None:
-        """Stop taking over: the partitions are someone else's, or about to be."""
+        """Cancel the run: the group is rebalancing."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
 
-    async def _take_over(self) -> None:
-        assigned = [TopicPartition(*tp) for tp in self._consumer.assignment()]
-        ours = [tp for tp in assigned if tp.topic in self._consumer.assigned.batch_topics]
-        try:
-            await self._transactions.release_all()
-            await self._seek_stock([tp for tp in assigned if tp not in ours])
-            await self._transactions.own(ours, self._begin)
-        except IllegalStateError as error:
-            # Not assigned any more: the next generation begins from the start.
-            logger.info("partitions moved on while they were taken over: %s", error)
-        except Exception as error:
-            await self._transactions.on_failure(error)
 
-    async def _begin(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Seek to what is committed; where models learn, to what their snapshots cover."""
-        await self._seek(offsets)
-        await seek_to_state(self._consumer)
+async def take_over(consumer: Consumer, transactions: Transactions) -> None:
+    """Fence earlier owners of all assigned partitions, then seek."""
+    assigned: list[TopicPartition] = list(consumer.assignment())
+    transactional = [tp for tp in assigned if tp.topic in consumer.assigned.batch_topics]
 
-    async def _seek(self, offsets: Mapping[TopicPartition, int]) -> None:
-        known = {TP(*tp): offset for tp, offset in offsets.items()}
-        if known:
-            await self._consumer.seek_wait(known)
-        self._consumer._committed_offset.update(known)
+    async def seek(offsets: Mapping[TopicPartition, int]) -> None:
+        await _seek(consumer, offsets)
+        await seek_to_state(consumer)
 
-    async def _seek_stock(self, partitions: list[TopicPartition]) -> None:
-        """Seek partitions of stock agents, as ever: they are at least once."""
-        if partitions:
-            await self._seek(await self._consumer.committed_offsets(partitions))
+    try:
+        await transactions.release_all()
+        # Partitions of stock Faust agents: at least once.
+        if stock := [tp for tp in assigned if tp not in transactional]:
+            await _seek(consumer, await consumer.committed_offsets(stock))
+        await transactions.own(transactional, seek)
+    except IllegalStateError as error:
+        # No longer assigned: the next generation starts from the beginning.
+        logger.info("the group rebalanced during a takeover: %s", error)
+    except Exception as error:
+        await transactions.on_failure(error)
 
-    async def _lost(self, tp: TopicPartition) -> None:
-        self._consumer.assigned.give_up([tp])
-        await self._consumer.rejoin()
+
+async def _seek(consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> None:
+    if offsets:
+        await consumer.seek_wait(offsets)
+    consumer._committed_offset.update(offsets)
+
+
+async def seek_to_state(consumer: Consumer) -> None:
+    """Restore the models of every assigned partition, and seek to what they learn from next.
+
+    Called with the flow stopped, after every partition was sought to its committed offset.
+    """
+    assigned = consumer.assigned
+    learning = [tp for tp in consumer.assignment() if tp.topic in assigned.learning_topics]
+    if not learning:
+        return
+    if positions := _positions(consumer, learning):
+        await consumer.seek_wait(positions)
+        return
+    first = await consumer.earliest_offsets(*learning)
+    end = await consumer.latest_offsets(*learning)
+    answer_from: dict[TopicPartition, int] = {}
+    for tp in learning:
+        committed = consumer._committed_offset[tp]
+        is_valid = committed is not None and first[tp] <= committed <= end[tp]
+        # Without a valid offset, Kafka's client would start at the same place.
+        resets_to = end[tp] if _resets_to_latest(consumer) else first[tp]
+        answer_from[tp] = committed if is_valid else resets_to
+    seeks: dict[TopicPartition, int] = {}
+    for tp, start in (await assigned.begin(answer_from)).items():
+        if start < first[tp]:
+            logger.warning(
+                "%s:%d: the topic no longer has offsets %d to %d, which its model should learn "
+                "from again: its answers may differ from those of a worker that had not stopped",
+                *(*tp, start, first[tp] - 1),
+            )
+        seeks[tp] = max(start, first[tp])
+    await consumer.seek_wait(seeks)
+
+
+def _positions(consumer: Consumer, learning: list[TP]) -> dict[TopicPartition, int]:
+    """Return where reading continues, if it has begun: Faust sometimes seeks twice."""
+    tracker = consumer.assigned.tracker
+    positions = {tp: tracker.next_offset(tp) for tp in learning}
+    known = {tp: offset for tp, offset in positions.items() if offset is not None}
+    return known if len(known) == len(learning) else {}
+
+
+def _resets_to_latest(consumer: Consumer) -> bool:
+    return bool(consumer.app.client_arguments["consumer"]["auto_offset_reset"] == "latest")

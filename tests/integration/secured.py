@@ -26,7 +26,8 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
-from streams.kafka.admin import Kafka, create_topics
+from streams.kafka.admin import create_topics
+from streams.kafka.settings import Kafka
 from streams.settings import TopicSettings
 from tests.certificates import Authority, Certificate
 

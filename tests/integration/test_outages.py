@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -34,8 +35,7 @@ BACK: dict[str, Callable[[BrokerProcess], Any]] = {
 
 
 def _signal(broker: BrokerProcess, number: signal.Signals) -> None:
-    assert broker._process is not None
-    broker._process.send_signal(number)
+    os.kill(broker.pid, number)
 
 
 def _shorten(pipeline: Pipeline) -> None:

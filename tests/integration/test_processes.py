@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.affinity import allowed_cores
+from agents.process.share import Share, allowed_cores
 from tests.integration.running import Pipeline, RunningWorker, number, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -102,20 +102,13 @@ def test_none_outlives_a_killed_starter(tmp_path: Path, kafka_bootstrap: str) ->
 
 
 @pytest.mark.kafka
-def test_each_has_cores_of_its_own_and_one_for_the_interpreter_lock(
-    tmp_path: Path, kafka_bootstrap: str
-) -> None:
+def test_each_process_has_its_share_of_the_cores(tmp_path: Path, kafka_bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, kafka_bootstrap)
     with two_processes(pipeline) as worker:
-        used = [main_thread_cores(pid) for pid in children_of(worker.process.pid)]
+        used = [os.sched_getaffinity(pid) for pid in children_of(worker.process.pid)]
         assert worker.stop() == 0
     cores = allowed_cores()
-    assert all(len(each) == 1 for each in used)
-    assert used == [{cores[0]}, {cores[len(cores) // 2]}]
-
-
-def main_thread_cores(pid: int) -> set[int]:
-    return os.sched_getaffinity(pid)
+    assert used == [set(Share(i, 2).of(cores)) for i in range(2)]
 
 
 def test_what_is_wrong_with_the_model_is_told_with_the_process_s_name(

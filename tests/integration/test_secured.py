@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from agents.commands.broker import kafka_broker
-from streams.kafka.admin import BrokerTlsError, Kafka, probe
+from streams.kafka.admin import probe
+from streams.kafka.errors import BrokerTlsError
+from streams.kafka.settings import Kafka
 from tests.brokers import need_kafka
 from tests.certificates import Authority
 from tests.integration.running import until
@@ -147,12 +149,12 @@ def test_a_worker_with_a_certificate_and_the_least_rights(
         grant(admin, "CN=worker", pipeline.least)
         run_to_the_end(pipeline, tmp_path, 50)
         late = SecuredPipeline(tmp_path, "late", as_user("late", days=-1), admin)
-        _told_in_one_line(late, r"refuses this client.*ssl\.certificate\.location.*has expired")
+        _told_in_one_line(late, r"rejects this client.*ssl\.certificate\.location.*has expired")
         without = {name: value for name, value in as_user("worker").items() if "cert" not in name}
         nobody = SecuredPipeline(
             tmp_path, "nobody", {n: v for n, v in without.items() if "key" not in n}, admin
         )
-        assert "refuses this client" in nobody.command("check").output
+        assert "rejects this client" in nobody.command("check").output
 
 
 COMMANDS: list[list[str]] = [
@@ -181,7 +183,7 @@ def test_a_wrong_password_is_told_by_every_command(tmp_path: Path, sasl: Kafka) 
     pipeline = SecuredPipeline(
         tmp_path, "wrong", as_alice(sasl), sasl, {"KAFKA_PASSWORD": WRONG}
     )  # fmt: skip
-    _told_in_one_line(pipeline, r"refuses the login.*check sasl\.username, sasl\.password")
+    _told_in_one_line(pipeline, r"rejects the login.*check sasl\.username, sasl\.password")
 
 
 def test_an_unknown_authority_is_told_by_every_command(tmp_path: Path, sasl: Kafka) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,10 @@ import pytest
 from msgspec.structs import replace
 
 from models.base import ModelError, OnlineModel
+from models.registry import model_class
 from schemas import Event, InputError
+from streams.online import answer_each, learn_each
+from streams.protocols import JoinedModel
 from tests.models.contract import assert_alike, events_for, make_registered, online_names
 
 #: Sums of float64 in another order.
@@ -151,3 +155,57 @@ def test_state_does_not_grow_with_the_log(name: str, tmp_path: Path) -> None:
         drive(model, log, micro=model.learn_every)
         sizes.append(len(model.snapshot()))
     assert sizes[5] <= 1.01 * sizes[2]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_other_partitions_change_no_answer(name: str, seed: int, tmp_path: Path) -> None:
+    """Partitions side by side, in any order and as the engine joins them, against each alone."""
+    dice = random.Random(seed)
+    models = [fresh(name, tmp_path) for _ in range(3)]
+    for model in models[1:]:
+        if isinstance(model, JoinedModel):
+            model.join(models[0])
+    logs = [_of_partition(log_of(models[0], steps=8), partition) for partition in range(3)]
+    every = models[0].learn_every
+    runs = [Run([], []) for _ in models]
+    while active := [i for i, run in enumerate(runs) if len(run.answers) < len(logs[i])]:
+        chosen = sorted(dice.sample(active, dice.randint(1, len(active))))
+        steps = [logs[i][len(runs[i].answers) : len(runs[i].answers) + every] for i in chosen]
+        for i, answers in zip(chosen, answer_each([models[i] for i in chosen], steps), strict=True):
+            runs[i].answers.extend(answers)
+        assert all(learn_each([models[i] for i in chosen], steps))
+        for i in chosen:
+            runs[i].updates.append(models[i].update())
+    for model, log, run in zip(models, logs, runs, strict=True):
+        alone = fresh(name, tmp_path)
+        expected = drive(alone, log, micro=every)
+        for answer, expected_answer in zip(run.answers, expected.answers, strict=True):
+            assert_alike(answer, expected_answer, TOLERANCE)
+        assert run.updates == expected.updates
+        assert model.snapshot() == alone.snapshot()
+
+
+@pytest.mark.parametrize("joined", [n for n in online_names() if hasattr(model_class(n), "join")])
+def test_a_joined_partition_moves_and_makes_room(joined: str, tmp_path: Path) -> None:
+    """A snapshot is restored into a joined instance; one that closes disturbs no other."""
+    first, second, third, fourth = (fresh(joined, tmp_path) for _ in range(4))
+    second.join(first)  # type: ignore[attr-defined]
+    log, other = (_of_partition(log_of(first, steps=8), partition) for partition in range(2))
+    drive(first, log, micro=5)
+    drive(second, other, micro=5)
+    state, kept = first.snapshot(), second.snapshot()
+    first.close()
+    third.join(second)  # type: ignore[attr-defined]
+    third.restore(state)
+    fourth.join(second)  # type: ignore[attr-defined]
+    drive(fourth, other, micro=5)
+    assert third.snapshot() == state
+    assert second.snapshot() == kept == fourth.snapshot()
+
+
+def _of_partition(log: list[Event], partition: int) -> list[Event]:
+    """Return a log's events from another place on, as if of other sources."""
+    at = 37 * partition
+    return [
+        replace(event, source_id=f"{event.source_id}-{partition}") for event in log[at:] + log[:at]
+    ]

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import numpy as np
 import pytest
 from prometheus_client import Counter as Metric
 from prometheus_client import Gauge
@@ -23,13 +22,12 @@ from tests.fakes import record_batch
 from tests.streams.engines import Engine
 from tests.streams.worlds import (
     UNLUCKY,
-    UNMEASURABLE,
     WALL,
     Arrival,
     Model,
+    Numbered,
     Rebalance,
     Record,
-    Sized,
     SlowSink,
     World,
 )
@@ -73,8 +71,9 @@ class Run:
                 self._new_model,
                 self.sink,
                 settings,
-                event_type=Sized,
+                event_type=Numbered,
                 host=VirtualExecutor(loop, cycle(world.host_seconds), num_workers=2),
+                max_inline_seconds=world.max_inline_seconds,
                 clock=loop.time,
                 wall_clock=self.wall_clock,
             )
@@ -87,7 +86,7 @@ class Run:
         self.assigned.on_change(self.engine.inference.drop_stale, self.engine.pool.keep_only)
         self.partitions: dict[TopicPartition, _Partition] = defaultdict(_Partition)
         self.filtered: dict[tuple[TopicPartition, int], Filtered] = {}
-        self._queues: dict[str, asyncio.Queue[RecordBatch]] = {
+        self._queues: dict[str, asyncio.Queue[list[RecordBatch]]] = {
             topic: asyncio.Queue() for topic in settings.inputs
         }
         self._watch_what_leaves()
@@ -105,8 +104,8 @@ class Run:
         batcher, delivery = self.engine.inference._batcher, self.engine.delivery
         take, filter_rows = batcher.take, delivery.filtered
 
-        def watched_take(now: float) -> MicroBatch[Any] | None:
-            batch = take(now)
+        def watched_take(now: float, is_idle: bool = False) -> MicroBatch[Any] | None:
+            batch = take(now, is_idle)
             if batch is not None:
                 self._check_batch(batch)
             return batch
@@ -122,11 +121,6 @@ class Run:
     def _check_batch(self, batch: MicroBatch[Any]) -> None:
         settings, events = self.world.settings.batch, batch.events
         assert 1 <= len(events) <= settings.max_batch_size
-        buckets = np.searchsorted(np.asarray(settings.buckets), [e.size for e in events])
-        assert len(set(buckets.tolist())) == 1
-        weight = len(events) * max(event.size for event in events)
-        if settings.max_batch_weight is not None:
-            assert weight <= settings.max_batch_weight or len(events) == 1
         for event in events:
             assert not self._is_expired(event.event_time_ms)
 
@@ -156,7 +150,7 @@ class Run:
                         self._fetch()
                         self.check()
                         assert self.engine.inference.crash_reason is None
-                        await asyncio.sleep(0.05)
+                        await asyncio.sleep(self.world.fetch_seconds)
             finally:
                 for task in streams:
                     task.cancel()
@@ -180,9 +174,8 @@ class Run:
         if record.kind == "broken":
             return b"{bad"
         x = UNLUCKY if record.kind == "unlucky" else offset + 100
-        size = UNMEASURABLE if record.kind == "unmeasurable" else record.size
         event_time_ms = int((self.wall_clock() - record.age) * 1000)
-        return json.dumps({"x": x, "size": size, "event_time_ms": event_time_ms}).encode()
+        return json.dumps({"x": x, "event_time_ms": event_time_ms}).encode()
 
     async def _rebalance(self, rebalance: Rebalance) -> None:
         await asyncio.sleep(rebalance.at)
@@ -198,6 +191,7 @@ class Run:
             state.position, state.is_held = state.started_at, True
 
     def _fetch(self) -> None:
+        by_topic: dict[str, list[RecordBatch]] = defaultdict(list)
         for tp, state in self.partitions.items():
             if not state.is_held or self.assigned.is_full(tp) or state.position == len(state.log):
                 continue
@@ -211,7 +205,11 @@ class Run:
                 arrived=self._loop.time(),
             )
             state.position += len(fetched)
-            self._queues[tp.topic].put_nowait(batch)
+            by_topic[tp.topic].append(batch)
+        for topic, batches in by_topic.items():
+            parts = [batches] if self.world.is_joined else [[batch] for batch in batches]
+            for part in parts:
+                self._queues[topic].put_nowait(part)
 
     def is_settled(self) -> bool:
         """Whether every partition that is held is read and finished, and nothing is in flight."""
@@ -248,13 +246,10 @@ class Run:
         for tp in self.partitions:
             num_records, _ = self.tracker.under_way(tp)
             assert num_records < settings.intake.max_records + FETCH_RECORDS
-        num_buckets = len(settings.batch.buckets) + 1
-        most = max(MIN_WAITING, settings.batch.max_batch_size * num_buckets)
+        most = max(MIN_WAITING, 2 * settings.batch.max_batch_size)
+        # A fetch may bring so much of each partition, of three a topic.
         for lane in range(len(settings.inputs)):
-            assert inference._batcher.num_waiting(lane) < most + FETCH_RECORDS
-        if inference._resequencer is not None:
-            held = sum(self.tracker.under_way(tp)[0] for tp in self.partitions)
-            assert len(inference._resequencer) <= held
+            assert inference._batcher.num_waiting(lane) < most + 3 * FETCH_RECORDS
 
 
 def _samples(metric: Counted, label: str) -> dict[str, float]:

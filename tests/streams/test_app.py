@@ -1,29 +1,36 @@
-"""The app's queues keep what was handed out, whatever Faust does; it makes no needless folder."""
+"""The app is whole when made, keeps what its queues hold, and stops when it can't go on."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from typing import Any
 
 import aiokafka.conn
 import pytest
 from aiokafka.conn import AIOKafkaConnection
 from prometheus_client import CollectorRegistry
 
-from streams.app import App, make_app
+from streams.app import App
 from streams.health.metrics import Metrics
 from streams.settings import AgentSettings, PipelineSettings
 from streams.transport.connection import KafkaConnection
 
 
-def make() -> App:
+def make(guarantee: Any = "at_least_once", **callbacks: Any) -> App:
     settings = PipelineSettings(
         kafka={"bootstrap.servers": "127.0.0.1:1"},
         agents={"a": AgentSettings(input="in", output="out", model="m")},
+        guarantee=guarantee,
     )
-    return make_app(settings, Metrics(CollectorRegistry()))
+
+    async def fail(reason: str) -> None:
+        raise AssertionError(reason)
+
+    return App(settings, Metrics(CollectorRegistry()), on_hang=fail, **callbacks)
 
 
-async def test_resuming_the_flow_twice_loses_nothing() -> None:
+async def test_a_queue_keeps_its_batches_when_the_flow_resumes_twice() -> None:
     app = make()
     queue = app.FlowControlQueue(maxsize=10, clear_on_resume=True)  # as Faust's channels ask
     app.flow_control.resume()
@@ -32,17 +39,17 @@ async def test_resuming_the_flow_twice_loses_nothing() -> None:
     assert queue.qsize() == 1
 
 
-async def test_no_folder_is_left_where_a_worker_starts(
+async def test_a_worker_without_tables_on_disk_makes_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     app = make()
-    app.Table("counts", default=int, partitions=4)  # a stock agent's, in memory
+    app.Table("counts", default=int, partitions=4)  # of a stock Faust agent, in memory
     await app.on_first_start()
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_table_on_disk_has_its_folder(
+async def test_a_table_on_disk_gets_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -53,12 +60,53 @@ async def test_a_table_on_disk_has_its_folder(
     assert [folder.name for folder in tmp_path.iterdir()] == ["penstock-data"]
 
 
-async def test_resuming_after_a_rebalance_waits_for_a_broker_however_long() -> None:
-    """After this time Faust would take its recovery for stopped, and never resume."""
+async def test_a_rebalance_waits_for_the_broker_for_a_day() -> None:
+    """After this time Faust would consider its recovery stopped, and never resume."""
     assert make().conf.broker_request_timeout >= 24 * 3600
 
 
-async def test_the_transport_mends_aiokafka_s_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_transport_replaces_aiokafka_s_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(aiokafka.conn, "AIOKafkaConnection", AIOKafkaConnection)
     assert make().transport is not None
     assert aiokafka.conn.AIOKafkaConnection is KafkaConnection
+
+
+@pytest.fixture
+def signals() -> Any:
+    """The SIGTERMs that this process gets."""
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
+    yield received
+    signal.signal(signal.SIGTERM, before)
+
+
+async def test_a_failure_stops_the_worker_once_and_waits_for_no_record(
+    signals: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make()
+    first = RuntimeError("the broker refuses the output")
+    await app.stop_for(first)
+    await app.stop_for(RuntimeError("another one"))
+    assert (app.failure, app.drain_seconds, signals) == (first, 0, [signal.SIGTERM])
+    assert "the worker ends: the broker refuses the output" in caplog.text
+    assert "another one" not in caplog.text
+
+
+async def test_failed_transactions_stop_the_worker(signals: list[int]) -> None:
+    app = make("exactly_once")
+    assert app.exactly_once is not None
+    await app.exactly_once.on_failure(RuntimeError("fenced"))
+    assert signals == [signal.SIGTERM]
+    assert make().exactly_once is None
+
+
+async def test_an_app_that_begins_to_stop_calls_back_and_is_not_ready() -> None:
+    stopping: list[App] = []
+    app = make(on_stopping=stopping.append)
+    assert app.seconds_to_stop() is None
+    await app.on_stop()
+    assert stopping == [app]
+    assert "the worker is stopping" in app.health.ready().reasons
+    assert 0 < (app.seconds_to_stop() or 0) <= app.drain_seconds

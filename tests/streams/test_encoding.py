@@ -35,9 +35,10 @@ def test_headers_are_those_of_cloudevents(first_offset: int) -> None:
     model = SimpleNamespace(name="m", version="1")
     encoder = ResultEncoder("scores", make_codec("json", Event), model)
     answers = [Score(score=float(i)) for i in range(len(events))]
-    (encoded,) = encoder.encode_chunks(MicroBatch([chunk], None, 0.0), answers, [], timings)
-    assert len(encoded.records) == len(events)
-    for row, packed in enumerate(encoded.records.headers):
+    (encoded,) = encoder.encode(MicroBatch([chunk], 0.0), answers, [], timings)
+    records = encoded.records.unpack()
+    assert len(records) == len(events)
+    for row, packed in enumerate(records.headers):
         headers = dict(decode_headers(packed))
         assert headers.pop("penstock_timing").endswith(b";batch=5;queue=0.250000;model=0.125000")
         expected = event_headers(

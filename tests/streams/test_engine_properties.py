@@ -17,7 +17,7 @@ from tests.streams.playing import Run
 from tests.streams.worlds import Arrival, Rebalance, Record, World
 from tests.virtual_time import VirtualLoop, run_virtually
 
-KINDS = (*("good",) * 12, "unlucky", "unmeasurable", "broken", "tombstone")
+KINDS = (*("good",) * 12, "unlucky", "broken", "tombstone")
 TOPICS = ("high", "middle", "low")
 
 moments = st.floats(0, 2, allow_nan=False).map(lambda seconds: round(seconds, 2))
@@ -41,12 +41,7 @@ def agents(draw: st.DrawFn) -> AgentSettings:
         output="doubles",
         model="doubling",
         concurrency=draw(st.integers(1, 3)),
-        batch=BatchSettings(
-            max_batch_size=draw(st.integers(1, 6)),
-            max_wait_seconds=wait,
-            buckets=draw(st.sampled_from([[], [2], [2, 5]])),
-            max_batch_weight=draw(st.sampled_from([None, None, 1, 6, 20])),
-        ),
+        batch=BatchSettings(max_batch_size=draw(st.integers(1, 6)), max_wait_seconds=wait),
         intake=IntakeSettings(max_records=draw(st.sampled_from([1, 6, 40]))),
         **overload,
     )
@@ -56,9 +51,7 @@ def agents(draw: st.DrawFn) -> AgentSettings:
 def worlds(draw: st.DrawFn) -> World:
     agent = draw(agents())
     partitions = st.builds(TopicPartition, st.sampled_from(agent.inputs), st.integers(0, 2))
-    records = st.builds(
-        Record, st.sampled_from(KINDS), st.integers(0, 9), st.sampled_from([0.0, 0.0, 0.4, 9.0])
-    )
+    records = st.builds(Record, st.sampled_from(KINDS), st.sampled_from([0.0, 0.0, 0.4, 9.0]))
     return World(
         settings=agent,
         arrivals=draw(
@@ -78,6 +71,9 @@ def worlds(draw: st.DrawFn) -> World:
         host_seconds=draw(delays),
         ack_seconds=draw(delays),
         fails_every=draw(st.sampled_from([0, 0, 2, 3])),
+        fetch_seconds=draw(st.sampled_from([0.002, 0.05, 0.3])),
+        is_joined=draw(st.booleans()),
+        max_inline_seconds=draw(st.sampled_from([0.0, 1.0])),
     )
 
 
@@ -100,7 +96,7 @@ def test_order_limits_accounts_and_watermark_hold(world: World) -> None:
         for offset, (_, record) in enumerate(state.log if state.is_held else ()):
             check_outcome(run, tp, offset, record, may_repeat=tp in moved)
     check_order(run, moved)
-    event(f"buckets {world.settings.batch.buckets}, {world.settings.overload}")
+    event(f"joined {world.is_joined}, {world.settings.overload}")
     event(f"answers {bool(run.sink.results)}, rebalances {len(world.rebalances)}")
 
 
@@ -120,18 +116,13 @@ def check_outcome(
         assert not results
         assert not letters
     elif letters:
-        batch = run.world.settings.batch
-        expected = {
-            "broken": "decode_error",
-            "unlucky": "model_error",
-            "unmeasurable": "invalid_input" if batch.measures else "",
-        }.get(record.kind, "")
+        expected = {"broken": "decode_error", "unlucky": "model_error"}.get(record.kind, "")
         assert run.sink.reasons[at] in {expected, "expired" if may_expire else expected}
     elif is_filtered:
         assert may_expire
         assert run.filtered[at] == Filtered.EXPIRED
     else:
-        assert record.kind == "good" or not run.world.settings.batch.measures
+        assert record.kind == "good"
 
 
 def check_order(run: Run, moved: set[TopicPartition]) -> None:

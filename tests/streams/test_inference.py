@@ -22,7 +22,7 @@ async def test_every_record_is_answered_in_order_and_accounted_for() -> None:
     async with engine() as e:
         for start in range(0, 60, 20):
             await e.inference.submit(
-                e.batch([n % 7 for n in range(start, start + 20)], first_offset=start)
+                [e.batch([n % 7 for n in range(start, start + 20)], first_offset=start)]
             )
         await e.drained()
         assert answers(e.sink.records["doubles", 0]) == [(n, 2 * (n % 7)) for n in range(60)]
@@ -34,7 +34,7 @@ async def test_every_record_is_answered_in_order_and_accounted_for() -> None:
 
 async def test_a_result_says_where_it_comes_from() -> None:
     async with engine() as e:
-        await e.inference.submit(e.batch([4], partition=1, first_offset=9, keys=[b"cam"]))
+        await e.inference.submit([e.batch([4], partition=1, first_offset=9, keys=[b"cam"])])
         await e.drained()
         (record,) = e.sink.records["doubles", 1]
         assert record.key == b"cam"
@@ -56,7 +56,7 @@ async def test_a_result_says_where_it_comes_from() -> None:
 
 async def test_one_bad_record_hurts_only_itself() -> None:
     async with engine() as e:
-        await e.inference.submit(e.batch([1, b"{bad", None, 13, b"", 5]))
+        await e.inference.submit([e.batch([1, b"{bad", None, 13, b"", 5])])
         await e.drained()
         assert answers(e.sink.topic("doubles")) == [(0, 2.0), (5, 10.0)]
         letters = [DeadLetter.from_headers(r.headers) for r in e.sink.topic("numbers.dlq")]
@@ -74,7 +74,7 @@ async def test_nothing_is_finished_before_the_broker_has_acknowledged() -> None:
     sink = ListSink()
     sink.gate = asyncio.Event()
     async with engine(sink=sink) as e:
-        await e.inference.submit(e.batch([1, b"bad", 3]))
+        await e.inference.submit([e.batch([1, b"bad", 3])])
         async with asyncio.timeout(5):
             while len(sink.topic("doubles")) < 2 or not sink.topic("numbers.dlq"):
                 await asyncio.sleep(0.002)
@@ -95,7 +95,7 @@ async def test_batches_gather_many_partitions_and_respect_the_maximum() -> None:
 
     async with engine(slow) as e:
         for partition in range(4):
-            await e.inference.submit(e.batch(range(5), partition=partition))
+            await e.inference.submit([e.batch(range(5), partition=partition)])
         await e.drained()
         assert sum(made[0].batch_sizes) == 20
         assert max(made[0].batch_sizes) == 8
@@ -109,7 +109,7 @@ async def test_small_record_batches_of_one_partition_leave_together() -> None:
         for n in range(3):
             for partition in range(2):
                 batch = e.batch([n], partition=partition, first_offset=n, arrived=time.monotonic())
-                await e.inference.submit(batch)
+                await e.inference.submit([batch])
         await e.drained()
         assert answers(e.sink.records["doubles", 0]) == [(n, 2.0 * n) for n in range(3)]
         assert e.sink.num_sends["doubles"] == 2  # one a partition
@@ -124,8 +124,8 @@ async def test_what_left_together_is_taken_apart_where_it_is_refused() -> None:
         SETTINGS, batch=BatchSettings(max_batch_size=4, max_wait_seconds=60.0)
     )
     async with engine(Wordy, ListSink(max_bytes={"doubles": 1000}), settings) as e:
-        await e.inference.submit(e.batch([1, 5000], arrived=time.monotonic()))
-        await e.inference.submit(e.batch([2, 3], first_offset=2, arrived=time.monotonic()))
+        await e.inference.submit([e.batch([1, 5000], arrived=time.monotonic())])
+        await e.inference.submit([e.batch([2, 3], first_offset=2, arrived=time.monotonic())])
         await e.drained()
         assert [offset for offset, _ in answers(e.sink.topic("doubles"))] == [0, 2, 3]
         assert e.accounts()["dead_lettered"] == 1
@@ -139,7 +139,7 @@ async def test_copies_work_at_once_and_the_order_holds() -> None:
     )  # fmt: skip
     delays = iter([0.05, 0.0, 0.02, 0.01])
     async with engine(lambda: Doubling(next(delays)), settings=settings) as e:
-        await e.inference.submit(e.batch(range(12)))
+        await e.inference.submit([e.batch(range(12))])
         await e.drained()
         assert answers(e.sink.records["doubles", 0]) == [(n, 2.0 * n) for n in range(12)]
 
@@ -149,7 +149,7 @@ async def test_a_partition_that_went_away_finishes_without_effect() -> None:
     sink.gate = asyncio.Event()
     async with engine(sink=sink) as e:
         batch = e.batch([1, 2, 3])
-        await e.inference.submit(batch)
+        await e.inference.submit([batch])
         while len(sink.topic("doubles")) < 3:
             await asyncio.sleep(0.002)
         e.tracker.give_up([batch.tp])
@@ -159,7 +159,7 @@ async def test_a_partition_that_went_away_finishes_without_effect() -> None:
         assert e.accounts()["answered"] == 0
         assert e.accounts()["in_flight"] == 0
         assert e.count("penstock_records_handed_back_total", topic="numbers") == 3
-        await e.inference.submit(batch)  # too late: its span is no longer live
+        await e.inference.submit([batch])  # too late: its span is no longer live
         assert e.accounts()["in"] == 3
 
 
@@ -169,7 +169,7 @@ async def test_a_result_that_its_topic_refuses_becomes_a_dead_letter() -> None:
             return [{"y": 1, "text": "x" * int(event.x)} for event in batch]
 
     async with engine(Wordy, ListSink(max_bytes={"doubles": 1000})) as e:
-        await e.inference.submit(e.batch([1, 5000, 2]))
+        await e.inference.submit([e.batch([1, 5000, 2])])
         await e.drained()
         assert [offset for offset, _ in answers(e.sink.topic("doubles"))] == [0, 2]
         (letter,) = (DeadLetter.from_headers(r.headers) for r in e.sink.topic("numbers.dlq"))
@@ -179,7 +179,7 @@ async def test_a_result_that_its_topic_refuses_becomes_a_dead_letter() -> None:
 
 async def test_a_dead_letter_that_its_topic_refuses_is_cut_until_it_fits() -> None:
     async with engine(sink=ListSink(max_bytes={"numbers.dlq": 20_000})) as e:
-        await e.inference.submit(e.batch([b"x" * 500_000]))
+        await e.inference.submit([e.batch([b"x" * 500_000])])
         await e.drained()
         (record,) = e.sink.topic("numbers.dlq")
         assert 0 < len(record.value) <= 20_000
@@ -188,7 +188,7 @@ async def test_a_dead_letter_that_its_topic_refuses_is_cut_until_it_fits() -> No
 
 async def test_a_refusal_for_good_is_told_and_nothing_is_finished() -> None:
     async with engine(sink=ListSink(max_bytes={"numbers.dlq": 1})) as e:
-        await e.inference.submit(e.batch([b"bad"]))
+        await e.inference.submit([e.batch([b"bad"])])
         async with asyncio.timeout(5):
             while not e.failures:
                 await asyncio.sleep(0.002)
@@ -204,7 +204,7 @@ async def test_an_answer_that_is_no_result_becomes_a_dead_letter(answer: Any) ->
             return [answer] * len(batch)
 
     async with engine(Odd) as e:
-        await e.inference.submit(e.batch([1]))
+        await e.inference.submit([e.batch([1])])
         await e.drained()
         (letter,) = (DeadLetter.from_headers(r.headers) for r in e.sink.topic("numbers.dlq"))
         assert letter.reason == "unencodable_result"
@@ -217,7 +217,7 @@ async def test_none_one_or_several_results_a_record() -> None:
             return [[{"y": i} for i in range(int(event.x))] or None for event in batch]
 
     async with engine(Repeating) as e:
-        await e.inference.submit(e.batch([0, 1, 3]))
+        await e.inference.submit([e.batch([0, 1, 3])])
         await e.drained()
         assert answers(e.sink.topic("doubles")) == [(1, 0), (2, 0), (2, 1), (2, 2)]
         ids = [dict(record.headers)["ce_id"] for record in e.sink.topic("doubles")]
@@ -237,7 +237,7 @@ async def test_submit_holds_back_while_too_much_waits() -> None:
         async def submit_all() -> None:
             nonlocal submitted
             for i in range(12):
-                await e.inference.submit(e.batch([1] * 1024, first_offset=i * 1024))
+                await e.inference.submit([e.batch([1] * 1024, first_offset=i * 1024)])
                 submitted += 1
 
         task = asyncio.create_task(submit_all())

@@ -163,7 +163,7 @@ def test_replayed_records_never_move_the_watermark_back() -> None:
     assert tracker.committable() == {"p": 110}
     assert tracker.next_offset("p") == 110
     tracker.give_up(["p"])
-    assert (tracker.replay_end("p"), tracker.committed_offset("p")) == (0, None)
+    assert (tracker.catch_up_end("p"), tracker.committed_offset("p")) == (0, None)
 
 
 def test_replayed_records_that_are_handed_back_leave_the_watermark_alone() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,7 +61,7 @@ def run(offsets: list[int], events: list[int], cuts: list[int]) -> tuple[list[An
             continue
         batch = record_batch([b"x"] * (stop - start), tracker=tracker, offsets=offsets[start:stop])
         chunk = Chunk(batch, range(stop - start), events[start:stop])
-        got, moved = runner.answer(MicroBatch([chunk], batch.tp, 0.0))
+        got, moved = runner.answer(MicroBatch([chunk], 0.0))
         updates += [(offsets[start + u.position], u.sequence, u.value) for u in moved]
         answers += got
     runner.close()
@@ -93,7 +95,7 @@ def test_a_partition_that_is_read_again_starts_afresh() -> None:
     def answer(offsets: list[int]) -> list[int]:
         batch = record_batch([b"x"] * len(offsets), tracker=OffsetTracker(), offsets=offsets)
         chunk = Chunk(batch, range(len(offsets)), [1] * len(offsets))
-        answers, _ = runner.answer(MicroBatch([chunk], batch.tp, 0.0))
+        answers, _ = runner.answer(MicroBatch([chunk], 0.0))
         return answers
 
     assert answer(list(range(10))) == [0] * 5 + [5] * 5
@@ -102,3 +104,35 @@ def test_a_partition_that_is_read_again_starts_afresh() -> None:
     assert answer([4, 5]) == [0, 1]
     runner.keep_only(set())
     assert answer([6]) == [0]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_other_partitions_do_makes_no_difference(seed: int) -> None:
+    """Events of several partitions, mixed at random into micro-batches, against each alone."""
+    dice = random.Random(seed)
+    logs = [[dice.randrange(10) for _ in range(dice.randrange(1, 30))] for _ in range(4)]
+    runner, tracker = OnlineRunner(RunningSum, "cpu"), OffsetTracker()
+    answers: list[list[Any]] = [[] for _ in logs]
+    updates: list[list[Any]] = [[] for _ in logs]
+    while any(len(answers[p]) < len(log) for p, log in enumerate(logs)):
+        chunks: list[Chunk[int]] = []
+        origins: list[tuple[int, int]] = []
+        for partition in dice.choices(range(4), k=dice.randrange(1, 6)):
+            start = len(answers[partition]) + sum(p == partition for p, _ in origins)
+            events = logs[partition][start : start + dice.randrange(1, 8)]
+            if events:
+                offsets = list(range(start, start + len(events)))
+                batch = record_batch(
+                    [b"x"] * len(events), tracker=tracker, partition=partition, offsets=offsets
+                )
+                chunks.append(Chunk(batch, range(len(events)), events))
+                origins += [(partition, offset) for offset in offsets]
+        answered, learned = runner.answer(MicroBatch(chunks, 0.0)) if chunks else ([], [])
+        for (partition, _), answer in zip(origins, answered, strict=True):
+            answers[partition].append(answer)
+        for update in learned:
+            partition, offset = origins[update.position]
+            updates[partition].append((offset, update.sequence, update.value))
+    for partition, log in enumerate(logs):
+        alone = run(list(range(len(log))), log, [])
+        assert (answers[partition], updates[partition]) == alone

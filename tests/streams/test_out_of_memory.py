@@ -260,17 +260,17 @@ async def test_the_engine_learns_the_size_and_keeps_to_it() -> None:
     )  # fmt: skip
     async with engine(factory, settings=settings) as e:
         assert e.count("penstock_batch_size_limit") == 8
-        await e.inference.submit(e.batch([1] * 24))
+        await e.inference.submit([e.batch([1] * 24)])
         await e.drained()
         assert e.count("penstock_batch_size_limit") == 2
         failures = e.count("penstock_out_of_memory_total")
         assert failures == 2
         made[0].batch_sizes.clear()
-        await e.inference.submit(e.batch([2] * 16, first_offset=24))
+        await e.inference.submit([e.batch([2] * 16, first_offset=24)])
         await e.drained()
         assert max(made[0].batch_sizes) <= 2
         assert e.count("penstock_out_of_memory_total") == failures
-        await e.inference.submit(e.batch([3, 99, 3, 3], first_offset=40))
+        await e.inference.submit([e.batch([3, 99, 3, 3], first_offset=40)])
         await e.drained()
         assert [offset for offset, _ in answers(e.sink.topic("doubles"))] == [
             n for n in range(44) if n != 41

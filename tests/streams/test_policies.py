@@ -1,4 +1,4 @@
-"""Deadlines, priorities and buckets in the whole engine, on a virtual clock."""
+"""Deadlines and priorities in the whole engine, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from streams import model_pool
 from streams.records import RecordBatch
 from streams.settings import AgentSettings, BatchSettings
 from tests.fakes import ListSink, record_batch
-from tests.streams.engines import Engine, answers
-from tests.streams.worlds import WALL, Sized
+from tests.streams.engines import Engine
+from tests.streams.worlds import WALL, Numbered
 from tests.virtual_time import VirtualExecutor, VirtualLoop, run_virtually
 
 Scenario = Callable[["Line"], Awaitable[None]]
 
 
-class SizedModel:
-    """Doubles, and measures an event by its own word."""
+class NotingModel:
+    """Doubles, and notes its calls."""
 
     name, version = "doubling", "1"
 
@@ -35,10 +35,7 @@ class SizedModel:
 
     def close(self) -> None: ...
 
-    def measure_batch(self, batch: Sequence[Sized]) -> list[int]:
-        return [event.size for event in batch]
-
-    def predict_batch(self, batch: Sequence[Sized]) -> list[dict[str, int]]:
+    def predict_batch(self, batch: Sequence[Numbered]) -> list[dict[str, int]]:
         self.calls.append([event.x for event in batch])
         return [{"y": 2 * event.x} for event in batch]
 
@@ -48,7 +45,7 @@ class Line:
 
     def __init__(self, settings: AgentSettings, model_seconds: float) -> None:
         self.loop = VirtualLoop()
-        self.model = SizedModel()
+        self.model = NotingModel()
         self._ends: dict[tuple[str, int], int] = {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
@@ -60,7 +57,7 @@ class Line:
                 lambda: self.model,
                 ListSink(),
                 settings,
-                event_type=Sized,
+                event_type=Numbered,
                 host=VirtualExecutor(self.loop, lambda: 0.0),
                 clock=self.loop.time,
                 wall_clock=lambda: WALL + self.loop.time(),
@@ -95,7 +92,7 @@ class Line:
         return json.dumps({"event_time_ms": round((now - age) * 1000), **event}).encode()
 
     async def submit(self, *events: Any, **where: Any) -> None:
-        await self.engine.inference.submit(self.batch(*events, **where))
+        await self.engine.inference.submit([self.batch(*events, **where)])
 
 
 def live(expired: str = "filter", **batch: Any) -> AgentSettings:
@@ -247,92 +244,3 @@ def test_each_topic_has_its_own_dead_letters_and_metrics() -> None:
     assert [e.accounts(t)["dead_lettered"] for t in ("high", "low")] == [1, 2]
     assert [e.accounts(t)["filtered"] for t in ("high", "low")] == [0, 1]
     assert e.count("penstock_dead_letters_total", topic="low", reason="empty_value") == 1
-
-
-def bucketed(**more: Any) -> AgentSettings:
-    batch = BatchSettings(max_batch_size=4, max_wait_seconds=0.5, buckets=[10], **more)
-    return AgentSettings(input="numbers", output="doubles", model="m", batch=batch)
-
-
-def test_results_leave_in_order_although_their_batches_do_not() -> None:
-    line = Line(bucketed(), model_seconds=0.1)
-    sizes = [99, 1, 1, 1, 1, 99, 1, 1, 1]
-
-    async def scenario(line: Line) -> None:
-        await line.submit(*[{"x": x, "size": size} for x, size in enumerate(sizes)])
-        await asyncio.sleep(0.3)
-        assert line.model.calls == [[1, 2, 3, 4]]  # full; all others wait for company
-        assert line.engine.sink.topic("doubles") == []  # the first record has no answer yet
-        await line.engine.drained()
-
-    line.run(scenario)
-    assert sorted(line.model.calls[1:]) == [[0, 5], [6, 7, 8]]
-    assert answers(line.engine.sink.topic("doubles")) == [(x, 2.0 * x) for x in range(9)]
-
-
-def test_an_answer_held_for_a_row_that_expires_leaves_at_once() -> None:
-    line = Line(live(buckets=[10], max_wait_seconds=0.5), model_seconds=0.1)
-
-    async def scenario(line: Line) -> None:
-        await line.submit({"x": 0, "size": 99, "age": 0.6}, {"x": 1}, {"x": 2})
-        await asyncio.sleep(0.3)
-        assert line.model.calls == [[1, 2]]
-        assert line.engine.sink.topic("doubles") == []
-        await asyncio.sleep(0.3)  # at 0.5 the first is due, and 1.1 s old
-
-    line.run(scenario)
-    assert answers(line.engine.sink.topic("doubles")) == [(1, 2.0), (2, 4.0)]
-    assert line.engine.accounts()["filtered"] == 1
-    assert line.engine.tracker.watermark(("numbers", 0)) == 3
-
-
-def test_answers_that_are_held_when_their_partition_goes_are_handed_back() -> None:
-    line = Line(bucketed(), model_seconds=0.1)
-
-    async def scenario(line: Line) -> None:
-        batch = line.batch({"x": 0, "size": 99}, *[{"x": x, "size": 1} for x in range(1, 5)])
-        await line.engine.inference.submit(batch)
-        await asyncio.sleep(0.3)  # the four are answered and held
-        line.engine.tracker.give_up([batch.tp])
-        line.engine.inference.drop_stale()
-        await asyncio.sleep(1)
-
-    line.run(scenario)
-    e = line.engine
-    assert e.count("penstock_records_handed_back_total", topic="numbers") == 5
-    assert e.accounts()["in_flight"] == 0
-    assert e.sink.topic("doubles") == []
-
-
-def test_a_weighed_batch_pads_to_no_more_than_its_limit() -> None:
-    batch = BatchSettings(max_batch_size=10, max_wait_seconds=0.5, max_batch_weight=12)
-    line = Line(AgentSettings(input="numbers", output="doubles", model="m", batch=batch), 0.1)
-    sizes = [4, 4, 4, 4, 6, 1, 1, 100, 1, 1]
-
-    async def scenario(line: Line) -> None:
-        await line.submit(*[{"x": size, "size": size} for size in sizes])
-        await line.engine.drained()
-
-    line.run(scenario)
-    assert line.model.calls == [[4, 4, 4], [4, 6], [1, 1], [100], [1, 1]]
-
-
-def test_an_event_that_can_not_be_measured_is_a_dead_letter() -> None:
-    line = Line(bucketed(), model_seconds=0.1)
-
-    async def scenario(line: Line) -> None:
-        await line.submit({"x": 1}, {"x": 2, "size": -3}, {"x": 3})
-        await line.engine.drained()
-
-    line.run(scenario)
-    (letter,) = (DeadLetter.from_headers(r.headers) for r in line.engine.sink.topic("numbers.dlq"))
-    assert (letter.origin.offset, letter.reason) == (1, "model_error")
-    assert "0 or more" in letter.message
-    assert answers(line.engine.sink.topic("doubles")) == [(0, 2.0), (2, 6.0)]
-
-
-def test_a_model_that_can_not_measure_is_refused() -> None:
-    from tests.fakes import Doubling
-
-    with pytest.raises(ValueError, match="doubling has no measure_batch"):
-        Engine(Doubling, ListSink(), bucketed())

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streams.kafka.compression import CODECS
+from streams.kafka.record_format import CODECS
 from streams.records import OutputRecord, OutputRecords, Packing, RawRecords
 
 

@@ -43,7 +43,7 @@ class World:
         self.store = MemoryStore()
         self.answers: dict[int, list[Any]] = defaultdict(list)
         self.updates: dict[int, list[Any]] = defaultdict(list)
-        self.num_replayed = 0
+        self.num_caught_up = 0
 
     def worker(self) -> OnlineRunner:
         return OnlineRunner(lambda: make_registered(self.name, self.folder), "cpu")
@@ -69,7 +69,7 @@ def life(world: World, dice: random.Random, until: int) -> OnlineRunner:
             if offset >= world.committed:
                 world.answers[offset].append(answer)
             else:
-                world.num_replayed += 1
+                world.num_caught_up += 1
                 assert answer is None
         for update in updates:
             world.updates[update.sequence].append((offsets[update.position], update.value))
@@ -102,24 +102,27 @@ def batches(
     world: World, start: int, until: int, dice: random.Random
 ) -> Iterator[MicroBatch[Event]]:
     """Cut the log into micro-batches of one to three chunks, at random; replayed ones apart."""
-    tracker, replay_end = OffsetTracker(), world.committed
+    tracker, catch_up_end = OffsetTracker(), world.committed
     offsets = [offset for offset in world.log if start <= offset < until]
     while offsets:
         chunks: list[Chunk[Event]] = []
         for _ in range(dice.randint(1, 3)):
             size = dice.choice([1, 2, 7, 40, 200])
             own, offsets = offsets[:size], offsets[size:]
-            for part in ([o for o in own if o < replay_end], [o for o in own if o >= replay_end]):
+            for part in (
+                [o for o in own if o < catch_up_end],
+                [o for o in own if o >= catch_up_end],
+            ):
                 if part:
-                    chunks.append(chunk_of(world, part, tracker, part[0] < replay_end))
-        yield MicroBatch(chunks, TP, 0.0)
+                    chunks.append(chunk_of(world, part, tracker, part[0] < catch_up_end))
+        yield MicroBatch(chunks, 0.0)
 
 
 def chunk_of(
-    world: World, offsets: Sequence[int], tracker: OffsetTracker, is_replay: bool
+    world: World, offsets: Sequence[int], tracker: OffsetTracker, is_catch_up: bool
 ) -> Chunk[Event]:
     batch: RecordBatch = record_batch([b"x"] * len(offsets), tracker=tracker, offsets=offsets)
-    batch.is_replay = is_replay
+    batch.is_catch_up = is_catch_up
     return Chunk(batch, range(len(offsets)), [world.log[offset] for offset in offsets])
 
 
@@ -150,7 +153,7 @@ def test_crashes_change_nothing(name: str, seed: int, tmp_path: Path) -> None:
     for sequence, found in troubled.updates.items():
         assert found == steady.updates[sequence] * len(found)
     # Else nothing was tried: records were replayed, answered twice, and learned something from.
-    assert troubled.num_replayed > 100
+    assert troubled.num_caught_up > 100
     assert max(map(len, troubled.answers.values())) > 1
     assert len({repr(answers[0]) for answers in steady.answers.values()}) > 10
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas import DeadLetter, Event, InputError
+from schemas import DeadLetter, Event
 from streams.protocols import Output, Rows
 from streams.records import TopicPartition
 from streams.settings import AgentSettings
@@ -22,22 +22,20 @@ from tests.virtual_time import cycle
 
 #: The wall clock when virtual time begins.
 WALL = 1_700_000_000.0
-UNLUCKY, UNMEASURABLE = 13, -1
+UNLUCKY = 13
 
 
-class Sized(Event, frozen=True, kw_only=True):
-    """An event that measures what it says."""
+class Numbered(Event, frozen=True, kw_only=True):
+    """An event with a number."""
 
     x: int
-    size: int = 1
 
 
 @dataclass(frozen=True)
 class Record:
-    """One input record: `kind` is good, unlucky, unmeasurable, broken or tombstone."""
+    """One input record: `kind` is good, unlucky, broken or tombstone."""
 
     kind: str
-    size: int
     age: float
     """Of its event when it arrives on the topic, seconds."""
 
@@ -69,6 +67,12 @@ class World:
     ack_seconds: list[float]
     fails_every: int
     """Of the model's calls with several events every so many raise; 0: none."""
+    fetch_seconds: float = 0.05
+    """Between two fetches: short ones bring a trickle, long ones a burst of all partitions."""
+    is_joined: bool = True
+    """Whether a fetch is submitted as one, rather than partition by partition."""
+    max_inline_seconds: float = 0.0
+    """Work that is expected to take no longer stays on the event loop's thread."""
 
 
 class Model:
@@ -79,7 +83,7 @@ class Model:
     def __init__(self, world: World) -> None:
         self._fails_every = world.fails_every
         self._num_calls = 0
-        self.calls: list[list[Sized]] = []
+        self.calls: list[list[Numbered]] = []
 
     def load(self, device: str = "cpu") -> None: ...
 
@@ -87,12 +91,7 @@ class Model:
 
     def close(self) -> None: ...
 
-    def measure_batch(self, batch: Sequence[Sized]) -> list[int]:
-        if any(event.size < 0 for event in batch):
-            raise InputError("it has no size")
-        return [event.size for event in batch]
-
-    def predict_batch(self, batch: Sequence[Sized]) -> list[dict[str, int]]:
+    def predict_batch(self, batch: Sequence[Numbered]) -> list[dict[str, int]]:
         self.calls.append(list(batch))
         self._num_calls += len(batch) > 1
         if any(event.x == UNLUCKY for event in batch):

@@ -16,8 +16,8 @@ from agents.commands.audit.removal import expiry_ms, is_compacted
 from agents.commands.audit.report import AgentReport, Report
 from agents.commands.audit.results import ResultReader
 from agents.commands.topic_reader import Bounds, TopicReader
-from streams.kafka.admin import BrokerError, probe, topic_configs
-from streams.kafka.errors import or_hidden
+from streams.kafka.admin import probe, topic_configs
+from streams.kafka.errors import BrokerError, or_hidden
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 
 #: A fetch may go beyond an intake's limit by so many records.

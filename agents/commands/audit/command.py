@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from agents.commands.moments import MOMENT_HELP, moment_ms
-from agents.commands.options import DEFAULT_CONFIG, ConfigOption, JsonOption
-from agents.commands.progress import counting_bar
-from agents.commands.tables import print_table
+from agents.commands.terminal import (
+    DEFAULT_CONFIG,
+    MOMENT_HELP,
+    ConfigOption,
+    JsonOption,
+    counting_bar,
+    moment_ms,
+    print_table,
+)
 from agents.errors import UserError, printable
 from agents.pipeline.file import load_pipeline
 from streams.settings import EXACTLY_ONCE

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from agents.commands.broker import EMBEDDED_LIMITS, BrokerProcess, embedded_broker, kafka_broker
-from streams.kafka.admin import BrokerError
+from streams.kafka.errors import BrokerError
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agents.commands.broker.kafka_libs import DEPLOY, kafka_libs, program
 from agents.commands.broker.process import BrokerProcess
-from streams.kafka.admin import BrokerError
+from streams.kafka.errors import BrokerError
 
 HOST = "127.0.0.1"
 _HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from streams.kafka.admin import BrokerError
+from streams.kafka.errors import BrokerError
 
 DEPLOY = Path(__file__).parents[3] / "deploy" / "kafka"
 

@@ -13,7 +13,9 @@ from confluent_kafka.admin import AdminClient
 
 from agents.commands.broker import embedded_broker, kafka_broker
 from agents.pipeline.topics import plan_topics
-from streams.kafka.admin import BrokerError, Kafka, confluent_config, create_topics, probe
+from streams.kafka.admin import create_topics, probe
+from streams.kafka.errors import BrokerError
+from streams.kafka.settings import Kafka, confluent_config
 from streams.settings import PipelineSettings
 
 EMBEDDED, KAFKA = "embedded", "kafka"

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agents.commands.options import JsonOption
-from agents.commands.tables import print_table
+from agents.commands.terminal import JsonOption, print_table
 from agents.errors import UserError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources import SourceError
 from agents.commands.publishing import Published, Publisher
 from schemas import EVENT_TYPES, Event
-from streams.kafka.admin import Kafka
+from streams.kafka.settings import Kafka
 from streams.settings import AgentSettings
 
 #: Of a topic, published and not yet finished. The embedded broker silently drops what is older

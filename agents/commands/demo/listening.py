@@ -24,7 +24,7 @@ from schemas import (
     Result,
 )
 from schemas.cloudevents import type_name
-from streams.kafka.admin import Kafka
+from streams.kafka.settings import Kafka
 
 #: The latest results that are kept of each topic, in words.
 NUM_LATEST = 4

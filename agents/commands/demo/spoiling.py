@@ -15,7 +15,7 @@ from agents.commands.demo.inputs import Input
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.publishing import DEFAULTS
 from schemas import EVENT_TYPES
-from streams.kafka.admin import Kafka, confluent_config
+from streams.kafka.settings import Kafka, confluent_config
 from streams.settings import AgentSettings
 
 #: The first comes after this share of the run and the last before it ends by as much.

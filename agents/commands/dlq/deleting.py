@@ -12,7 +12,9 @@ from agents.commands.dlq.letters import as_letter, dead_letter_topics, letter_re
 from agents.commands.dlq.sending import Sender
 from agents.commands.topic_reader import Bounds, TopicReader
 from schemas import Origin, Settlement
-from streams.kafka.admin import BrokerError, confluent_config, probe
+from streams.kafka.admin import probe
+from streams.kafka.errors import BrokerError
+from streams.kafka.settings import confluent_config
 from streams.message_headers import headers_of
 from streams.settings import PipelineSettings
 

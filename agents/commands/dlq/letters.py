@@ -11,7 +11,8 @@ from confluent_kafka import Message
 from agents.commands.topic_reader import Bounds, TopicReader
 from schemas import DeadLetter, Replay, Settlement
 from schemas.dead_letter import ERROR_PREFIX
-from streams.kafka.admin import BrokerError, probe
+from streams.kafka.admin import probe
+from streams.kafka.errors import BrokerError
 from streams.message_headers import headers_of
 from streams.settings import PipelineSettings
 

@@ -12,8 +12,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from agents.commands.publishing import DEFAULTS
 from schemas import Settlement
-from streams.kafka.admin import BrokerError, Kafka, confluent_config
-from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.errors import BrokerError, BrokerSettingsError
+from streams.kafka.settings import Kafka, confluent_config
 
 #: The broker's own limit decides, not the client's.
 _MAX_BYTES = 100_000_000

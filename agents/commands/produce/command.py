@@ -15,16 +15,15 @@ from agents.commands.cluster import (
     kafka_settings,
     optional_pipeline,
 )
-from agents.commands.options import JsonOption
-from agents.commands.progress import progress_bar
+from agents.commands.terminal import JsonOption, progress_bar
 from agents.errors import UserError, printable
-from agents.process.signals import stop_on_signals
+from agents.process.exit import stop_on_signals
 from streams.settings import PipelineSettings
 
 if TYPE_CHECKING:
     from agents.commands.produce.job import PublishJob
     from agents.commands.publishing import Published
-    from streams.kafka.admin import Kafka
+    from streams.kafka.settings import Kafka
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -9,8 +9,9 @@ from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources.opening import EVENT_TYPE_OF, SourceOptions, open_source
 from agents.commands.produce.sources.source import Kind, SourceError
 from agents.commands.publishing import Published, Publisher
-from streams.kafka.admin import BrokerError, Kafka, probe
-from streams.kafka.errors import or_hidden
+from streams.kafka.admin import probe
+from streams.kafka.errors import BrokerError, or_hidden
+from streams.kafka.settings import Kafka
 
 
 @dataclass(frozen=True)

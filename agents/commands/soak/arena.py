@@ -18,7 +18,9 @@ from agents.commands.soak.watch import StallWatch
 from agents.commands.soak.workers import WorkerProcess
 from agents.commands.topic_reader import TopicReader
 from agents.pipeline.file import load_pipeline
-from streams.kafka.admin import BrokerError, Kafka, create_topics
+from streams.kafka.admin import create_topics
+from streams.kafka.errors import BrokerError
+from streams.kafka.settings import Kafka
 from streams.settings import TopicSettings
 
 #: A member that is gone is missed after so long; Kafka's smallest by default.
@@ -149,14 +151,14 @@ class Arena:
             if time.monotonic() > deadline:
                 raise BrokerError(
                     f"no {num_records} results in {timeout:g} seconds: "
-                    + "; ".join(worker.last_words() for worker in self.workers)
+                    + "; ".join(worker.last_lines() for worker in self.workers)
                 )
             time.sleep(0.05)
 
     def _note_dead_workers(self) -> None:
         for worker in [worker for worker in self.workers if not worker.is_alive]:
-            code = worker.process.returncode
-            self.complaints.append(f"a worker ended by itself with {code}: {worker.last_words()}")
+            code = worker.exit_code
+            self.complaints.append(f"a worker ended by itself with {code}: {worker.last_lines()}")
             self.workers.remove(worker)
             self.add_worker()
 
@@ -213,7 +215,7 @@ class Arena:
             worker = self.workers.pop()
             if worker.is_alive and (code := worker.stop()) != 0:
                 self.complaints.append(
-                    f"a worker that was asked to end exits with {code}: {worker.last_words()}"
+                    f"a worker that was asked to end exits with {code}: {worker.last_lines()}"
                 )
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from agents.commands.options import JsonOption
+from agents.commands.terminal import JsonOption
 from agents.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def command(
     """
     from agents.commands.soak import Setup, rows_as_text
     from agents.commands.soak.soaking import Soak
-    from agents.process.signals import stop_on_signals
+    from agents.process.exit import stop_on_signals
 
     number = secrets.randbelow(1_000_000) if seed is None else seed
     _say(f"seed {number}")

@@ -30,7 +30,7 @@ def stop(arena: Arena, rng: random.Random) -> None:
     worker = _some_worker(arena, rng)
     arena.workers.remove(worker)
     if (code := worker.stop()) != 0:
-        arena.complaints.append(f"SIGTERM: exit code {code}: {worker.last_words()}")
+        arena.complaints.append(f"SIGTERM: exit code {code}: {worker.last_lines()}")
     arena.add_worker().await_member()
 
 
@@ -50,7 +50,7 @@ def join(arena: Arena, rng: random.Random) -> None:
     worker = _some_worker(arena, rng)
     arena.workers.remove(worker)
     if (code := worker.stop()) != 0:
-        arena.complaints.append(f"a worker that leaves: exit code {code}: {worker.last_words()}")
+        arena.complaints.append(f"a worker that leaves: exit code {code}: {worker.last_lines()}")
 
 
 def restart_broker(arena: Arena, rng: random.Random) -> None:

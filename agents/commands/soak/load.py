@@ -11,7 +11,7 @@ import msgspec
 from confluent_kafka import KafkaError, Message, Producer
 
 from agents.commands.soak.model import POISON
-from streams.kafka.admin import Kafka, confluent_config
+from streams.kafka.settings import Kafka, confluent_config
 
 #: Of records: one that the model raises on, and one that is no JSON.
 _POISON_EVERY, _BROKEN_EVERY = 211, 307

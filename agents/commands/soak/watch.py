@@ -6,7 +6,9 @@ import threading
 import time
 from collections import Counter
 
-from streams.kafka.admin import BrokerError, Kafka, ends
+from streams.kafka.admin import ends
+from streams.kafka.errors import BrokerError
+from streams.kafka.settings import Kafka
 
 _POLL_SECONDS = 0.25
 #: Short: a request to a broker that went away must not look like a stall of the workers.

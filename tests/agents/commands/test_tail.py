@@ -13,7 +13,8 @@ from agents.commands.tail import record_as_json, record_in_words
 from agents.commands.tailing import TailedRecord, tail_topic
 from schemas import ClusterAssignment
 from schemas.cloudevents import event_headers, type_name
-from streams.kafka.admin import BrokerError, Kafka
+from streams.kafka.errors import BrokerError
+from streams.kafka.settings import Kafka
 from streams.message_headers import UNREADABLE, headers_of
 from tests.raw_records import send_raw
 

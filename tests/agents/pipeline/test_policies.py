@@ -13,7 +13,7 @@ from agents.pipeline.file import PipelineFileError, load_pipeline
 from agents.pipeline.flows import flows_of
 from agents.pipeline.parts import load_agent
 from agents.pipeline.topics import plan_topics
-from agents.process.isolating import isolated
+from agents.process.model_proxy import isolated
 from models.base import ModelError
 from schemas import TextMessage
 from streams.health.metrics import Metrics

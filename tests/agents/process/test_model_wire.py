@@ -1,4 +1,4 @@
-"""What passes between a worker and its model's process comes out as it went in."""
+"""Messages between a worker and its model's process are read back as they were written."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from schemas.errors import TooLargeError
 
 
 class Speed(Result):
-    """A result of a user's own."""
+    """A result type of a user."""
 
     kmh: float = 0.0
 
 
-def there_and_back(*answers: Any) -> list[Any]:
+def sent_and_received(*answers: Any) -> list[Any]:
     return unpack_answers(pack_answers(answers))
 
 
@@ -34,24 +34,24 @@ def there_and_back(*answers: Any) -> list[Any]:
         [],
     ],
 )
-def test_an_answer_stays_what_it_is(answer: Any) -> None:
-    (found,) = there_and_back(answer)
-    assert found == answer
-    assert type(found) is type(answer)
+def test_an_answer_keeps_its_type_and_value(answer: Any) -> None:
+    (received,) = sent_and_received(answer)
+    assert received == answer
+    assert type(received) is type(answer)
 
 
-def test_a_tuple_of_results_is_a_list_of_them() -> None:
-    assert there_and_back((Speed(kmh=1.0), None)) == [[Speed(kmh=1.0), None]]
+def test_a_tuple_of_results_becomes_a_list() -> None:
+    assert sent_and_received((Speed(kmh=1.0), None)) == [[Speed(kmh=1.0), None]]
 
 
-def test_an_error_keeps_its_reason_its_words_and_its_name() -> None:
-    (found,) = there_and_back(TooLargeError("a frame of 50,000 pixels"))
-    assert isinstance(found, InputError)
-    assert (found.reason, str(found)) == ("too_large", "a frame of 50,000 pixels")
-    assert type(found).__name__ == "TooLargeError"
+def test_an_input_error_keeps_its_reason_message_and_class_name() -> None:
+    (received,) = sent_and_received(TooLargeError("a frame of 50,000 pixels"))
+    assert isinstance(received, InputError)
+    assert (received.reason, str(received)) == ("too_large", "a frame of 50,000 pixels")
+    assert type(received).__name__ == "TooLargeError"
 
 
-def test_what_was_raised_is_raised_again_by_its_name() -> None:
+def test_another_error_keeps_its_class_name_and_message() -> None:
     error = Raised.of(ZeroDivisionError("by 0")).error()
     assert not isinstance(error, InputError)
     assert (type(error).__name__, str(error)) == ("ZeroDivisionError", "by 0")
@@ -61,17 +61,17 @@ class Hidden(msgspec.Struct):
     x: int
 
 
-def test_what_can_not_pass_fails_alone() -> None:
+def test_an_answer_that_can_not_be_sent_fails_alone() -> None:
     Hidden.__qualname__ = "Nowhere.Hidden"
     odd = Speed(kmh="fast")  # type: ignore[arg-type]
-    first, *bad, last = there_and_back({"y": 1}, object(), Hidden(1), odd, {"y": 2})
+    first, *bad, last = sent_and_received({"y": 1}, object(), Hidden(1), odd, {"y": 2})
     assert (first, last) == ({"y": 1}, {"y": 2})
     assert [error.reason for error in bad] == ["unencodable_result"] * 3
     assert "object" in str(bad[0])
     assert "the worker does not know" in str(bad[1])
 
 
-def test_shared_memory_grows_as_it_must() -> None:
+def test_shared_memory_grows_with_the_message() -> None:
     writer = SharedBytes()
     reader = SharedBytes(os.dup(writer.fd))
     for size in (0, 1, 64 * 1024, 64 * 1024 + 1, 10_000_000, 5):

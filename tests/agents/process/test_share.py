@@ -1,4 +1,4 @@
-"""What each of N processes gets: cores, GPUs, a port, a client id."""
+"""The share of each of N processes (cores, GPUs, a port, a client id) and of each model."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from typing import Any
 import pytest
 
 from agents.errors import UserError
-from agents.process.share import Share, require_room, visible_gpus
-from streams.affinity import allowed_cores
+from agents.process.share import (
+    Share,
+    allowed_cores,
+    available_cores,
+    require_room,
+    share_cores,
+    usable_cores,
+    visible_gpus,
+)
 from streams.settings import AgentSettings, MetricsSettings, PipelineSettings
 
 
@@ -30,22 +37,22 @@ def shares(items: list[int], count: int) -> list[list[int]]:
         ([], 2, [[], []]),
     ],
 )
-def test_shares_are_neighbours_and_wrap_round_where_there_are_too_few(
+def test_shares_are_neighbors_and_repeat_if_there_are_too_few_items(
     items: list[int], count: int, expected: list[list[int]]
 ) -> None:
     assert shares(items, count) == expected
 
 
 @pytest.mark.parametrize("count", range(1, 20))
-def test_all_is_given_out_once_and_evenly(count: int) -> None:
+def test_every_item_is_in_one_share_and_shares_are_even(count: int) -> None:
     items = list(range(19))
-    found = shares(items, count)
-    assert [item for share in found for item in share] == items
-    sizes = [len(share) for share in found]
+    all_shares = shares(items, count)
+    assert [item for share in all_shares for item in share] == items
+    sizes = [len(share) for share in all_shares]
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_a_share_survives_the_command_line() -> None:
+def test_a_share_is_read_back_from_its_text() -> None:
     assert Share.parse(str(Share(1, 4))) == Share(1, 4)
     assert str(Share(1, 4)) == "2/4"
 
@@ -60,7 +67,7 @@ def test_a_share_survives_the_command_line() -> None:
         ("GPU-8932f937, MIG-ab", ["GPU-8932f937", "MIG-ab"]),
     ],
 )
-def test_gpus_are_those_that_the_environment_leaves(
+def test_visible_gpus_follow_the_environment(
     tmp_path: Path, visible: str | None, expected: list[str]
 ) -> None:
     for name in ("nvidia0", "nvidia1", "nvidia5", "nvidiactl", "nvidia-uvm"):
@@ -80,8 +87,8 @@ def test_gpus_are_those_that_the_environment_leaves(
         (Share(1, 2), "", ""),
     ],
 )
-def test_each_sees_its_gpus(share: Share, visible: str, expected: str) -> None:
-    # In a process of its own: a share pins the one that takes it.
+def test_a_process_sees_only_its_gpus(share: Share, visible: str, expected: str) -> None:
+    # In another process, because it is limited to the share.
     code = (
         "from agents.process.share import Share\n"
         f"environment = {{'CUDA_VISIBLE_DEVICES': {visible!r}}}\n"
@@ -91,12 +98,11 @@ def test_each_sees_its_gpus(share: Share, visible: str, expected: str) -> None:
     assert run(code) == expected
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="pins threads")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process to cores")
 @pytest.mark.parametrize("share", [Share(0, 1), Share(0, 2), Share(1, 2), Share(2, 3)], ids=str)
-def test_a_process_is_kept_to_its_cores(share: Share) -> None:
+def test_a_process_runs_only_on_its_cores(share: Share) -> None:
     code = (
-        "from agents.process.share import Share\n"
-        "from streams.affinity import allowed_cores\n"
+        "from agents.process.share import Share, allowed_cores\n"
         f"Share({share.index}, {share.count}).take({{}})\n"
         "print(*allowed_cores())\n"
     )
@@ -117,23 +123,23 @@ def pipeline(
     )
 
 
-def test_ports_follow_one_another_and_zero_stays_any() -> None:
+def test_metrics_ports_are_consecutive_and_zero_stays_zero() -> None:
     ports = [Share(i, 3).settings(pipeline()).metrics.port for i in range(3)]
     assert ports == [9464, 9465, 9466]
     assert Share(2, 3).settings(pipeline(port=0)).metrics.port == 0
 
 
-def test_each_has_a_client_id_of_its_own() -> None:
+def test_each_process_has_its_client_id() -> None:
     assert Share(1, 2).settings(pipeline()).kafka["client.id"] == "penstock-2"
     named = pipeline(kafka={"client.id": "pumps", "group.id": "g"})
     assert Share(0, 2).settings(named).kafka == {"client.id": "pumps-1", "group.id": "g"}
 
 
-def test_a_single_one_has_the_file_s_settings() -> None:
+def test_a_single_process_has_the_settings_of_the_file() -> None:
     assert Share(0, 1).settings(pipeline()) == pipeline()
 
 
-def test_ports_that_do_not_exist_are_refused() -> None:
+def test_a_metrics_port_over_65535_is_an_error() -> None:
     require_room(pipeline(port=65534), 2, 0)
     with pytest.raises(UserError, match=r"--processes 3: metrics.port 65534 .* none over 65535"):
         require_room(pipeline(port=65534), 3, 0)
@@ -143,7 +149,7 @@ def test_ports_that_do_not_exist_are_refused() -> None:
     ("device", "count", "num_gpus"),
     [("cuda:1", 2, 2), ("cuda:1", 4, 2), ("cuda:2", 2, 4), ("cuda:1", 2, 0)],
 )
-def test_a_gpu_that_no_process_sees_is_refused(device: str, count: int, num_gpus: int) -> None:
+def test_a_device_that_no_process_sees_is_an_error(device: str, count: int, num_gpus: int) -> None:
     with pytest.raises(UserError, match=f"agent score asks for device {device}"):
         require_room(pipeline(device=device), count, num_gpus)
 
@@ -152,5 +158,35 @@ def test_a_gpu_that_no_process_sees_is_refused(device: str, count: int, num_gpus
     ("device", "count", "num_gpus"),
     [("cuda:0", 4, 1), ("cuda:1", 2, 4), ("cuda:3", 1, 4), ("cuda", 2, 2), ("cpu", 2, 0)],
 )
-def test_a_gpu_that_each_sees_is_not(device: str, count: int, num_gpus: int) -> None:
+def test_a_device_that_all_processes_see_is_valid(device: str, count: int, num_gpus: int) -> None:
     require_room(pipeline(device=device), count, num_gpus)
+
+
+@pytest.mark.parametrize(
+    ("num_models", "num_cores", "threads"), [(0, 8, "8"), (1, 8, "8"), (3, 8, "2"), (5, 2, "1")]
+)
+def test_each_model_gets_its_share_of_threads(
+    num_models: int, num_cores: int, threads: str
+) -> None:
+    environment: dict[str, str] = {}
+    share_cores(num_models, num_cores, environment)
+    assert environment == {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def test_threads_set_in_the_environment_are_kept() -> None:
+    environment = {"OMP_NUM_THREADS": "6", "OMP_WAIT_POLICY": "ACTIVE"}
+    share_cores(4, 8, environment)
+    assert environment == {"OMP_NUM_THREADS": "6", "OMP_WAIT_POLICY": "ACTIVE"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [("max 100000", 1000), ("150000 100000", 2), ("20000 100000", 1), ("nonsense", 1000)],
+)
+def test_a_container_s_cpu_limit_counts(tmp_path: Path, limit: str, expected: int) -> None:
+    (tmp_path / "cpu.max").write_text(f"{limit}\n")
+    assert usable_cores(tmp_path / "cpu.max") == min(expected, available_cores())
+
+
+def test_without_a_container_all_cores_are_usable(tmp_path: Path) -> None:
+    assert usable_cores(tmp_path / "absent") == available_cores()

@@ -1,4 +1,4 @@
-"""Workloads b and c: their right answers, and what is told of wrong ones."""
+"""Workloads b and c: right answers pass, wrong ones are reported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_batch_gets_the_answers_of_its_frames_alone(frames: CycledInput) -> No
         assert frames.fault(index, msgspec.json.encode(module.Objects(objects=objects))) == ""
 
 
-def test_other_objects_are_told(frames: CycledInput) -> None:
+def test_wrong_objects_are_reported(frames: CycledInput) -> None:
     module = workload_module("frames")
     ghost = module.Found(0, 0.9, (1.0, 2.0, 3.0, 4.0))
     for objects in ([], [ghost]):
@@ -34,6 +34,6 @@ def test_other_objects_are_told(frames: CycledInput) -> None:
 
 
 def test_the_offline_rate_is_of_the_best_batch_size(frames: CycledInput) -> None:
-    size, rate = offline_rate("b", frames, "cpu", seconds=0.05)
-    assert size in (8, 16, 32, 64, 128, 256)
+    size, rate = offline_rate("b", frames, "cpu", seconds=0.05, batch_sizes=(1, 4))
+    assert size in (1, 4)
     assert rate > 0

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from benchmarks.harness import BENCHMARKS
 from benchmarks.harness.contenders import CONTENDERS, Contender
 from benchmarks.harness.environments import is_built
 from benchmarks.harness.inputs import load
 from benchmarks.harness.outcomes import Outcome
-from benchmarks.harness.places import benchmarks_folder
 from benchmarks.harness.readings import Readings
-from benchmarks.harness.ready import Job, Ready
+from benchmarks.harness.running import Job, PreparedContender
 from benchmarks.harness.stream import Plan, StreamBench
 from benchmarks.harness.verifying import Verifier, WrongOutputError, verify
 
@@ -24,10 +24,10 @@ NUM_RECORDS = 2_000
 
 
 def bench(bootstrap: str, *contenders: str, workload: str = "a") -> StreamBench:
-    said: list[str] = []
-    # Its own number of records: the topic's name goes by it, and the broker is shared.
+    lines: list[str] = []
+    # A different number of records for each: it is in the topic's name, and the broker is shared.
     plan = Plan(bootstrap, workload, NUM_RECORDS + len(contenders), 1, 4, contenders)
-    return StreamBench(plan, said.append)
+    return StreamBench(plan, lines.append)
 
 
 def is_right(outcome: Outcome, contender: str) -> bool:
@@ -60,7 +60,7 @@ def test_two_processes_take_part_as_one(kafka_bootstrap: str) -> None:
 
 
 def test_a_peer_writes_the_same(embedded_bootstrap: str) -> None:
-    lock = benchmarks_folder() / "aiokafka" / "requirements.lock"
+    lock = BENCHMARKS / "aiokafka" / "requirements.lock"
     if not is_built(lock):
         pytest.skip("the aiokafka contender's environment is built by `penstock bench stream`")
     run = bench(embedded_bootstrap, "penstock", "aiokafka")
@@ -68,15 +68,15 @@ def test_a_peer_writes_the_same(embedded_bootstrap: str) -> None:
     assert [o.verified for o in outcomes] == [True, True], run.faults
 
 
-def crashing(workload: str) -> Ready:
+def crashing(workload: str) -> PreparedContender:
     command = [sys.executable, "-c", "raise SystemExit('out of luck')"]
-    return Ready("1", lambda job: command, lambda job: {})
+    return PreparedContender("1", lambda job: command, lambda job: {})
 
 
-def test_a_contender_that_ends_early_is_told(
+def test_a_contender_that_ends_early_is_reported(
     embedded_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(CONTENDERS, "unlucky", Contender("unlucky", "a", crashing))
+    monkeypatch.setitem(CONTENDERS, "unlucky", Contender("unlucky", ("a",), crashing))
     run = bench(embedded_bootstrap, "unlucky", "faust", "penstock", workload="a")
     run = replace(run, plan=replace(run.plan, contenders=("unlucky",), num_records=NUM_RECORDS + 9))
     assert run.run() == []
@@ -95,18 +95,18 @@ __import__("time").sleep(60)
 """
 
 
-def copying(workload: str) -> Ready:
+def copying(workload: str) -> PreparedContender:
     def command(job: Job) -> list[str]:
-        stated = json.dumps({"bootstrap_servers": job.bootstrap_servers, "output": job.output})
-        return [sys.executable, "-c", COPYING, stated, str(NUM_RECORDS)]
+        arguments = json.dumps({"bootstrap_servers": job.bootstrap_servers, "output": job.output})
+        return [sys.executable, "-c", COPYING, arguments, str(NUM_RECORDS)]
 
-    return Ready("1", command, lambda job: {})
+    return PreparedContender("1", command, lambda job: {})
 
 
-def test_output_that_is_no_answer_is_not_verified(
+def test_output_that_answers_no_input_is_not_verified(
     embedded_bootstrap: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(CONTENDERS, "copying", Contender("copying", "a", copying))
+    monkeypatch.setitem(CONTENDERS, "copying", Contender("copying", ("a",), copying))
     run = bench(embedded_bootstrap)
     run = replace(run, plan=replace(run.plan, contenders=("copying",)))
     (outcome,) = run.run()

@@ -1,4 +1,4 @@
-"""The verifier against right output, and against each way of being wrong."""
+"""The verifier with right output, and with each kind of wrong output."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def source() -> Readings:
 
 @pytest.fixture
 def output(source: Readings) -> list[Written]:
-    """What a faultless contender writes."""
+    """The output of a contender without faults."""
     means = []
     for record in source.records():
         values = msgspec.json.decode(record.value)["values"].values()
@@ -91,7 +91,7 @@ def test_missing_output(source: Readings, output: list[Written]) -> None:
         check(source, output[:7] + output[8:-1])
 
 
-def test_doubled_output(source: Readings, output: list[Written]) -> None:
+def test_repeated_output(source: Readings, output: list[Written]) -> None:
     with pytest.raises(WrongOutputError, match="readings:0:5 is answered twice"):
         check(source, [*output, output[10]])
 
@@ -112,7 +112,7 @@ def test_a_key_on_two_partitions(source: Readings, output: list[Written]) -> Non
 
 def test_an_answer_to_no_input(source: Readings, output: list[Written]) -> None:
     origin = {"topic": TOPIC, "partition": 0, "offset": NUM_RECORDS}
-    with pytest.raises(WrongOutputError, match="which is no input"):
+    with pytest.raises(WrongOutputError, match="which is not in the input"):
         check(source, [output[0].with_value(origin=origin), *output[1:]])
 
 
@@ -131,8 +131,8 @@ WRONG: dict[str, Callable[[Written], Written]] = {
 }
 
 
-@pytest.mark.parametrize("told", WRONG)
-def test_a_wrong_result(source: Readings, output: list[Written], told: str) -> None:
-    output[50] = WRONG[told](output[50])
-    with pytest.raises(WrongOutputError, match=told):
+@pytest.mark.parametrize("message", WRONG)
+def test_a_wrong_result(source: Readings, output: list[Written], message: str) -> None:
+    output[50] = WRONG[message](output[50])
+    with pytest.raises(WrongOutputError, match=message):
         check(source, output)

@@ -1,63 +1,110 @@
-"""A wait for a group's committed offsets is told once, if it is long."""
+"""Committed offsets are fetched once they are stable; the broker is a fake admin client."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from concurrent.futures import Future
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiokafka.errors import CoordinatorNotAvailableError, GroupAuthorizationFailedError
+from aiokafka.errors import GroupAuthorizationFailedError
+from confluent_kafka import KafkaError, KafkaException
 
-from streams.exactly_once.stable_offsets import stable_offsets
+from streams.exactly_once.stable_offsets import StableOffsets
 from streams.records import TopicPartition
 
-TP = TopicPartition("numbers", 0)
+TP, EMPTY = TopicPartition("numbers", 0), TopicPartition("numbers", 1)
+NO_OFFSET = -1001
 
 
-class Client:
-    """Of brokers that can't tell the group's coordinator."""
+class FakeAdmin:
+    """Answers with each of some error codes in turn, then with offsets; repeats its last error."""
 
-    def __init__(self, error: type[Exception] = CoordinatorNotAvailableError) -> None:
-        self.error = error
-        self.num_asked = 0
+    def __init__(self, *codes: int, forever: bool = False) -> None:
+        self.codes = list(codes)
+        self.forever = forever
+        self.num_requests = 0
 
-    async def coordinator_lookup(self, *args: Any) -> int:
-        self.num_asked += 1
-        raise self.error
+    def list_consumer_group_offsets(
+        self, requests: list[Any], require_stable: bool, request_timeout: float
+    ) -> dict[str, Future[Any]]:
+        assert require_stable
+        self.num_requests += 1
+        future: Future[Any] = Future()
+        code = (self.codes[0] if self.forever else self.codes.pop(0)) if self.codes else None
+        if code is not None and code != KafkaError.UNSTABLE_OFFSET_COMMIT:
+            future.set_exception(KafkaException(KafkaError(code)))
+        else:
+            error = None if code is None else KafkaError(code)
+            offsets = [(TP, 42, error), (EMPTY, NO_OFFSET, None)]
+            partitions = [
+                SimpleNamespace(topic=tp.topic, partition=tp.partition, offset=offset, error=failed)
+                for tp, offset, failed in offsets
+            ]
+            future.set_result(SimpleNamespace(topic_partitions=partitions))
+        return {requests[0].group_id: future}
 
 
-async def ask_a_while(client: Any) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stable_offsets(client, "counters", [TP]), 0.1)
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.exactly_once.stable_offsets._RETRY_SECONDS", 0.001)
 
 
-async def test_a_long_wait_is_told_once(
+def stable_offsets(monkeypatch: pytest.MonkeyPatch, admin: FakeAdmin) -> StableOffsets:
+    monkeypatch.setattr("streams.exactly_once.stable_offsets.admin_client", lambda settings: admin)
+    return StableOffsets({"bootstrap.servers": "broker:9092"}, "counters")
+
+
+async def fetch(monkeypatch: pytest.MonkeyPatch, admin: FakeAdmin) -> dict[TopicPartition, int]:
+    return await stable_offsets(monkeypatch, admin).fetch([TP, EMPTY])
+
+
+async def test_partitions_without_an_offset_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await fetch(monkeypatch, FakeAdmin()) == {TP: 42}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError.UNSTABLE_OFFSET_COMMIT,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+    ],
+)
+async def test_a_transient_error_is_retried(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    admin = FakeAdmin(code, code)
+    assert await fetch(monkeypatch, admin) == {TP: 42}
+    assert admin.num_requests == 3
+    assert caplog.records == []  # a short wait is not logged
+
+
+async def test_a_long_wait_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("streams.exactly_once.stable_offsets._RETRY_SECONDS", 0.001)
     monkeypatch.setattr("streams.exactly_once.stable_offsets._QUIET_SECONDS", 0.02)
-    client = Client()
-    await ask_a_while(client)
-    assert client.num_asked > 2
+    admin = FakeAdmin(KafkaError.UNSTABLE_OFFSET_COMMIT, forever=True)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(fetch(monkeypatch, admin), 0.2)
+    assert admin.num_requests > 2
     assert [record.getMessage().split(":")[0] for record in caplog.records] == [
-        "the committed offsets of group counters are waited for"
+        "waiting for the committed offsets of group counters"
     ]
 
 
-async def test_a_short_wait_is_not(caplog: pytest.LogCaptureFixture) -> None:
-    await ask_a_while(Client())
-    assert caplog.records == []
+async def test_a_rejection_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = FakeAdmin(KafkaError.GROUP_AUTHORIZATION_FAILED)
+    with pytest.raises(GroupAuthorizationFailedError, match="group counters"):
+        await fetch(monkeypatch, admin)
+    assert admin.num_requests == 1
 
 
-async def test_a_refusal_is_not_tried_again() -> None:
-    client: Any = Client(GroupAuthorizationFailedError)
-    with pytest.raises(GroupAuthorizationFailedError):
-        await stable_offsets(client, "counters", [TP])
-    assert client.num_asked == 1
-
-
-async def test_of_no_partitions_nothing_is_asked() -> None:
-    client: Any = Client()
-    assert await stable_offsets(client, "counters", []) == {}
-    assert client.num_asked == 0
+async def test_no_partitions_need_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    admin = FakeAdmin()
+    assert await stable_offsets(monkeypatch, admin).fetch([]) == {}
+    assert admin.num_requests == 0

@@ -1,9 +1,9 @@
-"""A worker's transactions in memory: what is written with which offset, refusals, fencing."""
+"""A worker's transactions in memory: output with its offset, rejections, fencing."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from streams.exactly_once.partition import Limits
+from streams.exactly_once.partition import TransactionLimits
 from streams.exactly_once.transactions import Transactions
 from streams.offsets import OffsetTracker
 from streams.protocols import Output, ProduceError, RecordTooLargeError
@@ -65,11 +65,10 @@ class FakeProducer:
         self._open[0].append(batch.record_count())
         return self._answered()
 
-    def queue_offsets(self, offsets: Mapping[Any, Any], group: str) -> asyncio.Future[None]:
+    def queue_offset(self, tp: TopicPartition, offset: int, group: str) -> asyncio.Future[None]:
         assert self._open is not None
-        assert group == "group"
-        (offset,) = offsets.values()
-        self._open = (self._open[0], offset.offset)
+        assert (tp, group) == (TP, "group")
+        self._open = (self._open[0], offset)
         return self._answered(self.offset_failure)
 
     def _answered(self, error: KafkaError | None = None) -> asyncio.Future[None]:
@@ -107,11 +106,17 @@ class Setting:
             lambda transactional_id: self.producer,  # type: ignore[arg-type,return-value]
             group_id="group",
             tracker=self.tracker,
-            limits=lambda topic: Limits(max_rows, 1_000_000),
+            limits=lambda topic: TransactionLimits(max_rows, 1_000_000),
             interval_seconds=interval_seconds,
+            committed_offsets=self._committed_offsets,
+            on_lost=self._lost,
+            on_failure=self._failed,
         )
-        self.transactions.on_lost = self._lost
-        self.transactions.on_failure = self._failed
+
+    async def _committed_offsets(
+        self, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        return {TP: 5}
 
     async def _lost(self, tp: TopicPartition) -> None:
         self.lost.append(tp)
@@ -126,11 +131,7 @@ class Setting:
 
 
 @asynccontextmanager
-async def owned(setting: Setting, monkeypatch: Any) -> AsyncIterator[Setting]:
-    async def no_offsets(*args: Any) -> dict[TopicPartition, int]:
-        return {TP: 5}
-
-    monkeypatch.setattr("streams.exactly_once.transactions.stable_offsets", no_offsets)
+async def owned(setting: Setting) -> AsyncIterator[Setting]:
     await setting.transactions.own([TP], setting.seek)
     yield setting
     await setting.transactions.release_all()
@@ -145,8 +146,8 @@ async def send(setting: Setting, batch: Any, rows: list[int], num_bytes: int) ->
     return await setting.transactions.send([(batch.span, rows)], records(num_bytes))
 
 
-async def test_output_is_committed_with_the_offset_that_it_covers(monkeypatch: Any) -> None:
-    async with owned(Setting(), monkeypatch) as s:
+async def test_output_is_committed_with_its_offset() -> None:
+    async with owned(Setting()) as s:
         assert s.sought == [{TP: 5}]
         batch = record_batch([b"x"] * 4, tracker=s.tracker, first_offset=5)
         first, last = await send(s, batch, [0, 1], 10), await send(s, batch, [3], 10)
@@ -158,16 +159,16 @@ async def test_output_is_committed_with_the_offset_that_it_covers(monkeypatch: A
         assert sum(sum(written) for written, _ in s.producer.committed) == 3
 
 
-async def test_filtered_records_alone_move_the_offset(monkeypatch: Any) -> None:
-    async with owned(Setting(), monkeypatch) as s:
+async def test_filtered_records_alone_move_the_offset() -> None:
+    async with owned(Setting()) as s:
         batch = record_batch([None] * 3, tracker=s.tracker, first_offset=5)
         s.tracker.finish(batch.span, [0, 1, 2])
         await asyncio.sleep(0.05)
         assert s.producer.committed == [([], 8)]
 
 
-async def test_much_output_is_committed_before_its_time(monkeypatch: Any) -> None:
-    async with owned(Setting(max_rows=3, interval_seconds=60), monkeypatch) as s:
+async def test_much_output_is_committed_early() -> None:
+    async with owned(Setting(max_rows=3, interval_seconds=60)) as s:
         batch = record_batch([b"x"] * 4, tracker=s.tracker, first_offset=5)
         first = await send(s, batch, [0, 1], 10)
         await asyncio.sleep(0.02)
@@ -181,9 +182,9 @@ async def test_much_output_is_committed_before_its_time(monkeypatch: Any) -> Non
         assert s.producer.committed[-1] == ([1], 9)
 
 
-async def test_a_large_transaction_is_not_followed_by_a_small_one(monkeypatch: Any) -> None:
+async def test_a_large_transaction_is_not_followed_by_a_small_one() -> None:
     """What a transaction holds does not make the next one due."""
-    async with owned(Setting(max_rows=3, interval_seconds=60), monkeypatch) as s:
+    async with owned(Setting(max_rows=3, interval_seconds=60)) as s:
         s.producer.may_end.clear()
         batch = record_batch([b"x"] * 6, tracker=s.tracker, first_offset=5)
         await asyncio.sleep(0.5)  # so long the rest may wait to fill the next
@@ -199,8 +200,8 @@ async def test_a_large_transaction_is_not_followed_by_a_small_one(monkeypatch: A
         assert s.producer.committed[1:] == [([1, 1, 1], 11)]
 
 
-async def test_enough_that_came_during_a_transaction_is_committed_at_once(monkeypatch: Any) -> None:
-    async with owned(Setting(max_rows=3, interval_seconds=60), monkeypatch) as s:
+async def test_enough_output_during_a_transaction_is_committed_at_once() -> None:
+    async with owned(Setting(max_rows=3, interval_seconds=60)) as s:
         s.producer.may_end.clear()
         batch = record_batch([b"x"] * 6, tracker=s.tracker, first_offset=5)
         await send(s, batch, [0, 1, 2], 10)
@@ -211,9 +212,9 @@ async def test_enough_that_came_during_a_transaction_is_committed_at_once(monkey
         assert s.producer.committed == [([1], 8), ([1], 11)]
 
 
-async def test_the_end_of_a_backlog_does_not_wait_for_the_interval(monkeypatch: Any) -> None:
+async def test_the_end_of_a_backlog_does_not_wait_for_the_interval() -> None:
     """After a full transaction, what follows waits as long as that took to fill; then longer."""
-    async with owned(Setting(max_rows=3, interval_seconds=60), monkeypatch) as s:
+    async with owned(Setting(max_rows=3, interval_seconds=60)) as s:
         batch = record_batch([b"x"] * 6, tracker=s.tracker, first_offset=5)
         await asyncio.sleep(0.1)
         await (await send(s, batch, [0, 1, 2], 10))
@@ -226,8 +227,8 @@ async def test_the_end_of_a_backlog_does_not_wait_for_the_interval(monkeypatch: 
         await asyncio.wait_for(waits_longer, 5)
 
 
-async def test_transactions_that_fill_at_once_leave_the_rest_some_time(monkeypatch: Any) -> None:
-    async with owned(Setting(max_rows=3, interval_seconds=60), monkeypatch) as s:
+async def test_after_a_quickly_filled_transaction_the_rest_waits_a_moment() -> None:
+    async with owned(Setting(max_rows=3, interval_seconds=60)) as s:
         batch = record_batch([b"x"] * 4, tracker=s.tracker, first_offset=5)
         await (await send(s, batch, [0, 1, 2], 10))
         rest = await send(s, batch, [3], 10)
@@ -236,8 +237,8 @@ async def test_transactions_that_fill_at_once_leave_the_rest_some_time(monkeypat
         await asyncio.wait_for(rest, 5)
 
 
-async def test_what_trickles_in_waits_for_the_interval(monkeypatch: Any) -> None:
-    async with owned(Setting(max_rows=1000, interval_seconds=0.2), monkeypatch) as s:
+async def test_output_that_trickles_in_waits_for_the_interval() -> None:
+    async with owned(Setting(max_rows=1000, interval_seconds=0.2)) as s:
         batch = record_batch([b"x"] * 100, tracker=s.tracker, first_offset=5)
         for row in range(100):
             await send(s, batch, [row], 10)
@@ -245,9 +246,9 @@ async def test_what_trickles_in_waits_for_the_interval(monkeypatch: Any) -> None
         assert len(s.producer.committed) <= 10
 
 
-async def test_the_offset_is_sent_while_records_are_written(monkeypatch: Any) -> None:
+async def test_the_offset_is_sent_while_records_are_written() -> None:
     """Records of several outputs and the offset are under way at once; all end before a commit."""
-    async with owned(Setting(), monkeypatch) as s:
+    async with owned(Setting()) as s:
         waiting = s.producer.unacknowledged = []
         batch = record_batch([b"x"] * 2, tracker=s.tracker, first_offset=5)
         for row in range(2):
@@ -263,10 +264,8 @@ async def test_the_offset_is_sent_while_records_are_written(monkeypatch: Any) ->
 
 
 @pytest.mark.parametrize("error", [ProducerFenced(), GroupAuthorizationFailedError()])
-async def test_an_offset_that_is_not_taken_commits_nothing(
-    error: KafkaError, monkeypatch: Any
-) -> None:
-    async with owned(Setting(), monkeypatch) as s:
+async def test_a_rejected_offset_commits_nothing(error: KafkaError) -> None:
+    async with owned(Setting()) as s:
         s.producer.offset_failure = error
         batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
         await (await send(s, batch, [0], 10))
@@ -276,10 +275,8 @@ async def test_an_offset_that_is_not_taken_commits_nothing(
         assert s.lost == [TP]
 
 
-async def test_a_write_that_fails_commits_nothing_though_the_offset_is_taken(
-    monkeypatch: Any,
-) -> None:
-    async with owned(Setting(), monkeypatch) as s:
+async def test_a_failed_write_commits_nothing_though_the_offset_is_accepted() -> None:
+    async with owned(Setting()) as s:
         s.producer.failure = KafkaError("no")
         batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
         await (await send(s, batch, [0], 10))
@@ -288,9 +285,9 @@ async def test_a_write_that_fails_commits_nothing_though_the_offset_is_taken(
         assert s.lost == [TP]
 
 
-async def test_a_refusal_waits_for_the_offset_before_it_aborts(monkeypatch: Any) -> None:
+async def test_a_rejected_record_waits_for_the_offset_before_the_abort() -> None:
     """No request of the transaction is under way once it is aborted."""
-    async with owned(Setting(), monkeypatch) as s:
+    async with owned(Setting()) as s:
         waiting = s.producer.unacknowledged = []
         batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
         refused = await send(s, batch, [0], 5000)
@@ -303,21 +300,19 @@ async def test_a_refusal_waits_for_the_offset_before_it_aborts(monkeypatch: Any)
         assert (s.producer.committed, s.producer.num_aborted) == ([], 1)
 
 
-async def test_a_topic_that_may_not_be_written_to_is_told_though_the_offset_failed_as_well(
-    monkeypatch: Any,
-) -> None:
+async def test_an_unauthorized_topic_is_reported_though_the_offset_failed_too() -> None:
     """aiokafka gives the offset the error of a partition that can't be added."""
-    async with owned(Setting(), monkeypatch) as s:
+    async with owned(Setting()) as s:
         s.producer.failure = s.producer.offset_failure = TopicAuthorizationFailedError()
         batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
-        with pytest.raises(ProduceError, match="topic doubles refused results"):
+        with pytest.raises(ProduceError, match="topic doubles rejected results"):
             await (await send(s, batch, [0], 10))
         assert s.producer.num_aborted == 1
         assert s.lost == []
 
 
-async def test_a_fenced_owner_does_not_abort_what_was_refused(monkeypatch: Any) -> None:
-    async with owned(Setting(), monkeypatch) as s:
+async def test_a_fenced_owner_does_not_abort() -> None:
+    async with owned(Setting()) as s:
         s.producer.offset_failure = ProducerFenced()
         batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
         await (await send(s, batch, [0], 5000))
@@ -325,8 +320,8 @@ async def test_a_fenced_owner_does_not_abort_what_was_refused(monkeypatch: Any) 
         assert s.lost == [TP]
 
 
-async def test_what_a_topic_refuses_is_told_and_the_rest_is_written_once(monkeypatch: Any) -> None:
-    async with owned(Setting(), monkeypatch) as s:
+async def test_rejected_output_is_reported_and_the_rest_is_written_once() -> None:
+    async with owned(Setting()) as s:
         batch = record_batch([b"x"] * 3, tracker=s.tracker, first_offset=5)
         sent = [await send(s, batch, [row], 5000 if row == 1 else 10) for row in range(3)]
         await sent[0]
@@ -340,8 +335,8 @@ async def test_what_a_topic_refuses_is_told_and_the_rest_is_written_once(monkeyp
         assert s.lost == []
 
 
-async def test_a_fenced_owner_lets_go_without_a_commit(monkeypatch: Any) -> None:
-    async with owned(Setting(), monkeypatch) as s:
+async def test_a_fenced_owner_releases_without_a_commit() -> None:
+    async with owned(Setting()) as s:
         s.producer.failure = ProducerFenced()
         batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
         await (await send(s, batch, [0], 10))
@@ -355,10 +350,10 @@ async def test_a_fenced_owner_lets_go_without_a_commit(monkeypatch: Any) -> None
         await (await send(s, batch, [0], 10))  # goes nowhere, and says so at once
 
 
-async def test_a_failure_that_comes_back_ends_the_worker(monkeypatch: Any) -> None:
+async def test_repeated_failures_end_the_worker() -> None:
     s = Setting()
     for number in range(5):
-        async with owned(s, monkeypatch):
+        async with owned(s):
             assert s.failures == []
             s.producer._open, s.producer.failure = None, KafkaError("no")
             batch = record_batch([b"x"], tracker=s.tracker, first_offset=5)
@@ -368,14 +363,14 @@ async def test_a_failure_that_comes_back_ends_the_worker(monkeypatch: Any) -> No
     assert "transactions fail" in str(s.failures[0])
 
 
-async def test_what_is_sent_for_a_partition_of_others_is_dropped() -> None:
+async def test_output_of_an_unowned_partition_is_dropped() -> None:
     s = Setting()
     batch = record_batch([b"x"], tracker=s.tracker)
     await (await send(s, batch, [0], 10))
     assert s.producer.committed == []
 
 
-async def test_a_try_that_fails_leaves_no_start_behind_that_would_fence_the_next(
+async def test_a_failed_attempt_leaves_no_start_that_would_fence_the_next(
     monkeypatch: Any,
 ) -> None:
     """One partition's producer can't start while another's is at it: both begin again."""
@@ -405,11 +400,11 @@ async def test_a_try_that_fails_leaves_no_start_behind_that_would_fence_the_next
     s = Setting()
     s.transactions._new_producer = lambda transactional_id: Slow(transactional_id)  # type: ignore[assignment,return-value]
 
-    async def no_offsets(*args: Any) -> dict[TopicPartition, int]:
+    async def no_offsets(partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         assert not starting
         return {}
 
-    monkeypatch.setattr("streams.exactly_once.transactions.stable_offsets", no_offsets)
+    s.transactions._committed_offsets = no_offsets
     await s.transactions.own(both, s.seek)
     assert fenced == []
     await s.transactions.release_all()

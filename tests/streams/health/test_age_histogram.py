@@ -1,4 +1,4 @@
-"""It says what the client's own histogram says of the same ages."""
+"""The age histogram counts like prometheus_client's histogram."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _samples(registry: CollectorRegistry) -> dict[tuple[str, float], float]:
 
 @pytest.mark.parametrize(("num_batches", "size"), [(3, 50), (600, 2), (5, 10_000)])
 @pytest.mark.parametrize("seed", range(5))
-def test_as_prometheus_own(seed: int, num_batches: int, size: int) -> None:
+def test_counts_equal_those_of_prometheus_client(seed: int, num_batches: int, size: int) -> None:
     own, ours = CollectorRegistry(), CollectorRegistry()
     expected = Histogram("age", "Ages.", ["agent"], buckets=_BOUNDS, registry=own).labels("a")
     found = AgeHistogram("age", "Ages.", "agent", _BOUNDS, ours)
@@ -40,7 +40,7 @@ def test_as_prometheus_own(seed: int, num_batches: int, size: int) -> None:
     assert _samples(ours) == pytest.approx(_samples(own))
 
 
-def test_what_is_to_come_has_no_age_and_what_has_no_time_is_left_out() -> None:
+def test_future_timestamps_have_age_0_and_missing_ones_are_skipped() -> None:
     registry = CollectorRegistry()
     histogram = AgeHistogram("age", "Ages.", "agent", _BOUNDS, registry)
     histogram.observe("a", np.array([-1, 0]), _NOW_MS)

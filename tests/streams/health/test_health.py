@@ -1,13 +1,17 @@
-"""What the probes say, by facts that each test makes up; time is an argument."""
+"""The probes' results for given facts; the clock is an argument."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from streams.assignment import AssignedPartitions
 from streams.health.health import LOOP_SECONDS, AgentFacts, Health
+from streams.health.metrics import Metrics
+from streams.records import TopicPartition
 
 WELL = AgentFacts(
     is_warm=True, num_unfinished=0, num_done=0, delivery_seconds=0.0, call_seconds=0.0
@@ -25,25 +29,19 @@ class Agent:
         return self.now
 
 
-@dataclass
-class Held:
-    num_held: int = 4
-    waiting: set[str] = field(default_factory=set)
-
-    def has_waiting(self, topics: Sequence[str]) -> bool:
-        return not self.waiting.isdisjoint(topics)
-
-
 class World:
     """A worker of one agent, one clock, and a broker that has answered just now."""
 
     def __init__(self) -> None:
         self.time = 1000.0
-        self.agent, self.held = Agent(), Held()
-        self.health = Health(self.held, liveness_timeout_seconds=60, clock=lambda: self.time)
-        self.health.watch([self.agent])
+        self.agent = Agent()
+        self.held = AssignedPartitions({}, Metrics(CollectorRegistry()))
+        self.held.num_held = 4
         self.hung: list[str] = []
-        self.health.on_hang = self._on_hang
+        self.health = Health(
+            self.held, liveness_timeout_seconds=60, on_hang=self._on_hang, clock=lambda: self.time
+        )
+        self.health.watch([self.agent])
         self.is_answering = self.is_asking = True
 
     async def _on_hang(self, why: str) -> None:
@@ -56,7 +54,10 @@ class World:
                 self.health.consumer.asked = self.time
             if self.is_answering:
                 self.health.consumer.answered = self.time
-            await self.health.look()
+            await self.health.check()
+
+    def wait_for_fetch(self, topic: str) -> None:
+        self.held.observe_lag(TopicPartition(topic, 0), 1, is_waiting=True)
 
     def set(self, **facts: object) -> None:
         self.agent.now = replace(self.agent.now, **facts)  # type: ignore[arg-type]
@@ -69,13 +70,13 @@ async def world() -> World:
     return made
 
 
-async def test_all_is_well(world: World) -> None:
+async def test_a_healthy_worker_is_live_and_ready(world: World) -> None:
     assert world.health.live().ok
     assert world.health.ready().ok
     assert world.health.ready().facts["partitions"] == 4
 
 
-async def test_before_anything_has_happened_it_is_live_and_not_ready() -> None:
+async def test_a_starting_worker_is_live_and_not_ready() -> None:
     world = World()
     world.held.num_held = 0
     world.set(is_warm=False)
@@ -92,7 +93,7 @@ async def test_an_idle_worker_lives_for_ever(world: World) -> None:
     assert world.health.live().ok
 
 
-async def test_records_under_way_that_do_not_move_are_stuck(world: World) -> None:
+async def test_an_agent_with_unfinished_records_and_no_progress_is_stuck(world: World) -> None:
     world.set(num_unfinished=3)
     await world.pass_seconds(60)
     assert world.health.live().ok
@@ -102,23 +103,23 @@ async def test_records_under_way_that_do_not_move_are_stuck(world: World) -> Non
     assert reason in world.health.ready().reasons
 
 
-async def test_records_that_wait_and_are_not_fetched_are_stuck(world: World) -> None:
-    world.held.waiting = {"others"}
+async def test_an_agent_that_does_not_fetch_waiting_records_is_stuck(world: World) -> None:
+    world.wait_for_fetch("others")
     await world.pass_seconds(100)
     assert world.health.live().ok
-    world.held.waiting = {"numbers"}
+    world.wait_for_fetch("numbers")
     await world.pass_seconds(62)
     assert not world.health.live().ok
 
 
-async def test_one_record_now_and_then_is_progress(world: World) -> None:
+async def test_one_record_at_a_time_is_progress(world: World) -> None:
     for done in range(1, 10):
         world.set(num_unfinished=3, num_done=done)
         await world.pass_seconds(55)
         assert world.health.live().ok
 
 
-async def test_what_was_stuck_and_moves_again_is_live_again(world: World) -> None:
+async def test_a_stuck_agent_that_makes_progress_is_live_again(world: World) -> None:
     world.set(num_unfinished=3)
     await world.pass_seconds(62)
     assert not world.health.live().ok
@@ -127,7 +128,7 @@ async def test_what_was_stuck_and_moves_again_is_live_again(world: World) -> Non
     assert world.health.live().ok
 
 
-async def test_a_broker_that_is_away_makes_it_unready_and_not_dead(world: World) -> None:
+async def test_during_an_outage_the_worker_is_live_and_not_ready(world: World) -> None:
     world.set(num_unfinished=3)
     world.is_answering = False
     world.health.consumer.last_error = "connection refused"
@@ -145,15 +146,15 @@ async def test_a_broker_that_is_away_makes_it_unready_and_not_dead(world: World)
     assert not world.health.live().ok
 
 
-async def test_a_consumer_that_has_stopped_asking_is_stuck(world: World) -> None:
+async def test_a_consumer_that_sends_no_requests_is_stuck(world: World) -> None:
     """Its thread has ended, say: no broker will ever answer what is not asked."""
-    world.held.waiting = {"numbers"}
+    world.wait_for_fetch("numbers")
     world.is_answering = world.is_asking = False
     await world.pass_seconds(90 + 62)
     assert not world.health.live().ok
 
 
-async def test_the_log_tells_of_an_outage_once_and_of_its_end(
+async def test_the_begin_and_end_of_an_outage_are_logged_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     for is_answering in (False, True):
@@ -176,7 +177,7 @@ async def test_a_long_rebalance_is_no_outage(
     assert not caplog.records
 
 
-async def test_results_that_no_broker_takes_are_waited_for_as_long_as_they_are_sent(
+async def test_unacknowledged_results_are_waited_for_while_they_are_sent(
     world: World,
 ) -> None:
     world.health.producer.first_asked = world.time
@@ -194,7 +195,7 @@ async def test_results_that_no_broker_takes_are_waited_for_as_long_as_they_are_s
     assert not world.health.live().ok
 
 
-async def test_a_call_over_its_limit_hangs_and_is_told_once(world: World) -> None:
+async def test_a_call_over_its_limit_hangs_and_is_reported_once(world: World) -> None:
     world.agent.call_limit_seconds = 5
     world.set(call_seconds=4.9)
     await world.pass_seconds(1)
@@ -209,14 +210,14 @@ async def test_a_call_over_its_limit_hangs_and_is_told_once(world: World) -> Non
     assert not world.health.live().ok  # the worker is ending
 
 
-async def test_a_loop_that_does_not_turn_is_dead(world: World) -> None:
+async def test_an_event_loop_that_does_not_turn_is_not_live(world: World) -> None:
     world.time += LOOP_SECONDS + 1
     assert world.health.live().reasons == ["the event loop has not turned for 31 s"]
     await world.pass_seconds(1)
     assert world.health.live().ok
 
 
-async def test_a_worker_that_stops_is_unready_and_live(world: World) -> None:
+async def test_a_stopping_worker_is_live_and_not_ready(world: World) -> None:
     world.set(num_unfinished=3)
     world.health.stopping()
     world.time += 1000

@@ -1,4 +1,4 @@
-"""Ages are those of the rows that were answered, and of no others."""
+"""The ages of answered rows are observed, and of no others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STAMPS = array("q", [1_700_000_000_000 + 1000 * i for i in range(10)] + [-1])
         ([9, 2], [91.0, 98.0]),
     ],
 )
-def test_ages_are_those_of_the_rows(
+def test_only_the_ages_of_answered_rows_are_observed(
     monkeypatch: pytest.MonkeyPatch, rows: Sequence[int], seconds: list[float]
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: NOW)

@@ -1,4 +1,4 @@
-"""TLS and passwords against a real Apache Kafka that insists on both."""
+"""TLS and passwords, on an Apache Kafka that requires both."""
 
 from __future__ import annotations
 
@@ -11,14 +11,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from agents.commands.broker import kafka_broker
-from streams.kafka.admin import (
-    BrokerLoginError,
-    BrokerTlsError,
-    BrokerUnreachableError,
-    aiokafka_arguments,
-    create_topics,
-    probe,
-)
+from streams.kafka.admin import create_topics, probe
+from streams.kafka.errors import BrokerLoginError, BrokerTlsError, BrokerUnreachableError
+from streams.kafka.settings import aiokafka_arguments
 from streams.settings import TopicSettings
 from tests.brokers import need_kafka
 
@@ -66,12 +61,12 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         }
 
 
-def test_the_right_password_gets_in(secured: Kafka) -> None:
+def test_the_right_password_is_accepted(secured: Kafka) -> None:
     assert create_topics(secured, {"let-in": TopicSettings()}) == ["let-in"]
     assert probe(secured).topics["let-in"] == 4
 
 
-async def test_aiokafka_gets_in_by_the_same_mapping(secured: Kafka) -> None:
+async def test_aiokafka_connects_with_the_same_settings(secured: Kafka) -> None:
     create_topics(secured, {"secret": TopicSettings(partitions=1)})
     kafka = {**secured, "auto.offset.reset": "earliest", "compression.type": "zstd"}
     async with AIOKafkaProducer(**aiokafka_arguments(kafka, "producer")) as producer:
@@ -80,17 +75,17 @@ async def test_aiokafka_gets_in_by_the_same_mapping(secured: Kafka) -> None:
         assert (await consumer.getone()).value == b"word"
 
 
-def test_a_wrong_password_is_told_within_seconds(secured: Kafka) -> None:
+def test_a_wrong_password_is_an_error_within_seconds(secured: Kafka) -> None:
     started = time.monotonic()
     with pytest.raises(
-        BrokerLoginError, match=r"refuses the login.*check sasl\.username"
+        BrokerLoginError, match=r"rejects the login.*check sasl\.username"
     ) as caught:
         probe({**secured, "sasl.password": "wrong"}, timeout=30)
     assert time.monotonic() - started < 6
     assert "wrong" not in str(caught.value)
 
 
-def test_an_unknown_authority_is_told_as_tls(secured: Kafka) -> None:
+def test_an_unknown_certificate_authority_is_a_tls_error(secured: Kafka) -> None:
     kafka = {name: value for name, value in secured.items() if name != "ssl.ca.location"}
     with pytest.raises(BrokerTlsError, match=r"certificate verify failed.*ssl\.ca\.location"):
         probe(kafka, timeout=30)

@@ -1,4 +1,4 @@
-"""One mapping in librdkafka's names becomes what each client library takes, or a clear error."""
+"""Translating settings from librdkafka's names for each client library, and clear errors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from streams.kafka.admin import BrokerSettingsError, aiokafka_arguments, confluent_config, redacted
-from streams.kafka.settings import SETTINGS
+from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.settings import SETTINGS, aiokafka_arguments, confluent_config, redacted
 
 KAFKA: dict[str, str | int | float | bool] = {
     "bootstrap.servers": "broker-1:9092,broker-2:9092",
@@ -26,7 +26,7 @@ KAFKA: dict[str, str | int | float | bool] = {
 }
 
 
-def test_a_consumer_gets_its_settings_by_aiokafkas_names() -> None:
+def test_consumer_settings_are_translated_to_aiokafka_s_names() -> None:
     assert aiokafka_arguments(KAFKA, "consumer") == {
         "bootstrap_servers": "broker-1:9092,broker-2:9092",
         "client_id": "penstock",
@@ -37,7 +37,7 @@ def test_a_consumer_gets_its_settings_by_aiokafkas_names() -> None:
     }
 
 
-def test_a_producer_gets_its_settings_by_aiokafkas_names() -> None:
+def test_producer_settings_are_translated_to_aiokafka_s_names() -> None:
     assert aiokafka_arguments(KAFKA, "producer") == {
         "bootstrap_servers": "broker-1:9092,broker-2:9092",
         "client_id": "penstock",
@@ -48,7 +48,7 @@ def test_a_producer_gets_its_settings_by_aiokafkas_names() -> None:
     }
 
 
-def test_aiokafka_knows_every_name_that_it_is_given() -> None:
+def test_aiokafka_has_every_translated_setting() -> None:
     consumer = inspect.signature(AIOKafkaConsumer.__init__).parameters
     producer = inspect.signature(AIOKafkaProducer.__init__).parameters
     for name, setting in SETTINGS.items():
@@ -56,7 +56,7 @@ def test_aiokafka_knows_every_name_that_it_is_given() -> None:
         assert "producer" not in setting.roles or setting.name in producer, name
 
 
-def test_librdkafka_keeps_its_names_without_those_of_another_role() -> None:
+def test_librdkafka_gets_the_settings_of_its_role_only() -> None:
     assert "group.id" not in confluent_config(KAFKA, "producer")
     assert "linger.ms" not in confluent_config(KAFKA, "consumer")
     assert set(confluent_config(KAFKA, "admin")) == {
@@ -78,7 +78,7 @@ def test_librdkafka_keeps_its_names_without_those_of_another_role() -> None:
         ("sasl.mechanism", "GSSAPI", "expected one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512"),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_was_expected(
+def test_the_error_of_a_wrong_setting_says_what_was_expected(
     name: str, value: str | int | bool, message: str
 ) -> None:
     for role in ("consumer", "producer"):
@@ -87,13 +87,13 @@ def test_a_wrong_setting_is_named_with_what_was_expected(
         assert message in str(caught.value)
 
 
-def test_no_broker_is_an_error() -> None:
+def test_missing_bootstrap_servers_are_an_error() -> None:
     for kafka in ({}, {"bootstrap.servers": " "}):
         with pytest.raises(BrokerSettingsError, match=r"bootstrap\.servers is missing"):
             confluent_config(kafka, "admin")
 
 
-def test_no_secret_is_shown() -> None:
+def test_secrets_are_redacted() -> None:
     kafka: dict[str, str | int | float | bool] = {
         "bootstrap.servers": "b:1",
         "sasl.username": "alice",
@@ -108,7 +108,7 @@ def test_no_secret_is_shown() -> None:
     assert list(shown) == list(kafka)
 
 
-def test_sasl_over_tls_carries_credentials_and_a_context() -> None:
+def test_sasl_over_tls_has_credentials_and_a_context() -> None:
     kafka = {
         "bootstrap.servers": "b:1",
         "security.protocol": "sasl_ssl",
@@ -130,7 +130,7 @@ def test_sasl_over_tls_carries_credentials_and_a_context() -> None:
     }
 
 
-def test_verification_can_be_loosened_only_by_name() -> None:
+def test_tls_verification_is_disabled_only_by_its_setting() -> None:
     kafka = {"bootstrap.servers": "b:1", "security.protocol": "SSL"}
     loose = {**kafka, "ssl.endpoint.identification.algorithm": "none"}
     context = aiokafka_arguments(loose, "consumer")["ssl_context"]

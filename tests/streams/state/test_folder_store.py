@@ -23,7 +23,7 @@ def test_the_latest_two_are_kept(scheme: str, tmp_path: Path) -> None:
     assert files == [folder / f"{2:020d}.state", folder / f"{3:020d}.state"]
 
 
-def test_each_key_and_group_has_its_own(tmp_path: Path) -> None:
+def test_keys_and_groups_are_kept_apart(tmp_path: Path) -> None:
     store, others = FolderStore(str(tmp_path), "group"), FolderStore(str(tmp_path), "other")
     store.save(KEY, 0, b"a")
     others.save(KEY, 0, b"b")
@@ -35,7 +35,7 @@ def test_each_key_and_group_has_its_own(tmp_path: Path) -> None:
     assert list(store.saved(KEY._replace(partition=4))) == [b"c"]
 
 
-def test_what_was_not_finished_is_no_snapshot(tmp_path: Path) -> None:
+def test_an_unfinished_write_is_no_snapshot(tmp_path: Path) -> None:
     store = FolderStore(str(tmp_path), "group")
     store.save(KEY, 0, b"a")
     (tmp_path / "group/score/readings/3/0123.draft").write_bytes(b"half")
@@ -50,7 +50,7 @@ def test_another_file_system_than_the_local_one() -> None:
     assert store.delete(KEY) == 2
 
 
-def test_a_store_that_can_not_be_is_told(tmp_path: Path) -> None:
+def test_a_store_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StateStoreError, match=r"state\.store nosuch://x"):
         FolderStore("nosuch://x", "group")
     (tmp_path / "file").write_text("")

@@ -1,4 +1,4 @@
-"""Loading, storing and refusing: what a keeper does for one agent's partitions."""
+"""Loading, storing and rejecting snapshots of one agent's partitions."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ class Worker:
 
     async def answer(self, start: int, stop: int, commit: bool = True) -> list[Any]:
         """Answer the ones at offsets [start, stop), replayed below the group's position."""
-        end = self.tracker.replay_end(TP)
+        end = self.tracker.catch_up_end(TP)
         chunks = []
         for own in (range(start, min(stop, end)), range(max(start, end), stop)):
             if own:
                 batch = record_batch([b"1"] * len(own), tracker=self.tracker, offsets=own)
-                batch.is_replay = own[0] < end
+                batch.is_catch_up = own[0] < end
                 chunks.append(Chunk(batch, range(len(own)), [1] * len(own)))
-        answers, _, _ = await self.pool.answer(MicroBatch(chunks, TP, 0.0), self.host, self.limit)
+        answers, _, _ = await self.pool.answer(MicroBatch(chunks, 0.0), self.host, self.limit)
         if commit:
             for chunk in chunks:
                 self.tracker.finish(chunk.batch.span, chunk.rows)
@@ -78,55 +78,55 @@ class Worker:
         await self.keeper.stop()
 
 
-def covered(store: MemoryStore) -> list[int]:
+def stored_offsets(store: MemoryStore) -> list[int]:
     return [decode_snapshot(encoded).next_offset for encoded in store.kept.get(KEY, [])]
 
 
-async def test_the_next_worker_goes_on_as_the_last_would_have() -> None:
+async def test_the_next_worker_continues_with_the_same_state() -> None:
     store = MemoryStore()
     first = Worker(store)
     assert await first.begin(0) == 0
-    assert covered(store) == [0]  # before its first record
+    assert stored_offsets(store) == [0]  # before its first record
     assert await first.answer(0, 13) == [0] * 5 + [5] * 5 + [10] * 3
     await first.stop()
-    assert covered(store) == [0, 10]
+    assert stored_offsets(store) == [0, 10]
     second = Worker(store)
     assert await second.begin(13) == 10
     assert await second.answer(10, 17) == [None] * 3 + [10] * 2 + [15] * 2
     assert second.tracker.committed_offset(TP) == 17
     await second.stop()
-    assert covered(store) == [10, 15]
+    assert stored_offsets(store) == [10, 15]
 
 
-async def test_nothing_is_stored_that_the_group_has_not_reached() -> None:
+async def test_no_snapshot_is_stored_above_the_committed_offset() -> None:
     store = MemoryStore()
     worker = Worker(store)
     await worker.begin(0)
     await worker.answer(0, 4)
     await worker.answer(4, 13, commit=False)
     await worker.stop()
-    assert covered(store) == [0]
+    assert stored_offsets(store) == [0]
     second = Worker(store)
     assert await second.begin(4) == 0
     assert await second.answer(0, 13) == [None] * 4 + [0] + [5] * 5 + [10] * 3
 
 
-async def test_snapshots_are_taken_and_wait_for_the_commit() -> None:
+async def test_snapshots_wait_for_the_commit() -> None:
     store = MemoryStore()
     worker = Worker(store)
     await worker.begin(0)
     async with worker.keeper:
         await worker.answer(0, 13, commit=False)
         await asyncio.sleep(0.5)
-        assert covered(store) == [0]
+        assert stored_offsets(store) == [0]
         (span,) = worker.tracker._partitions[TP].spans
         worker.tracker.finish(span, range(13))
         worker.tracker.committed(worker.tracker.committable())
-        await until(lambda: covered(store) == [0, 10])
+        await until(lambda: stored_offsets(store) == [0, 10])
         await asyncio.sleep(0.3)  # nothing new: nothing is stored again
-        assert covered(store) == [0, 10]
+        assert stored_offsets(store) == [0, 10]
         await worker.answer(13, 30)
-        await until(lambda: covered(store) == [10, 25])
+        await until(lambda: stored_offsets(store) == [10, 25])
     stored = worker.registry.get_sample_value(
         "penstock_snapshots_total", {"agent": "add", "outcome": "stored"}
     )
@@ -144,7 +144,7 @@ async def test_a_partition_that_stays_keeps_its_model_in_memory() -> None:
     assert await worker.answer(13, 17) == [10] * 2 + [15] * 2
 
 
-async def test_a_partition_that_others_had_meanwhile_is_loaded_anew() -> None:
+async def test_a_partition_that_another_worker_had_is_loaded_again() -> None:
     store = MemoryStore()
     worker, other = Worker(store), Worker(store)
     await worker.begin(0)
@@ -156,10 +156,10 @@ async def test_a_partition_that_others_had_meanwhile_is_loaded_anew() -> None:
     assert await worker.begin(23) == 20
     assert await worker.answer(20, 24) == [None] * 3 + [20]
     await worker.stop()
-    assert covered(store) == [10, 20]
+    assert stored_offsets(store) == [10, 20]
 
 
-async def test_what_was_answered_and_not_committed_is_answered_alike_again() -> None:
+async def test_uncommitted_answers_are_repeated_with_equal_results() -> None:
     store = MemoryStore()
     worker = Worker(store)
     await worker.begin(0)
@@ -170,7 +170,7 @@ async def test_what_was_answered_and_not_committed_is_answered_alike_again() -> 
     assert (await worker.answer(start, 21))[7 - start :] == answers
 
 
-async def test_without_a_store_models_start_afresh() -> None:
+async def test_without_a_store_models_start_fresh() -> None:
     worker = Worker(None)
     assert await worker.begin(0) == 0
     await worker.answer(0, 13)
@@ -201,7 +201,7 @@ class Unreadable(RunningSum):
         (Unreadable, "'total'"),
     ],
 )
-async def test_what_does_not_fit_ends_the_worker_or_starts_afresh(
+async def test_a_snapshot_that_does_not_fit_ends_the_worker_or_is_dropped(
     model: Any, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = MemoryStore()
@@ -209,7 +209,7 @@ async def test_what_does_not_fit_ends_the_worker_or_starts_afresh(
     await first.begin(0)
     await first.answer(0, 13)
     await first.stop()
-    kept = covered(store)
+    kept = stored_offsets(store)
 
     strict = Worker(store, model)
     begun = asyncio.ensure_future(strict.begin(13))
@@ -221,15 +221,15 @@ async def test_what_does_not_fit_ends_the_worker_or_starts_afresh(
     assert "add, numbers:0: the snapshot of offset 10 does not fit" in str(failure)
     assert why in str(failure)
     assert "`penstock state reset add`" in str(failure)
-    assert covered(store) == kept
+    assert stored_offsets(store) == kept
 
     lenient = Worker(store, model, on_mismatch="fresh")
     assert await lenient.begin(13) == 13
-    assert "its model starts afresh" in caplog.text
-    assert covered(store) == [10, 13]
+    assert "its model starts fresh" in caplog.text
+    assert stored_offsets(store) == [10, 13]
 
 
-async def test_a_store_that_fails_is_told_once_and_costs_nothing(
+async def test_a_failing_store_is_logged_once_and_loses_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = MemoryStore()
@@ -240,15 +240,15 @@ async def test_a_store_that_fails_is_told_once_and_costs_nothing(
         for start in range(0, 50, 10):
             assert len(await worker.answer(start, start + 10)) == 10
             await asyncio.sleep(0.15)
-        await until(lambda: covered(store)[-1] == 45)
+        await until(lambda: stored_offsets(store)[-1] == 45)
     told = [message for message in caplog.messages if "add: " in message]
     assert told == [
-        "add: the store is away: it is tried again; till then, a restart has more to read again",
-        "add: its state is stored again",
+        "add: the store is away: retrying; until then, a restart has more to read again",
+        "add: storing its state works again",
     ]
 
 
-async def test_a_store_that_is_away_at_the_start_is_waited_for(
+async def test_a_worker_waits_for_a_store_that_fails_at_the_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(state_keeper, "_RETRY_SECONDS", 0.01)
@@ -256,7 +256,7 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for(
     worker = Worker(store)
     store.num_failures = 3
     assert await worker.begin(0) == 0
-    assert covered(store) == [0]
+    assert stored_offsets(store) == [0]
     monkeypatch.setattr(state_keeper, "_LOAD_SECONDS", 0.05)
     store.num_failures = 10**6
     second = Worker(store)
@@ -266,7 +266,9 @@ async def test_a_store_that_is_away_at_the_start_is_waited_for(
     assert isinstance(second.failures[0], StateStoreError)
 
 
-async def test_a_model_that_can_not_be_saved_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_model_that_can_not_be_saved_keeps_answering(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Secretive(RunningSum):
         def snapshot(self) -> bytes:
             if self.total:
@@ -280,7 +282,7 @@ async def test_a_model_that_can_not_be_saved_goes_on(caplog: pytest.LogCaptureFi
         await worker.answer(0, 13)
         await until(lambda: "I won't tell" in caplog.text)
         assert await worker.answer(13, 16) == [10, 10, 15]
-    assert covered(store) == [0]
+    assert stored_offsets(store) == [0]
 
 
 async def until(condition: Any) -> None:

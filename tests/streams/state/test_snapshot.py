@@ -1,4 +1,4 @@
-"""Snapshots as bytes, and what may be gone on from."""
+"""The format of snapshots, and which snapshot a worker continues from."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def store_of(*encoded: bytes) -> MemoryStore:
     return store
 
 
-def test_there_and_back() -> None:
+def test_an_encoded_snapshot_is_decoded_again() -> None:
     made = snapshot(160, state=bytes(range(256)) * 100)
     assert decode_snapshot(encode_snapshot(made)) == made
 
 
 @pytest.mark.parametrize("at", [0, 3, 4, 7, 8, 40, -1])
-def test_any_flipped_bit_is_seen(at: int) -> None:
+def test_any_flipped_bit_is_detected(at: int) -> None:
     damaged = bytearray(encode_snapshot(snapshot(160)))
     damaged[at] ^= 1
     with pytest.raises(StateMismatchError, match="damaged"):
@@ -46,18 +46,18 @@ def test_any_flipped_bit_is_seen(at: int) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 4, 8, 20])
-def test_a_torn_write_is_seen(length: int) -> None:
+def test_a_truncated_snapshot_is_detected(length: int) -> None:
     with pytest.raises(StateMismatchError, match="damaged"):
         decode_snapshot(encode_snapshot(snapshot(160))[:length])
 
 
-def test_another_format_is_refused_by_its_number() -> None:
+def test_another_format_is_rejected_by_its_number() -> None:
     later = msgspec.structs.replace(snapshot(160), format_version=2)
     with pytest.raises(StateMismatchError, match="format 2: this build of Penstock reads 1"):
         decode_snapshot(encode_snapshot(later))
 
 
-def test_the_latest_that_the_group_has_reached_is_taken() -> None:
+def test_the_latest_snapshot_below_the_committed_offset_is_loaded() -> None:
     older, newer = snapshot(100, 4), snapshot(200, 5)
     store = store_of(encode_snapshot(older), encode_snapshot(newer))
     assert load_snapshot(store, KEY, 250) == (newer, 5)
@@ -65,7 +65,7 @@ def test_the_latest_that_the_group_has_reached_is_taken() -> None:
     assert load_snapshot(store, KEY, 199) == (older, 5)
 
 
-def test_nothing_stored_and_nothing_reached_start_afresh(
+def test_without_a_usable_snapshot_the_model_starts_fresh(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert load_snapshot(MemoryStore(), KEY, 250) == (None, -1)
@@ -75,7 +75,7 @@ def test_nothing_stored_and_nothing_reached_start_afresh(
     assert "offset 99, behind every snapshot (200, 100)" in caplog.text
 
 
-def test_a_damaged_one_is_passed_by_but_not_two() -> None:
+def test_one_damaged_snapshot_is_skipped_but_not_two() -> None:
     good, bad = encode_snapshot(snapshot(100, 4)), encode_snapshot(snapshot(200, 5))[:-1]
     assert load_snapshot(store_of(good, bad), KEY, 250).snapshot == snapshot(100, 4)
     with pytest.raises(StateMismatchError, match="score, readings:3: a damaged snapshot"):

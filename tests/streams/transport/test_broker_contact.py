@@ -39,20 +39,20 @@ def world() -> World:
     return World()
 
 
-async def test_nothing_is_known_before_anything_was_asked(world: World) -> None:
+async def test_nothing_is_known_before_the_first_request(world: World) -> None:
     assert world.contact.silent_seconds() is None
     assert world.contact.idle_seconds() == float("inf")
     assert not world.contact.fails(1)
 
 
-async def test_an_answer_is_an_answer(world: World) -> None:
+async def test_a_response_is_noted(world: World) -> None:
     assert await world.client.send(1, "request", group=2) is world.client.response
     world.now += 7
     assert (world.contact.silent_seconds(), world.contact.idle_seconds()) == (7, 7)
     assert not world.contact.fails(1)
 
 
-async def test_failures_are_counted_from_the_last_answer(world: World) -> None:
+async def test_silence_counts_from_the_last_response(world: World) -> None:
     await world.client.send(1, "request")
     world.client.error = KafkaConnectionError("refused")
     world.now += 5
@@ -68,7 +68,7 @@ async def test_failures_are_counted_from_the_last_answer(world: World) -> None:
     assert not world.contact.fails(0)
 
 
-async def test_a_broker_that_never_answered_is_silent_since_it_was_asked(world: World) -> None:
+async def test_without_a_response_silence_counts_from_the_first_request(world: World) -> None:
     world.client.is_reachable = False
     assert not await world.client._metadata_update(None, [])
     world.now += 11
@@ -78,7 +78,7 @@ async def test_a_broker_that_never_answered_is_silent_since_it_was_asked(world: 
     assert not world.contact.fails(10)
 
 
-async def test_a_disk_that_is_full_is_told_by_the_broker_s_own_words(world: World) -> None:
+async def test_the_last_error_of_a_full_disk_is_the_broker_s_message(world: World) -> None:
     world.client.response = ProduceResponse_v0([("results", [(3, 56, -1)])])
     await world.client.send(1, "request")
     assert world.contact.last_error == "results 3: KAFKA_STORAGE_ERROR"

@@ -1,8 +1,7 @@
-"""Waiting for a broker, and not at the end: with stand-ins for aiokafka's clients."""
+"""Requests are repeated while no broker answers; aiokafka's clients are fakes."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -17,11 +16,10 @@ from streams.transport.broker_retry import (
     find_partitions,
     send_batch_until_queued,
     start_with_retry,
-    within,
 )
 
 
-async def test_a_start_is_tried_until_a_broker_is_there(
+async def test_a_start_is_retried_until_a_broker_answers(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     slept: list[float] = []
@@ -29,7 +27,7 @@ async def test_a_start_is_tried_until_a_broker_is_there(
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    monkeypatch.setattr("streams.transport.broker_retry.asyncio.sleep", sleep)
+    monkeypatch.setattr("streams.retry.asyncio.sleep", sleep)
     tries = 0
 
     async def start() -> None:
@@ -43,7 +41,7 @@ async def test_a_start_is_tried_until_a_broker_is_there(
     assert [r.getMessage().split(" (")[0] for r in caplog.records] == ["no broker can be reached"]
 
 
-async def test_what_no_waiting_heals_is_raised_at_once() -> None:
+async def test_other_errors_of_a_start_are_raised_at_once() -> None:
     async def start() -> None:
         raise ValueError("no such setting")
 
@@ -52,7 +50,7 @@ async def test_what_no_waiting_heals_is_raised_at_once() -> None:
 
 
 class Sender:
-    """Raises what it is given, in turn, then queues."""
+    """Raises its errors in turn, then queues batches."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
@@ -63,20 +61,20 @@ class Sender:
         return batch, topic, partition
 
 
-async def test_a_full_queue_is_waited_for_however_long() -> None:
+async def test_a_full_queue_is_waited_for_without_a_limit() -> None:
     sender: Any = Sender(*(KafkaTimeoutError() for _ in range(20)))
     queued: Any = await send_batch_until_queued(sender, "batch", "t", 3)
     assert queued == ("batch", "t", 3)
 
 
-async def test_a_batch_that_is_refused_is_not() -> None:
+async def test_a_rejected_batch_is_not_retried() -> None:
     sender: Any = Sender(MessageSizeTooLargeError())
     with pytest.raises(MessageSizeTooLargeError):
         await send_batch_until_queued(sender, "batch", "t", 3)
 
 
 class Cluster:
-    """A producer whose broker is away for some requests, and has a topic or not."""
+    """A producer whose broker does not answer the first requests."""
 
     def __init__(self, num_away: int, topics: dict[str, set[int]]) -> None:
         self.client = self.cluster = self
@@ -97,26 +95,10 @@ class Cluster:
         return self.topics.get(topic)
 
 
-async def test_a_topic_is_absent_only_if_a_broker_says_so() -> None:
+async def test_a_topic_is_missing_only_if_a_broker_answers_so() -> None:
     there: Any = Cluster(5, {"t": {0, 1}})
     assert await find_partitions(there, "t") == 2
     gone: Any = Cluster(5, {})
     with pytest.raises(UnknownTopicOrPartitionError):
         await find_partitions(gone, "t")
     assert gone.num_away == 0
-
-
-async def test_within() -> None:
-    assert await within(5, asyncio.sleep(0))
-    assert not await within(0.01, asyncio.sleep(60))
-
-    async def fail() -> None:
-        raise ValueError("broken")
-
-    with pytest.raises(ValueError, match="broken"):
-        await within(5, fail())
-
-    async def be_cancelled() -> None:
-        raise asyncio.CancelledError
-
-    assert await within(5, be_cancelled())

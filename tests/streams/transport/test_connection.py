@@ -1,4 +1,4 @@
-"""A connection that breaks is an error of Kafka's, on uvloop as on asyncio's own loop."""
+"""A broken connection raises a Kafka error, on uvloop and on asyncio's event loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 
 from streams.records import PackedBatch
-from streams.transport.connection import KafkaConnection, mend_connections
+from streams.transport.connection import KafkaConnection, fix_connections
 from streams.transport.encoded_batch import EncodedBatch
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -82,7 +82,7 @@ SENDS: dict[str, Callable[[AIOKafkaConnection], Any]] = {
 
 @pytest.mark.parametrize("send", list(SENDS))
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
-def test_a_send_on_a_broken_connection_is_an_error_of_kafka(run: Run, send: str) -> None:
+def test_a_send_on_a_broken_connection_raises_a_kafka_error(run: Run, send: str) -> None:
     async def main() -> None:
         async with broken(KafkaConnection) as connection:
             with pytest.raises(KafkaConnectionError):
@@ -92,7 +92,7 @@ def test_a_send_on_a_broken_connection_is_an_error_of_kafka(run: Run, send: str)
     run(main())
 
 
-def test_stock_connections_raise_what_aiokafka_does_not_expect() -> None:
+def test_stock_connections_raise_an_error_that_aiokafka_does_not_handle() -> None:
     """If this fails, the mending can go."""
 
     async def main() -> None:
@@ -104,7 +104,7 @@ def test_stock_connections_raise_what_aiokafka_does_not_expect() -> None:
 
 
 @pytest.mark.parametrize("kind", list(REQUESTS))
-def test_a_broker_without_a_common_version_is_named_and_its_connection_stays(kind: str) -> None:
+def test_a_broker_without_a_common_version_is_reported_and_stays_connected(kind: str) -> None:
     """It must not pass for a broken connection, which would be tried again for ever."""
 
     async def main() -> None:
@@ -117,9 +117,9 @@ def test_a_broker_without_a_common_version_is_named_and_its_connection_stays(kin
     uvloop.run(main())
 
 
-def test_the_mended_kind_is_what_aiokafka_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aiokafka_makes_fixed_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aiokafka.conn, "AIOKafkaConnection", AIOKafkaConnection)
-    mend_connections()
+    fix_connections()
     assert aiokafka.conn.AIOKafkaConnection is KafkaConnection
 
 

@@ -1,4 +1,4 @@
-"""A consumer takes on what its group gives out, unless its worker is about to end."""
+"""A consumer takes the partitions that its group assigns, unless the worker is stopping."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streams.transport.consumer import Consumer
 
 
 @pytest.mark.parametrize(("seconds_to_stop", "num_held"), [(None, 2), (3.0, 0), (0.0, 0)])
-async def test_a_worker_that_stops_takes_nothing_on(
+async def test_a_stopping_worker_takes_no_partitions(
     monkeypatch: pytest.MonkeyPatch, seconds_to_stop: float | None, num_held: int
 ) -> None:
     """A stop may fall into the joining of a group: its models are closed by then."""

@@ -1,12 +1,17 @@
-"""What aiokafka parses becomes columns of few objects, and every record keeps its own place."""
+"""Records become columns of few objects; waiting records; rejoining the group."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
-from streams.transport.consumer_thread import columns
+from streams.records import TopicPartition
+from streams.transport.consumer_thread import ConsumerThread, columns
 
 
 @dataclass
@@ -21,24 +26,121 @@ class Parsed:
 @pytest.mark.parametrize(
     "offsets", [[7], [7, 8, 9], [7, 9], [0, 1, 3, 4], [5, 8, 9], [3, 4, 4_000_000_000]]
 )
-def test_offsets_are_the_records_own_gaps_and_all(offsets: list[int]) -> None:
-    """Compaction and what ends a transaction leave gaps."""
-    found = columns([Parsed(offset) for offset in offsets])
-    assert list(found.offsets) == offsets
+def test_offsets_keep_their_gaps(offsets: list[int]) -> None:
+    """Compaction and transaction markers leave gaps."""
+    raw = columns([Parsed(offset) for offset in offsets])
+    assert list(raw.offsets) == offsets
     whole = offsets == list(range(offsets[0], offsets[0] + len(offsets)))
-    assert isinstance(found.offsets, range) == whole
+    assert isinstance(raw.offsets, range) == whole
 
 
-def test_each_column_has_each_record() -> None:
-    found = columns(
+def test_every_column_has_every_record() -> None:
+    raw = columns(
         [
             Parsed(1, key=None, headers=[("a", b"b")]),
             Parsed(2, value=None, timestamp=None),
             Parsed(3, timestamp=12),
         ]
     )
-    assert found.keys == [None, b"k", b"k"]
-    assert found.values == [b"value", None, b"value"]
-    assert list(found.timestamps_ms) == [1_700_000_000_000, -1, 12]
-    assert [list(headers) for headers in found.headers] == [[("a", b"b")], [], []]
-    assert found.num_bytes == 12
+    assert raw.keys == [None, b"k", b"k"]
+    assert raw.values == [b"value", None, b"value"]
+    assert list(raw.timestamps_ms) == [1_700_000_000_000, -1, 12]
+    assert [list(headers) for headers in raw.headers] == [[("a", b"b")], [], []]
+    assert raw.num_bytes == 12
+
+
+TP = TopicPartition("numbers", 0)
+
+
+def has_waiting(
+    position: int | None,
+    highwater: int | None,
+    *,
+    lso: int | None = -1,
+    isolation: str = "read_uncommitted",
+    leader: int | None = 1,
+    is_assigned: bool = True,
+) -> bool:
+    state = SimpleNamespace(
+        position=position, has_valid_position=position is not None, highwater=highwater, lso=lso
+    )
+    assignment = SimpleNamespace(state_value=lambda tp: state if is_assigned else None)
+    consumer = SimpleNamespace(
+        _subscription=SimpleNamespace(subscription=SimpleNamespace(assignment=assignment)),
+        _client=SimpleNamespace(cluster=SimpleNamespace(leader_for_partition=lambda tp: leader)),
+        _isolation_level=isolation,
+    )
+    thread: Any = SimpleNamespace(_ensure_consumer=lambda: consumer)
+    return ConsumerThread.has_waiting(thread, TP)
+
+
+def test_records_behind_the_end_are_waiting() -> None:
+    assert has_waiting(5, 9)
+    assert not has_waiting(9, 9)
+
+
+@pytest.mark.parametrize(("position", "highwater"), [(None, 9), (5, None)])
+def test_nothing_is_waiting_at_an_unknown_position_or_end(
+    position: int | None, highwater: int | None
+) -> None:
+    assert not has_waiting(position, highwater)
+
+
+def test_nothing_is_waiting_in_an_unassigned_partition() -> None:
+    assert not has_waiting(5, 9, is_assigned=False)
+
+
+@pytest.mark.parametrize("leader", [None, -1])
+def test_nothing_is_waiting_without_a_leader(leader: int | None) -> None:
+    assert not has_waiting(5, 9, leader=leader)
+
+
+def test_records_of_an_open_transaction_are_not_waiting() -> None:
+    assert not has_waiting(5, 9, lso=5, isolation="read_committed")
+    assert has_waiting(5, 9, lso=6, isolation="read_committed")
+    assert has_waiting(5, 9, lso=5)
+
+
+class Coordinator:
+    """A fake of aiokafka's coordinator: keeps its errors until `check_errors`."""
+
+    def __init__(self, errors: list[KafkaError], has_ended: bool = False) -> None:
+        self.errors = errors
+        self._coordination_task = SimpleNamespace(done=lambda: has_ended)
+
+    def check_errors(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+async def keep_membership(coordinator: Coordinator, rounds: int) -> None:
+    left = iter(range(rounds))
+
+    class Thread:
+        log = logging.getLogger("streams.transport.consumer_thread")
+        _consumer = SimpleNamespace(_coordinator=coordinator)
+        should_stop = property(lambda self: next(left, None) is None)
+
+        async def sleep(self, seconds: float) -> None:
+            return None
+
+    task: Any = ConsumerThread._keep_membership
+    await task.fun(Thread())
+
+
+async def test_an_error_of_the_coordination_is_logged_and_retried(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    coordinator = Coordinator([GroupAuthorizationFailedError("numbers"), KafkaError("again")])
+    await keep_membership(coordinator, 4)
+    assert coordinator.errors == []
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "can't join the consumer group, retrying" in first
+    assert "numbers" in first
+    assert "again" in second
+
+
+async def test_a_coordination_that_has_ended_ends_the_worker() -> None:
+    coordinator = Coordinator([KafkaError("a fault of its own")], has_ended=True)
+    with pytest.raises(KafkaError, match="a fault of its own"):
+        await keep_membership(coordinator, 4)

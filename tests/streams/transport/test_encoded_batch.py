@@ -1,4 +1,4 @@
-"""A batch goes out as aiokafka's own builder would write it, and its records are not copied."""
+"""A batch is encoded as by aiokafka's builder, without copying its records."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
-from streams.kafka.compression import compress
-from streams.kafka.record_format import encode_headers, encode_records
+from streams.kafka.record_format import compress, encode_headers, encode_records
 from streams.records import PackedBatch
 from streams.transport.encoded_batch import EncodedBatch, Pieces, encode_in_pieces
 
@@ -47,7 +46,7 @@ def built(encoded: bytes, count: int, codec: int = 0, is_transactional: bool = F
 
 @pytest.mark.parametrize("is_transactional", [False, True])
 @pytest.mark.parametrize("codec", [0, 2, 4])  # gzip tells the time of day, LZ4 has another level
-def test_it_is_written_as_aiokafka_does(codec: int, is_transactional: bool) -> None:
+def test_a_batch_is_encoded_as_by_aiokafka(codec: int, is_transactional: bool) -> None:
     encoded = records(50)
     ours = b"".join(built(encoded, 50, codec, is_transactional).parts)
     theirs = by_aiokafka(encoded, 50, codec, is_transactional)
@@ -55,7 +54,7 @@ def test_it_is_written_as_aiokafka_does(codec: int, is_transactional: bool) -> N
 
 
 @pytest.mark.parametrize("codec", [0, 1, 2, 3, 4])
-def test_aiokafka_reads_it(codec: int) -> None:
+def test_aiokafka_reads_an_encoded_batch(codec: int) -> None:
     encoded = records(50)
     written = b"".join(built(encoded, 50, codec).parts)
     assert (len(written) < len(encoded)) == bool(codec)
@@ -65,14 +64,14 @@ def test_aiokafka_reads_it(codec: int) -> None:
     assert [record.offset for record in batch] == list(range(50))
 
 
-def test_what_does_not_shrink_is_sent_as_it_is() -> None:
+def test_records_that_do_not_shrink_are_sent_uncompressed() -> None:
     encoded = random.Random(1).randbytes(500)
     pieces = built(encoded, 1, codec=3)
     assert pieces.parts[1] is encoded
     assert b"".join(pieces.parts) == by_aiokafka(encoded, 1, 0, False)
 
 
-def test_it_is_built_once_and_its_records_are_not_copied() -> None:
+def test_a_batch_is_built_once_without_copying_its_records() -> None:
     encoded = records(50)
     batch = EncodedBatch(PackedBatch(50, encoded), AT_MS)
     pieces = batch._build()
@@ -84,7 +83,7 @@ def test_it_is_built_once_and_its_records_are_not_copied() -> None:
 
 @pytest.mark.parametrize("size", [2, 300])
 @pytest.mark.parametrize("version", [3, 8])
-def test_a_request_in_pieces_is_the_request(version: int, size: int) -> None:
+def test_a_request_in_pieces_equals_the_whole_request(version: int, size: int) -> None:
     batches = [built(records(count, size), count) for count in (1, 40, 50)]
     joined = [b"".join(batch.parts) for batch in batches]
 
@@ -103,6 +102,6 @@ def test_a_request_in_pieces_is_the_request(version: int, size: int) -> None:
     assert request(batches).prepare(versions).encode() == expected
 
 
-def test_other_requests_are_the_same_in_pieces() -> None:
+def test_other_requests_in_pieces_equal_the_whole_request() -> None:
     request = MetadataRequest(["a", "b"]).prepare(VERSIONS)
     assert b"".join(encode_in_pieces(request)) == request.encode()

@@ -1,4 +1,4 @@
-"""What is taken by the batch is what aiokafka would have given one by one."""
+"""Records taken by the batch equal those that aiokafka returns one by one."""
 
 from __future__ import annotations
 
@@ -123,14 +123,16 @@ _THREE = _batch(0, 5) + _batch(5, 7, compression=_GZIP) + _batch(12, 3)
 
 @pytest.mark.parametrize("max_records", [1, 2, 5, 6, 7, 100])
 @pytest.mark.parametrize("position", [0, 1, 4])  # a fetch begins with the batch of its position
-def test_the_same_records_and_positions_as_one_by_one(max_records: int, position: int) -> None:
+def test_records_and_positions_equal_those_taken_one_by_one(
+    max_records: int, position: int
+) -> None:
     expected = _all(*_fetched(FetchResult, _THREE, position), max_records)
     found = _all(*_fetched(BatchFetchResult, _THREE, position), max_records)
     assert found == expected
     assert [record[0] for records, _ in found for record in records] == list(range(position, 15))
 
 
-def test_gaps_stay_gaps_and_an_emptied_tail_is_passed() -> None:
+def test_gaps_remain_and_an_empty_tail_is_skipped() -> None:
     fetched = _batch(0, 0, deltas=[0, 3, 4]) + _batch(10, 0, deltas=[2, 7])
     expected = _all(*_fetched(FetchResult, fetched, 1), 100)
     assert _all(*_fetched(BatchFetchResult, fetched, 1), 100) == expected
@@ -138,7 +140,7 @@ def test_gaps_stay_gaps_and_an_emptied_tail_is_passed() -> None:
 
 
 @pytest.mark.parametrize("isolation_level", [READ_COMMITTED, READ_UNCOMMITTED])
-def test_aborted_records_show_only_to_those_who_ask_for_them(isolation_level: int) -> None:
+def test_aborted_records_are_returned_only_to_read_uncommitted(isolation_level: int) -> None:
     fetched = (
         _batch(0, 2, producer_id=7, is_transactional=True)
         + _batch(2, 2)
@@ -153,7 +155,7 @@ def test_aborted_records_show_only_to_those_who_ask_for_them(isolation_level: in
 
 
 @pytest.mark.parametrize("compression", [0, _GZIP])
-def test_a_header_name_that_is_no_utf8_is_written_out(compression: int) -> None:
+def test_a_header_name_that_is_not_utf8_is_escaped(compression: int) -> None:
     middle = _batch(5, 3, header="hh")
     at = middle.rindex(b"hh")  # of the last record alone
     foreign = _with_checksum(bytearray(middle[:at] + _FOREIGN + middle[at + 2 :]))
@@ -168,7 +170,7 @@ def test_a_header_name_that_is_no_utf8_is_written_out(compression: int) -> None:
         assert records[6] == (7, 1007, b"k7", b"v7", (("\\xff\\xfe", b"x"),))
 
 
-def test_no_more_is_parsed_than_is_wanted() -> None:
+def test_only_the_wanted_records_are_parsed() -> None:
     """A compressed batch may hold millions of records."""
     parsed = (SimpleNamespace(offset=offset) for offset in itertools.count())
     batches: Any = SimpleNamespace(num_wanted=3)
@@ -179,7 +181,7 @@ def test_no_more_is_parsed_than_is_wanted() -> None:
 
 @pytest.mark.parametrize("magic", [0, 1])
 @pytest.mark.parametrize("compression", [0, _GZIP])
-def test_the_older_formats_are_read_alike(magic: int, compression: int) -> None:
+def test_older_formats_are_read_too(magic: int, compression: int) -> None:
     """Uncompressed, each of their records is a batch of its own."""
     builder = LegacyRecordBatchBuilder(magic, compression, 1 << 20)
     for at in range(5):
@@ -194,7 +196,7 @@ def test_the_older_formats_are_read_alike(magic: int, compression: int) -> None:
         _all(*_fetched(BatchFetchResult, bytes(damaged)), 100)
 
 
-def test_a_wrong_checksum_is_told_and_nothing_is_passed_over() -> None:
+def test_a_wrong_checksum_is_an_error_and_skips_nothing() -> None:
     broken = bytearray(_batch(5, 3))
     broken[-1] ^= 1
     result, assignment = _fetched(BatchFetchResult, _batch(0, 5) + bytes(broken))
@@ -204,7 +206,7 @@ def test_a_wrong_checksum_is_told_and_nothing_is_passed_over() -> None:
     assert result.getall(100) == []
 
 
-def test_of_a_partition_that_went_away_nothing_is_given() -> None:
+def test_a_revoked_partition_returns_no_records() -> None:
     result, assignment = _fetched(BatchFetchResult, _THREE)
     assert len(result.getall(2)) == 2
     assignment.active = False
@@ -212,7 +214,7 @@ def test_of_a_partition_that_went_away_nothing_is_given() -> None:
     assert not result.has_more()
 
 
-def test_unasked_it_gives_what_aiokafka_gives() -> None:
+def test_without_by_batch_it_returns_aiokafka_s_records() -> None:
     records = PartitionRecords(
         _TP, RetainedRecords(_THREE), None, 0, None, None, True, READ_UNCOMMITTED
     )

@@ -1,4 +1,4 @@
-"""A rebalance that begins and ends while a fetch waits: what it takes then is handed out."""
+"""A rebalance that begins and ends while a fetch waits: its records are handed out."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from streams.records import TopicPartition
 from streams.transport.consumer import Consumer
 from streams.transport.consumer_thread import ConsumerThread
+from streams.transport.fetch_pacer import FetchPacer
 
 TP = TopicPartition("numbers", 0)
 
@@ -60,7 +61,7 @@ class World:
         self.consumer = SimpleNamespace(_closed=False, _fetcher=Fetcher(self.app))
         self.thread: Any = SimpleNamespace(
             app=self.app, consumer=SimpleNamespace(flow_active=True), fetched_generation=-1,
-            _take_batches=lambda fetcher: None,
+            _take_batches=lambda fetcher: None, _pacer=FetchPacer(),
         )  # fmt: skip
         self.handed_out: list[int] = []
         self.num_fetches = 0
@@ -73,8 +74,9 @@ class World:
             self.num_fetches += 1
             return await self.fetch()
 
-        async def hand_out(tp: Any, raw: Any) -> None:
-            self.handed_out += raw.offsets
+        async def hand_out(fetched: Any) -> None:
+            for raw in fetched.values():
+                self.handed_out += raw.offsets
 
         world = self
 
@@ -96,13 +98,13 @@ async def world() -> World:
     return World()
 
 
-async def test_what_the_new_generation_fetched_is_handed_out(world: World) -> None:
+async def test_records_fetched_by_the_new_generation_are_handed_out(world: World) -> None:
     await world.drain_once()
     assert world.app.consumer_generation_id == 2  # it changed while the fetch waited
     assert world.handed_out == [7]
 
 
-async def test_nothing_is_taken_once_a_rebalance_has_begun(world: World) -> None:
+async def test_no_records_are_taken_after_a_rebalance_has_begun(world: World) -> None:
     fetching = asyncio.ensure_future(world.fetch())
     await asyncio.sleep(0)
     world.thread.consumer.flow_active = False
@@ -110,7 +112,7 @@ async def test_nothing_is_taken_once_a_rebalance_has_begun(world: World) -> None
     assert world.consumer._fetcher.there  # still there, for whoever asks next
 
 
-async def test_what_was_taken_before_the_generation_changed_is_not_handed_out(
+async def test_records_taken_before_the_generation_changed_are_dropped(
     world: World,
 ) -> None:
     fetched = world.fetch

@@ -1,4 +1,4 @@
-"""The producer keeps count where aiokafka's loses it, and a new owner fences the old one."""
+"""The producer's sequence numbers are right, and a new owner fences the old one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka.errors import (
     IllegalOperation,
+    IncompatibleBrokerVersion,
     InvalidTransactionTimeout,
     MessageSizeTooLargeError,
     ProducerFenced,
@@ -17,7 +18,7 @@ from aiokafka.errors import (
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from streams import records
-from streams.exactly_once.stable_offsets import stable_offsets
+from streams.exactly_once.stable_offsets import StableOffsets
 from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
 from streams.transport.producer import KafkaProducer, TransactionalProducer
@@ -30,6 +31,12 @@ def make_topic(bootstrap: str, **config: str) -> str:
     return topic
 
 
+async def stable_offsets(
+    bootstrap: str, group: str, tp: records.TopicPartition
+) -> dict[records.TopicPartition, int]:
+    return await StableOffsets({"bootstrap.servers": bootstrap}, group).fetch([tp])
+
+
 @pytest.fixture
 async def producer(kafka_bootstrap: str) -> AsyncIterator[KafkaProducer]:
     async with KafkaProducer(
@@ -39,7 +46,7 @@ async def producer(kafka_bootstrap: str) -> AsyncIterator[KafkaProducer]:
 
 
 @pytest.mark.kafka
-async def test_a_refused_batch_does_not_block_the_next(
+async def test_a_rejected_batch_does_not_block_the_next(
     kafka_bootstrap: str, producer: KafkaProducer
 ) -> None:
     topic = make_topic(kafka_bootstrap, **{"max.message.bytes": "2000"})
@@ -51,7 +58,9 @@ async def test_a_refused_batch_does_not_block_the_next(
 
 
 @pytest.mark.kafka
-async def test_numbers_go_on_at_zero(kafka_bootstrap: str, producer: KafkaProducer) -> None:
+async def test_sequence_numbers_continue_at_zero(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
     topic = make_topic(kafka_bootstrap)
     tp = TopicPartition(topic, 0)
     producer._txn_manager._sequence_numbers[tp] = 2**31 - 2
@@ -79,7 +88,7 @@ async def test_a_new_owner_fences_the_old_one_and_ends_its_transaction(
 
     new = TransactionalProducer(producer.client, "mine", **settings)
     await new.start()
-    assert await stable_offsets(producer.client, group, [ours]) == {ours: 1}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 1}
     with pytest.raises(ProducerFenced):
         await old.commit_transaction()
     await old.stop()
@@ -87,13 +96,42 @@ async def test_a_new_owner_fences_the_old_one_and_ends_its_transaction(
     await new.begin_transaction()
     await new.send_offsets_to_transaction({tp: OffsetAndMetadata(3, "")}, group)
     await new.commit_transaction()
-    assert await stable_offsets(producer.client, group, [ours]) == {ours: 3}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 3}
     await new.stop()
-    assert await stable_offsets(producer.client, "no-such-group", [ours]) == {}
+    assert await stable_offsets(kafka_bootstrap, "no-such-group", ours) == {}
+
+
+async def test_brokers_that_can_not_wait_for_stable_offsets_are_rejected(
+    embedded_bootstrap: str,
+) -> None:
+    """Librdkafka's mock cluster has `OffsetFetch` up to version 6, like Kafka before 2.5."""
+    settings: dict[str, Any] = {"bootstrap_servers": embedded_bootstrap}
+    async with KafkaProducer(**settings, enable_idempotence=True) as plain:
+        owner = TransactionalProducer(plain.client, "id", **settings)
+        with pytest.raises(IncompatibleBrokerVersion, match=r"needs Apache Kafka 2\.5 or newer"):
+            await owner.start()
 
 
 @pytest.mark.kafka
-async def test_offsets_are_taken_while_records_are_written(
+async def test_committed_offsets_wait_for_an_open_transaction(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    topic, group = make_topic(kafka_bootstrap), f"group-{uuid.uuid4().hex[:8]}"
+    ours = records.TopicPartition(topic, 0)
+    owner = TransactionalProducer(producer.client, group, bootstrap_servers=kafka_bootstrap)
+    await owner.start()
+    await owner.begin_transaction()
+    await owner.queue_offset(ours, 3, group)
+    fetching = asyncio.ensure_future(stable_offsets(kafka_bootstrap, group, ours))
+    done, _ = await asyncio.wait([fetching], timeout=1)
+    assert not done
+    await owner.commit_transaction()
+    assert await fetching == {ours: 3}
+    await owner.stop()
+
+
+@pytest.mark.kafka
+async def test_offsets_are_sent_while_records_are_written(
     kafka_bootstrap: str, producer: KafkaProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The partition is added first; a slow write holds up neither offset request, only the end."""
@@ -104,7 +142,7 @@ async def test_offsets_are_taken_while_records_are_written(
     await one.start()
     await one.begin_transaction()  # a first one, in which leader and coordinators are found
     await one.send_and_wait(topic, b"x", partition=0)
-    await one.queue_offsets({tp: OffsetAndMetadata(3, "")}, group)
+    await one.queue_offset(ours, 3, group)
     await one.commit_transaction()
     happened: list[str] = []
     is_acknowledged = asyncio.Event()
@@ -122,7 +160,7 @@ async def test_offsets_are_taken_while_records_are_written(
     monkeypatch.setattr(producer.client, "send", told)
     await one.begin_transaction()
     written = await one.send(topic, b"x", partition=0)
-    await one.queue_offsets({tp: OffsetAndMetadata(7, "")}, group)
+    await one.queue_offset(ours, 7, group)
     assert not written.done()
     ending = asyncio.ensure_future(one.commit_transaction())
     await asyncio.sleep(0.1)
@@ -134,12 +172,12 @@ async def test_offsets_are_taken_while_records_are_written(
     assert once[0] == "AddPartitionsToTxn"
     assert set(once[1:3]) == {"AddOffsetsToTxn", "Produce"}
     assert once[3:] == ["TxnOffsetCommit", "acknowledged", "EndTxn"]
-    assert await stable_offsets(producer.client, group, [ours]) == {ours: 7}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 7}
     await one.stop()
 
 
 @pytest.mark.kafka
-async def test_offsets_that_were_taken_are_aborted_with_the_rest(
+async def test_offsets_are_aborted_with_their_transaction(
     kafka_bootstrap: str, producer: KafkaProducer
 ) -> None:
     """As where a topic refuses records: the transaction is aborted, and the next one goes on."""
@@ -151,25 +189,25 @@ async def test_offsets_that_were_taken_are_aborted_with_the_rest(
     await one.start()
     await one.begin_transaction()
     written = await one.send(topic, bytes(5000), partition=0)
-    await one.queue_offsets({tp: OffsetAndMetadata(1, "")}, group)
+    await one.queue_offset(ours, 1, group)
     with pytest.raises(MessageSizeTooLargeError):
         await written
     await one.abort_transaction()
-    assert await stable_offsets(producer.client, group, [ours]) == {}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {}
     with pytest.raises(IllegalOperation):
-        one.queue_offsets({tp: OffsetAndMetadata(2, "")}, group)
+        one.queue_offset(ours, 2, group)
 
     await one.begin_transaction()
     written = await one.send(topic, b"fits", partition=0)
-    await one.queue_offsets({tp: OffsetAndMetadata(2, "")}, group)
+    await one.queue_offset(ours, 2, group)
     await one.commit_transaction()
     await written
-    assert await stable_offsets(producer.client, group, [ours]) == {ours: 2}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 2}
     await one.stop()
 
 
 @pytest.mark.kafka
-async def test_the_offsets_of_a_fenced_owner_are_not_taken(
+async def test_the_offsets_of_a_fenced_owner_are_rejected(
     kafka_bootstrap: str, producer: KafkaProducer
 ) -> None:
     """It is fenced while records are under way: they and the offset fail alike."""
@@ -185,16 +223,16 @@ async def test_the_offsets_of_a_fenced_owner_are_not_taken(
     await (await old.send(topic, b"never to be seen", partition=0))
     await new.start()
     written = await old.send(topic, b"never to be written", partition=0)
-    taken = old.queue_offsets({tp: OffsetAndMetadata(1, "")}, group)
+    taken = old.queue_offset(ours, 1, group)
     for outcome in await asyncio.gather(taken, written, return_exceptions=True):
         assert isinstance(outcome, ProducerFenced)
-    assert await stable_offsets(producer.client, group, [ours]) == {}
+    assert await stable_offsets(kafka_bootstrap, group, ours) == {}
     await old.stop()
     await new.stop()
 
 
 @pytest.mark.kafka
-async def test_a_transaction_longer_than_the_broker_allows_is_refused(
+async def test_a_transaction_timeout_above_the_broker_s_is_rejected(
     kafka_bootstrap: str, producer: KafkaProducer
 ) -> None:
     day = TransactionalProducer(

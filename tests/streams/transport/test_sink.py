@@ -1,4 +1,4 @@
-"""The way out to a real broker: order, size, compression, refusal."""
+"""Sending to a real broker: order, size, compression, rejection."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from streams.kafka.admin import create_topics
-from streams.kafka.compression import CODECS
+from streams.kafka.record_format import CODECS
 from streams.protocols import Output, ProduceError, RecordTooLargeError
 from streams.records import OutputRecord, OutputRecords, Packing
 from streams.settings import TopicSettings
@@ -59,7 +59,7 @@ async def test_records_arrive_whole_and_in_order(bootstrap: str, compression: st
 
 
 @pytest.mark.kafka
-async def test_what_a_topic_refuses_is_told(kafka_bootstrap: str) -> None:
+async def test_a_rejected_batch_is_a_produce_error(kafka_bootstrap: str) -> None:
     topic = make_topic(kafka_bootstrap, **{"max.message.bytes": "2000"})
     async with AIOKafkaProducer(
         bootstrap_servers=kafka_bootstrap, enable_idempotence=True, acks="all"
@@ -75,7 +75,7 @@ async def test_what_a_topic_refuses_is_told(kafka_bootstrap: str) -> None:
 
 
 @pytest.mark.kafka
-async def test_a_topic_that_is_not_there_is_told(kafka_bootstrap: str) -> None:
+async def test_a_missing_topic_is_a_produce_error(kafka_bootstrap: str) -> None:
     async with AIOKafkaProducer(
         bootstrap_servers=kafka_bootstrap, request_timeout_ms=1000
     ) as producer:

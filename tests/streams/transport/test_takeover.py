@@ -1,4 +1,4 @@
-"""A takeover that a rebalance interrupts ends as Faust expects, and the next one is made."""
+"""A takeover runs once per generation, survives its caller, and ends as Faust expects."""
 
 from __future__ import annotations
 
@@ -12,83 +12,110 @@ from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
 from streams.records import TopicPartition
-from streams.transport.takeover import Takeover
+from streams.transport.takeover import OncePerGeneration, take_over
+
+PARTITIONS = [TopicPartition("numbers", 0), TopicPartition("numbers", 1)]
 
 
-class Owning:
-    """Transactions that are owned once `broker` is set."""
+class FakeTransactions:
+    """Owns partitions once `broker` is set."""
 
     def __init__(self) -> None:
         self.broker = asyncio.Event()
         self.owned: list[TopicPartition] = []
-        self.on_lost: Any = None
+        self.failures: list[BaseException] = []
 
     async def release_all(self) -> None:
         self.owned.clear()
 
     async def own(self, partitions: Iterable[TopicPartition], seek: Any) -> None:
         await self.broker.wait()
-        await seek({})
+        await seek({PARTITIONS[0]: 5})
         self.owned += partitions
 
     async def on_failure(self, error: BaseException) -> None:
-        raise error
+        self.failures.append(error)
 
 
 class FakeConsumer:
+    """Assigned both partitions of a batch topic, and one of a stock agent's."""
+
     def __init__(self) -> None:
-        self.app = SimpleNamespace(consumer_generation_id=1)
         self.assigned = SimpleNamespace(batch_topics={"numbers"}, learning_topics=frozenset())
-        self._committed_offset: dict[TP, int] = {}
+        self._committed_offset: dict[Any, int] = {}
+        self.sought: dict[Any, int] = {}
 
     def assignment(self) -> set[TP]:
-        return {TP("numbers", 0), TP("numbers", 1)}
+        return {TP("numbers", 0), TP("numbers", 1), TP("stock", 0)}
 
     async def committed_offsets(self, partitions: Any) -> Mapping[TopicPartition, int]:
-        return {}
+        return dict.fromkeys(partitions, 9)
+
+    async def seek_wait(self, offsets: Mapping[Any, int]) -> None:
+        self.sought.update(offsets)
+
+
+class World:
+    def __init__(self) -> None:
+        self.consumer: Any = FakeConsumer()
+        self.transactions: Any = FakeTransactions()
+        self.once = OncePerGeneration()
+
+    async def take_over(self) -> None:
+        await take_over(self.consumer, self.transactions)
+
+    def start(self, generation: int = 1) -> asyncio.Task[None]:
+        return asyncio.ensure_future(self.once.run(generation, self.take_over))
 
 
 @pytest.fixture
-def owning(monkeypatch: pytest.MonkeyPatch) -> Owning:
-    async def nothing(consumer: Any) -> None:
-        pass
-
-    monkeypatch.setattr("streams.transport.takeover.seek_to_state", nothing)
-    return Owning()
+async def world() -> World:
+    return World()
 
 
-async def test_a_rebalance_in_the_midst_is_told_and_the_next_takes_over(owning: Owning) -> None:
-    consumer = FakeConsumer()
-    takeover = Takeover(consumer, owning)  # type: ignore[arg-type]
-    first = asyncio.ensure_future(takeover.perform())
+async def test_every_partition_is_sought_and_batch_topics_are_owned(world: World) -> None:
+    world.transactions.broker.set()
+    await world.start()
+    assert sorted(world.transactions.owned) == PARTITIONS
+    assert world.consumer.sought == {TP("numbers", 0): 5, TP("stock", 0): 9}
+    assert world.consumer._committed_offset == world.consumer.sought
+
+
+async def test_a_rebalance_during_a_takeover_raises_and_the_next_one_runs(world: World) -> None:
+    first = world.start()
     await asyncio.sleep(0)
-    takeover.cancel()
-    # Not CancelledError, which would end whoever waits.
+    world.once.cancel()
+    # CancelledError would end Faust's recovery.
     with pytest.raises(RebalanceAgain):
         await first
-    consumer.app.consumer_generation_id = 2
-    owning.broker.set()
-    await takeover.perform()
-    assert sorted(owning.owned) == [TopicPartition("numbers", 0), TopicPartition("numbers", 1)]
+    world.transactions.broker.set()
+    await world.start(generation=2)
+    assert sorted(world.transactions.owned) == PARTITIONS
 
 
-async def test_who_waits_may_be_interrupted_and_the_takeover_goes_on(owning: Owning) -> None:
-    takeover = Takeover(FakeConsumer(), owning)  # type: ignore[arg-type]
-    first = asyncio.ensure_future(takeover.perform())
+async def test_a_takeover_continues_when_its_caller_is_cancelled(world: World) -> None:
+    first = world.start()
     await asyncio.sleep(0)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
-    owning.broker.set()
-    await takeover.perform()
-    assert len(owning.owned) == 2
+    world.transactions.broker.set()
+    await world.start()
+    assert sorted(world.transactions.owned) == PARTITIONS
 
 
-async def test_what_a_takeover_raises_is_raised(owning: Owning) -> None:
-    async def fails(partitions: Any, seek: Any) -> None:
+async def test_a_failed_takeover_is_reported(world: World) -> None:
+    async def fail(partitions: Any, seek: Any) -> None:
         raise ValueError("no")
 
-    owning.own = fails  # type: ignore[method-assign]
-    takeover = Takeover(FakeConsumer(), owning)  # type: ignore[arg-type]
+    world.transactions.own = fail
+    await world.start()
+    assert [str(error) for error in world.transactions.failures] == ["no"]
+
+
+async def test_an_error_of_the_work_is_raised(world: World) -> None:
+    async def fail() -> None:
+        raise ValueError("no")
+
     with pytest.raises(ValueError, match="no"):
-        await takeover.perform()
+        await world.once.run(1, fail)

@@ -17,7 +17,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from agents.commands.broker import EMBEDDED_LIMITS, embedded_broker, kafka_broker, kafka_libs
 from agents.commands.broker.process import BrokerProcess
-from streams.kafka.admin import BrokerError, create_topics, probe
+from streams.kafka.admin import create_topics, probe
+from streams.kafka.errors import BrokerError
 from streams.settings import TopicSettings
 from tests.brokers import need_kafka
 

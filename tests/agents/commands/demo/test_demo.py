@@ -4,14 +4,15 @@ import json
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-_COMMAND = [sys.executable, "-P", "-c", "from agents.commands.main import main; main()", "demo"]
+from agents.commands import PENSTOCK
+
+_COMMAND = [*PENSTOCK, "demo"]
 _TIMEOUT_SECONDS = 150.0
 
 

@@ -11,7 +11,7 @@ from agents.commands.dlq import Letter, Selection, State, drop, read_letters, re
 from agents.commands.dlq.selection import identities
 from agents.commands.dlq.sending import Sender
 from schemas import InputError, Origin, Replay, TooLargeError
-from streams.kafka.admin import BrokerError
+from streams.kafka.errors import BrokerError
 from tests.agents.commands.hand_made import AGENT, HandMade
 
 EVERYTHING = Selection()

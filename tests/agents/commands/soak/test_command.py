@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
 import pytest
+
+from agents.commands import PENSTOCK
 
 
 def soak(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", "from agents.commands.main import main; main()", "soak", *options],
+        [*PENSTOCK, "soak", *options],
         capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
 

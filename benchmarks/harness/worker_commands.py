@@ -1,0 +1,154 @@
+"""The commands of `penstock bench` that measure a Penstock worker alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from agents.commands.terminal import JsonOption
+from agents.errors import UserError
+from benchmarks.harness.options import (
+    BrokerOption,
+    PartitionsOption,
+    errors_for_users,
+    num_records,
+    open_broker,
+    parse_numbers,
+    print_results,
+    report,
+    report_clocks,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group `penstock bench`."""
+    for command in (mix, idle, scale, memory, metrics, startup):
+        app.command()(command)
+
+
+def mix(
+    broker: BrokerOption = "kafka",
+    agents: Annotated[
+        str, typer.Option(help="Of examples/penstock.yaml, separated by commas.")
+    ] = "",
+    partitions: Annotated[int, typer.Option(min=1, help="Of each agent's input.")] = 4,
+    processes: Annotated[int, typer.Option(min=1, help="Of the worker.")] = 1,
+    seconds: Annotated[float, typer.Option(min=1, help="Measured.")] = 30.0,
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds before that.")] = 5.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the ages of the example file's agents together, under a steady mixed load.
+
+    10 frames, 20 texts, 300 readings and 300 behavior events a second, as single records.
+    """
+    from benchmarks.harness.example_pipeline import example_agents
+    from benchmarks.harness.mix import measure_mix
+    from benchmarks.harness.tables import mix_table
+
+    names = [name.strip() for name in agents.split(",")] if agents else example_agents()
+    with errors_for_users(), open_broker(broker) as servers:
+        results = measure_mix(servers, names, partitions, processes, seconds, warm_up)
+    print_results(results, mix_table(results), as_json)
+    report_clocks([result.is_log_append_time for result in results])
+
+
+def idle(
+    broker: BrokerOption = "kafka",
+    partitions: Annotated[
+        int, typer.Option(min=1, help="Of the single agent; the four agents have 4 each.")
+    ] = 200,
+    seconds: Annotated[float, typer.Option(min=1, help="Measured, for each worker.")] = 20.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure an idle worker: CPU share, start-up and memory, with 4 agents and with one."""
+    from benchmarks.harness.example_pipeline import example_agents
+    from benchmarks.harness.idle import measure_idle
+    from benchmarks.harness.tables import idle_table
+
+    results = []
+    with errors_for_users(), open_broker(broker) as servers:
+        for agents, of_each in ((example_agents(), 4), (["score_anomalies"], partitions)):
+            report(f"{len(agents)} agents with {of_each} partitions each")
+            results.append(measure_idle(servers, agents, of_each, seconds))
+    print_results(results, idle_table(results), as_json)
+
+
+def scale(
+    broker: BrokerOption = "kafka",
+    workers: Annotated[str, typer.Option(help="Numbers separated by commas.")] = "1,2,4,8",
+    partitions: PartitionsOption = 16,
+    records_each: Annotated[int, typer.Option(min=1000, help="To load for each worker.")] = 500_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the rate with 1, 2, 4 ... worker processes (workload d). Needs Apache Kafka."""
+    from benchmarks.harness.scale import Scaled, measure_scale
+    from benchmarks.harness.tables import scale_table
+
+    if broker == "embedded":
+        raise UserError(
+            "--broker embedded keeps too few records and does not describe groups: "
+            "use --broker kafka"
+        )
+    results: list[Scaled] = []
+    with errors_for_users(), open_broker(broker) as servers:
+        for number in parse_numbers(workers):
+            report(f"{number} workers")
+            rate = measure_scale(servers, number, partitions, records_each)
+            first = results[0].records_per_second if results else rate
+            results.append(Scaled(number, number * records_each, rate, rate / first))
+    print_results(results, scale_table(results), as_json)
+
+
+def memory(
+    broker: BrokerOption = "kafka",
+    behind: Annotated[
+        str, typer.Option(help="Records, separated by commas.")
+    ] = "10000,100000,1000000",
+    partitions: PartitionsOption = 4,
+    seconds: Annotated[float, typer.Option(min=1, help="How long the worker works.")] = 15.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the peak memory of a worker for several sizes of its backlog (workload d)."""
+    from benchmarks.harness.memory import intake_limits, measure_peak
+    from benchmarks.harness.tables import memory_table
+
+    results = []
+    with errors_for_users(), open_broker(broker) as servers:
+        for number in parse_numbers(behind):
+            report(f"{number:,} records behind")
+            results.append(measure_peak(servers, number, partitions, seconds))
+    print_results(results, memory_table(results), as_json)
+    records, size = intake_limits()
+    report(f"intake: at most {records:,} records and {size / 1e6:,.0f} MB of each partition")
+
+
+def metrics(
+    broker: BrokerOption = "kafka",
+    records: Annotated[int, typer.Option(min=1000, help="Of each run.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of runs.")] = 5,
+    partitions: PartitionsOption = 4,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the metrics' share of the CPU time per record (workload a, one process)."""
+    from benchmarks.harness.metrics_overhead import measure_metrics_overhead
+    from benchmarks.harness.tables import metrics_table
+
+    count = num_records(broker, "a", records)
+    with errors_for_users(), open_broker(broker) as servers:
+        results = [measure_metrics_overhead(servers, count, rounds, partitions, report)]
+    print_results(results, metrics_table(results), as_json)
+
+
+def startup(
+    broker: BrokerOption = "kafka",
+    rounds: Annotated[int, typer.Option(min=1, help="Times that a worker starts.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the seconds from a worker's start to its first result (one sensor agent)."""
+    from benchmarks.harness.startup import measure_startup, medians
+    from benchmarks.harness.tables import startup_table
+
+    with errors_for_users(), open_broker(broker) as servers:
+        starts = [measure_startup(servers) for _ in range(rounds)]
+    print_results([medians(starts)], startup_table(medians(starts)), as_json)

@@ -1,0 +1,39 @@
+"""Lets records gather after a small fetch.
+
+aiokafka sends the next fetch once all of the last has been taken. A fetch costs both sides about
+as much whether it brings one record or a hundred, so that at a live rate the number of fetches
+decides what a record costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+#: A fetch of fewer records than this is small.
+_FEW_RECORDS = 250
+#: From a small fetch to the next, at least.
+_PAUSE_SECONDS = 0.005
+
+
+class FetchPacer:
+    """Keeps a consumer from fetching too often."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_take = 0.0
+
+    def seconds_left(self) -> float:
+        """Return how long until the next fetch may be taken; 0: now."""
+        return max(self._next_take - self._clock(), 0.0)
+
+    async def pause(self) -> None:
+        """Wait until the next fetch may be taken."""
+        if seconds := self.seconds_left():
+            await asyncio.sleep(seconds)
+
+    def took(self, num_records: int) -> None:
+        """Note that a fetch of so many records was taken just now."""
+        if 0 < num_records < _FEW_RECORDS:
+            self._next_take = self._clock() + _PAUSE_SECONDS
