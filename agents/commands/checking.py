@@ -7,10 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from agents.pipeline.devices import choose_devices
-from agents.pipeline.parts import AgentParts, load_agent
-from agents.pipeline.preflight import guarantee_problem
-from agents.pipeline.topics import plan_topics
+from agents.pipeline.parts import AgentParts, choose_devices, load_agent
+from agents.pipeline.topics import guarantee_problem, plan_topics
 from models.base import ModelError, OnlineModel
 from streams.kafka.errors import BrokerError, or_hidden
 from streams.model_pool import ModelPool

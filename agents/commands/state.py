@@ -79,7 +79,7 @@ def _opened(
 ) -> Iterator[tuple[StateStore, list[StateKey]]]:
     """Find the store and the partitions that are asked for; what it raises is told in a line."""
     from agents.commands.stored_states import partitions_of
-    from agents.pipeline.states import learning_agents, make_store
+    from agents.pipeline.topics import learning_agents, make_store
     from streams.kafka.admin import probe
     from streams.state.snapshot import StateError
 

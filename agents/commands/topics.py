@@ -54,7 +54,7 @@ def create_command(
 
 
 def _planned(settings: PipelineSettings, config: Path, timeout: float) -> list[PlannedTopic]:
-    from agents.pipeline.states import learning_agents
+    from agents.pipeline.topics import learning_agents
     from streams.kafka.admin import probe
 
     try:

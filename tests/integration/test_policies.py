@@ -1,4 +1,4 @@
-"""Several inputs, deadlines and buckets in a worker process, against both brokers."""
+"""Several inputs and deadlines in a worker process, against both brokers."""
 
 from __future__ import annotations
 
@@ -27,9 +27,6 @@ class Doubling(Model):
 
     def __init__(self, batch_seconds: float = 0.0):
         self.batch_seconds = batch_seconds
-
-    def measure_batch(self, batch):
-        return [int(event.x) % 100 for event in batch]
 
     def predict_batch(self, batch):
         time.sleep(self.batch_seconds)
@@ -122,18 +119,3 @@ def test_a_backlog_of_old_events_is_skipped(tmp_path: Path, bootstrap: str) -> N
         2.0 * x for x in range(40)
     ]
     assert sum(pipeline.committed().values()) == 20_040
-
-
-def test_buckets_keep_the_order(tmp_path: Path, bootstrap: str) -> None:
-    pipeline = Policies(tmp_path, bootstrap, batch_seconds=0.001)
-    pipeline.set(batch={"buckets": [10, 50, 90], "max_batch_weight": 1500}, concurrency=2)
-    pipeline.send(pipeline.input, range(5000))
-    with pipeline.worker() as worker:
-        wait_for(pipeline, pipeline.input, 5000)
-        assert worker.stop() == 0, worker.log.read_text()
-    found = results_of(pipeline, pipeline.input)
-    by_partition: dict[int, list[int]] = {}
-    for partition, offset, _ in found:
-        by_partition.setdefault(partition, []).append(offset)
-    assert len(found) == 5000
-    assert all(offsets == list(range(len(offsets))) for offsets in by_partition.values())

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
-from agents.pipeline.flows import Flow
+from agents.commands.schemas.flows import Flow
 from schemas import CODECS, DeadLetter, Event, Result
 from schemas.cloudevents import type_name
 from schemas.header_schemas import HEADER_SCHEMAS

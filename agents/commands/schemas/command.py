@@ -29,19 +29,20 @@ def export(
     out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder to write into.")],
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="A pipeline file; without it, the usual topics."),
+        typer.Option("--config", "-c", help="A pipeline file; default: the shipped agents."),
     ] = None,
 ) -> None:
     """Write a JSON Schema file for each type and asyncapi.yaml for all topics."""
+    from agents import AGENTS
+    from agents.commands.schemas.export import export_files
+    from agents.commands.schemas.flows import flows_of
     from agents.pipeline.file import load_pipeline
-    from agents.pipeline.flows import default_flows, flows_of
+    from streams.settings import PipelineSettings
 
     if config is None:
-        flows = default_flows()
+        flows = flows_of(PipelineSettings(agents=AGENTS))
     else:
         flows = flows_of(load_pipeline(config, os.environ), config.parent)
-    from agents.commands.schemas.export import export_files
-
     try:
         for path in export_files(flows, version("penstock"), out):
             typer.echo(path)

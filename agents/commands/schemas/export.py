@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from agents.commands.schemas.asyncapi import asyncapi_document
-from agents.pipeline.flows import Flow
+from agents.commands.schemas.flows import Flow
+from agents.pipeline.yaml_lines import write_document
 from schemas import EVENT_TYPES, RESULT_TYPES
 from schemas.json_schema import json_schema, schema_file_name
 
@@ -37,7 +36,7 @@ def export_files(flows: Sequence[Flow], version: str, folder: Path) -> list[Path
     texts = {schema_file_name(cls): _as_json(json_schema(cls)) for cls in _types(flows)}
     # Through JSON, because YAML would write what two places share as an anchor and an alias.
     document = json.loads(json.dumps(asyncapi_document(flows, version)))
-    texts[ASYNCAPI_FILE] = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    texts[ASYNCAPI_FILE] = write_document(document)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]

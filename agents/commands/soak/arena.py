@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from agents.commands.audit import AgentReport, AuditOptions, audit_pipeline
 from agents.commands.broker import BrokerProcess
 from agents.commands.soak.load import Load
@@ -18,6 +16,7 @@ from agents.commands.soak.watch import StallWatch
 from agents.commands.soak.workers import WorkerProcess
 from agents.commands.topic_reader import TopicReader
 from agents.pipeline.file import load_pipeline
+from agents.pipeline.yaml_lines import write_document
 from streams.kafka.admin import create_topics
 from streams.kafka.errors import BrokerError
 from streams.kafka.settings import Kafka
@@ -70,7 +69,7 @@ class Arena:
         self.setup, self.folder = setup, folder
         self.name = f"soak-{uuid.uuid4().hex[:8]}"
         self.config = folder / f"{self.name}.yaml"
-        self.config.write_text(yaml.safe_dump(self._document()))
+        self.config.write_text(write_document(self._document()))
         self.settings = load_pipeline(self.config, {})
         self._make_topics()
         self.load = Load(setup.kafka, self.name, setup.per_second, setup.extra, setup.poisons)

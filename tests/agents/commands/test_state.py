@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from agents.commands.broker import embedded_broker
 from agents.commands.main import app
 from agents.pipeline.file import load_pipeline
-from agents.pipeline.states import make_store
+from agents.pipeline.topics import make_store
 from streams.state.snapshot import Snapshot, StateKey, StateStore, encode_snapshot
 
 

@@ -2,9 +2,10 @@ import itertools
 
 import pytest
 
+from agents import AGENTS
 from agents.commands.demo.bad_records import bad_records
 from agents.commands.demo.inputs import packaged_inputs
-from agents.commands.demo.pipeline import AGENT_OF, AGENTS
+from agents.commands.demo.pipeline import AGENT_OF
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources.source import Kind
 from models.detection.images import ImageLimits, decode_image
@@ -24,7 +25,7 @@ def read(codec: Codec, value: bytes, headers: dict[str, bytes]) -> None:
 def refusals(kind: Kind) -> list[str]:
     """Return the reason for which an agent refuses each of them that has a value."""
     agent = AGENTS[AGENT_OF[kind]]
-    codec = make_codec(agent.get("codec", "json"), EVENT_TYPES[agent["event"]])
+    codec = make_codec(agent.codec, EVENT_TYPES[agent.event])
     event = next(iter(packaged_inputs().by_kind[kind]))
     good = EventEncoder(type(event), codec.name).encode(event)
     codec.decode(good.value, dict(good.headers))  # the good one is good

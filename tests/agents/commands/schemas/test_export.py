@@ -10,10 +10,11 @@ import yaml
 from jsonschema import Draft7Validator, Draft202012Validator
 from typer.testing import CliRunner
 
+from agents import AGENTS
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.schemas.command import app
 from agents.commands.schemas.export import export_files
-from agents.pipeline.flows import Flow, default_flows
+from agents.commands.schemas.flows import Flow, flows_of
 from schemas import (
     EVENT_TYPES,
     RESULT_TYPES,
@@ -39,7 +40,7 @@ from schemas.cloudevents import event_headers, type_name
 from schemas.header_schemas import HEADER_SCHEMAS
 from schemas.json_schema import field_docs, json_schema, schema_file_name
 from streams.encoding import Timings
-from streams.settings import AgentSettings
+from streams.settings import AgentSettings, PipelineSettings
 
 STAMP: dict[str, Any] = {
     "source_id": "s",
@@ -146,7 +147,7 @@ def test_unknown_fields_are_welcome_on_both_sides(folder: Path) -> None:
 def test_fields_carry_their_docs(folder: Path) -> None:
     properties = exported(folder, SensorReading)["properties"]
     assert properties["values"]["description"].startswith("Channel name to finite value")
-    assert properties["event_time_ms"]["description"].startswith("When it happened, milliseconds")
+    assert properties["event_time_ms"]["description"].startswith("Event time, milliseconds")
     assert field_docs(Detection)["score"] == "Confidence in [0, 1]."
 
 
@@ -244,8 +245,18 @@ def test_asyncapi_refers_to_nothing_that_is_not_there(folder: Path) -> None:
 def test_the_same_pipeline_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     from importlib.metadata import version
 
-    for path in export_files(default_flows(), version("penstock"), tmp_path):
+    flows = flows_of(PipelineSettings(agents=AGENTS))
+    for path in export_files(flows, version("penstock"), tmp_path):
         assert path.read_bytes() == (folder / path.name).read_bytes()
+
+
+def test_without_a_file_the_declared_agents_are_exported(folder: Path) -> None:
+    document = yaml.safe_load((folder / "asyncapi.yaml").read_text())
+    topics = {c["address"] for c in document["channels"].values()}
+    assert topics == {t for a in AGENTS.values() for t in (*a.inputs, *a.output_topics)}
+    for name, agent in AGENTS.items():
+        summary = document["operations"][f"{name}_receive"]["summary"]
+        assert summary.endswith(f" with {agent.model_name}.")
 
 
 class Ride(Event, frozen=True, kw_only=True):
