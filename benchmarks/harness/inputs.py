@@ -11,7 +11,7 @@ from streams.kafka.publisher import Publisher
 #: Keys in each partition: enough for a check of the order per key.
 KEYS_PER_PARTITION = 16
 _FLUSH_SECONDS = 120.0
-#: Publisher's defaults besides: acks=all and idempotence, so that offsets follow from the order.
+#: With acks=all and idempotence, the publisher's defaults: offsets follow from the order.
 _PRODUCER_SETTINGS: dict[str, str | int | float | bool] = {
     "linger.ms": 20,
     "queue.buffering.max.messages": 500_000,

@@ -26,11 +26,10 @@ def errors_for_users() -> Iterator[None]:
     """Turn the errors that end a measurement into one-line user errors."""
     from benchmarks.harness.environments import UnavailableError
     from benchmarks.harness.running import RunError
-    from streams.kafka.errors import BrokerError
 
     try:
         yield
-    except (RunError, BrokerError, UnavailableError) as error:
+    except (RunError, UnavailableError) as error:
         raise UserError(str(error)) from error
 
 

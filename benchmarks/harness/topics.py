@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, Message
 
 from streams.kafka.admin import create_topics, probe
 from streams.kafka.clients import make_admin, make_consumer
-from streams.kafka.reader import bounds_of
+from streams.kafka.reader import TopicReader, bounds_of
 from streams.settings import TopicSettings
 
 _TIMEOUT_SECONDS = 10.0
@@ -84,3 +84,15 @@ def ends_of(servers: str, topic: str, partitions: int) -> list[int]:
     """Return the end offset of each partition."""
     with closing(EndOffsets(servers, topic, partitions)) as ends:
         return ends.of_each()
+
+
+def read_all(servers: str, topic: str, partitions: int) -> Iterator[Message]:
+    """Yield a topic's committed records, from its beginning to its present end.
+
+    The records of a partition come in order.
+
+    Raises:
+        BrokerError: the topic can't be read.
+    """
+    with TopicReader({"bootstrap.servers": servers}, isolation="read_committed") as reader:
+        yield from reader.read_all(topic, partitions)

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from benchmarks.harness.inputs import Input
+from benchmarks.harness.topics import read_all
 from schemas import Origin
 from streams.kafka.errors import BrokerError
-from streams.kafka.reader import TopicReader
 
 #: The header of results (`streams/encoding.py`) whose value differs from run to run.
 TIMING_HEADER = "penstock_timing"
@@ -163,10 +163,9 @@ def verify(servers: str, topic: str, partitions: int, verifier: Verifier) -> Non
         WrongOutputError: the output is wrong, or can't be read back.
     """
     try:
-        with TopicReader({"bootstrap.servers": servers}, isolation="read_committed") as reader:
-            for message in reader.read_all(topic, partitions):
-                partition, value = message.partition() or 0, message.value() or b""
-                verifier.add(partition, message.key(), value, message.headers() or [])
+        for message in read_all(servers, topic, partitions):
+            partition, value = message.partition() or 0, message.value() or b""
+            verifier.add(partition, message.key(), value, message.headers() or [])
     except BrokerError as error:
         raise WrongOutputError(str(error)) from error
     verifier.finish()
