@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 export UV_SYSTEM_CERTS ?= true
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup demo test test-all test-faults lint audit-deps tools lock format clean
+.PHONY: help setup demo images test test-all test-faults lint audit-deps tools lock format clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -32,10 +32,15 @@ $(STAMP): requirements.lock pyproject.toml
 demo: setup ## Run the whole job for a minute; DATA=DIR takes real data from a folder.
 	$(BIN)/penstock demo $(if $(DATA),--data $(DATA))
 
+images: setup ## Make the README's pictures from a run of the demo.
+	$(BIN)/penstock demo
+	cp out/detections.png out/anomalies.png out/clusters.png docs/images/
+
 # Each test belongs to exactly one of the three (tests/deploy/test_makefile.py checks it).
 QUICK := end_to_end or not (slow or kafka or faults)
 REST := (slow or kafka) and not (end_to_end or faults)
 FAULTS := faults and not end_to_end
+# N=1..: how many processes; N=0: none but pytest's, as `--pdb` needs it.
 PYTEST := $(BIN)/pytest -n $(or $(N),3) --dist loadgroup
 
 test: lint ## Check style and types, run the quick tests; ARGS="-k name" goes to pytest.

@@ -1,1 +1,18 @@
-"""What happens: the agents, the worker that runs them, the pipeline file and the command line."""
+"""The agents that Penstock ships, as a list: topic in, model, topic out.
+
+Each file declares one agent as data. The demo, `penstock schemas export` and the pipeline file read
+these declarations (an agent of one of these names inherits what the file leaves out), and
+`agents/worker.py` joins each agent to its parts. A user's agents are declared in a pipeline file.
+"""
+
+from agents.cluster_behavior import CLUSTER_BEHAVIOR
+from agents.detect_objects import DETECT_OBJECTS
+from agents.score_anomalies import SCORE_ANOMALIES
+from agents.understand_text import UNDERSTAND_TEXT
+
+AGENTS = {
+    "detect_objects": DETECT_OBJECTS,
+    "understand_text": UNDERSTAND_TEXT,
+    "score_anomalies": SCORE_ANOMALIES,
+    "cluster_behavior": CLUSTER_BEHAVIOR,
+}

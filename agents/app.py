@@ -37,7 +37,7 @@ def _make_app() -> Any:
 
 def _before_work(worker: Any, sender: Any, **kwargs: Any) -> None:
     """Do what `penstock worker` does before it joins the group."""
-    from agents.pipeline.preflight import require_topics
+    from agents.pipeline.topics import require_topics
     from agents.process.metrics_server import serve_metrics
 
     with _errors_in_one_line():

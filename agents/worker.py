@@ -11,9 +11,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 
-from agents.pipeline.devices import choose_devices
-from agents.pipeline.parts import load_agent
-from agents.pipeline.states import make_store
+from agents.pipeline.parts import choose_devices, load_agent
+from agents.pipeline.topics import make_store
 from agents.process.exit import HANG_EXIT_CODE, ModelHangsError, end_process_after
 from agents.process.model_proxy import isolated
 from agents.process.share import available_cores, share_cores

@@ -88,7 +88,7 @@ class Decoder(Generic[E]):
 
     def _decode_one(self, batch: RecordBatch, row: int, value: bytes) -> E:
         headers = batch.headers[row]
-        self._limits.check(batch.keys[row], value, headers)
+        self._limits.check(batch.keys[row], value)
         if self._reads_headers:
             self._limits.check_headers(headers)
         event: E = self._codec.decode(value, dict(headers) if headers else {})  # type: ignore[assignment]

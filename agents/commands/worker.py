@@ -50,8 +50,7 @@ def command(
     settings = load_pipeline(config)
     count = _num_processes(processes)
     log_to_stderr(log_level)
-    from agents.pipeline.preflight import require_topics
-    from agents.pipeline.states import learning_agents
+    from agents.pipeline.topics import learning_agents, require_topics
 
     require_topics(settings, learning_agents(settings, config.parent))
     if count > 1:

@@ -1,32 +1,33 @@
-"""The pipeline file: YAML in, one frozen `PipelineSettings` out, or errors that name the line.
+"""Read the pipeline file: YAML in, one frozen `PipelineSettings` out, or errors with their lines.
 
-Each value comes from the file, filled in by `${NAME}` and `${file:/path}`, or from an environment
-variable such as `PENSTOCK_KAFKA__BOOTSTRAP_SERVERS` that goes before it.
+Each value comes from the file, with `${NAME}` and `${file:/path}` filled in, or from an environment
+variable such as `PENSTOCK_KAFKA__BOOTSTRAP_SERVERS`, which overrides the file. What an agent that
+Penstock ships leaves out comes from its declaration (`agents.AGENTS`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-
-from agents.pipeline.conversion import Mistake, Shaper
+from agents import AGENTS
 from agents.pipeline.environment import OverrideError, apply_overrides
-from agents.pipeline.references import against, fill_in
-from agents.pipeline.rules import wiring_mistakes
+from agents.pipeline.references import fill_in, resolve_path
+from agents.pipeline.rules import kafka_mistakes, rule_mistakes
+from agents.pipeline.validation import Mistake, validate
 from agents.pipeline.yaml_lines import Document, DocumentError, Path, read_document
 from streams.settings import PipelineSettings
 
 MAX_FILE_BYTES = 256 * 1024
-#: What holds unless the file or the environment says otherwise.
+#: Kafka settings that neither the file nor the environment gives.
 KAFKA_DEFAULTS = {"bootstrap.servers": "127.0.0.1:9092", "group.id": "penstock"}
 
 
 class PipelineFileError(ValueError):
-    """The pipeline file is not right: one line a mistake, each with file, line and key."""
+    """The pipeline file is not right: one line for each mistake, with file, line and key."""
 
     def __init__(self, mistakes: Iterable[str]) -> None:
         self.mistakes = list(mistakes)
@@ -47,6 +48,20 @@ def load_pipeline(path: pathlib.Path, env: Mapping[str, str] = os.environ) -> Pi
         PipelineFileError: with every mistake that could be found, in the order of the lines.
     """
     return _Loader(path, _document(path)).settings(env)
+
+
+def declared_values(settings: Any) -> dict[str, Any]:
+    """Return what a settings object states beyond its defaults, as a pipeline file would."""
+    values = {}
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if dataclasses.is_dataclass(value):
+            value = declared_values(value)
+        elif field.default is not dataclasses.MISSING and value == field.default:
+            continue
+        if value not in ({}, []):
+            values[field.name] = value
+    return values
 
 
 def _document(path: pathlib.Path) -> Document:
@@ -79,7 +94,7 @@ def _text(path: pathlib.Path) -> str:
 
 
 class _Loader:
-    """One file on its way to settings: knows where each value came from."""
+    """Turns one file into settings, and knows where each value came from."""
 
     def __init__(self, path: pathlib.Path, document: Document) -> None:
         self._path, self._document = path, document
@@ -88,43 +103,69 @@ class _Loader:
     def settings(self, env: Mapping[str, str]) -> PipelineSettings:
         filled = fill_in(self._document.value, env, self._path.parent)
         self._raise_if(filled.mistakes)
+        _inherit_declarations(filled.value.get("agents"))
         self._override(filled.value, env)
         _make_texts(filled.value.get("topics"))
-        shaper = Shaper(frozenset(filled.texts | set(self._variables)))
-        found = shaper.convert(filled.value, PipelineSettings)
-        self._raise_if(shaper.mistakes)
-        self._raise_if(wiring_mistakes(found))
-        settings: PipelineSettings = found
-        return msgspec.structs.replace(settings, kafka={**KAFKA_DEFAULTS, **settings.kafka})
+        checked = validate(filled.value, frozenset(filled.texts | set(self._variables)))
+        if isinstance(checked, list):
+            is_kafka_valid = all(mistake.path[:1] != ("kafka",) for mistake in checked)
+            kafka = filled.value.get("kafka", {}) if is_kafka_valid else {}
+            raise self._error([*checked, *kafka_mistakes(kafka)])
+        settings = dataclasses.replace(checked, kafka={**KAFKA_DEFAULTS, **checked.kafka})
+        self._raise_if(rule_mistakes(settings))
+        return settings
 
     def _override(self, root: dict[str, Any], env: Mapping[str, str]) -> None:
         # A variable is written where the command is run: its paths start at the current folder.
         here = pathlib.Path.cwd()
+        resolved = {name: resolve_path(here, text) for name, text in env.items()}
         try:
-            self._variables = apply_overrides(root, {k: against(here, v) for k, v in env.items()})
+            self._variables = apply_overrides(root, resolved)
         except OverrideError as error:
             raise PipelineFileError([str(error)]) from error
 
     def _raise_if(self, mistakes: Iterable[Mistake]) -> None:
-        ordered = sorted(mistakes, key=self._line)
-        if ordered:
-            raise PipelineFileError([self._in_words(mistake) for mistake in ordered])
+        if all_mistakes := list(mistakes):
+            raise self._error(all_mistakes)
 
-    def _line(self, mistake: Mistake) -> int:
-        return self._document.place(mistake.path, mistake.is_about_key).line
+    def _error(self, mistakes: Iterable[Mistake]) -> PipelineFileError:
+        return PipelineFileError(map(self._line, sorted(mistakes, key=self._place)))
 
-    def _in_words(self, mistake: Mistake) -> str:
+    def _place(self, mistake: Mistake) -> tuple[int, int]:
+        return self._document.place(mistake.path, mistake.is_about_key)
+
+    def _line(self, mistake: Mistake) -> str:
+        """Return the mistake as one line: the file's place or the variable, the key, what it is."""
         key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in mistake.path)
-        told = ": ".join(filter(None, (key.removeprefix("."), mistake.message)))
+        text = ": ".join(filter(None, (key.removeprefix("."), mistake.message)))
         for path, variable in self._variables.items():
             if mistake.path[: len(path)] == path:
-                return f"{variable} (environment): {told}"
-        place = self._document.place(mistake.path, mistake.is_about_key)
-        return f"{self._path}:{place.line}:{place.column}: {told}"
+                return f"{variable} (environment): {text}"
+        line, column = self._place(mistake)
+        return f"{self._path}:{line}:{column}: {text}"
+
+
+def _inherit_declarations(agents: Any) -> None:
+    """Let an agent of a shipped agent's name inherit the keys that it leaves out."""
+    for name in agents if isinstance(agents, dict) else ():
+        if name in AGENTS and isinstance(agents[name], dict | None):
+            agents[name] = _merged(declared_values(AGENTS[name]), agents[name] or {})
+
+
+def _merged(declared: dict[str, Any], stated: dict[str, Any]) -> dict[str, Any]:
+    """Return the declared values with the stated ones over them, mapping by mapping."""
+    merged = {**declared, **stated}
+    for key, value in stated.items():
+        above = declared.get(key)
+        if key == "model" and isinstance(above, str):
+            above = {"name": above}
+        if isinstance(above, dict) and isinstance(value, dict):
+            merged[key] = _merged(above, value)
+    return merged
 
 
 def _make_texts(topics: Any) -> None:
-    """Let `retention.ms: 60000` be written without quotes, as Kafka's own files have it."""
+    """Let `retention.ms: 60000` be written without quotes, as in Kafka's own files."""
     for topic in topics.values() if isinstance(topics, dict) else ():
         config = topic.get("config") if isinstance(topic, dict) else None
         if isinstance(config, dict):

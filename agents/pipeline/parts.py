@@ -1,7 +1,7 @@
-"""From an agent's settings to its event type, its codec and a way to make its model.
+"""Turn an agent's settings into its event type, its codec and a way to make its model.
 
-`model:` names a registered model, the user's own class, an ONNX file or a Hugging Face folder;
-nothing is loaded yet but the module that holds the class.
+`model:` names a registered model, a user's class, an ONNX file or a Hugging Face folder. Only the
+module that holds the class is imported here; the model itself loads later.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from agents.pipeline.policies import require_policies
 from agents.pipeline.user_code import is_user_code, load_class
 from models.base import Model, ModelError, OnlineModel, PreparedModel
 from models.registry import make_model, model_class
@@ -30,21 +29,24 @@ from streams.settings import AgentSettings
 
 AnyModel: TypeAlias = Model[Any, Any]
 
+#: The NVIDIA driver's device node: looked for rather than importing torch, which takes seconds.
+_DRIVER = Path("/dev/nvidiactl")
+
 
 class AgentParts(msgspec.Struct, frozen=True):
-    """What one agent is made of."""
+    """The parts of one agent."""
 
     event_type: type[Event]
     codec: Codec
     """Reads the input."""
     model_type: type[AnyModel]
     make_model: Callable[[], AnyModel]
-    """Makes an instance that is not loaded yet: one for each replica, or for each partition of an
-    online model. Raises `ModelError` if the options don't fit."""
+    """Makes an instance that is not loaded yet: one for each replica, or one for each partition of
+    an online model. Raises `ModelError` if the options don't fit."""
 
 
 def load_agent(settings: AgentSettings, base_dir: Path = Path()) -> AgentParts:
-    """Return an agent's parts, having checked that they fit together.
+    """Return an agent's parts, after checking that they fit together.
 
     Args:
         settings: of the agent.
@@ -52,11 +54,11 @@ def load_agent(settings: AgentSettings, base_dir: Path = Path()) -> AgentParts:
 
     Raises:
         ModelError: something named does not exist, or the event type, the codec and the model
-            don't fit each other. One line for people.
+            don't fit each other. The message is one line.
     """
     declared = load_event_type(settings.event, base_dir) if settings.event else None
     model_type, options = load_model_class(settings, declared, base_dir)
-    require_policies(settings, model_type)
+    _require_fit(settings, model_type)
     event_type = _agreed_event_type(declared, model_type)
     try:
         codec = make_codec(settings.codec, event_type)
@@ -66,7 +68,7 @@ def load_agent(settings: AgentSettings, base_dir: Path = Path()) -> AgentParts:
 
 
 def load_event_type(spec: str, base_dir: Path = Path()) -> type[Event]:
-    """Return a registered event type or the user's own.
+    """Return a registered event type or a user's class.
 
     Raises:
         ModelError: no such type, or not a subclass of `schemas.Event`.
@@ -75,24 +77,24 @@ def load_event_type(spec: str, base_dir: Path = Path()) -> type[Event]:
         if spec not in EVENT_TYPES:
             raise ModelError(f"no event type {spec!r}: expected one of {', '.join(EVENT_TYPES)}")
         return EVENT_TYPES[spec]
-    found = load_class(spec, base_dir)
-    if not issubclass(found, Event):
+    event_type = load_class(spec, base_dir)
+    if not issubclass(event_type, Event):
         raise ModelError(f"{spec}: not an event type: make it a subclass of schemas.Event")
-    return found
+    return event_type
 
 
 def load_model_class(
     settings: AgentSettings, event_type: type[Event] | None, base_dir: Path = Path()
 ) -> tuple[type[AnyModel], dict[str, Any]]:
-    """Return the class that `model:` means, and the options to make it with.
+    """Return the class that `model:` names, and the options to make it with.
 
     Args:
         settings: of the agent.
-        event_type: what the agent's `event:` says; needed for an ONNX file, which doesn't say it.
+        event_type: the agent's `event:`; needed for an ONNX file, which does not name its own.
         base_dir: where relative paths start.
 
     Raises:
-        ModelError: no such model, file or folder, or nothing that can answer a batch.
+        ModelError: no such model, file or folder, or a class that can't answer a batch.
     """
     name, options = settings.model_name, settings.model_options
     path = base_dir / name
@@ -122,14 +124,14 @@ def _onnx_model(path: Path, event_type: type[Event] | None) -> str:
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
     if event_type is None:
-        raise ModelError(f"{path}: an ONNX file needs `event:` beside it, to say what it reads")
+        raise ModelError(f"{path}: an ONNX file needs `event:` beside it: the event type it reads")
     if issubclass(event_type, VideoFrame):
         return "onnx_detector"
     if issubclass(event_type, SensorReading | BehaviorEvent):
         return "onnx_tabular"
     raise ModelError(
         f"{path}: an ONNX file reads VideoFrame, SensorReading or BehaviorEvent, not "
-        f"{event_type.__name__}: wrap it in a class of your own (./file.py:Class)"
+        f"{event_type.__name__}: wrap it in a class (./file.py:Class)"
     )
 
 
@@ -141,12 +143,33 @@ def _folder_model(path: Path) -> type[AnyModel]:
     return registered_model("huggingface_classifier")
 
 
+def _require_fit(agent: AgentSettings, model_type: type[AnyModel]) -> None:
+    """Check that the model can do what the agent's settings ask for.
+
+    Raises:
+        ModelError: it learns, so it must run in the worker and see all events in order.
+    """
+    name = model_type.__name__
+    if not issubclass(model_type, OnlineModel):
+        return
+    if agent.isolation == "process":
+        raise ModelError(
+            f"isolation: process is for models that don't learn, and {model_type.name} does: its "
+            "state lives in the worker: leave isolation out"
+        )
+    if agent.overload == "latest":
+        raise ModelError(
+            f"model {name} learns from the stream and must see every event: "
+            "`overload: latest` would make its state depend on how busy the worker was"
+        )
+
+
 def _agreed_event_type(declared: type[Event] | None, model_type: type[AnyModel]) -> type[Event]:
     expected = model_type.event_type
     if declared is None:
         if expected is Event:
             raise ModelError(
-                f"model {model_type.__name__} doesn't say what it reads: add `event:` to the agent"
+                f"model {model_type.__name__} has no event_type: add `event:` to the agent"
             )
         return expected
     if not issubclass(declared, expected):
@@ -158,14 +181,14 @@ def _agreed_event_type(declared: type[Event] | None, model_type: type[AnyModel])
 
 
 def _as_model(cls: type[Any], spec: str) -> type[AnyModel]:
-    """Return the class as a `Model`: what it leaves out (`load`, `close` ...) is supplied."""
+    """Return the class as a `Model`, with defaults for what it leaves out (`load`, `close` ...)."""
     base = _base_for(cls, spec)
     if issubclass(cls, Model) and cls.name:
         return cls
-    own = {"name": getattr(cls, "name", "") or cls.__name__, "__module__": cls.__module__}
+    attributes = {"name": getattr(cls, "name", "") or cls.__name__, "__module__": cls.__module__}
     bases = (cls,) if issubclass(cls, Model) else (cls, base)
     try:
-        made: type[AnyModel] = type(cls.__name__, bases, own)
+        made: type[AnyModel] = type(cls.__name__, bases, attributes)
     except TypeError as error:
         raise ModelError(f"{spec}: can't be used as a model: {error}") from error
     return made
@@ -180,3 +203,16 @@ def _base_for(cls: type[Any], spec: str) -> type[AnyModel]:
     if not has("predict_batch"):
         raise ModelError(f"{spec}: not a model: it has no method predict_batch(batch)")
     return OnlineModel if has("learn_batch", "snapshot", "restore") else Model
+
+
+def choose_devices(
+    wanted: str, model_type: type[Model[Any, Any]], driver: Path = _DRIVER
+) -> list[str]:
+    """Return the devices to load an agent's model on, the preferred one first.
+
+    `auto` is the first GPU, where there is one and the model can use it, then the CPU. Any other
+    device is the only one to try.
+    """
+    if wanted != "auto":
+        return ["cuda:0" if wanted == "cuda" else wanted]
+    return ["cuda:0", "cpu"] if model_type.uses_gpu and driver.exists() else ["cpu"]

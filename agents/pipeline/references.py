@@ -1,7 +1,7 @@
-"""What a pipeline file takes from around it: `${NAME}`, `${file:/path}` and relative paths.
+"""Fill in what a pipeline file takes from outside: `${NAME}`, `${file:/path}`, relative paths.
 
-So that secrets stay out of the file, and so that a file can be moved together with its models.
-Nothing here ever puts a value into an error: only the name that was asked for.
+References keep secrets out of the file; relative paths let it move together with its models. An
+error names the variable or file that was asked for, never a value.
 """
 
 from __future__ import annotations
@@ -10,24 +10,22 @@ import os.path
 import pathlib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-import msgspec
-
-from agents.pipeline.conversion import Mistake
+from agents.pipeline.validation import Mistake
 from agents.pipeline.yaml_lines import Path
 
-#: `$${` is a `${` meant as such.
+#: `$${` is a literal `${`.
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
 MAX_SECRET_BYTES = 64 * 1024
 
 
-class Filled(msgspec.Struct):
+class Filled(NamedTuple):
     """A document's value with everything filled in."""
 
     value: Any
     texts: set[Path]
-    """Of the values that hold text from outside."""
+    """Paths of the values that hold text from outside the file."""
     mistakes: list[Mistake]
 
 
@@ -43,8 +41,8 @@ def fill_in(value: Any, env: Mapping[str, str], base_dir: pathlib.Path) -> Fille
     return Filled(filler.fill(value, ()), filler.texts, filler.mistakes)
 
 
-def against(base_dir: pathlib.Path, text: str) -> str:
-    """Return a text that starts with `./` or `../` as a path from that folder, others as is."""
+def resolve_path(base_dir: pathlib.Path, text: str) -> str:
+    """Return a text that starts with `./` or `../` as a path from the folder; others unchanged."""
     if not text.startswith(("./", "../")):
         return text
     return os.path.normpath(base_dir.absolute() / text)
@@ -64,7 +62,7 @@ class _Filler:
         if not isinstance(value, str):
             return value
         if "${" not in value:
-            return against(self._base_dir, value)
+            return resolve_path(self._base_dir, value)
         return self._replace(value, path)
 
     def _replace(self, text: str, path: Path) -> str:

@@ -1,34 +1,38 @@
-"""What the settings' types can't say: names that must exist, and topics that must not loop."""
+"""Check what the settings' types can't: names that must exist, topics that must not loop."""
 
 from __future__ import annotations
 
 import difflib
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from agents.pipeline.conversion import PATTERN_WORDS, Mistake, did_you_mean
-from agents.pipeline.policies import policy_mistakes
+from agents.pipeline.validation import Mistake, did_you_mean
 from models.registry import model_names
 from schemas import CODECS, EVENT_TYPES, make_codec
 from streams.kafka.errors import BrokerSettingsError
 from streams.kafka.settings import SETTINGS, aiokafka_arguments
 from streams.kafka.tls import TLS_SETTINGS
-from streams.settings import NAME_PATTERN, AgentSettings, PipelineSettings
+from streams.settings import NAME, AgentSettings, PipelineSettings
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]*")
+_MAX_TOPIC_LENGTH = 249  # org.apache.kafka.common.internals.Topic
 
 
-def wiring_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
+def rule_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
     """Yield every mistake in how the agents, their names and their topics fit together."""
     for name, agent in settings.agents.items():
-        for key, message in _name_mistakes(agent):
+        for key, message in (*_name_mistakes(agent), *_overload_mistakes(agent)):
             yield Mistake(("agents", name, key), message)
-        for keys, message in policy_mistakes(agent):
-            yield Mistake(("agents", name, *keys), message)
-    yield from _kafka_mistakes(settings)
+    yield from kafka_mistakes(settings.kafka)
+    yield from _state_topic_mistakes(settings)
     yield from _shared_inputs(settings)
     yield from _loops(settings)
+    yield from _unused_topics(settings)
+
+
+def _unused_topics(settings: PipelineSettings) -> Iterator[Mistake]:
     known = {t for a in settings.agents.values() for t in (*a.inputs, *a.output_topics)}
     known |= {settings.state_topic(name) for name in settings.agents}
     for topic in settings.topics:
@@ -37,8 +41,12 @@ def wiring_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
             yield Mistake(("topics", topic), f"no agent has this topic{hint}", is_about_key=True)
 
 
-def _kafka_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
-    for name, value in settings.kafka.items():
+def kafka_mistakes(kafka: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Yield every unknown Kafka setting, and every value that a setting can't have."""
+    if not NAME.matches(str(kafka.get("group.id", "-"))):
+        message = f"expected {NAME.meaning}: it begins the name of each state topic"
+        yield Mistake(("kafka", "group.id"), message)
+    for name, value in kafka.items():
         if name in TLS_SETTINGS:
             continue
         try:
@@ -57,9 +65,19 @@ def _unknown_setting(name: str, reason: str) -> str:
     return reason if not reason.startswith("expected") else f"unknown setting: {reason}"
 
 
+def _state_topic_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
+    """Check the length of the state topics' names, where the group's name is right by itself."""
+    longest = max(map(settings.state_topic, settings.agents), key=len)
+    is_used = settings.state.store == "topic" and NAME.matches(settings.group)
+    if is_used and len(longest) > _MAX_TOPIC_LENGTH:
+        message = (
+            f"the state topic '{longest}' would have {len(longest)} characters, Kafka allows "
+            f"{_MAX_TOPIC_LENGTH}: shorten this or the agent's name, or set state.store"
+        )
+        yield Mistake(("kafka", "group.id"), message)
+
+
 def _name_mistakes(agent: AgentSettings) -> Iterator[tuple[str, str]]:
-    if not all(re.fullmatch(NAME_PATTERN, topic) for topic in agent.inputs):
-        yield "input", f"expected {PATTERN_WORDS[NAME_PATTERN]}"
     is_event_known = not _is_plain(agent.event) or agent.event in ("", *EVENT_TYPES)
     if not is_event_known:
         hint = did_you_mean(agent.event, EVENT_TYPES)
@@ -81,16 +99,31 @@ def _is_plain(name: str) -> bool:
     return _PLAIN_NAME.fullmatch(name) is not None
 
 
+def _overload_mistakes(agent: AgentSettings) -> Iterator[tuple[str, str]]:
+    deadline, wait = agent.deadline_seconds, agent.batch.max_wait_seconds
+    if agent.overload == "latest":
+        if deadline is None:
+            yield "overload", "latest needs deadline_seconds: the age above which events expire"
+        elif deadline <= wait:
+            message = f"expected more than batch.max_wait_seconds ({wait:g}), or all would expire"
+            yield "deadline_seconds", message
+        return
+    if deadline is not None:
+        yield "deadline_seconds", "only with `overload: latest`: process_all drops nothing"
+    if agent.expired != "filter":
+        yield "expired", "only with `overload: latest`: process_all drops nothing"
+
+
 def _shared_inputs(settings: PipelineSettings) -> Iterator[Mistake]:
-    first: dict[str, str] = {}
+    readers: dict[str, str] = {}
     for name, agent in settings.agents.items():
         for topic in sorted({t for t in agent.inputs if agent.inputs.count(t) > 1}):
-            yield Mistake(("agents", name, "input"), f"'{topic}' stands here twice")
+            yield Mistake(("agents", name, "input"), f"'{topic}' is here twice")
         for topic in dict.fromkeys(agent.inputs):
-            other = first.setdefault(topic, name)
-            if other != name:
+            reader = readers.setdefault(topic, name)
+            if reader != name:
                 message = (
-                    f"agent '{other}' reads '{topic}' already: one agent a topic"
+                    f"agent '{reader}' reads '{topic}' already: one agent a topic"
                     " (for a second one run a second pipeline file with another group.id)"
                 )
                 yield Mistake(("agents", name, "input"), message)

@@ -58,8 +58,6 @@ def isolated(
         config = ModelConfig(settings, str(base_dir.resolve()), level, _LOG_FORMAT)
         arguments = (model.name, config, settings.predict_timeout_seconds, count)
         prepares = isinstance(model, PreparedModel)
-        if settings.batch.measures:
-            return _MeasuringProcessModel(*arguments, prepares=prepares, measured_by=model)
         return ProcessModel(*arguments, prepares=prepares)
 
     return make
@@ -187,20 +185,6 @@ class ProcessModel:
             child.describe_end(),
         )  # fmt: skip
         self._on_lost(reason)
-
-
-class _MeasuringProcessModel(ProcessModel):
-    """Measures events in the worker, where they are sorted into batches."""
-
-    def __init__(self, *args: Any, measured_by: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._measured_by = measured_by
-        """An instance of the model that is not loaded."""
-
-    def measure_batch(self, batch: Sequence[Any]) -> Sequence[int]:
-        """Return the size of each event."""
-        sizes: Sequence[int] = self._measured_by.measure_batch(batch)
-        return sizes
 
 
 def _load_error(error: BaseException) -> BaseException:

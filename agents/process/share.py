@@ -10,11 +10,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
-
-import msgspec
 
 from agents.errors import UserError
 from streams.settings import PipelineSettings
@@ -108,10 +106,10 @@ class Share:
             return whole
         port = whole.metrics.port and whole.metrics.port + self.index
         client_id = f"{whole.kafka.get('client.id', 'penstock')}-{self.index + 1}"
-        return msgspec.structs.replace(
+        return replace(
             whole,
             kafka={**whole.kafka, "client.id": client_id},
-            metrics=msgspec.structs.replace(whole.metrics, port=port),
+            metrics=replace(whole.metrics, port=port),
         )
 
 

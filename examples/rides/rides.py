@@ -1,17 +1,17 @@
-"""Bring your own: what travels and what answers it. Copy this folder and change both."""
+"""Bring your own: an event type and the model that answers it. Copy this folder, change both."""
 
 from schemas import Event
 
 
 class Ride(Event, frozen=True, kw_only=True):
-    """One ride of one bicycle; `source_id` (the record's key) says which."""
+    """One ride of a bicycle; `source_id` (the record's key) names the bicycle."""
 
     meters: float
     seconds: float
 
 
 class Speed:
-    """Answers each ride with its mean speed, and none that took no time."""
+    """Answers each ride with its mean speed; no answer where it took no time."""
 
     event_type = Ride
 
@@ -19,7 +19,7 @@ class Speed:
         self.fast_kmh = fast_kmh
 
     def predict_batch(self, rides):
-        """Answer B rides in their order."""
+        """Answer B rides, in order."""
         return [self._answer(ride) if ride.seconds > 0 else None for ride in rides]
 
     def _answer(self, ride):

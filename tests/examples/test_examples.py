@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.commands.checking import check_agent
+from agents import AGENTS
+from agents.commands.check import check_agent
 from agents.pipeline.file import load_pipeline
 from agents.pipeline.parts import load_agent
 
@@ -33,9 +34,19 @@ def test_bring_your_own_is_under_40_lines() -> None:
     assert sum(len(p.read_text().splitlines()) for p in files) < 40
 
 
-@pytest.mark.parametrize("agent", load_pipeline(EXAMPLES / "penstock.yaml", {}).agents)
-def test_each_agent_of_the_default_pipeline_can_be_made(agent: str) -> None:
-    settings = load_pipeline(EXAMPLES / "penstock.yaml", {}).agents[agent]
-    checked = check_agent(agent, settings, EXAMPLES, is_loading=False)
+def test_the_example_writes_out_the_declared_agents(tmp_path: Path) -> None:
+    assert load_pipeline(EXAMPLES / "penstock.yaml", {}).agents == AGENTS
+    # Under other names, which inherit nothing: the file states each key.
+    text = (EXAMPLES / "penstock.yaml").read_text()
+    for name in AGENTS:
+        text = text.replace(f"  {name}:", f"  my_{name}:")
+    (tmp_path / "penstock.yaml").write_text(text)
+    copied = load_pipeline(tmp_path / "penstock.yaml", {}).agents
+    assert copied == {f"my_{name}": agent for name, agent in AGENTS.items()}
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_each_declared_agent_can_be_made(name: str) -> None:
+    checked = check_agent(name, AGENTS[name], EXAMPLES, is_loading=False)
     assert checked.problem == ""
-    assert checked.event == settings.event
+    assert checked.event == AGENTS[name].event

@@ -17,8 +17,7 @@ import yaml
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from agents.pipeline.file import load_pipeline
-from agents.pipeline.states import learning_agents
-from agents.pipeline.topics import plan_topics
+from agents.pipeline.topics import learning_agents, plan_topics
 from schemas import DeadLetter
 from streams.kafka.admin import create_topics, probe
 from streams.settings import TopicSettings

@@ -1,4 +1,4 @@
-"""Several inputs, deadlines and buckets in a worker process, on both brokers."""
+"""Several inputs and deadlines in a worker process, on both brokers."""
 
 from __future__ import annotations
 
@@ -29,9 +29,6 @@ class Doubling(Model):
 
     def __init__(self, batch_seconds: float = 0.0):
         self.batch_seconds = batch_seconds
-
-    def measure_batch(self, batch):
-        return [int(event.x) % 100 for event in batch]
 
     def predict_batch(self, batch):
         time.sleep(self.batch_seconds)
@@ -128,16 +125,3 @@ def test_a_backlog_of_old_events_is_skipped(tmp_path: Path, bootstrap: str) -> N
         2.0 * x for x in range(40)
     ]
     assert sum(pipeline.committed().values()) == 20_040
-
-
-def test_buckets_keep_the_order(tmp_path: Path, bootstrap: str) -> None:
-    pipeline = Policies(tmp_path, bootstrap, batch_seconds=0.001)
-    pipeline.set(batch={"buckets": [10, 50, 90], "max_batch_weight": 1500}, concurrency=2)
-    pipeline.send(pipeline.input, range(5000))
-    with pipeline.worker() as worker:
-        await_results(pipeline, pipeline.input, 5000)
-        worker.stop()
-    results = results_of(pipeline, pipeline.input)
-    assert len({(partition, offset) for partition, offset, _ in results}) == 5000
-    assert len(results) == 5000, "some records have more than one result"
-    assert_in_offset_order(results)

@@ -43,7 +43,7 @@ def test_a_fixed_model_answers_replayed_records(tmp_path: Path, bootstrap: str) 
     assert (after.records, after.answered, after.dead_lettered) == (count, count - 1, 1)
     assert (after.replays, after.settled, after.repeats) == (2, 1, 0)
     letters = list(read_letters(settings))
-    assert [(x.told.reason, x.num_replays) for x in letters if x.state == "open"] == [
+    assert [(x.details.reason, x.num_replays) for x in letters if x.state == "open"] == [
         ("decode_error", 1)
     ]
     answers = [json.loads(m.value() or b"") for m in pipeline.read(pipeline.output)]

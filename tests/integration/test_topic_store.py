@@ -78,7 +78,7 @@ def test_an_unfinished_snapshot_leaves_the_earlier_one(bootstrap: str) -> None:
 def test_a_missing_topic_is_an_error(kafka_bootstrap: str) -> None:
     kafka = {"bootstrap.servers": kafka_bootstrap}
     store = TopicStore(kafka, {"score": "no-such-topic"})
-    with pytest.raises(StateStoreError, match="no topic no-such-topic: `penstock topics create`"):
+    with pytest.raises(StateStoreError, match="no topic no-such-topic: create it with `"):
         list(store.saved(KEY))
 
 

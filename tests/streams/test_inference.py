@@ -6,9 +6,9 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
 
 from schemas import DeadLetter
@@ -102,9 +102,7 @@ async def test_batches_gather_many_partitions_and_respect_the_maximum() -> None:
 
 
 async def test_small_record_batches_of_one_partition_leave_together() -> None:
-    settings = msgspec.structs.replace(
-        SETTINGS, batch=BatchSettings(max_batch_size=6, max_wait_seconds=60.0)
-    )
+    settings = replace(SETTINGS, batch=BatchSettings(max_batch_size=6, max_wait_seconds=60.0))
     async with engine(settings=settings) as e:
         for n in range(3):
             for partition in range(2):
@@ -120,9 +118,7 @@ async def test_what_left_together_is_taken_apart_where_it_is_refused() -> None:
         def predict_batch(self, batch: Sequence[Number]) -> list[dict[str, Any]]:
             return [{"y": 1, "text": "x" * int(event.x)} for event in batch]
 
-    settings = msgspec.structs.replace(
-        SETTINGS, batch=BatchSettings(max_batch_size=4, max_wait_seconds=60.0)
-    )
+    settings = replace(SETTINGS, batch=BatchSettings(max_batch_size=4, max_wait_seconds=60.0))
     async with engine(Wordy, ListSink(max_bytes={"doubles": 1000}), settings) as e:
         await e.inference.submit([e.batch([1, 5000], arrived=time.monotonic())])
         await e.inference.submit([e.batch([2, 3], first_offset=2, arrived=time.monotonic())])

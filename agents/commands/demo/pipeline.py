@@ -1,4 +1,4 @@
-"""The pipeline file of a run: the four agents of `examples/penstock.yaml`."""
+"""Write the pipeline file of a run: the agents that Penstock ships, on the run's topics."""
 
 from __future__ import annotations
 
@@ -7,54 +7,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agents import AGENTS
 from agents.commands.demo.inputs import Inputs
 from agents.commands.produce.sources.source import Kind
-from agents.pipeline.file import load_pipeline
+from agents.pipeline.file import declared_values, load_pipeline
+from agents.pipeline.yaml_lines import write_document
 from streams.settings import PipelineSettings
 
-#: Kind of event -> agent. `tests/agents/demo` holds them equal to the example's.
+#: Kind of event -> the agent that reads it.
 AGENT_OF: dict[Kind, str] = {
     "video": "detect_objects",
     "text": "understand_text",
     "sensor": "score_anomalies",
     "behavior": "cluster_behavior",
 }
-AGENTS: dict[str, dict[str, Any]] = {
-    "detect_objects": {
-        "input": "video.frames",
-        "output": "video.detections",
-        "event": "VideoFrame",
-        "codec": "image",
-        "model": "traffic_detector",
-        "batch": {"max_batch_size": 16, "max_wait_seconds": 0.05},
-        "max_record_bytes": 5_000_000,
-    },
-    "understand_text": {
-        "input": "text.messages",
-        "output": "text.understanding",
-        "event": "TextMessage",
-        "model": "intent_classifier",
-        "batch": {"max_batch_size": 64, "max_wait_seconds": 0.02},
-    },
-    "score_anomalies": {
-        "input": "sensor.readings",
-        "output": "sensor.anomalies",
-        "event": "SensorReading",
-        "model": "robust_zscore",
-        "batch": {"max_batch_size": 1024, "max_wait_seconds": 0.02},
-    },
-    "cluster_behavior": {
-        "input": "behavior.events",
-        "output": "behavior.clusters",
-        "updates": "behavior.cluster_updates",
-        "event": "BehaviorEvent",
-        "model": "online_kmeans",
-        "batch": {"max_batch_size": 1024, "max_wait_seconds": 0.02},
-    },
-}
 _TOPIC_KEYS = ("input", "output", "updates")
 _PREFIX = "PENSTOCK_"
 _KAFKA_PREFIX = "PENSTOCK_KAFKA__"
+_SET_BY_DEMO = {f"{_KAFKA_PREFIX}BOOTSTRAP_SERVERS", f"{_KAFKA_PREFIX}GROUP_ID"}
 
 
 def write_pipeline(
@@ -64,42 +34,41 @@ def write_pipeline(
 
     Args:
         path: of the file; its folder exists.
-        inputs: say which agents there are, and the models that their events ask for.
+        inputs: decide which agents run, and with which models.
         kafka: client settings, at least `bootstrap.servers` and `group.id`.
-        topic_prefix: put before each topic's name.
+        topic_prefix: start of each topic's name.
     """
-    import yaml
-
     document = {
         "kafka": dict(kafka),
         "agents": {AGENT_OF[kind]: _agent(kind, inputs, topic_prefix) for kind in inputs.by_kind},
         "topics": {"default": {"partitions": 4}},
-        "state": {"store": "none"},  # a run ends for good
-        "metrics": {"port": 0},  # a free one: several demos may run at once
+        "state": {"store": "none"},  # the run is never resumed
+        "metrics": {"port": 0},  # a free port: several demos may run at once
     }
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    path.write_text(write_document(document))
 
 
 def _agent(kind: Kind, inputs: Inputs, topic_prefix: str) -> dict[str, Any]:
-    agent = dict(AGENTS[AGENT_OF[kind]])
+    agent = declared_values(AGENTS[AGENT_OF[kind]])
     topics = {key: topic_prefix + agent[key] for key in _TOPIC_KEYS if key in agent}
     model = inputs.models.get(kind, agent["model"])
     return {**agent, **topics, "model": model}
 
 
-def run_environment(is_own_broker: bool) -> dict[str, str]:
-    """Return the environment of the engine: the user's, less what would change the run.
+def run_environment(starts_broker: bool) -> dict[str, str]:
+    """Return the engine's environment: the user's, without settings that would change the run.
 
-    Settings for a cluster of the user's (passwords, certificates) hold for that cluster alone.
+    Args:
+        starts_broker: whether the demo starts the broker. Settings for the user's cluster
+            (passwords, certificates) apply only to that cluster.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
-    if is_own_broker:
-        return kept
-    ours = {f"{_KAFKA_PREFIX}BOOTSTRAP_SERVERS", f"{_KAFKA_PREFIX}GROUP_ID"}
-    theirs = {k: v for k, v in os.environ.items() if k.startswith(_KAFKA_PREFIX) and k not in ours}
-    return {**kept, **theirs}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
+    if starts_broker:
+        return plain
+    kafka = {name: value for name, value in os.environ.items() if name.startswith(_KAFKA_PREFIX)}
+    return plain | {name: value for name, value in kafka.items() if name not in _SET_BY_DEMO}
 
 
 def load_run(path: Path, environment: Mapping[str, str]) -> PipelineSettings:
-    """Return the settings that the engine will see."""
+    """Return the settings that the engine will load."""
     return load_pipeline(path, environment)

@@ -1,4 +1,4 @@
-"""`penstock schemas export`: the contract of a pipeline's topics, for any language."""
+"""`penstock schemas export`: write the contract of a pipeline's topics, for any language."""
 
 from __future__ import annotations
 
@@ -26,22 +26,31 @@ def group() -> None:
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder to write into.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", file_okay=False, help="The folder to write to; created if it does not exist."
+        ),
+    ],
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="A pipeline file; without it, the usual topics."),
+        typer.Option("--config", "-c", help="A pipeline file; without it, the shipped agents."),
     ] = None,
 ) -> None:
-    """Write a JSON Schema file for each type and asyncapi.yaml for all topics."""
+    """Write JSON Schema files and asyncapi.yaml into a folder.
+
+    The folder gets one JSON Schema file for each type, and one AsyncAPI document of all topics.
+    """
+    from agents import AGENTS
+    from agents.commands.schemas.export import export_files
+    from agents.commands.schemas.flows import flows_of
     from agents.pipeline.file import load_pipeline
-    from agents.pipeline.flows import default_flows, flows_of
+    from streams.settings import PipelineSettings
 
     if config is None:
-        flows = default_flows()
+        flows = flows_of(PipelineSettings(agents=AGENTS))
     else:
         flows = flows_of(load_pipeline(config, os.environ), config.parent)
-    from agents.commands.schemas.export import export_files
-
     try:
         for path in export_files(flows, version("penstock"), out):
             typer.echo(path)

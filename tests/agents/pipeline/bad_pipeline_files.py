@@ -1,4 +1,4 @@
-"""Pipeline files with one mistake each, and what is to be said of it."""
+"""Pipeline files with one mistake each, and the message that it must give."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BAD = {
     "agents empty": ("agents: {}\n", ":1:9: agents: expected at least one entry"),
     "key twice": (
         GOOD + "    input: other\n",
-        ":9:5: the key 'input' stands here and in line 5",
+        ":9:5: the key 'input' is in line 5 already",
     ),
     "unknown key": (
         GOOD + "    bacth: {max_batch_size: 3}\n",
@@ -140,7 +140,7 @@ BAD = {
     ),
     "a merge key": (
         "a: &a {}\nagents:\n  <<: *a\n",
-        ":3:3: merge keys (<<) are not read: write the keys out",
+        ":3:3: merge keys (<<) are not supported: write the keys out",
     ),
     "too deep": ("a: " + "[" * 40 + "]" * 40, ":1:36: nested deeper than 32 levels"),
     "far too deep": ("[" * 5000 + "]" * 5000, ":1:1: nested deeper than 32 levels"),

@@ -7,7 +7,7 @@ import pytest
 from agents.pipeline.file import PipelineFileError, load_pipeline
 
 FILE = Path(__file__).parents[3] / "examples" / "penstock.yaml"
-#: Variable (after the prefix), its value, the path of what it sets, and what is then found there.
+#: Variable (after the prefix), its value, the path of the setting, and the setting's new value.
 GOOD = [
     ("AGENTS__DETECT_OBJECTS__BATCH__MAX_BATCH_SIZE", "64",
      "agents detect_objects batch max_batch_size", 64),
@@ -52,7 +52,7 @@ BAD = [
 ]  # fmt: skip
 
 
-def found_at(path: str, env: dict[str, str]) -> object:
+def setting(path: str, env: dict[str, str]) -> object:
     value: object = load_pipeline(FILE, env)
     for key in path.split():
         value = value[key] if isinstance(value, dict) else getattr(value, key)
@@ -60,12 +60,12 @@ def found_at(path: str, env: dict[str, str]) -> object:
 
 
 @pytest.mark.parametrize(("variable", "text", "path", "expected"), GOOD, ids=[g[0] for g in GOOD])
-def test_a_variable_goes_before_the_file(
+def test_a_variable_overrides_the_file(
     variable: str, text: str, path: str, expected: object
 ) -> None:
-    found = found_at(path, {f"PENSTOCK_{variable}": text})
-    assert found == expected
-    assert type(found) is type(expected)
+    value = setting(path, {f"PENSTOCK_{variable}": text})
+    assert value == expected
+    assert type(value) is type(expected)
 
 
 @pytest.mark.parametrize(("variable", "text", "message"), BAD, ids=[b[0] for b in BAD])
@@ -75,7 +75,7 @@ def test_a_variable_that_does_not_fit_is_named(variable: str, text: str, message
     assert str(caught.value) == f"PENSTOCK_{variable}{message}"
 
 
-def test_plain_variables_are_no_overrides() -> None:
+def test_other_variables_are_not_overrides() -> None:
     env = {
         "PENSTOCK_CONFIG": "x",
         "PENSTOCK_TEST_DATA": "y",
@@ -85,7 +85,7 @@ def test_plain_variables_are_no_overrides() -> None:
     assert load_pipeline(FILE, env) == load_pipeline(FILE, {})
 
 
-def test_one_variable_that_means_two_agents(tmp_path: Path) -> None:
+def test_a_variable_that_matches_two_agents_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "penstock.yaml"
     path.write_text(
         "agents:\n"
@@ -101,10 +101,10 @@ def test_a_path_in_a_variable_starts_at_the_current_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     env = {"PENSTOCK_AGENTS__SCORE_ANOMALIES__MODEL": "./mine.py:Mine"}
-    assert found_at("agents score_anomalies model", env) == f"{tmp_path}/mine.py:Mine"
+    assert setting("agents score_anomalies model", env) == f"{tmp_path}/mine.py:Mine"
 
 
-def test_a_model_in_short_takes_options() -> None:
+def test_a_model_given_by_name_takes_options() -> None:
     env = {
         "PENSTOCK_AGENTS__SCORE_ANOMALIES__MODEL": "half_space_trees",
         "PENSTOCK_AGENTS__SCORE_ANOMALIES__MODEL__OPTIONS__SEED": "3",

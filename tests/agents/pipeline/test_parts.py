@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from agents.pipeline.parts import load_agent, load_event_type
+from agents.pipeline.parts import choose_devices, load_agent, load_event_type
+from models.anomaly.robust_zscore import RobustZScore
 from models.base import Model, ModelError, OnlineModel
+from models.detection.traffic_detector import TrafficDetector
 from schemas import SensorReading, TextMessage
 from streams.settings import AgentSettings, ModelSettings
 
@@ -14,13 +16,13 @@ USER_FILE = """\
 from schemas import Event, SensorReading
 
 class Tap(Event, frozen=True, kw_only=True):
-    litres: float
+    liters: float
 
 class Twice:
     event_type = Tap
 
     def predict_batch(self, batch):
-        return [{"litres": 2 * tap.litres} for tap in batch]
+        return [{"liters": 2 * tap.liters} for tap in batch]
 
 class Counting:
     version = "7"
@@ -41,7 +43,7 @@ class Counting:
     def restore(self, state):
         self.seen = int(state)
 
-class Untold:
+class Typeless:
     def predict_batch(self, batch):
         return batch
 
@@ -77,8 +79,8 @@ def test_a_plain_class_becomes_a_model(folder: Path) -> None:
     assert (model.name, model.version) == ("Twice", "1")
     model.load("cpu")
     model.warm_up()
-    tap = parts.codec.decode(b'{"litres": 1.5}', {})
-    assert model.predict_batch([tap]) == [{"litres": 3.0}]
+    tap = parts.codec.decode(b'{"liters": 1.5}', {})
+    assert model.predict_batch([tap]) == [{"liters": 3.0}]
     model.close()
     assert parts.event_type.__name__ == "Tap"
     assert parts.make_model() is not model
@@ -101,20 +103,21 @@ def test_a_registered_model_with_its_own_event() -> None:
     assert parts.make_model().name == "robust_zscore"
 
 
-def test_registered_and_own_event_types(folder: Path) -> None:
+def test_registered_and_users_event_types(folder: Path) -> None:
     assert load_event_type("TextMessage") is TextMessage
     assert load_event_type("schemas.text:TextMessage") is TextMessage
-    own = load_event_type("./mine.py:Tap", folder)
-    assert load_event_type(f"{folder}/mine.py:Tap", Path("/")) is own
+    users = load_event_type("./mine.py:Tap", folder)
+    assert load_event_type(f"{folder}/mine.py:Tap", Path("/")) is users
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "expected"),
     [
         (agent("./no.py:Twice"), "{0}/no.py: no such file"),
         (
             agent("./mine.py:Twize"),
-            "./mine.py:Twize: no class 'Twize' in it: it has Tap, Twice, Counting, Untold, Nothing",
+            "./mine.py:Twize: no class 'Twize' in it: it has Tap, Twice, Counting, Typeless, "
+            "Nothing",
         ),
         (agent("./mine.py:number"), "./mine.py:number: number is a int: expected a class"),
         (
@@ -122,8 +125,8 @@ def test_registered_and_own_event_types(folder: Path) -> None:
             "./mine.py:Nothing: not a model: it has no method predict_batch(batch)",
         ),
         (
-            agent("./mine.py:Untold"),
-            "model Untold doesn't say what it reads: add `event:` to the agent",
+            agent("./mine.py:Typeless"),
+            "model Typeless has no event_type: add `event:` to the agent",
         ),
         (
             agent("./mine.py:Twice", "./mine.py:Nothing"),
@@ -155,10 +158,10 @@ def test_registered_and_own_event_types(folder: Path) -> None:
     ],
     ids=lambda value: value.model_name if isinstance(value, AgentSettings) else "",
 )
-def test_what_is_wrong_is_told_in_one_line(
-    folder: Path, settings: AgentSettings, told: str
+def test_a_part_that_does_not_fit_is_a_one_line_error(
+    folder: Path, settings: AgentSettings, expected: str
 ) -> None:
-    assert message(folder, settings) == told.format(folder)
+    assert message(folder, settings) == expected.format(folder)
 
 
 @pytest.mark.parametrize(
@@ -185,3 +188,27 @@ def test_a_hugging_face_folder_reads_texts(tmp_path: Path) -> None:
     parts = load_agent(agent("./bert"), tmp_path)
     assert parts.event_type is TextMessage
     assert parts.model_type.__name__ == "HuggingFaceClassifier"
+
+
+def test_a_model_that_learns_can_not_have_a_deadline() -> None:
+    live = AgentSettings(
+        input="a", output="b", model="robust_zscore", overload="latest", deadline_seconds=1
+    )
+    with pytest.raises(ModelError, match="must see every event"):
+        load_agent(live)
+
+
+def test_a_device_that_is_named_is_the_only_one() -> None:
+    assert choose_devices("cpu", TrafficDetector) == ["cpu"]
+    assert choose_devices("cuda", TrafficDetector) == ["cuda:0"]
+    assert choose_devices("cuda:1", RobustZScore) == ["cuda:1"]
+
+
+@pytest.mark.parametrize(
+    ("driver", "expected"), [("/dev/null", ["cuda:0", "cpu"]), ("/dev/absent", ["cpu"])]
+)
+def test_auto_takes_the_gpu_where_there_is_one_and_the_model_can_use_it(
+    driver: str, expected: list[str]
+) -> None:
+    assert choose_devices("auto", TrafficDetector, Path(driver)) == expected
+    assert choose_devices("auto", RobustZScore, Path(driver)) == ["cpu"]

@@ -21,8 +21,8 @@ def test_a_users_folder_called_models_does_not_collide(tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "base.py").write_text(SOURCE)
     assert load_class("./models/base.py:Twice", tmp_path).__name__ == "Twice"
-    told = message("models.mine:Twice", tmp_path)
-    assert "'models' is Penstock's own package; write ./models/mine.py:Class" in told
+    hint = "'models' is a package of Penstock; write ./models/mine.py:Class"
+    assert hint in message("models.mine:Twice", tmp_path)
 
 
 def test_a_file_is_loaded_once(tmp_path: Path) -> None:
@@ -40,12 +40,12 @@ def test_a_package_in_the_pipeline_files_folder(
     (package / "__init__.py").write_text("from waterworks_of_a_test.taps import Twice\n")
     (package / "taps.py").write_text(SOURCE)
     assert load_class("waterworks_of_a_test:Twice", tmp_path).__name__ == "Twice"
-    # At the end, so that nothing in the folder stands in for a library.
+    # At the end, so that nothing in the folder shadows a library.
     assert sys.path[-1] == str(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "message_start"),
     [
         ("x = 1\ny = nothing\n", ":2: NameError: name 'nothing' is not defined"),
         ("x = 1\n\ny = = 2\n", ":3: not Python: invalid syntax"),
@@ -54,8 +54,10 @@ def test_a_package_in_the_pipeline_files_folder(
         ("\nimport json\njson.loads('{')\n", ":3: JSONDecodeError: Expecting property name"),
     ],
 )
-def test_an_error_in_the_users_file_names_its_line(tmp_path: Path, source: str, told: str) -> None:
+def test_an_error_in_the_users_file_names_its_line(
+    tmp_path: Path, source: str, message_start: str
+) -> None:
     (tmp_path / "wrong.py").write_text(source)
-    # A second try tells the same: a module that failed is not kept.
+    # A second try gives the same error: a module that failed is not kept.
     for _ in range(2):
-        assert message("./wrong.py:X", tmp_path).startswith(f"{tmp_path}/wrong.py{told}")
+        assert message("./wrong.py:X", tmp_path).startswith(f"{tmp_path}/wrong.py{message_start}")

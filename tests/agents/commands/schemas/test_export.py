@@ -1,4 +1,4 @@
-"""The exported contract, held against the messages that Penstock really writes and reads."""
+"""The exported contract agrees with the messages that Penstock writes and reads."""
 
 import json
 from pathlib import Path
@@ -10,10 +10,11 @@ import yaml
 from jsonschema import Draft7Validator, Draft202012Validator
 from typer.testing import CliRunner
 
+from agents import AGENTS
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.schemas.command import app
 from agents.commands.schemas.export import export_files
-from agents.pipeline.flows import Flow, default_flows
+from agents.commands.schemas.flows import Flow, flows_of
 from schemas import (
     EVENT_TYPES,
     RESULT_TYPES,
@@ -39,7 +40,7 @@ from schemas.cloudevents import event_headers, type_name
 from schemas.header_schemas import HEADER_SCHEMAS
 from schemas.json_schema import field_docs, json_schema, schema_file_name
 from streams.encoding import Timings
-from streams.settings import AgentSettings
+from streams.settings import AgentSettings, PipelineSettings
 
 STAMP: dict[str, Any] = {
     "source_id": "s",
@@ -129,7 +130,7 @@ WRONG: list[tuple[type[Event], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("cls", "value"), WRONG)
-def test_what_the_codec_refuses_the_schema_refuses(
+def test_the_schema_refuses_values_that_the_codec_refuses(
     folder: Path, cls: type[Event], value: dict[str, Any]
 ) -> None:
     with pytest.raises(InputError):
@@ -137,16 +138,16 @@ def test_what_the_codec_refuses_the_schema_refuses(
     assert not validator(folder, cls).is_valid(value)
 
 
-def test_unknown_fields_are_welcome_on_both_sides(folder: Path) -> None:
+def test_schema_and_codec_accept_unknown_fields(folder: Path) -> None:
     value = {"values": {"a": 1}, "added_later": True}
     make_codec("json", SensorReading).decode(json.dumps(value).encode(), {})
     assert validator(folder, SensorReading).is_valid(value)
 
 
-def test_fields_carry_their_docs(folder: Path) -> None:
+def test_fields_have_descriptions(folder: Path) -> None:
     properties = exported(folder, SensorReading)["properties"]
     assert properties["values"]["description"].startswith("Channel name to finite value")
-    assert properties["event_time_ms"]["description"].startswith("When it happened, milliseconds")
+    assert properties["event_time_ms"]["description"].startswith("Event time, milliseconds")
     assert field_docs(Detection)["score"] == "Confidence in [0, 1]."
 
 
@@ -197,7 +198,7 @@ def references(node: Any) -> list[str]:
     return [ref for value in node for ref in references(value)] if isinstance(node, list) else []
 
 
-def test_asyncapi_tells_every_topic_who_uses_it_and_what_is_on_it(folder: Path) -> None:
+def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) -> None:
     document = yaml.safe_load((folder / "asyncapi.yaml").read_text(encoding="utf-8"))
     assert document["asyncapi"] == "3.0.0"
     assert set(document) <= {
@@ -229,7 +230,7 @@ def test_asyncapi_tells_every_topic_who_uses_it_and_what_is_on_it(folder: Path) 
             assert resolve(document, message["$ref"]) in channel["messages"].values()
 
 
-def test_asyncapi_refers_to_nothing_that_is_not_there(folder: Path) -> None:
+def test_every_reference_of_the_asyncapi_document_resolves(folder: Path) -> None:
     text = (folder / "asyncapi.yaml").read_text(encoding="utf-8")
     assert "&id" not in text
     found = references(document := yaml.safe_load(text))
@@ -244,8 +245,18 @@ def test_asyncapi_refers_to_nothing_that_is_not_there(folder: Path) -> None:
 def test_the_same_pipeline_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     from importlib.metadata import version
 
-    for path in export_files(default_flows(), version("penstock"), tmp_path):
+    flows = flows_of(PipelineSettings(agents=AGENTS))
+    for path in export_files(flows, version("penstock"), tmp_path):
         assert path.read_bytes() == (folder / path.name).read_bytes()
+
+
+def test_without_a_file_the_declared_agents_are_exported(folder: Path) -> None:
+    document = yaml.safe_load((folder / "asyncapi.yaml").read_text())
+    topics = {c["address"] for c in document["channels"].values()}
+    assert topics == {t for a in AGENTS.values() for t in (*a.inputs, *a.output_topics)}
+    for name, agent in AGENTS.items():
+        summary = document["operations"][f"{name}_receive"]["summary"]
+        assert summary.endswith(f" with {agent.model_name}.")
 
 
 class Ride(Event, frozen=True, kw_only=True):
@@ -255,7 +266,7 @@ class Ride(Event, frozen=True, kw_only=True):
     """Way gone, >= 0."""
 
 
-def test_a_users_own_types_and_codecs_are_exported_too(tmp_path: Path) -> None:
+def test_user_types_and_codecs_are_exported(tmp_path: Path) -> None:
     settings = AgentSettings(
         input="rides", output="speeds", model="x:Speed", codec="msgpack", dead_letters="bad"
     )
@@ -286,12 +297,12 @@ def test_a_pipeline_file_is_exported(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_nested_types_are_described_too() -> None:
+def test_nested_types_are_described() -> None:
     class Point(msgspec.Struct):
-        """A point of ours."""
+        """A point in a plane."""
 
         x: float
-        """Metres."""
+        """Meters."""
 
     class Track(Event, frozen=True, kw_only=True):
         points: list[Point]

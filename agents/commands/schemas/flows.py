@@ -1,0 +1,44 @@
+"""List the types on each agent's topics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.pipeline.parts import load_agent
+from schemas import ClusterAssignment, ClusterUpdate, Event, Result
+from streams.settings import AgentSettings, PipelineSettings
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One agent's input and output."""
+
+    agent: str
+    settings: AgentSettings
+    event_type: type[Event]
+    result_type: type[Result]
+    """`Result` itself where the model emits plain dicts: only the stamped fields are known."""
+    update_type: type[Result] = ClusterUpdate
+    """Type of its global updates, if `settings.updates` names a topic for them."""
+
+    @property
+    def types(self) -> list[type[Event] | type[Result]]:
+        """Every type on its topics."""
+        updates = [self.update_type] if self.settings.updates else []
+        return [self.event_type, self.result_type, *updates]
+
+
+def flows_of(settings: PipelineSettings, base_dir: Path = Path()) -> list[Flow]:
+    """Return the flows of a pipeline, importing its models' classes but loading none.
+
+    Raises:
+        ModelError: a model or an event type that is named does not exist.
+    """
+    flows = []
+    for name, agent in settings.agents.items():
+        parts = load_agent(agent, base_dir)
+        result_type = parts.model_type.result_type or Result
+        update_type = ClusterUpdate if result_type is ClusterAssignment else Result
+        flows.append(Flow(name, agent, parts.event_type, result_type, update_type))
+    return flows
