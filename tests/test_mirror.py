@@ -11,20 +11,15 @@ MIRRORED = ("agents", "streams", "models", "schemas", "benchmarks")
 CROSS_CUTTING = {
     "tests/agents/commands/broker/test_brokers.py": "both brokers",
     "tests/benchmarks/harness/test_heavy_inputs.py": "workloads b and c and their right answers",
-    "tests/models/detection/test_gpu_decoding.py": "detectors that decode on the GPU",
-    "tests/models/detection/test_nvjpeg.py": "the GPU decoder on a GPU",
     "tests/models/test_contract.py": "every registered model",
     "tests/models/test_gpu.py": "every model that runs on a GPU",
     "tests/models/test_online_contract.py": "every online model",
-    "tests/streams/health/test_metrics_address.py": "where metrics are served",
     "tests/streams/kafka/test_security.py": "TLS and passwords on Apache Kafka",
     "tests/streams/test_engine_properties.py": "the whole engine, on random worlds",
     "tests/streams/test_no_cycles.py": "reference cycles in the whole engine",
     "tests/streams/test_policies.py": "deadlines and priorities in the whole engine",
     "tests/streams/test_state_after_crashes.py": "online models in the whole engine, with crashes",
     "tests/streams/transport/test_generations.py": "fetches during a rebalance",
-    "tests/streams/transport/test_membership.py": "a member that fails to join",
-    "tests/streams/transport/test_waiting.py": "which partitions have unread records",
 }
 
 
