@@ -75,7 +75,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory, embedded_bootstrap: str) 
         execute(produce, embedded_bootstrap, folder)
         bad = produce.partition("reading =")[0] + 'producer.produce("sensor.readings", "{bad")'
         execute(bad + "\nassert producer.flush(30) == 0\n", embedded_bootstrap, folder)
-        worker.await_started()
+        worker.await_ready()
         yield embedded_bootstrap
         worker.stop()
 
