@@ -1,4 +1,4 @@
-"""The headers of a record that confluent-kafka has read."""
+"""Reads the headers of a record from confluent-kafka."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from operator import methodcaller
 
 from confluent_kafka import Message
 
-#: In place of headers that the library can't hand out.
+#: Returned in place of headers that the library can't return.
 UNREADABLE = [("unreadable headers", b"a name is not UTF-8")]
 
-#: Not written as `message.headers()`: where a header's name is not UTF-8, confluent-kafka 2.16
-#: returns a list of null pointers with an exception set. This kind of call notices; a method call
-#: that the interpreter has specialised does not, and the process dies by a segmentation fault.
+#: Do not write `message.headers()`: if a header's name is not UTF-8, confluent-kafka 2.16 returns a
+#: list of null pointers with an exception set. A call through `methodcaller` raises that exception.
+#: A method call that the interpreter has specialized does not, and the process crashes.
 _headers = methodcaller("headers")
 
 
 def headers_of(message: Message) -> list[tuple[str, bytes]]:
-    """Return a record's headers, null values as b"".
+    """Return a record's headers, with b"" for null values.
 
-    Kafka takes header names that are not UTF-8. All that can be said of such a record's headers is
-    `UNREADABLE`. Never call `headers()` on records that others have written.
+    Kafka accepts header names that are not UTF-8; for such a record this returns `UNREADABLE`.
+    Always use this function instead of `message.headers()` for records of other producers.
     """
     try:
-        found = _headers(message)
+        headers = _headers(message)
     except (SystemError, UnicodeDecodeError):
-        message.set_headers(UNREADABLE)  # a second look would find the null pointers
+        message.set_headers(UNREADABLE)  # otherwise a second call returns the null pointers
         return UNREADABLE
-    return [(name, value or b"") for name, value in found or []]
+    return [(name, value or b"") for name, value in headers or []]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from streams.offsets import OffsetTracker, Span
-from streams.protocols import Output, Rows
+from streams.sink import Output, Rows
 
 
 @dataclass(slots=True, eq=False)

@@ -19,9 +19,10 @@ from streams.executor import host_executor
 from streams.health.metrics import Metrics
 from streams.inference import Inference
 from streams.model_pool import ModelPool
+from streams.model_protocols import ModelFactory
 from streams.offsets import OffsetTracker
-from streams.protocols import ModelFactory
-from streams.records import OutputRecord, RecordBatch
+from streams.output_records import OutputRecord
+from streams.records import RecordBatch
 from streams.settings import AgentSettings, BatchSettings
 from tests.fakes import Doubling, ListSink, Number, record_batch
 

@@ -8,7 +8,7 @@ from schemas import DeadLetter, DecodeError, InputError, Origin, Replay
 from schemas.errors import ModelFailedError
 from streams.dead_letters import make_dead_letter
 from streams.offsets import OffsetTracker
-from streams.records import OutputRecord
+from streams.output_records import OutputRecord
 from streams.settings import DeadLetterPayload
 from tests.fakes import record_batch
 

@@ -9,10 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from schemas import DeadLetter, SchemaError
 from streams.delivery import Delivery
-from streams.encoding import EncodedChunk, EncodedOutput
+from streams.encoded_output import EncodedChunk, EncodedOutput
 from streams.health.metrics import Metrics
 from streams.offsets import OffsetTracker
-from streams.records import OutputRecord, Packing, TopicPartition
+from streams.output_records import OutputRecord, Packing
+from streams.records import TopicPartition
 from streams.settings import AgentSettings
 from tests.fakes import ListSink, record_batch
 

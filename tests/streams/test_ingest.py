@@ -36,6 +36,5 @@ def test_the_dead_letter_says_how_old_and_what_the_limit_is() -> None:
     error = Deadline(2.0, lambda: NOW).error(events(7.25)[0])
     assert error.reason == "expired"
     assert str(error) == (
-        "the event was 7.250 s old when it could have gone to the model: this agent's "
-        "deadline_seconds is 2"
+        "the event was 7.250 s old before it reached the model; this agent's deadline_seconds is 2"
     )

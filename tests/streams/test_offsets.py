@@ -80,7 +80,7 @@ def test_the_watermark_never_passes_what_was_handed_back() -> None:
 def test_going_back_is_refused() -> None:
     tracker = OffsetTracker()
     tracker.start(TP, range(4), 4)
-    with pytest.raises(ValueError, match="handed out before"):
+    with pytest.raises(ValueError, match="is already tracked"):
         tracker.start(TP, range(3, 6), 4)
 
 

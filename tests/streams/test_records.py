@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from streams.kafka.record_format import CODECS
-from streams.records import OutputRecord, OutputRecords, Packing, RawRecords
+from streams.output_records import OutputRecord, OutputRecords, Packing
+from streams.records import RawRecords
 
 
 def fetched(*offsets: int) -> RawRecords:

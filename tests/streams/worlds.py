@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas import DeadLetter, Event
-from streams.protocols import Output, Rows
 from streams.records import TopicPartition
 from streams.settings import AgentSettings
+from streams.sink import Output, Rows
 from tests.fakes import ListSink
 from tests.virtual_time import cycle
 
