@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 export UV_SYSTEM_CERTS ?= true
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup demo test test-faults lint audit-deps tools lock format clean
+.PHONY: help setup demo images test test-faults lint audit-deps tools lock format clean
 
 help: ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -31,6 +31,10 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: setup ## Run the main job for a minute; DATA=DIR takes real data from there.
 	$(BIN)/penstock demo $(if $(DATA),--data $(DATA))
+
+images: setup ## Make the README's pictures from a run of the demo.
+	$(BIN)/penstock demo
+	cp out/detections.png out/anomalies.png out/clusters.png docs/images/
 
 test: lint ## Check and test everything; ARGS="-k name" goes to pytest.
 	$(BIN)/pytest $(ARGS)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 from schemas import Event, InputError, Result
 
@@ -102,34 +102,6 @@ class PreparedModel(Model[E, R]):
     def predict_batch(self, batch: Sequence[E]) -> Sequence[Answer[R]]:
         """Prepare and predict in one call."""
         return self.predict_prepared(self.prepare_batch(batch))
-
-
-class Measuring(Protocol[E]):
-    """A method that any model may add: how large each event is.
-
-    `batch.max_batch_weight` in the pipeline file needs it. It is for models that pad a batch to its
-    largest event, or whose memory grows with it. A model that gives every event the same shape does
-    not need it.
-    """
-
-    def measure_batch(self, batch: Sequence[E]) -> Sequence[int]:
-        """Return the sizes of events, in a unit that the model chooses: tokens, pixels, nodes.
-
-        Args:
-            batch: N >= 1 events that arrived together. Must not be changed.
-
-        Returns:
-            N whole numbers >= 0 in input order, as a list or an integer array. An estimate is
-            enough: it decides how large a batch is, never what the answers are.
-
-        Raises:
-            InputError: an event can't be measured. It becomes a dead letter; the others do not.
-
-        Called on a pool thread for every event, before `prepare_batch` or `predict_batch` and
-        while other calls run. It must be thread-safe, use no device, and be much cheaper than
-        a prediction. With `isolation: process` it is called on an instance that is never loaded.
-        """
-        ...
 
 
 class OnlineModel(Model[E, R]):

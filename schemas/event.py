@@ -33,7 +33,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     source_id: Label = ""
     """Whom or what the event is about (camera, conversation, sensor, user); the record's key."""
     event_time_ms: Annotated[int, Meta(ge=0, lt=2**53)] = 0
-    """Event time, milliseconds since 1970-01-01T00:00:00Z; 0 means not given."""
+    """When it happened, milliseconds since 1970-01-01T00:00:00Z; 0 means not given."""
     event_id: Label = ""
     """The id that the producer gave this event; "" means not given."""
     schema_version: int = 1

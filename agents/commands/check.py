@@ -1,28 +1,64 @@
-"""`penstock check`: is the pipeline file right, can its models be made, is its broker there?"""
+"""`penstock check`: check a pipeline file, its models and its broker before anything runs."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from agents.commands.checking import CheckedAgent, CheckedBroker, check_agent, check_broker
 from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption, JsonOption, print_table
 from agents.errors import EXIT_CODE, error_lines
 from agents.pipeline.file import load_pipeline
+from agents.pipeline.parts import AgentParts, choose_devices, load_agent
+from agents.pipeline.topics import guarantee_problem, plan_topics
+from models.base import ModelError, OnlineModel
+from streams.kafka.errors import BrokerError, or_hidden
+from streams.model_pool import ModelPool
+from streams.settings import AgentSettings, PipelineSettings
+
+
+class CheckedAgent(msgspec.Struct):
+    """What the check of one agent found."""
+
+    agent: str
+    inputs: list[str]
+    output: str
+    event: str = "?"
+    model: str = "?"
+    version: str = ""
+    """Known once the model is loaded."""
+    is_online: bool = False
+    problem: str = ""
+
+
+class CheckedBroker(msgspec.Struct):
+    """What the check of the broker found."""
+
+    servers: str
+    num_brokers: int = 0
+    missing_topics: list[str] = []
+    problem: str = ""
 
 
 def command(
     config: ConfigOption = DEFAULT_CONFIG,
-    load: Annotated[bool, typer.Option("--load", help="Also load and try each model.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Don't ask the broker.")] = False,
+    load: Annotated[
+        bool, typer.Option("--load", help="Also load each model and run it once.")
+    ] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not connect to the broker.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the broker.")] = 5.0,
     json: JsonOption = False,
 ) -> None:
-    """Check a pipeline file, its models and its broker; exit code 2 if anything is wrong."""
+    """Check a pipeline file, its models and its broker.
+
+    Reports all problems, not just the first. The exit code is 2 if there are any.
+    """
     settings = load_pipeline(config, os.environ)
     agents = [check_agent(n, a, config.parent, load) for n, a in settings.agents.items()]
     learning = [a.agent for a in agents if a.is_online]
@@ -30,18 +66,90 @@ def command(
     problems = [f"{config}: {a.problem}" for a in agents if a.problem]
     problems += [broker.problem] if broker and broker.problem else []
     if json:
-        _print_json(agents, broker, problems)
+        document = {"ok": not problems, "problems": problems, "agents": agents, "broker": broker}
+        typer.echo(msgspec.json.encode(document))
     else:
         _print_tables(config, agents, broker, problems)
     if problems:
         raise typer.Exit(EXIT_CODE)
 
 
-def _print_json(
-    agents: list[CheckedAgent], broker: CheckedBroker | None, problems: list[str]
-) -> None:
-    found = {"ok": not problems, "problems": problems, "agents": agents, "broker": broker}
-    typer.echo(msgspec.json.encode(found))
+def check_agent(
+    name: str, settings: AgentSettings, base_dir: Path, is_loading: bool
+) -> CheckedAgent:
+    """Create an agent's model, and load it if asked to.
+
+    Args:
+        name: of the agent.
+        settings: of the agent.
+        base_dir: the pipeline file's folder.
+        is_loading: also read the weights and answer generated input.
+    """
+    checked = CheckedAgent(name, settings.inputs, settings.output)
+    try:
+        parts = load_agent(settings, base_dir)
+        checked.event = parts.event_type.__name__
+        checked.model = parts.model_type.name
+        checked.is_online = issubclass(parts.model_type, OnlineModel)
+        checked.version = _try_model(parts, settings, is_loading)
+    except ModelError as error:
+        checked.problem = f"agents.{name}: {error}"
+    return checked
+
+
+def _try_model(parts: AgentParts, settings: AgentSettings, is_loading: bool) -> str:
+    """Return the model's version if it is loaded, else ""."""
+    pool = ModelPool(
+        "check", parts.make_model, 1, choose_devices(settings.device, parts.model_type)
+    )
+    try:
+        if not is_loading:
+            return ""
+        pool.load()
+        return pool.version
+    except ModelError:
+        raise
+    except Exception as error:
+        # A user's model may raise anything, and the other agents must still be checked.
+        raise ModelError(f"loading fails: {type(error).__name__}: {error}") from error
+    finally:
+        pool.close()
+
+
+def check_broker(
+    settings: PipelineSettings, timeout: float, learning: Collection[str]
+) -> CheckedBroker:
+    """Read the broker's topics and name those of the pipeline that are missing.
+
+    Args:
+        settings: of the pipeline.
+        timeout: seconds, > 0.
+        learning: the agents with online models.
+    """
+    # Imported here, so that `--offline` works without confluent-kafka.
+    from streams.kafka.admin import probe
+    from streams.kafka.settings import aiokafka_arguments
+
+    checked = CheckedBroker(str(settings.kafka["bootstrap.servers"]))
+    try:
+        aiokafka_arguments(settings.kafka, "consumer")
+        cluster = probe(settings.kafka, timeout)
+    except (BrokerError, ValueError) as error:
+        checked.problem = str(error)
+        return checked
+    checked.num_brokers = cluster.num_brokers
+    checked.problem = guarantee_problem(settings, cluster)
+    checked.missing_topics = [
+        p.topic for p in plan_topics(settings, cluster.topics, learning) if not p.partitions
+    ]
+    # The embedded broker creates topics on first use.
+    if checked.missing_topics and not cluster.is_embedded:
+        names = ", ".join(checked.missing_topics)
+        checked.problem = (
+            f"no topic {names}{or_hidden(settings.kafka)}: create missing topics with "
+            "`penstock topics create`"
+        )
+    return checked
 
 
 def _print_tables(

@@ -1,8 +1,10 @@
-"""Which Kafka a command talks to: a pipeline file's, or the one named on the command line."""
+"""Find the Kafka cluster that a command uses: one from a file or an option, or one it starts."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,7 @@ from agents.commands.terminal import DEFAULT_CONFIG
 from agents.errors import UserError
 from streams.settings import PipelineSettings
 
-#: The environment's word for it, which also goes before a pipeline file's.
+#: Environment variable for the bootstrap servers; overrides the pipeline file.
 SERVERS_VARIABLE = "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS"
 
 OptionalConfigOption = Annotated[
@@ -23,21 +25,19 @@ OptionalConfigOption = Annotated[
 ]
 ServersOption = Annotated[
     str,
-    typer.Option(
-        "--bootstrap-servers", help="HOST:PORT of a broker, in place of the pipeline file's."
-    ),
+    typer.Option("--bootstrap-servers", help="HOST:PORT of a broker; overrides the pipeline file."),
 ]
 
 
 def optional_pipeline(config: Path | None, servers: str) -> PipelineSettings | None:
-    """Return the pipeline's settings; None where only the broker's address was given.
+    """Return the pipeline's settings; None if there is only a broker's address.
 
-    Without either, `penstock.yaml` in this folder is taken, and without that the environment's
-    address.
+    With neither option, `penstock.yaml` in the current folder is read if it exists. Without it, the
+    address must be in the environment.
 
     Raises:
-        PipelineFileError: the file is not right.
-        UserError: nothing says where Kafka is.
+        PipelineFileError: the file has mistakes.
+        UserError: neither an option, the file nor the environment names a broker.
     """
     if config is None and not servers and DEFAULT_CONFIG.is_file():
         config = DEFAULT_CONFIG
@@ -47,8 +47,8 @@ def optional_pipeline(config: Path | None, servers: str) -> PipelineSettings | N
         return load_pipeline(config, os.environ)
     if not servers and not os.environ.get(SERVERS_VARIABLE):
         raise UserError(
-            "where is Kafka? say --bootstrap-servers HOST:PORT, or -c FILE for a pipeline file "
-            f"(there is no {DEFAULT_CONFIG} here, and {SERVERS_VARIABLE} is not set)"
+            "no broker is named: give --bootstrap-servers HOST:PORT, or a pipeline file with "
+            f"-c FILE (there is no {DEFAULT_CONFIG} here, and {SERVERS_VARIABLE} is not set)"
         )
     return None
 
@@ -56,7 +56,29 @@ def optional_pipeline(config: Path | None, servers: str) -> PipelineSettings | N
 def kafka_settings(
     pipeline: PipelineSettings | None, servers: str
 ) -> dict[str, str | int | float | bool]:
-    """Return client settings by librdkafka's names; an address given by hand goes first."""
+    """Return client settings by librdkafka's names; `servers` overrides the pipeline's."""
     if pipeline is None:
         return {"bootstrap.servers": servers or os.environ[SERVERS_VARIABLE]}
     return {**pipeline.kafka, **({"bootstrap.servers": servers} if servers else {})}
+
+
+@contextmanager
+def broker_at(name: str) -> Iterator[str]:
+    """Yield the bootstrap servers of the broker that a command names; start it if need be.
+
+    Args:
+        name: `embedded`, `kafka` (started on the local JVM), or HOST:PORT of a running cluster.
+
+    Raises:
+        BrokerError: it does not start.
+    """
+    from agents.commands.broker import embedded_broker, kafka_broker
+
+    if name == "embedded":
+        with embedded_broker() as broker:
+            yield broker.bootstrap_servers
+    elif name == "kafka":
+        with kafka_broker() as broker:
+            yield broker.bootstrap_servers
+    else:
+        yield name

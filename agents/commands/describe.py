@@ -1,18 +1,18 @@
-"""Records in words: one line each, for people at a terminal.
+"""Describe records: one line of text each for people, one line of JSON each for programs.
 
-Whatever came from outside is escaped (`printable`), so that no record can send control sequences
-to a terminal. The lines hold no markup: give them to rich as `rich.text.Text`, never as `str`.
+Text from outside is escaped (`printable`), so that no record can send control sequences to a
+terminal. The lines contain no markup: give them to rich as `rich.text.Text`, never as `str`.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
 
-from agents.commands.describe_bytes import in_general
 from agents.errors import printable
 from schemas import (
     RESULT_TYPES,
@@ -26,7 +26,9 @@ from schemas import (
     SchemaError,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
+from schemas.codecs import image_content_type
 from schemas.dead_letter import ERROR_PREFIX
+from streams.kafka.reader import KafkaRecord
 
 R = TypeVar("R", bound=Result)
 
@@ -34,41 +36,97 @@ _NUM_FEATURES_SHOWN = 3
 
 
 def describe_record(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
-    """Return one line about a record: its result in words, or what it holds in general.
+    """Return one line about a record: a sentence for a known result, else its value.
 
     Args:
-        topic: that it is from.
+        topic: the record's topic.
         value: its bytes; None is a tombstone.
         headers: in the record's order; `ce_type` and `content-type` say how to read the value.
     """
     if any(name == f"{ERROR_PREFIX}reason" for name, _ in headers):
         return printable(_dead_letter(topic, value, headers))
-    found = dict(headers)
-    result_type = _TYPES.get(found.get("ce_type", b"").decode("utf-8", "replace"))
+    by_name = dict(headers)
+    result_type = _TYPES.get(by_name.get("ce_type", b"").decode("utf-8", "replace"))
     if value and result_type is not None:
         try:
-            return printable(result_in_words(_decode(value, found, result_type)))
+            return printable(describe_result(_decode(value, by_name, result_type)))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            pass  # Not what its header says it is: told in general, like any other value.
-    return printable(_who(found) + in_general(value, found))
+            pass  # the value is not what its headers say: describe it like any other value
+    return printable(_source_and_time(by_name) + describe_value(value, by_name))
 
 
-def _who(headers: dict[str, bytes]) -> str:
-    """Return who sent an event and when, if its headers say so."""
+def record_as_json(record: KafkaRecord) -> str:
+    """Return one line of JSON, all of it ASCII, so that it can't act on a terminal either.
+
+    `value` is the record's value as JSON; for a value that is neither JSON nor MessagePack, it is
+    a string: the text, or the kind and size of bytes.
+    """
+    headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    document = {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp_ms": record.timestamp_ms,
+        "key": None if record.key is None else record.key.decode("utf-8", "replace"),
+        "headers": headers,
+        "value": _value_as_json(record.value, headers.get("content-type", "")),
+    }
+    return json.dumps(document)
+
+
+def _value_as_json(value: bytes | None, content_type: str) -> Any:
+    if value is None:
+        return None
     try:
-        sent = read_attributes(headers)
+        if "msgpack" in content_type:
+            return json_ready(msgspec.msgpack.decode(value))
+        return msgspec.json.decode(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return describe_value(value, {})
+
+
+def describe_value(value: bytes | None, headers: Mapping[str, bytes]) -> str:
+    """Return one line about any value: JSON or text as it is, else its kind and size.
+
+    Not yet escaped.
+    """
+    if value is None:
+        return "null (a tombstone)"
+    if kind := image_content_type(value):
+        return f"[{kind}, {len(value)} bytes]"
+    try:
+        if b"msgpack" in headers.get("content-type", b""):
+            return msgspec.json.encode(json_ready(msgspec.msgpack.decode(value))).decode()
+        return value.decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError, ValueError):
+        return f"[{len(value)} bytes: {value[:16].hex(' ')}{' ...' if len(value) > 16 else ''}]"
+
+
+def json_ready(value: Any) -> Any:
+    """Return a decoded value in which each `bytes` is replaced by its kind and size."""
+    if isinstance(value, bytes):
+        return f"[{image_content_type(value) or 'binary'}, {len(value)} bytes]"
+    if isinstance(value, dict):
+        return {str(json_ready(name)): json_ready(item) for name, item in value.items()}
+    return [json_ready(item) for item in value] if isinstance(value, list) else value
+
+
+def _source_and_time(headers: dict[str, bytes]) -> str:
+    """Return an event's source and time from its headers; "" if they name no source."""
+    try:
+        attributes = read_attributes(headers)
     except SchemaError:
         return ""
-    time = f" {clock_time(sent.event_time_ms)}" if sent.event_time_ms else ""
-    return f"{sent.source_id}{time}  " if sent.source_id else ""
+    time = f" {clock_time(attributes.event_time_ms)}" if attributes.event_time_ms else ""
+    return f"{attributes.source_id}{time}  " if attributes.source_id else ""
 
 
-def result_in_words(result: Result) -> str:
+def describe_result(result: Result) -> str:
     """Return one line about a result; not yet escaped."""
-    who = result.source_id or "?"
+    source = result.source_id or "?"
     if result.event_time_ms:
-        who += f" {clock_time(result.event_time_ms)}"
-    return f"{who}  {_WORDS[type(result)](result)}"
+        source += f" {clock_time(result.event_time_ms)}"
+    return f"{source}  {_DESCRIBE[type(result)](result)}"
 
 
 def clock_time(time_ms: int) -> str:
@@ -86,12 +144,12 @@ def _decode(value: bytes, headers: dict[str, bytes], result_type: type[R]) -> R:
 
 
 def _detections(result: Detections) -> str:
-    found = result.detections
-    if not found:
-        return "nothing found"
-    counts = Counter(detection.label for detection in found)
-    things = ", ".join(_counted(label, count) for label, count in counts.most_common())
-    return f"{things} ({max(d.score for d in found):.2f} best)"
+    detections = result.detections
+    if not detections:
+        return "no objects"
+    counts = Counter(detection.label for detection in detections)
+    objects = ", ".join(_counted(label, count) for label, count in counts.most_common())
+    return f"{objects} (best score {max(d.score for d in detections):.2f})"
 
 
 def _counted(label: str, count: int) -> str:
@@ -109,7 +167,7 @@ def _nlu(result: NluResult) -> str:
 
 def _anomaly(result: AnomalyScore) -> str:
     words = f"{'ANOMALY' if result.is_anomaly else 'normal'} {result.score:.2f}"
-    words += f" (cut {result.threshold:.2f})"
+    words += f" (threshold {result.threshold:.2f})"
     if result.channel:
         words += f" in {result.channel}"
     return words if result.expected is None else f"{words}, expected {result.expected:.4g}"
@@ -118,7 +176,7 @@ def _anomaly(result: AnomalyScore) -> str:
 def _assignment(result: ClusterAssignment) -> str:
     if result.cluster_id < 0:
         return "no cluster yet"
-    return f"cluster {result.cluster_id}, {result.distance:.2f} from its centre"
+    return f"cluster {result.cluster_id}, {result.distance:.2f} from its center"
 
 
 def _update(result: ClusterUpdate) -> str:
@@ -147,7 +205,7 @@ def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, b
     )
 
 
-_WORDS: dict[type[Result], Callable[[Any], str]] = {
+_DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     Detections: _detections,
     NluResult: _nlu,
     AnomalyScore: _anomaly,

@@ -1,4 +1,4 @@
-"""`penstock eval`: the models' quality on a folder of real data."""
+"""`penstock eval`: measure the models' quality on a folder of real data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from agents.errors import UserError
 
 
 class Task(StrEnum):
-    """What there are models for: a folder of `models/`."""
+    """A task of the models: a folder of `models/`."""
 
     detection = "detection"
     nlu = "nlu"
@@ -24,29 +24,34 @@ class Task(StrEnum):
 
 
 def command(
-    data: Annotated[Path, typer.Option("--data", help="The folder of real data.")],
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="A folder of real data; README.md says what it may hold."),
+    ],
     tasks: Annotated[
-        list[Task] | None, typer.Argument(help="All of them if none is named.")
+        list[Task] | None, typer.Argument(help="The tasks to measure; without any, all.")
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Measure the models' quality on a folder of real data."""
+    """Measure the quality of the models on a folder of real data."""
     if not data.is_dir():
         raise UserError(f"{data}: no such folder: name one with --data DIR")
-    found = {task.value: _measure(task, data) for task in tasks or list(Task)}
+    measures = {task.value: _measure(task, data) for task in tasks or list(Task)}
     if json:
-        typer.echo(msgspec.json.encode({task: dict(rows) for task, rows in found.items()}))
+        typer.echo(msgspec.json.encode({task: dict(pairs) for task, pairs in measures.items()}))
         return
-    rows = [[task, name, f"{value:.4g}"] for task, pairs in found.items() for name, value in pairs]
+    rows = [
+        [task, name, f"{value:.4g}"] for task, pairs in measures.items() for name, value in pairs
+    ]
     print_table(["task", "measure", "value"], rows)
 
 
 def _measure(task: Task, data: Path) -> list[tuple[str, float]]:
     try:
         module = importlib.import_module(f"models.{task.value}.evaluate")
-        found: list[tuple[str, float]] = module.evaluate_on(data)
+        measures: list[tuple[str, float]] = module.evaluate_on(data)
     except ModuleNotFoundError as error:
-        raise UserError(f"{task.value}: {error.name} is needed but not installed") from error
+        raise UserError(f"{task.value}: needs {error.name}, which is not installed") from error
     except FileNotFoundError as error:
-        raise UserError(f"{task.value}: no {error.filename}: see what the folder holds") from error
-    return found
+        raise UserError(f"{task.value}: {error.filename} is missing from the folder") from error
+    return measures

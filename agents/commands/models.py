@@ -1,4 +1,4 @@
-"""`penstock models`: what a pipeline file can name after `model:`."""
+"""`penstock models`: list the models that a pipeline file can name."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class ListedModel(msgspec.Struct, frozen=True):
     name: str
     event: str
     result: str
-    """"" for plain dicts."""
+    """Name of the result type; "" for plain dicts."""
     is_online: bool
     options: dict[str, str]
-    """Name to default as Python writes it; "" for one that must be given."""
+    """Name of each option, and its default as Python code; "" if it is required."""
     summary: str
 
 
 def command(json: JsonOption = False) -> None:
-    """List the models that a pipeline file can name, their events and their options."""
+    """List the models that a pipeline file can name, with their event types and options."""
     listed = [_listed(name) for name in model_names()]
     if json:
         typer.echo(msgspec.json.encode(listed))
@@ -44,7 +44,7 @@ def _listed(name: str) -> ListedModel:
     try:
         cls = registered_model(name)
     except ModelError as error:
-        # The others can be used all the same.
+        # One model that can't be imported must not hide the others.
         return ListedModel(name, "?", "?", False, {}, str(error))
     parameters = inspect.signature(cls).parameters.values()
     return ListedModel(

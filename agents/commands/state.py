@@ -1,10 +1,10 @@
-"""`penstock state list|show|reset`: what online models have learned, as it is stored."""
+"""`penstock state list|show|reset`: the stored snapshots of online models."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,7 @@ from agents.errors import UserError
 from agents.pipeline.file import load_pipeline
 
 if TYPE_CHECKING:
-    from agents.commands.stored_states import StoredState
+    from streams.kafka.reader import TopicReader
     from streams.settings import PipelineSettings
     from streams.state.snapshot import StateKey, StateStore
 
@@ -34,9 +34,37 @@ PartitionOption = Annotated[
 ]
 
 
+class StoredState(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored snapshot, compared with the group's committed offset."""
+
+    agent: str
+    topic: str
+    partition: int
+    sequence: int = -1
+    covers: int = -1
+    """The offset up to which the model has learned, exclusive; -1: the snapshot is damaged."""
+    committed: int
+    """The group's committed offset; -1: none."""
+    model: str = ""
+    model_version: str = ""
+    learn_every: int = 0
+    saved_at_ms: int = 0
+    num_bytes: int
+    problem: str = ""
+
+    @property
+    def catch_up(self) -> int:
+        """Number of offsets that a worker would read again to learn from, if it started now."""
+        return max(self.committed - self.covers, 0) if self.covers >= 0 else 0
+
+
 @app.command("list")
 def list_command(config: ConfigOption = DEFAULT_CONFIG, json: JsonOption = False) -> None:
-    """List the latest snapshot of each partition: what it covers, and how much a start re-reads."""
+    """List the latest snapshot of each partition.
+
+    The table shows up to which offset each snapshot covers its input, and how many records a
+    starting worker would read again to catch up.
+    """
     settings = load_pipeline(config, os.environ)
     with _opened(settings, config, None, None) as (store, keys):
         _print(_stored(settings, store, keys, latest_only=True), json)
@@ -49,7 +77,10 @@ def show_command(
     config: ConfigOption = DEFAULT_CONFIG,
     json: JsonOption = False,
 ) -> None:
-    """Show every snapshot that is kept of an agent's model: the latest, and the one before."""
+    """Show all stored snapshots of an agent's model.
+
+    The store keeps the latest snapshot of each partition and the one before.
+    """
     settings = load_pipeline(config, os.environ)
     with _opened(settings, config, agent, partition) as (store, keys):
         _print(_stored(settings, store, keys, latest_only=False), json)
@@ -59,16 +90,21 @@ def show_command(
 def reset_command(
     agent: AgentArgument,
     partition: PartitionOption = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Forget what an agent's model has learned: it starts afresh with the next worker."""
+    """Delete what an agent's model has learned.
+
+    The next worker starts the model from nothing. Stop the group's workers first.
+    """
     settings = load_pipeline(config, os.environ)
     with _opened(settings, config, agent, partition) as (store, keys):
         _refuse_if_running(settings)
         if not yes:
-            what = f"{agent}, {len(keys)} partitions: what its model has learned"
-            typer.confirm(f"{what} will be gone. Go on?", abort=True)
+            typer.confirm(
+                f"delete what the model of {agent} has learned on {len(keys)} partitions?",
+                abort=True,
+            )
         num_deleted = sum(store.delete(key) for key in keys)
     typer.echo(f"{num_deleted} snapshots deleted")
 
@@ -77,22 +113,21 @@ def reset_command(
 def _opened(
     settings: PipelineSettings, config: Path, agent: str | None, partition: int | None
 ) -> Iterator[tuple[StateStore, list[StateKey]]]:
-    """Find the store and the partitions that are asked for; what it raises is told in a line."""
-    from agents.commands.stored_states import partitions_of
+    """Open the store; yield it with the selected partitions. State errors become UserErrors."""
     from agents.pipeline.topics import learning_agents, make_store
     from streams.kafka.admin import probe
     from streams.state.snapshot import StateError
 
     learning = learning_agents(settings, config.parent)
     if agent is not None and agent not in learning:
-        known = ", ".join(learning) or "none"
-        raise UserError(f"{config}: no agent {agent} with an online model: there is {known}")
+        names = ", ".join(learning) or "none"
+        raise UserError(f"{config}: no agent {agent} with an online model: expected one of {names}")
     store = make_store(settings)
     if store is None:
-        raise UserError(f"{config}: state.store is none: nothing is stored")
+        raise UserError(f"{config}: state.store is none: no snapshots are stored")
     try:
         existing = dict(probe(settings.kafka).topics)
-        keys = partitions_of(settings, learning if agent is None else [agent], existing)
+        keys = state_keys(settings, learning if agent is None else [agent], existing)
         yield store, [k for k in keys if partition is None or k.partition == partition]
     except StateError as error:
         raise UserError(str(error)) from error
@@ -100,14 +135,75 @@ def _opened(
         store.close()
 
 
+def state_keys(
+    settings: PipelineSettings, agents: Sequence[str], existing: dict[str, int]
+) -> list[StateKey]:
+    """Return every partition for which these agents' models may have a snapshot.
+
+    Args:
+        settings: of the pipeline.
+        agents: with online models.
+        existing: the broker's topics, and how many partitions each has.
+    """
+    from streams.state.snapshot import StateKey
+
+    return [
+        StateKey(agent, topic, partition)
+        for agent in agents
+        for topic in settings.agents[agent].inputs
+        for partition in range(existing.get(topic, 0))
+    ]
+
+
 def _stored(
     settings: PipelineSettings, store: StateStore, keys: list[StateKey], latest_only: bool
 ) -> list[StoredState]:
-    from agents.commands.stored_states import stored_states
-    from agents.commands.topic_reader import TopicReader
+    from streams.kafka.reader import TopicReader
 
     with TopicReader(settings.kafka, settings.group) as reader:
         return list(stored_states(store, keys, reader, latest_only))
+
+
+def stored_states(
+    store: StateStore, keys: Sequence[StateKey], reader: TopicReader, latest_only: bool
+) -> Iterator[StoredState]:
+    """Yield the stored snapshots of each partition, the latest first.
+
+    Raises:
+        StateStoreError: the store can't be read.
+        BrokerError: the broker does not return the committed offsets.
+    """
+    committed: dict[str, list[int]] = {}
+    for topic in {key.topic for key in keys}:
+        num_partitions = 1 + max(key.partition for key in keys if key.topic == topic)
+        committed[topic] = reader.committed(topic, num_partitions)
+    for key in keys:
+        for encoded in store.saved(key):
+            yield _stored_state(key, encoded, committed[key.topic][key.partition])
+            if latest_only:
+                break
+
+
+def _stored_state(key: StateKey, encoded: bytes, committed: int) -> StoredState:
+    from streams.state.snapshot import StateMismatchError, decode_snapshot
+
+    try:
+        snapshot = decode_snapshot(encoded)
+    except StateMismatchError as error:
+        return StoredState(
+            **key._asdict(), committed=committed, num_bytes=len(encoded), problem=str(error)
+        )
+    return StoredState(
+        **key._asdict(),
+        sequence=snapshot.sequence,
+        covers=snapshot.next_offset,
+        committed=committed,
+        model=snapshot.model,
+        model_version=snapshot.model_version,
+        learn_every=snapshot.learn_every,
+        saved_at_ms=snapshot.saved_at_ms,
+        num_bytes=len(encoded),
+    )
 
 
 def _refuse_if_running(settings: PipelineSettings) -> None:
@@ -116,19 +212,19 @@ def _refuse_if_running(settings: PipelineSettings) -> None:
     count = num_members(settings.kafka, settings.group)
     if count:
         raise UserError(
-            f"{count} workers of group {settings.group} run: stop them first, or what they store "
-            "next undoes it"
+            f"{count} workers of group {settings.group} are running: stop them first, because "
+            "they would store their state again"
         )
 
 
-def _print(found: list[StoredState], as_json: bool) -> None:
+def _print(states: list[StoredState], as_json: bool) -> None:
     if as_json:
-        typer.echo(msgspec.json.encode([{**msgspec.to_builtins(s), "to_replay": s.to_replay}
-                                        for s in found]))  # fmt: skip
+        documents = [{**msgspec.to_builtins(s), "catch_up": s.catch_up} for s in states]
+        typer.echo(msgspec.json.encode(documents))
         return
-    columns = ["agent", "partition", "covers", "committed", "to replay", "age", "bytes", "model",
+    columns = ["agent", "partition", "covers", "committed", "catch-up", "age", "bytes", "model",
                "state"]  # fmt: skip
-    print_table(columns, [_row(state) for state in found])
+    print_table(columns, [_row(state) for state in states])
 
 
 def _row(state: StoredState) -> list[str]:
@@ -138,7 +234,7 @@ def _row(state: StoredState) -> list[str]:
         f"{state.topic}:{state.partition}",
         str(state.covers) if state.covers >= 0 else "?",
         str(state.committed) if state.committed >= 0 else "none",
-        str(state.to_replay),
+        str(state.catch_up),
         f"{age:.0f} s" if state.saved_at_ms else "?",
         f"{state.num_bytes:,}",
         f"{state.model} {state.model_version}".strip(),

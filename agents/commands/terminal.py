@@ -15,7 +15,7 @@ import typer
 from agents.errors import UserError
 
 if TYPE_CHECKING:
-    from agents.commands.publishing import Published
+    from streams.kafka.publisher import Deliveries
 
 ConfigOption = Annotated[
     Path,
@@ -80,7 +80,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 @contextmanager
-def progress_bar(topic: str, limit: int | None) -> Iterator[Callable[[Published], None]]:
+def progress_bar(topic: str, limit: int | None) -> Iterator[Callable[[Deliveries], None]]:
     """Show how many events were delivered: on stderr, so that results can be piped.
 
     Args:
@@ -88,7 +88,7 @@ def progress_bar(topic: str, limit: int | None) -> Iterator[Callable[[Published]
         limit: how many there will be at most; None: not known.
     """
     with _bar(topic, limit) as update:
-        yield lambda published: update(published.num_delivered, limit)
+        yield lambda deliveries: update(deliveries.num_delivered, limit)
 
 
 @contextmanager

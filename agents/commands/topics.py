@@ -1,4 +1,4 @@
-"""`penstock topics plan|create`: a pipeline's topics, as they are and should be."""
+"""`penstock topics plan|create`: compare a pipeline's topics with the broker's, and create them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TimeoutOption = Annotated[
 def plan_command(
     config: ConfigOption = DEFAULT_CONFIG, timeout: TimeoutOption = 5.0, json: JsonOption = False
 ) -> None:
-    """Show which topics exist, and what `create` would make. Changes nothing."""
+    """Show which topics exist and which are missing."""
     settings = load_pipeline(config, os.environ)
     _print(settings, _planned(settings, config, timeout), [], json)
 
@@ -40,17 +40,19 @@ def plan_command(
 def create_command(
     config: ConfigOption = DEFAULT_CONFIG, timeout: TimeoutOption = 15.0, json: JsonOption = False
 ) -> None:
-    """Make the topics that are absent; ones that exist are left as they are."""
+    """Create the missing topics.
+
+    Topics that exist are not changed.
+    """
     from streams.kafka.admin import create_topics
 
     settings = load_pipeline(config, os.environ)
     plan = _planned(settings, config, timeout)
-    wanted = {p.topic: p.wanted for p in plan}
     try:
-        made = create_topics(settings.kafka, wanted, timeout)
+        created = create_topics(settings.kafka, {p.topic: p.wanted for p in plan}, timeout)
     except ValueError as error:
         raise UserError(f"{config}: {error}") from error
-    _print(settings, _planned(settings, config, timeout), made, json)
+    _print(settings, _planned(settings, config, timeout), created, json)
 
 
 def _planned(settings: PipelineSettings, config: Path, timeout: float) -> list[PlannedTopic]:
@@ -65,17 +67,16 @@ def _planned(settings: PipelineSettings, config: Path, timeout: float) -> list[P
 
 
 def _print(
-    settings: PipelineSettings, plan: list[PlannedTopic], made: list[str], as_json: bool
+    settings: PipelineSettings, plan: list[PlannedTopic], created: list[str], as_json: bool
 ) -> None:
     notes = partition_notes(settings, plan)
     if as_json:
-        found = {"topics": plan, "created": made, "notes": notes}
-        typer.echo(msgspec.json.encode(found))
+        typer.echo(msgspec.json.encode({"topics": plan, "created": created, "notes": notes}))
         return
     columns = ["topic", "role", "agents", "partitions", "state"]
     rows = [
         [p.topic, p.role, ", ".join(p.agents), str(p.partitions or p.wanted.partitions),
-         _state(p, made)]
+         _state(p, created)]
         for p in plan
     ]  # fmt: skip
     print_table(columns, rows)
@@ -83,7 +84,7 @@ def _print(
         typer.echo(f"note: {note}")
 
 
-def _state(planned: PlannedTopic, made: list[str]) -> str:
-    if planned.topic in made:
+def _state(planned: PlannedTopic, created: list[str]) -> str:
+    if planned.topic in created:
         return "created"
-    return "exists" if planned.partitions else "absent"
+    return "exists" if planned.partitions else "missing"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from agents.commands.cluster import broker_at
 from agents.commands.terminal import JsonOption
 from agents.errors import UserError
 from benchmarks.harness import worker_commands
@@ -18,7 +19,6 @@ from benchmarks.harness.options import (
     contender_names,
     errors_for_users,
     num_records,
-    open_broker,
     parse_numbers,
     print_results,
     report,
@@ -64,7 +64,7 @@ def stream(
     check_workload(workload)
     names = contender_names(contenders, workload)
     count = num_records(broker, workload, records)
-    with open_broker(broker) as servers:
+    with broker_at(broker) as servers:
         bench = StreamBench(Plan(servers, workload, count, rounds, partitions, names), report)
         outcomes = bench.run()
     print_results(outcomes, stream_table(outcomes, bench.unavailable), as_json)
@@ -110,7 +110,7 @@ def live(
     default = live_contenders() if model == "mean" else ["penstock"]
     names = contender_names(contenders, "live") if contenders else default
     numbers = (parse_numbers(rates), parse_numbers(partitions), parse_numbers(linger, lowest=0))
-    with errors_for_users(), open_broker(broker) as servers:
+    with errors_for_users(), broker_at(broker) as servers:
         bench = LiveBench(
             LivePlan(servers, names, model, *numbers, seconds, warm_up, rounds, arrivals), report
         )
@@ -142,7 +142,7 @@ def latency(
     from benchmarks.harness.tables import latency_table
 
     results = []
-    with errors_for_users(), open_broker(broker) as servers:
+    with errors_for_users(), broker_at(broker) as servers:
         for name in contender_names(contenders, "d"):
             prepared = CONTENDERS[name].prepare("d")
             for arrivals in ARRIVALS:
@@ -169,7 +169,7 @@ def gpu(
     if workload not in ("b", "c"):
         raise UserError(f"--workload {workload}: expected b or c, whose models use a GPU")
     device = _cuda_device()
-    with open_broker(broker) as servers:
+    with broker_at(broker) as servers:
         bench = StreamBench(Plan(servers, workload, records, rounds, 4, ["penstock"]), report)
         summaries = summarize(bench.run())
     if not summaries:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
-from confluent_kafka import KafkaError, Message, Producer
-
 from benchmarks.harness.topics import create_bench_topics, num_partitions
+from streams.kafka.publisher import Publisher
 
 #: Keys in each partition: enough for a check of the order per key.
 KEYS_PER_PARTITION = 16
+_FLUSH_SECONDS = 120.0
+#: With acks=all and idempotence, the publisher's defaults: offsets follow from the order.
+_PRODUCER_SETTINGS: dict[str, str | int | float | bool] = {
+    "linger.ms": 20,
+    "queue.buffering.max.messages": 500_000,
+    "delivery.timeout.ms": 300_000,
+}
 
 
 class InputRecord(NamedTuple):
@@ -64,49 +70,19 @@ def load(servers: str, topic: str, partitions: int, source: Input) -> int:
     """
     create_bench_topics(servers, [topic], partitions)
     partitions = num_partitions(servers, topic)
-    loader = _Loader(servers)
+    publisher = Publisher({"bootstrap.servers": servers}, _PRODUCER_SETTINGS)
     for index, record in enumerate(source.records()):
-        loader.send(topic, index % partitions, record)
-    loader.finish()
-    return partitions
-
-
-class _Loader:
-    def __init__(self, servers: str) -> None:
-        self._failure = ""
-        self._producer = Producer(
-            {
-                "bootstrap.servers": servers,
-                "acks": "all",
-                "enable.idempotence": True,  # a record's offset follows from its index
-                "linger.ms": 20,
-                "queue.buffering.max.messages": 500_000,
-                "log_level": 0,
-            }
+        publisher.send(
+            topic,
+            record.value,
+            record.key,
+            partition=index % partitions,
+            timestamp_ms=record.timestamp_ms,
         )
-
-    def send(self, topic: str, partition: int, record: InputRecord) -> None:
-        while True:
-            try:
-                self._producer.produce(
-                    topic,
-                    record.value,
-                    record.key,
-                    partition,
-                    timestamp=record.timestamp_ms,
-                    on_delivery=self._delivered,
-                )
-                return
-            except BufferError:
-                self._producer.poll(0.1)
-
-    def finish(self) -> None:
-        left = self._producer.flush(120)
-        if left or self._failure:
-            raise RuntimeError(
-                f"can't load the input: {self._failure or f'{left} records were not sent'}"
-            )
-
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failure = error.str()
+    left = publisher.flush(_FLUSH_SECONDS)
+    failure = publisher.deliveries.first_failure or (
+        f"{left} records were not sent" if left else ""
+    )
+    if failure:
+        raise RuntimeError(f"can't load the input: {failure}")
+    return partitions

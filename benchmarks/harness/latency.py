@@ -19,10 +19,9 @@ from benchmarks.harness.ages import AppendTimes, ages_ms
 from benchmarks.harness.inputs import KEYS_PER_PARTITION
 from benchmarks.harness.live_records import LiveRecords
 from benchmarks.harness.load_run import run_under_load
-from benchmarks.harness.reading_back import read_all
 from benchmarks.harness.running import Job, PreparedContender, RunError
 from benchmarks.harness.sender import SendPlan, Stream
-from benchmarks.harness.topics import create_bench_topics, num_partitions, remove_topics
+from benchmarks.harness.topics import create_bench_topics, num_partitions, read_all, remove_topics
 from benchmarks.harness.verifying import TIMING_HEADER
 from schemas import Result
 

@@ -17,9 +17,9 @@ from benchmarks.harness.environments import UnavailableError
 from benchmarks.harness.live_run import LivePlan, LiveResult, LiveRun
 from benchmarks.harness.load_run import warm_up_broker
 from benchmarks.harness.penstock import penstock
-from benchmarks.harness.reading_back import ReadError
 from benchmarks.harness.running import PreparedContender, RunError
 from benchmarks.harness.topics import is_embedded
+from streams.kafka.errors import BrokerError
 
 Report = Callable[[str], None]
 
@@ -69,7 +69,7 @@ class LiveBench:
     def _run_one(self, run: LiveRun) -> LiveResult | None:
         try:
             result = run.measure()
-        except (RunError, ReadError) as error:
+        except (RunError, BrokerError) as error:
             self._note_fault(f"{run}: {error}")
             return None
         if result.fault:

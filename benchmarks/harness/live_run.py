@@ -23,10 +23,9 @@ from benchmarks.harness.ages import (
 )
 from benchmarks.harness.live_records import LearningRecords, LiveRecords
 from benchmarks.harness.load_run import LoadRun, run_under_load
-from benchmarks.harness.reading_back import read_all
 from benchmarks.harness.running import Job, PreparedContender
 from benchmarks.harness.sender import SendPlan, SendReport, Stream
-from benchmarks.harness.topics import create_bench_topics, num_partitions, remove_topics
+from benchmarks.harness.topics import create_bench_topics, num_partitions, read_all, remove_topics
 from benchmarks.harness.verifying import Verifier, WrongOutputError
 from benchmarks.harness.workloads import WORKLOADS
 

@@ -14,13 +14,13 @@ import msgspec
 
 from benchmarks.harness import BENCHMARKS
 from benchmarks.harness.processes import cpu_seconds_of, rss_bytes_of
-from benchmarks.harness.reading_back import read_all
 from benchmarks.harness.running import Job, PreparedContender, RunError, Running, running
 from benchmarks.harness.sender import SendPlan, SendReport, Stream
 from benchmarks.harness.topics import (
     EndOffsets,
     create_bench_topics,
     num_partitions,
+    read_all,
     remove_topics,
 )
 

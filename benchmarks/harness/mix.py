@@ -13,10 +13,9 @@ from benchmarks.harness.ages import AppendTimes, ages_ms, rate_of, summarize_age
 from benchmarks.harness.example_pipeline import ExamplePipeline
 from benchmarks.harness.live_records import LiveRecords
 from benchmarks.harness.load_run import LoadRun, run_under_load, warm_up_broker
-from benchmarks.harness.reading_back import read_all
 from benchmarks.harness.running import RunError
 from benchmarks.harness.sender import SendPlan, Stream
-from benchmarks.harness.topics import is_embedded, remove_topics
+from benchmarks.harness.topics import is_embedded, read_all, remove_topics
 from schemas import Origin
 
 #: Agent -> the kind of its records, their number of sources and their rate a second.

@@ -22,37 +22,14 @@ PartitionsOption = Annotated[int, typer.Option(min=1, help="Of the input and the
 
 
 @contextmanager
-def open_broker(name: str) -> Iterator[str]:
-    """Provide a broker for the length of a `with` block and yield its bootstrap servers.
-
-    Args:
-        name: `embedded`, `kafka` (on the local JVM) or HOST:PORT.
-
-    Raises:
-        BrokerError: it does not start.
-    """
-    from agents.commands.broker import embedded_broker, kafka_broker
-
-    if name == "embedded":
-        with embedded_broker() as broker:
-            yield broker.bootstrap_servers
-    elif name == "kafka":
-        with kafka_broker() as broker:
-            yield broker.bootstrap_servers
-    else:
-        yield name
-
-
-@contextmanager
 def errors_for_users() -> Iterator[None]:
     """Turn the errors that end a measurement into one-line user errors."""
     from benchmarks.harness.environments import UnavailableError
-    from benchmarks.harness.reading_back import ReadError
     from benchmarks.harness.running import RunError
 
     try:
         yield
-    except (RunError, ReadError, UnavailableError) as error:
+    except (RunError, UnavailableError) as error:
         raise UserError(str(error)) from error
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 
-from confluent_kafka import Consumer, KafkaException
-from confluent_kafka import TopicPartition as At
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException, Message
 
 from streams.kafka.admin import create_topics, probe
-from streams.kafka.errors import BrokerError
+from streams.kafka.clients import make_admin, make_consumer
+from streams.kafka.reader import TopicReader, bounds_of
 from streams.settings import TopicSettings
 
 _TIMEOUT_SECONDS = 10.0
@@ -47,7 +45,7 @@ def remove_topics(servers: str, names: list[str]) -> None:
     """Remove topics; those that can't be removed are left: the embedded broker removes none."""
     if is_embedded(servers):
         return
-    admin = AdminClient({"bootstrap.servers": servers, "log_level": 0})
+    admin = make_admin({"bootstrap.servers": servers})
     for future in admin.delete_topics(names, request_timeout=_TIMEOUT_SECONDS).values():
         try:
             future.result()
@@ -59,33 +57,19 @@ class EndOffsets:
     """Polls the end offsets of a topic over one connection."""
 
     def __init__(self, servers: str, topic: str, partitions: int) -> None:
-        self._consumer = Consumer(
-            {"bootstrap.servers": servers, "group.id": "penstock-bench", "log_level": 0}
-        )
-        self._partitions = [At(topic, partition) for partition in range(partitions)]
+        self._consumer = make_consumer({"bootstrap.servers": servers})
+        self._topic, self._num_partitions = topic, partitions
 
     def of_each(self) -> list[int]:
         """Return the end offset of each partition.
 
         Raises:
-            BrokerError: the broker does not answer.
+            BrokerError: the broker does not answer in time.
         """
-        deadline = time.monotonic() + _TIMEOUT_SECONDS
-        return [self._end_of(at, deadline) for at in self._partitions]
-
-    def _end_of(self, at: At, deadline: float) -> int:
-        reason = "no answer"
-        while time.monotonic() < deadline:
-            try:
-                offsets = self._consumer.get_watermark_offsets(at, timeout=1.0)
-            except KafkaException as error:
-                # The partitions of a new topic have no leaders for a moment.
-                reason = error.args[0].str()
-                time.sleep(0.02)
-            else:
-                if offsets is not None:
-                    return int(offsets[1])
-        raise BrokerError(f"{at.topic}: can't read its end offsets: {reason}")
+        return [
+            bounds_of(self._consumer, self._topic, partition, _TIMEOUT_SECONDS).end
+            for partition in range(self._num_partitions)
+        ]
 
     def total(self) -> int:
         """Return the number of records: the bench's topics begin at offset 0."""
@@ -100,3 +84,15 @@ def ends_of(servers: str, topic: str, partitions: int) -> list[int]:
     """Return the end offset of each partition."""
     with closing(EndOffsets(servers, topic, partitions)) as ends:
         return ends.of_each()
+
+
+def read_all(servers: str, topic: str, partitions: int) -> Iterator[Message]:
+    """Yield a topic's committed records, from its beginning to its present end.
+
+    The records of a partition come in order.
+
+    Raises:
+        BrokerError: the topic can't be read.
+    """
+    with TopicReader({"bootstrap.servers": servers}, isolation="read_committed") as reader:
+        yield from reader.read_all(topic, partitions)

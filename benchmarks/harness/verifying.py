@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from benchmarks.harness.inputs import Input
-from benchmarks.harness.reading_back import ReadError, read_all
+from benchmarks.harness.topics import read_all
 from schemas import Origin
+from streams.kafka.errors import BrokerError
 
 #: The header of results (`streams/encoding.py`) whose value differs from run to run.
 TIMING_HEADER = "penstock_timing"
@@ -165,6 +166,6 @@ def verify(servers: str, topic: str, partitions: int, verifier: Verifier) -> Non
         for message in read_all(servers, topic, partitions):
             partition, value = message.partition() or 0, message.value() or b""
             verifier.add(partition, message.key(), value, message.headers() or [])
-    except ReadError as error:
+    except BrokerError as error:
         raise WrongOutputError(str(error)) from error
     verifier.finish()

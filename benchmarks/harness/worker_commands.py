@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from agents.commands.cluster import broker_at
 from agents.commands.terminal import JsonOption
 from agents.errors import UserError
 from benchmarks.harness.options import (
@@ -13,7 +14,6 @@ from benchmarks.harness.options import (
     PartitionsOption,
     errors_for_users,
     num_records,
-    open_broker,
     parse_numbers,
     print_results,
     report,
@@ -47,7 +47,7 @@ def mix(
     from benchmarks.harness.tables import mix_table
 
     names = [name.strip() for name in agents.split(",")] if agents else example_agents()
-    with errors_for_users(), open_broker(broker) as servers:
+    with errors_for_users(), broker_at(broker) as servers:
         results = measure_mix(servers, names, partitions, processes, seconds, warm_up)
     print_results(results, mix_table(results), as_json)
     report_clocks([result.is_log_append_time for result in results])
@@ -67,7 +67,7 @@ def idle(
     from benchmarks.harness.tables import idle_table
 
     results = []
-    with errors_for_users(), open_broker(broker) as servers:
+    with errors_for_users(), broker_at(broker) as servers:
         for agents, of_each in ((example_agents(), 4), (["score_anomalies"], partitions)):
             report(f"{len(agents)} agents with {of_each} partitions each")
             results.append(measure_idle(servers, agents, of_each, seconds))
@@ -91,7 +91,7 @@ def scale(
             "use --broker kafka"
         )
     results: list[Scaled] = []
-    with errors_for_users(), open_broker(broker) as servers:
+    with errors_for_users(), broker_at(broker) as servers:
         for number in parse_numbers(workers):
             report(f"{number} workers")
             rate = measure_scale(servers, number, partitions, records_each)
@@ -114,7 +114,7 @@ def memory(
     from benchmarks.harness.tables import memory_table
 
     results = []
-    with errors_for_users(), open_broker(broker) as servers:
+    with errors_for_users(), broker_at(broker) as servers:
         for number in parse_numbers(behind):
             report(f"{number:,} records behind")
             results.append(measure_peak(servers, number, partitions, seconds))
@@ -135,7 +135,7 @@ def metrics(
     from benchmarks.harness.tables import metrics_table
 
     count = num_records(broker, "a", records)
-    with errors_for_users(), open_broker(broker) as servers:
+    with errors_for_users(), broker_at(broker) as servers:
         results = [measure_metrics_overhead(servers, count, rounds, partitions, report)]
     print_results(results, metrics_table(results), as_json)
 
@@ -149,6 +149,6 @@ def startup(
     from benchmarks.harness.startup import measure_startup, medians
     from benchmarks.harness.tables import startup_table
 
-    with errors_for_users(), open_broker(broker) as servers:
+    with errors_for_users(), broker_at(broker) as servers:
         starts = [measure_startup(servers) for _ in range(rounds)]
     print_results([medians(starts)], startup_table(medians(starts)), as_json)

@@ -14,7 +14,7 @@ from models.nlu.answers import DECIMALS, put_back_errors, rank_intents
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.intent_head import load_head
 from models.nlu.padded import PreparedTexts
-from models.nlu.tokenizer import check_max_tokens, estimate_tokens
+from models.nlu.tokenizer import check_max_tokens
 from schemas import InputError, NluResult, TextMessage
 
 #: The shipped head: customer-service intents, trained with `python -m models.nlu.train`.
@@ -88,10 +88,6 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
     def warm_up(self) -> None:
         """Classify one short and one long text."""
         self.predict_batch([TextMessage(text="hello"), TextMessage(text="hello " * 1000)])
-
-    def measure_batch(self, batch: Sequence[TextMessage]) -> list[int]:
-        """Estimate the tokens of B texts, 2 to `max_tokens` each. Thread-safe."""
-        return estimate_tokens([message.text for message in batch], self._max_tokens)
 
     def prepare_batch(self, batch: Sequence[TextMessage]) -> PreparedTexts:
         """Tokenize B texts and upload them to the device. Thread-safe."""

@@ -10,7 +10,7 @@ from models.base import ModelError, PreparedModel
 from models.nlu.answers import put_back_errors, rank_intents
 from models.nlu.padded import PreparedTexts, prepare_texts, run_passes
 from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config, token_limit
-from models.nlu.tokenizer import Tokenizer, check_max_tokens, estimate_tokens
+from models.nlu.tokenizer import Tokenizer, check_max_tokens
 from models.transfer import make_transfer
 from schemas import InputError, NluResult, TextMessage
 
@@ -73,10 +73,6 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
     def warm_up(self) -> None:
         """Classify one short and one long text."""
         self.predict_batch([TextMessage(text="hello"), TextMessage(text="hello " * 1000)])
-
-    def measure_batch(self, batch: Sequence[TextMessage]) -> list[int]:
-        """Estimate the tokens of B texts, 2 to `max_tokens` each. Thread-safe."""
-        return estimate_tokens([message.text for message in batch], self._max_tokens)
 
     def prepare_batch(self, batch: Sequence[TextMessage]) -> PreparedTexts:
         """Tokenize B texts and upload them to the device. Thread-safe."""

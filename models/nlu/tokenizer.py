@@ -1,4 +1,4 @@
-"""Convert texts to token ids, on any thread, and estimate the number of tokens."""
+"""Convert texts to token ids, on any thread."""
 
 from __future__ import annotations
 
@@ -12,15 +12,6 @@ from schemas import InputError
 #: Texts are cut to this many characters for each token before tokenizing. WordPiece and BPE tokens
 #: have 4-5 characters in prose, so the cut only saves the time to tokenize what is cut anyway.
 _CHARS_PER_TOKEN = 32
-
-#: WordPiece and BPE vocabularies have about one token for four bytes of UTF-8 in prose, in any
-#: script: a token is about four Latin letters, or one Chinese character of three bytes. For nine in
-#: ten phrases of `phrases.json` the estimate is 0.8 to 1.4 times the number of tokens that
-#: all-MiniLM-L6-v2's tokenizer gives; counting with it would take about eighty times as long.
-_BYTES_PER_TOKEN = 4
-
-#: [CLS] and [SEP].
-_SPECIAL_TOKENS = 2
 
 Tokens = list[int]
 
@@ -84,14 +75,3 @@ def _read(folder: Path) -> Any:
     except Exception as error:  # OSError, ValueError, KeyError, or Exception from Rust
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise ModelError(f"no usable tokenizer in {folder}: {reason}") from error
-
-
-def estimate_tokens(texts: Sequence[str], max_tokens: int) -> list[int]:
-    """Estimate the tokens of B texts without tokenizing them, 2 <= n <= max_tokens each.
-
-    A wrong estimate can't make an answer wrong: the model pads texts by their true lengths.
-    """
-    return [
-        min(max_tokens, _SPECIAL_TOKENS - (-len(text.encode()) // _BYTES_PER_TOKEN))
-        for text in texts
-    ]

@@ -17,7 +17,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka import TopicPartition as ConfluentTopicPartition
 from confluent_kafka.admin import AdminClient
 
-from streams.kafka.admin import admin_client
+from streams.kafka.clients import make_admin
 from streams.kafka.settings import Kafka
 from streams.records import TopicPartition
 from streams.retry import retry
@@ -75,7 +75,7 @@ class StableOffsets:
                 "the group coordinator does not answer: %s", self._group_id, error,
             )  # fmt: skip
 
-        admin = admin_client(self._kafka)
+        admin = make_admin(self._kafka)
         request = ConsumerGroupTopicPartitions(
             self._group_id, [ConfluentTopicPartition(*tp) for tp in partitions]
         )

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
-from streams.kafka.errors import BrokerError, BrokerSettingsError, ClientErrors
-from streams.kafka.settings import Kafka, bootstrap_servers, confluent_config
+from streams.kafka.clients import make_admin
+from streams.kafka.errors import BrokerError, ClientErrors
+from streams.kafka.settings import Kafka, bootstrap_servers
 from streams.settings import TopicSettings
 
 #: How long one metadata request may block before the client's errors are checked.
 _POLL_SECONDS = 0.25
-
-# librdkafka logs each failure several times a second; users get one error line instead.
-SILENT = logging.getLogger("penstock.kafka_client.librdkafka")
-SILENT.addHandler(logging.NullHandler())
-SILENT.propagate = False
 
 
 @dataclass(frozen=True)
@@ -51,26 +45,8 @@ def probe(kafka: Kafka, timeout: float = 5.0) -> ClusterInfo:
         BrokerSettingsError: a setting is missing or of a wrong value.
     """
     errors = ClientErrors()
-    admin = admin_client(kafka, errors)
+    admin = make_admin(kafka, errors.add)
     return _metadata(admin, errors, bootstrap_servers(kafka), timeout)
-
-
-def admin_client(kafka: Kafka, errors: ClientErrors | None = None) -> AdminClient:
-    """Make an admin client; nothing is connected yet.
-
-    Args:
-        kafka: client settings by librdkafka's names.
-        errors: collects the client's errors.
-
-    Raises:
-        BrokerSettingsError: a setting is missing or of a wrong value.
-    """
-    add = (errors or ClientErrors()).add
-    config: dict[str, Any] = {**confluent_config(kafka, "admin"), "error_cb": add}
-    try:
-        return AdminClient(config, logger=SILENT)
-    except KafkaException as error:
-        raise BrokerSettingsError(f"kafka: {error.args[0].str()}") from None
 
 
 def _metadata(
@@ -111,7 +87,7 @@ def create_topics(
         BrokerSettingsError: a setting is missing or of a wrong value.
     """
     errors = ClientErrors()
-    admin = admin_client(kafka, errors)
+    admin = make_admin(kafka, errors.add)
     servers = bootstrap_servers(kafka)
     cluster = _metadata(admin, errors, servers, timeout)
     absent = [name for name in topics if name not in cluster.topics]
@@ -166,7 +142,7 @@ def topic_configs(
         BrokerError: the cluster can't be reached.
     """
     errors = ClientErrors()
-    admin = admin_client(kafka, errors)
+    admin = make_admin(kafka, errors.add)
     if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
         return {topic: {} for topic in topics}
     resources = {topic: ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics}
@@ -199,7 +175,7 @@ def ends(
         for name, partitions in topics.items()
         for partition in range(partitions)
     }
-    admin = admin_client(kafka)
+    admin = make_admin(kafka)
     try:
         futures = admin.list_offsets(wanted, request_timeout=timeout)
         return {(tp.topic, tp.partition): int(f.result().offset) for tp, f in futures.items()}
@@ -214,7 +190,7 @@ def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:
         BrokerError: the cluster can't be reached or used.
     """
     errors = ClientErrors()
-    admin = admin_client(kafka, errors)
+    admin = make_admin(kafka, errors.add)
     if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
         return 0
     try:

@@ -13,7 +13,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import msgspec
 from confluent_kafka import (
@@ -25,8 +24,10 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from streams.kafka.admin import SILENT
-from streams.kafka.settings import Kafka, bootstrap_servers, confluent_config
+from streams.kafka.clients import make_consumer, make_producer
+from streams.kafka.errors import BrokerError
+from streams.kafka.reader import bounds_of
+from streams.kafka.settings import Kafka, bootstrap_servers
 from streams.state.snapshot import StateKey, StateStoreError
 
 #: Bytes of a part: under Kafka's default `message.max.bytes`, with room for keys and headers.
@@ -35,13 +36,17 @@ _NUM_SLOTS = 2
 #: Records that are read first, from the end of the partition; each further read is longer.
 _FIRST_READ, _NEXT_READ_FACTOR = 64, 8
 _TIMEOUT_SECONDS = 30.0
-#: Errors while a partition's leader changes.
-_LEADER_MOVES = (
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-)
 _POLL_SECONDS = 0.1
+_CONSUMER_SETTINGS: dict[str, str | int | float | bool] = {
+    "enable.partition.eof": True,
+    "isolation.level": "read_uncommitted",
+    "queued.max.messages.kbytes": 16 * 1024,
+}
+_PRODUCER_SETTINGS: dict[str, str | int | float | bool] = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "message.timeout.ms": int(_TIMEOUT_SECONDS * 1000),
+}
 
 #: Settings of a snapshot topic. Small segments, since compaction skips the active one.
 TOPIC_CONFIG = {"cleanup.policy": "compact", "segment.bytes": str(128 * 1024 * 1024)}
@@ -78,13 +83,13 @@ class TopicStore:
         """Yield the whole snapshots of a key, the latest first."""
         try:
             yield from self._saved(key)
-        except KafkaException as error:
+        except (KafkaException, BrokerError) as error:
             raise self._failed(key, "can't be read", error.args[0]) from error
 
     def _saved(self, key: StateKey) -> Iterator[bytes]:
         place = self._place(key)
         with self._consumer() as consumer:
-            low, end = _bounds(consumer, place)
+            low, end = bounds_of(consumer, place.topic, place.partition, _TIMEOUT_SECONDS)
             seen: set[bytes] = set()
             num_records = _FIRST_READ
             while low < end:
@@ -121,11 +126,11 @@ class TopicStore:
         try:
             with self._consumer() as consumer:
                 place = self._place(key)
-                low, end = _bounds(consumer, place)
+                low, end = bounds_of(consumer, place.topic, place.partition, _TIMEOUT_SECONDS)
                 slots = _Slots(key)
                 for message in _read(consumer, place, low, end):
                     slots.add(message)
-        except KafkaException as error:
+        except (KafkaException, BrokerError) as error:
             raise self._failed(key, "can't be read", error.args[0]) from error
         self._write(key, [(record_key, None) for record_key in slots.record_keys])
         return len(slots.whole())
@@ -139,7 +144,9 @@ class TopicStore:
         topic = self._topics[key.agent]
         with self._lock:
             if self._producer is None:
-                self._producer = Producer(self._producer_config(), logger=SILENT)
+                self._producer = make_producer(
+                    {"compression.type": "lz4", **self._kafka}, _PRODUCER_SETTINGS
+                )
             if topic not in self._places:
                 metadata = self._producer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic]
                 if metadata.error is not None or not metadata.partitions:
@@ -149,25 +156,9 @@ class TopicStore:
                 self._places[topic] = len(metadata.partitions)
         return TopicPartition(topic, key.partition % self._places[topic])
 
-    def _producer_config(self) -> dict[str, Any]:
-        fixed = {
-            "acks": "all",
-            "enable.idempotence": True,
-            "message.timeout.ms": int(_TIMEOUT_SECONDS * 1000),
-        }
-        return {"compression.type": "lz4", **confluent_config(self._kafka, "producer"), **fixed}
-
     @contextlib.contextmanager
     def _consumer(self) -> Iterator[Consumer]:
-        fixed = {
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-            "isolation.level": "read_uncommitted",
-            "queued.max.messages.kbytes": 16 * 1024,
-        }
-        config = {"group.id": "penstock", **confluent_config(self._kafka, "consumer"), **fixed}
-        config.pop("group.instance.id", None)  # reads by assignment, without joining the group
-        consumer = Consumer(config, logger=SILENT)
+        consumer = make_consumer(self._kafka, _CONSUMER_SETTINGS)
         try:
             yield consumer
         finally:
@@ -194,7 +185,7 @@ class TopicStore:
             deadline = time.monotonic() + 2 * _TIMEOUT_SECONDS
             while num_done < len(records) and time.monotonic() < deadline:
                 producer.poll(_POLL_SECONDS)
-        except (KafkaException, BufferError) as error:
+        except (KafkaException, BrokerError, BufferError) as error:
             raise self._failed(key, "can't be written", error.args[0]) from error
         if errors or num_done < len(records):
             raise self._failed(key, "can't be written", errors[0] if errors else "no answer")
@@ -257,23 +248,6 @@ class _Slots:
 def _record_key(key: StateKey, *numbers: int) -> bytes:
     words = [key.agent, key.topic, str(key.partition), *map(str, numbers)]
     return "/".join(words).encode() + (b"" if numbers else b"/")
-
-
-def _bounds(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    """Return a partition's lowest offset and its end; wait while its leader changes.
-
-    Raises:
-        KafkaException: the broker rejects the request, or there is no leader in time.
-    """
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while True:
-        try:
-            low, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_SECONDS)
-            return low, end
-        except KafkaException as error:
-            if error.args[0].code() not in _LEADER_MOVES or time.monotonic() > deadline:
-                raise
-        time.sleep(_POLL_SECONDS)
 
 
 def _read(consumer: Consumer, place: TopicPartition, start: int, end: int) -> Iterator[Message]:

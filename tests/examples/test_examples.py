@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agents import AGENTS
-from agents.commands.checking import check_agent
+from agents.commands.check import check_agent
 from agents.pipeline.file import load_pipeline
 from agents.pipeline.parts import load_agent
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from agents.commands.broker import BrokerProcess, kafka_broker
-from agents.commands.soak import Arena, FaultRow, Setup, rows_as_markdown, rows_as_text
+from agents.commands.soak import FaultRow, Setup, Testbed, rows_as_markdown, rows_as_text
 from tests.brokers import need_kafka
 from tests.conftest import REPO
 
@@ -56,10 +56,10 @@ def own_broker() -> Iterator[BrokerProcess]:
 
 
 @contextmanager
-def arena(broker: BrokerProcess, folder: Path, **setup: Any) -> Iterator[Arena]:
-    """An arena that has begun; everything of it ends with the block."""
+def testbed(broker: BrokerProcess, folder: Path, **setup: Any) -> Iterator[Testbed]:
+    """A testbed that has begun; everything of it ends with the block."""
     kafka = {"bootstrap.servers": broker.bootstrap_servers}
-    made = Arena(Setup(kafka, broker, **setup), folder)
+    made = Testbed(Setup(kafka, broker, **setup), folder)
     try:
         made.begin()
         yield made

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.commands.broker import kafka_cluster
-from agents.commands.soak import Arena, Setup
+from agents.commands.soak import Setup, Testbed
 from tests.brokers import need_kafka
 from tests.faults.conftest import Report
+from tests.faults.kafka_cluster import kafka_cluster
 
 pytestmark = [pytest.mark.kafka, pytest.mark.faults]
 SEED = 7
@@ -24,17 +24,17 @@ def test_one_of_three_brokers_is_lost(tmp_path: Path, report: Report, guarantee:
     rng = random.Random(SEED)
     with kafka_cluster() as nodes:
         kafka = {"bootstrap.servers": ",".join(node.bootstrap_servers for node in nodes)}
-        arena = Arena(Setup(kafka, guarantee=guarantee), tmp_path)
+        testbed = Testbed(Setup(kafka, guarantee=guarantee), tmp_path)
         try:
-            arena.begin()
+            testbed.begin()
             for _ in range(_REPETITIONS):
-                arena.await_progress(rng.randrange(100, 900))
+                testbed.await_progress(rng.randrange(100, 900))
                 node = rng.choice(nodes)
                 node.stop() if rng.random() < 0.5 else node.kill()
-                arena.await_progress(400)
+                testbed.await_progress(400)
                 time.sleep(rng.uniform(0.0, 4.0))
                 node.start()
-            row = arena.finish("one of three brokers is lost, and comes back", _REPETITIONS)
+            row = testbed.finish("one of three brokers is lost, and comes back", _REPETITIONS)
         finally:
-            arena.close()
+            testbed.close()
     report(row)

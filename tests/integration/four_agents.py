@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 from confluent_kafka import Message
 
+from agents.commands.produce.event_publisher import EventPublisher
 from agents.commands.produce.event_records import EventEncoder
-from agents.commands.publishing import Publisher
 from schemas import EVENT_TYPES, Event
 from tests.conftest import REPO
 from tests.integration.running import Pipeline, make_planned_topics
@@ -59,7 +59,7 @@ class FourAgents(Pipeline):
         """Publish events to an agent's input as `penstock produce` does; return how many."""
         settings = self.settings()["agents"][agent]
         encoder = EventEncoder(EVENT_TYPES[settings["event"]], settings.get("codec", "json"))
-        publisher = Publisher(self.kafka, settings["input"], encoder)
+        publisher = EventPublisher(self.kafka, settings["input"], encoder)
         published = publisher.publish(events)
         assert published.num_failed == 0
         return published.num_delivered

@@ -39,7 +39,7 @@ def test_what_a_mended_model_can_answer(tmp_path: Path, bootstrap: str) -> None:
     assert (found.records, found.answered, found.dead_lettered) == (count, count - 1, 1)
     assert (found.replays, found.settled, found.repeats) == (2, 1, 0)
     letters = list(read_letters(settings))
-    assert [(x.told.reason, x.num_replays) for x in letters if x.state == "open"] == [
+    assert [(x.details.reason, x.num_replays) for x in letters if x.state == "open"] == [
         ("decode_error", 1)
     ]
     answers = [json.loads(m.value() or b"") for m in pipeline.read(pipeline.output)]

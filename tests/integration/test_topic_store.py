@@ -78,7 +78,7 @@ def test_one_that_was_not_finished_leaves_the_other(bootstrap: str) -> None:
 def test_an_absent_topic_is_told(kafka_bootstrap: str) -> None:
     kafka = {"bootstrap.servers": kafka_bootstrap}
     store = TopicStore(kafka, {"score": "no-such-topic"})
-    with pytest.raises(StateStoreError, match="no topic no-such-topic: `penstock topics create`"):
+    with pytest.raises(StateStoreError, match="no topic no-such-topic: create it with `"):
         list(store.saved(KEY))
 
 

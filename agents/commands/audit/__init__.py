@@ -1,6 +1,7 @@
-"""Proof, record by record, that nothing was lost, doubled or reordered."""
+"""Audit a pipeline record by record: was any lost, doubled or reordered?"""
 
-from agents.commands.audit.auditing import AuditOptions, audit_pipeline
+from agents.commands.audit.agent_audit import AuditOptions
+from agents.commands.audit.auditing import audit_pipeline
 from agents.commands.audit.report import AgentReport, Culprit, Problem, Report
 
 __all__ = ["AgentReport", "AuditOptions", "Culprit", "Problem", "Report", "audit_pipeline"]

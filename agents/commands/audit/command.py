@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Isolation(StrEnum):
-    """Whether records of transactions that are open or aborted are read."""
+    """Whether to read records of open and aborted transactions."""
 
     READ_COMMITTED = "read_committed"
     READ_UNCOMMITTED = "read_uncommitted"
@@ -36,38 +36,51 @@ class Isolation(StrEnum):
 def command(
     config: ConfigOption = DEFAULT_CONFIG,
     agent: Annotated[
-        list[str] | None, typer.Option("--agent", help="Audit this one alone; repeatable.")
+        list[str] | None, typer.Option("--agent", help="Audit only this agent; repeatable.")
     ] = None,
     drained: Annotated[
-        bool, typer.Option("--drained", help="Take nothing as in flight: all must be finished.")
+        bool,
+        typer.Option("--drained", help="Every record must be finished: none may be in flight."),
     ] = False,
     expect_answer: Annotated[
         bool,
-        typer.Option("--expect-answer", help="Also of agents whose file says answers: sometimes."),
+        typer.Option(
+            "--expect-answer",
+            help="Require output even of agents with `answers: sometimes` in the file.",
+        ),
     ] = False,
     exactly_once: Annotated[
         bool,
         typer.Option(
             "--exactly-once",
-            help="A repeat is wrong, even an equal one: so where the file guarantees it.",
+            help="Allow no repeats, not even equal ones; the default if the file's guarantee is "
+            "exactly_once.",
         ),
     ] = False,
     tolerance: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="How far numbers of a repeat may differ, as a share of the larger."
+            min=0,
+            max=1,
+            help="How much the numbers of a repeat may differ, as a share of the larger one.",
         ),
     ] = 0.0,
     isolation: Annotated[
         Isolation | None,
-        typer.Option("--isolation-level", help="Of results; read_committed if exactly once."),
+        typer.Option(
+            "--isolation-level",
+            help="How to read results; read_committed if the guarantee is exactly_once.",
+        ),
     ] = None,
-    since: Annotated[str, typer.Option(help=f"Only records from then on: {MOMENT_HELP}.")] = "",
+    since: Annotated[
+        str, typer.Option(help=f"Only input records from this time on: {MOMENT_HELP}.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Account for every input record: exit code 0 if all is proven, 1 if something is wrong.
+    """Prove that no record was lost, doubled or reordered.
 
-    Reads the topics to their present ends; joins no group and commits nothing.
+    Reads the topics to their present ends and accounts for every input record. Joins no consumer
+    group and commits no offsets. The exit code is 1 if something is wrong.
     """
     from agents.commands.audit import AuditOptions, audit_pipeline
 
@@ -97,8 +110,8 @@ def command(
 
 
 def _as_json(report: Report) -> dict[str, object]:
-    found: dict[str, object] = msgspec.to_builtins(report)
-    return found
+    document: dict[str, object] = msgspec.to_builtins(report)
+    return document
 
 
 _COLUMNS = ("records", "answered", "dead_lettered", "filtered", "in_flight", "without_output",
@@ -132,5 +145,7 @@ def _remarks(agent: AgentReport) -> list[str]:
     named = [f"  {culprit}" for culprit in agent.culprits]
     notes = [f"note: {agent.agent}: {note}" for note in agent.notes]
     if agent.foreign:
-        notes.append(f"note: {agent.agent}: {agent.foreign} records on its topics are of others")
+        notes.append(
+            f"note: {agent.agent}: {agent.foreign} records on its topics are of other programs"
+        )
     return [*counted, *named, *notes]

@@ -1,4 +1,4 @@
-"""Whether a repeat says the same as the first answer, to within a tolerance."""
+"""Compare the values of repeated results with the first ones, within a tolerance."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Any
 import msgspec
 from confluent_kafka import Message
 
-from agents.commands.audit.inputs import OnRead
-from agents.commands.audit.ledger import Ledger, place_of
+from agents.commands.audit.ledger import Ledger, OnRead, place_of
 from agents.commands.audit.report import AgentReport, Problem
 from agents.commands.audit.results import ResultReader
-from agents.commands.topic_reader import Bounds, TopicReader
+from streams.kafka.reader import Bounds, TopicReader
 from streams.message_headers import headers_of
 
 
 def blame_differing(ledgers: Sequence[Ledger]) -> None:
-    """Blame every repeat whose bytes are not the first answer's."""
+    """Report every repeat whose bytes differ from the first answer's."""
     for ledger in ledgers:
         for place, (row, _) in ledger.differing.items():
             _blame(ledger, row, place)
@@ -32,24 +31,24 @@ def compare_differing(
     tolerance: float,
     on_read: OnRead,
 ) -> None:
-    """Read the output once more, and blame each differing repeat that is beyond the tolerance.
+    """Read the output again and report each repeat that differs by more than the tolerance.
 
     Args:
         ledgers: of the input's partitions, in order.
         report: of the agent.
-        reader: as for the first reading.
-        bounds: of the output's partitions, as for the first reading.
+        reader: the one that read the output before.
+        bounds: of the output's partitions, the same as before.
         tolerance: see `is_close`.
-        on_read: told how many records were read.
+        on_read: called with the number of records read.
 
     Raises:
         BrokerError: it can't be read.
     """
     wanted = [set(ledger.differing.values()) for ledger in ledgers]
     first: dict[tuple[int, int, int], Any] = {}
-    # What it finds wrong was told at the first reading.
-    unheard = replace(report, problems=report.problems.copy(), culprits=[])
-    results = ResultReader(unheard, ledgers)
+    # The first reading has reported its problems already.
+    discarded = replace(report, problems=report.problems.copy(), culprits=[])
+    results = ResultReader(discarded, ledgers)
     for partition, bound in enumerate(bounds):
         for messages in reader.read(report.output, partition, bound):
             for message, origin, index in results.results(messages):
@@ -65,26 +64,26 @@ def compare_differing(
             on_read(len(messages))
 
 
-def is_close(found: Any, expected: Any, tolerance: float) -> bool:
-    """Return whether two decoded values are equal but for their numbers' last digits.
+def is_close(actual: Any, expected: Any, tolerance: float) -> bool:
+    """Return whether two decoded values are equal, except that their numbers may differ slightly.
 
     Args:
-        found: of dicts, lists, texts, numbers, truths and nulls.
+        actual: made of dicts, lists, strings, numbers, booleans and nulls.
         expected: the same.
-        tolerance: how far numbers may be apart, as a share of the larger one, or, where both are
-            below 1, absolutely.
+        tolerance: how much numbers may differ, as a share of the larger one; absolutely if both
+            are below 1.
     """
-    if isinstance(found, dict) and isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(
-            is_close(found[name], expected[name], tolerance) for name in found
+    if isinstance(actual, dict) and isinstance(expected, dict):
+        return actual.keys() == expected.keys() and all(
+            is_close(actual[name], expected[name], tolerance) for name in actual
         )
-    if isinstance(found, list) and isinstance(expected, list):
-        return len(found) == len(expected) and all(
-            is_close(*pair, tolerance) for pair in zip(found, expected, strict=True)
+    if isinstance(actual, list) and isinstance(expected, list):
+        return len(actual) == len(expected) and all(
+            is_close(*pair, tolerance) for pair in zip(actual, expected, strict=True)
         )
-    if _is_number(found) and _is_number(expected):
-        return bool(abs(found - expected) <= tolerance * max(1.0, abs(found), abs(expected)))
-    return type(found) is type(expected) and bool(found == expected)
+    if _is_number(actual) and _is_number(expected):
+        return bool(abs(actual - expected) <= tolerance * max(1.0, abs(actual), abs(expected)))
+    return type(actual) is type(expected) and bool(actual == expected)
 
 
 def _is_number(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""From what was read to a judgement: what is missing, doubled, out of order, contradictory."""
+"""Judge what was read: which records are missing, doubled, out of order or contradictory."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from agents.commands.audit.ledger import (
     Bools,
     Ints,
     Ledger,
-    describe_record,
+    describe_origin,
+    partition_and_offset,
 )
-from agents.commands.audit.ledger import partition_and_offset as at_place
 from agents.commands.audit.report import MAX_CULPRITS, AgentReport, Problem
 from schemas import Origin
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What an audit asks for."""
+    """What counts as a problem."""
 
     committed: Sequence[int]
     """The group's committed offset of each input partition; -1: none."""
     is_drained: bool
-    """Records above it must be finished too."""
+    """Records at or above the committed offset must be finished too."""
     repeats_allowed: bool
-    """Delivery is at least once."""
+    """Repeats are allowed: delivery is at least once."""
     silence_allowed: bool
-    """A committed record may be without output."""
+    """A committed record may have no output."""
 
 
 def judge(ledgers: Sequence[Ledger], report: AgentReport, rules: Rules) -> None:
-    """Hold every record against the rules; counts and problems go to the report."""
+    """Check every record against the rules; write counts and problems to the report."""
     for ledger in ledgers:
         _judge_outcomes(ledger, report, rules)
         _judge_order(ledger, report)
@@ -67,28 +67,28 @@ def _judge_outcomes(ledger: Ledger, report: AgentReport, rules: Rules) -> None:
         report.without_output += _count(is_silent & is_original)
     else:
         _blame(ledger, report, Problem.MISSING, is_silent,
-               "is committed, but has neither result nor dead letter")  # fmt: skip
+               "is committed, but has neither a result nor a dead letter")  # fmt: skip
     if rules.is_drained:
         _blame(ledger, report, Problem.UNFINISHED, in_flight,
-               "is not committed, and has neither result nor dead letter")  # fmt: skip
+               "is not committed, and has neither a result nor a dead letter")  # fmt: skip
     else:
         report.in_flight += _count(in_flight & is_original)
 
 
 def _judge_order(ledger: Ledger, report: AgentReport) -> None:
-    """Look, within each key, for first answers that stand before an earlier record's."""
+    """Report answers that come after the answer to a later record of the same key."""
     rows = np.flatnonzero(ledger.is_answered & ~ledger.has(KEYLESS))
-    # By key and output partition, and by offset within.
+    # Sorted by key, then by output partition; rows of the same keep the order of their offsets.
     rows = rows[np.lexsort((ledger.places[rows] >> OFFSET_BITS, ledger.keys[rows]))]
     keys, places = ledger.keys[rows], ledger.places[rows]
     is_one_partition = places[1:] >> OFFSET_BITS == places[:-1] >> OFFSET_BITS
     is_late = (keys[1:] == keys[:-1]) & is_one_partition & (places[1:] < places[:-1])
     late = rows[:-1][is_late]
     for row, after in zip(late[:MAX_CULPRITS], rows[1:][is_late][:MAX_CULPRITS], strict=True):
-        told = (f"answers {describe_record(ledger.origin(int(row)))} after offset "
-                f"{ledger.offsets[after]} of the same key was answered")  # fmt: skip
-        place = at_place(int(ledger.places[row]))
-        report.blame(Problem.OUT_OF_ORDER, report.output, *place, told)
+        detail = (f"answers {describe_origin(ledger.origin(int(row)))} after offset "
+                  f"{ledger.offsets[after]} of the same key was answered")  # fmt: skip
+        place = partition_and_offset(int(ledger.places[row]))
+        report.blame(Problem.OUT_OF_ORDER, report.output, *place, detail)
     report.count(Problem.OUT_OF_ORDER, len(late) - MAX_CULPRITS)
 
 
@@ -106,20 +106,25 @@ def _judge_doubles(ledger: Ledger, report: AgentReport, rules: Rules) -> None:
     if rules.repeats_allowed:
         return
     for row, place in zip(rows[:MAX_CULPRITS], places[:MAX_CULPRITS], strict=True):
-        told = f"answers {describe_record(ledger.origin(int(row)))} once more"
-        report.blame(Problem.DOUBLED, report.output, *at_place(int(place)), told)
+        detail = f"answers {describe_origin(ledger.origin(int(row)))} again"
+        report.blame(Problem.DOUBLED, report.output, *partition_and_offset(int(place)), detail)
     report.count(Problem.DOUBLED, len(rows) - MAX_CULPRITS)
     for place in ledger.letter_repeats:
-        report.blame(Problem.DOUBLED, report.dead_letters, *at_place(place), "a second dead letter")
+        report.blame(
+            Problem.DOUBLED,
+            report.dead_letters,
+            *partition_and_offset(place),
+            "a second dead letter of the same record",
+        )
 
 
 def _extra_hashes(ledger: Ledger, rows: Ints, indexes: Ints) -> Ints:
-    """Return the hash of each first result whose index is not 0."""
+    """Return the hash of the first result with each row and index; no index is 0."""
     extra_rows, extra_indexes, hashes = ledger.extras.take()
     order = np.lexsort((extra_indexes, extra_rows))
     ids = _ids(extra_rows[order], extra_indexes[order])
-    found: Ints = hashes[order][np.searchsorted(ids, _ids(rows, indexes))]
-    return found
+    first_hashes: Ints = hashes[order][np.searchsorted(ids, _ids(rows, indexes))]
+    return first_hashes
 
 
 def _ids(rows: Ints, indexes: Ints) -> Ints:
@@ -127,7 +132,7 @@ def _ids(rows: Ints, indexes: Ints) -> Ints:
 
 
 def _settle_replays(ledgers: Sequence[Ledger], report: AgentReport) -> None:
-    """A dead letter is settled by the first answer to a replay of its record."""
+    """Count dead letters that are settled: a replay of their record was answered."""
     settled: set[Origin] = set()
     for ledger in ledgers:
         is_answered = ledger.is_answered
@@ -153,13 +158,13 @@ def _is_input(origin: Origin, ledgers: Sequence[Ledger], report: AgentReport) ->
     return origin.topic == report.input and 0 <= origin.partition < len(ledgers)
 
 
-def _blame(ledger: Ledger, report: AgentReport, problem: Problem, which: Bools, told: str) -> None:
-    rows = np.flatnonzero(which)
+def _blame(ledger: Ledger, report: AgentReport, problem: Problem, mask: Bools, detail: str) -> None:
+    rows = np.flatnonzero(mask)
     for row in rows[:MAX_CULPRITS]:
         origin = ledger.origin(int(row))
-        report.blame(problem, origin.topic, origin.partition, origin.offset, told)
+        report.blame(problem, origin.topic, origin.partition, origin.offset, detail)
     report.count(problem, len(rows) - MAX_CULPRITS)
 
 
-def _count(which: Bools) -> int:
-    return int(np.count_nonzero(which))
+def _count(mask: Bools) -> int:
+    return int(np.count_nonzero(mask))

@@ -1,8 +1,8 @@
-"""What is known of each record of one input partition, in columns: 37 bytes a record."""
+"""The records of one input partition and their outcomes, in columns: 37 bytes a record."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,52 +15,55 @@ from schemas import Origin, Replay
 Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
 
-#: Flags of a record.
+#: Called with the number of records that were just read.
+OnRead: TypeAlias = Callable[[int], None]
+
+#: Flags of an input record.
 TOMBSTONE, KEYLESS, REPLAY, LETTER = 1, 2, 4, 8
-#: The largest that Kafka has.
+#: Kafka's largest offset.
 MAX_OFFSET = 2**63 - 1
-#: A place is an output partition and an offset in one number: 2^19 partitions of 2^44 records.
+#: A place is an output partition and offset in one number: up to 2^19 partitions of 2^44 records.
 OFFSET_BITS = 44
 _NOWHERE = -1
 
 
 def place_of(partition: int, offset: int) -> int:
-    """Return a position on the output topic as one number, ascending within a partition."""
+    """Return an output partition and offset as one number, ascending within a partition."""
     return partition << OFFSET_BITS | offset
 
 
 def partition_and_offset(place: int) -> tuple[int, int]:
-    """Return what `place_of` was given."""
+    """Return the partition and offset of a place."""
     return int(place) >> OFFSET_BITS, int(place) & (1 << OFFSET_BITS) - 1
 
 
-def describe_record(origin: Origin) -> str:
-    """Return a record's position for people."""
+def describe_origin(origin: Origin) -> str:
+    """Return a record's topic, partition and offset for people."""
     return f"{origin.topic}[{origin.partition}] offset {origin.offset}"
 
 
 @dataclass(slots=True)
 class Answers:
-    """Results for records of one input partition, as columns: n rows, in the order of reading."""
+    """Results for records of one input partition, as columns of n rows, in reading order."""
 
     origins: Ints
-    """Offsets of the records that they answer."""
+    """Offsets of the records that the results answer."""
     indexes: Ints
-    """Which of its record's results each is, from 0."""
+    """The number of each result among the results of its record, from 0."""
     hashes: Ints
-    """Of the values."""
+    """Hashes of the values."""
     places: Ints
     keys: Ints
     """Hashes of the keys."""
 
-    def select(self, which: Bools) -> Answers:
-        """Return some of the rows."""
+    def select(self, mask: Bools) -> Answers:
+        """Return the rows where the mask is true."""
         columns = (self.origins, self.indexes, self.hashes, self.places, self.keys)
-        return Answers(*(column[which] for column in columns))
+        return Answers(*(column[mask] for column in columns))
 
 
 class Columns:
-    """Columns of int64 that grow by chunks."""
+    """Columns of int64 to which chunks of rows are added."""
 
     def __init__(self, width: int) -> None:
         self._chunks: list[list[Ints]] = [[] for _ in range(width)]
@@ -71,60 +74,61 @@ class Columns:
             chunks.append(np.asarray(column, dtype=np.int64))
 
     def take(self) -> list[Ints]:
-        """Return each column whole, and forget them."""
-        whole = []
+        """Return each column as one array, and empty the columns."""
+        columns = []
         for chunks in self._chunks:
-            whole.append(np.concatenate(chunks) if chunks else np.empty(0, np.int64))
+            columns.append(np.concatenate(chunks) if chunks else np.empty(0, np.int64))
             chunks.clear()
-        return whole
+        return columns
 
 
 class Ledger:
-    """The records of one input partition and what became of each.
+    """The records of one input partition and the outcome of each.
 
-    First `add` every record, then `seal`, then enter results and dead letters in their order.
+    `add` every record, then `seal`, then enter results and dead letters in the order of their
+    topics.
     """
 
     def __init__(self, report: AgentReport, partition: int, *, is_compacted: bool) -> None:
         self.partition = partition
         self.oldest = 0
-        """Results for records below it are of the past; see `AgentReport.past`."""
+        """Results for records below this offset count as `AgentReport.past`."""
         self.end = 0
         self.unprovable_below = 0
-        """Below it, results or dead letters may have been removed."""
+        """Results and dead letters for records below this offset may have been removed."""
         self.replays: list[tuple[int, Replay]] = []
-        """Offset and meaning of each replay."""
+        """Offset and headers of each replay."""
         self.repeats = Columns(4)
-        """Row, index, hash and place of each result beyond the first of its id."""
+        """Row, index, hash and place of each result after the first with its id."""
         self.extras = Columns(3)
-        """Row, index and hash of first results whose index is not 0."""
+        """Row, index and hash of the first result with each id whose index is not 0."""
         self.letter_repeats: list[int] = []
-        """Places of dead letters beyond the first of a record."""
+        """Places of dead letters after the first of a record."""
         self.differing: dict[int, tuple[int, int]] = {}
-        """Place of each repeat whose bytes are not the first answer's, to row and index."""
+        """Row and index of each repeat whose bytes differ from the first answer's, by place."""
         self._report = report
         self._is_compacted = is_compacted
         self._input = Columns(3)
 
     def doubt_below(self, offset: int) -> None:
-        """Note that records below an offset may have had output that is no longer there."""
+        """Note that output for records below an offset may have been removed."""
         self.unprovable_below = max(self.unprovable_below, offset)
 
     def add(self, offsets: Sequence[int], keys: Sequence[int], flags: Sequence[int]) -> None:
-        """Enter records, in the order of their offsets."""
+        """Enter input records, in the order of their offsets."""
         self._input.add(offsets, keys, flags)
 
     def seal(self) -> None:
-        """Make the columns, now that all records are known."""
+        """Build the columns, once all input records are known."""
         self.offsets, self.keys, flags = self._input.take()
         self.flags = flags.astype(np.uint8)
         size = len(self.offsets)
         self.hashes = np.zeros(size, np.int64)
-        """Of each record's first result."""
+        """Hash of each record's first result."""
         self.places = np.full(size, _NOWHERE, np.int64)
-        """Of each record's first result."""
+        """Place of each record's first result."""
         self.counts = np.zeros(size, np.uint32)
-        """How many results each has, repeats aside."""
+        """Number of results of each record, without repeats."""
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -132,13 +136,13 @@ class Ledger:
     @property
     def is_answered(self) -> Bools:
         """Which records have a result."""
-        found: Bools = self.places != _NOWHERE
-        return found
+        is_answered: Bools = self.places != _NOWHERE
+        return is_answered
 
     def has(self, flag: int) -> Bools:
         """Return which records have a flag."""
-        found: Bools = (self.flags & flag) != 0
-        return found
+        has_flag: Bools = (self.flags & flag) != 0
+        return has_flag
 
     def rows_of(self, offsets: Ints) -> tuple[Ints, Bools]:
         """Return the row of each offset, and whether there is one."""
@@ -148,12 +152,12 @@ class Ledger:
         return rows, self.offsets[rows] == offsets
 
     def row_of(self, offset: int) -> int | None:
-        """Return the row of one offset, None if there is no such record."""
+        """Return the row of one offset; None if the input has no record there."""
         rows, is_known = self.rows_of(np.asarray([offset], np.int64))
         return int(rows[0]) if is_known[0] else None
 
     def origin(self, row: int) -> Origin:
-        """Return a record's position."""
+        """Return the topic, partition and offset of a row."""
         return Origin(self._report.input, self.partition, int(self.offsets[row]))
 
     def answer(self, answers: Answers) -> None:
@@ -183,7 +187,7 @@ class Ledger:
                 continue
             if index > count:
                 self.blame_result(
-                    Problem.INCOMPLETE, row, place, f"but its result number {count} is not there"
+                    Problem.INCOMPLETE, row, place, f"but its result number {count} is missing"
                 )
             if index == 0:
                 self.hashes[row] = value
@@ -200,7 +204,9 @@ class Ledger:
     def _check_keys(self, rows: Ints, answers: Answers) -> None:
         is_wrong = (self.keys[rows] != answers.keys) & ((self.flags[rows] & KEYLESS) == 0)
         for row, place in zip(rows[is_wrong], answers.places[is_wrong], strict=True):
-            self.blame_result(Problem.WRONG_KEY, int(row), int(place), "whose key is another")
+            self.blame_result(
+                Problem.WRONG_KEY, int(row), int(place), "with another key than its record"
+            )
 
     def _check_tombstones(self, rows: Ints, answers: Answers) -> None:
         is_wrong = (self.flags[rows] & TOMBSTONE) != 0
@@ -208,19 +214,19 @@ class Ledger:
             self.blame_result(Problem.ALIEN, int(row), int(place), "which is a tombstone")
 
     def blame_result(self, problem: Problem, row: int, place: int, detail: str) -> None:
-        """Blame the result at a place, which answers a row."""
+        """Report a problem of the result at a place, which answers a row."""
         origin = self.origin(row)
-        told = f"answers {describe_record(origin)}, {detail}"
-        self._report.blame(problem, self._report.output, *partition_and_offset(place), told)
+        detail = f"answers {describe_origin(origin)}, {detail}"
+        self._report.blame(problem, self._report.output, *partition_and_offset(place), detail)
 
     def stranger(self, origin: int, topic: str, place: int, what: str) -> None:
-        """Count a result or dead letter for an offset at which the input has no record."""
+        """Enter a result or dead letter for an offset where the input has no record."""
         if origin < (self.end if self._is_compacted else self.oldest):
             self._report.past += 1
             return
-        where = describe_record(Origin(self._report.input, self.partition, origin))
-        told = f"{what} for {where}, where there is no record"
-        self._report.blame(Problem.ALIEN, topic, *partition_and_offset(place), told)
+        where = describe_origin(Origin(self._report.input, self.partition, origin))
+        detail = f"{what} for {where}, where the input has no record"
+        self._report.blame(Problem.ALIEN, topic, *partition_and_offset(place), detail)
 
     def dead_letter(self, origin: int, topic: str, place: int) -> None:
         """Enter one dead letter."""

@@ -1,4 +1,4 @@
-"""Reading an agent's dead letters: which records were refused."""
+"""Read an agent's dead letters: which records were refused."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from confluent_kafka import Message
 
-from agents.commands.audit.inputs import OnRead
-from agents.commands.audit.ledger import MAX_OFFSET, Ledger, describe_record, place_of
+from agents.commands.audit.ledger import MAX_OFFSET, Ledger, OnRead, describe_origin, place_of
 from agents.commands.audit.report import AgentReport, Problem
-from agents.commands.topic_reader import Bounds, TopicReader
 from schemas import DeadLetter, Settlement
 from schemas.dead_letter import ERROR_PREFIX
+from streams.kafka.reader import Bounds, TopicReader
 from streams.message_headers import headers_of
 
 
@@ -26,16 +25,16 @@ class LetterReader:
         expired_below: Sequence[int],
         other_inputs: frozenset[str] = frozenset(),
     ) -> None:
-        """Say what to expect.
+        """Read nothing yet.
 
         Args:
-            report: where problems go.
+            report: receives counts and problems.
             ledgers: of the input's partitions, in order.
-            slack: dead letters are written as they arise: by how many records they may be out of
-                order.
-            expired_below: of each input partition, the offset below which dead letters may be too
-                old for the topic's retention.
-            other_inputs: the agent's other topics, each with accounts of its own.
+            slack: how many records dead letters may be out of order, since each is written as soon
+                as its record fails.
+            expired_below: for each input partition, the offset below which retention may have
+                removed dead letters.
+            other_inputs: the agent's other input topics; each has an audit of its own.
         """
         self._report = report
         self._ledgers = ledgers
@@ -62,23 +61,24 @@ class LetterReader:
                 letter = self._letter(message)
                 if letter is None:
                     continue
-                at = letter.origin.partition
-                if at % num_partitions != partition:
-                    told = f"of input partition {at}: it belongs to another partition"
-                    self._blame(Problem.MISPLACED, message, told)
-                first.setdefault(at, letter.origin.offset)
+                input_partition = letter.origin.partition
+                if input_partition % num_partitions != partition:
+                    detail = (
+                        f"of input partition {input_partition}: it belongs to another partition"
+                    )
+                    self._blame(Problem.MISPLACED, message, detail)
+                first.setdefault(input_partition, letter.origin.offset)
                 place = place_of(partition, message.offset() or 0)
-                self._ledgers[at].dead_letter(
+                self._ledgers[input_partition].dead_letter(
                     letter.origin.offset, self._report.dead_letters, place
                 )
                 self._report.letters += 1
             on_read(len(messages))
         if bounds.low:
             for ledger in self._ledgers:
-                at = ledger.partition
-                if at % num_partitions == partition:
-                    above = first.get(at, ledger.end) + self._slack
-                    ledger.doubt_below(min(above, self._expired_below[at]))
+                if ledger.partition % num_partitions == partition:
+                    above = first.get(ledger.partition, ledger.end) + self._slack
+                    ledger.doubt_below(min(above, self._expired_below[ledger.partition]))
 
     def _letter(self, message: Message) -> DeadLetter | None:
         headers = headers_of(message)
@@ -94,24 +94,26 @@ class LetterReader:
             self._report.foreign += 1
             return None
         origin = letter.origin
-        is_one = 0 <= origin.partition < len(self._ledgers) and 0 <= origin.offset <= MAX_OFFSET
-        if origin.topic == self._report.input and is_one:
+        is_valid = 0 <= origin.partition < len(self._ledgers) and 0 <= origin.offset <= MAX_OFFSET
+        if origin.topic == self._report.input and is_valid:
             return letter
         if origin.topic in self._other_inputs:
             return None
         self._blame(
-            Problem.ALIEN, message, f"of {describe_record(origin)}, which is no input of this agent"
+            Problem.ALIEN,
+            message,
+            f"of {describe_origin(origin)}, which is not an input of this agent",
         )
         return None
 
     def _is_settlement(self, message: Message) -> bool:
-        found = Settlement.from_record(message.value(), headers_of(message))
-        if found and found.letter.topic == self._report.dead_letters:
-            for partition, offset in found.below.items():  # deleted by hand, having been settled
+        settlement = Settlement.from_record(message.value(), headers_of(message))
+        if settlement and settlement.letter.topic == self._report.dead_letters:
+            for partition, offset in settlement.below.items():  # letters that a user has deleted
                 if 0 <= partition < len(self._ledgers):
                     self._ledgers[partition].doubt_below(min(offset, MAX_OFFSET))
-        return found is not None
+        return settlement is not None
 
-    def _blame(self, problem: Problem, message: Message, told: str) -> None:
-        at = message.partition() or 0, message.offset() or 0
-        self._report.blame(problem, self._report.dead_letters, *at, told)
+    def _blame(self, problem: Problem, message: Message, detail: str) -> None:
+        place = message.partition() or 0, message.offset() or 0
+        self._report.blame(problem, self._report.dead_letters, *place, detail)

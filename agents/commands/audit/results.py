@@ -1,4 +1,4 @@
-"""Reading an agent's output: which records it answers, with what, and where."""
+"""Read an agent's results: which record each answers, with which value, and where."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ import msgspec
 import numpy as np
 from confluent_kafka import Message
 
-from agents.commands.audit.inputs import OnRead
-from agents.commands.audit.ledger import MAX_OFFSET, Answers, Ledger, describe_record, place_of
+from agents.commands.audit.ledger import (
+    MAX_OFFSET,
+    Answers,
+    Ledger,
+    OnRead,
+    describe_origin,
+    place_of,
+)
 from agents.commands.audit.report import AgentReport, Problem
-from agents.commands.topic_reader import Bounds, TopicReader
 from schemas import Origin
+from streams.kafka.reader import Bounds, TopicReader
 from streams.message_headers import headers_of
 
 
 class _Envelope(msgspec.Struct):
-    """All that an audit needs of a result's value."""
+    """The part of a result's value that an audit needs."""
 
     origin: Origin
 
@@ -34,23 +40,23 @@ class ResultReader:
         self,
         report: AgentReport,
         ledgers: Sequence[Ledger],
-        others: frozenset[bytes] = frozenset(),
+        other_sources: frozenset[bytes] = frozenset(),
         other_inputs: frozenset[str] = frozenset(),
         expired_below: Sequence[int] = (),
     ) -> None:
-        """Say what to expect.
+        """Read nothing yet.
 
         Args:
-            report: where problems go.
+            report: receives counts and problems.
             ledgers: of the input's partitions, in order.
-            others: `ce_source` of agents whose results the same topic may hold.
-            other_inputs: the agent's other topics, each with accounts of its own.
-            expired_below: of each input partition, the offset below which results may be too old
-                for the topic's retention.
+            other_sources: `ce_source` of other agents that write to the same topic.
+            other_inputs: the agent's other input topics; each has an audit of its own.
+            expired_below: for each input partition, the offset below which retention may have
+                removed results.
         """
         self._report = report
         self._ledgers = ledgers
-        self._others = others
+        self._other_sources = other_sources
         self._other_inputs = other_inputs
         self._expired_below = expired_below
         self._source = f"penstock/{report.agent}".encode()
@@ -72,67 +78,65 @@ class ResultReader:
         for messages in reader.read(topic, partition, bounds):
             rows: dict[int, list[tuple[int, int, int, int, int]]] = {}
             for message, origin, index in self.results(messages):
-                at = origin.partition
-                if at % num_partitions != partition:
+                if origin.partition % num_partitions != partition:
                     self._misplaced(message, origin)
-                first.setdefault(at, origin.offset)
-                rows.setdefault(at, []).append(
+                first.setdefault(origin.partition, origin.offset)
+                rows.setdefault(origin.partition, []).append(
                     (origin.offset, index, hash(message.value()),
                      place_of(partition, message.offset() or 0), hash(message.key()))
                 )  # fmt: skip
-            for at, found in rows.items():
-                columns = np.asarray(found, np.int64).T
-                self._ledgers[at].answer(Answers(*columns))
-                self._report.results += len(found)
+            for input_partition, answers in rows.items():
+                columns = np.asarray(answers, np.int64).T
+                self._ledgers[input_partition].answer(Answers(*columns))
+                self._report.results += len(answers)
             on_read(len(messages))
         if bounds.low:
-            # Results stand in the order of their records: what was removed is of earlier ones.
+            # Results are in the order of their records, so the removed ones are of earlier records.
             for ledger in self._ledgers:
-                at = ledger.partition
-                if at % num_partitions == partition:
-                    ledger.doubt_below(first.get(at, self._expired_below[at]))
+                if ledger.partition % num_partitions == partition:
+                    expired_below = self._expired_below[ledger.partition]
+                    ledger.doubt_below(first.get(ledger.partition, expired_below))
 
     def results(self, messages: Sequence[Message]) -> Iterator[tuple[Message, Origin, int]]:
         """Yield this agent's results with their origin and index; problems go to the report."""
         input_topic, num_inputs = self._report.input, len(self._ledgers)
         for message in messages:
-            named = _by_name(message)
-            source = named.get("ce_source")
+            headers = _by_name(message)
+            source = headers.get("ce_source")
             if source != self._source:
-                self._report.foreign += source not in self._others
+                self._report.foreign += source not in self._other_sources
                 continue
             try:
-                origin = _decoder(named)(message.value()).origin
-                index = _index(named["ce_id"], origin, self._report.agent)
+                origin = _decoder(headers)(message.value()).origin
+                index = _index(headers["ce_id"], origin, self._report.agent)
             except (msgspec.MsgspecError, KeyError, ValueError, TypeError, RecursionError) as error:
                 self._unreadable(message, error)
                 continue
             if origin.topic in self._other_inputs:
                 continue
-            is_one = 0 <= origin.partition < num_inputs and 0 <= origin.offset <= MAX_OFFSET
-            if origin.topic != input_topic or not is_one:
+            is_valid = 0 <= origin.partition < num_inputs and 0 <= origin.offset <= MAX_OFFSET
+            if origin.topic != input_topic or not is_valid:
                 self._alien(message, origin)
                 continue
             yield message, origin, index
 
     def _unreadable(self, message: Message, error: Exception) -> None:
-        told = f"{type(error).__name__}: {error}"[:200]
-        self._blame(Problem.UNREADABLE, message, told)
+        self._blame(Problem.UNREADABLE, message, f"{type(error).__name__}: {error}"[:200])
 
     def _alien(self, message: Message, origin: Origin) -> None:
         self._blame(
             Problem.ALIEN,
             message,
-            f"a result for {describe_record(origin)}, which is no input of this agent",
+            f"a result for {describe_origin(origin)}, which is not an input of this agent",
         )
 
     def _misplaced(self, message: Message, origin: Origin) -> None:
-        told = f"answers partition {origin.partition}: it belongs to another partition"
-        self._blame(Problem.MISPLACED, message, told)
+        detail = f"answers partition {origin.partition}: it belongs to another partition"
+        self._blame(Problem.MISPLACED, message, detail)
 
-    def _blame(self, problem: Problem, message: Message, told: str) -> None:
-        at = message.partition() or 0, message.offset() or 0
-        self._report.blame(problem, self._report.output, *at, told)
+    def _blame(self, problem: Problem, message: Message, detail: str) -> None:
+        place = message.partition() or 0, message.offset() or 0
+        self._report.blame(problem, self._report.output, *place, detail)
 
 
 def _by_name(message: Message) -> dict[str, bytes]:
@@ -140,16 +144,16 @@ def _by_name(message: Message) -> dict[str, bytes]:
     return dict(headers) if headers else {}
 
 
-def _decoder(named: dict[str, bytes]) -> Callable[[Any], _Envelope]:
-    is_msgpack = named.get("content-type") == b"application/msgpack"
+def _decoder(headers: dict[str, bytes]) -> Callable[[Any], _Envelope]:
+    is_msgpack = headers.get("content-type") == b"application/msgpack"
     return _msgpack.decode if is_msgpack else _json.decode
 
 
 def _index(result_id: bytes, origin: Origin, agent: str) -> int:
-    """Return which of its record's results this is, from its id.
+    """Return the number of a result among the results of its record, from its id.
 
     Raises:
-        ValueError: the id is not of this origin and agent.
+        ValueError: the id is of another record or agent.
     """
     head, _, index = result_id.rpartition(b":")
     expected = f"{origin.topic}:{origin.partition}:{origin.offset}:{agent}:"

@@ -1,8 +1,7 @@
-"""Brokers for a machine that has none, each in a process of its own: demo, tests, trying out."""
+"""`penstock broker`: run a broker on this machine, in a child process, for trying and testing."""
 
 from agents.commands.broker.embedded import EMBEDDED_LIMITS, embedded_broker
 from agents.commands.broker.kafka import kafka_broker
-from agents.commands.broker.kafka_cluster import kafka_cluster
 from agents.commands.broker.kafka_libs import kafka_libs
 from agents.commands.broker.process import BrokerProcess
 
@@ -11,6 +10,5 @@ __all__ = [
     "BrokerProcess",
     "embedded_broker",
     "kafka_broker",
-    "kafka_cluster",
     "kafka_libs",
 ]

@@ -1,4 +1,4 @@
-"""`penstock broker`: run a broker on this machine, for trying and testing."""
+"""`penstock broker`: start a broker and keep it running until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,33 +20,37 @@ app = typer.Typer(
     help="Run a broker on this machine, for trying and testing.",
 )
 
-_ENDS = {signal.SIGINT, signal.SIGTERM}
-_WATCH_SECONDS = 0.5
+_END_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+#: The broker's process is checked this often.
+_CHECK_SECONDS = 0.5
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
 @app.command()
 def embedded(as_json: AsJson = False) -> None:
     """Run librdkafka's in-memory mock cluster until Ctrl-C.
 
-    It picks a free port and has limits, which it prints; for real use take a real cluster.
+    It picks a free port and prints its limits. For real use, use a real cluster.
     """
     _serve(embedded_broker(), EMBEDDED_LIMITS, as_json)
 
 
 @app.command()
 def kafka(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 9092,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free port.")] = 9092,
     data_dir: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Kept and used again; else a temporary folder."),
+        typer.Option(
+            file_okay=False, help="Folder to keep the data in; without it, a temporary folder."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run Apache Kafka (one node, loopback) on the local JVM until Ctrl-C.
 
-    Needs Java 17, and Maven once for its jars; or an unpacked Apache Kafka as KAFKA_HOME.
+    Needs Java 17, and either Maven, to download Apache Kafka once, or an unpacked Apache Kafka
+    as KAFKA_HOME.
     """
     notes = (f"data and server.log are in {data_dir}",) if data_dir else ()
     _serve(kafka_broker(port, data_dir), notes, as_json)
@@ -55,12 +59,12 @@ def kafka(
 def _serve(
     broker: AbstractContextManager[BrokerProcess], notes: tuple[str, ...], as_json: bool
 ) -> None:
-    """Keep the broker up until SIGINT or SIGTERM, which end the command with exit code 0."""
-    # From here on, so that a signal during the start can't leave the broker half up.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    """Keep the broker running until SIGINT or SIGTERM, which end the command with exit code 0."""
+    # Blocked before the start, so that a signal can't leave the broker half started.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)
     with broker as running:
         _announce(running, notes, as_json)
-        while signal.sigtimedwait(_ENDS, _WATCH_SECONDS) is None:
+        while signal.sigtimedwait(_END_SIGNALS, _CHECK_SECONDS) is None:
             if not running.is_alive:
                 raise BrokerError("the broker ended by itself: start it again")
 
@@ -73,4 +77,4 @@ def _announce(broker: BrokerProcess, notes: tuple[str, ...], as_json: bool) -> N
     typer.echo(f"bootstrap.servers={broker.bootstrap_servers}")
     for note in notes:
         typer.echo(f"  - {note}")
-    typer.echo("Ctrl-C ends it.")
+    typer.echo("Press Ctrl-C to stop it.")

@@ -1,4 +1,4 @@
-"""librdkafka's mock cluster: the Kafka protocol on a loopback port, in a fifth of a second."""
+"""The embedded broker: librdkafka's mock cluster, which starts in a fifth of a second."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 
 from agents.commands.broker.process import BrokerProcess
 
-#: To be said wherever this broker is offered.
+#: Shown wherever this broker is offered.
 EMBEDDED_LIMITS = (
-    "about 5 MB or 100,000 records are kept per partition, older ones are silently dropped",
-    "a topic is made on first use, with 4 partitions; there are no admin requests",
-    "nothing is on disk: what it holds ends with it",
-    "no TLS and no passwords; it listens on this machine alone, on a port that it picks",
+    "about 5 MB or 100,000 records are kept per partition; older ones are silently dropped",
+    "a topic is created on first use, with 4 partitions; there are no admin requests",
+    "nothing is kept on disk: all records are lost when it stops",
+    "no TLS and no passwords; it listens on this machine only, on a free port",
     "a consumer group waits about 3 seconds for its first assignment",
 )
 
@@ -43,5 +43,6 @@ def embedded_broker() -> Iterator[BrokerProcess]:
 
 
 def _announced(output: str) -> str | None:
-    found = re.search(r"^bootstrap\.servers=(\S+)\n", output, re.MULTILINE)
-    return found[1] if found else None
+    """Return the bootstrap servers once the broker has printed them."""
+    line = re.search(r"^bootstrap\.servers=(\S+)\n", output, re.MULTILINE)
+    return line[1] if line else None

@@ -1,4 +1,4 @@
-"""A real Apache Kafka on the local JVM: KRaft, one node, loopback."""
+"""Apache Kafka on the local JVM: one node in KRaft mode, on the loopback interface."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streams.kafka.errors import BrokerError
 
 HOST = "127.0.0.1"
 _HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")
-#: One node can't replicate, and nobody shares it: no waiting for others.
+#: One node can't replicate, and needs no waiting for other nodes or other members.
 _ONE_NODE = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -30,7 +30,7 @@ _ONE_NODE = {
     "share.coordinator.state.topic.replication.factor": "1",
     "share.coordinator.state.topic.min.isr": "1",
     "group.initial.rebalance.delay.ms": "0",
-    # A killed broker comes back once the controller counts it as gone: 9 s by default.
+    # A killed broker can return once the controller has fenced it: 9 s by default.
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "500",
     "auto.create.topics.enable": "false",
@@ -47,9 +47,9 @@ def kafka_broker(
     """Run Apache Kafka for the length of a `with` block.
 
     Args:
-        port: of the clients' listener, on 127.0.0.1; 0 takes a free one.
-        data_dir: kept, and used again if it holds a broker's data; None: a temporary folder.
-        properties: of `server.properties`, over the defaults (a listener with TLS or passwords).
+        port: of the clients' listener, on 127.0.0.1; 0 for any free port.
+        data_dir: folder to keep the data in, which may hold data already; None: a temporary one.
+        properties: of `server.properties`, override the defaults (for TLS or passwords).
 
     Raises:
         BrokerError: Java or Maven is absent, the port is taken, or the broker did not start.
@@ -67,13 +67,13 @@ def kafka_broker(
 def prepare(
     folder: Path, ports: tuple[int, int], properties: Mapping[str, str], cluster_id: str
 ) -> BrokerProcess:
-    """Return one node that does not run yet.
+    """Prepare one node, without starting it.
 
     Args:
         folder: for its configuration, its log and its data.
         ports: of the clients' listener and the controllers', on 127.0.0.1.
-        properties: of `server.properties`, over the defaults.
-        cluster_id: for a folder that holds no broker's data.
+        properties: of `server.properties`, override the defaults.
+        cluster_id: used if the folder holds no data yet.
 
     Raises:
         BrokerError: Java or Maven is absent, or the folder can't be formatted.
@@ -92,19 +92,19 @@ def prepare(
 
 
 def free_port(port: int) -> int:
-    """Return a port of 127.0.0.1 that can be listened on; 0 takes any.
+    """Check that a port of 127.0.0.1 is free and return it; 0 picks any free port.
 
     Raises:
-        BrokerError: it is taken.
+        BrokerError: it is not free.
     """
     with socket.socket() as probe:
-        # As Kafka does: a port in TIME_WAIT, after a restart, is free.
+        # As Kafka does: after a restart, a port in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except OSError as error:
             raise BrokerError(
-                f"port {port} can't be used: {error.strerror}: choose another one"
+                f"port {port} can't be used: {error.strerror}: choose another port"
             ) from None
         return int(probe.getsockname()[1])
 
@@ -121,7 +121,7 @@ def _write_config(folder: Path, ports: tuple[int, int], properties: Mapping[str,
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "server.properties"
-    # The properties may hold passwords.
+    # The file may contain passwords.
     path.touch(mode=0o600)
     path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     return path
@@ -134,21 +134,21 @@ def _logging() -> list[str]:
 
 def new_cluster_id() -> str:
     """Return an id for a new cluster."""
-    # Kafka takes 22 characters of URL-safe base64; a leading "-" would read as an option.
+    # Kafka expects 22 characters of URL-safe base64; a leading "-" would look like an option.
     return "P" + secrets.token_urlsafe(16)[1:]
 
 
 def _format(jvm: list[str], config: Path, cluster_id: str) -> None:
     tool = [*jvm, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
-    done = subprocess.run(tool, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        why = _reason(done.stderr or done.stdout)[:300]
-        raise BrokerError(f"can't format {config.parent} for Apache Kafka: {why}")
+    result = subprocess.run(tool, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        reason = _reason(result.stderr or result.stdout)[:300]
+        raise BrokerError(f"can't format {config.parent} for Apache Kafka: {reason}")
 
 
 def _reason(output: str) -> str:
-    """Return the line of a Java program's last words that says most."""
-    lines = output.strip().splitlines() or ["it said nothing"]
+    """Return the line of a Java program's output that best explains its failure."""
+    lines = output.strip().splitlines() or ["it printed nothing"]
     causes = [line for line in lines if line.startswith("Caused by:")]
     thrown = [line for line in lines if "Exception" in line or "Error" in line]
     return (causes[-1:] or thrown[:1] or lines[-1:])[0].strip()

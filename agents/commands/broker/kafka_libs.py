@@ -1,4 +1,4 @@
-"""Where Apache Kafka's jars are: KAFKA_HOME's, or fetched once by Maven into a cache folder."""
+"""Find Apache Kafka's jars: in KAFKA_HOME, or downloaded once by Maven into a cache folder."""
 
 from __future__ import annotations
 
@@ -18,32 +18,33 @@ def program(name: str, package: str) -> str:
     """Return the path of a program.
 
     Raises:
-        BrokerError: it is absent; the message says how to get it.
+        BrokerError: it is not installed; the message says how to install it.
     """
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise BrokerError(
-            f"`{name}` is absent, and Apache Kafka needs it: install it (`make tools`, or on "
-            f"Debian `apt-get install {package}`), or use `penstock broker embedded`"
+            f"`{name}` is not installed, and Apache Kafka needs it: install it (`make tools`, or "
+            f"on Debian `apt-get install {package}`), or use `penstock broker embedded`"
         )
-    return found
+    return path
 
 
 def kafka_libs() -> Path:
-    """Return a folder of the broker's jars, fetching them first where there are none (54 MB).
+    """Return the folder of the broker's jars; download them first if needed (54 MB).
 
-    PENSTOCK_KAFKA_LIBS names the folder to use and to fill; else KAFKA_HOME's `libs` is used as it
-    is; else a folder in the user's cache, named by the versions in deploy/kafka/pom.xml.
+    The folder is PENSTOCK_KAFKA_LIBS if that is set. Otherwise it is KAFKA_HOME's `libs`, to which
+    nothing is downloaded, or a folder in the user's cache, named by the versions in
+    deploy/kafka/pom.xml.
 
     Raises:
-        BrokerError: Maven or the pom is absent, or the download failed.
+        BrokerError: Maven or the pom is missing, or the download failed.
     """
     named = os.environ.get("PENSTOCK_KAFKA_LIBS")
     if not named and (home := os.environ.get("KAFKA_HOME")):
         return _libs_of(Path(home))
     libs = Path(named).expanduser() if named else _cache_folder()
     if not _has_kafka(libs):
-        _fetch(libs)
+        _download(libs)
     return libs
 
 
@@ -61,7 +62,7 @@ def _pom() -> Path:
     pom = DEPLOY / "pom.xml"
     if not pom.is_file():
         raise BrokerError(
-            f"{pom} is absent: run from a checkout of Penstock, or set KAFKA_HOME to an unpacked "
+            f"{pom} is missing: run from a checkout of Penstock, or set KAFKA_HOME to an unpacked "
             "Apache Kafka"
         )
     return pom
@@ -73,28 +74,28 @@ def _cache_folder() -> Path:
     return cache / "penstock" / f"kafka-{versions}"
 
 
-def _fetch(libs: Path) -> None:
+def _download(libs: Path) -> None:
     maven, pom = program("mvn", "maven"), _pom()
     libs.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=libs.parent, prefix=".fetching-") as folder:
-        fetched = Path(folder) / "libs"
+    with tempfile.TemporaryDirectory(dir=libs.parent, prefix=".downloading-") as folder:
+        downloaded = Path(folder) / "libs"
         command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
-        command.append(f"-DoutputDirectory={fetched}")
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise BrokerError(f"Maven can't fetch Apache Kafka: {_first_error(done.stdout)}")
-        _put(fetched, libs)
+        command.append(f"-DoutputDirectory={downloaded}")
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise BrokerError(f"Maven can't download Apache Kafka: {_first_error(result.stdout)}")
+        _move(downloaded, libs)
 
 
-def _put(fetched: Path, libs: Path) -> None:
-    """Move the complete folder into place at once: two processes may fetch at the same time."""
+def _move(downloaded: Path, libs: Path) -> None:
+    """Move the complete folder into place at once: two processes may download at the same time."""
     try:
-        fetched.rename(libs)
+        downloaded.rename(libs)
     except OSError:
         if not _has_kafka(libs):
-            shutil.copytree(fetched, libs, dirs_exist_ok=True)
+            shutil.copytree(downloaded, libs, dirs_exist_ok=True)
 
 
 def _first_error(output: str) -> str:
     errors = [line for line in output.splitlines() if "ERROR" in line]
-    return (errors or output.splitlines() or ["it said nothing"])[0][:300]
+    return (errors or output.splitlines() or ["it printed nothing"])[0][:300]

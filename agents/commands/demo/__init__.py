@@ -1,4 +1,4 @@
-"""The main job on a machine that has nothing yet: broker, engine, producers, and what came of it.
+"""`penstock demo`: run the whole job on a machine without Kafka: broker, engine and producers.
 
-`run.py` is the whole run; `penstock demo` shows it.
+`run.py` is the run; `command.py` shows it.
 """

@@ -1,14 +1,12 @@
-"""`penstock demo`: the whole job for a minute, shown live."""
+"""`penstock demo`: run the whole job for a minute and show it live."""
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,23 +16,24 @@ from agents.errors import UserError
 if TYPE_CHECKING:
     from agents.commands.demo.inputs import Inputs
     from agents.commands.demo.report import Report
-    from agents.commands.demo.view import View
+    from agents.commands.demo.views import View
 
 BrokerOption = Annotated[
     str,
     typer.Option(
-        help="`embedded`, `kafka` (on the local JVM), or HOST:PORT of a cluster that runs."
+        help="`embedded`, `kafka` (started on the local JVM), or HOST:PORT of a running cluster."
     ),
 ]
 DataOption = Annotated[
-    Path | None, typer.Option(help="A folder of real data; else what packages carry.")
+    Path | None,
+    typer.Option(help="Folder of real data; without it, data from installed packages."),
 ]
-SecondsOption = Annotated[float, typer.Option(min=1, help="How long to publish.")]
-OutOption = Annotated[Path, typer.Option(file_okay=False, help="Folder for what it leaves.")]
+SecondsOption = Annotated[float, typer.Option(min=1, help="How long to publish events.")]
+OutOption = Annotated[Path, typer.Option(file_okay=False, help="Folder for pictures and results.")]
 
 _NOTES = (
-    "event times are the moment of publishing, whatever the data's own are",
-    "a few bad records are sent on purpose: they become dead letters, a tombstone is filtered",
+    "event times are replaced by the time of publishing",
+    "a few bad records are sent on purpose: they become dead letters; tombstones are filtered",
 )
 
 
@@ -45,17 +44,19 @@ def command(
     out: OutOption = Path("out"),
     json: JsonOption = False,
 ) -> None:
-    """Publish four kinds of events, run the engine beside it, and show what comes of it.
+    """Publish four kinds of events, run the engine on them, and show the results.
 
-    The embedded broker is for trying: it keeps about 5 MB a partition and nothing on disk.
-    On a cluster of yours all topics begin with `demo.`; passwords and certificates come from
+    The embedded broker is only for trying: it keeps about 5 MB per partition, in memory. On your
+    own cluster the names of all topics start with `demo.`; passwords and certificates come from
     PENSTOCK_KAFKA__... as for a worker. The exit code is 0 only if every record is accounted for.
     """
+    from agents.process.exit import stop_on_signals
+
     _check_broker(broker)
-    said: list[str] = []
-    inputs = _inputs(data, said.append)
-    header = [*said, *inputs.describe(), f"broker: {_broker_in_words(broker)}", *_NOTES]
-    with _view(header, seconds, json) as view, _stopping() as stop:
+    replaced: list[str] = []
+    inputs = _inputs(data, replaced.append)
+    header = [*replaced, *inputs.describe(), f"broker: {_describe_broker(broker)}", *_NOTES]
+    with _view(header, seconds, json) as view, stop_on_signals() as stop:
         report = _run(broker, seconds, out, inputs, view, stop)
     _print(report, json)
     raise typer.Exit(report.exit_code)
@@ -67,30 +68,29 @@ def _check_broker(broker: str) -> None:
     raise UserError(f"--broker {broker}: expected embedded, kafka or HOST:PORT")
 
 
-def _broker_in_words(broker: str) -> str:
+def _describe_broker(broker: str) -> str:
     from agents.commands.broker import EMBEDDED_LIMITS
 
     return f"embedded ({EMBEDDED_LIMITS[0]})" if broker == "embedded" else broker
 
 
-def _inputs(data: Path | None, say: Any) -> Inputs:
+def _inputs(data: Path | None, report: Callable[[str], None]) -> Inputs:
     from agents.commands.demo.inputs import folder_inputs, packaged_inputs
     from agents.commands.produce.sources import SourceError
 
     try:
-        return packaged_inputs() if data is None else folder_inputs(data, say)
+        return packaged_inputs() if data is None else folder_inputs(data, report)
     except SourceError as error:
         raise UserError(str(error)) from error
 
 
 @contextmanager
 def _view(header: list[str], seconds: float, as_json: bool) -> Iterator[View]:
-    """Yield the view that fits the place: a terminal, a pipe, or a machine that wants the end."""
-    from agents.commands.demo.plain_view import PlainView
-    from agents.commands.demo.view import Silence
+    """Yield a view for a terminal, for a pipe, or for a script that only reads the final JSON."""
+    from agents.commands.demo.views import PlainView, SilentView
 
     if as_json:
-        yield Silence()
+        yield SilentView()
     elif sys.stdout.isatty():
         from rich.console import Console
 
@@ -104,35 +104,19 @@ def _view(header: list[str], seconds: float, as_json: bool) -> Iterator[View]:
         yield PlainView(typer.echo)
 
 
-@contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C and SIGTERM set; a second one ends the command at once."""
-    stop = threading.Event()
-
-    def on_signal(number: int, _: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _run(
-    broker: str, seconds: float, out: Path, inputs: Inputs, view: View, stop: threading.Event
+    broker: str,
+    seconds: float,
+    out: Path,
+    inputs: Inputs,
+    view: View,
+    stop: Callable[[], bool],
 ) -> Report:
-    from agents.commands.demo.errors import DemoError
     from agents.commands.demo.run import Options, run_demo
 
     try:
         return run_demo(Options(broker, seconds, out), inputs, view, stop)
-    except (DemoError, OSError) as error:
+    except OSError as error:
         raise UserError(str(error)) from error
 
 
@@ -145,7 +129,7 @@ def _print(report: Report, as_json: bool) -> None:
     from agents.commands.demo.report import COLUMNS
 
     print_table(COLUMNS, report.table())
-    for line in [*report.notes(), *(f"NOT RIGHT: {fault}" for fault in report.faults)]:
+    for line in [*report.notes(), *(f"FAULT: {fault}" for fault in report.faults)]:
         typer.echo(line)
     if not report.faults:
         typer.echo("balanced: records in = answered + dead-lettered + filtered, for every agent")

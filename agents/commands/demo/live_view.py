@@ -1,4 +1,4 @@
-"""The run on a terminal: a table of the agents, and beside it what they found, in words."""
+"""The live view on a terminal: a table of the agents and their latest results in words."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agents.commands.demo.rows import AgentRow
-from agents.commands.demo.view import Snapshot, milliseconds, number
+from agents.commands.demo.metrics import AgentRow
+from agents.commands.demo.views import Snapshot, milliseconds, number
 
-#: Narrower terminals show the words below the table instead of beside it.
+#: Narrower terminals show the results below the table instead of beside it.
 _SIDE_BY_SIDE_COLUMNS = 170
 _FRAMES_PER_SECOND = 4
 _NUMBERS = ("in/s", "out/s", "batch", "queue", "model", "p50", "p99", "lag", "dead")
 
 
 class LiveView:
-    """Redraws in place; what is told once scrolls above."""
+    """Redraws in place."""
 
     def __init__(self, header: list[str], total_seconds: float, console: Console) -> None:
         self._header, self._total_seconds, self._console = header, total_seconds, console
@@ -44,12 +44,8 @@ class LiveView:
     ) -> None:
         self._live.stop()
 
-    def say(self, line: str) -> None:
-        """Print a line above the picture."""
-        self._console.print(Text(line))
-
     def show(self, snapshot: Snapshot) -> None:
-        """Draw the run as it stands; the last numbers stay while there are no newer ones."""
+        """Draw the run; the last numbers stay until newer ones arrive."""
         if snapshot.rows:
             self._last = snapshot
         else:
@@ -61,12 +57,12 @@ class LiveView:
         seconds = f"{min(snapshot.seconds, self._total_seconds):.0f}"
         title = f"Penstock demo   {snapshot.phase}   {seconds} of {self._total_seconds:.0f} s"
         header = Panel(Text("\n".join(self._header), style="dim"), title=Text(title, style="bold"))
-        table, words = _table(snapshot.rows), _words(snapshot.latest)
+        table, results = _table(snapshot.rows), _latest_results(snapshot.latest)
         if self._console.width < _SIDE_BY_SIDE_COLUMNS:
-            return Group(header, table, words)
-        beside = Table.grid(padding=(0, 1))
-        beside.add_row(table, words)
-        return Group(header, beside)
+            return Group(header, table, results)
+        side_by_side = Table.grid(padding=(0, 1))
+        side_by_side.add_row(table, results)
+        return Group(header, side_by_side)
 
 
 def _table(rows: list[AgentRow]) -> Table:
@@ -81,30 +77,22 @@ def _table(rows: list[AgentRow]) -> Table:
 
 
 def _cells(row: AgentRow) -> list[Text]:
-    dead = Text(str(row.num_dead_letters), style="red" if row.num_dead_letters else "")
+    durations = (row.queue_seconds, row.model_seconds, row.age_p50_seconds, row.age_p99_seconds)
     return [
         Text(f"{row.in_per_second:,.1f}"),
         Text(f"{row.out_per_second:,.1f}"),
         Text(number(row.batch_size)),
-        *(
-            Text(milliseconds(seconds))
-            for seconds in (
-                row.queue_seconds,
-                row.model_seconds,
-                row.age_p50_seconds,
-                row.age_p99_seconds,
-            )
-        ),
+        *(Text(milliseconds(seconds)) for seconds in durations),
         Text(str(row.lag)),
-        dead,
+        Text(str(row.num_dead_letters), style="red" if row.num_dead_letters else ""),
     ]
 
 
-def _words(latest: dict[str, list[str]]) -> RenderableType:
+def _latest_results(latest: dict[str, list[str]]) -> RenderableType:
     lines = Text(no_wrap=True, overflow="ellipsis")
-    for agent, words in latest.items():
+    for agent, results in latest.items():
         lines.append(f"{agent}\n", style="cyan")
-        for line in words:
-            # As text, never as markup: what came from outside must not style the terminal.
-            lines.append(f"  {line}\n")
+        for result in results:
+            # Appended as text, not markup: data from outside must not style the terminal.
+            lines.append(f"  {result}\n")
     return Panel(lines, title="latest results", box=box.SIMPLE)

@@ -1,41 +1,102 @@
-"""The pictures that a run leaves behind."""
+"""Join events with their results, and draw the pictures of a run."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections import OrderedDict
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from agents.commands.demo.cluster_log import ClusterLog
-from agents.commands.demo.cluster_plot import plot_clusters
-from agents.commands.demo.drawing import draw_shots
-from agents.commands.demo.gallery import Gallery
-from agents.commands.demo.sensor_plot import plot_series
-from agents.commands.demo.series import SensorLog
+from agents.commands.demo.cluster_plot import ClusterLog, plot_clusters
+from agents.commands.demo.frame_pictures import FrameGallery, draw_overview, draw_shots
+from agents.commands.demo.sensor_plot import SensorLog, plot_series
+from schemas import (
+    AnomalyScore,
+    BehaviorEvent,
+    ClusterAssignment,
+    ClusterUpdate,
+    Detections,
+    Event,
+    Result,
+    SensorReading,
+    VideoFrame,
+)
 
+#: Events kept until their result arrives; older ones are left out of the pictures.
+MAX_PENDING, MAX_PENDING_FRAMES = 20_000, 64
 _MAX_SERIES = 3
+#: `make images` copies these to docs/images.
+_OVERVIEWS = ("detections.png", "anomalies.png", "clusters.png")
+
+E = TypeVar("E", bound=Event)
 
 
-@dataclass(frozen=True)
-class Recordings:
-    """What was remembered for the pictures."""
+class _Pending(Generic[E]):
+    """The latest events without a result."""
 
-    gallery: Gallery
-    sensors: SensorLog
-    clusters: ClusterLog
+    def __init__(self, max_events: int) -> None:
+        self._max_events = max_events
+        self._events: OrderedDict[str, E] = OrderedDict()
+
+    def add(self, event: E) -> None:
+        self._events[event.event_id] = event
+        if len(self._events) > self._max_events:
+            self._events.popitem(last=False)
+
+    def pop(self, event_id: str) -> E | None:
+        return self._events.pop(event_id, None)
 
 
-def draw_pictures(recordings: Recordings, out: Path) -> list[Path]:
-    """Write annotated frames, `anomalies.png` and `clusters.png`; return what was written.
+class PictureRecorder:
+    """Keeps what the pictures show, in bounded memory. Events and results may come from threads."""
 
-    What there is nothing to show of is left out, and an earlier run's file removed.
-    """
-    written = draw_shots(recordings.gallery.shots(), out / "frames")
-    for name in ("anomalies.png", "clusters.png"):
-        (out / name).unlink(missing_ok=True)
-    if series := recordings.sensors.series(_MAX_SERIES):
-        plot_series(series, out / "anomalies.png", "Sensor readings and the anomalies in them")
-        written.append(out / "anomalies.png")
-    if story := recordings.clusters.story():
-        plot_clusters(story, out / "clusters.png", "Clusters of behaviour as they moved")
-        written.append(out / "clusters.png")
-    return written
+    def __init__(self, seconds: float) -> None:
+        self.frames, self.sensors, self.clusters = FrameGallery(seconds), SensorLog(), ClusterLog()
+        self._frames: _Pending[VideoFrame] = _Pending(MAX_PENDING_FRAMES)
+        self._readings: _Pending[SensorReading] = _Pending(MAX_PENDING)
+        self._behavior: _Pending[BehaviorEvent] = _Pending(MAX_PENDING)
+        self._lock = threading.Lock()
+
+    def add_event(self, event: Event) -> None:
+        """Keep an event, which is about to be published, until its result arrives."""
+        with self._lock:
+            if isinstance(event, VideoFrame):
+                self._frames.add(event)
+            elif isinstance(event, SensorReading):
+                self._readings.add(event)
+            elif isinstance(event, BehaviorEvent):
+                self._behavior.add(event)
+
+    def add_result(self, result: Result) -> None:
+        """Record a result with its event; a result of an unknown event is left out."""
+        with self._lock:
+            if isinstance(result, Detections):
+                if (frame := self._frames.pop(result.event_id)) is not None:
+                    self.frames.add(frame, result)
+            elif isinstance(result, AnomalyScore):
+                if (reading := self._readings.pop(result.event_id)) is not None:
+                    self.sensors.add(reading, result)
+            elif isinstance(result, ClusterAssignment):
+                if (event := self._behavior.pop(result.event_id)) is not None:
+                    self.clusters.add(event, result)
+            elif isinstance(result, ClusterUpdate):
+                self.clusters.add_update(result)
+
+    def draw(self, out: Path) -> list[Path]:
+        """Write annotated frames and three overviews; return the files.
+
+        Pictures without content are left out, and those of an earlier run deleted. Call it once
+        no more events and results arrive.
+        """
+        detections, anomalies, clusters = overviews = [out / name for name in _OVERVIEWS]
+        for path in overviews:
+            path.unlink(missing_ok=True)
+        shots = self.frames.shots()
+        frames = draw_shots(shots, out / "frames")
+        if shots:
+            draw_overview(shots, detections)
+        if series := self.sensors.series(_MAX_SERIES):
+            plot_series(series, anomalies)
+        if story := self.clusters.story():
+            plot_clusters(story, clusters)
+        return frames + [path for path in overviews if path.exists()]

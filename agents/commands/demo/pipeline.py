@@ -24,6 +24,7 @@ AGENT_OF: dict[Kind, str] = {
 _TOPIC_KEYS = ("input", "output", "updates")
 _PREFIX = "PENSTOCK_"
 _KAFKA_PREFIX = "PENSTOCK_KAFKA__"
+_SET_BY_DEMO = {f"{_KAFKA_PREFIX}BOOTSTRAP_SERVERS", f"{_KAFKA_PREFIX}GROUP_ID"}
 
 
 def write_pipeline(
@@ -35,14 +36,14 @@ def write_pipeline(
         path: of the file; its folder exists.
         inputs: decide which agents run, and with which models.
         kafka: client settings, at least `bootstrap.servers` and `group.id`.
-        topic_prefix: put before each topic's name.
+        topic_prefix: start of each topic's name.
     """
     document = {
         "kafka": dict(kafka),
         "agents": {AGENT_OF[kind]: _agent(kind, inputs, topic_prefix) for kind in inputs.by_kind},
         "topics": {"default": {"partitions": 4}},
-        "state": {"store": "none"},  # a run ends for good
-        "metrics": {"port": 0},  # a free one: several demos may run at once
+        "state": {"store": "none"},  # the run is never resumed
+        "metrics": {"port": 0},  # a free port: several demos may run at once
     }
     path.write_text(write_document(document))
 
@@ -54,21 +55,20 @@ def _agent(kind: Kind, inputs: Inputs, topic_prefix: str) -> dict[str, Any]:
     return {**agent, **topics, "model": model}
 
 
-def run_environment(is_own_broker: bool) -> dict[str, str]:
-    """Return the engine's environment: the user's, less the variables that would change the run.
+def run_environment(starts_broker: bool) -> dict[str, str]:
+    """Return the engine's environment: the user's, without settings that would change the run.
 
-    A user's settings for a cluster (passwords, certificates) are kept for that cluster alone.
+    Args:
+        starts_broker: whether the demo starts the broker. Settings for the user's cluster
+            (passwords, certificates) apply only to that cluster.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
-    if is_own_broker:
-        return kept
-    of_run = {f"{_KAFKA_PREFIX}BOOTSTRAP_SERVERS", f"{_KAFKA_PREFIX}GROUP_ID"}
-    security = {
-        k: v for k, v in os.environ.items() if k.startswith(_KAFKA_PREFIX) and k not in of_run
-    }
-    return {**kept, **security}
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
+    if starts_broker:
+        return plain
+    kafka = {name: value for name, value in os.environ.items() if name.startswith(_KAFKA_PREFIX)}
+    return plain | {name: value for name, value in kafka.items() if name not in _SET_BY_DEMO}
 
 
 def load_run(path: Path, environment: Mapping[str, str]) -> PipelineSettings:
-    """Return the settings that the engine will see."""
+    """Return the settings that the engine will load."""
     return load_pipeline(path, environment)

@@ -1,25 +1,108 @@
-"""Everything that publishes during a run: a feeder an agent, and the bad records."""
+"""Publish during a run: one feeder per agent, and the bad records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from agents.commands.demo.accounts import Account, account_of
-from agents.commands.demo.feeding import Feeder
-from agents.commands.demo.inputs import Inputs
-from agents.commands.demo.listening import Recorder
-from agents.commands.demo.pipeline import AGENT_OF
-from agents.commands.demo.scraping import Scrape
-from agents.commands.demo.spoiling import Spoiler
-from schemas import Event
-from streams.settings import PipelineSettings
+import msgspec
 
+from agents.commands.demo.bad_records import BadRecordSender
+from agents.commands.demo.inputs import Input, Inputs
+from agents.commands.demo.metrics import Scrape
+from agents.commands.demo.pipeline import AGENT_OF
+from agents.commands.demo.report import Account, account_of
+from agents.commands.produce.event_publisher import EventPublisher
+from agents.commands.produce.event_records import EventEncoder
+from agents.commands.produce.sources import SourceError
+from schemas import EVENT_TYPES, Event
+from streams.kafka.publisher import Deliveries
+from streams.kafka.settings import Kafka
+from streams.settings import AgentSettings, PipelineSettings
+
+#: Limit of bytes published to a topic and not yet processed. The embedded broker silently drops
+#: records beyond about 5 MB of a partition, and all keys of a topic may share one.
+MAX_UNFINISHED_BYTES = 3_000_000
+#: The same limit in events, as seconds at the topic's rate: a slow machine receives fewer events
+#: instead of falling further and further behind.
+MAX_UNFINISHED_SECONDS = 4.0
+_POLL_SECONDS = 0.05
 _JOIN_SECONDS = 40.0
 
 
+class Feeder(threading.Thread):
+    """Publishes one agent's events at a steady rate, as far ahead as the broker can keep."""
+
+    def __init__(
+        self,
+        source: Input,
+        agent: AgentSettings,
+        kafka: Kafka,
+        run_id: str,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        """Prepare to publish; `start` begins.
+
+        Args:
+            source: the events and their rate.
+            agent: gives the topic, the event type and the codec.
+            kafka: client settings.
+            run_id: start of each event's id, by which results are matched with events.
+            on_event: called with each event before it is published.
+        """
+        super().__init__(name=f"feed-{agent.inputs[0]}", daemon=True)
+        self.num_finished = 0
+        """Records that the agent has finished, by its latest metrics."""
+        self.failure = ""
+        """Why it ended before it was stopped; "" if it did not."""
+        self._source, self._run_id, self._on_event = source, run_id, on_event
+        self._stopped = threading.Event()
+        encoder = EventEncoder(EVENT_TYPES[agent.event], agent.codec)
+        # The data's own event times are years old: replace them by the moment of sending.
+        self._publisher = EventPublisher(kafka, agent.inputs[0], encoder, stamp_now=True)
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """What became of the events so far."""
+        return self._publisher.deliveries
+
+    def run(self) -> None:
+        """Publish until stopped, then wait for the broker's acknowledgements."""
+        stopped = self._stopped.is_set
+        try:
+            self._publisher.publish(self._events(), rate=self._source.rate, stop=stopped)
+        except SourceError as error:
+            self.failure = str(error)
+
+    def stop(self) -> None:
+        """Make it send no more; `join` waits for the acknowledgements."""
+        self._stopped.set()
+
+    def _events(self) -> Iterator[Event]:
+        for index, event in enumerate(self._source):
+            while self._is_ahead() and not self._stopped.is_set():
+                time.sleep(_POLL_SECONDS)
+            event = msgspec.structs.replace(event, event_id=f"{self._run_id}-{index}")
+            self._on_event(event)
+            yield event
+
+    def _is_ahead(self) -> bool:
+        deliveries = self.deliveries
+        unfinished = deliveries.num_sent - self.num_finished
+        if unfinished <= 1:
+            return False
+        mean_bytes = deliveries.num_bytes / max(deliveries.num_delivered, 1)
+        # Twice the mean: frames differ in size, and several large ones may follow each other.
+        return (
+            unfinished > MAX_UNFINISHED_SECONDS * self._source.rate
+            or unfinished * 2 * mean_bytes > MAX_UNFINISHED_BYTES
+        )
+
+
 class Production:
-    """The producers of a run; made and started by `produce`."""
+    """The producers of a run, started and stopped together by `produce`."""
 
     def __init__(
         self,
@@ -27,65 +110,67 @@ class Production:
         settings: PipelineSettings,
         run_id: str,
         seconds: float,
-        recorders: Sequence[Recorder],
+        on_event: Callable[[Event], None],
     ) -> None:
-        def note(event: Event) -> None:
-            for recorder in recorders:
-                recorder.sent(event)
-
         self._settings = settings
         agents = {kind: settings.agents[AGENT_OF[kind]] for kind in inputs.by_kind}
         self._feeders = {
-            AGENT_OF[kind]: Feeder(fed, agents[kind], settings.kafka, run_id, note)
-            for kind, fed in inputs.by_kind.items()
+            AGENT_OF[kind]: Feeder(source, agents[kind], settings.kafka, run_id, on_event)
+            for kind, source in inputs.by_kind.items()
         }
-        feeds = [(fed, agents[kind]) for kind, fed in inputs.by_kind.items()]
-        self._spoiler = Spoiler(feeds, settings.kafka, seconds)
+        feeds = [(source, agents[kind]) for kind, source in inputs.by_kind.items()]
+        self._bad_records = BadRecordSender(feeds, settings.kafka, seconds)
 
     def start(self) -> None:
-        """Begin to publish."""
-        for thread in (*self._feeders.values(), self._spoiler):
+        """Start to publish."""
+        for thread in self._threads():
             thread.start()
 
     def stop(self) -> None:
-        """Publish no more, and wait for the broker's acknowledgements."""
-        threads: list[Feeder | Spoiler] = [*self._feeders.values(), self._spoiler]
-        for thread in threads:
+        """Stop publishing, and wait for the broker's acknowledgements."""
+        for thread in self._threads():
             thread.stop()
-        for thread in threads:
+        for thread in self._threads():
             if thread.is_alive():
                 thread.join(_JOIN_SECONDS)
 
-    def saw(self, look: Scrape) -> None:
-        """Learn how far the agents are, so as not to run ahead of them."""
-        for name, feeder in self._feeders.items():
-            feeder.num_finished = int(look.sum("penstock_records_total", agent=name))
+    def _threads(self) -> list[Feeder | BadRecordSender]:
+        return [*self._feeders.values(), self._bad_records]
 
-    def accounts(self, look: Scrape) -> list[Account]:
-        """Return what became of each agent's records by its worker's metrics."""
+    def note_progress(self, scrape: Scrape) -> None:
+        """Update how far the agents are, so that the feeders don't get too far ahead."""
+        for name, feeder in self._feeders.items():
+            feeder.num_finished = int(scrape.sum("penstock_records_total", agent=name))
+
+    def accounts(self, scrape: Scrape) -> list[Account]:
+        """Return what became of each agent's records, by the engine's metrics."""
         return [
-            account_of(name, *self._produced(name, feeder), look)
+            account_of(name, *self._num_produced(name, feeder), scrape)
             for name, feeder in self._feeders.items()
         ]
 
-    def bad_ones(self) -> dict[str, list[str]]:
-        """Return what was sent to each input topic that no agent can process, in words."""
-        return {topic: spoiled.what for topic, spoiled in self._spoiler.spoiled.items()}
+    def bad_records(self) -> dict[str, list[str]]:
+        """Return the bad records that were delivered: input topic -> their descriptions."""
+        return {topic: sent.descriptions for topic, sent in self._bad_records.by_topic.items()}
 
     def faults(self) -> Iterator[str]:
-        """Yield what went wrong with the publishing itself."""
+        """Yield what went wrong with publishing."""
         for name, feeder in self._feeders.items():
-            published = feeder.published
+            deliveries = feeder.deliveries
             if feeder.failure:
                 yield f"{name}: its source failed: {feeder.failure}"
-            if published.num_failed:
-                yield f"{name}: {published.num_failed} events failed: {published.first_failure}"
-            if not published.is_settled:
-                yield f"{name}: the broker did not acknowledge everything that was sent"
+            if deliveries.num_failed:
+                yield (
+                    f"{name}: {deliveries.num_failed} events could not be published: "
+                    f"{deliveries.first_failure}"
+                )
+            if not deliveries.is_settled:
+                yield f"{name}: the broker did not acknowledge every event"
 
-    def _produced(self, name: str, feeder: Feeder) -> tuple[int, int]:
-        num_bad = self._spoiler.spoiled[self._settings.agents[name].inputs[0]].num_delivered
-        return feeder.published.num_delivered + num_bad, num_bad
+    def _num_produced(self, name: str, feeder: Feeder) -> tuple[int, int]:
+        """Return the records that were delivered to an agent's topic, and how many are bad."""
+        num_bad = self._bad_records.by_topic[self._settings.agents[name].inputs[0]].num_delivered
+        return feeder.deliveries.num_delivered + num_bad, num_bad
 
 
 @contextmanager

@@ -1,61 +1,51 @@
-"""The whole run: a broker, the engine beside it, producers, and the accounts at the end."""
+"""Run the demo: a broker, the engine, the producers, and the accounts at the end."""
 
 from __future__ import annotations
 
 import secrets
 import tempfile
-import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from agents.commands.demo.cluster import (
-    client_settings,
-    forget_group,
-    is_own,
-    prepare_topics,
-    run_broker,
-)
-from agents.commands.demo.cluster_log import ClusterLog
-from agents.commands.demo.engine import Engine, run_engine
-from agents.commands.demo.gallery import Gallery
+from agents.commands.cluster import broker_at
+from agents.commands.demo.engine import Engine, Watch, run_engine
 from agents.commands.demo.inputs import Inputs
-from agents.commands.demo.listening import Listener
-from agents.commands.demo.pictures import Recordings, draw_pictures
+from agents.commands.demo.kafka import client_settings, delete_group, prepare_topics, starts_broker
+from agents.commands.demo.metrics import whole_run
+from agents.commands.demo.pictures import PictureRecorder
 from agents.commands.demo.pipeline import load_run, run_environment, write_pipeline
 from agents.commands.demo.production import Production, produce
-from agents.commands.demo.record_lines import RecordFiles
 from agents.commands.demo.report import Report
-from agents.commands.demo.rows import whole_run
-from agents.commands.demo.series import SensorLog
-from agents.commands.demo.view import Snapshot, View
-from agents.commands.demo.watching import Watch
+from agents.commands.demo.results import Listener, RecordFiles
+from agents.commands.demo.views import Snapshot, View
 from streams.settings import PipelineSettings
 
-#: On a cluster of the user's: so that no pipeline of theirs takes the demo's events for real.
+#: On the user's cluster, so that no other pipeline there mistakes the demo's events for real ones.
 TOPIC_PREFIX = "demo."
-#: How long the engine may take to finish what was published.
+#: Limit for the engine to finish what was published.
 _DRAIN_SECONDS = 60.0
-#: How long the last results may take to be read back.
+#: Limit for reading the last results.
 _READ_BACK_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run."""
+    """How to run the demo."""
 
     broker: str
     """`embedded`, `kafka`, or the address of a cluster."""
     seconds: float
     """How long to publish."""
     out: Path
-    """The folder for what the run leaves behind."""
+    """Folder for the files of the run."""
 
 
 @dataclass(frozen=True)
-class _Site:
-    """What a run consists of before anything is published."""
+class _Setup:
+    """The parts of a run that exist before anything is published."""
 
     settings: PipelineSettings
     engine: Engine
@@ -63,36 +53,35 @@ class _Site:
     files: RecordFiles
 
 
-def run_demo(options: Options, inputs: Inputs, view: View, stop: threading.Event) -> Report:
+def run_demo(options: Options, inputs: Inputs, view: View, stop: Callable[[], bool]) -> Report:
     """Run the demo.
 
     Args:
         options: of the run.
-        inputs: what is published.
-        view: shows it.
-        stop: once set, the run ends early, but in order.
+        inputs: the events to publish.
+        view: shows the run.
+        stop: ends the run early, but in order, when true.
 
     Raises:
-        DemoError: the engine did not start.
+        UserError: the engine did not start.
         BrokerError: the broker did not start, or can't be used.
-        PipelineFileError: the environment holds a `PENSTOCK_KAFKA__...` that is not right.
-        OSError: the folder for the output can't be written.
+        PipelineFileError: a `PENSTOCK_KAFKA__...` in the environment is wrong.
+        OSError: the output folder can't be written.
     """
     options.out.mkdir(parents=True, exist_ok=True)
     run_id = secrets.token_hex(4)
-    recordings = Recordings(Gallery(options.seconds), SensorLog(), ClusterLog())
-    recorders = (recordings.gallery, recordings.sensors, recordings.clusters)
+    recorder = PictureRecorder(options.seconds)
     with ExitStack() as stack:
-        site = _set_up(stack, options, inputs, view, run_id, recorders)
-        site.engine.wait_until_ready(stop.is_set)
-        production = Production(inputs, site.settings, run_id, options.seconds, recorders)
-        watch = Watch(site.settings, site.engine, production, site.listener, view)
+        setup = _set_up(stack, options, inputs, view, run_id, recorder)
+        setup.engine.wait_until_ready(stop)
+        production = Production(inputs, setup.settings, run_id, options.seconds, recorder.add_event)
+        watch = Watch(setup.settings, setup.engine, production, setup.listener, view)
         with produce(production):
-            watch.until("running", options.seconds, lambda: False, stop)
-        faults = [*_drain(watch, production, site), *_stop(site, view), *production.faults()]
+            watch.until("running", options.seconds, stop=stop)
+        faults = [*_drain(watch, production, setup), *_stop(setup, view), *production.faults()]
     view.show(Snapshot("drawing pictures", options.seconds))
-    pictures = draw_pictures(recordings, options.out)
-    return _report(site, watch, production, pictures, faults)
+    pictures = recorder.draw(options.out)
+    return _report(setup, watch, production, pictures, faults)
 
 
 def _set_up(
@@ -101,27 +90,27 @@ def _set_up(
     inputs: Inputs,
     view: View,
     run_id: str,
-    recorders: tuple[Gallery, SensorLog, ClusterLog],
-) -> _Site:
+    recorder: PictureRecorder,
+) -> _Setup:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="penstock-demo-")))
     view.show(Snapshot("starting the broker"))
-    servers = stack.enter_context(run_broker(options.broker))
-    is_ours = is_own(options.broker)
+    servers = stack.enter_context(broker_at(options.broker))
+    is_started_here = starts_broker(options.broker)
     kafka = {**client_settings(options.broker, servers), "group.id": f"penstock-demo-{run_id}"}
-    environment = run_environment(is_ours)
-    write_pipeline(folder / "penstock.yaml", inputs, kafka, "" if is_ours else TOPIC_PREFIX)
-    settings = load_run(folder / "penstock.yaml", environment)
+    environment = run_environment(is_started_here)
+    pipeline = folder / "penstock.yaml"
+    write_pipeline(pipeline, inputs, kafka, "" if is_started_here else TOPIC_PREFIX)
+    settings = load_run(pipeline, environment)
     starts = prepare_topics(settings)
-    if not is_ours:
-        stack.callback(forget_group, settings.kafka)
+    if not is_started_here:
+        stack.callback(delete_group, settings.kafka)
     view.show(Snapshot("starting the engine and loading its models"))
-    log = options.out / "worker.log"
-    engine = stack.enter_context(run_engine(folder / "penstock.yaml", log, environment))
+    engine = stack.enter_context(run_engine(pipeline, options.out / "worker.log", environment))
     topics = [topic for agent in settings.agents.values() for topic in agent.output_topics]
     files = stack.enter_context(RecordFiles(options.out, topics))
-    listener = Listener(settings.kafka, starts, files, recorders)
+    listener = Listener(settings.kafka, starts, files, recorder)
     stack.enter_context(_listening(listener))
-    return _Site(settings, engine, listener, files)
+    return _Setup(settings, engine, listener, files)
 
 
 @contextmanager
@@ -134,56 +123,56 @@ def _listening(listener: Listener) -> Iterator[None]:
         listener.join()
 
 
-def _drain(watch: Watch, production: Production, site: _Site) -> Iterator[str]:
-    """Wait until everything that was produced is finished and read back; yield what is not."""
-    never = threading.Event()
+def _drain(watch: Watch, production: Production, setup: _Setup) -> Iterator[str]:
+    """Wait until every record is finished and every result read; yield what is not."""
 
     def is_settled() -> bool:
         return all(account.is_settled for account in production.accounts(watch.last))
 
-    watch.until("finishing what is under way", _DRAIN_SECONDS, is_settled, never)
+    watch.until("finishing the last records", _DRAIN_SECONDS, is_settled)
     for account in production.accounts(watch.last):
         yield from account.differences()
 
     def unread() -> dict[str, int]:
-        return _unread(site, production, watch)
+        return _num_unread(setup, production, watch)
 
-    watch.until("reading the last results", _READ_BACK_SECONDS, lambda: not unread(), never)
-    for topic, missing in unread().items():
-        yield f"{topic}: {missing} records that the engine wrote could not be read back"
-    if site.listener.failure:
-        yield site.listener.failure
+    watch.until("reading the last results", _READ_BACK_SECONDS, lambda: not unread())
+    for topic, count in unread().items():
+        yield f"{topic}: {count} records that the engine wrote could not be read back"
+    if setup.listener.failure:
+        yield setup.listener.failure
 
 
-def _unread(site: _Site, production: Production, watch: Watch) -> dict[str, int]:
+def _num_unread(setup: _Setup, production: Production, watch: Watch) -> dict[str, int]:
     """Return how many records of each output topic have not been read yet, where any."""
-    written: dict[str, int] = {}
+    written: Counter[str] = Counter()
     for account in production.accounts(watch.last):
-        dead_letters = site.settings.agents[account.agent].dead_letter_topics[0]
-        for topic, count in {**account.results, dead_letters: account.num_dead_lettered}.items():
-            written[topic] = written.get(topic, 0) + count
-    missing = {topic: count - site.files.num_lines[topic] for topic, count in written.items()}
-    return {topic: count for topic, count in missing.items() if count > 0}
+        written.update(account.results)
+        written[setup.settings.agents[account.agent].dead_letter_topics[0]] += (
+            account.num_dead_lettered
+        )
+    return dict(written - Counter(setup.files.num_lines))
 
 
-def _stop(site: _Site, view: View) -> Iterator[str]:
-    """Stop the engine in order; yield what is wrong with how it ended."""
+def _stop(setup: _Setup, view: View) -> Iterator[str]:
+    """Stop the engine in order; yield what went wrong."""
     view.show(Snapshot("stopping the engine"))
-    was_running = site.engine.exit_code is None
-    code = site.engine.stop()
+    was_running = setup.engine.is_alive
+    code = setup.engine.leave()
     if code != 0:
         how = "when it was stopped" if was_running else "by itself"
-        yield f"the engine ended {how} with exit code {code}: see {site.engine.log}"
+        yield f"the engine ended {how} with exit code {code}: see {setup.engine.log}"
 
 
 def _report(
-    site: _Site, watch: Watch, production: Production, pictures: list[Path], faults: list[str]
+    setup: _Setup, watch: Watch, production: Production, pictures: list[Path], faults: list[str]
 ) -> Report:
     accounts = production.accounts(watch.last)
+    agents, log = setup.settings.agents, setup.engine.log
     return Report(
         accounts=accounts,
-        rows=[whole_run(a.agent, site.settings.agents[a.agent], watch.last) for a in accounts],
-        bad_ones=production.bad_ones(),
-        files=[*pictures, *map(site.files.path, site.files.num_lines), site.engine.log],
+        rows=[whole_run(a.agent, agents[a.agent], watch.last) for a in accounts],
+        bad_records=production.bad_records(),
+        files=[*pictures, *map(setup.files.path, setup.files.num_lines), *([log] if log else [])],
         faults=faults,
     )

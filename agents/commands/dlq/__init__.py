@@ -1,21 +1,20 @@
-"""Dead letters: read, put back, settled."""
+"""Dead letters: read, show, replay, drop and delete them."""
 
-from agents.commands.dlq.deleting import delete_settled
-from agents.commands.dlq.dropping import drop
-from agents.commands.dlq.letters import Letter, State, read_letters
-from agents.commands.dlq.listing import Group, summarise
-from agents.commands.dlq.replaying import Replayed, replay
-from agents.commands.dlq.selection import Selection
+from agents.commands.dlq.letters import Letter, Selection, State, read_letters, select_letters
+from agents.commands.dlq.replaying import ReplayResult, replay
+from agents.commands.dlq.settling import delete_settled, drop
+from agents.commands.dlq.showing import Group, summarize
 
 __all__ = [
     "Group",
     "Letter",
-    "Replayed",
+    "ReplayResult",
     "Selection",
     "State",
     "delete_settled",
     "drop",
     "read_letters",
     "replay",
-    "summarise",
+    "select_letters",
+    "summarize",
 ]

@@ -1,4 +1,4 @@
-"""`penstock dlq list|show|replay|drop`: what could not be processed, and what to do about it."""
+"""`penstock dlq list|show|replay|drop`: inspect and settle dead letters."""
 
 from __future__ import annotations
 
@@ -25,31 +25,42 @@ from agents.pipeline.file import load_pipeline
 from agents.process.exit import stop_on_signals
 
 if TYPE_CHECKING:
-    from agents.commands.dlq import Letter, Replayed, Selection
+    from agents.commands.dlq import Letter, ReplayResult, Selection
     from streams.settings import PipelineSettings
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="List, show, replay or drop dead letters.",
+    help="List, show, replay or drop dead letters: records that could not be processed.",
 )
 
 AgentOption = Annotated[
-    list[str] | None, typer.Option("--agent", help="Of this one alone; repeatable.")
+    list[str] | None, typer.Option("--agent", help="Only letters of this agent; repeatable.")
 ]
 ReasonOption = Annotated[
-    list[str] | None, typer.Option("--reason", help="With this one alone; repeatable.")
+    list[str] | None, typer.Option("--reason", help="Only letters with this reason; repeatable.")
 ]
-SinceOption = Annotated[str, typer.Option(help=f"Failed then or later: {MOMENT_HELP}.")]
-UntilOption = Annotated[str, typer.Option(help="Failed before then; as --since.")]
+SinceOption = Annotated[
+    str, typer.Option(help=f"Only records that failed at this time or later: {MOMENT_HELP}.")
+]
+UntilOption = Annotated[
+    str, typer.Option(help="Only records that failed before this time; same form as --since.")
+]
 LettersArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[TOPIC:]PARTITION:OFFSET...", help="Certain letters; else all."),
+    typer.Argument(
+        metavar="[TOPIC:]PARTITION:OFFSET...",
+        help="The letters, as `penstock dlq list --each` names them.",
+    ),
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="So many at most.")]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Count, but change nothing.")]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", "-n", min=1, help="Take at most this many letters.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Count the letters, but change nothing.")
+]
 
 
 def _selection(
@@ -60,11 +71,10 @@ def _selection(
     since: str,
     until: str,
 ) -> Selection:
-    from agents.commands.dlq import Selection
-    from agents.commands.dlq.selection import identities
+    from agents.commands.dlq.letters import Selection, identities
 
     try:
-        wanted = identities(letters or (), settings, agent or ())
+        named = identities(letters or (), settings, agent or ())
     except ValueError as error:
         raise UserError(str(error)) from error
     return Selection(
@@ -72,7 +82,7 @@ def _selection(
         reasons=reason or (),
         since_ms=moment_ms(since, "--since"),
         until_ms=moment_ms(until, "--until"),
-        identities=wanted,
+        identities=named,
     )
 
 
@@ -83,40 +93,33 @@ def list_command(
     reason: ReasonOption = None,
     since: SinceOption = "",
     until: UntilOption = "",
-    each: Annotated[bool, typer.Option("--each", help="A line for each open letter.")] = False,
+    each: Annotated[
+        bool, typer.Option("--each", help="Print one line for each open letter.")
+    ] = False,
     limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count dead letters by agent, reason, error and input partition. Changes nothing."""
-    from agents.commands.dlq import State, read_letters, summarise
-    from agents.commands.dlq.showing import as_dict, moment
+    """Count dead letters by agent, reason, error and input partition."""
+    from agents.commands.dlq import State, select_letters, summarize
+    from agents.commands.dlq.showing import as_dict, as_line, format_time
 
     settings = load_pipeline(config, os.environ)
-    selection = _selection(settings, None, agent, reason, since, until)
-    letters = (x for x in read_letters(settings, selection.agents) if selection.has(x))
+    letters = select_letters(settings, _selection(settings, None, agent, reason, since, until))
     if each:
         for letter in itertools.islice((x for x in letters if x.state is State.OPEN), limit):
-            typer.echo(msgspec.json.encode(as_dict(letter)) if as_json else _line(letter))
+            typer.echo(msgspec.json.encode(as_dict(letter)) if as_json else as_line(letter))
         return
-    groups = summarise(letters)
+    groups = summarize(letters)
     if as_json:
         typer.echo(msgspec.json.encode(groups))
         return
     columns = ["agent", "reason", "error", "input", "open", "replayed", "dropped", "first", "last"]
     rows = [
         [g.agent, g.reason, g.error, f"{g.topic}[{g.partition}]", str(g.open), str(g.replayed),
-         str(g.dropped), moment(g.first_ms), moment(g.last_ms)]
+         str(g.dropped), format_time(g.first_ms), format_time(g.last_ms)]
         for g in groups
     ]  # fmt: skip
     print_table(columns, [[printable(cell) for cell in row] for row in rows])
-
-
-def _line(letter: Letter) -> str:
-    from agents.commands.dlq.showing import moment
-
-    told = letter.told
-    when = moment(told.failed_at_ms)
-    return printable(f"{letter.identity}  {when}  {told.agent}  {told.reason}: {told.message}")
 
 
 @app.command("show")
@@ -129,24 +132,27 @@ def show_command(
     until: UntilOption = "",
     limit: LimitOption = None,
     output: Annotated[
-        Path | None, typer.Option(help="Write the original value's bytes there; of one letter.")
+        Path | None,
+        typer.Option(help="Write the original value's bytes to this file; takes one letter."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show dead letters in full: those that are named, else the first that fits."""
-    from agents.commands.dlq import read_letters
+    """Show dead letters in full.
+
+    Shows the letters you name, or the first that the options select.
+    """
+    from agents.commands.dlq import select_letters
     from agents.commands.dlq.showing import as_dict, as_text
 
     settings = load_pipeline(config, os.environ)
     selection = _selection(settings, letters, agent, reason, since, until)
     limit = limit or len(selection.identities) or 1
-    fitting = (x for x in read_letters(settings, selection.agents) if selection.has(x))
-    found = list(itertools.islice(fitting, limit))
-    if not found:
-        raise UserError("there is no such dead letter: `penstock dlq list --each` names all")
+    selected = list(itertools.islice(select_letters(settings, selection), limit))
+    if not selected:
+        raise UserError("no such dead letter: `penstock dlq list --each` lists the open ones")
     if output is not None:
-        _write(output, found, settings)
-    for letter in found:
+        _write(output, selected, settings)
+    for letter in selected:
         if as_json:
             typer.echo(msgspec.json.encode(as_dict(letter)))
         else:
@@ -154,14 +160,16 @@ def show_command(
 
 
 def _write(output: Path, letters: list[Letter], settings: PipelineSettings) -> None:
-    from agents.commands.dlq.originals import OriginalGoneError, fetch_original
+    from agents.commands.dlq.replaying import OriginalGoneError, fetch_original
 
     if len(letters) != 1:
         raise UserError(f"--output takes one letter, not {len(letters)}: name it")
     try:
         output.write_bytes(fetch_original(letters[0], settings).value)
     except OriginalGoneError as error:
-        raise UserError(f"{letters[0].identity} does not hold the whole value: {error}") from error
+        raise UserError(
+            f"{letters[0].identity} does not contain the whole value: {error}"
+        ) from error
     except OSError as error:
         raise UserError(f"can't write {output}: {error.strerror}") from error
 
@@ -176,15 +184,15 @@ def replay_command(
     until: UntilOption = "",
     limit: LimitOption = None,
     max_attempts: Annotated[
-        int, typer.Option(min=1, help="Leave what was replayed so often already.")
+        int, typer.Option(min=1, help="Skip records that were replayed this often already.")
     ] = 3,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Send the original records back to their input topic, each to its partition.
+    """Send the original records back to their input topic and partition.
 
-    Exit code 1 if some that were meant could not be replayed; they stay open.
+    The exit code is 1 if some of the letters could not be replayed; those stay open.
     """
     from agents.commands.dlq import replay
 
@@ -194,7 +202,7 @@ def replay_command(
         expected = replay(settings, selection, limit=limit, max_attempts=max_attempts, is_dry=True)
         _confirm(f"replay {expected.num_replayed} dead letters", expected.num_replayed)
     with stop_on_signals() as stop, counting_bar("replayed") as bar:
-        found = replay(
+        result = replay(
             settings,
             selection,
             limit=limit,
@@ -204,19 +212,20 @@ def replay_command(
             on_progress=lambda done: bar(done, limit or 0),
         )
     if as_json:
-        typer.echo(msgspec.json.encode(found))
+        typer.echo(msgspec.json.encode(result))
     else:
-        _tell(found, dry_run)
-    if found.left:
+        _print_result(result, dry_run)
+    if result.left:
         raise typer.Exit(1)
 
 
-def _tell(found: Replayed, is_dry: bool) -> None:
-    typer.echo(f"{found.num_replayed} {'would be' if is_dry else 'were'} replayed")
-    if found.num_settled:
-        typer.echo(f"{found.num_settled} were replayed or dropped before, and are left alone")
-    for why, count in found.left.items():
-        typer.echo(printable(f"{count} stay open: {why} (the first: {found.first_left[why]})"))
+def _print_result(result: ReplayResult, is_dry: bool) -> None:
+    typer.echo(f"{result.num_replayed} {'would be' if is_dry else 'were'} replayed")
+    if result.num_settled:
+        typer.echo(f"{result.num_settled} skipped: they were replayed or dropped before")
+    for reason, count in result.left.items():
+        first = result.first_left[reason]
+        typer.echo(printable(f"{count} stay open: {reason} (the first: {first})"))
 
 
 @app.command("drop")
@@ -231,13 +240,17 @@ def drop_command(
     delete: Annotated[
         bool,
         typer.Option(
-            "--delete", help="Also delete, of each partition, all before its first open letter."
+            "--delete",
+            help="Also delete, in each partition, everything before its first open letter.",
         ),
     ] = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Mark dead letters as settled without replaying them; retention removes them in time."""
+    """Mark dead letters as dropped: no replay takes them.
+
+    They stay on the topic until its retention removes them, or --delete does.
+    """
     from agents.commands.dlq import delete_settled, drop
 
     settings = load_pipeline(config, os.environ)
@@ -247,8 +260,9 @@ def drop_command(
         if dry_run:
             typer.echo(f"{expected} would be dropped")
             return
-        does = f"drop {expected} dead letters" + (", and delete what is settled" if delete else "")
-        _confirm(does, expected or delete)
+        action = f"drop {expected} dead letters"
+        action += ", and delete the settled ones" if delete else ""
+        _confirm(action, expected or delete)
     with stop_on_signals() as stop, counting_bar("dropped") as bar:
         num_dropped = drop(
             settings,
@@ -262,15 +276,15 @@ def drop_command(
         typer.echo(f"{delete_settled(settings, selection.agents)} were deleted")
 
 
-def _confirm(does: str, is_any: int | bool) -> None:
-    """Ask on a terminal; in a pipe nobody answers, so there it must have been said.
+def _confirm(action: str, is_needed: int | bool) -> None:
+    """Ask on a terminal; outside of one, `--yes` is required.
 
     Raises:
-        UserError: `--yes` is missing in a pipe.
+        UserError: `--yes` is missing and there is no terminal to ask on.
         typer.Abort: the answer is no.
     """
-    if not is_any:
+    if not is_needed:
         return
     if not sys.stdin.isatty():
-        raise UserError(f"this would {does}: say --yes")
-    typer.confirm(f"{does}?", abort=True)
+        raise UserError(f"this would {action}: confirm with --yes")
+    typer.confirm(f"{action}?", abort=True)

@@ -1,22 +1,25 @@
-"""Reading dead-letter topics: every letter with what has become of it since."""
+"""Read dead-letter topics: each letter together with its state, and select among them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from confluent_kafka import Message
 
-from agents.commands.topic_reader import Bounds, TopicReader
 from schemas import DeadLetter, Replay, Settlement
 from schemas.dead_letter import ERROR_PREFIX
 from streams.kafka.admin import probe
 from streams.kafka.errors import BrokerError
+from streams.kafka.reader import Bounds, TopicReader
 from streams.message_headers import headers_of
 from streams.settings import PipelineSettings
 
 Headers = list[tuple[str, bytes]]
+
+_IDENTITY = re.compile(r"(?:(?P<topic>[A-Za-z0-9._-]+):)?(?P<partition>\d+):(?P<offset>\d+)")
 
 
 class State(StrEnum):
@@ -32,11 +35,11 @@ class Letter:
     """One dead letter."""
 
     topic: str
-    """Of dead letters; so are partition and offset."""
+    """The dead-letter topic; partition and offset are in it."""
     partition: int
     offset: int
-    told: DeadLetter
-    """Why, and which record."""
+    details: DeadLetter
+    """Which record failed, and why."""
     state: State
     key: bytes | None
     value: bytes
@@ -45,12 +48,12 @@ class Letter:
 
     @property
     def identity(self) -> str:
-        """What names it on the command line."""
+        """Its name on the command line."""
         return f"{self.topic}:{self.partition}:{self.offset}"
 
     @property
     def replay(self) -> Replay | None:
-        """Which record it stood for, if it had been replayed before."""
+        """The replay that failed, if the record had been replayed before."""
         return Replay.from_headers(self.headers)
 
     @property
@@ -62,39 +65,97 @@ class Letter:
     @property
     def is_whole(self) -> bool:
         """Whether it holds all of the original record."""
-        return self.told.full_bytes < 0 and not self.told.cut
+        return self.details.full_bytes < 0 and not self.details.cut
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Conditions that a letter must fulfill; an empty field is no condition."""
+
+    agents: Sequence[str] = ()
+    reasons: Sequence[str] = ()
+    since_ms: int = 0
+    """The record failed at this moment or later, milliseconds since 1970."""
+    until_ms: int = 0
+    """The record failed before this moment."""
+    identities: frozenset[str] = frozenset()
+    """See `Letter.identity`."""
+
+    def has(self, letter: Letter) -> bool:
+        """Return whether a letter is selected."""
+        details = letter.details
+        return (
+            (not self.agents or details.agent in self.agents)
+            and (not self.reasons or details.reason in self.reasons)
+            and details.failed_at_ms >= self.since_ms
+            and (not self.until_ms or details.failed_at_ms < self.until_ms)
+            and (not self.identities or letter.identity in self.identities)
+        )
+
+
+def identities(
+    names: Iterable[str], settings: PipelineSettings, agents: Sequence[str]
+) -> frozenset[str]:
+    """Return the letters' identities, `TOPIC:PARTITION:OFFSET`, from names that a user wrote.
+
+    The topic may be left out if all agents share one dead-letter topic.
+
+    Raises:
+        ValueError: a name has another form, lacks its topic, or names a topic without letters.
+    """
+    topics = dead_letter_topics(settings, agents)
+    complete = set()
+    for name in names:
+        parts = _IDENTITY.fullmatch(name)
+        if parts is None:
+            raise ValueError(f"{name!r} does not name a dead letter: write TOPIC:PARTITION:OFFSET")
+        if parts["topic"] is None and len(topics) > 1:
+            raise ValueError(
+                f"{name}: the topic is missing: write {topics[0]}:{name}, or give --agent"
+            )
+        topic = parts["topic"] or topics[0]
+        if topic not in topics:
+            raise ValueError(f"{name}: no agent sends its dead letters to {topic}")
+        complete.add(f"{topic}:{int(parts['partition'])}:{int(parts['offset'])}")
+    return frozenset(complete)
 
 
 def read_letters(settings: PipelineSettings, agents: Sequence[str] = ()) -> Iterator[Letter]:
-    """Yield every dead letter that is there now, partition by partition, in order.
+    """Yield every dead letter on the topics now, partition by partition, in order.
 
-    A partition is read twice: what settles a letter stands after it.
+    Each partition is read twice, because the record that settles a letter comes after it.
 
     Args:
         settings: of the pipeline.
-        agents: whose topics to read; none: all. Other agents' letters there are yielded too.
+        agents: whose topics to read; none: all. Letters of other agents on them are yielded too.
 
     Raises:
-        BrokerError: the broker can't be reached or read, or a topic is absent.
-        ValueError: an agent that is named does not exist.
+        BrokerError: the broker can't be reached or read, or a topic does not exist.
+        ValueError: there is no such agent.
     """
     partitions = dict(probe(settings.kafka).topics)
     topics = dead_letter_topics(settings, agents)
-    if absent := [topic for topic in topics if topic not in partitions]:
-        raise BrokerError(f"the broker has no topic {', '.join(absent)}")
+    if missing := [topic for topic in topics if topic not in partitions]:
+        raise BrokerError(f"the broker has no topic {', '.join(missing)}")
     with letter_reader(settings) as reader:
         for topic in topics:
             for partition, bounds in enumerate(reader.bounds(topic, partitions[topic])):
                 yield from _letters(reader, topic, partition, bounds)
 
 
+def select_letters(settings: PipelineSettings, selection: Selection) -> Iterator[Letter]:
+    """Yield the dead letters that are selected, in any state; see `read_letters`."""
+    letters = read_letters(settings, selection.agents)
+    return (letter for letter in letters if selection.has(letter))
+
+
 def letter_reader(settings: PipelineSettings) -> TopicReader:
-    """Return a reader of dead-letter topics; ones of aborted transactions are no letters."""
+    """Return a reader of dead-letter topics; it skips letters of aborted transactions."""
     return TopicReader(settings.kafka, group="penstock-dlq", isolation="read_committed")
 
 
 def dead_letter_topics(settings: PipelineSettings, agents: Sequence[str]) -> list[str]:
-    """Return the topics of some agents, or of all.
+    """Return the dead-letter topics of some agents, or of all.
 
     Raises:
         ValueError: there is no such agent.
@@ -119,24 +180,24 @@ def _letters(reader: TopicReader, topic: str, partition: int, bounds: Bounds) ->
 def read_states(
     reader: TopicReader, topic: str, partition: int, bounds: Bounds
 ) -> dict[int, State]:
-    """Return what became of each letter of a partition that is no longer open, by offset.
+    """Return the states of a partition's letters that are no longer open, by offset.
 
     Raises:
-        BrokerError: it can't be read.
+        BrokerError: the partition can't be read.
     """
     states: dict[int, State] = {}
     for messages in reader.read(topic, partition, bounds):
         for message in messages:
-            found = Settlement.from_record(message.value(), headers_of(message))
-            if found is None or found.action == "deleted":
+            settlement = Settlement.from_record(message.value(), headers_of(message))
+            if settlement is None or settlement.action == "deleted":
                 continue
-            if (found.letter.topic, found.letter.partition) == (topic, partition):
-                states[found.letter.offset] = State(found.action)
+            if (settlement.letter.topic, settlement.letter.partition) == (topic, partition):
+                states[settlement.letter.offset] = State(settlement.action)
     return states
 
 
 def as_letter(message: Message, state: State | None) -> Letter | None:
-    """Return a record as a letter; None of one that is none, or can't be read.
+    """Return a record as a letter; None if it is not one, or its headers can't be read.
 
     Args:
         message: of a dead-letter topic.
@@ -144,23 +205,23 @@ def as_letter(message: Message, state: State | None) -> Letter | None:
     """
     headers = headers_of(message)
     try:
-        told = DeadLetter.from_headers(headers)
+        details = DeadLetter.from_headers(headers)
     except (KeyError, ValueError, AttributeError):
         return None
     return Letter(
         topic=message.topic() or "",
         partition=message.partition() or 0,
         offset=message.offset() or 0,
-        told=told,
+        details=details,
         state=state or State.OPEN,
         key=message.key(),
         value=message.value() or b"",
-        headers=_originals(headers),
+        headers=_original_headers(headers),
     )
 
 
-def _originals(headers: Headers) -> Headers:
-    """Return the headers before ours: of a name that stands twice, ours is the last."""
+def _original_headers(headers: Headers) -> Headers:
+    """Return the headers before Penstock's: if a name occurs twice, the last is Penstock's."""
     names = [name for name, _ in headers]
     start = len(names) - 1 - names[::-1].index(f"{ERROR_PREFIX}topic")
     return headers[:start]

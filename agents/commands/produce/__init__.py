@@ -1,1 +1,1 @@
-"""`penstock produce`."""
+"""`penstock produce`: publish events from files, cameras or demo sources."""

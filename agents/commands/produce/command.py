@@ -1,4 +1,4 @@
-"""`penstock produce`: publish events from files, cameras or the demo's sources."""
+"""`penstock produce`: publish events from files, cameras or demo sources."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ from agents.process.exit import stop_on_signals
 from streams.settings import PipelineSettings
 
 if TYPE_CHECKING:
-    from agents.commands.produce.job import PublishJob
-    from agents.commands.publishing import Published
+    from agents.commands.produce.job import Published, PublishJob
     from streams.kafka.settings import Kafka
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 class KindName(StrEnum):
-    """What the events are."""
+    """The kind of the events."""
 
     VIDEO = "video"
     TEXT = "text"
@@ -38,13 +37,13 @@ class KindName(StrEnum):
 
 
 class EventTime(StrEnum):
-    """Where an event's time comes from."""
+    """Where the event time comes from."""
 
     DATA = "data"
     NOW = "now"
 
 
-#: Where each kind goes unless `--topic` says otherwise, and how unless the pipeline file does.
+#: The default topic of each kind.
 _TOPICS = {
     KindName.VIDEO: "video.frames",
     KindName.TEXT: "text.messages",
@@ -60,42 +59,58 @@ def command(
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="video: an image, a folder of images, a video file, /dev/video0, rtsp://...; "
-            "sensor, behavior: CSV or JSON lines; text: JSON lines, CSV or plain text; each "
-            "file also as .gz; demo:NAME takes one of the demo's sources",
+            help="For video: an image, a folder of images, a video file, /dev/video0 or "
+            "rtsp://...; for sensor and behavior: CSV or JSON lines; for text: JSON lines, CSV or "
+            "plain text. Tables and texts may be packed as .gz. demo:NAME is a demo source.",
         ),
     ],
-    topic: Annotated[str, typer.Option("--topic", help="By default the kind's usual one.")] = "",
+    topic: Annotated[
+        str, typer.Option("--topic", help="The topic; the default depends on the kind.")
+    ] = "",
     rate: Annotated[
-        float, typer.Option(min=0, help="Events a second; 0: as fast as the broker takes them.")
+        float, typer.Option(min=0, help="Events a second; 0: as fast as the broker accepts them.")
     ] = 0.0,
-    limit: Annotated[int | None, typer.Option(min=1, help="End after so many events.")] = None,
-    loop: Annotated[bool, typer.Option("--loop", help="Start again at the source's end.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many events.")] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="Start again when the source ends.")] = False,
     source_id: Annotated[
-        str, typer.Option(help="The records' key, if no column holds it; else the file's name.")
+        str,
+        typer.Option(
+            help="The source id, which is the records' key, if no column holds it; "
+            "default: the file's name."
+        ),
     ] = "",
     codec: Annotated[
         str,
-        typer.Option(help="json, msgpack or image; by default the pipeline's, image for video."),
+        typer.Option(
+            help="json, msgpack or image; default: as the pipeline file says, else image for "
+            "video and json for other kinds."
+        ),
     ] = "",
     event_time: Annotated[
-        EventTime, typer.Option(help="The data's own, or the moment of sending.")
+        EventTime, typer.Option(help="The time in the data, or the moment of sending.")
     ] = EventTime.DATA,
-    time_column: Annotated[str, typer.Option(help="Holds the time.")] = "",
-    key_column: Annotated[str, typer.Option(help="Holds the source id.")] = "",
+    time_column: Annotated[str, typer.Option(help="The column with the time.")] = "",
+    key_column: Annotated[str, typer.Option(help="The column with the source id.")] = "",
     value_columns: Annotated[
-        str, typer.Option(help="Hold the numbers, separated by commas; by default all that do.")
+        str,
+        typer.Option(
+            help="The columns with the numbers, separated by commas; default: all numeric ones."
+        ),
     ] = "",
-    action_column: Annotated[str, typer.Option(help="Holds the action, of behavior.")] = "",
-    text_column: Annotated[str, typer.Option(help="Holds the text.")] = "text",
-    delimiter: Annotated[str, typer.Option(help="Of a CSV; by default the likeliest.")] = "",
+    action_column: Annotated[
+        str, typer.Option(help="The column with the action of behavior events.")
+    ] = "",
+    text_column: Annotated[str, typer.Option(help="The column with the text.")] = "text",
+    delimiter: Annotated[
+        str, typer.Option(help="The delimiter of a CSV; default: the most frequent.")
+    ] = "",
     as_json: JsonOption = False,
     config: OptionalConfigOption = None,
     servers: ServersOption = "",
 ) -> None:
-    """Publish events from a file, a camera or one of the demo's sources.
+    """Publish events from a file, a camera or a demo source.
 
-    Each is acknowledged by the broker; the exit code is 1 if some were not.
+    The exit code is 1 if the broker did not acknowledge every event.
     """
     from agents.commands.produce.job import PublishJob
     from agents.commands.produce.sources.opening import SourceOptions
@@ -133,17 +148,16 @@ def _run(job: PublishJob, kafka: Kafka) -> Published:
 
 
 def _report(published: Published, topic: str, as_json: bool) -> None:
+    deliveries, seconds = published
     if as_json:
-        typer.echo(json.dumps({"topic": topic, **asdict(published)}))
+        typer.echo(json.dumps({"topic": topic, **asdict(deliveries), "seconds": seconds}))
     else:
-        rate = published.num_delivered / max(published.seconds, 1e-9)
+        rate = deliveries.num_delivered / max(seconds, 1e-9)
         typer.echo(
-            f"{published.num_delivered} events to {topic} in {published.seconds:.1f} s "
-            f"({rate:.0f} a second, {published.num_bytes / 1e6:.1f} MB)"
+            f"{deliveries.num_delivered} events to {topic} in {seconds:.1f} s "
+            f"({rate:.0f} a second, {deliveries.num_bytes / 1e6:.1f} MB)"
         )
-    if published.num_failed:
-        typer.echo(
-            f"{published.num_failed} failed, the first with: {printable(published.first_failure)}",
-            err=True,
-        )
+    if deliveries.num_failed:
+        reason = printable(deliveries.first_failure)
+        typer.echo(f"{deliveries.num_failed} failed, the first with: {reason}", err=True)
         raise typer.Exit(1)

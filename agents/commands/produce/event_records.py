@@ -1,4 +1,4 @@
-"""An event as a Kafka record: key, value and CloudEvents headers."""
+"""Encode events as Kafka records: key, value and CloudEvents headers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemas.codecs import image_content_type
 
 
 class EventRecord(NamedTuple):
-    """What `Producer.produce` needs of one event."""
+    """The record of one event."""
 
     key: bytes
     value: bytes
@@ -19,24 +19,25 @@ class EventRecord(NamedTuple):
 
     @property
     def num_bytes(self) -> int:
-        """Of key and value."""
+        """Bytes of key and value."""
         return len(self.key) + len(self.value)
 
 
 class EventEncoder:
-    """Makes records of the events of one topic; gives an id to those that have none.
+    """Encodes the events of one topic; gives an id to events without one.
 
     Args:
-        codec: `json`, `msgpack` or `image` (of video frames: the value is the image itself).
+        event_type: of the topic's events.
+        codec: `json`, `msgpack` or `image` (video frames only: the value is the image itself).
 
     Raises:
-        ValueError: no such codec, or it can't carry events of that type.
+        ValueError: there is no such codec, or it can't encode events of that type.
     """
 
     def __init__(self, event_type: type[Event], codec: str) -> None:
         self._codec = make_codec(codec, event_type)
         self._type_name = type_name(event_type)
-        # Unique over runs: a consumer that drops repeats by id must not drop the next run's.
+        # Unique over runs: a consumer that drops repeated ids must not drop the next run's events.
         self._run = secrets.token_hex(8)
         self._sequence = 0
 
@@ -44,7 +45,7 @@ class EventEncoder:
         """Return the event's record.
 
         Raises:
-            InputError: the image codec was given something that is no image.
+            InputError: the codec is `image`, and the frame's bytes are not an image.
         """
         is_image = self._codec.name == "image"
         self._sequence += 1
@@ -64,6 +65,6 @@ class EventEncoder:
 
 def _image_type(event: Event) -> str:
     image = event.image if isinstance(event, VideoFrame) else b""
-    if found := image_content_type(image):
-        return found
+    if content_type := image_content_type(image):
+        return content_type
     raise InputError(f"neither JPEG, PNG nor WebP: the image starts with {image[:8].hex(' ')}")

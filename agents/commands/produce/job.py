@@ -1,22 +1,31 @@
-"""One run of `penstock produce`: from a place to a topic that is known to be there."""
+"""One run of `penstock produce`: from a source to an existing topic."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from agents.commands.produce.event_publisher import EventPublisher
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources.opening import EVENT_TYPE_OF, SourceOptions, open_source
 from agents.commands.produce.sources.source import Kind, SourceError
-from agents.commands.publishing import Published, Publisher
 from streams.kafka.admin import probe
 from streams.kafka.errors import BrokerError, or_hidden
+from streams.kafka.publisher import Deliveries
 from streams.kafka.settings import Kafka
+
+
+class Published(NamedTuple):
+    """The result of a run."""
+
+    deliveries: Deliveries
+    seconds: float
 
 
 @dataclass(frozen=True)
 class PublishJob:
-    """What to publish, where to, and how."""
+    """What to publish, to which topic, and how."""
 
     kind: Kind
     address: str
@@ -32,38 +41,39 @@ class PublishJob:
         self,
         kafka: Kafka,
         stop: Callable[[], bool] = lambda: False,
-        on_progress: Callable[[Published], None] = lambda _: None,
+        on_progress: Callable[[Deliveries], None] = lambda _: None,
     ) -> Published:
-        """Publish until the source, the limit or `stop` ends it.
+        """Publish until the source ends, the limit is reached or `stop` returns True.
 
         Raises:
-            BrokerError: no broker, or no such topic.
-            SourceError: the source can't be read; what was sent before is delivered first.
-            ValueError: the codec can't carry this kind of event.
+            BrokerError: no broker answers, or there is no such topic.
+            SourceError: the source can't be read; the events before it are delivered first.
+            ValueError: the codec can't encode this kind of event.
         """
         encoder = EventEncoder(EVENT_TYPE_OF[self.kind], self.codec)
         events = open_source(self.kind, self.address, self.options)
         require_topic(kafka, self.topic)
-        publisher = Publisher(kafka, self.topic, encoder, stamp_now=self.stamp_now)
+        publisher = EventPublisher(kafka, self.topic, encoder, stamp_now=self.stamp_now)
         try:
-            return publisher.publish(
+            deliveries = publisher.publish(
                 events, rate=self.rate, limit=self.limit, stop=stop, on_progress=on_progress
             )
         except SourceError as error:
-            before = publisher.published.num_delivered
+            before = publisher.deliveries.num_delivered
             raise SourceError(f"{error} (the {before} events before it were delivered)") from error
+        return Published(deliveries, publisher.seconds)
 
 
 def require_topic(kafka: Kafka, topic: str) -> None:
-    """Check that a topic is there, without making it by asking.
+    """Check that a topic exists, without creating it.
 
     Raises:
-        BrokerError: it is not, or the broker can't be reached. The embedded broker makes topics
-            on first use, so nothing is missing there.
+        BrokerError: it does not exist, or the broker can't be reached. The embedded broker creates
+            topics on first use, so any topic is accepted there.
     """
     cluster = probe(kafka)
     if topic not in cluster.topics and not cluster.is_embedded:
         raise BrokerError(
-            f"no topic {topic!r} on {kafka['bootstrap.servers']}{or_hidden(kafka)}: make it with "
-            "penstock topics create -c FILE, or name another one with --topic"
+            f"no topic {topic!r} on {kafka['bootstrap.servers']}{or_hidden(kafka)}: create it with "
+            "`penstock topics create -c FILE`, or name another topic with --topic"
         )

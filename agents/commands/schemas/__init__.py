@@ -1,1 +1,1 @@
-"""`penstock schemas`."""
+"""`penstock schemas`: export the contract of a pipeline's topics."""

@@ -1,7 +1,7 @@
-"""An AsyncAPI 3.0 document of a pipeline: topics, who reads and writes them, and what is on them.
+"""Describe a pipeline as an AsyncAPI 3.0 document: topics, their readers, writers and messages.
 
 Source: AsyncAPI specification 3.0.0 and its Kafka bindings 0.5.0. Payloads refer to the JSON
-Schema files beside the document.
+Schema files in the same folder.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from schemas.header_schemas import HEADER_SCHEMAS
 from schemas.json_schema import schema_file_name
 
 _KAFKA_BINDING_VERSION = "0.5.0"
-#: The likeliest; each record's own header says whether it is JPEG, PNG or WebP.
+#: The most common; each record's header says whether it is JPEG, PNG or WebP.
 _IMAGE_CONTENT_TYPE = "image/jpeg"
 
 Node = dict[str, Any]
 
 
 def asyncapi_document(flows: Sequence[Flow], version: str) -> Node:
-    """Return the document, ready to be written as YAML or JSON.
+    """Return the document, made of dicts and lists, for YAML or JSON.
 
     Args:
         flows: of the pipeline's agents; two may share a topic.
-        version: of the pipeline's contract, e.g. Penstock's own.
+        version: of the contract, e.g. Penstock's version.
     """
     channels: Node = {}
     operations: Node = {}
@@ -81,23 +81,24 @@ def _operations(flow: Flow) -> Iterator[_Operation]:
     settings, agent = flow.settings, flow.agent
     name = _identifier(agent)
     event = event_message(flow.event_type, settings.codec)
-    does = f"{agent} reads events and answers each with {settings.model_name}."
+    summary = f"{agent} reads events and answers each with {settings.model_name}."
     for topic in settings.inputs:
-        # The identifier of an agent with one input stays as it was before there could be several.
+        # An agent with one input has no suffix, so that its identifier is the same as in older
+        # versions, where no agent had several.
         suffix = "" if len(settings.inputs) == 1 else f"_{_identifier(topic)}"
-        yield _Operation(f"{name}_receive{suffix}", "receive", does, topic, event)
+        yield _Operation(f"{name}_receive{suffix}", "receive", summary, topic, event)
     result = result_message(flow.result_type, settings.output_codec)
-    does = f"{agent} writes its results."
-    yield _Operation(f"{name}_send", "send", does, settings.output, result)
+    summary = f"{agent} writes its results."
+    yield _Operation(f"{name}_send", "send", summary, settings.output, result)
     if settings.updates:
         update = result_message(flow.update_type, settings.output_codec)
-        does = f"{agent} writes its global updates."
-        yield _Operation(f"{name}_send_updates", "send", does, settings.updates, update)
-    does = f"{agent} puts aside records that can't be processed."
+        summary = f"{agent} writes its global updates."
+        yield _Operation(f"{name}_send_updates", "send", summary, settings.updates, update)
+    summary = f"{agent} writes records that it can't process."
     for topic in settings.dead_letter_topics:
         suffix = "" if len(settings.dead_letter_topics) == 1 else f"_{_identifier(topic)}"
         identifier = f"{name}_send_dead_letters{suffix}"
-        yield _Operation(identifier, "send", does, topic, dead_letter_message())
+        yield _Operation(identifier, "send", summary, topic, dead_letter_message())
 
 
 def _channel(topic: str) -> Node:
@@ -110,7 +111,7 @@ def _identifier(name: str) -> str:
 
 
 def event_message(cls: type[Event], codec: str) -> Node:
-    """Return the message of an event type as a codec writes it."""
+    """Return the message of an event type, encoded by a codec."""
     if codec == "image":
         payload: Node = {"description": "The bytes of a JPEG, PNG or WebP image."}
         return _message(cls, f"{cls.__name__}_image", _IMAGE_CONTENT_TYPE, payload, "ImageHeaders")
@@ -118,7 +119,7 @@ def event_message(cls: type[Event], codec: str) -> Node:
 
 
 def result_message(cls: type[Result], codec: str) -> Node:
-    """Return the message of a result type as a codec writes it."""
+    """Return the message of a result type, encoded by a codec."""
     return _struct_message(cls, codec, "ResultHeaders")
 
 

@@ -1,4 +1,4 @@
-"""`penstock schemas export`: the contract of a pipeline's topics, for any language."""
+"""`penstock schemas export`: write the contract of a pipeline's topics, for any language."""
 
 from __future__ import annotations
 
@@ -26,13 +26,21 @@ def group() -> None:
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder to write into.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", file_okay=False, help="The folder to write to; created if it does not exist."
+        ),
+    ],
     config: Annotated[
         Path | None,
-        typer.Option("--config", "-c", help="A pipeline file; default: the shipped agents."),
+        typer.Option("--config", "-c", help="A pipeline file; without it, the shipped agents."),
     ] = None,
 ) -> None:
-    """Write a JSON Schema file for each type and asyncapi.yaml for all topics."""
+    """Write JSON Schema files and asyncapi.yaml into a folder.
+
+    The folder gets one JSON Schema file for each type, and one AsyncAPI document of all topics.
+    """
     from agents import AGENTS
     from agents.commands.schemas.export import export_files
     from agents.commands.schemas.flows import flows_of

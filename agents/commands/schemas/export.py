@@ -1,4 +1,4 @@
-"""Writing the contract: JSON Schema files and asyncapi.yaml in one folder."""
+"""Write JSON Schema files and asyncapi.yaml into a folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ASYNCAPI_FILE = "asyncapi.yaml"
 
 
 def export_files(flows: Sequence[Flow], version: str, folder: Path) -> list[Path]:
-    """Write a file for each event and result type, Penstock's own and the flows', and AsyncAPI.
+    """Write a file for each event and result type of Penstock and of the flows, and asyncapi.yaml.
 
-    The same flows give the same bytes, so that a repository can hold them and see changes.
+    The same flows give the same bytes, so that the files can be kept in a repository.
 
     Args:
         flows: of the pipeline.
         version: of the contract.
-        folder: made if it is absent; files of these names are replaced.
+        folder: created if it does not exist; files with the same names are replaced.
 
     Returns:
         The files written.
@@ -34,7 +34,7 @@ def export_files(flows: Sequence[Flow], version: str, folder: Path) -> list[Path
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts = {schema_file_name(cls): _as_json(json_schema(cls)) for cls in _types(flows)}
-    # Through JSON, because YAML would write what two places share as an anchor and an alias.
+    # The detour over JSON copies shared parts, which YAML would write as anchors and aliases.
     document = json.loads(json.dumps(asyncapi_document(flows, version)))
     texts[ASYNCAPI_FILE] = write_document(document)
     for name, text in texts.items():
@@ -43,8 +43,8 @@ def export_files(flows: Sequence[Flow], version: str, folder: Path) -> list[Path
 
 
 def _types(flows: Sequence[Flow]) -> list[type[Any]]:
-    own = [cls for flow in flows for cls in flow.types]
-    return list(dict.fromkeys([*EVENT_TYPES.values(), *RESULT_TYPES.values(), *own]))
+    of_flows = [cls for flow in flows for cls in flow.types]
+    return list(dict.fromkeys([*EVENT_TYPES.values(), *RESULT_TYPES.values(), *of_flows]))
 
 
 def _as_json(schema: dict[str, Any]) -> str:

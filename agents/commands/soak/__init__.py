@@ -1,6 +1,6 @@
-"""Faults on purpose: real workers under load, an audit at the end, a report of what it found."""
+"""`penstock soak`: cause faults on purpose under load, then audit every record."""
 
-from agents.commands.soak.arena import Arena, Setup
 from agents.commands.soak.report import FaultRow, rows_as_markdown, rows_as_text
+from agents.commands.soak.testbed import Setup, Testbed
 
-__all__ = ["Arena", "FaultRow", "Setup", "rows_as_markdown", "rows_as_text"]
+__all__ = ["FaultRow", "Setup", "Testbed", "rows_as_markdown", "rows_as_text"]

@@ -1,4 +1,4 @@
-"""`penstock soak`: real workers, steady load and faults on purpose, until the time is up."""
+"""`penstock soak`: run workers under steady load and cause faults until the time is up."""
 
 from __future__ import annotations
 
@@ -21,57 +21,63 @@ if TYPE_CHECKING:
 
 
 class Guarantee(StrEnum):
-    """What is promised, and so what is judged."""
+    """The guarantee that is configured, and audited."""
 
     AT_LEAST_ONCE = "at_least_once"
     EXACTLY_ONCE = "exactly_once"
 
 
 def command(
-    seconds: Annotated[float, typer.Option(min=0, help="Go on for at least so long.")] = 60.0,
-    kills: Annotated[int, typer.Option(min=0, help="Go on until so many workers were killed.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, help="Run for at least this long.")] = 60.0,
+    kills: Annotated[
+        int, typer.Option(min=0, help="Run until at least this many workers were killed.")
+    ] = 0,
     broker: Annotated[
         str,
         typer.Option(
-            help="`kafka` (Apache Kafka on the local JVM), or HOST:PORT of one that runs."
+            help="`kafka` (Apache Kafka, started on the local JVM), or HOST:PORT of a running one."
         ),
     ] = "kafka",
-    guarantee: Guarantee = Guarantee.AT_LEAST_ONCE,
+    guarantee: Annotated[
+        Guarantee, typer.Option(help="The pipeline's guarantee, which the audit checks.")
+    ] = Guarantee.AT_LEAST_ONCE,
     faults: Annotated[
         str,
-        typer.Option(help="Names separated by commas, of: kill, stop, pause, join, broker."),
+        typer.Option(
+            help="Names separated by commas: kill, stop, pause, join, broker. Default: all."
+        ),
     ] = "",
-    workers: Annotated[int, typer.Option(min=1, help="Members of the group.")] = 2,
-    rate: Annotated[float, typer.Option(min=50, help="Records a second.")] = 400.0,
+    workers: Annotated[int, typer.Option(min=1, help="Number of workers.")] = 2,
+    rate: Annotated[float, typer.Option(min=50, help="Records published per second.")] = 400.0,
     seed: Annotated[
-        int | None, typer.Option(help="Of all choices; without it, a new one, which is printed.")
+        int | None,
+        typer.Option(help="Seed of all random choices; without it a new one, which is printed."),
     ] = None,
     logs: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Keep the workers' logs there.")
+        Path | None, typer.Option(file_okay=False, help="Folder to keep the workers' logs in.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Kill, stop, freeze and join workers under load, then audit every record.
+    """Kill, stop, freeze and add workers under load, then audit every record.
 
-    Exit code 1 if a record was lost, or anything else is wrong. Ctrl-C ends it early, with the
-    audit. `broker` (a restart of the broker) is among the faults only where the broker is the
-    soak's own.
+    The exit code is 1 if a record was lost or anything else is wrong. Ctrl-C ends the soak early
+    and still audits. The fault `broker` restarts the broker, so it needs `--broker kafka`.
     """
     from agents.commands.soak import Setup, rows_as_text
-    from agents.commands.soak.soaking import Soak
+    from agents.commands.soak.faults import Soak
     from agents.process.exit import stop_on_signals
 
     number = secrets.randbelow(1_000_000) if seed is None else seed
-    _say(f"seed {number}")
-    with _broker(broker) as (servers, own), _folder(logs) as folder, stop_on_signals() as stop:
+    _report(f"seed {number}")
+    with _broker(broker) as (servers, process), _folder(logs) as folder, stop_on_signals() as stop:
         setup = Setup(
-            {"bootstrap.servers": servers}, own, guarantee.value, workers, per_second=rate
+            {"bootstrap.servers": servers}, process, guarantee.value, workers, per_second=rate
         )
-        soak = Soak(setup, _names(faults, own is not None), number, _say, stop)
+        soak = Soak(setup, _names(faults, process is not None), number, _report, stop)
         row = soak.run(folder, seconds, kills)
     if as_json:
-        found = msgspec.to_builtins(row)
-        typer.echo(msgspec.json.encode({"is_proven": row.is_proven, "seed": number, **found}))
+        fields = msgspec.to_builtins(row)
+        typer.echo(msgspec.json.encode({"is_proven": row.is_proven, "seed": number, **fields}))
     else:
         typer.echo(rows_as_text([row]))
         for complaint in row.complaints:
@@ -80,11 +86,13 @@ def command(
         raise typer.Exit(1)
 
 
-def _names(asked: str, owns_broker: bool) -> list[str]:
+def _names(listed: str, may_restart_broker: bool) -> list[str]:
     from agents.commands.soak.faults import FAULTS
 
-    possible = [name for name, fault in FAULTS.items() if owns_broker or not fault.needs_broker]
-    names = [name.strip() for name in asked.split(",") if name.strip()]
+    possible = [
+        name for name, fault in FAULTS.items() if may_restart_broker or not fault.needs_broker
+    ]
+    names = [name.strip() for name in listed.split(",") if name.strip()]
     if unknown := [name for name in names if name not in possible]:
         raise UserError(f"--faults {unknown[0]}: expected some of {', '.join(possible)}")
     return names or possible
@@ -92,8 +100,11 @@ def _names(asked: str, owns_broker: bool) -> list[str]:
 
 @contextmanager
 def _broker(name: str) -> Iterator[tuple[str, BrokerProcess | None]]:
+    """Yield the bootstrap servers, and the broker's process if it is started here."""
     if name == "embedded":
-        raise UserError("--broker embedded: it keeps 5 MB a partition: take `kafka` or HOST:PORT")
+        raise UserError(
+            "--broker embedded: it keeps only 5 MB per partition: use `kafka` or HOST:PORT"
+        )
     if name != "kafka":
         yield name, None
         return
@@ -113,5 +124,5 @@ def _folder(logs: Path | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _say(line: str) -> None:
+def _report(line: str) -> None:
     typer.echo(line, err=True)

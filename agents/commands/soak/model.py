@@ -1,4 +1,4 @@
-"""A light model for soaks: starts in no time, and can fail or hang on request."""
+"""A light model for soaks: loads at once, and raises or hangs on special numbers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from models.base import Model
 from schemas import Event
 
-#: The model raises on it.
+#: The model raises an error on this number.
 POISON = 13.0
-#: The model never returns from it.
+#: The model never returns from a call with this number.
 HANGS = 666.0
 
 
@@ -21,11 +21,11 @@ class Number(Event, frozen=True, kw_only=True):
 
 
 class Doubling(Model[Number, dict[str, float]]):
-    """Answers with twice x.
+    """Answers each number x with 2x.
 
     Args:
-        batch_seconds: how long a call takes.
-        result_chars: of a text in each result, to make results as large as one likes.
+        batch_seconds: duration of a call.
+        result_chars: length of a text added to each result, to make results large.
     """
 
     name, version, event_type = "soak_doubling", "1", Number
@@ -35,7 +35,7 @@ class Doubling(Model[Number, dict[str, float]]):
         self._padding = {"padding": "x" * result_chars} if result_chars else {}
 
     def predict_batch(self, batch: Sequence[Number]) -> list[dict[str, float]]:
-        """Return twice x of each."""
+        """Return 2x for each number."""
         time.sleep(self._batch_seconds)
         if any(event.x == HANGS for event in batch):
             time.sleep(86_400)

@@ -1,4 +1,4 @@
-"""What a fault did to a pipeline, as a row; and rows as text, as Markdown and as JSON."""
+"""The result of a fault as a row, and rows as a text or Markdown table."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from agents.commands.audit import AgentReport, Problem
 
 
 class FaultRow(msgspec.Struct, kw_only=True):
-    """One fault's accounts."""
+    """The accounts of one fault."""
 
     fault: str
     guarantee: str
     repetitions: int
     records: int
-    """In."""
+    """Records in."""
     results: int
     """Repeats included."""
     dead_letters: int
     duplicates: int
     """Results and dead letters beyond each record's first."""
     lost: int
-    """Records without outcome: must be 0."""
+    """Records without an outcome: must be 0."""
     wrong: int
     """Other problems: out of order, differing repeats, both outcomes ...; must be 0."""
     longest_stall_seconds: float
-    """Of any one partition: without a new result while there was work, outages included."""
+    """Longest time without a new result in a partition, broker outages included."""
     complaints: list[str] = []
-    """For people: culprits, wrong exit codes."""
+    """In words: records with problems, unexpected exit codes."""
 
     @property
     def is_proven(self) -> bool:
@@ -45,7 +45,7 @@ def row_of(
     longest_stall_seconds: float,
     complaints: Sequence[str] = (),
 ) -> FaultRow:
-    """Return what an audit found after a fault."""
+    """Return the row of a fault from its audit."""
     lost = report.problems[Problem.MISSING] + report.problems[Problem.UNFINISHED]
     return FaultRow(
         fault=fault,
@@ -67,22 +67,22 @@ COLUMNS = ("fault", "guarantee", "repetitions", "records in", "results", "dead l
 
 
 def cells(row: FaultRow) -> list[str]:
-    """Return a row as texts, in the order of `COLUMNS`."""
+    """Return the cells of a row, in the order of `COLUMNS`."""
     return [row.fault, row.guarantee, *(f"{count:,}" for count in (
         row.repetitions, row.records, row.results, row.dead_letters, row.duplicates, row.lost,
         row.wrong)), f"{row.longest_stall_seconds:.1f}"]  # fmt: skip
 
 
 def rows_as_markdown(rows: Sequence[FaultRow]) -> str:
-    """Return the table in Markdown, complaints below it."""
+    """Return the rows as a Markdown table, followed by their complaints."""
     lines = [COLUMNS, ["---"] * len(COLUMNS), *map(cells, rows)]
     table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    told = [f"- {row.fault}: {complaint}\n" for row in rows for complaint in row.complaints]
-    return table + ("\n" + "".join(told) if told else "")
+    complaints = [f"- {row.fault}: {complaint}\n" for row in rows for complaint in row.complaints]
+    return table + ("\n" + "".join(complaints) if complaints else "")
 
 
 def rows_as_text(rows: Sequence[FaultRow]) -> str:
-    """Return the table in columns of equal width."""
+    """Return the rows as a table with aligned columns."""
     lines = [list(COLUMNS), *map(cells, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
     return "\n".join(

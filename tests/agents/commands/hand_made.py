@@ -1,4 +1,4 @@
-"""A pipeline whose topics a test fills by hand, as a worker would or should not."""
+"""A pipeline whose topics are filled by the test itself, correctly or with faults."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from agents.commands.audit import AgentReport, AuditOptions, audit_pipeline
-from agents.commands.topic_reader import TopicReader
 from schemas import DecodeError, InputError
 from schemas.cloudevents import event_headers
 from streams.dead_letters import make_dead_letter
 from streams.kafka.admin import create_topics
+from streams.kafka.reader import TopicReader
 from streams.offsets import OffsetTracker
 from streams.settings import (
     AgentSettings,
@@ -37,7 +37,7 @@ class HandMade:
     answers: Any = "always"
     compression: str = "none"
     more_inputs: Sequence[str] = ()
-    """Ends of the names of its other input topics."""
+    """Suffixes of its other input topics."""
     name: str = field(default_factory=lambda: f"audit-{uuid.uuid4().hex[:8]}")
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ class HandMade:
         result_id: str = "",
         agent: str = AGENT,
     ) -> None:
-        """Write a result as a worker would; whatever is wrong with it, the test says."""
+        """Write a result as a worker would; the arguments make it wrong."""
         topic = topic or self.input
         origin = {"topic": topic, "partition": partition, "offset": offset}
         result_id = result_id or f"{topic}:{partition}:{offset}:{agent}:penstock.result.v1:{index}"
@@ -151,11 +151,11 @@ class HandMade:
         self.send(letters or self.dead_letters, made.value, made.key, made.headers, to)
 
     def flush(self) -> None:
-        """Wait until all is written."""
+        """Wait until every record is acknowledged."""
         assert self._producer.flush(20) == 0
 
     def read(self, topic: str, partition: int = 0) -> list[Message]:
-        """All records of a partition."""
+        """Return all records of a partition."""
         with TopicReader(self.kafka) as reader:
             bounds = reader.bounds_of(topic, partition)
             return [m for messages in reader.read(topic, partition, bounds) for m in messages]

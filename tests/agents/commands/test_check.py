@@ -21,31 +21,31 @@ def broker() -> Iterator[dict[str, str]]:
         yield {"PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": running.bootstrap_servers}
 
 
-def test_all_is_well(broker: dict[str, str]) -> None:
+def test_a_correct_pipeline_has_no_problems(broker: dict[str, str]) -> None:
     found = CliRunner().invoke(app, ["check", "--load", "-c", RIDES, "--json"], env=broker)
     assert found.exit_code == 0, found.output
-    told = json.loads(found.stdout)
-    assert told["ok"] is True
-    assert told["agents"][0]["model"] == "Speed"
-    assert told["agents"][0]["version"] == "1"
-    assert told["broker"]["num_brokers"] == 1
+    report = json.loads(found.stdout)
+    assert report["ok"] is True
+    assert report["agents"][0]["model"] == "Speed"
+    assert report["agents"][0]["version"] == "1"
+    assert report["broker"]["num_brokers"] == 1
 
 
-def test_the_broker_is_not_there() -> None:
+def test_a_missing_broker_is_a_problem() -> None:
     found = CliRunner().invoke(app, ["check", "-c", RIDES, "--timeout", "1"], env=NOWHERE)
     assert found.exit_code == 2
     assert found.stderr.startswith("penstock: error: can't reach Kafka at 127.0.0.1:1: ")
     assert found.stderr.count("\n") == 1
 
 
-def test_offline_asks_no_broker() -> None:
+def test_offline_does_not_connect_to_the_broker() -> None:
     found = CliRunner().invoke(app, ["check", "-c", RIDES, "--offline"], env=NOWHERE)
     assert found.exit_code == 0
     assert found.stdout.endswith(f"{RIDES}: ok\n")
     assert "measure_speed\tbike.rides -> bike.speeds\tRide\tSpeed\tok" in found.stdout
 
 
-def test_all_problems_are_told_and_not_just_the_first(tmp_path: Path) -> None:
+def test_all_problems_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "penstock.yaml"
     path.write_text(
         "agents:\n"
@@ -56,11 +56,11 @@ def test_all_problems_are_told_and_not_just_the_first(tmp_path: Path) -> None:
     )
     found = CliRunner().invoke(app, ["check", "-c", str(path), "--json", "--offline"])
     assert found.exit_code == 2
-    told = json.loads(found.stdout)
-    assert told["ok"] is False
-    states = [agent["problem"].partition(":")[0] for agent in told["agents"]]
+    report = json.loads(found.stdout)
+    assert report["ok"] is False
+    states = [agent["problem"].partition(":")[0] for agent in report["agents"]]
     assert states == ["agents.a", "agents.b", "agents.c", ""]
-    assert [p.partition(": ")[0] for p in told["problems"]] == [str(path)] * 3
+    assert [p.partition(": ")[0] for p in report["problems"]] == [str(path)] * 3
 
 
 def test_a_model_that_fails_to_load_is_a_problem(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_model_that_fails_to_load_is_a_problem(tmp_path: Path) -> None:
     )
 
 
-def test_the_file_can_be_named_by_the_environment() -> None:
+def test_the_environment_can_name_the_file() -> None:
     found = CliRunner().invoke(app, ["check", "--offline"], env={"PENSTOCK_CONFIG": RIDES})
     assert found.exit_code == 0
     assert found.stdout.endswith(f"{RIDES}: ok\n")

@@ -12,7 +12,7 @@ agents:
 """
 
 
-def found(config: Path | None = None, servers: str = "") -> dict[str, object]:
+def settings(config: Path | None = None, servers: str = "") -> dict[str, object]:
     pipeline = optional_pipeline(config, servers)
     kafka = kafka_settings(pipeline, servers)
     return {"servers": kafka["bootstrap.servers"], "client": kafka.get("client.id")}
@@ -24,30 +24,30 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(SERVERS_VARIABLE, raising=False)
 
 
-def test_nothing_said_is_an_error_that_says_how() -> None:
-    with pytest.raises(UserError, match="where is Kafka"):
-        found()
+def test_without_an_address_the_error_says_how_to_give_one() -> None:
+    with pytest.raises(UserError, match="no broker is named"):
+        settings()
 
 
-def test_an_address_by_hand_needs_no_file_and_looks_at_none(tmp_path: Path) -> None:
+def test_with_an_address_no_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "penstock.yaml").write_text("not: a pipeline")
-    assert found(servers="hand:1") == {"servers": "hand:1", "client": None}
+    assert settings(servers="hand:1") == {"servers": "hand:1", "client": None}
 
 
-def test_a_file_is_taken_if_it_is_named_or_lies_here(tmp_path: Path) -> None:
+def test_a_given_file_or_penstock_yaml_is_read(tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(PIPELINE)
     named = tmp_path / "other.yaml"
-    assert found(named) == {"servers": "file:1", "client": "me"}
-    assert found(named, "hand:1") == {"servers": "hand:1", "client": "me"}
+    assert settings(named) == {"servers": "file:1", "client": "me"}
+    assert settings(named, "hand:1") == {"servers": "hand:1", "client": "me"}
     named.rename(tmp_path / "penstock.yaml")
-    assert found() == {"servers": "file:1", "client": "me"}
+    assert settings() == {"servers": "file:1", "client": "me"}
 
 
-def test_the_environment_goes_before_the_file_and_does_without_one(
+def test_the_environment_overrides_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SERVERS_VARIABLE, "env:1")
-    assert found() == {"servers": "env:1", "client": None}
+    assert settings() == {"servers": "env:1", "client": None}
     (tmp_path / "penstock.yaml").write_text(PIPELINE)
-    assert found() == {"servers": "env:1", "client": "me"}
-    assert found(servers="hand:1") == {"servers": "hand:1", "client": None}
+    assert settings() == {"servers": "env:1", "client": "me"}
+    assert settings(servers="hand:1") == {"servers": "hand:1", "client": None}

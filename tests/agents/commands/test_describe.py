@@ -46,13 +46,13 @@ CENTER = {"pages": 12.0, "seconds": 340.5, "amount": 1.0, "fourth": 9.0}
 RESULTS: list[tuple[Result, str]] = [
     (
         detections(detection("car", 0.93), detection("person", 0.5), detection("car", 0.6)),
-        "camera-1 12:00:01.250  2 cars, 1 person (0.93 best)",
+        "camera-1 12:00:01.250  2 cars, 1 person (best score 0.93)",
     ),
     (
         detections(*[detection("bus", 0.5)] * 2, *[detection("person", 0.4)] * 2),
-        "camera-1 12:00:01.250  2 buses, 2 people (0.50 best)",
+        "camera-1 12:00:01.250  2 buses, 2 people (best score 0.50)",
     ),
-    (detections(), "camera-1 12:00:01.250  nothing found"),
+    (detections(), "camera-1 12:00:01.250  no objects"),
     (
         NluResult(
             source_id="c-1", intent="balance", score=0.98, alternatives=[IntentScore("pay", 0.01)]
@@ -68,15 +68,15 @@ RESULTS: list[tuple[Result, str]] = [
             channel="flow",
             expected=31.25,
         ),
-        "pump  ANOMALY 0.98 (cut 0.90) in flow, expected 31.25",
+        "pump  ANOMALY 0.98 (threshold 0.90) in flow, expected 31.25",
     ),
     (
         AnomalyScore(source_id="pump", score=0.1, is_anomaly=False, threshold=0.9),
-        "pump  normal 0.10 (cut 0.90)",
+        "pump  normal 0.10 (threshold 0.90)",
     ),
     (
         ClusterAssignment(source_id="u", cluster_id=3, distance=0.421),
-        "u  cluster 3, 0.42 from its centre",
+        "u  cluster 3, 0.42 from its center",
     ),
     (ClusterAssignment(source_id="u", cluster_id=-1, distance=0.0), "u  no cluster yet"),
     (
@@ -93,7 +93,7 @@ RESULTS: list[tuple[Result, str]] = [
 
 
 @pytest.mark.parametrize(("result", "words"), RESULTS, ids=lambda x: type(x).__name__)
-def test_results_are_told_in_words(result: Result, words: str) -> None:
+def test_results_are_described(result: Result, words: str) -> None:
     as_json = msgspec.json.encode(result)
     assert describe_record("t", as_json, headers_of(type(result))) == words
     as_msgpack = msgspec.msgpack.encode(result)
@@ -102,11 +102,11 @@ def test_results_are_told_in_words(result: Result, words: str) -> None:
     )
 
 
-def test_every_result_type_has_words() -> None:
+def test_every_result_type_has_a_description() -> None:
     assert {type(result) for result, _ in RESULTS} == set(RESULT_TYPES.values())
 
 
-def test_a_dead_letter_tells_origin_and_reason() -> None:
+def test_a_dead_letter_shows_origin_and_reason() -> None:
     letter = DeadLetter(
         origin=Origin("sensor.readings", 2, 1045),
         agent="score_anomalies",
@@ -144,19 +144,19 @@ def test_a_dead_letter_tells_origin_and_reason() -> None:
         (b"{}", [("ce_source", b"pump"), ("ce_time", b"\xff")], "{}"),
     ],
 )  # fmt: skip
-def test_anything_else_is_told_in_general(
+def test_other_values_are_described(
     value: bytes | None, headers: list[tuple[str, bytes]], words: str
 ) -> None:
     assert describe_record("t", value, headers) == words
 
 
-def test_a_value_that_is_not_what_its_header_says_is_told_in_general() -> None:
+def test_a_value_with_a_wrong_type_header_is_described() -> None:
     assert describe_record("t", b'{"a": 1}', headers_of(Detections)) == 's  {"a": 1}'
     deep = b"[" * 100_000
     assert describe_record("t", deep, headers_of(Detections)).startswith("s  [[[")
 
 
-def test_nothing_that_a_terminal_acts_on_gets_through() -> None:
+def test_terminal_control_sequences_are_escaped() -> None:
     evil = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x200B, 0x202E, 0x2066, 0xFEFF]))
     shown = printable(evil)
     assert shown.isprintable()

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from agents.commands.main import app
 
 
-def test_an_absent_folder_is_one_line() -> None:
+def test_a_missing_folder_is_an_error_of_one_line() -> None:
     found = CliRunner().invoke(app, ["eval", "--data", "no/such/folder"])
     assert found.exit_code == 2
     assert found.stderr == (

@@ -19,7 +19,7 @@ def test_every_registered_model_is_listed_with_its_options() -> None:
     assert not [name for name, model in listed.items() if model["event"] == "?"]
 
 
-def test_as_columns_in_a_pipe() -> None:
+def test_without_a_terminal_the_output_has_columns() -> None:
     lines = CliRunner().invoke(app, ["models"]).stdout.splitlines()
     assert lines[0] == "model\tevents\tkind\toptions\twhat it does"
     assert len(lines) == 1 + len(model_names())

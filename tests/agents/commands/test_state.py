@@ -64,12 +64,12 @@ def test_list_show_and_reset(kind: str, tmp_path: Path) -> None:
         assert int(row.pop("bytes").replace(",", "")) > 1000
         assert row == {
             "agent": "score", "partition": "readings:0", "covers": "320", "committed": "350",
-            "to replay": "30", "model": "robust_zscore 1", "state": "ok",
+            "catch-up": "30", "model": "robust_zscore 1", "state": "ok",
         }  # fmt: skip
         assert last[1:5] == ["readings:3", "0", "none", "0"]
 
         shown = json.loads(run(path, "state", "show", "score", "--partition", "0", "--json"))
-        assert [(s["sequence"], s["covers"], s["to_replay"]) for s in shown] == [
+        assert [(s["sequence"], s["covers"], s["catch_up"]) for s in shown] == [
             (8, 320, 30),
             (7, 160, 190),
         ]
@@ -85,10 +85,10 @@ def commit(servers: str, partition: int, offset: int) -> None:
     consumer.close()
 
 
-def test_what_can_not_be_is_told(tmp_path: Path) -> None:
+def test_wrong_requests_are_errors_of_one_line(tmp_path: Path) -> None:
     path = write_pipeline(tmp_path, "127.0.0.1:1", "none")
     assert "state.store is none" in run(path, "state", "list", exit_code=2)
     wrong = run(path, "state", "reset", "detect", exit_code=2)
-    assert "no agent detect with an online model: there is score" in wrong
+    assert "no agent detect with an online model: expected one of score" in wrong
     path = write_pipeline(tmp_path, "127.0.0.1:1", "nosuch://x")
     assert "state.store nosuch://x" in run(path, "state", "list", exit_code=2)

@@ -9,11 +9,12 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from agents.commands.broker import embedded_broker
-from agents.commands.tail import record_as_json, record_in_words
-from agents.commands.tailing import TailedRecord, tail_topic
+from agents.commands.describe import describe_record, record_as_json
+from agents.commands.tail import tail_topic
 from schemas import ClusterAssignment
 from schemas.cloudevents import event_headers, type_name
 from streams.kafka.errors import BrokerError
+from streams.kafka.reader import KafkaRecord
 from streams.kafka.settings import Kafka
 from streams.message_headers import UNREADABLE, headers_of
 from tests.raw_records import send_raw
@@ -32,7 +33,7 @@ def send(servers: str, topic: str, count: int) -> None:
     assert producer.flush(10) == 0
 
 
-def test_from_the_beginning_every_record_of_every_partition_comes(servers: str) -> None:
+def test_from_the_beginning_every_record_of_every_partition_is_read(servers: str) -> None:
     send(servers, "all", 40)
     kafka = {"bootstrap.servers": servers, "group.id": "workers"}
     records = list(itertools.islice(tail_topic(kafka, "all", from_beginning=True), 40))
@@ -40,7 +41,7 @@ def test_from_the_beginning_every_record_of_every_partition_comes(servers: str) 
     assert len({r.partition for r in records}) > 1
 
 
-def test_by_default_only_new_records_come(servers: str) -> None:
+def test_by_default_only_new_records_are_read(servers: str) -> None:
     send(servers, "new", 10)
     deadline = time.monotonic() + 2.0
     old = list(tail_topic({"bootstrap.servers": servers}, "new", stop=after(deadline)))
@@ -51,7 +52,7 @@ def after(deadline: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > deadline
 
 
-def test_headers_that_the_library_cannot_read_are_no_end(servers: str) -> None:
+def test_unreadable_headers_do_not_end_the_iteration(servers: str) -> None:
     # Many: a call that the interpreter has specialised for speed would end the process.
     records = [(b"k", b"1", [(b"\xff", b"x")])] * 50 + [(b"k", b"2", [(b"fine", b"y")])]
     asyncio.run(send_raw(servers, "foreign", 0, records))
@@ -60,7 +61,7 @@ def test_headers_that_the_library_cannot_read_are_no_end(servers: str) -> None:
     assert [record.headers for record in found] == [UNREADABLE] * 50 + [[("fine", b"y")]]
 
 
-def test_headers_are_as_unreadable_at_a_second_look(servers: str) -> None:
+def test_unreadable_headers_can_be_read_twice(servers: str) -> None:
     asyncio.run(send_raw(servers, "twice", 0, [(b"k", b"1", [(b"\xff", b"x")])]))
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "twice"})
     consumer.assign([TopicPartition("twice", 0, 0)])
@@ -84,13 +85,13 @@ def test_nothing_is_committed(servers: str) -> None:
     assert all(partition.offset < 0 for partition in committed)
 
 
-def test_a_topic_that_is_absent_is_not_made(servers: str) -> None:
+def test_a_missing_topic_is_not_created(servers: str) -> None:
     for _ in range(2):
         with pytest.raises(BrokerError, match=r"no topic 'no\.such'"):
             next(tail_topic({"bootstrap.servers": servers}, "no.such"))
 
 
-RESULT = TailedRecord(
+RESULT = KafkaRecord(
     topic="behavior.clusters",
     partition=1,
     offset=7,
@@ -107,12 +108,15 @@ RESULT = TailedRecord(
 )
 
 
-def test_a_record_as_json_and_in_words() -> None:
+def test_a_record_as_json_and_as_text() -> None:
     found = json.loads(record_as_json(RESULT))
     assert found["value"]["cluster_id"] == 3
     assert found["headers"]["ce_type"] == "penstock.cluster_assignment.v1"
     assert (found["partition"], found["offset"], found["key"]) == (1, 7, "u\ufffd")
-    assert record_in_words(RESULT) == "u  cluster 3, 0.50 from its centre"
+    assert (
+        describe_record(RESULT.topic, RESULT.value, RESULT.headers)
+        == "u  cluster 3, 0.50 from its center"
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,7 +129,7 @@ def test_a_record_as_json_and_in_words() -> None:
     ],
 )
 def test_any_value_becomes_ascii_json(value: bytes | None, shown: str | None) -> None:
-    line = record_as_json(TailedRecord("t", 0, 0, -1, None, value, []))
+    line = record_as_json(KafkaRecord("t", 0, 0, -1, None, value, []))
     assert line.isascii()
     assert line.isprintable()
     assert json.loads(line)["value"] == shown

@@ -25,9 +25,9 @@ def test_plan_create_plan_on_the_embedded_broker() -> None:
         rows = [line.split("\t") for line in run(servers, "topics", "plan").splitlines()]
         assert rows[0] == ["topic", "role", "agents", "partitions", "state"]
         assert [(row[0], row[1], row[4]) for row in rows[1:]] == [
-            ("bike.rides", "input", "absent"),
-            ("bike.speeds", "output", "absent"),
-            ("bike.rides.dlq", "dead letters", "absent"),
+            ("bike.rides", "input", "missing"),
+            ("bike.speeds", "output", "missing"),
+            ("bike.rides.dlq", "dead letters", "missing"),
         ]
         made = json.loads(run(servers, "topics", "create", "--json"))
         assert made["created"] == ["bike.rides", "bike.speeds", "bike.rides.dlq"]
@@ -37,7 +37,7 @@ def test_plan_create_plan_on_the_embedded_broker() -> None:
 
 
 @pytest.mark.kafka
-def test_topics_as_the_file_wants_them_on_kafka(kafka_bootstrap: str, tmp_path: Path) -> None:
+def test_topics_are_created_as_the_file_says(kafka_bootstrap: str, tmp_path: Path) -> None:
     path = tmp_path / "penstock.yaml"
     path.write_text(
         "agents:\n"
@@ -52,7 +52,7 @@ def test_topics_as_the_file_wants_them_on_kafka(kafka_bootstrap: str, tmp_path: 
     assert missing.stderr == (
         "penstock: error: no topic topics-test.in, topics-test.out, topics-test.in.dlq, "
         "penstock.a.state: "
-        "make what is missing with `penstock topics create`\n"
+        "create missing topics with `penstock topics create`\n"
     )
     made = json.loads(run(kafka_bootstrap, "topics", "create", "--json", config=str(path)))
     assert {t["topic"]: t["partitions"] for t in made["topics"]} == {
@@ -68,7 +68,7 @@ def test_topics_as_the_file_wants_them_on_kafka(kafka_bootstrap: str, tmp_path: 
     assert CliRunner().invoke(app, ["check", "-c", str(path)], env=env).exit_code == 0
 
 
-def test_no_broker_is_one_line() -> None:
+def test_a_missing_broker_is_an_error_of_one_line() -> None:
     env = {"PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1"}
     arguments = ["topics", "plan", "-c", FILE, "--timeout", "1"]
     found = CliRunner().invoke(app, arguments, env=env)

@@ -10,9 +10,8 @@ import msgspec
 
 from benchmarks.harness import BENCHMARKS
 from benchmarks.harness.live_records import LiveRecords
-from benchmarks.harness.reading_back import read_all
 from benchmarks.harness.sender import SendPlan, SendReport, Stream
-from benchmarks.harness.topics import create_bench_topics
+from benchmarks.harness.topics import create_bench_topics, read_all
 
 
 def send(bootstrap: str, rate: float, seconds: float) -> tuple[SendPlan, SendReport]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from models.clustering.evaluate import agreement, compare, purity
 from models.clustering.labeled import load_kdd99, load_shoppers
 
 
+@pytest.mark.slow
 def test_groups_connections_at_least_as_well_as_scikit_learn(data_dir: Path) -> None:
-    events, classes = load_kdd99(data_dir / "kdd99" / "kdd99_10pct_half.csv.gz", 8_000)
+    events, classes = load_kdd99(data_dir / "kdd99" / "kdd99_10pct_half.csv.gz", 20_000)
     assert len(events[0].features) == 38
     figures = dict(compare(events, classes, k=16))
     assert figures["online_kmeans, k=16: NMI"] > figures["MiniBatchKMeans, k=16: NMI"] - 0.05

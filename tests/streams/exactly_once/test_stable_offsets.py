@@ -52,7 +52,7 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stable_offsets(monkeypatch: pytest.MonkeyPatch, admin: FakeAdmin) -> StableOffsets:
-    monkeypatch.setattr("streams.exactly_once.stable_offsets.admin_client", lambda settings: admin)
+    monkeypatch.setattr("streams.exactly_once.stable_offsets.make_admin", lambda settings: admin)
     return StableOffsets({"bootstrap.servers": "broker:9092"}, "counters")
 
 

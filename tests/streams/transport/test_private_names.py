@@ -67,8 +67,8 @@ def test_a_worker_without_one_ends_at_once_with_one_line_and_exit_code_2(tmp_pat
         "del module.MessageAccumulator._pop_batch\n"
         "import sys\n"
         f"sys.argv[1:] = ['worker', '-c', {str(config)!r}]\n"
-        "import agents.pipeline.preflight as preflight\n"
-        "preflight.require_topics = lambda *args: None  # there is no broker\n"
+        "import agents.pipeline.topics as topics\n"
+        "topics.require_topics = lambda *args: None  # there is no broker\n"
         "from agents.commands.main import main\n"
         "main()\n"
     )

@@ -1,7 +1,7 @@
-"""Where events come from: files, cameras, the demo's own sets and folders of real data.
+"""Sources of events: files, cameras, demo data and folders of real data.
 
-Every source yields events with a `source_id`, the record's key. None of them knows Kafka:
-`agents/commands/publishing.py` takes any of them to a topic.
+Every source yields events with a `source_id`, the record's key. None of them uses Kafka:
+`agents/commands/produce/event_publisher.py` publishes them.
 """
 
 from agents.commands.produce.sources.source import Source, SourceError, repeat, round_robin, spread

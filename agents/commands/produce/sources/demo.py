@@ -1,12 +1,55 @@
-"""What `penstock demo` streams: real data that packages carry, rendered where they carry none."""
+"""The sources of `penstock demo`: real data from installed packages, else generated data."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from functools import partial
 
 from agents.commands.produce.sources.packaged import image_segments, photographs, water_flow
-from agents.commands.produce.sources.rendered import phrases, traffic
-from agents.commands.produce.sources.source import Source, repeat
+from agents.commands.produce.sources.source import Source, repeat, spread
+from agents.commands.produce.sources.video import JPEG_QUALITY
+from schemas import TextMessage, VideoFrame
+
+#: Seed of the demo's traffic; the shipped detector was trained on scenes of other seeds.
+TRAFFIC_SEED = 20_008
+#: Seed of the demo's messages; the shipped model was not trained on the `test` templates.
+PHRASES_SEED = 20_001
+
+
+def traffic(
+    num_frames: int = 0, *, camera: int = 1, seed: int = TRAFFIC_SEED
+) -> Iterator[VideoFrame]:
+    """Yield JPEG frames of one rendered roadside camera, 640 x 384 pixels.
+
+    Args:
+        num_frames: 0: without end.
+        camera: number of the camera; each sees another road and has its own source id,
+            `camera-1`, `camera-2` ...
+        seed: of the clip; `models.detection.scenes.render_clip(seed + camera, ...)` gives the
+            same frames together with their boxes.
+    """
+    import simplejpeg
+
+    from models.detection.scenes import render_clip
+
+    clip = render_clip(seed + camera, num_frames or 2**31)
+    for index, scene in enumerate(clip):
+        image = simplejpeg.encode_jpeg(scene.image, quality=JPEG_QUALITY, colorspace="RGB")
+        yield VideoFrame(source_id=f"camera-{camera}", image=image, frame_index=index)
+
+
+def phrases(num_keys: int = 8, *, seed: int = PHRASES_SEED) -> Iterator[TextMessage]:
+    """Yield customer-service messages without end, distributed over `num_keys` conversations.
+
+    The intents are known: `models.nlu.phrases.generate(seed, "test")` gives the same texts.
+    """
+    from models.nlu.phrases import generate
+
+    texts = itertools.cycle(text for text, _ in generate(seed, "test"))
+    messages = (TextMessage(text=text, language="en") for text in texts)
+    yield from spread(messages, "conversation", num_keys)
+
 
 DEMO_SOURCES: tuple[Source, ...] = (
     Source(
@@ -32,9 +75,9 @@ DEMO_SOURCES: tuple[Source, ...] = (
         partial(repeat, image_segments),
     ),
 )
-"""None of them ends; the reader stops."""
+"""None of them ends: the reader must stop."""
 
 
 def demo_source(name: str) -> Source | None:
-    """Return the demo's source of that name, None if there is none."""
+    """Return the demo source with a name; None if there is none."""
     return next((source for source in DEMO_SOURCES if source.name == name), None)

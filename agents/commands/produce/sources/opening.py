@@ -1,4 +1,4 @@
-"""From what a user writes (a kind, a place, columns) to events."""
+"""Open a source from what a user writes: a kind, an address and columns."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ EVENT_TYPE_OF: dict[Kind, type[Event]] = {
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What each kind of source may be told; a kind ignores what is not its own."""
+    """Options of all kinds of sources; each kind ignores those of the others."""
 
     source_id: str = ""
     loop: bool = False
     columns: Columns = field(default_factory=Columns)
-    """Of tables; its `time` and `key` hold for texts too."""
+    """Of tables; `time` and `key` apply to texts too."""
     text_column: str = "text"
 
 
 def open_source(kind: Kind, address: str, options: SourceOptions) -> Iterator[Event]:
-    """Return the events at a place.
+    """Return the events at an address.
 
     Args:
-        kind: what they are.
+        kind: of the events.
         address: a path, a camera or stream (video only), or `demo:NAME`.
-        options: see there.
+        options: see `SourceOptions`.
 
     Raises:
-        SourceError: no such place or demo source, or nothing readable there. A file is looked at
-            before this returns, so that a wrong name is told before anything is sent.
+        SourceError: the address or demo source does not exist, or can't be read. The first event is
+            read before this returns, so that a wrong name is reported before anything is sent.
     """
     read = _demo(kind, address) or _reader(kind, address, options)
     events = repeat(read) if options.loop else read()
@@ -56,18 +56,18 @@ def open_source(kind: Kind, address: str, options: SourceOptions) -> Iterator[Ev
 def _demo(kind: Kind, address: str) -> Callable[[], Iterator[Event]] | None:
     if not address.startswith(DEMO_PREFIX):
         return None
-    fitting = {source.name: source for source in DEMO_SOURCES if source.kind == kind}
+    sources = {source.name: source for source in DEMO_SOURCES if source.kind == kind}
     name = address.removeprefix(DEMO_PREFIX)
-    if name not in fitting:
-        names = ", ".join(DEMO_PREFIX + name for name in fitting)
-        raise SourceError(f"no demo source {name!r} of {kind}: expected {names}")
-    return fitting[name].read
+    if name not in sources:
+        names = ", ".join(DEMO_PREFIX + name for name in sources)
+        raise SourceError(f"no demo source {name!r} of kind {kind}: expected one of {names}")
+    return sources[name].read
 
 
 def _reader(kind: Kind, address: str, options: SourceOptions) -> Callable[[], Iterator[Event]]:
     path, columns = Path(address), options.columns
     if kind == "video":
-        # Video loops by itself, so that its frame index counts on.
+        # Video repeats itself, so that its frame index continues to count.
         return lambda: video_frames(address, source_id=options.source_id, loop=options.loop)
     if kind == "sensor":
         return lambda: sensor_readings(path, columns)

@@ -1,4 +1,4 @@
-"""Real data that installed packages carry, found without importing them and without a network."""
+"""Real data from installed packages, found without importing them and without a network."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from agents.commands.produce.sources.tables import Columns, sensor_readings
 from agents.commands.produce.sources.video import JPEG_QUALITY
 from schemas import BehaviorEvent, SensorReading, VideoFrame
 
-#: Photographs among scikit-image's bundled pictures; the others are textures, scans and charts.
+#: The photographs among scikit-image's pictures; the others are textures, scans and charts.
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
-#: Uninterrupted frames of one photograph, as of a camera that is turned now and then.
+#: Consecutive frames of one photograph, like a camera that is turned now and then.
 FRAMES_PER_PHOTOGRAPH = 10
 
 _SEGMENT_LABEL = "category"
@@ -42,7 +42,7 @@ def package_file(package: str, *parts: str) -> Path:
 def water_flow() -> Iterator[SensorReading]:
     """Yield river's WaterFlow: 1,268 hourly readings of one pipe in litres a second, 2022.
 
-    It holds four known irregularities (three low moments, one peak). Event times are the data's.
+    It has four known irregularities (three drops, one peak). Event times are the data's.
     """
     path = package_file("river", "datasets", "water-flow.csv")
     columns = Columns(time="Time", source_id="pipe-1")
@@ -57,11 +57,11 @@ def water_flow() -> Iterator[SensorReading]:
 def image_segments(num_keys: int = 4) -> Iterator[BehaviorEvent]:
     """Yield river's ImageSegments: 2,310 patches of outdoor photos, 18 numbers each, 7 classes.
 
-    The class (sky, path, grass ...) is left out of the features. Patches belong to nobody, so
-    they are dealt out to `num_keys` sources.
+    The class (sky, path, grass ...) is left out of the features. Patches have no source, so they
+    are distributed over `num_keys` source ids.
     """
     path = package_file("river", "datasets", "segment.csv.zip")
-    # river packed one CSV under the archive's own name.
+    # The archive has one file.
     with zipfile.ZipFile(path) as archive, archive.open(archive.namelist()[0]) as file:
         rows = csv.DictReader(io.TextIOWrapper(file, encoding="utf-8"))
         events = (BehaviorEvent(action="see", features=_features(row)) for row in rows)
@@ -73,7 +73,7 @@ def _features(row: dict[str, str]) -> dict[str, float]:
 
 
 def photographs() -> Iterator[VideoFrame]:
-    """Yield scikit-image's bundled photographs for ever, as JPEG frames of one camera."""
+    """Yield scikit-image's bundled photographs without end, as JPEG frames of one camera."""
     images = [_as_jpeg(package_file("skimage", "data", name)) for name in PHOTOGRAPHS]
     for index in itertools.count():
         image = images[index // FRAMES_PER_PHOTOGRAPH % len(images)]
@@ -81,7 +81,7 @@ def photographs() -> Iterator[VideoFrame]:
 
 
 def _as_jpeg(path: Path) -> bytes:
-    """Return a picture as JPEG: a tenth of a PNG photograph's bytes."""
+    """Return a picture as JPEG, which has a tenth of the bytes of a PNG photograph."""
     import numpy as np
     import simplejpeg
     from PIL import Image

@@ -1,4 +1,4 @@
-"""What users and hosts did, from public data sets; labels never become features."""
+"""Behavior events from public data sets; labels never become features."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _SHOP_FEATURES = (
     "PageValues",
     "SpecialDay",
 )
-#: Seconds and money over several orders of magnitude: as they are, one session would outweigh all.
+#: Seconds and money over several orders of magnitude: without a logarithm, one session would
+#: outweigh all others.
 _SHOP_HEAVY_TAILED = frozenset(
     {
         "Administrative_Duration",
@@ -44,14 +45,14 @@ _KDD_COLUMNS = (
 ).split()
 _KDD_CODES = frozenset({"protocol_type", "service", "flag", "class"})
 _KDD_FEATURES = tuple(name for name in _KDD_COLUMNS if name not in _KDD_CODES)
-#: Bytes run from 0 to 10^9 and durations to 58,329 s.
+#: Bytes range from 0 to 10^9 and durations to 58,329 s.
 _KDD_HEAVY_TAILED = frozenset({"duration", "src_bytes", "dst_bytes"})
 
 
 def shop_sessions(folder: Path) -> Iterator[BehaviorEvent]:
-    """Yield web shop sessions: pages, seconds (as log(1 + s)), rates; who bought is left out.
+    """Yield web shop sessions: pages, seconds (as log(1 + s)) and rates; the purchase is left out.
 
-    Sessions name no visitor: the source id is the region, which they do name.
+    Sessions have no visitor, so the source id is the region.
     """
     for path in sorted(folder.glob("*.csv.gz")):
         for _, row in read_rows(path, delimiter=";"):
@@ -63,9 +64,9 @@ def shop_sessions(folder: Path) -> Iterator[BehaviorEvent]:
 
 
 def connections(folder: Path) -> Iterator[BehaviorEvent]:
-    """Yield network connections: 38 numbers, bytes and seconds as log(1 + x); classes left out.
+    """Yield network connections: 38 numbers, bytes and seconds as log(1 + x); no classes.
 
-    The source id is the service (http, smtp ...): the records name no host.
+    Records have no host, so the source id is the service (http, smtp ...).
     """
     for path in sorted(folder.glob("*.csv.gz")):
         for _, row in read_rows(path, delimiter=",", names=_KDD_COLUMNS):

@@ -1,6 +1,6 @@
-"""Sources over a folder of public data sets, each in a folder of its own.
+"""Sources that read a folder of public data sets.
 
-What such a folder holds (each part may be missing):
+The folder may hold these parts:
 
     video/*.mp4                       clips                                 -> frames
     coco_photos/images/*.jpg          photos                                -> frames
@@ -10,8 +10,8 @@ What such a folder holds (each part may be missing):
     skab/valve1/*.csv                 a water circuit, 8 channels           -> sensor readings
     smap_msl/*.npz                    spacecraft telemetry                  -> sensor readings
     walking/user_*.csv.gz             phone acceleration                    -> sensor readings
-    shoppers/*.csv.gz                 web shop sessions                     -> behaviour events
-    kdd99/*.csv.gz                    network connections                   -> behaviour events
+    shoppers/*.csv.gz                 web shop sessions                     -> behavior events
+    kdd99/*.csv.gz                    network connections                   -> behavior events
     detector_fastestdet/*.onnx        a pretrained detector
 """
 
@@ -23,14 +23,40 @@ from pathlib import Path
 
 from agents.commands.produce.sources.real_behavior import connections, shop_sessions
 from agents.commands.produce.sources.real_sensors import nab, skab, spacecraft, walking
-from agents.commands.produce.sources.real_texts import assistant_queries, short_messages
-from agents.commands.produce.sources.source import Kind, Source, SourceError
+from agents.commands.produce.sources.rows import read_rows
+from agents.commands.produce.sources.source import Kind, Source, SourceError, spread
 from agents.commands.produce.sources.video import video_frames
-from schemas import Event
+from schemas import Event, TextMessage
 
 _Reader = Callable[[Path], Iterator[Event]]
 
-#: kind, folder, files that must be there, description, reader of the folder.
+#: Texts of the data sets belong to no conversation: they are distributed over this many.
+NUM_CONVERSATIONS = 8
+
+
+def assistant_queries(folder: Path, split: str = "test") -> Iterator[TextMessage]:
+    """Yield CLINC150's queries of one split (train, val, test), in the file's order."""
+    rows = read_rows(folder / "clinc150.jsonl.gz")
+    texts = (
+        TextMessage(text=row["text"], event_id=row["id"], language="en")
+        for _, row in rows
+        if row["split"] == split
+    )
+    yield from spread(texts, "conversation", NUM_CONVERSATIONS)
+
+
+def short_messages(folder: Path) -> Iterator[TextMessage]:
+    """Yield the SMS Spam Collection's messages; a heading among the rows is skipped."""
+    rows = read_rows(folder / "sms_spam.jsonl.gz")
+    texts = (
+        TextMessage(text=row["text"], language="en")
+        for _, row in rows
+        if row["label"] in ("ham", "spam")
+    )
+    yield from spread(texts, "phone", NUM_CONVERSATIONS)
+
+
+#: Kind, folder, files that must exist, description, reader of the folder.
 _SETS: tuple[tuple[Kind, str, str, str, _Reader], ...] = (
     ("text", "clinc150", "clinc150.jsonl.gz", "assistant queries (CLINC150)", assistant_queries),
     ("text", "sms_spam", "sms_spam.jsonl.gz", "text messages (SMS Spam)", short_messages),
@@ -44,14 +70,14 @@ _SETS: tuple[tuple[Kind, str, str, str, _Reader], ...] = (
 
 
 def real_sources(folder: Path, say: Callable[[str], None] = lambda _: None) -> list[Source]:
-    """Return a source for each data set found; each ends with its data.
+    """Return a source for each data set in the folder; each ends with its data.
 
     Args:
         folder: see the module.
-        say: told of each part that is missing.
+        say: called with a line about each missing part.
 
     Raises:
-        SourceError: there is no such folder, or none of the parts is in it.
+        SourceError: there is no such folder, or it has none of the parts.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder of data")
@@ -62,7 +88,7 @@ def real_sources(folder: Path, say: Callable[[str], None] = lambda _: None) -> l
         else:
             say(f"{folder}: no {name}/{pattern}, skipped")
     if not sources:
-        raise SourceError(f"{folder}: none of the data sets is in it")
+        raise SourceError(f"{folder}: no known data set in it")
     return sources
 
 
@@ -80,5 +106,5 @@ def _video_sources(folder: Path, say: Callable[[str], None]) -> Iterator[Source]
 
 
 def detector_file(folder: Path) -> Path | None:
-    """Return the pretrained ONNX detector of such a folder, None if it holds none."""
+    """Return the folder's pretrained ONNX detector; None if it has none."""
     return next(iter(sorted((folder / "detector_fastestdet").glob("*.onnx"))), None)

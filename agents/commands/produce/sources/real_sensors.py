@@ -1,4 +1,4 @@
-"""Series of public data sets: one source id a file, the files side by side."""
+"""Sensor readings from public data sets: one source id per file, the files interleaved."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _SKAB_CHANNELS = (
 
 
 def nab(folder: Path) -> Iterator[SensorReading]:
-    """Yield the Numenta Anomaly Benchmark's univariate series, `value` at 5-minute steps."""
+    """Yield the Numenta Anomaly Benchmark's univariate series: `value`, every 5 minutes."""
     columns = Columns(time="timestamp", values=("value",))
     paths = sorted((folder / "data").glob("*/*.csv"))
     return round_robin(sensor_readings(path, columns) for path in paths)
 
 
 def skab(folder: Path) -> Iterator[SensorReading]:
-    """Yield SKAB's valve runs: 8 channels a second; the labels are left out."""
+    """Yield SKAB's valve runs: 8 channels every second, without the labels."""
     return round_robin(
         sensor_readings(
             path, Columns(time="datetime", values=_SKAB_CHANNELS, source_id=f"valve-{path.stem}")
@@ -41,7 +41,7 @@ def skab(folder: Path) -> Iterator[SensorReading]:
 def spacecraft(folder: Path) -> Iterator[SensorReading]:
     """Yield the test parts of SMAP's and MSL's telemetry: one value a row, no time.
 
-    The one-hot commands beside it are left out: they are no measurements.
+    The one-hot commands in the same rows are left out: they are not measurements.
     """
     return round_robin(_telemetry(path) for path in sorted(folder.glob("*.npz")))
 
@@ -58,7 +58,7 @@ def _telemetry(path: Path) -> Iterator[SensorReading]:
 def walking(folder: Path) -> Iterator[SensorReading]:
     """Yield the acceleration of walkers' phones in m/s2, about 30 readings a second.
 
-    The data's clock starts at 0 with each walker, so it is left out: it is no event time.
+    The data's clock starts at 0 for each walker, so it is not used as the event time.
     """
     columns = Columns(
         names=("seconds", "x_m_s2", "y_m_s2", "z_m_s2"), values=("x_m_s2", "y_m_s2", "z_m_s2")

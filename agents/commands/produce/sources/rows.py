@@ -1,11 +1,13 @@
-"""Rows of CSV and JSON lines files, plain or gzipped, as dicts."""
+"""Read rows of CSV and JSON lines files, plain or gzipped, and convert their cells."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, TypeAlias, cast
 
@@ -14,10 +16,13 @@ from agents.commands.produce.sources.source import SourceError
 Row: TypeAlias = dict[str, Any]
 
 DELIMITERS = ",;\t|"
+#: A time written as a number is in seconds below this value, else in milliseconds. In seconds it
+#: is the year 5138, in milliseconds March 1973.
+_FIRST_MILLISECONDS = 1e11
 
 
 def open_text(path: Path) -> IO[str]:
-    """Open a UTF-8 file, through gzip where its name ends in `.gz`; a byte order mark is skipped.
+    """Open a UTF-8 file, unpacked if its name ends in `.gz`; a byte order mark is skipped.
 
     Raises:
         SourceError: there is no such file.
@@ -30,12 +35,12 @@ def open_text(path: Path) -> IO[str]:
 
 
 def content_suffix(path: Path) -> str:
-    """Return what a file's name says of its content: `.csv` of `a.csv.gz`."""
+    """Return the suffix of a file's content: `.csv` for `a.csv.gz`."""
     return (Path(path.stem) if path.suffix == ".gz" else path).suffix.lower()
 
 
 def name_of(path: Path) -> str:
-    """Return a file's name without any suffix: the source id where nothing else gives one."""
+    """Return a file's name without any suffix: the default source id."""
     return path.name.split(".")[0] or path.name
 
 
@@ -46,11 +51,11 @@ def read_rows(
 
     Args:
         path: `.jsonl`, `.ndjson` or `.json` is read as JSON lines, anything else as CSV.
-        delimiter: of a CSV; "": the one of `DELIMITERS` that its first line has most of.
+        delimiter: of a CSV; "": the one of `DELIMITERS` that is most frequent in its first line.
         names: the columns' names, for a CSV without a header line.
 
     Raises:
-        SourceError: no such file, or a line that can't be read; the message gives its number.
+        SourceError: there is no such file, or a line can't be read; the message gives its number.
     """
     read = _read_json if content_suffix(path) in (".jsonl", ".ndjson", ".json") else _read_csv
     line = 0
@@ -87,3 +92,46 @@ def _read_csv(file: IO[str], delimiter: str, names: Sequence[str]) -> Iterator[t
                 f"{file.name}, line {reader.line_num}: {len(row[None])} more cells than columns"
             )
         yield reader.line_num, row
+
+
+def to_number(cell: Any) -> float | None:
+    """Return a cell's number; NaN if it is empty, None if it is not a number."""
+    if cell is None or cell == "":
+        return math.nan
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return None
+
+
+def all_numbers(cells: Iterable[Any]) -> bool:
+    """Return whether every cell is a number or empty, and at least one is a finite number."""
+    numbers = [to_number(cell) for cell in cells]
+    return None not in numbers and any(n is not None and math.isfinite(n) for n in numbers)
+
+
+def to_time_ms(cell: Any) -> int:
+    """Convert ISO 8601 text (UTC by default) or a number to milliseconds since 1970.
+
+    Raises:
+        ValueError: it is neither of them, or before 1970.
+    """
+    number = to_number(cell)
+    if number is None:
+        return _iso_to_ms(str(cell))
+    if not 0 <= number < 2**53:
+        raise ValueError(f"{cell!r} is not a time since 1970")
+    return round(number if number >= _FIRST_MILLISECONDS else number * 1000)
+
+
+def _iso_to_ms(text: str) -> int:
+    try:
+        time = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise ValueError(
+            f"{text[:40]!r} is not a time: expected ISO 8601, or seconds or milliseconds since 1970"
+        ) from error
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    if time.year < 1970:
+        raise ValueError(f"{text[:40]!r} is before 1970")
+    return round(time.timestamp() * 1000)

@@ -1,4 +1,4 @@
-"""A source of events, and what can be done with any of them."""
+"""The `Source` of events, and functions that repeat, interleave and distribute events."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class Source:
-    """Events of one kind from one place; each iteration starts anew."""
+    """Events of one kind from one place; each iteration starts from the beginning."""
 
     name: str
     kind: Kind
     description: str
-    """What it is and where it is from, in words."""
+    """What the events are and where they come from, for people."""
     is_real: bool
     """False: rendered or generated, with known truth."""
     read: Callable[[], Iterator[Event]]
@@ -40,10 +40,10 @@ class Source:
 
 
 def repeat(read: Callable[[], Iterator[E]]) -> Iterator[E]:
-    """Yield a finite source's events for ever, from the start each time.
+    """Yield a finite source's events again and again, without end.
 
     Raises:
-        SourceError: it has no events at all, so that repeating would never yield any.
+        SourceError: the source has no events.
     """
     while True:
         has_any = False
@@ -51,11 +51,11 @@ def repeat(read: Callable[[], Iterator[E]]) -> Iterator[E]:
             has_any = True
             yield event
         if not has_any:
-            raise SourceError("the source holds no events: there is nothing to repeat")
+            raise SourceError("the source has no events: there is nothing to repeat")
 
 
 def round_robin(sources: Iterable[Iterable[E]]) -> Iterator[E]:
-    """Yield one event of each source in turn, in each source's own order, until all have ended."""
+    """Yield one event of each source in turn, in each source's order, until all have ended."""
     running = [iter(source) for source in sources]
     while running:
         going = []
@@ -68,9 +68,9 @@ def round_robin(sources: Iterable[Iterable[E]]) -> Iterator[E]:
 
 
 def spread(events: Iterable[E], prefix: str, num_keys: int) -> Iterator[E]:
-    """Deal events that belong to nobody out to `num_keys` source ids: `prefix-1`, `prefix-2` ...
+    """Distribute events without a source over `num_keys` source ids: `prefix-1`, `prefix-2` ...
 
-    Order then holds within each of them, and a topic's partitions all get some.
+    Each source id keeps its order, and all partitions of a topic get some of the events.
     """
     for index, event in enumerate(events):
         source_id = f"{prefix}-{index % num_keys + 1}"

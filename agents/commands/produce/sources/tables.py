@@ -1,4 +1,4 @@
-"""Sensor readings and behaviour events from rows: which column means what."""
+"""Make sensor readings and behavior events from table rows."""
 
 from __future__ import annotations
 
@@ -11,47 +11,53 @@ from typing import TypeVar
 
 import msgspec
 
-from agents.commands.produce.sources.cells import all_numbers, to_number, to_time_ms
-from agents.commands.produce.sources.rows import Row, name_of, read_rows
+from agents.commands.produce.sources.rows import (
+    Row,
+    all_numbers,
+    name_of,
+    read_rows,
+    to_number,
+    to_time_ms,
+)
 from agents.commands.produce.sources.source import SourceError
 from schemas import BehaviorEvent, Event, InputError, SensorReading
 
 E = TypeVar("E", bound=Event)
 
-#: Columns taken for the time if none is named, by lower-case name.
+#: Lower-case names of the columns that hold the time, if none is given.
 TIME_NAMES = ("event_time_ms", "timestamp", "datetime", "time", "date")
-#: Rows looked at to find which columns hold numbers.
-_NUM_LOOKED_AT = 100
+#: How many rows decide which columns hold numbers.
+_NUM_SAMPLE_ROWS = 100
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What a table's columns mean; "" and () leave it to what its first rows look like."""
+    """The meaning of a table's columns; "" and (): found from its first rows."""
 
     time: str = ""
-    """ISO 8601 (UTC unless it says otherwise), or seconds or milliseconds since 1970."""
+    """Holds the time: ISO 8601 (UTC by default), or seconds or milliseconds since 1970."""
     key: str = ""
     """Holds the source id."""
     values: tuple[str, ...] = ()
-    """Numeric ones; (): every other column that holds only numbers."""
+    """Hold the numbers; (): every other column that holds only numbers."""
     action: str = ""
-    """Of behaviour events; "" takes the constant."""
+    """Holds the action of behavior events; "": `constant_action`."""
     source_id: str = ""
-    """The constant where there is no key column; "": the file's name."""
+    """Used if there is no key column; "": the file's name."""
     constant_action: str = "record"
     delimiter: str = ""
-    """Of a CSV; "": the likeliest."""
+    """Of a CSV; "": the most frequent one in its first line."""
     names: tuple[str, ...] = ()
-    """Of all columns, for a CSV without a header line."""
+    """Names of all columns, for a CSV without a header line."""
 
 
 def sensor_readings(path: Path, columns: Columns = Columns()) -> Iterator[SensorReading]:
-    """Yield one reading a row; empty cells are left out, and rows without any number skipped.
+    """Yield one reading per row, without empty cells; rows without any number are skipped.
 
-    JSON lines that are `SensorReading`s already, with a `values` object, pass as they are.
+    JSON lines that already are `SensorReading`s, with a `values` object, are not changed.
 
     Raises:
-        SourceError: the file can't be read, or a cell is no number; the message says where.
+        SourceError: the file can't be read, or a cell is not a number; the message says where.
     """
     table = _Table(path, columns)
     for line, row in table:
@@ -66,10 +72,10 @@ def sensor_readings(path: Path, columns: Columns = Columns()) -> Iterator[Sensor
 
 
 def behavior_events(path: Path, columns: Columns = Columns()) -> Iterator[BehaviorEvent]:
-    """Yield one event a row; like `sensor_readings`, with `features` for `values`.
+    """Yield one event per row, like `sensor_readings` with `features` instead of `values`.
 
     Raises:
-        SourceError: the file can't be read, or a cell is no number; the message says where.
+        SourceError: the file can't be read, or a cell is not a number; the message says where.
     """
     table = _Table(path, columns)
     for line, row in table:
@@ -85,13 +91,13 @@ def behavior_events(path: Path, columns: Columns = Columns()) -> Iterator[Behavi
 
 
 class _Table:
-    """A file's rows and the columns that were named or found in them."""
+    """The rows of a file, and the columns that were given or found."""
 
     def __init__(self, path: Path, columns: Columns) -> None:
         self._path = path
         self._columns = columns
         rows = read_rows(path, delimiter=columns.delimiter, names=columns.names)
-        first = list(itertools.islice(rows, _NUM_LOOKED_AT))
+        first = list(itertools.islice(rows, _NUM_SAMPLE_ROWS))
         self._rows = itertools.chain(first, rows)
         names = list(dict.fromkeys(name for _, row in first for name in row))
         self._check_names(names)
@@ -109,8 +115,8 @@ class _Table:
             raise SourceError(f"{self._path}: no column {missing} (it has: {', '.join(names)})")
 
     def _find_numeric(self, names: list[str], rows: list[Row]) -> tuple[str, ...]:
-        taken = (self._time, self._columns.key, self._columns.action)
-        return tuple(n for n in names if n not in taken and all_numbers(r.get(n) for r in rows))
+        other = (self._time, self._columns.key, self._columns.action)
+        return tuple(n for n in names if n not in other and all_numbers(r.get(n) for r in rows))
 
     def _cell(self, line: int, row: Row, name: str) -> str:
         if row.get(name) in (None, ""):
@@ -138,16 +144,16 @@ class _Table:
             raise SourceError(f"{where}: {error}") from error
 
     def numbers(self, line: int, row: Row) -> dict[str, float]:
-        found = {}
+        numbers = {}
         for name in self._values:
             number = to_number(row.get(name))
             if number is None:
                 raise SourceError(
-                    f"{self._path}, line {line}, column {name!r}: {row[name]!r} is no number"
+                    f"{self._path}, line {line}, column {name!r}: {row[name]!r} is not a number"
                 )
             if math.isfinite(number):
-                found[name] = number
-        return found
+                numbers[name] = number
+        return numbers
 
     def whole_event(self, line: int, row: Row, event_type: type[E]) -> E:
         if not row.get("source_id"):

@@ -1,12 +1,17 @@
-"""Messages from text files: one a line, or one a row of JSON lines or CSV."""
+"""Read messages from text files: one per line, or one per row of JSON lines or CSV."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from agents.commands.produce.sources.cells import to_time_ms
-from agents.commands.produce.sources.rows import content_suffix, name_of, open_text, read_rows
+from agents.commands.produce.sources.rows import (
+    content_suffix,
+    name_of,
+    open_text,
+    read_rows,
+    to_time_ms,
+)
 from agents.commands.produce.sources.source import SourceError
 from schemas import TextMessage
 
@@ -22,14 +27,14 @@ def text_messages(
     source_id: str = "",
     language: str = "",
 ) -> Iterator[TextMessage]:
-    """Yield one message a line; empty ones are skipped.
+    """Yield one message per line or row; empty ones are skipped.
 
     Args:
-        path: JSON lines or CSV (by its name, also with `.gz`); anything else is plain text.
+        path: JSON lines or CSV according to its suffix, also with `.gz`; else plain text.
         text_column: holds the text, in a table.
         key_column: holds the conversation; "": all messages belong to `source_id`.
         time_column: as in `tables.Columns.time`; "": no event time.
-        source_id: the constant; "": the file's name.
+        source_id: used if there is no key column; "": the file's name.
         language: BCP 47 tag of all messages, "" if not known.
 
     Raises:

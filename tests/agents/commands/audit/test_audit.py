@@ -1,4 +1,4 @@
-"""Every fault that a pipeline can have, made by hand, is found; and nothing else is."""
+"""The audit finds every kind of fault in hand-made topics, and reports nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pipeline(embedded_bootstrap: str) -> HandMade:
 
 
 def fill(pipeline: HandMade, count: int = 10, without: tuple[int, ...] = ()) -> None:
-    """Records, all committed, and a result for each that is not left out."""
+    """Write records, a result for each that is not in `without`, and commit all."""
     pipeline.records(count)
     for offset in range(count):
         if offset not in without:
@@ -46,7 +46,7 @@ def test_a_pipeline_without_fault_is_proven(pipeline: HandMade) -> None:
     assert (found.results, found.letters) == (11, 1)
 
 
-def test_each_of_several_inputs_has_accounts_of_its_own(embedded_bootstrap: str) -> None:
+def test_each_of_several_inputs_has_its_own_report(embedded_bootstrap: str) -> None:
     pipeline = HandMade(embedded_bootstrap, more_inputs=["low"])
     low = pipeline.agent.inputs[1]
     fill(pipeline)
@@ -222,14 +222,16 @@ def test_each_fault_is_found_and_named(
     assert culprit.offset == offset
 
 
-def test_what_is_above_the_committed_offset_is_in_flight_unless_drained(pipeline: HandMade) -> None:
+def test_records_above_the_committed_offset_are_in_flight_unless_drained(
+    pipeline: HandMade,
+) -> None:
     unfinished(pipeline)
     found = pipeline.audit()
     assert found.is_proven
     assert (found.in_flight, found.answered) == (1, 9)
 
 
-def test_a_group_without_commits_has_all_in_flight(pipeline: HandMade) -> None:
+def test_without_commits_all_records_are_in_flight(pipeline: HandMade) -> None:
     pipeline.records(5)
     found = pipeline.audit()
     assert found.is_proven
@@ -237,7 +239,7 @@ def test_a_group_without_commits_has_all_in_flight(pipeline: HandMade) -> None:
     assert "committed nothing" in found.notes[0]
 
 
-def test_no_output_is_accepted_where_the_file_says_so(embedded_bootstrap: str) -> None:
+def test_missing_output_is_allowed_if_the_file_says_so(embedded_bootstrap: str) -> None:
     pipeline = HandMade(embedded_bootstrap, answers="sometimes")
     missing(pipeline)
     found = pipeline.audit()
@@ -257,7 +259,7 @@ def test_a_repeat_within_the_tolerance_is_equal(pipeline: HandMade) -> None:
     assert pipeline.audit().problems == {Problem.DIFFERING: 2}
 
 
-def test_several_results_a_record_and_their_repeats(pipeline: HandMade) -> None:
+def test_several_results_per_record_and_their_repeats(pipeline: HandMade) -> None:
     pipeline.records(3)
     for offset in range(3):
         for index in range(3):
@@ -272,7 +274,7 @@ def test_several_results_a_record_and_their_repeats(pipeline: HandMade) -> None:
     assert found.culprits[0].offset == 11
 
 
-def test_a_letter_is_settled_by_the_answer_of_its_replay(pipeline: HandMade) -> None:
+def test_an_answered_replay_settles_the_dead_letter(pipeline: HandMade) -> None:
     fill(pipeline, without=(3, 4))
     pipeline.letter(3)
     pipeline.letter(4)
@@ -291,7 +293,7 @@ def test_a_letter_is_settled_by_the_answer_of_its_replay(pipeline: HandMade) -> 
     assert (found.replays, found.settled, found.repeats) == (4, 2, 1)
 
 
-def test_a_replay_that_is_lost_is_missing(pipeline: HandMade) -> None:
+def test_a_lost_replay_is_missing(pipeline: HandMade) -> None:
     fill(pipeline, without=(3,))
     pipeline.letter(3)
     headers = Replay(origin=Origin(pipeline.name, 0, 3)).to_headers()
@@ -312,7 +314,7 @@ def test_a_forged_replay_header_hides_nothing(pipeline: HandMade) -> None:
     assert found.problems == {Problem.MISSING: 1}
 
 
-def test_header_names_of_any_bytes_end_nothing(pipeline: HandMade) -> None:
+def test_header_names_may_be_any_bytes(pipeline: HandMade) -> None:
     foreign = [(b"\xff", b"x"), (b"ce_source", b"penstock/score")]
     for topic in (pipeline.input, pipeline.agent.output, pipeline.dead_letters):
         asyncio.run(send_raw(pipeline.servers, topic, 0, [(b"k", b"{}", foreign)] * 3))
@@ -324,7 +326,7 @@ def test_header_names_of_any_bytes_end_nothing(pipeline: HandMade) -> None:
     assert (found.answered, found.foreign) == (3, 6)
 
 
-def test_what_others_write_is_told_and_not_judged(pipeline: HandMade) -> None:
+def test_records_of_other_programs_are_counted_but_not_judged(pipeline: HandMade) -> None:
     fill(pipeline)
     pipeline.send(pipeline.agent.output, b"hello")
     pipeline.result(3, agent="another")
@@ -351,7 +353,7 @@ def test_compressed_topics(embedded_bootstrap: str, compression: str) -> None:
     assert found.culprits[0].offset == 1_500
 
 
-def test_what_retention_removed_is_said_and_not_judged(pipeline: HandMade) -> None:
+def test_records_whose_output_was_removed_are_counted_but_not_judged(pipeline: HandMade) -> None:
     # The embedded broker keeps about 5 MB a partition: the output's first part goes.
     pipeline.records(80)
     for offset in range(80):

@@ -14,17 +14,17 @@ from tests.agents.commands.hand_made import HandMade
 
 @pytest.fixture
 def pipeline(embedded_bootstrap: str) -> HandMade:
-    return made(embedded_bootstrap)
+    return filled(embedded_bootstrap)
 
 
-def made(servers: str) -> HandMade:
+def filled(servers: str) -> HandMade:
     """Four records, of which the last is in flight."""
     pipeline = HandMade(servers)
     pipeline.records(4)
     for offset in (0, 1, 2):
         pipeline.result(offset)
     pipeline.commit(3)
-    pipeline.audit()  # all is written
+    pipeline.audit()  # waits until all is written
     return pipeline
 
 
@@ -36,7 +36,7 @@ def run(pipeline: HandMade, tmp_path: Path, *arguments: str) -> Any:
     return CliRunner().invoke(app, ["audit", "-c", str(config), *arguments])
 
 
-def test_a_table_and_a_sentence(pipeline: HandMade, tmp_path: Path) -> None:
+def test_the_report_is_a_table_and_a_sentence(pipeline: HandMade, tmp_path: Path) -> None:
     found = run(pipeline, tmp_path)
     assert found.exit_code == 0, found.output
     head, row, last = found.stdout.splitlines()
@@ -45,29 +45,29 @@ def test_a_table_and_a_sentence(pipeline: HandMade, tmp_path: Path) -> None:
     assert last == "proven: none of the 4 records is lost, doubled or out of order"
 
 
-def test_what_is_wrong_is_named_and_exits_with_1(pipeline: HandMade, tmp_path: Path) -> None:
+def test_problems_are_named_and_the_exit_code_is_1(pipeline: HandMade, tmp_path: Path) -> None:
     found = run(pipeline, tmp_path, "--drained")
     assert found.exit_code == 1
     assert found.stdout.splitlines()[2:] == [
         "score: 1 unfinished",
-        f"  unfinished: {pipeline.name}[0] offset 3: is not committed, and has neither result "
-        "nor dead letter",
+        f"  unfinished: {pipeline.name}[0] offset 3: is not committed, and has neither a "
+        "result nor a dead letter",
     ]
 
 
 def test_json(pipeline: HandMade, tmp_path: Path) -> None:
     found = run(pipeline, tmp_path, "--drained", "--json")
     assert found.exit_code == 1
-    told = json.loads(found.stdout)
-    assert not told["is_proven"]
-    (agent,) = told["agents"]
+    report = json.loads(found.stdout)
+    assert not report["is_proven"]
+    (agent,) = report["agents"]
     assert agent["problems"] == {"unfinished": 1}
     assert agent["culprits"][0]["offset"] == 3
 
 
 @pytest.mark.kafka
-def test_since_leaves_older_records_out(kafka_bootstrap: str, tmp_path: Path) -> None:
-    pipeline = made(kafka_bootstrap)
+def test_since_excludes_older_records(kafka_bootstrap: str, tmp_path: Path) -> None:
+    pipeline = filled(kafka_bootstrap)
     found = run(pipeline, tmp_path, "--drained", "--since", "2099-01-01T00:00:00Z", "--json")
     assert found.exit_code == 0, found.output
     (agent,) = json.loads(found.stdout)["agents"]
@@ -79,17 +79,19 @@ def test_since_leaves_older_records_out(kafka_bootstrap: str, tmp_path: Path) ->
     ("arguments", "message"),
     [
         (["--agent", "scor"], "no agent 'scor': the pipeline file has score"),
-        (["--since", "2h"], "the embedded broker finds no offsets by time"),
+        (["--since", "2h"], "the embedded broker can't find offsets by time"),
         (["--since", "yesterday"], "--since: 'yesterday' is no RFC 3339 time"),
     ],
 )
-def test_usage(pipeline: HandMade, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_wrong_options_are_errors(
+    pipeline: HandMade, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     found = run(pipeline, tmp_path, *arguments)
     assert found.exit_code == 2
     assert message in found.stderr
 
 
-def test_an_absent_topic_is_one_line(pipeline: HandMade, tmp_path: Path) -> None:
+def test_a_missing_topic_is_an_error_of_one_line(pipeline: HandMade, tmp_path: Path) -> None:
     pipeline.agent = type(pipeline.agent)(input="absent", output="absent.out", model="m")
     found = run(pipeline, tmp_path)
     assert found.exit_code == 2

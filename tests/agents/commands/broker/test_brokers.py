@@ -1,4 +1,4 @@
-"""Brokers on this machine: they serve, stop cleanly, and never outlive their parent."""
+"""Brokers on this machine serve clients, stop cleanly, and end with their parent."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
+from agents.commands import PENSTOCK
 from agents.commands.broker import EMBEDDED_LIMITS, embedded_broker, kafka_broker, kafka_libs
 from agents.commands.broker.process import BrokerProcess
 from streams.kafka.admin import create_topics, probe
@@ -54,13 +55,7 @@ def wait_until_gone(pid: int) -> None:
 
 def command_line(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "from agents.commands.main import main; main()",
-            "broker",
-            *arguments,
-        ],
+        [*PENSTOCK, "broker", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -68,14 +63,14 @@ def command_line(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     )
 
 
-def test_records_come_back_in_order(bootstrap: str) -> None:
+def test_records_are_read_in_order(bootstrap: str) -> None:
     create_topics({"bootstrap.servers": bootstrap}, {"round-trip": TopicSettings(partitions=1)})
     values = [str(i).encode() for i in range(100)]
     publish(bootstrap, "round-trip", values)
     assert read(bootstrap, "round-trip", 100) == values
 
 
-def test_the_embedded_broker_stops_and_comes_back_empty() -> None:
+def test_the_embedded_broker_is_empty_after_a_restart() -> None:
     with embedded_broker() as broker:
         pid = broker.pid
         assert broker.is_alive
@@ -88,7 +83,7 @@ def test_the_embedded_broker_stops_and_comes_back_empty() -> None:
     assert not is_running(pid)
 
 
-def test_the_embedded_broker_dies_with_a_parent_that_is_killed() -> None:
+def test_the_embedded_broker_ends_when_its_parent_is_killed() -> None:
     script = (
         "import time; from agents.commands.broker import embedded_broker\n"
         "with embedded_broker() as broker: print(broker.pid, flush=True); time.sleep(60)"
@@ -102,7 +97,7 @@ def test_the_embedded_broker_dies_with_a_parent_that_is_killed() -> None:
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_a_signal_and_exits_0(ending: signal.Signals) -> None:
+def test_the_command_runs_until_a_signal_and_exits_with_0(ending: signal.Signals) -> None:
     with command_line("embedded") as command:
         assert command.stdout is not None
         assert command.stderr is not None
@@ -116,18 +111,18 @@ def test_the_command_serves_until_a_signal_and_exits_0(ending: signal.Signals) -
     assert all(limit in output for limit in EMBEDDED_LIMITS)
 
 
-def test_the_command_prints_json() -> None:
+def test_the_command_prints_its_address_as_json() -> None:
     with command_line("embedded", "--json") as command:
         assert command.stdout is not None
-        told = json.loads(command.stdout.readline())
-        assert is_running(told["pid"])
+        address = json.loads(command.stdout.readline())
+        assert is_running(address["pid"])
         command.terminate()
         command.communicate(timeout=10)
-    assert told["bootstrap.servers"].startswith("127.0.0.1:")
-    assert not is_running(told["pid"])
+    assert address["bootstrap.servers"].startswith("127.0.0.1:")
+    assert not is_running(address["pid"])
 
 
-def test_a_broker_that_ends_by_itself_ends_the_command_with_a_line() -> None:
+def test_the_command_reports_a_broker_that_ends_by_itself() -> None:
     with command_line("embedded", "--json") as command:
         assert command.stdout is not None
         os.kill(json.loads(command.stdout.readline())["pid"], signal.SIGKILL)
@@ -136,25 +131,27 @@ def test_a_broker_that_ends_by_itself_ends_the_command_with_a_line() -> None:
     assert errors == "penstock: error: the broker ended by itself: start it again\n"
 
 
-def test_without_java_the_command_says_how_to_get_it(tmp_path: Path) -> None:
+def test_without_java_the_command_says_how_to_install_it(tmp_path: Path) -> None:
     with command_line("kafka", "--port", "0", PATH=str(tmp_path)) as command:
         _, errors = command.communicate(timeout=20)
     assert command.returncode == 2
-    assert errors.startswith("penstock: error: `java` is absent")
+    assert errors.startswith("penstock: error: `java` is not installed")
     assert "make tools" in errors
     assert errors.count("\n") == 1
 
 
-def test_without_maven_the_error_says_how_to_get_it(
+def test_without_maven_the_error_says_how_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PENSTOCK_KAFKA_LIBS", str(tmp_path / "libs"))
-    with pytest.raises(BrokerError, match=r"`mvn` is absent.*apt-get install maven"):
+    with pytest.raises(BrokerError, match=r"`mvn` is not installed.*apt-get install maven"):
         kafka_libs()
 
 
-def test_a_kafka_home_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kafka_home_is_used_without_a_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("PENSTOCK_KAFKA_LIBS", raising=False)
     monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
     with pytest.raises(BrokerError, match=r"no kafka_2\.13-\*\.jar is in"):
@@ -164,7 +161,7 @@ def test_a_kafka_home_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.Monke
     assert kafka_libs() == tmp_path / "libs"
 
 
-def test_a_start_that_fails_quotes_the_cause(tmp_path: Path) -> None:
+def test_a_failed_start_quotes_the_cause(tmp_path: Path) -> None:
     broker = BrokerProcess(
         "the broker",
         [sys.executable, "-c", "print('ERROR the disk is full'); raise SystemExit(1)"],
@@ -176,7 +173,7 @@ def test_a_start_that_fails_quotes_the_cause(tmp_path: Path) -> None:
     assert not broker.is_alive
 
 
-def test_a_start_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+def test_a_start_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     broker = BrokerProcess("the broker", command, tmp_path / "log", lambda output: None)
     with pytest.raises(BrokerError, match="not ready in time"):
@@ -185,17 +182,17 @@ def test_a_start_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.kafka
-def test_a_taken_port_is_an_error() -> None:
+def test_a_port_in_use_is_an_error() -> None:
     need_kafka()
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(BrokerError, match=f"port {port} can't be used"), kafka_broker(port):
-            pytest.fail("it started on a taken port")
+            pytest.fail("it started on a port in use")
 
 
 @pytest.mark.kafka
 @pytest.mark.slow
-def test_kafka_survives_a_kill_and_keeps_its_folder(tmp_path: Path) -> None:
+def test_kafka_keeps_its_data_after_a_kill_and_a_restart(tmp_path: Path) -> None:
     need_kafka()
     with kafka_broker(data_dir=tmp_path) as broker:
         servers = broker.bootstrap_servers
@@ -212,7 +209,7 @@ def test_kafka_survives_a_kill_and_keeps_its_folder(tmp_path: Path) -> None:
         assert read(broker.bootstrap_servers, "kept", 2) == [b"1", b"2"]
 
 
-def test_what_kafka_refuses_is_told_in_its_own_words(tmp_path: Path) -> None:
+def test_an_error_of_kafka_is_quoted(tmp_path: Path) -> None:
     need_kafka()
     properties = {"process.roles": "wizard"}
     with pytest.raises(BrokerError, match=r"can't format .*ConfigException.*process\.roles"):

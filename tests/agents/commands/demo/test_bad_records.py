@@ -16,19 +16,19 @@ KINDS: tuple[Kind, ...] = ("video", "text", "sensor", "behavior")
 
 
 def read(codec: Codec, value: bytes, headers: dict[str, bytes]) -> None:
-    """Do what an agent does with a record before its model sees it."""
+    """Decode a record as an agent does before its model gets it."""
     event = codec.decode(value, headers)
     if isinstance(event, VideoFrame):
         decode_image(event.image, ImageLimits())
 
 
 def refusals(kind: Kind) -> list[str]:
-    """Return the reason for which an agent refuses each of them that has a value."""
+    """Return why an agent refuses each bad record that has a value."""
     agent = AGENTS[AGENT_OF[kind]]
     codec = make_codec(agent.codec, EVENT_TYPES[agent.event])
     event = next(iter(packaged_inputs().by_kind[kind]))
     good = EventEncoder(type(event), codec.name).encode(event)
-    codec.decode(good.value, dict(good.headers))  # the good one is good
+    codec.decode(good.value, dict(good.headers))  # the good value is accepted
     reasons = []
     for record in bad_records(kind, good.value):
         if record.value is not None:
@@ -39,7 +39,7 @@ def refusals(kind: Kind) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_agent_refuses_each_of_them(kind: Kind) -> None:
+def test_an_agent_refuses_each_bad_record(kind: Kind) -> None:
     reasons = refusals(kind)
     assert len(reasons) == 4
     assert "unknown_schema_version" in reasons
@@ -49,10 +49,10 @@ def test_an_agent_refuses_each_of_them(kind: Kind) -> None:
 def test_each_topic_gets_one_tombstone(kind: Kind) -> None:
     records = bad_records(kind, b'{"a":1}')
     assert sum(record.value is None for record in records) == 1
-    assert len({record.what for record in records}) == len(records)
+    assert len({record.description for record in records}) == len(records)
 
 
-def test_together_they_show_every_reason_of_a_record_itself() -> None:
-    found = set(itertools.chain.from_iterable(refusals(kind) for kind in KINDS))
+def test_together_they_cover_every_reason_that_lies_in_a_record() -> None:
+    reasons = set(itertools.chain.from_iterable(refusals(kind) for kind in KINDS))
     expected = {"decode_error", "empty_value", "schema_error", "too_large"}
-    assert expected | {"unknown_schema_version"} == found
+    assert expected | {"unknown_schema_version"} == reasons

@@ -1,4 +1,4 @@
-"""The demo as a user runs it: one process, in a pipe, on the embedded broker."""
+"""The demo as a user runs it: from the command line, on the embedded broker."""
 
 import json
 import re
@@ -14,6 +14,7 @@ from agents.commands import PENSTOCK
 
 _COMMAND = [*PENSTOCK, "demo"]
 _TIMEOUT_SECONDS = 150.0
+OVERVIEWS = ("detections", "anomalies", "clusters")
 
 
 def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -27,7 +28,7 @@ def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_a_short_run_balances_and_leaves_its_pictures(tmp_path: Path) -> None:
+def test_a_short_run_balances_and_writes_its_pictures(tmp_path: Path) -> None:
     done = run_demo("--seconds", "8", "--out", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(line.isprintable() for line in done.stdout.replace("\t", " ").splitlines())
@@ -46,13 +47,13 @@ def _check_table(output: str) -> None:
         ends = [int(row[name]) for name in ("answered", "dead-lettered", "filtered")]
         assert int(row["produced"]) == int(row["in"]) == sum(ends)
         assert ends[0] > 20
-        assert ends[1:] == [4, 1]  # the bad ones, and the tombstone
+        assert ends[1:] == [4, 1]  # the bad records, and the tombstone
 
 
 def _check_pictures(out: Path) -> None:
     frames = sorted((out / "frames").glob("frame-*.jpg"))
     assert 4 <= len(frames) <= 12
-    for path in [*frames, out / "anomalies.png", out / "clusters.png"]:
+    for path in [*frames, *(out / f"{name}.png" for name in OVERVIEWS)]:
         with Image.open(path) as image:
             assert image.width >= 640
             assert len(image.convert("RGB").getcolors(maxcolors=2**24) or []) > 30
@@ -65,8 +66,8 @@ def _check_lines(out: Path) -> None:
     }
     assert len(lines) == 9
     assert all(lines.values())
-    found = [d for line in lines["video.detections"] for d in line["value"]["detections"]]
-    assert {"car"} <= {detection["label"] for detection in found}
+    objects = [d for line in lines["video.detections"] for d in line["value"]["detections"]]
+    assert {"car"} <= {detection["label"] for detection in objects}
     assert any(line["value"]["is_anomaly"] for line in lines["sensor.anomalies"])
     reasons = {x["headers"]["__penstock.errors.reason"] for x in lines["video.frames.dlq"]}
     assert reasons == {"decode_error", "too_large", "unknown_schema_version"}
@@ -108,8 +109,8 @@ def _descendants(pid: int) -> list[int]:
     return [child for child, parent in parents.items() if parent == pid]
 
 
-def test_what_can_not_be_run_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    for arguments, words in (
+def test_wrong_options_give_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    for arguments, message in (
         (["--broker", "nonsense"], "expected embedded, kafka or HOST:PORT"),
         (["--data", str(tmp_path / "nothing")], "no such folder"),
         (["--broker", "127.0.0.1:1", "--out", str(tmp_path / "out")], "127.0.0.1:1"),
@@ -118,4 +119,4 @@ def test_what_can_not_be_run_is_one_line_and_exit_code_2(tmp_path: Path) -> None
         assert done.returncode == 2
         assert done.stdout == ""
         assert len(done.stderr.splitlines()) == 1
-        assert words in done.stderr
+        assert message in done.stderr

@@ -28,20 +28,22 @@ def test_the_written_file_can_be_loaded(tmp_path: Path) -> None:
     assert all(topic.startswith("demo.") for topic in topics)
 
 
-def test_events_may_ask_for_another_model(tmp_path: Path) -> None:
+def test_events_may_need_another_model(tmp_path: Path) -> None:
     write_pipeline(tmp_path / "p.yaml", packaged_inputs(), KAFKA)
     agents: dict[str, AgentSettings] = load_run(tmp_path / "p.yaml", {}).agents
     assert agents["score_anomalies"].model_options == {"threshold": 5.0}
     assert agents["detect_objects"].model_name == "traffic_detector"
 
 
-def test_the_environment_holds_for_the_users_own_cluster_alone(
+def test_kafka_settings_of_the_environment_apply_only_to_a_running_cluster(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PENSTOCK_KAFKA__SECURITY_PROTOCOL", "SASL_SSL")
     monkeypatch.setenv("PENSTOCK_KAFKA__BOOTSTRAP_SERVERS", "elsewhere:9092")
     monkeypatch.setenv("PENSTOCK_METRICS__PORT", "1")
-    own, theirs = run_environment(is_own_broker=True), run_environment(is_own_broker=False)
-    assert not [name for name in own if name.startswith("PENSTOCK_")]
-    assert [n for n in theirs if n.startswith("PENSTOCK_")] == ["PENSTOCK_KAFKA__SECURITY_PROTOCOL"]
-    assert "PATH" in own
+    started, running = run_environment(starts_broker=True), run_environment(starts_broker=False)
+    assert not [name for name in started if name.startswith("PENSTOCK_")]
+    assert [n for n in running if n.startswith("PENSTOCK_")] == [
+        "PENSTOCK_KAFKA__SECURITY_PROTOCOL"
+    ]
+    assert "PATH" in started

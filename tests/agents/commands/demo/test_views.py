@@ -3,9 +3,14 @@ import io
 from rich.console import Console
 
 from agents.commands.demo.live_view import LiveView
-from agents.commands.demo.plain_view import INTERVAL_SECONDS, PlainView
-from agents.commands.demo.rows import AgentRow
-from agents.commands.demo.view import Snapshot, milliseconds, number
+from agents.commands.demo.metrics import AgentRow
+from agents.commands.demo.views import (
+    INTERVAL_SECONDS,
+    PlainView,
+    Snapshot,
+    milliseconds,
+    number,
+)
 
 ROW = AgentRow("detect_objects", 9.0, 8.5, 1.5, 0.0512, 0.0061, 0.09, 1.4, 12, 3)
 
@@ -30,7 +35,7 @@ def test_plain_lines_come_every_few_seconds() -> None:
     assert all(line.isprintable() for line in lines)
 
 
-def test_a_plain_line_tells_everything() -> None:
+def test_a_plain_line_shows_every_number() -> None:
     lines: list[str] = []
     view = PlainView(lines.append)
     view.show(snapshot(seconds=0.0))
@@ -54,16 +59,16 @@ def test_the_live_picture_fits_wide_and_narrow_terminals() -> None:
         picture = drawn(width)
         for part in ("running", "12 of 60 s", "traffic: rendered", "8.5", "1400"):
             assert part in picture
-        assert "[b]2 cars[/b]" in picture, "words from outside are no markup"
+        assert "[b]2 cars[/b]" in picture, "text from outside is not markup"
 
 
-def test_words_stand_beside_the_table_only_where_there_is_room() -> None:
+def test_results_are_beside_the_table_only_on_a_wide_terminal() -> None:
     def table_line(picture: str) -> int:
         return next(n for n, line in enumerate(picture.splitlines()) if "in/s" in line)
 
-    def words_line(picture: str) -> int:
+    def results_line(picture: str) -> int:
         return next(n for n, line in enumerate(picture.splitlines()) if "2 cars" in line)
 
     wide, narrow = drawn(200), drawn(100)
-    assert words_line(wide) - table_line(wide) < 4
-    assert words_line(narrow) - table_line(narrow) > 4
+    assert results_line(wide) - table_line(wide) < 4
+    assert results_line(narrow) - table_line(narrow) > 4

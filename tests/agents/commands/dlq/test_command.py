@@ -57,7 +57,7 @@ def test_list(pipeline: HandMade, tmp_path: Path) -> None:
     assert len(run(pipeline, tmp_path, "list", "--until", "1h").stdout.splitlines()) == 1
 
 
-def test_list_each_names_what_show_takes(pipeline: HandMade, tmp_path: Path) -> None:
+def test_show_takes_the_names_that_list_each_prints(pipeline: HandMade, tmp_path: Path) -> None:
     lines = run(pipeline, tmp_path, "list", "--each").stdout.splitlines()
     assert len(lines) == 3
     name = next(line for line in lines if "too_large: large" in line).split()[0]
@@ -68,7 +68,7 @@ def test_list_each_names_what_show_takes(pipeline: HandMade, tmp_path: Path) -> 
     assert "reason: too_large" in run(pipeline, tmp_path, "show", "0:1").stdout
 
 
-def test_show_writes_the_bytes(pipeline: HandMade, tmp_path: Path) -> None:
+def test_show_writes_the_value_to_a_file(pipeline: HandMade, tmp_path: Path) -> None:
     run(pipeline, tmp_path, "show", "0:0", "--output", str(tmp_path / "value"))
     assert (tmp_path / "value").read_bytes() == b'{"a": 1}'
     found = run(pipeline, tmp_path, "show", "-n", "2", "--output", str(tmp_path / "v"), code=2)
@@ -78,30 +78,32 @@ def test_show_writes_the_bytes(pipeline: HandMade, tmp_path: Path) -> None:
     assert "no such dead letter" in run(pipeline, tmp_path, "show", "0:99", code=2).stderr
 
 
-def test_in_a_pipe_yes_must_be_said(pipeline: HandMade, tmp_path: Path) -> None:
+def test_without_a_terminal_yes_is_required(pipeline: HandMade, tmp_path: Path) -> None:
     found = run(pipeline, tmp_path, "replay", code=2)
-    assert found.stderr == "penstock: error: this would replay 3 dead letters: say --yes\n"
+    assert found.stderr == "penstock: error: this would replay 3 dead letters: confirm with --yes\n"
     assert "would drop 3 dead letters" in run(pipeline, tmp_path, "drop", code=2).stderr
     assert states(pipeline) == ["open"] * 3
 
 
 def test_replay_and_drop(pipeline: HandMade, tmp_path: Path) -> None:
     assert run(pipeline, tmp_path, "replay", "--dry-run").stdout == "3 would be replayed\n"
-    told = run(pipeline, tmp_path, "replay", "0:0", "--yes", "--json").stdout
-    assert json.loads(told)["num_replayed"] == 1
+    output = run(pipeline, tmp_path, "replay", "0:0", "--yes", "--json").stdout
+    assert json.loads(output)["num_replayed"] == 1
     assert run(pipeline, tmp_path, "drop", "--dry-run").stdout == "2 would be dropped\n"
     dropped = run(pipeline, tmp_path, "drop", "--reason", "too_large", "--yes").stdout
     assert dropped == "1 were dropped\n"
     assert states(pipeline) == ["replayed", "dropped", "open"]
-    told = run(pipeline, tmp_path, "replay", "--yes").stdout
-    assert told.splitlines() == [
+    output = run(pipeline, tmp_path, "replay", "--yes").stdout
+    assert output.splitlines() == [
         "1 were replayed",
-        "2 were replayed or dropped before, and are left alone",
+        "2 skipped: they were replayed or dropped before",
     ]
     assert states(pipeline).count("open") == 0
 
 
-def test_what_can_not_be_replayed_exits_with_1(pipeline: HandMade, tmp_path: Path) -> None:
+def test_the_exit_code_is_1_if_a_letter_can_not_be_replayed(
+    pipeline: HandMade, tmp_path: Path
+) -> None:
     pipeline.letter(77, payload="none")
     pipeline.flush()
     found = run(pipeline, tmp_path, "replay", "--yes", code=1)
@@ -117,23 +119,27 @@ def test_what_can_not_be_replayed_exits_with_1(pipeline: HandMade, tmp_path: Pat
     [
         (["list", "--agent", "scor"], "no agent 'scor'"),
         (["list", "--since", "soon"], "--since: 'soon' is no RFC 3339 time"),
-        (["show", "seven"], "'seven' names no dead letter: expected TOPIC:PARTITION:OFFSET"),
-        (["drop", "--delete", "--yes"], "the embedded broker deletes no records"),
+        (["show", "seven"], "'seven' does not name a dead letter: write TOPIC:PARTITION:OFFSET"),
+        (["drop", "--delete", "--yes"], "the embedded broker can't delete records"),
     ],
 )
-def test_usage(pipeline: HandMade, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_wrong_options_are_errors(
+    pipeline: HandMade, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     assert message in run(pipeline, tmp_path, *arguments, code=2).stderr
 
 
 @pytest.mark.kafka
-def test_only_a_settled_beginning_is_deleted(kafka_bootstrap: str, tmp_path: Path) -> None:
+def test_only_letters_before_the_first_open_one_are_deleted(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
     pipeline = filled(kafka_bootstrap)
     pipeline.records(8)
     pipeline.commit(8)
     pipeline.letter(6)
     pipeline.flush()
-    told = run(pipeline, tmp_path, "drop", "0:0", "0:2", "--yes", "--delete").stdout
-    assert told == "2 were dropped\n1 were deleted\n"  # 0:1 is open, and holds 0:2 back
+    output = run(pipeline, tmp_path, "drop", "0:0", "0:2", "--yes", "--delete").stdout
+    assert output == "2 were dropped\n1 were deleted\n"  # 0:1 is open, and holds 0:2 back
     left = [(x.partition, x.offset, x.state) for x in read_letters(pipeline.settings)]
     assert left == [(0, 1, State.OPEN), (0, 2, State.DROPPED), (1, 0, State.OPEN)]
     found = pipeline.audit()

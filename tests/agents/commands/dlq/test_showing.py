@@ -11,7 +11,7 @@ from schemas import DeadLetter, Origin
 
 
 def letter(value: bytes, **changes: object) -> Letter:
-    told = DeadLetter(
+    details = DeadLetter(
         origin=Origin("in", 2, 7),
         agent="score",
         reason="decode_error",
@@ -22,10 +22,10 @@ def letter(value: bytes, **changes: object) -> Letter:
         **changes,  # type: ignore[arg-type]
     )
     headers = [("mine", b"\x1b]0;x\x07"), ("two", b"\xff")]
-    return Letter("in.dlq", 2, 0, told, State.OPEN, b"k\x9b", value, headers)
+    return Letter("in.dlq", 2, 0, details, State.OPEN, b"k\x9b", value, headers)
 
 
-def test_all_of_it_in_lines_that_a_terminal_can_bear() -> None:
+def test_a_letter_is_shown_in_escaped_lines() -> None:
     lines = list(as_text(letter(b'{"a": [1, "\x1b[31m"]}')))
     assert "letter: in.dlq:2:0, open" in lines
     assert "record: in[2] offset 7" in lines
@@ -47,29 +47,29 @@ def test_all_of_it_in_lines_that_a_terminal_can_bear() -> None:
         (b"\x80A\n", ["00000000  80 41 0a" + " " * 41 + ".A."]),
     ],
 )
-def test_a_value_as_what_it_is(value: bytes, lines: list[str]) -> None:
+def test_values_are_shown_by_their_kind(value: bytes, lines: list[str]) -> None:
     assert value_lines(value, {}) == lines
 
 
-def test_messagepack_by_its_header() -> None:
+def test_messagepack_is_shown_as_json() -> None:
     packed = msgspec.msgpack.encode({"a": b"\x00"})
     headers = {"content-type": b"application/msgpack"}
     assert value_lines(packed, headers) == ["{", '  "a": "[binary, 1 bytes]"', "}"]
 
 
 @pytest.mark.parametrize("value", [b"x" * 1_000_000, b"\xff" * 1_000_000, b"[" * 1_000_000])
-def test_a_large_value_is_cut_and_says_so(value: bytes) -> None:
+def test_a_large_value_is_cut_with_a_note(value: bytes) -> None:
     lines = value_lines(value, {})
     assert sum(map(len, lines)) < 10_000
     assert lines[-1].startswith("... ")
 
 
-def test_what_is_missing_is_said() -> None:
+def test_missing_parts_are_named() -> None:
     lines = list(as_text(letter(b"", full_bytes=99, cut="value, headers, key, message")))
     assert "value: 0 of 99 bytes; cut or left out: value, headers, key, message" in lines
 
 
-def test_json_loses_no_byte() -> None:
+def test_json_keeps_every_byte() -> None:
     found = msgspec.json.decode(msgspec.json.encode(as_dict(letter(b"\x00\xff"))))
     assert base64.b64decode(found["value_base64"]) == b"\x00\xff"
     assert base64.b64decode(found["key_base64"]) == b"k\x9b"

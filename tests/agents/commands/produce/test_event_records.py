@@ -7,7 +7,7 @@ from schemas.cloudevents import read_attributes
 
 @pytest.mark.parametrize("codec", ["json", "msgpack"])
 @pytest.mark.parametrize("cls", EVENT_TYPES.values(), ids=lambda cls: cls.__name__)
-def test_what_is_encoded_is_read_back(cls: type[Event], codec: str) -> None:
+def test_a_decoded_record_equals_the_event(cls: type[Event], codec: str) -> None:
     event = cls.example()
     record = EventEncoder(cls, codec).encode(event)
     headers = dict(record.headers)
@@ -17,7 +17,7 @@ def test_what_is_encoded_is_read_back(cls: type[Event], codec: str) -> None:
     assert headers["content-type"] == f"application/{codec}".encode()
 
 
-def test_an_image_travels_as_it_is_and_the_rest_in_headers() -> None:
+def test_the_image_codec_puts_all_but_the_image_into_headers() -> None:
     frame = VideoFrame.example()
     record = EventEncoder(VideoFrame, "image").encode(frame)
     headers = dict(record.headers)
@@ -29,14 +29,14 @@ def test_an_image_travels_as_it_is_and_the_rest_in_headers() -> None:
     assert read_attributes(headers) == (frame.event_id, frame.source_id, frame.event_time_ms)
 
 
-def test_events_without_an_id_get_one_each() -> None:
+def test_events_without_an_id_get_unique_ids() -> None:
     reading = SensorReading(source_id="s", values={"a": 1.0})
     encoders = [EventEncoder(SensorReading, "json") for _ in range(2)]
     ids = [dict(e.encode(reading).headers)["ce_id"] for e in encoders for _ in range(3)]
     assert len(set(ids)) == 6
 
 
-def test_what_the_codec_cannot_carry_is_refused() -> None:
+def test_the_codec_refuses_other_data() -> None:
     with pytest.raises(InputError, match="neither JPEG, PNG nor WebP"):
         EventEncoder(VideoFrame, "image").encode(VideoFrame(source_id="c", image=b"GIF89a"))
     with pytest.raises(ValueError, match="image codec reads VideoFrame, not SensorReading"):

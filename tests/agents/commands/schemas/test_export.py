@@ -1,4 +1,4 @@
-"""The exported contract, held against the messages that Penstock really writes and reads."""
+"""The exported contract agrees with the messages that Penstock writes and reads."""
 
 import json
 from pathlib import Path
@@ -130,7 +130,7 @@ WRONG: list[tuple[type[Event], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("cls", "value"), WRONG)
-def test_what_the_codec_refuses_the_schema_refuses(
+def test_the_schema_refuses_values_that_the_codec_refuses(
     folder: Path, cls: type[Event], value: dict[str, Any]
 ) -> None:
     with pytest.raises(InputError):
@@ -138,13 +138,13 @@ def test_what_the_codec_refuses_the_schema_refuses(
     assert not validator(folder, cls).is_valid(value)
 
 
-def test_unknown_fields_are_welcome_on_both_sides(folder: Path) -> None:
+def test_schema_and_codec_accept_unknown_fields(folder: Path) -> None:
     value = {"values": {"a": 1}, "added_later": True}
     make_codec("json", SensorReading).decode(json.dumps(value).encode(), {})
     assert validator(folder, SensorReading).is_valid(value)
 
 
-def test_fields_carry_their_docs(folder: Path) -> None:
+def test_fields_have_descriptions(folder: Path) -> None:
     properties = exported(folder, SensorReading)["properties"]
     assert properties["values"]["description"].startswith("Channel name to finite value")
     assert properties["event_time_ms"]["description"].startswith("Event time, milliseconds")
@@ -198,7 +198,7 @@ def references(node: Any) -> list[str]:
     return [ref for value in node for ref in references(value)] if isinstance(node, list) else []
 
 
-def test_asyncapi_tells_every_topic_who_uses_it_and_what_is_on_it(folder: Path) -> None:
+def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) -> None:
     document = yaml.safe_load((folder / "asyncapi.yaml").read_text(encoding="utf-8"))
     assert document["asyncapi"] == "3.0.0"
     assert set(document) <= {
@@ -230,7 +230,7 @@ def test_asyncapi_tells_every_topic_who_uses_it_and_what_is_on_it(folder: Path) 
             assert resolve(document, message["$ref"]) in channel["messages"].values()
 
 
-def test_asyncapi_refers_to_nothing_that_is_not_there(folder: Path) -> None:
+def test_every_reference_of_the_asyncapi_document_resolves(folder: Path) -> None:
     text = (folder / "asyncapi.yaml").read_text(encoding="utf-8")
     assert "&id" not in text
     found = references(document := yaml.safe_load(text))
@@ -266,7 +266,7 @@ class Ride(Event, frozen=True, kw_only=True):
     """Way gone, >= 0."""
 
 
-def test_a_users_own_types_and_codecs_are_exported_too(tmp_path: Path) -> None:
+def test_user_types_and_codecs_are_exported(tmp_path: Path) -> None:
     settings = AgentSettings(
         input="rides", output="speeds", model="x:Speed", codec="msgpack", dead_letters="bad"
     )
@@ -297,12 +297,12 @@ def test_a_pipeline_file_is_exported(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_nested_types_are_described_too() -> None:
+def test_nested_types_are_described() -> None:
     class Point(msgspec.Struct):
-        """A point of ours."""
+        """A point in a plane."""
 
         x: float
-        """Metres."""
+        """Meters."""
 
     class Track(Event, frozen=True, kw_only=True):
         points: list[Point]

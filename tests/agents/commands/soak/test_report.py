@@ -1,4 +1,4 @@
-"""A row says what an audit found, and its table can be read."""
+"""A row holds the result of an audit, and the tables are legible."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ def audited(**problems: int) -> AgentReport:
     report.records, report.results, report.letters, report.repeats = 1000, 995, 10, 5
     for name, count in problems.items():
         for offset in range(count):
-            report.blame(Problem[name.upper()], "in", 0, offset, "told")
+            report.blame(Problem[name.upper()], "in", 0, offset, "detail")
     return report
 
 
-def test_nothing_wrong() -> None:
+def test_a_row_without_problems_is_proven() -> None:
     row = row_of("a kill", "at_least_once", 3, audited(), 2.345)
     assert row.is_proven
     assert (row.records, row.results, row.dead_letters, row.duplicates) == (1000, 995, 10, 5)
     assert (row.lost, row.wrong, row.longest_stall_seconds) == (0, 0, 2.3)
 
 
-def test_lost_is_what_has_no_outcome_and_wrong_is_all_else() -> None:
+def test_records_without_outcome_are_lost_and_other_problems_wrong() -> None:
     row = row_of("x", "exactly_once", 1, audited(missing=2, unfinished=1, doubled=4), 0)
     assert (row.lost, row.wrong) == (3, 4)
     assert not row.is_proven
     assert len(row.complaints) == 7
 
 
-def test_a_complaint_alone_is_enough() -> None:
+def test_a_row_with_only_a_complaint_is_not_proven() -> None:
     assert not row_of("x", "at_least_once", 1, audited(), 0, ["exit code 1"]).is_proven
 
 
-def test_tables() -> None:
+def test_tables_show_every_number_and_complaint() -> None:
     rows = [row_of("a kill", "at_least_once", 3, audited(missing=1), 2.0)]
     lines = rows_as_markdown(rows).splitlines()
     assert lines[0].strip("| ").split(" | ") == list(COLUMNS)

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agents.commands.produce.sources.demo import DEMO_SOURCES, demo_source
+from agents.commands.produce.sources.demo import (
+    DEMO_SOURCES,
+    TRAFFIC_SEED,
+    demo_source,
+    phrases,
+    traffic,
+)
 from agents.commands.produce.sources.packaged import image_segments, package_file, water_flow
-from agents.commands.produce.sources.rendered import TRAFFIC_SEED, phrases, traffic
 from agents.commands.produce.sources.source import Source, SourceError
 from schemas import EVENT_TYPES
 
@@ -34,14 +39,14 @@ def test_there_is_a_source_of_each_kind() -> None:
     assert demo_source("nothing") is None
 
 
-def test_water_flow_is_rivers() -> None:
+def test_water_flow_equals_rivers_data() -> None:
     readings = list(water_flow())
     assert len(readings) == 1268
     assert readings[0].values == {"flow_l_s": 100.59}
     assert readings[1].event_time_ms - readings[0].event_time_ms == 3_600_000
 
 
-def test_image_segments_are_rivers_without_their_class() -> None:
+def test_image_segments_equal_rivers_data_without_the_class() -> None:
     events = list(image_segments(num_keys=4))
     assert len(events) == 2310
     assert {len(event.features) for event in events} == {18}
@@ -49,7 +54,7 @@ def test_image_segments_are_rivers_without_their_class() -> None:
     assert all(math.isfinite(v) for event in events for v in event.features.values())
 
 
-def test_traffic_is_the_clip_whose_truth_is_known() -> None:
+def test_traffic_equals_the_rendered_clip() -> None:
     from models.detection.scenes import render_clip
 
     (frame,) = traffic(1, camera=2)
@@ -68,7 +73,7 @@ def test_phrases_never_end_and_have_known_intents() -> None:
     assert set(texts) == set(truth)
 
 
-def test_a_package_that_lacks_the_file_is_an_error_that_says_what_to_install() -> None:
+def test_a_missing_package_file_is_an_error_that_says_what_to_install() -> None:
     with pytest.raises(SourceError, match=r"river .*no\.csv.*pip install"):
         package_file("river", "datasets", "no.csv")
     with pytest.raises(SourceError, match="no_such_package"):

@@ -10,7 +10,7 @@ from agents.commands.produce.sources.real_data import detector_file, real_source
 from agents.commands.produce.sources.real_sensors import nab
 
 
-def test_every_set_of_the_folder_yields_valid_keyed_events(data_dir: Path) -> None:
+def test_every_data_set_yields_valid_keyed_events(data_dir: Path) -> None:
     missing: list[str] = []
     sources = real_sources(data_dir, missing.append)
     assert missing == []
@@ -23,7 +23,7 @@ def test_every_set_of_the_folder_yields_valid_keyed_events(data_dir: Path) -> No
             assert event.source_id
 
 
-def test_no_reading_of_a_series_is_lost(data_dir: Path) -> None:
+def test_every_reading_of_a_series_is_yielded(data_dir: Path) -> None:
     paths = list((data_dir / "nab" / "data").glob("*/*.csv"))
     rows = sum(len(path.read_text().splitlines()) - 1 for path in paths)
     assert sum(1 for _ in nab(data_dir / "nab")) == rows
@@ -35,7 +35,7 @@ def test_the_detector_is_found(data_dir: Path) -> None:
     assert found.name == "FastestDet.onnx"
 
 
-def test_missing_parts_are_told_and_skipped(tmp_path: Path) -> None:
+def test_missing_parts_are_reported_and_skipped(tmp_path: Path) -> None:
     (tmp_path / "sms_spam").mkdir()
     row = json.dumps({"text": "win a prize", "label": "spam"}) + "\n"
     (tmp_path / "sms_spam" / "sms_spam.jsonl.gz").write_bytes(gzip.compress(row.encode()))
@@ -48,7 +48,7 @@ def test_missing_parts_are_told_and_skipped(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_data_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="none of the data sets"):
+    with pytest.raises(SourceError, match="no known data set"):
         real_sources(tmp_path)
     with pytest.raises(SourceError, match="no such folder"):
         real_sources(tmp_path / "none")

@@ -18,7 +18,7 @@ def write(path: Path, text: str) -> Path:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("name", ["pump.csv", "pump.csv.gz"])
-def test_a_table_is_read_without_any_option(tmp_path: Path, name: str, delimiter: str) -> None:
+def test_columns_are_found_without_options(tmp_path: Path, name: str, delimiter: str) -> None:
     text = "timestamp,place,bar,flow\n2023-11-14 22:13:20,hall,2.5,\n1700000001,hall,,31\n"
     path = write(tmp_path / name, text.replace(",", delimiter))
     assert list(sensor_readings(path)) == [
@@ -27,7 +27,7 @@ def test_a_table_is_read_without_any_option(tmp_path: Path, name: str, delimiter
     ]
 
 
-def test_columns_can_be_named(tmp_path: Path) -> None:
+def test_columns_can_be_given(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "when,who,what,a,b\n1700000000250,u1,buy,1,2\n")
     columns = Columns(time="when", key="who", action="what", values=("b",))
     (event,) = behavior_events(path, columns)
@@ -69,7 +69,7 @@ def test_rows_without_any_number_are_skipped(tmp_path: Path) -> None:
             "line 102, column 'a': 'x' is",
         ),
         ("t.csv", "a,b\n1,2\n", Columns(values=("c",)), r"no column 'c' \(it has: a, b\)"),
-        ("t.csv", "a,time\n1,noon\n", Columns(), "line 2, column 'time': 'noon' is no time"),
+        ("t.csv", "a,time\n1,noon\n", Columns(), "line 2, column 'time': 'noon' is not a time"),
         ("t.csv", "a,k\n1,\n", Columns(key="k"), "line 2: column 'k' is empty"),
         ("t.csv", "a\n1,2\n", Columns(delimiter=","), "line 2: 1 more cells than columns"),
         ("t.jsonl", '{"a": 1}\n{"a": \n', Columns(), "line 2: not JSON"),
@@ -83,7 +83,7 @@ def test_rows_without_any_number_are_skipped(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_errors_say_where_and_what(
+def test_an_error_names_the_place_and_the_cell(
     tmp_path: Path, name: str, text: str, columns: Columns, what: str
 ) -> None:
     path = write(tmp_path / name, text)
@@ -91,7 +91,7 @@ def test_errors_say_where_and_what(
         list(sensor_readings(path, columns))
 
 
-def test_files_that_are_absent_cut_or_not_text(tmp_path: Path) -> None:
+def test_missing_truncated_and_binary_files_are_errors(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such file"):
         list(sensor_readings(tmp_path / "none.csv"))
     cut = tmp_path / "cut.csv.gz"

@@ -16,7 +16,7 @@ def save_image(path: Path, level: int) -> bytes:
 
 
 def save_clip(path: Path, levels: list[int]) -> Path:
-    """Write a real video whose frames are grey and told apart by their level."""
+    """Write a real video whose frames are gray, each with another level."""
     import av
 
     with av.open(str(path), "w") as container:
@@ -33,7 +33,7 @@ def mean_level(image: bytes) -> float:
     return float(np.asarray(Image.open(io.BytesIO(image))).mean())
 
 
-def test_a_folders_images_come_by_name_and_unchanged(tmp_path: Path) -> None:
+def test_images_of_a_folder_are_sorted_by_name_and_unchanged(tmp_path: Path) -> None:
     second = save_image(tmp_path / "b.png", 20)
     first = save_image(tmp_path / "a.jpg", 10)
     (tmp_path / "notes.txt").write_text("not an image")
@@ -45,7 +45,7 @@ def test_a_folders_images_come_by_name_and_unchanged(tmp_path: Path) -> None:
     ]
 
 
-def test_looping_counts_on(tmp_path: Path) -> None:
+def test_a_loop_continues_the_frame_index(tmp_path: Path) -> None:
     save_image(tmp_path / "one.png", 10)
     frames = itertools.islice(video_frames(str(tmp_path / "one.png"), loop=True), 3)
     assert [(f.source_id, f.frame_index) for f in frames] == [("one", 0), ("one", 1), ("one", 2)]
@@ -59,19 +59,19 @@ def test_a_video_file_becomes_jpeg_frames_in_order(tmp_path: Path) -> None:
     assert [mean_level(f.image) for f in frames] == pytest.approx(levels, abs=6)
 
 
-def test_what_is_no_video_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_file_without_video_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "fake.mp4").write_bytes(b"not a video at all")
     (tmp_path / "empty").mkdir()
     for address, what in [
         ("fake.mp4", "can't be read as video"),
         ("none.mp4", "no such file"),
-        ("empty", "no images in it"),
+        ("empty", "it has no images"),
     ]:
         with pytest.raises(SourceError, match=f"{address}: {what}"):
             next(video_frames(str(tmp_path / address)))
 
 
-def test_a_stream_that_nobody_serves_is_an_error() -> None:
+def test_a_stream_without_a_server_is_an_error() -> None:
     with pytest.raises(SourceError, match=r"rtsp://127\.0\.0\.1:1/live: can't be read"):
         next(video_frames("rtsp://127.0.0.1:1/live"))
 

@@ -1,0 +1,91 @@
+"""confluent-kafka clients, made from the pipeline's `kafka:` settings.
+
+These clients work beside the record path; the records of the agents travel through
+`streams/transport`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.settings import Kafka, confluent_config
+
+# librdkafka repeats each failure on stderr several times a second. Callers raise one error instead.
+_silent = logging.getLogger("penstock.kafka.librdkafka")
+_silent.addHandler(logging.NullHandler())
+_silent.propagate = False
+
+#: Every consumer made here reads the partitions that it assigns to itself.
+_CONSUMER_DEFAULTS: dict[str, str | int | float | bool] = {
+    "group.id": "penstock",  # librdkafka requires a group even if none is joined
+}
+_CONSUMER_SETTINGS: dict[str, str | int | float | bool] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    # Records that retention removes before they are read are skipped. They are not an error.
+    "auto.offset.reset": "earliest",
+    "allow.auto.create.topics": False,
+}
+
+_Client = TypeVar("_Client")
+
+
+def make_consumer(kafka: Kafka, settings: Kafka | None = None) -> Consumer:
+    """Create a consumer that joins no group and commits only what its caller commits.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+        settings: override `kafka`.
+
+    Raises:
+        BrokerSettingsError: a client setting is missing or has a wrong value.
+    """
+    config = {
+        **_CONSUMER_DEFAULTS,
+        **confluent_config(kafka, "consumer"),
+        **_CONSUMER_SETTINGS,
+        **(settings or {}),
+    }
+    config.pop("group.instance.id", None)  # only a member of a group has one
+    return _make(Consumer, config)
+
+
+def make_producer(kafka: Kafka, settings: Kafka | None = None) -> Producer:
+    """Create a producer.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+        settings: override `kafka`.
+
+    Raises:
+        BrokerSettingsError: a client setting is missing or has a wrong value.
+    """
+    return _make(Producer, {**confluent_config(kafka, "producer"), **(settings or {})})
+
+
+def make_admin(
+    kafka: Kafka, on_error: Callable[[KafkaError], None] = lambda _: None
+) -> AdminClient:
+    """Create an admin client.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+        on_error: called with each error of the client's connections.
+
+    Raises:
+        BrokerSettingsError: a client setting is missing or has a wrong value.
+    """
+    return _make(AdminClient, {**confluent_config(kafka, "admin"), "error_cb": on_error})
+
+
+def _make(client: Callable[..., _Client], config: dict[str, Any]) -> _Client:
+    try:
+        return client(config, logger=_silent)
+    except KafkaException as error:
+        raise BrokerSettingsError(f"kafka: {error.args[0].str()}") from None
