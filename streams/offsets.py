@@ -11,51 +11,10 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
 
+from streams.span import Range, Span, ranges_of
+
 #: A committed offset in Kafka is the offset of the next record to read.
 _NEXT = 1
-
-
-class Span:
-    """Records of one fetch of a partition; their rows may finish in any order."""
-
-    __slots__ = (
-        "_ends",
-        "head",
-        "is_live",
-        "num_bytes",
-        "num_open",
-        "offsets",
-        "partition",
-        "taken",
-    )
-
-    def __init__(self, partition: Hashable, offsets: Sequence[int], num_bytes: int) -> None:
-        self.partition = partition
-        self.offsets = offsets
-        self.num_bytes = num_bytes
-        self.num_open = len(offsets)
-        self.head = 0
-        """The first row that is not finished."""
-        self.taken = False
-        """Whether an agent has begun to process it; before that, dropping it costs nothing."""
-        self.is_live = True
-        """Whether this worker still holds its partition; if not, finishing rows has no effect."""
-        self._ends: dict[int, int] = {}
-        """Finished ranges of rows above `head`: their ends by their starts."""
-
-    def is_finished(self, row: int) -> bool:
-        """Whether a row is finished; only valid for rows that are finished one at a time."""
-        return row < self.head or row in self._ends
-
-    def finish(self, start: int, stop: int) -> None:
-        """Mark rows [start, stop) as finished; call it once for each row."""
-        self.num_open -= stop - start
-        if start != self.head:
-            self._ends[start] = stop
-            return
-        self.head = stop
-        while (end := self._ends.pop(self.head, None)) is not None:
-            self.head = end
 
 
 class _Partition:
@@ -166,7 +125,7 @@ class OffsetTracker:
         """
         if not rows or not span.is_live:
             return False
-        for start, stop in runs(rows):
+        for start, stop in ranges_of(rows):
             span.finish(start, stop)
         state = self._partitions[span.partition]
         state.num_records -= len(rows)
@@ -218,15 +177,13 @@ class OffsetTracker:
         state = self._partitions.get(partition)
         if state is None:
             return None
-        ends: dict[Span, dict[int, int]] = {}
+        ranges: dict[Span, list[Range]] = {}
         for span, numbers in rows:
             if numbers:
-                ends.setdefault(span, dict(span._ends)).update(runs(numbers))
+                ranges.setdefault(span, []).extend(ranges_of(numbers))
         reached = state.watermark
         for span in state.spans:
-            span_ends, row = ends.get(span, {}), span.head
-            while (end := span_ends.get(row)) is not None:
-                row = end
+            row = span.head_after(ranges.get(span, ()))
             if row == len(span.offsets):
                 reached = span.offsets[-1] + _NEXT
                 continue
@@ -281,17 +238,3 @@ class OffsetTracker:
     def partitions(self) -> list[Hashable]:
         """Return every tracked partition."""
         return list(self._partitions)
-
-
-def runs(rows: Sequence[int]) -> list[tuple[int, int]]:
-    """Convert ascending row numbers to half-open ranges: [0, 1, 2, 5] -> [(0, 3), (5, 6)]."""
-    if rows[-1] - rows[0] + 1 == len(rows):
-        return [(rows[0], rows[-1] + 1)]
-    ranges: list[tuple[int, int]] = []
-    start = previous = rows[0]
-    for row in rows[1:]:
-        if row != previous + 1:
-            ranges.append((start, previous + 1))
-            start = row
-        previous = row
-    return [*ranges, (start, previous + 1)]

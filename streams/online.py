@@ -99,7 +99,7 @@ class OnlineRunner:
     def answer(self, batch: MicroBatch[Any]) -> tuple[list[Any], list[Update]]:
         """Answer a micro-batch, each partition with its model, and learn from completed steps.
 
-        The partitions proceed in parallel. In each round every partition completes a step and
+        The partitions proceed in rounds. In each round every partition completes a step and
         answers the events of the next. Models that support it learn and answer in one call for all
         partitions.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from streams.offsets import Span
+from streams.span import Span
 
 Headers: TypeAlias = Sequence[tuple[str, bytes]]
 

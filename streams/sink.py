@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
-from streams.offsets import Span
 from streams.output_records import PackedRecords
+from streams.span import Span
 
 
 class Output(NamedTuple):

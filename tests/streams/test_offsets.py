@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.offsets import OffsetTracker, runs
+from streams.offsets import OffsetTracker
 
 TP = ("t", 0)
 
@@ -94,12 +94,6 @@ def test_a_single_offset_finishes_once() -> None:
     assert not tracker.finish_offset(TP, 5)
     assert tracker.watermark(TP) == 9
     assert tracker.position(TP) == 9
-
-
-@given(st.sets(st.integers(0, 40), min_size=1))
-def test_runs_cover_exactly_the_rows(rows: set[int]) -> None:
-    ranges = runs(sorted(rows))
-    assert [row for start, stop in ranges for row in range(start, stop)] == sorted(rows)
 
 
 @given(st.data())
