@@ -2,24 +2,24 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# 3.11 first: the lock was resolved for it. Lazy, so that only `setup` goes looking.
+# 3.11 first: the lock was resolved for it. Evaluated lazily, only by `setup`.
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	$$name -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$name && break; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
-# uv brings authorities of its own; pip, git and Maven take the system's, and so a company's.
+# uv would use its built-in CA certificates; pip, git and Maven use the system's, and a company's.
 export UV_SYSTEM_CERTS ?= true
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup demo images test test-faults lint audit-deps tools lock format clean
+.PHONY: help setup demo images test test-all test-faults lint audit-deps tools lock format clean
 
-help: ## Say what can be made.
+help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
 
-setup: $(STAMP) ## Make .venv with what requirements.lock names, and Penstock itself.
+setup: $(STAMP) ## Make .venv with the packages of requirements.lock, and Penstock itself.
 
-# The lock names each file by its hash: what gets installed is what was tested.
+# The lock holds a hash of each file: what gets installed is what was tested.
 $(STAMP): requirements.lock pyproject.toml
 	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' || { echo "make setup: Python 3.11 or newer is needed:" \
 		"install it, or name one that is there: make PYTHON=/path/to/python3" >&2; exit 1; }
@@ -29,18 +29,28 @@ $(STAMP): requirements.lock pyproject.toml
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup ## Run the main job for a minute; DATA=DIR takes real data from there.
+demo: setup ## Run the whole job for a minute; DATA=DIR takes real data from a folder.
 	$(BIN)/penstock demo $(if $(DATA),--data $(DATA))
 
 images: setup ## Make the README's pictures from a run of the demo.
 	$(BIN)/penstock demo
 	cp out/detections.png out/anomalies.png out/clusters.png docs/images/
 
-test: lint ## Check and test everything; ARGS="-k name" goes to pytest.
-	$(BIN)/pytest $(ARGS)
+# Each test belongs to exactly one of the three (tests/deploy/test_makefile.py checks it).
+QUICK := end_to_end or not (slow or kafka or faults)
+REST := (slow or kafka) and not (end_to_end or faults)
+FAULTS := faults and not end_to_end
+# N=1..: how many processes; N=0: none but pytest's, as `--pdb` needs it.
+PYTEST := $(BIN)/pytest -n $(or $(N),3) --dist loadgroup
+
+test: lint ## Check style and types, run the quick tests; ARGS="-k name" goes to pytest.
+	$(PYTEST) -m "$(QUICK)" $(ARGS)
+
+test-all: setup ## Run what `make test` leaves out, but for faults: slow tests, Apache Kafka.
+	$(PYTEST) -m "$(REST)" $(ARGS)
 
 test-faults: setup ## Test every fault against Apache Kafka, half an hour; report in out/.
-	$(BIN)/pytest -m faults $(ARGS)
+	$(BIN)/pytest -m "$(FAULTS)" $(ARGS)
 
 lint: setup ## Check style, types and the direction of imports.
 	$(BIN)/ruff check
@@ -48,10 +58,10 @@ lint: setup ## Check style, types and the direction of imports.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-audit-deps: setup ## Look for known weaknesses in what the lock pins; skipped where none can be asked.
+audit-deps: setup ## Look for known vulnerabilities in the locked packages; skipped without network.
 	@BIN=$(BIN) .ci/audit-deps
 
-tools: setup ## Install what the tests use beyond Python: Java, Maven, promtool, Kafka's jars.
+tools: setup ## Install the tools that tests use beside Python: Java, Maven, promtool, Kafka's jars.
 	@absent=""; \
 	command -v java >/dev/null || absent+=" default-jre-headless"; \
 	command -v mvn >/dev/null || absent+=" maven"; \
@@ -61,12 +71,12 @@ tools: setup ## Install what the tests use beyond Python: Java, Maven, promtool,
 			apt-get install -q -y --no-install-recommends $$absent; }
 	$(BIN)/python -c 'from agents.commands.broker import kafka_libs; print("Kafka is in", kafka_libs())'
 
-lock: setup ## Resolve pyproject.toml anew into requirements.lock.
+lock: setup ## Resolve pyproject.toml again into requirements.lock.
 	$(BIN)/uv pip compile -q pyproject.toml --extra demo --extra video --extra dev \
 		--python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--output-file requirements.lock
 
-format: setup ## Rewrite the code in the house style.
+format: setup ## Format the code.
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 

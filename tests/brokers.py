@@ -1,4 +1,4 @@
-"""Fixtures: the brokers that tests talk to, one of each for a whole run."""
+"""Fixtures: an embedded broker and an Apache Kafka, one of each for all tests of a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.conftest import skip_or_fail
 
 
 def need_kafka() -> None:
-    """Skip (or fail) where this machine can't run Apache Kafka: no Java, no jars and no Maven."""
+    """Skip (or fail) if this machine can't run Apache Kafka: no Java, or no jars and no Maven."""
     if shutil.which("java") is None:
         skip_or_fail("Java is absent: `make tools` installs it")
     try:
@@ -24,14 +24,14 @@ def need_kafka() -> None:
 
 @pytest.fixture(scope="session")
 def embedded_bootstrap() -> Iterator[str]:
-    """The address of an embedded broker. Mind its limits: about 5 MB a partition."""
+    """The address of an embedded broker, which keeps about 5 MB a partition."""
     with embedded_broker() as broker:
         yield broker.bootstrap_servers
 
 
 @pytest.fixture(scope="session")
 def kafka_bootstrap() -> Iterator[str]:
-    """The address of a real Apache Kafka. Tests that ask for it carry the marker `kafka`."""
+    """The address of an Apache Kafka. Tests that use it have the marker `kafka`."""
     need_kafka()
     with kafka_broker() as broker:
         yield broker.bootstrap_servers
@@ -39,6 +39,6 @@ def kafka_bootstrap() -> Iterator[str]:
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
 def bootstrap(request: pytest.FixtureRequest) -> str:
-    """The address of each broker in turn; topics are shared, so name yours after your test."""
+    """The address of each broker in turn. Tests share its topics: use names of their own."""
     address: str = request.getfixturevalue(f"{request.param}_bootstrap")
     return address

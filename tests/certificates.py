@@ -1,4 +1,4 @@
-"""Certificates for tests, made by the openssl command: an authority and what it signs."""
+"""Certificates for tests, made with the openssl command: an authority and certificates it signs."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _NEW_KEY = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
 
 @dataclass(frozen=True)
 class Certificate:
-    """PEM files: a certificate, and its private key in PKCS#8."""
+    """PEM files of a certificate and its private key in PKCS#8."""
 
     certificate: Path
     key: Path
 
     @property
     def store(self) -> Path:
-        """Both in one file, as a broker's PEM store wants it."""
+        """Both in one file, the form of a broker's PEM store."""
         path = self.certificate.with_suffix(".store.pem")
         path.write_text(self.key.read_text() + self.certificate.read_text())
         return path
 
 
 class Authority:
-    """A certificate authority of its own."""
+    """A certificate authority that only the test trusts."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         if shutil.which("openssl") is None:
@@ -40,7 +40,7 @@ class Authority:
                  f"-keyout {self._key} -out {self.certificate}")  # fmt: skip
 
     def sign(self, name: str, days: int = 2) -> Certificate:
-        """Return a certificate for 127.0.0.1, of that common name; -1 days: expired."""
+        """Return a certificate for 127.0.0.1 with that common name; -1 days: expired."""
         request, key = self._folder / f"{name}.csr", self._folder / f"{name}.key"
         signed, extensions = self._folder / f"{name}.pem", self._folder / "extensions"
         extensions.write_text("subjectAltName=IP:127.0.0.1\n")

@@ -1,4 +1,4 @@
-"""Small stand-ins for Kafka and for a model: an engine is tested in memory with these."""
+"""Fakes of a producer, a model and a state store, to test the engine in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Number(Event, frozen=True, kw_only=True):
 
 
 class Doubling:
-    """Doubles; raises on 13, and says so of it alone."""
+    """A model that doubles numbers and raises on a batch with 13."""
 
     name, version = "doubling", "1"
 
@@ -55,16 +55,16 @@ class Doubling:
 
 
 class ListSink:
-    """Keeps what is sent, by topic and partition; acknowledges at once, or when told to."""
+    """Keeps sent records by topic and partition; acknowledges at once, or once `gate` is set."""
 
     def __init__(self, num_partitions: int = 2, max_bytes: dict[str, int] | None = None) -> None:
         self.records: dict[tuple[str, int], list[OutputRecord]] = {}
         self.num_sends: Counter[str] = Counter()
-        """Times that something was sent, by topic."""
+        """How often records were sent, by topic."""
         self.partitions = num_partitions
         self.max_bytes = max_bytes or {}
         self.gate: Any = None
-        """An asyncio.Event that acknowledgements wait for."""
+        """An asyncio.Event that acknowledgments wait for."""
 
     async def num_partitions(self, topic: str) -> int:
         return self.partitions
@@ -87,12 +87,12 @@ class ListSink:
             await self.gate.wait()
 
     def topic(self, name: str) -> list[OutputRecord]:
-        """Everything on a topic, partition by partition."""
+        """All records of a topic, partition by partition."""
         return [r for (topic, _), rs in sorted(self.records.items()) if topic == name for r in rs]
 
 
 def parse_records(encoded: bytes, num_records: int) -> list[Any]:
-    """Read encoded records back with aiokafka's own parser, as a consumer would."""
+    """Parse encoded records with aiokafka's parser, as a consumer does."""
     builder = _DefaultRecordBatchBuilderPy(2, 0, 0, -1, -1, 0, 0)
     builder._buffer += encoded
     builder._first_timestamp = builder._max_timestamp = 0
@@ -104,14 +104,14 @@ def parse_records(encoded: bytes, num_records: int) -> list[Any]:
 
 
 def decode_headers(packed: bytes) -> list[tuple[str, bytes]]:
-    """Read a record's encoded headers back."""
+    """Decode a record's encoded headers."""
     encoded, _ = encode_records([None], [b""], [packed], 0, 1 << 20)
     (record,) = parse_records(encoded, 1)
     return list(record.headers)
 
 
-async def _refused(why: str) -> None:
-    raise RecordTooLargeError(why)
+async def _refused(reason: str) -> None:
+    raise RecordTooLargeError(reason)
 
 
 def record_batch(
@@ -126,7 +126,7 @@ def record_batch(
     headers: Sequence[Headers] | None = None,
     arrived: float = 0.0,
 ) -> RecordBatch:
-    """A record batch as the transport would hand it out."""
+    """Return a record batch as the transport makes it."""
     tp = TopicPartition(topic, partition)
     span = tracker.start(
         tp,
@@ -145,7 +145,7 @@ def record_batch(
 
 
 class MemoryStore:
-    """Keeps snapshots in memory; fails while it is told to."""
+    """Keeps snapshots in memory; its next `num_failures` calls fail."""
 
     def __init__(self) -> None:
         self.kept: dict[StateKey, list[bytes]] = {}
@@ -153,11 +153,11 @@ class MemoryStore:
         """How many of the next calls fail."""
 
     def saved(self, key: StateKey) -> Iterator[bytes]:
-        self._fail_if_told()
+        self._fail_if_due()
         yield from self.kept.get(key, [])[::-1]
 
     def save(self, key: StateKey, sequence: int, encoded: bytes) -> None:
-        self._fail_if_told()
+        self._fail_if_due()
         self.kept[key] = [*self.kept.get(key, []), encoded][-2:]
 
     def delete(self, key: StateKey) -> int:
@@ -165,7 +165,7 @@ class MemoryStore:
 
     def close(self) -> None: ...
 
-    def _fail_if_told(self) -> None:
+    def _fail_if_due(self) -> None:
         if self.num_failures:
             self.num_failures -= 1
             raise StateStoreError("the store is away")

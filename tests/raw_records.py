@@ -1,4 +1,4 @@
-"""Records as no client library would write them: header names of any bytes."""
+"""Send records with header names of any bytes, which client libraries refuse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 def encode_raw_headers(headers: RawHeaders) -> bytes:
-    """Return the headers of one record as they stand on the wire."""
+    """Return the headers of one record in the wire format."""
     parts = [varint(len(name)) + name + varint(len(value)) + value for name, value in headers]
     return varint(len(headers)) + b"".join(parts)
 
@@ -27,7 +27,7 @@ async def send_raw(
     records: Sequence[tuple[bytes | None, bytes, RawHeaders]],
     compression: str | None = None,
 ) -> int:
-    """Send records as one producer batch; return the first one's offset."""
+    """Send records as one producer batch; return the offset of the first."""
     keys, values, headers = zip(*records, strict=True)
     encoded, num_records = encode_records(
         keys, values, [encode_raw_headers(pairs) for pairs in headers], 0, 900_000
@@ -40,5 +40,5 @@ async def send_raw(
     ) as producer:
         packed = PackedBatch(num_records, *compress(encoded, CODECS[compression]))
         batch = EncodedBatch(packed, time.time_ns() // 1_000_000)
-        found = await (await producer.send_batch(batch, topic, partition=partition))
-    return int(found.offset)
+        metadata = await (await producer.send_batch(batch, topic, partition=partition))
+    return int(metadata.offset)

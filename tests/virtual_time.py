@@ -1,31 +1,32 @@
-"""Time that costs nothing: a loop whose clock jumps to what happens next, and pools that obey it.
+"""Virtual time: an event loop whose clock jumps to the next timer, and executors on its clock.
 
-A test on it is deterministic (one thread, no real clock), takes no longer than its work, and
-notices a deadlock at once: when nothing is left that could ever happen.
+A test on it is deterministic (one thread, no real clock), never sleeps, and detects a deadlock at
+once: tasks wait and no timer is left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import selectors
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-#: Each round of the loop takes so many seconds. asyncio runs a timer up to a nanosecond early; on
-#: a clock that stood still meanwhile, whoever then waits for the rest would wait for ever.
+#: Seconds that each round of the loop takes. asyncio runs a timer up to a nanosecond early; if the
+#: clock stood still, code that then waits for the rest would wait forever.
 _TICK = 2e-9
 
 
 class DeadlockError(AssertionError):
-    """Everything waits and nothing is scheduled."""
+    """All tasks wait and no timer is scheduled."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Instead of sleeping until the next timer, moves the clock there."""
+    """Moves the clock to the next timer instead of sleeping until then."""
 
     now = 0.0
 
@@ -34,13 +35,13 @@ class _JumpingSelector(selectors.DefaultSelector):
         if ready:
             return ready
         if timeout is None:
-            raise DeadlockError("nothing is scheduled, but something is still waited for")
+            raise DeadlockError("all tasks wait and no timer is scheduled")
         self.now += timeout + _TICK
         return []
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose `time()` starts at 0 and jumps."""
+    """An event loop whose `time()` starts at 0 and jumps to the next timer."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
@@ -52,9 +53,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class VirtualExecutor(ThreadPoolExecutor):
-    """Runs work on the loop's own thread, each piece when its virtual seconds have passed.
+    """Runs each call on the loop's thread, once its virtual seconds have passed.
 
-    Before the loop runs, work is done at once.
+    Before the loop runs, calls run at once.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class VirtualExecutor(ThreadPoolExecutor):
         self._free_at = [0.0] * num_workers
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Schedule a piece of work behind what the first free worker has to do."""
+        """Schedule a call on the worker that is free first."""
         future: Future[T] = Future()
         if not self._loop.is_running():
             _run(future, fn, args, kwargs)
@@ -90,13 +91,9 @@ def _run(
 
 
 def cycle(seconds: list[float]) -> Callable[[], float]:
-    """Return a function that gives some durations in turn, over and over."""
+    """Return a function that returns the durations in turn, over and over."""
 
-    def turns() -> Iterator[float]:
-        while True:
-            yield from seconds
-
-    endless = turns()
+    endless = itertools.cycle(seconds)
     return lambda: next(endless)
 
 
@@ -104,7 +101,7 @@ def run_virtually(loop: VirtualLoop, work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on a virtual loop, and close the loop.
 
     Raises:
-        DeadlockError: it waits for what can never come.
+        DeadlockError: it waits for something that can't happen.
     """
     loop.set_default_executor(VirtualExecutor(loop, lambda: 0.0))
     asyncio.set_event_loop(loop)

@@ -1,4 +1,4 @@
-"""docker-compose.yml and the Dockerfile hang together (Docker itself is not asked)."""
+"""docker-compose.yml and the Dockerfile agree with each other and the code (without Docker)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.conftest import REPO
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
     """The services of the compose file."""
-    found: dict[str, Any] = yaml.safe_load((REPO / "docker-compose.yml").read_text())["services"]
-    return found
+    document: dict[str, Any] = yaml.safe_load((REPO / "docker-compose.yml").read_text())
+    return dict(document["services"])
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_mounts_are_read_only(services: dict[str, Any]) -> None:
         assert all(mount.endswith(":ro") for mount in mounts(service))
 
 
-def test_services_wait_for_services_that_exist(services: dict[str, Any]) -> None:
+def test_services_depend_on_services_that_exist(services: dict[str, Any]) -> None:
     for service in services.values():
         for name, condition in service.get("depends_on", {}).items():
             needs_check = condition["condition"] == "service_healthy"
@@ -53,7 +53,7 @@ def test_services_wait_for_services_that_exist(services: dict[str, Any]) -> None
             assert name in services
 
 
-def test_published_ports_are_loopback(services: dict[str, Any]) -> None:
+def test_ports_are_published_on_loopback(services: dict[str, Any]) -> None:
     ports = [port for service in services.values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
@@ -73,7 +73,7 @@ def test_commands_name_the_mounted_file(services: dict[str, Any]) -> None:
         assert services[name]["command"][-1] == mounted
 
 
-def test_docker_waits_longer_than_the_worker(
+def test_docker_waits_longer_than_the_worker_s_shutdown_timeout(
     services: dict[str, Any], settings: PipelineSettings
 ) -> None:
     grace = float(services["worker"]["stop_grace_period"].removesuffix("s"))
@@ -90,7 +90,7 @@ def test_prometheus_scrapes_the_workers(
     assert discovery["port"] == settings.metrics.port
 
 
-def test_the_broker_is_the_version_that_the_tests_run(services: dict[str, Any]) -> None:
+def test_the_broker_version_is_the_one_of_the_tests(services: dict[str, Any]) -> None:
     pom = (REPO / "deploy" / "kafka" / "pom.xml").read_text()
     version = re.search(r"<kafka\.version>(.+)</kafka\.version>", pom)
     assert version is not None

@@ -1,4 +1,4 @@
-"""The two commands of a fresh clone: what they would do, and what they say when they can't."""
+"""The Makefile: its targets in a fresh clone, its errors, and which tests each target runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from tests.conftest import REPO
 
 
 def make(*arguments: str, folder: Path = REPO) -> subprocess.CompletedProcess[str]:
-    # A make above this one (`make test`) would hand its own flags down.
+    # Without the flags that an outer make (`make test`) passes down.
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(
         ["make", *arguments], cwd=folder, env=env, capture_output=True, text=True, check=False
@@ -23,7 +25,7 @@ def make(*arguments: str, folder: Path = REPO) -> subprocess.CompletedProcess[st
 
 @pytest.fixture
 def fresh_clone(tmp_path: Path) -> Path:
-    """A folder with what `make setup` reads, and no .venv."""
+    """A folder with the files that `make setup` reads, and no .venv."""
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         shutil.copy(REPO / name, tmp_path / name)
     return tmp_path
@@ -36,8 +38,8 @@ def targets() -> list[str]:
 
 
 def test_help_names_every_target() -> None:
-    told = make().stdout
-    assert [line.split()[1] for line in told.splitlines()] == targets()
+    lines = make().stdout.splitlines()
+    assert [line.split()[1] for line in lines] == targets()
 
 
 @pytest.mark.parametrize("target", targets())
@@ -48,7 +50,7 @@ def test_every_target_can_be_planned_in_a_fresh_clone(target: str, fresh_clone: 
 
 
 @pytest.mark.parametrize("target", ["demo", "test"])
-def test_both_commands_set_up_first_with_hashes(target: str, fresh_clone: Path) -> None:
+def test_demo_and_test_install_with_hashes_first(target: str, fresh_clone: Path) -> None:
     planned = make("-n", target, folder=fresh_clone).stdout
     assert planned.index("-m venv .venv") < planned.index("--require-hashes -r requirements.lock")
     assert planned.index("--require-hashes") < planned.index(f".venv/bin/{_first_program(target)}")
@@ -58,13 +60,13 @@ def _first_program(target: str) -> str:
     return {"demo": "penstock demo", "test": "ruff check"}[target]
 
 
-def test_the_demo_takes_a_folder() -> None:
+def test_demo_takes_a_data_folder() -> None:
     assert "penstock demo --data ../shared/data" in make("-n", "demo", "DATA=../shared/data").stdout
 
 
-def test_a_python_that_is_too_old_is_told_and_nothing_is_made(fresh_clone: Path) -> None:
+def test_setup_with_an_old_python_fails_and_makes_nothing(fresh_clone: Path) -> None:
     old = fresh_clone / "python3.10"
-    old.write_text("#!/bin/sh\nexit 1\n")  # what the version check of 3.10 answers
+    old.write_text("#!/bin/sh\nexit 1\n")  # as the version check of 3.10 ends
     old.chmod(0o755)
     for python in (str(old), "no-such-python", ""):
         done = make("setup", f"PYTHON={python}", folder=fresh_clone)
@@ -73,7 +75,7 @@ def test_a_python_that_is_too_old_is_told_and_nothing_is_made(fresh_clone: Path)
         assert not (fresh_clone / ".venv").exists()
 
 
-def test_a_changed_lock_installs_anew_and_an_unchanged_one_does_nothing(fresh_clone: Path) -> None:
+def test_setup_installs_again_only_after_a_change_of_the_lock(fresh_clone: Path) -> None:
     stamp = fresh_clone / ".venv" / ".installed"
     stamp.parent.mkdir()
     stamp.touch()
@@ -82,7 +84,7 @@ def test_a_changed_lock_installs_anew_and_an_unchanged_one_does_nothing(fresh_cl
         assert "--require-hashes" in make("-n", "-W", name, "setup", folder=fresh_clone).stdout
 
 
-def test_the_lock_pins_by_hash_and_names_no_address() -> None:
+def test_the_lock_has_hashes_and_no_addresses() -> None:
     lock = (REPO / "requirements.lock").read_text()
     assert "://" not in lock
     assert "index-url" not in lock
@@ -91,8 +93,38 @@ def test_the_lock_pins_by_hash_and_names_no_address() -> None:
     assert len(re.findall(r"^\S+==\S+.* \\\n    --hash=sha256:", lock, re.MULTILINE)) == len(pins)
 
 
-def test_the_build_machine_installs_tools_and_lets_nothing_skip() -> None:
-    script = (REPO / ".ci" / "run").read_text()
+def test_the_build_machine_runs_all_tests_and_skips_none() -> None:
     assert os.access(REPO / ".ci" / "run", os.X_OK)
-    assert script.index("set -euo pipefail") < script.index("make tools")
-    assert script.index("make tools") < script.index("PENSTOCK_REQUIRE_ALL=1 make test")
+    script = (REPO / ".ci" / "run").read_text().splitlines()
+    expected = ["set -euo pipefail", "make tools", "export PENSTOCK_REQUIRE_ALL=1", "make test",
+                "make test-all"]  # fmt: skip
+    assert [line for line in script if line in expected] == expected
+
+
+MARKERS = ("slow", "kafka", "end_to_end", "faults")
+
+
+def markers_of(target: str) -> str:
+    """The expression of markers that a target gives to pytest."""
+    selected = re.search(r' -m "(.+?)"', make("-n", target).stdout)
+    assert selected is not None, f"make {target} selects no markers"
+    return selected[1]
+
+
+def test_each_test_belongs_to_exactly_one_target() -> None:
+    """Shown by trying every combination of markers: nothing runs twice or is left out."""
+    expressions = {name: markers_of(name) for name in ("test", "test-all", "test-faults")}
+    for values in product([False, True], repeat=len(MARKERS)):
+        marked = dict(zip(MARKERS, values, strict=True))
+        selecting = [name for name, markers in expressions.items() if eval(markers, {}, marked)]
+        assert len(selecting) == 1, f"a test with {marked} is run by {selecting}"
+
+
+def test_make_test_has_a_run_on_each_broker() -> None:
+    command = ["--collect-only", "-q", "-m", "end_to_end", "tests/integration/test_worker.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *command],
+        cwd=REPO, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    selected = [line for line in done.stdout.splitlines() if "::" in line]
+    assert [line.rpartition("[")[2] for line in selected] == ["embedded]", "kafka]"], done.stdout

@@ -1,4 +1,4 @@
-"""Prometheus' own tool on our configuration and rules, and the metrics they speak of."""
+"""Prometheus' configuration and rules, checked by promtool and against the worker's metrics."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FOLDER = REPO / "deploy" / "prometheus"
         "test rules tests/penstock_test.yml",
     ],
 )
-def test_promtool_agrees(arguments: str) -> None:
+def test_promtool_accepts_the_files(arguments: str) -> None:
     if shutil.which("promtool") is None:
         skip_or_fail("promtool is absent: `make tools` installs it")
     done = subprocess.run(
@@ -39,7 +39,7 @@ def rules() -> list[dict[str, object]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
+def test_every_alert_has_a_summary_and_a_long_description() -> None:
     for rule in rules():
         annotations = rule["annotations"]
         assert isinstance(annotations, dict)
@@ -53,7 +53,7 @@ def test_every_alert_is_unit_tested() -> None:
     assert untested == []
 
 
-def test_alerts_speak_only_of_metrics_that_a_worker_exports() -> None:
+def test_alerts_use_only_metrics_that_a_worker_exports() -> None:
     exported = set()
     registry = CollectorRegistry()
     Metrics(registry)

@@ -1,4 +1,4 @@
-"""Reading our own documentation: its code blocks, tables and links."""
+"""Read the documentation's code blocks, tables and links."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ class Block:
 
 def blocks(page: Path, language: str) -> list[Block]:
     """Return the page's blocks of a language, in order."""
-    found = [
-        Block(m["language"], m["mark"] or "", m["text"]) for m in _BLOCK.finditer(page.read_text())
-    ]
-    return [block for block in found if block.language == language]
+    matches = _BLOCK.finditer(page.read_text())
+    all_blocks = [Block(m["language"], m["mark"] or "", m["text"]) for m in matches]
+    return [block for block in all_blocks if block.language == language]
 
 
 def prose(page: Path) -> str:
@@ -44,16 +43,16 @@ def links(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the names of the page's headings, as GitHub makes them."""
+    """Return the anchors of the page's headings, as GitHub makes them."""
     titles = re.findall(r"^#+ (.*)$", prose(page), re.M)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def table(page: Path, mark: str) -> list[list[str]]:
-    """Return the rows, without the head, of the table that the comment `mark` stands above.
+    """Return the rows, without the head, of the table below the comment `mark`.
 
     Raises:
-        LookupError: there is none.
+        LookupError: the page has no such comment.
     """
     lines = page.read_text().splitlines()
     if (comment := f"<!-- {mark} -->") not in lines:
@@ -67,5 +66,5 @@ def table(page: Path, mark: str) -> list[list[str]]:
 
 
 def code_spans(cell: str) -> list[str]:
-    """Return what stands in backquotes."""
+    """Return the texts in backquotes."""
     return re.findall(r"`([^`]*)`", cell)

@@ -18,10 +18,10 @@ _PLACEHOLDERS = {"COMMAND"}
 
 
 def command_lines(page: Path) -> list[list[str]]:
-    """Every `penstock ...` of the page as words, from its shell blocks and its inline code."""
+    """Every `penstock ...` line of the page as words, from its shell blocks and its inline code."""
     spans = code_spans(prose(page).replace("\n", " "))
     lines = [*spans, *(line for block in blocks(page, "sh") for line in block.text.splitlines())]
-    found = []
+    commands = []
     for line in lines:
         if not _COMMAND.match(line):
             continue
@@ -30,12 +30,12 @@ def command_lines(page: Path) -> list[list[str]]:
         while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
             words = words[1:]
         if len(words) > 1 and words[1] not in _PLACEHOLDERS:
-            found.append(words[1:])
-    return found
+            commands.append(words[1:])
+    return commands
 
 
 def check(words: list[str]) -> None:
-    """Follow the words through groups to a command, then look its options up."""
+    """Look up a command by its words, through groups, and then its options."""
     command: Any = typer.main.get_command(app)
     while words and hasattr(command, "get_command") and not words[0].startswith("-"):
         alternatives = [command.get_command(None, name) for name in words[0].split("|")]
@@ -53,11 +53,11 @@ def test_commands_exist(page: Path) -> None:
         check(words)
 
 
-def test_commands_are_found_at_all() -> None:
+def test_pages_have_commands() -> None:
     assert sum(len(command_lines(page)) for page in PAGES) > 30
 
 
 @pytest.mark.parametrize("words", [["wrker"], ["worker", "--speed"], ["topics", "drop"]])
-def test_what_does_not_exist_is_seen(words: list[str]) -> None:
+def test_an_unknown_command_or_option_fails_the_check(words: list[str]) -> None:
     with pytest.raises(Exception, match=r"no command|has no"):
         check(words)

@@ -1,4 +1,4 @@
-"""Every link within the documentation leads somewhere, and every test that it names exists."""
+"""Every link within the documentation has a target, and every test that it names exists."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from tests.docs.markdown import PAGES, anchors, links
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     for target in links(page):
         if "://" in target:
             continue
         name, _, anchor = target.partition("#")
-        found = (page.parent / name).resolve() if name else page
-        assert found.is_relative_to(REPO), target
-        assert found.exists(), target
+        linked = (page.parent / name).resolve() if name else page
+        assert linked.is_relative_to(REPO), target
+        assert linked.exists(), target
         if anchor:
-            assert anchor in anchors(found), target
+            assert anchor in anchors(linked), target
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
@@ -29,15 +29,20 @@ def test_every_page_is_linked_from_the_readme() -> None:
     assert set(PAGES) - {REPO / "README.md"} <= linked
 
 
-def test_tests_that_hold_a_promise_exist() -> None:
+def test_tests_named_in_the_guarantees_exist() -> None:
     text = (REPO / "docs" / "guarantees.md").read_text()
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
     assert len(named) > 10
-    for path, test in named:
-        assert re.search(rf"^(async )?def {test}\(", (REPO / path).read_text(), re.M), (path, test)
+    missing = [
+        f"{path}::{test}"
+        for path, test in named
+        if not (REPO / path).exists()
+        or not re.search(rf"^(async )?def {test}\(", (REPO / path).read_text(), re.M)
+    ]
+    assert missing == []
 
 
-def test_the_changelog_knows_the_version() -> None:
+def test_the_changelog_has_the_version() -> None:
     version = re.search(r'^version = "(.*)"$', (REPO / "pyproject.toml").read_text(), re.M)
     assert version is not None
     assert f"## [{version[1]}]" in (REPO / "CHANGELOG.md").read_text()

@@ -1,4 +1,4 @@
-"""The report of a run of fault tests: printed at its end, and written to `out/faults.*`."""
+"""Print a report of the fault tests at the end of a run and write it to `out/faults.*`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> Report:
-    """Takes a row into the report, and fails the test if the row shows anything wrong."""
+    """Adds a row to the report, and fails the test if the row is not proven."""
 
     def take(row: FaultRow) -> None:
         request.config.stash[_ROWS].append(row)
@@ -49,7 +49,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.fixture(scope="session")
 def own_broker() -> Iterator[BrokerProcess]:
-    """An Apache Kafka that tests may restart: each leaves it running."""
+    """An Apache Kafka that tests may restart; each test leaves it running."""
     need_kafka()
     with kafka_broker() as broker:
         yield broker
@@ -57,7 +57,7 @@ def own_broker() -> Iterator[BrokerProcess]:
 
 @contextmanager
 def testbed(broker: BrokerProcess, folder: Path, **setup: Any) -> Iterator[Testbed]:
-    """A testbed that has begun; everything of it ends with the block."""
+    """Run a testbed for the length of a `with` block."""
     kafka = {"bootstrap.servers": broker.bootstrap_servers}
     made = Testbed(Setup(kafka, broker, **setup), folder)
     try:

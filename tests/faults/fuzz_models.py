@@ -1,4 +1,4 @@
-"""Models of the fuzzed pipeline: light, but they do what real ones do with an event first."""
+"""Models of the fuzzed pipeline: light, but they read events the way real models do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Anything(Event, frozen=True, kw_only=True):
 
 
 class Measure(Model[Any, Any]):
-    """Tells how large an event is."""
+    """Returns the shape of a picture, or an event's text or body."""
 
     def predict_batch(self, batch: Sequence[Any]) -> list[Any]:
         return [_measured(event) for event in batch]

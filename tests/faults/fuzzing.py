@@ -1,4 +1,4 @@
-"""A pipeline of every codec, fed with malformed records and held to its accounts."""
+"""A pipeline with an agent for each codec, fed with malformed records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from schemas import DeadLetter
 from tests.faults.malformed import CODECS, Malformed, huge, malformed
-from tests.integration.running import Pipeline, RunningWorker, make_planned_topics, until
+from tests.integration.pipelines import Pipeline, make_planned_topics
+from tests.integration.workers import RunningWorker
 
 Place = tuple[str, int, int]
 """Topic, partition and offset."""
@@ -36,7 +37,7 @@ _AGENTS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Published:
-    """What stands on the input topics: a checksum of each record's value, None for a tombstone."""
+    """The records on the input topics: a checksum of each value, None for a tombstone."""
 
     values: dict[Place, int | None] = field(default_factory=dict)
 
@@ -48,7 +49,7 @@ class Published:
 
 
 class Fuzzed(Pipeline):
-    """One worker, an agent a codec."""
+    """A pipeline with one agent for each codec."""
 
     def __init__(self, folder: Path, bootstrap: str) -> None:
         super().__init__(folder, bootstrap, name=f"fuzz-{uuid.uuid4().hex[:8]}")
@@ -60,7 +61,7 @@ class Fuzzed(Pipeline):
         self.published = Published()
 
     def settings(self) -> dict[str, Any]:
-        # A small intake, so that memory tells of leaks rather than of how far behind a worker is.
+        # A small intake: memory then shows leaks, not how far behind the worker is.
         shared = {"batch": {"max_batch_size": 256, "max_wait_seconds": 0.02},
                   "intake": {"max_records": 500, "max_bytes": 2_000_000}}  # fmt: skip
         agents = {
@@ -76,7 +77,7 @@ class Fuzzed(Pipeline):
         return f"{self.name}.{codec}"
 
     def publish(self, codec: str, records: Iterable[Malformed]) -> None:
-        """Publish records, over the partitions in turn."""
+        """Publish records to the partitions in turn."""
         producer = Producer({
             "bootstrap.servers": self.bootstrap, "enable.idempotence": True, "linger.ms": 20,
             "message.max.bytes": 1_500_000, "queue.buffering.max.messages": 20_000,
@@ -91,26 +92,23 @@ class Fuzzed(Pipeline):
         assert producer.flush(60) == 0
 
     def publish_round(self, streams: dict[str, Iterator[Malformed]], each: int) -> None:
-        """Publish so many records of every codec."""
+        """Publish `each` records of every codec."""
         for codec, stream in streams.items():
             self.publish(codec, islice(stream, each))
 
     def publish_huge(self) -> None:
-        """Publish what is as large as a topic takes."""
+        """Publish records as large as a topic takes."""
         for codec in CODECS:
             self.publish(codec, (Malformed(b"huge", value, []) for value in huge(codec)))
 
     def await_all(self, worker: RunningWorker, timeout: float = 120.0) -> Counter[str]:
-        """Wait until the worker has finished what was published; return its accounts."""
-        assert worker.process.poll() is None, worker.log.read_text()[-3000:]
-        total = len(self.published.values)
-        until(lambda: worker.accounts()["in"] >= total, timeout)
-        until(lambda: worker.accounts()["in_flight"] == 0, timeout)
+        """Wait until the worker has finished all published records; return its accounts."""
+        worker.await_finished(len(self.published.values), timeout)
         return worker.accounts()
 
     def outcomes(self) -> dict[Place, list[str]]:
-        """How each input record ended, from what stands on the topics; checks each dead letter."""
-        found: dict[Place, list[str]] = defaultdict(list)
+        """The outcomes of each input record on the topics; checks each dead letter."""
+        outcomes: dict[Place, list[str]] = defaultdict(list)
         for codec in CODECS:
             for message in self.read(f"{self.topic(codec)}.dlq"):
                 letter = DeadLetter.from_headers(message.headers() or [])
@@ -120,12 +118,12 @@ class Fuzzed(Pipeline):
                 assert letter.message
                 if letter.full_bytes < 0:
                     assert zlib.crc32(message.value() or b"") == self.published.values[place]
-                found[place].append(letter.reason)
+                outcomes[place].append(letter.reason)
             for message in self.read(f"{self.topic(codec)}.out"):
                 identity = dict(message.headers() or [])["ce_id"].decode()
                 topic, partition, offset, *_ = identity.split(":")
-                found[topic, int(partition), int(offset)].append("answered")
-        return found
+                outcomes[topic, int(partition), int(offset)].append("answered")
+        return outcomes
 
 
 def streams_of(seed: int) -> dict[str, Iterator[Malformed]]:
@@ -134,7 +132,7 @@ def streams_of(seed: int) -> dict[str, Iterator[Malformed]]:
 
 
 def resident_bytes(worker: RunningWorker) -> int:
-    """The worker's memory now."""
+    """The worker's resident memory."""
     status = Path(f"/proc/{worker.process.pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
     return int(line.split()[1]) * 1024

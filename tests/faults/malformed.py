@@ -1,7 +1,7 @@
-"""Malformed records without end, the same ones for the same seed.
+"""Generate malformed records without end, the same ones for the same seed.
 
-A corpus of things that have broken parsers before, and good records that are cut, stretched,
-flipped and spliced. Small, but for a few that are as large as a broker takes.
+A corpus of inputs that have broken parsers before, and good records that are cut, stretched,
+flipped and spliced. All are small, except a few as large as a broker takes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Headers = list[tuple[str, bytes | None]]
 
 
 class Malformed(NamedTuple):
-    """One record to publish; by chance it may be a good one."""
+    """One record to publish; by chance it may be valid."""
 
     key: bytes | None
     value: bytes | None
@@ -35,7 +35,7 @@ def picture(format: str, size: tuple[int, int] = (40, 30), **options: Any) -> by
 
 
 def png(width: int, height: int, pixels: bytes, *, extra: bytes = b"") -> bytes:
-    """A PNG that claims a size, whatever its pixels are."""
+    """A PNG that claims a size that its pixels need not have."""
     blocks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
               (b"IDAT", pixels), (b"IEND", b"")]  # fmt: skip
     written = [
@@ -158,7 +158,7 @@ def _json_changed(rng: random.Random, good: Sequence[Any]) -> bytes:
     match rng.randrange(4):
         case 0:
             return rng.choice(_WHOLE)
-        case 1:  # a strange token in the place of a value
+        case 1:  # a strange token in place of a value
             at = rng.choice([i for i, byte in enumerate(written) if byte == ord(":")])
             token = rng.choice(_NUMBERS + _TEXTS + _WHOLE)
             return written[: at + 1] + token + b"}" * rng.randrange(3)
@@ -211,7 +211,7 @@ _HUGE = 1_000_000
 
 
 def huge(codec: str) -> Iterator[bytes]:
-    """Yield records near the broker's limit that ask for more than their bytes."""
+    """Yield values near the broker's limit that would decode into much more."""
     if codec == "msgpack":
         yield from (
             b"\x91" * _HUGE,
@@ -228,7 +228,7 @@ def huge(codec: str) -> Iterator[bytes]:
 
 
 def malformed(codec: str, seed: int) -> Iterator[Malformed]:
-    """Yield records for ever; the same ones for the same codec and seed."""
+    """Yield records forever, the same ones for the same codec and seed."""
     rng = random.Random(f"{codec}:{seed}")
     value_of = _values(codec)
     while True:

@@ -1,4 +1,4 @@
-"""Three brokers, of which one at a time is stopped or killed: leaders and coordinators move."""
+"""Three brokers; one at a time is stopped or killed, so that leaders and coordinators move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every fault of the report, on workers under load; `penstock audit` is the judge."""
+"""Every fault of the report, on workers under load; `penstock audit` decides whether it passed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_faults(
         row = under_load.finish(FAULTS[fault].description, repetitions)
     report(row)
     if fault in ("stop", "join"):
-        assert row.duplicates == 0, "what ends in order repeats nothing"
+        assert row.duplicates == 0, "workers that stop by SIGTERM repeat nothing"
 
 
 @BOTH
@@ -50,12 +50,12 @@ def test_the_broker_is_away_for_two_minutes(
 def test_records_that_make_the_model_raise(
     tmp_path: Path, own_broker: BrokerProcess, report: Report, guarantee: str
 ) -> None:
-    """Every load has some of them, and some that are no JSON; here they come thick and fast."""
+    """Every load has some of them and some that are not JSON; this one has many."""
     with testbed(own_broker, tmp_path, guarantee=guarantee, per_second=1500.0) as under_load:
         under_load.await_progress(8_000)
         row = under_load.finish("records that the model raises on, and that are no JSON", 1)
     report(row)
-    assert row.dead_letters > 50
+    assert row.dead_letters > 50, row
 
 
 def test_a_model_slower_than_the_session(
@@ -69,7 +69,7 @@ def test_a_model_slower_than_the_session(
         under_load.await_progress(800)
         row = under_load.finish("a model call takes longer than the session", 1)
     report(row)
-    assert row.duplicates == 0
+    assert row.duplicates == 0, row
 
 
 def test_a_model_that_hangs(tmp_path: Path, own_broker: BrokerProcess, report: Report) -> None:
@@ -92,5 +92,5 @@ def test_results_too_large_for_their_topic(
         under_load.await_progress(200)
         row = under_load.finish("the output topic refuses each result as too large", 1)
     report(row)
-    assert row.results == 0
-    assert row.dead_letters == row.records
+    assert row.results == 0, row
+    assert row.dead_letters == row.records, row

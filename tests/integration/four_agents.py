@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,7 +15,8 @@ from agents.commands.produce.event_publisher import EventPublisher
 from agents.commands.produce.event_records import EventEncoder
 from schemas import EVENT_TYPES, Event
 from tests.conftest import REPO
-from tests.integration.running import Pipeline, make_planned_topics
+from tests.integration.pipelines import Pipeline, make_planned_topics
+from tests.waiting import wait_for_count
 
 #: Topics of `examples/penstock.yaml`, by agent.
 INPUTS = {
@@ -28,7 +28,7 @@ INPUTS = {
 
 
 class FourAgents(Pipeline):
-    """`examples/penstock.yaml` with a prefix before each topic, so that runs don't meet."""
+    """`examples/penstock.yaml` with a prefix before each topic, so that runs don't share topics."""
 
     def __init__(
         self, folder: Path, bootstrap: str, changes: dict[str, dict[str, Any]] | None = None
@@ -70,8 +70,5 @@ class FourAgents(Pipeline):
 
     def await_records(self, topic: str, count: int, timeout: float = 120.0) -> Sequence[Message]:
         """Wait until a topic holds `count` records, and return them."""
-        deadline = time.monotonic() + timeout
-        while len(messages := self.read(topic)) < count:
-            assert time.monotonic() < deadline, f"{topic} has {len(messages)} of {count} records"
-            time.sleep(0.5)
-        return messages
+        wait_for_count(f"records on {topic}", lambda: len(self.read(topic)), count, timeout)
+        return self.read(topic)

@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
-from tests.integration.running import Pipeline
+from tests.integration.pipelines import Pipeline
+from tests.integration.workers import RunningWorker
+from tests.waiting import wait_until
 
 HANG, DIE, EXIT, RAISE = 1_000_001, 1_000_002, 1_000_003, 13
 
@@ -49,7 +51,7 @@ class Hostile(Model):
 
 
 def settings_of(pipeline: Pipeline, **agent: Any) -> dict[str, Any]:
-    """The pipeline's settings with the hostile model, and whatever else is said of its agent."""
+    """The pipeline's settings with the hostile model; keywords are settings of its agent."""
     settings = pipeline.settings()
     settings["agents"]["double"].update(
         event="./hostile.py:Number",
@@ -60,7 +62,19 @@ def settings_of(pipeline: Pipeline, **agent: Any) -> dict[str, Any]:
 
 
 def make_hostile(pipeline: Pipeline, top: Mapping[str, Any] | None = None, **agent: Any) -> None:
-    """Give a pipeline the hostile model, and settings of the top level and of its agent."""
+    """Write the pipeline file with the hostile model.
+
+    Args:
+        pipeline: gets the model.
+        top: settings of the top level.
+        agent: settings of the agent.
+    """
     (pipeline.folder / "hostile.py").write_text(_MODEL)
     settings = {**settings_of(pipeline, **agent), **(top or {})}
     pipeline.config.write_text(yaml.safe_dump(settings))
+
+
+def await_in_flight(worker: RunningWorker) -> None:
+    """Wait until a worker has started and has a record in flight."""
+    worker.await_started()
+    wait_until("a record is in flight", lambda: worker.accounts()["in_flight"] > 0)

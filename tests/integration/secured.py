@@ -1,13 +1,10 @@
-"""Brokers that insist on TLS, on who one is and on what one may; and a pipeline on one of them."""
+"""Settings of brokers with TLS, passwords and ACLs, and a pipeline on one of them."""
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,8 @@ from streams.kafka.admin import create_topics
 from streams.kafka.settings import Kafka
 from streams.settings import TopicSettings
 from tests.certificates import Authority, Certificate
+from tests.integration.workers import RunningWorker, running_worker
+from tests.penstock_command import run_penstock
 
 ADMIN_PASSWORD, BROKER_PASSWORD = "of-the-admin-x7", "of-the-broker-x8"
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required "
@@ -58,13 +57,13 @@ def sasl_properties(server: Certificate, authority: Authority) -> dict[str, str]
         "listener.name.client.scram-sha-256.sasl.jaas.config": (
             "org.apache.kafka.common.security.scram.ScramLoginModule required;"
         ),
-        # The controller's own listener, which no client of ours reaches, knows no names.
+        # The controller's listener, which no client reaches, has no user names.
         "super.users": "User:ANONYMOUS;User:broker;User:admin",
     }
 
 
 def mutual_tls_properties(server: Certificate, authority: Authority) -> dict[str, str]:
-    """A broker's settings: clients show certificates, ACLs go by their names."""
+    """A broker's settings: clients present certificates, whose names the ACLs use."""
     return {
         **_tls(server, authority),
         "listener.security.protocol.map": "CLIENT:SSL,CONTROLLER:PLAINTEXT",
@@ -74,10 +73,10 @@ def mutual_tls_properties(server: Certificate, authority: Authority) -> dict[str
 
 
 def add_scram_user(admin: Kafka, name: str, password: str) -> None:
-    """Make a user who logs in by SCRAM-SHA-256."""
+    """Create a user who logs in with SCRAM-SHA-256."""
     credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
     wanted = UserScramCredentialUpsertion(name, credential, password.encode())
-    client = AdminClient(dict(admin))  # it must outlive its futures
+    client = AdminClient(dict(admin))  # must outlive its futures
     for future in client.alter_user_scram_credentials([wanted]).values():
         future.result()
 
@@ -87,7 +86,7 @@ Grant = tuple[str, str, str]
 
 
 def grant(admin: Kafka, user: str, grants: Iterable[Grant]) -> None:
-    """Let a user do these things and nothing else."""
+    """Allow a user these operations and nothing else."""
     bindings = [
         AclBinding(
             ResourceType[kind.upper()], name.removesuffix("*"),
@@ -101,24 +100,15 @@ def grant(admin: Kafka, user: str, grants: Iterable[Grant]) -> None:
         future.result()
 
 
-@dataclass(frozen=True)
-class Done:
-    """A command that has ended."""
-
-    code: int
-    output: str
-    seconds: float
-
-
 class SecuredPipeline:
-    """A light pipeline whose `kafka:` is given, secrets in its environment."""
+    """A light pipeline with given `kafka:` settings; secrets are in its environment."""
 
     def __init__(
         self, folder: Path, name: str, kafka: dict[str, Any], admin: Kafka,
         environment: dict[str, str] | None = None, **settings: Any,
     ) -> None:  # fmt: skip
         self.name, self.admin = name, admin
-        self.environment = {**os.environ, **(environment or {})}
+        self.environment = environment or {}
         self.config = folder / f"{name}.yaml"
         agent = {
             "input": self.input,
@@ -144,40 +134,28 @@ class SecuredPipeline:
         return [self.input, self.output, f"{self.input}.dlq"]
 
     @property
-    def least(self) -> list[Grant]:
-        """What docs/security.md says that a worker needs."""
-        reads, *writes = self.topics
+    def minimal_grants(self) -> list[Grant]:
+        """The rights that a worker needs by docs/security.md."""
+        input_topic, *output_topics = self.topics
         return [
-            ("topic", reads, "read"),
-            *(("topic", name, "write") for name in writes),
+            ("topic", input_topic, "read"),
+            *(("topic", name, "write") for name in output_topics),
             ("group", self.name, "read"),
         ]
 
     def publish(self, count: int) -> None:
-        """Publish numbers, and one record that is no JSON, as the admin."""
+        """Publish `count` numbers and one record that is not JSON, as the admin."""
         producer = Producer({**self.admin, "log_level": 0})
         for i in range(count):
             producer.produce(self.input, msgspec.json.encode({"x": float(i)}), f"k{i % 7}")
         producer.produce(self.input, b"{bad", "k0")
         assert producer.flush(20) == 0
 
-    def command(self, *words: str, timeout: float = 30.0) -> Done:
-        """Run `penstock ...` on the pipeline file to its end."""
-        started = time.monotonic()
-        done = subprocess.run(
-            self._words(*words), env=self.environment, capture_output=True, text=True,
-            timeout=timeout, check=False,
-        )  # fmt: skip
-        return Done(done.returncode, done.stdout + done.stderr, time.monotonic() - started)
+    def command(self, *arguments: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """Run a `penstock` command on the pipeline file to its end."""
+        words = [*arguments, "-c", str(self.config)]
+        return run_penstock(*words, env=self.environment, timeout=timeout)
 
-    def worker(self, log: Path) -> subprocess.Popen[bytes]:
-        """Start a worker."""
-        with log.open("wb") as output:
-            return subprocess.Popen(
-                self._words("worker"), env=self.environment, stdout=output,
-                stderr=subprocess.STDOUT,
-            )  # fmt: skip
-
-    def _words(self, *words: str) -> Sequence[str]:
-        start = [sys.executable, "-c", "from agents.commands.main import main; main()"]
-        return [*start, *words, "-c", str(self.config)]
+    def worker(self) -> AbstractContextManager[RunningWorker]:
+        """Run a worker for the length of a `with` block."""
+        return running_worker(self.config, env=self.environment)

@@ -1,13 +1,13 @@
-"""What must survive: kills, stops under load, workers that come and go, slow models, a broker gone.
+"""Kills, stops under load, workers that join and leave, slow models, a broker restart.
 
-Each ends with the same question: has every input record its answer, in order per key?
+Each test ends with the same check: every input record has its answer, in order per key.
 """
 
 from __future__ import annotations
 
-import json
+import itertools
 import time
-from collections import defaultdict
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -17,29 +17,10 @@ from agents.commands.broker import kafka_broker
 from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
 from tests.brokers import need_kafka
-from tests.integration.running import Pipeline, number, until
+from tests.integration.outcomes import assert_no_repeats, assert_nothing_is_lost, line_with
+from tests.integration.pipelines import Pipeline, number
 
 pytestmark = pytest.mark.kafka
-
-
-def assert_nothing_is_lost(pipeline: Pipeline, count: int) -> dict[str, int]:
-    """Every input record is answered, repeats are equal, and first answers are in order."""
-    answered = pipeline.answered()
-    assert len(answered) == count
-    assert all(len(set(answers)) == 1 for answers in answered.values())
-    latest: dict[bytes | None, float] = defaultdict(float)
-    seen: set[str] = set()
-    repeats = 0
-    for message in pipeline.read(pipeline.output):
-        value = json.loads(message.value() or b"")
-        result_id = dict(message.headers() or [])["ce_id"].decode()
-        if result_id in seen:
-            repeats += 1
-            continue
-        seen.add(result_id)
-        assert value["y"] > latest[message.key()]
-        latest[message.key()] = value["y"]
-    return {"repeats": repeats}
 
 
 def test_a_killed_worker_loses_nothing(tmp_path: Path, kafka_bootstrap: str) -> None:
@@ -48,11 +29,11 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path, kafka_bootstrap: str) -> 
     for _ in range(3):
         before = len(pipeline.answered())
         with pipeline.worker() as worker:
-            until(lambda: len(pipeline.answered()) > before + 500)  # noqa: B023
+            pipeline.await_answered(before + 500)
             worker.kill()
     with pipeline.worker() as worker:
         pipeline.await_finished(count)
-        assert worker.stop() == 0
+        worker.stop()
     assert_nothing_is_lost(pipeline, count)
 
 
@@ -60,62 +41,67 @@ def test_a_stop_under_load_repeats_nothing(tmp_path: Path, kafka_bootstrap: str)
     pipeline = Pipeline(tmp_path, kafka_bootstrap, batch_seconds=0.02)
     count = pipeline.produce(number(100 + i) for i in range(6000))
     with pipeline.worker() as worker:
-        until(lambda: len(pipeline.answered()) > 500)
-        assert worker.stop() == 0
-    assert len(pipeline.answered()) < count
+        pipeline.await_answered(500)
+        worker.stop()
+    assert len(pipeline.answered()) < count, "the worker finished before it was stopped"
     with pipeline.worker() as worker:
         pipeline.await_finished(count)
-        assert worker.stop() == 0
-    assert assert_nothing_is_lost(pipeline, count) == {"repeats": 0}
+        worker.stop()
+    assert_no_repeats(pipeline, count)
 
 
-def test_workers_come_and_go_under_load(tmp_path: Path, kafka_bootstrap: str) -> None:
+def test_workers_join_and_leave_under_load(tmp_path: Path, kafka_bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, kafka_bootstrap, batch_seconds=0.1)
-    count = pipeline.produce(number(100 + i) for i in range(12000))
+    values = (number(x) for x in itertools.count(100))
+    count = pipeline.produce(islice(values, 4000))
     with pipeline.worker() as first:
-        until(lambda: len(pipeline.answered()) > 500)
+        pipeline.await_answered(500)
         with pipeline.worker() as second:
-            until(lambda: second.log.read_text().count("metrics at") > 0)
-            until(lambda: second.accounts()["answered"] > 500)
-            assert second.stop() == 0
+            second.await_started()
+            count += pipeline.produce_until(
+                "the second worker has answered 500 records",
+                lambda: second.accounts()["answered"] >= 500,
+                values,
+            )
+            second.stop()
         pipeline.await_finished(count)
         accounts = first.accounts()
-        assert first.stop() == 0
+        first.stop()
     assert accounts["in_flight"] == 0
-    assert assert_nothing_is_lost(pipeline, count) == {"repeats": 0}
+    assert_no_repeats(pipeline, count)
 
 
-def test_a_model_slower_than_the_session_keeps_its_place(
+def test_a_model_slower_than_the_session_stays_in_the_group(
     tmp_path: Path, kafka_bootstrap: str
 ) -> None:
-    pipeline = Pipeline(tmp_path, kafka_bootstrap, batch_seconds=8.0)  # the session: 6 s
+    pipeline = Pipeline(tmp_path, kafka_bootstrap, batch_seconds=8.0)  # session: 6 s
     count = pipeline.produce((number(100 + i) for i in range(60)), num_keys=1)
     with pipeline.worker() as worker:
         pipeline.await_finished(count)
-        until(lambda: worker.accounts()["in_flight"] == 0)
+        worker.await_drained()
         assert worker.accounts()["answered"] == count
-        assert worker.stop() == 0
-    assert assert_nothing_is_lost(pipeline, count) == {"repeats": 0}
+        worker.stop()
+    assert_no_repeats(pipeline, count)
 
 
-def test_a_broker_that_restarts_is_waited_for(tmp_path: Path) -> None:
+def test_a_worker_waits_for_a_broker_that_restarts(tmp_path: Path) -> None:
     need_kafka()
     with kafka_broker() as broker:
         pipeline = Pipeline(tmp_path, broker.bootstrap_servers, batch_seconds=0.02)
         first = pipeline.produce(number(100 + i) for i in range(4000))
         with pipeline.worker() as worker:
-            until(lambda: len(pipeline.answered()) > 500)
+            pipeline.await_answered(500)
             broker.stop()
             time.sleep(5)
-            assert worker.process.poll() is None
+            assert worker.is_running(), worker.log_text()
             broker.start()
             second = pipeline.produce(number(10_000 + i) for i in range(500))
             pipeline.await_finished(first + second)
-            assert worker.stop() == 0, worker.log.read_text()
+            worker.stop()
         assert_nothing_is_lost(pipeline, first + second)
 
 
-def test_a_worker_whose_output_is_refused_for_good_ends_and_says_why(
+def test_a_worker_ends_when_its_dead_letter_is_refused(
     tmp_path: Path, kafka_bootstrap: str
 ) -> None:
     pipeline = Pipeline(tmp_path, kafka_bootstrap)
@@ -126,9 +112,6 @@ def test_a_worker_whose_output_is_refused_for_good_ends_and_says_why(
     create_topics(pipeline.kafka, {f"{pipeline.name}.small": limit})
     pipeline.produce([number(1), b"{bad", number(2)], num_keys=1)
     with pipeline.worker() as worker:
-        assert worker.process.wait(timeout=40) == 1
-    log = worker.log.read_text()
-    assert "Traceback" not in log
-    (line,) = (line for line in log.splitlines() if "the worker ends" in line)
-    assert f"{pipeline.name}.small" in line
+        log = worker.await_exit(1, timeout=40)
+    assert f"{pipeline.name}.small" in line_with(log, "the worker ends")
     assert max(pipeline.committed().values()) <= 1

@@ -1,4 +1,4 @@
-"""Penstock's agents are real Faust agents: Faust's own CLI runs them, beside stock ones."""
+"""Penstock's agents are Faust agents: Faust's own CLI runs them, beside agents written by users."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.integration.running import Pipeline, number, until
+from tests.integration.outcomes import assert_answered_once
+from tests.integration.pipelines import Pipeline, number
+from tests.waiting import wait_for_count
 
-_MINE = """
+_USER_AGENT = """
 from agents.app import app
 
 @app.agent(app.topic("{topic}", value_type=bytes, value_serializer="raw"))
@@ -22,47 +26,64 @@ async def count(values):
 """
 
 
-def test_faust_runs_the_pipeline_and_a_stock_agent(tmp_path: Path, bootstrap: str) -> None:
-    pipeline = Pipeline(tmp_path, bootstrap)
-    log = tmp_path / "seen.txt"
-    (tmp_path / "mine.py").write_text(_MINE.format(topic=pipeline.output, log=log))
-    count = pipeline.produce(number(100 + i) for i in range(300))
-    faust = [sys.executable, "-m", "faust", "-A", "mine", "worker", "--without-web", "-l", "warn"]
-    process = subprocess.Popen(
-        faust, cwd=tmp_path, env={**os.environ, "PENSTOCK_CONFIG": str(pipeline.config)}
-    )
+def add_user_agent(pipeline: Pipeline) -> Path:
+    """Write an app with an agent that reads the pipeline's results; return the file it fills.
+
+    The file gets a line for each result.
+    """
+    seen = pipeline.folder / "seen.txt"
+    text = _USER_AGENT.format(topic=pipeline.output, log=seen)
+    (pipeline.folder / "mine.py").write_text(text)
+    return seen
+
+
+def num_lines(path: Path) -> int:
+    return len(path.read_text().split()) if path.exists() else 0
+
+
+@contextmanager
+def faust_worker(pipeline: Pipeline) -> Iterator[None]:
+    """Run `faust worker` for the length of a `with` block, which ends it by SIGTERM."""
+    log = pipeline.folder / "faust.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "faust", "-A", "mine", "worker", "--without-web", "-l", "warn"],
+            cwd=pipeline.folder, stdout=output, stderr=subprocess.STDOUT,
+            env={**os.environ, "PENSTOCK_CONFIG": str(pipeline.config)},
+        )  # fmt: skip
     try:
-        pipeline.await_finished(count)
-        until(lambda: log.exists() and log.read_text().split()[-1:] == [str(count)])
+        yield
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(30) == 0, log.read_text()
     finally:
         process.kill()
-    assert all(len(answers) == 1 for answers in pipeline.answered().values())
-    assert not list(tmp_path.glob("*-data"))  # Faust's folder for tables, which nobody has
 
 
-def test_a_stock_agent_s_offsets_are_committed(tmp_path: Path, bootstrap: str) -> None:
-    """The second run of the app must find nothing left to do, for the stock agent either."""
+def test_faust_runs_the_pipeline_and_a_user_s_agent(tmp_path: Path, bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, bootstrap)
-    log = tmp_path / "seen.txt"
-    (tmp_path / "mine.py").write_text(_MINE.format(topic=pipeline.output, log=log))
+    seen = add_user_agent(pipeline)
+    count = pipeline.produce(number(100 + i) for i in range(300))
+    with faust_worker(pipeline):
+        pipeline.await_finished(count)
+        wait_for_count("results seen by the user's agent", lambda: num_lines(seen), count)
+    assert num_lines(seen) == count
+    assert_answered_once(pipeline)
+    assert not list(tmp_path.glob("*-data")), "Faust made its folder for tables"
+
+
+def test_offsets_of_a_user_s_agent_are_committed(tmp_path: Path, bootstrap: str) -> None:
+    """A second run of the app finds nothing left to do, for the user's agent either."""
+    pipeline = Pipeline(tmp_path, bootstrap)
+    seen = add_user_agent(pipeline)
     count = pipeline.produce(number(100 + i) for i in range(100))
-    faust = [sys.executable, "-m", "faust", "-A", "mine", "worker", "--without-web", "-l", "warn"]
-    env = {**os.environ, "PENSTOCK_CONFIG": str(pipeline.config)}
     for expected in (count, count + 1):
-        process = subprocess.Popen(faust, cwd=tmp_path, env=env)
-        try:
-            until(lambda: log.exists() and len(log.read_text().split()) >= expected)  # noqa: B023
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
+        with faust_worker(pipeline):
+            wait_for_count("results seen", lambda: num_lines(seen), expected)
         pipeline.produce([number(1)])
-    assert len(log.read_text().split()) == count + 1
+    assert num_lines(seen) == count + 1
 
 
-def test_the_app_is_made_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_the_app_is_made_on_first_use(tmp_path: Path) -> None:
     code = "import agents.app, sys; print('faust' in sys.modules, hasattr(agents.app, 'nothing'))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True

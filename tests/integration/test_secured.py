@@ -1,14 +1,12 @@
-"""TLS, SCRAM, mTLS and ACLs on a real Apache Kafka: what works, what is told, what never is."""
+"""TLS, SCRAM, mTLS and ACLs on Apache Kafka: runs with few rights, errors, and no secrets."""
 
 from __future__ import annotations
 
 import re
-import signal
 import socket
 import ssl
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from streams.kafka.errors import BrokerTlsError
 from streams.kafka.settings import Kafka
 from tests.brokers import need_kafka
 from tests.certificates import Authority
-from tests.integration.running import until
+from tests.integration.outcomes import line_with
 from tests.integration.secured import (
     ADMIN_PASSWORD,
     SecuredPipeline,
@@ -30,8 +28,9 @@ from tests.integration.secured import (
     mutual_tls_properties,
     sasl_properties,
 )
+from tests.waiting import wait_until
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("secured")]  # one broker for all
 PASSWORD, WRONG = "correct-horse-x1", "wrong-battery-x2"
 
 
@@ -62,40 +61,18 @@ def as_alice(admin: Kafka, password: str = "${KAFKA_PASSWORD}") -> dict[str, Any
     return {**admin, **login}
 
 
-def run_to_the_end(pipeline: SecuredPipeline, folder: Path, count: int) -> str:
-    """Publish, run a worker until all is answered, stop it; return its log and its metrics."""
+def run_worker(pipeline: SecuredPipeline, count: int) -> str:
+    """Publish `count` numbers, run a worker on them; return its log and its metrics."""
     pipeline.publish(count)
-    log = folder / f"{pipeline.name}.log"
-    worker = pipeline.worker(log)
-    try:
-        until(lambda: "metrics at" in log.read_text() or worker.poll() is not None, 60)
-        assert worker.poll() is None, log.read_text()
-        until(lambda: _num_finished(log) == count + 1, 60)
-        metrics = _metrics(log)
-        worker.send_signal(signal.SIGTERM)
-        assert worker.wait(60) == 0, log.read_text()
-    finally:
-        worker.kill()
-        worker.wait()
-    return log.read_text() + metrics
-
-
-def _metrics(log: Path) -> str:
-    (line,) = (line for line in log.read_text().splitlines() if "metrics at" in line)
-    address = line.split("metrics at ")[1].split()[0]
-    with urllib.request.urlopen(address, timeout=5) as response:
-        return str(response.read().decode())
-
-
-def _num_finished(log: Path) -> int:
-    lines = _metrics(log).splitlines()
-    return sum(
-        int(float(line.split()[-1])) for line in lines if line.startswith("penstock_records_total{")
-    )
+    with pipeline.worker() as worker:
+        worker.await_finished(count + 1)
+        metrics = worker.metrics_text()
+        worker.stop()
+    return worker.log_text() + metrics
 
 
 @pytest.mark.parametrize("source", ["environment", "file"])
-def test_a_worker_with_a_password_and_the_least_rights(
+def test_a_worker_with_a_password_and_minimal_rights(
     tmp_path: Path, sasl: Kafka, source: str
 ) -> None:
     (tmp_path / "password").write_text(PASSWORD + "\n")
@@ -104,30 +81,29 @@ def test_a_worker_with_a_password_and_the_least_rights(
     pipeline = SecuredPipeline(
         tmp_path, f"scram-{source}", as_alice(sasl, secret), sasl, environment
     )
-    grant(sasl, "alice", pipeline.least)
-    told = run_to_the_end(pipeline, tmp_path, 50)
+    grant(sasl, "alice", pipeline.minimal_grants)
+    output = run_worker(pipeline, 50)
     for words in (["check"], ["topics", "plan"], ["check", "--json"]):
         done = pipeline.command(*words)
-        assert done.code == 0, done.output
-        told += done.output
+        assert done.returncode == 0, done.stderr
+        output += done.stdout + done.stderr
     tailed = pipeline.command("tail", pipeline.input, "--from-beginning", "--limit", "5")
-    assert tailed.code == 0, tailed.output
-    assert len(tailed.output.splitlines()) == 5
-    for secret_word in (PASSWORD, ADMIN_PASSWORD):
-        assert secret_word not in told + tailed.output
+    assert tailed.returncode == 0, tailed.stderr
+    assert len(tailed.stdout.splitlines()) == 5, tailed.stdout
+    assert_no_secret(output + tailed.stdout + tailed.stderr)
 
 
-def test_a_transaction_needs_one_right_more(tmp_path: Path, sasl: Kafka) -> None:
+def test_exactly_once_needs_one_more_right(tmp_path: Path, sasl: Kafka) -> None:
     pipeline = SecuredPipeline(
         tmp_path, "scram-exactly", as_alice(sasl), sasl, {"KAFKA_PASSWORD": PASSWORD},
         guarantee="exactly_once",
     )  # fmt: skip
     transactions = ("transactional_id", f"{pipeline.name}/*", "write")
-    grant(sasl, "alice", [*pipeline.least, transactions])
-    run_to_the_end(pipeline, tmp_path, 50)
+    grant(sasl, "alice", [*pipeline.minimal_grants, transactions])
+    run_worker(pipeline, 50)
 
 
-def test_a_worker_with_a_certificate_and_the_least_rights(
+def test_a_worker_with_a_certificate_and_minimal_rights(
     tmp_path: Path, authority: Authority
 ) -> None:
     need_kafka()
@@ -146,15 +122,15 @@ def test_a_worker_with_a_certificate_and_the_least_rights(
 
         admin = as_user("admin")
         pipeline = SecuredPipeline(tmp_path, "mutual", as_user("worker"), admin)
-        grant(admin, "CN=worker", pipeline.least)
-        run_to_the_end(pipeline, tmp_path, 50)
+        grant(admin, "CN=worker", pipeline.minimal_grants)
+        run_worker(pipeline, 50)
         late = SecuredPipeline(tmp_path, "late", as_user("late", days=-1), admin)
-        _told_in_one_line(late, r"rejects this client.*ssl\.certificate\.location.*has expired")
+        assert_one_error_line(late, r"rejects this client.*ssl\.certificate\.location.*has expired")
         without = {name: value for name, value in as_user("worker").items() if "cert" not in name}
         nobody = SecuredPipeline(
             tmp_path, "nobody", {n: v for n, v in without.items() if "key" not in n}, admin
         )
-        assert "rejects this client" in nobody.command("check").output
+        assert "rejects this client" in nobody.command("check").stderr
 
 
 COMMANDS: list[list[str]] = [
@@ -167,34 +143,38 @@ COMMANDS: list[list[str]] = [
 ]
 
 
-def _told_in_one_line(pipeline: SecuredPipeline, words: str) -> None:
+def assert_one_error_line(pipeline: SecuredPipeline, pattern: str) -> None:
+    """Each of the commands ends with code 2 and one line of error that matches a pattern."""
     for command in COMMANDS:
         done = pipeline.command(*command)
-        assert done.code == 2, (command, done.output)
-        told = [line for line in done.output.splitlines() if "error" in line]
-        assert len(told) == 1, (command, done.output)
-        assert re.search(words, told[0]), (command, done.output)
-        assert "Traceback" not in done.output
-        for secret in (WRONG, PASSWORD, ADMIN_PASSWORD):
-            assert secret not in done.output
+        output = done.stdout + done.stderr
+        assert done.returncode == 2, (command, output)
+        assert re.search(pattern, line_with(output, "error")), (command, output)
+        assert "Traceback" not in output, command
+        assert_no_secret(output)
 
 
-def test_a_wrong_password_is_told_by_every_command(tmp_path: Path, sasl: Kafka) -> None:
+def assert_no_secret(output: str) -> None:
+    for secret in (WRONG, PASSWORD, ADMIN_PASSWORD):
+        assert secret not in output, "a password is in the output"
+
+
+def test_every_command_reports_a_wrong_password(tmp_path: Path, sasl: Kafka) -> None:
     pipeline = SecuredPipeline(
         tmp_path, "wrong", as_alice(sasl), sasl, {"KAFKA_PASSWORD": WRONG}
     )  # fmt: skip
-    _told_in_one_line(pipeline, r"rejects the login.*check sasl\.username, sasl\.password")
+    assert_one_error_line(pipeline, r"rejects the login.*check sasl\.username, sasl\.password")
 
 
-def test_an_unknown_authority_is_told_by_every_command(tmp_path: Path, sasl: Kafka) -> None:
+def test_every_command_reports_an_unknown_authority(tmp_path: Path, sasl: Kafka) -> None:
     other = Authority(tmp_path, "other")
     kafka = {**as_alice(sasl), "ssl.ca.location": str(other.certificate)}
     pipeline = SecuredPipeline(tmp_path, "unknown", kafka, sasl, {"KAFKA_PASSWORD": PASSWORD})
-    _told_in_one_line(pipeline, r"certificate verify failed.*ssl\.ca\.location")
+    assert_one_error_line(pipeline, r"certificate verify failed.*ssl\.ca\.location")
 
 
-def test_a_server_certificate_that_has_expired_is_told(authority: Authority) -> None:
-    """Kafka itself refuses to start with one, so that here a plain TLS server shows it."""
+def test_an_expired_server_certificate_is_reported(authority: Authority) -> None:
+    """Shown with a plain TLS server, because Kafka refuses to start with one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     signed = authority.sign("past", days=-1)
     context.load_cert_chain(signed.certificate, signed.key)
@@ -219,49 +199,50 @@ def test_a_server_certificate_that_has_expired_is_told(authority: Authority) -> 
             probe(kafka, timeout=20)
 
 
-@pytest.mark.parametrize("absent", ["input", "output"])
-def test_a_topic_that_one_may_not_see_is_told_so(tmp_path: Path, sasl: Kafka, absent: str) -> None:
+@pytest.mark.parametrize("role", ["input", "output"])
+def test_a_topic_that_the_user_may_not_see_is_reported(
+    tmp_path: Path, sasl: Kafka, role: str
+) -> None:
     pipeline = SecuredPipeline(
-        tmp_path, f"hidden-{absent}", as_alice(sasl), sasl, {"KAFKA_PASSWORD": PASSWORD}
+        tmp_path, f"hidden-{role}", as_alice(sasl), sasl, {"KAFKA_PASSWORD": PASSWORD}
     )  # fmt: skip
-    hidden = getattr(pipeline, absent)
-    grant(sasl, "alice", [g for g in pipeline.least if g[1] != hidden])
+    hidden = getattr(pipeline, role)
+    grant(sasl, "alice", [g for g in pipeline.minimal_grants if g[1] != hidden])
     for command in (["worker"], ["check"]):
         done = pipeline.command(*command)
-        assert done.code == 2
-        assert f"no topic {hidden} that this user may see" in done.output
+        assert done.returncode == 2, done.stderr
+        assert f"no topic {hidden} that this user may see" in done.stdout + done.stderr
 
 
-def test_an_output_that_one_may_only_see_ends_the_worker(tmp_path: Path, sasl: Kafka) -> None:
+def test_an_output_that_the_user_may_not_write_ends_the_worker(tmp_path: Path, sasl: Kafka) -> None:
     pipeline = SecuredPipeline(
         tmp_path, "read-only", as_alice(sasl), sasl, {"KAFKA_PASSWORD": PASSWORD}
     )  # fmt: skip
     grant(sasl, "alice", [
         (kind, name, "describe" if name == pipeline.output else operation)
-        for kind, name, operation in pipeline.least
+        for kind, name, operation in pipeline.minimal_grants
     ])  # fmt: skip
     pipeline.publish(20)
-    done = pipeline.command("worker", timeout=60)
-    assert done.code == 1, done.output
-    (line,) = (line for line in done.output.splitlines() if "the worker ends" in line)
+    with pipeline.worker() as worker:
+        log = worker.await_exit(1)
+    line = line_with(log, "the worker ends")
     assert pipeline.output in line
     assert "Authorization" in line
-    assert "Traceback" not in done.output
 
 
-def test_a_group_that_one_may_not_join_is_told_within_seconds(tmp_path: Path, sasl: Kafka) -> None:
+def test_a_group_that_the_user_may_not_join_is_reported_within_seconds(
+    tmp_path: Path, sasl: Kafka
+) -> None:
     pipeline = SecuredPipeline(
         tmp_path, "no-group", as_alice(sasl), sasl, {"KAFKA_PASSWORD": PASSWORD}
     )  # fmt: skip
-    grant(sasl, "alice", [g for g in pipeline.least if g[0] != "group"])
-    log = tmp_path / "worker.log"
-    worker = pipeline.worker(log)
-    try:
-        until(lambda: "GroupAuthorizationFailedError" in log.read_text(), 30)
-        time.sleep(1.0)
-        (line,) = (line for line in log.read_text().splitlines() if "GroupAuthorization" in line)
-        assert "no-group" in line
-        assert worker.poll() is None
-    finally:
-        worker.terminate()
-        assert worker.wait(30) == 0
+    grant(sasl, "alice", [g for g in pipeline.minimal_grants if g[0] != "group"])
+    with pipeline.worker() as worker:
+        wait_until(
+            "the log holds GroupAuthorizationFailedError",
+            lambda: "GroupAuthorizationFailedError" in worker.log_text(),
+        )
+        time.sleep(1.0)  # time for a second line
+        assert "no-group" in line_with(worker.log_text(), "GroupAuthorization")
+        assert worker.is_running(), worker.log_text()
+        worker.stop()

@@ -1,4 +1,4 @@
-"""What stops a worker from starting is told in one line, with exit code 2 and no traceback."""
+"""A worker that can't start prints one error line, without a traceback; its exit code is 2."""
 
 from __future__ import annotations
 
@@ -11,27 +11,22 @@ import yaml
 
 from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
-from tests.integration.running import Pipeline
-
-_RUN = "from agents.commands.main import main; main()"
-
-
-def start(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", _RUN, "worker", "-c", str(config), *options],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+from tests.integration.outcomes import line_with
+from tests.integration.pipelines import Pipeline
+from tests.penstock_command import run_penstock
 
 
-def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+def start_worker(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return run_penstock("worker", "-c", str(config), *options)
+
+
+def assert_one_error_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """The command ended with exit code 2 and one error line with these words, no traceback."""
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    lines = [line for line in done.stderr.splitlines() if "penstock: error:" in line]
-    assert len(lines) == 1
+    line = line_with(done.stderr, "penstock: error:")
     for word in words:
-        assert word in lines[0]
+        assert word in line
 
 
 @pytest.mark.kafka
@@ -40,7 +35,7 @@ def test_a_missing_topic(tmp_path: Path, kafka_bootstrap: str) -> None:
     settings = pipeline.settings()
     settings["agents"]["double"]["output"] = "no-such-topic"
     pipeline.config.write_text(yaml.safe_dump(settings))
-    assert_one_line(start(pipeline.config), "no-such-topic", "penstock topics create")
+    assert_one_error_line(start_worker(pipeline.config), "no-such-topic", "penstock topics create")
 
 
 def test_an_unreachable_broker(tmp_path: Path, embedded_bootstrap: str) -> None:
@@ -48,18 +43,17 @@ def test_an_unreachable_broker(tmp_path: Path, embedded_bootstrap: str) -> None:
     settings = pipeline.settings()
     settings["kafka"]["bootstrap.servers"] = "127.0.0.1:1"
     pipeline.config.write_text(yaml.safe_dump(settings))
-    assert_one_line(start(pipeline.config), "127.0.0.1:1", "refused")
+    assert_one_error_line(start_worker(pipeline.config), "127.0.0.1:1", "refused")
 
 
 def test_exactly_once_on_the_embedded_broker(tmp_path: Path, embedded_bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, embedded_bootstrap)
     pipeline.config.write_text(yaml.safe_dump({**pipeline.settings(), "guarantee": "exactly_once"}))
     words = ("exactly_once needs Apache Kafka", "embedded", "at_least_once")
-    assert_one_line(start(pipeline.config), *words)
-    check = [sys.executable, "-c", _RUN, "check", "-c", str(pipeline.config)]
-    done = subprocess.run(check, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 2
-    assert words[0] in done.stderr
+    assert_one_error_line(start_worker(pipeline.config), *words)
+    checked = run_penstock("check", "-c", str(pipeline.config))
+    assert checked.returncode == 2, checked.stderr
+    assert words[0] in checked.stderr
 
 
 @pytest.mark.parametrize(
@@ -73,7 +67,7 @@ def test_exactly_once_on_the_embedded_broker(tmp_path: Path, embedded_bootstrap:
         ("./clumsy.py:Model", ("double", "FileNotFoundError", "weights.bin")),
     ],
 )
-def test_a_model_that_can_not_be_had(
+def test_a_model_that_does_not_load(
     tmp_path: Path, embedded_bootstrap: str, model: str, words: tuple[str, ...]
 ) -> None:
     pipeline = Pipeline(tmp_path, embedded_bootstrap)
@@ -82,7 +76,7 @@ def test_a_model_that_can_not_be_had(
     if model.endswith(".onnx"):
         settings["agents"]["double"]["event"] = "SensorReading"
         settings["agents"]["double"]["model"] = {"name": model, "options": {"features": ["a"]}}
-    (tmp_path / "notes.onnx").write_text("this is no ONNX file")
+    (tmp_path / "notes.onnx").write_text("this is not an ONNX file")
     (tmp_path / "broken.py").write_text("x = 1\nraise RuntimeError('broken')\n")
     (tmp_path / "stubborn.py").write_text(
         "from models.base import ModelError\n"
@@ -98,27 +92,27 @@ def test_a_model_that_can_not_be_had(
     if model.split(".py")[0] in ("./stubborn", "./broken", "./clumsy"):
         settings["agents"]["double"]["event"] = "SensorReading"
     pipeline.config.write_text(yaml.safe_dump(settings))
-    assert_one_line(start(pipeline.config), *words)
+    assert_one_error_line(start_worker(pipeline.config), *words)
 
 
-def test_a_port_that_is_taken(tmp_path: Path, embedded_bootstrap: str) -> None:
+def test_a_metrics_port_that_is_in_use(tmp_path: Path, embedded_bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, embedded_bootstrap)
     settings = pipeline.settings()
     port = int(embedded_bootstrap.rsplit(":", 1)[1])
     settings["metrics"]["port"] = port
     pipeline.config.write_text(yaml.safe_dump(settings))
-    assert_one_line(start(pipeline.config), str(port), "metrics.port")
+    assert_one_error_line(start_worker(pipeline.config), str(port), "metrics.port")
 
 
 def test_an_unknown_log_level(tmp_path: Path, embedded_bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, embedded_bootstrap)
-    assert_one_line(start(pipeline.config, "--log-level", "LOUD"), "LOUD", "INFO")
+    assert_one_error_line(start_worker(pipeline.config, "--log-level", "LOUD"), "LOUD", "INFO")
 
 
 def test_a_worker_imports_only_what_its_agents_need(
     tmp_path: Path, embedded_bootstrap: str
 ) -> None:
-    """A sensor worker starts in about a second because torch and its like stay out."""
+    """A sensor worker starts in about a second because it imports no torch or similar library."""
     config = tmp_path / "penstock.yaml"
     config.write_text(
         f"kafka: {{bootstrap.servers: '{embedded_bootstrap}'}}\n"
@@ -138,9 +132,9 @@ def test_a_worker_imports_only_what_its_agents_need(
 
 
 @pytest.mark.kafka
-def test_topics_create_makes_what_the_worker_misses(tmp_path: Path, kafka_bootstrap: str) -> None:
+def test_create_topics_makes_only_missing_topics(tmp_path: Path, kafka_bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, kafka_bootstrap)
-    made = create_topics(
+    created = create_topics(
         pipeline.kafka, {pipeline.input: TopicSettings(), "made-now": TopicSettings()}
     )
-    assert made == ["made-now"]
+    assert created == ["made-now"]

@@ -1,6 +1,6 @@
-"""Workers with online models are killed, stopped and joined by others: no answer is another one.
+"""Workers with online models are killed, stopped and joined by others: no answer changes.
 
-Each run is compared, record by record and byte by byte, with one that nothing happened to.
+Each run is compared, record by record and byte by byte, with an undisturbed one.
 """
 
 from __future__ import annotations
@@ -22,13 +22,15 @@ from agents.commands.main import app
 from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
 from streams.state.topic_store import TOPIC_CONFIG
-from tests.integration.committed import ExactlyOncePipeline
-from tests.integration.running import Origin, RunningWorker, until
+from tests.integration.exactly_once import ExactlyOncePipeline
+from tests.integration.outcomes import assert_answered_once, line_with
+from tests.integration.pipelines import Origin
+from tests.waiting import wait_for_count, wait_until
 
 pytestmark = pytest.mark.kafka
 
 _MODEL = '''
-"""The registered models, small and slow: so that a run can be interrupted."""
+"""The registered models, small and slow, so that a run can be interrupted."""
 import time
 from models.anomaly.half_space_trees import HalfSpaceTrees
 from models.anomaly.robust_zscore import RobustZScore
@@ -60,7 +62,7 @@ class LearningPipeline(ExactlyOncePipeline):
 
     model: str = "SlowKMeans"
     source: str = ""
-    """The input, if it is another pipeline's."""
+    """The input topic, if it is another pipeline's."""
     store: str = "topic"
     on_mismatch: str = "stop"
     interval_seconds: float = 0.3
@@ -115,28 +117,28 @@ class LearningPipeline(ExactlyOncePipeline):
         return base | {"agents": {"learn": agent}, "state": state, "guarantee": self.guarantee}
 
     def values(self) -> dict[Origin, list[bytes]]:
-        """The answers to each input record, as they were written."""
-        found: dict[Origin, list[bytes]] = defaultdict(list)
+        """The encoded results of each input record."""
+        values: dict[Origin, list[bytes]] = defaultdict(list)
         for message in self.read(self.output):
             value = message.value() or b""
             origin = json.loads(value)["origin"]
-            found[origin["partition"], origin["offset"]].append(value)
-        return found
+            values[origin["partition"], origin["offset"]].append(value)
+        return values
 
     def answered(self) -> dict[Origin, list[float]]:
         return {origin: [0.0] * len(values) for origin, values in self.values().items()}
 
-    def moved(self) -> dict[tuple[int, int], set[bytes]]:
-        """The updates by partition and sequence."""
-        found: dict[tuple[int, int], set[bytes]] = defaultdict(set)
+    def update_values(self) -> dict[tuple[int, int], set[bytes]]:
+        """The encoded updates by partition and sequence."""
+        updates: dict[tuple[int, int], set[bytes]] = defaultdict(set)
         for message in self.read(self.updates):
             value = json.loads(message.value() or b"")
-            found[value["partition"], value["sequence"]].add(message.value() or b"")
-        return found
+            updates[value["partition"], value["sequence"]].add(message.value() or b"")
+        return updates
 
 
 def records(count: int, seed: int) -> Iterator[bytes | None]:
-    """Behaviour and readings at once; one in thirty is a tombstone, one in thirty is bad."""
+    """Yield events that suit both models; 1 in 30 is a tombstone, 1 in 30 is bad."""
     dice = random.Random(seed)
     for index in range(count):
         spoiled = dice.randrange(30)
@@ -154,107 +156,103 @@ def records(count: int, seed: int) -> Iterator[bytes | None]:
 
 
 @pytest.mark.faults
-def test_whatever_happens_to_workers_answers_are_the_same(
-    tmp_path: Path, kafka_bootstrap: str
-) -> None:
-    _run_troubled(tmp_path, kafka_bootstrap, "SlowKMeans", "topic")
+def test_disturbed_workers_give_the_same_answers(tmp_path: Path, kafka_bootstrap: str) -> None:
+    _compare_disturbed_run(tmp_path, kafka_bootstrap, "SlowKMeans", "topic")
 
 
 @pytest.mark.faults
-def test_whatever_happens_to_workers_with_state_in_a_folder(
-    tmp_path: Path, kafka_bootstrap: str
-) -> None:
-    _run_troubled(tmp_path, kafka_bootstrap, "SlowZScore", f"file://{tmp_path}/states")
+def test_disturbed_workers_with_state_in_a_folder(tmp_path: Path, kafka_bootstrap: str) -> None:
+    _compare_disturbed_run(tmp_path, kafka_bootstrap, "SlowZScore", f"file://{tmp_path}/states")
 
 
 @pytest.mark.faults
-def test_whatever_happens_to_workers_with_transactions(
-    tmp_path: Path, kafka_bootstrap: str
-) -> None:
-    _run_troubled(tmp_path, kafka_bootstrap, "SlowKMeans", "topic", "exactly_once")
+def test_disturbed_workers_with_transactions(tmp_path: Path, kafka_bootstrap: str) -> None:
+    _compare_disturbed_run(tmp_path, kafka_bootstrap, "SlowKMeans", "topic", "exactly_once")
 
 
-def _run_troubled(
+def _compare_disturbed_run(
     tmp_path: Path, bootstrap: str, model: str, store: str, guarantee: str = "at_least_once"
 ) -> None:
     steady = LearningPipeline(tmp_path, bootstrap, model=model)
     count = steady.produce(records(6000, seed=1), num_keys=200)
-    troubled = LearningPipeline(
+    disturbed = LearningPipeline(
         tmp_path, bootstrap, model=model, source=steady.input, store=store,
         batch_seconds=0.04, guarantee=guarantee,
     )  # fmt: skip
     dice = random.Random(2)
     for _ in range(3):
-        progress(troubled, dice.randint(300, 900), kill=True)
-    progress(troubled, 500, kill=False)
-    with troubled.worker() as first:
-        until(lambda: is_up(first) and finished(first) > 300)
-        with troubled.worker() as second:
-            until(lambda: is_up(second) and "holding 2" in second.log.read_text())
+        progress(disturbed, dice.randint(300, 900), kill=True)
+    progress(disturbed, 500, kill=False)
+    with disturbed.worker() as first:
+        first.await_answered(300)
+        with disturbed.worker() as second:
+            second.await_started()
+            wait_until(
+                "the second worker holds two partitions", lambda: "holding 2" in second.log_text()
+            )
             count += steady.produce(records(3000, seed=9), num_keys=200)
-            until(lambda: finished(second) > 100, timeout=60)
-            assert second.stop() == 0
-        until(lambda: sum(troubled.committed().values()) == count, timeout=120)
-        assert first.stop() == 0
+            second.await_answered(100, timeout=60)
+            second.stop()
+        await_committed(disturbed, count, timeout=120)
+        first.stop()
     with steady.worker() as worker:
-        until(lambda: sum(steady.committed().values()) == count, timeout=60)
-        assert worker.stop() == 0
-    same_answers(steady, troubled)
+        await_committed(steady, count, timeout=60)
+        worker.stop()
+    assert_same_answers(steady, disturbed)
     if guarantee == "exactly_once":
-        assert all(len(values) == 1 for values in troubled.values().values())
+        assert_answered_once(disturbed)
 
 
 def progress(pipeline: LearningPipeline, num_records: int, kill: bool) -> None:
-    """Run a worker until it has answered so many, then end it."""
+    """Run a worker until it has answered `num_records`, then kill or stop it."""
     with pipeline.worker() as worker:
-        until(lambda: worker.accounts()["answered"] >= num_records if is_up(worker) else False)
+        worker.await_answered(num_records)
         if kill:
             worker.kill()
         else:
-            assert worker.stop() == 0, worker.log.read_text()
+            worker.stop()
 
 
-def is_up(worker: RunningWorker) -> bool:
-    assert worker.process.poll() is None, worker.log.read_text()
-    return "metrics at" in worker.log.read_text()
+def await_committed(pipeline: LearningPipeline, count: int, timeout: float = 30.0) -> None:
+    """Wait until the group has committed `count` records."""
+    wait_for_count("committed records", lambda: sum(pipeline.committed().values()), count, timeout)
 
 
-def same_answers(steady: LearningPipeline, troubled: LearningPipeline) -> None:
-    expected, found = steady.values(), troubled.values()
-    assert found.keys() == expected.keys()
+def assert_same_answers(steady: LearningPipeline, disturbed: LearningPipeline) -> None:
+    expected, answers = steady.values(), disturbed.values()
+    assert answers.keys() == expected.keys()
     assert len({value for values in expected.values() for value in values}) == len(expected)
-    wrong = {o: values for o, values in found.items() if set(values) != set(expected[o])}
-    assert not wrong, f"{len(wrong)} of {len(found)}: {next(iter(wrong.items()))}"
-    assert troubled.moved() == steady.moved()
-    assert troubled.refused().keys() == steady.refused().keys()
+    wrong = {o: values for o, values in answers.items() if set(values) != set(expected[o])}
+    differ = f"{len(wrong)} of {len(answers)} answers differ; the first: {[*wrong.items()][:1]}"
+    assert not wrong, differ
+    assert disturbed.update_values() == steady.update_values()
+    assert disturbed.refused().keys() == steady.refused().keys()
 
 
 def test_a_stop_and_a_start_repeat_nothing(tmp_path: Path, kafka_bootstrap: str) -> None:
-    """Records between snapshot and commit are learned from, not answered or refused again."""
+    """Records between snapshot and commit are learned again, not answered or refused again."""
     pipeline = LearningPipeline(tmp_path, kafka_bootstrap, batch_seconds=0.01)
     count = pipeline.produce(records(3000, seed=3), num_keys=200)
     progress(pipeline, 500, kill=False)
     with pipeline.worker() as worker:
-        until(lambda: is_up(worker) and finished(worker) > 0)
-        until(lambda: sum(pipeline.committed().values()) == count)
+        worker.await_answered(1)
+        await_committed(pipeline, count)
         replayed = sum(
             int(value)
             for (name, _), value in worker.metrics().items()
             if name == "penstock_records_replayed_total"
         )
-        until(lambda: worker.accounts()["in_flight"] == 0)
+        worker.await_drained()
         accounts = worker.accounts()
-        assert worker.stop() == 0
+        worker.stop()
     # No step is longer than 16 offsets, and the last snapshot was taken when all was committed.
     assert 0 < replayed < 16 * pipeline.partitions
     assert accounts["in"] == sum(accounts[o] for o in ("answered", "dead_lettered", "filtered"))
-    assert all(len(values) == 1 for values in pipeline.values().values())
-    assert all(len(reasons) == 1 for reasons in pipeline.refused().values())
-    assert pipeline.refused()
-
-
-def finished(worker: RunningWorker) -> int:
-    return worker.accounts()["answered"]
+    assert_answered_once(pipeline)
+    refused = pipeline.refused()
+    assert refused
+    repeated = {origin: reasons for origin, reasons in refused.items() if len(reasons) > 1}
+    assert not repeated, f"more than one dead letter: {repeated}"
 
 
 def test_a_snapshot_that_does_not_fit_ends_the_worker(tmp_path: Path, kafka_bootstrap: str) -> None:
@@ -264,10 +262,8 @@ def test_a_snapshot_that_does_not_fit_ends_the_worker(tmp_path: Path, kafka_boot
     committed, before = pipeline.committed(), len(pipeline.values())
     (tmp_path / "slow.py").write_text(_MODEL.replace("k=5", "k=6"))
     with pipeline.worker() as worker:
-        assert worker.process.wait(timeout=40) == 1
-    log = worker.log.read_text()
-    assert "Traceback" not in log
-    (line,) = (line for line in log.splitlines() if "the worker ends" in line)
+        log = worker.await_exit(1)
+    line = line_with(log, "the worker ends")
     assert "does not fit" in line
     assert "penstock state reset learn" in line
     assert (pipeline.committed(), len(pipeline.values())) == (committed, before)
@@ -275,12 +271,12 @@ def test_a_snapshot_that_does_not_fit_ends_the_worker(tmp_path: Path, kafka_boot
     pipeline.write()
     reset = ["state", "reset", "learn", "--yes", "-c", str(pipeline.config)]
     with pipeline.worker() as worker:
-        until(lambda: is_up(worker) and finished(worker) > 100)
+        worker.await_answered(100)
         refused = CliRunner().invoke(app, reset)
         assert refused.exit_code == 2
         assert f"1 workers of group {pipeline.name} run: stop them first" in refused.stderr
-        assert worker.stop() == 0
-    assert "does not fit" in worker.log.read_text()
+        worker.stop()
+    assert "does not fit" in worker.log_text()
     done = CliRunner().invoke(app, reset)
     assert "snapshots deleted" in done.stdout, done.output
     pipeline.on_mismatch = "stop"
@@ -290,8 +286,8 @@ def test_a_snapshot_that_does_not_fit_ends_the_worker(tmp_path: Path, kafka_boot
     progress(pipeline, 100, kill=False)
 
 
-def test_records_that_are_gone_are_told(tmp_path: Path, kafka_bootstrap: str) -> None:
-    """The topic's retention has removed what the model should learn from again."""
+def test_records_deleted_by_retention_are_logged(tmp_path: Path, kafka_bootstrap: str) -> None:
+    """The topic's retention has deleted records that the model should learn again."""
     from confluent_kafka import TopicPartition
     from confluent_kafka.admin import AdminClient
 
@@ -306,7 +302,7 @@ def test_records_that_are_gone_are_told(tmp_path: Path, kafka_bootstrap: str) ->
     for future in admin.delete_records([gone]).values():
         future.result()
     with pipeline.worker() as worker:
-        until(lambda: is_up(worker) and finished(worker) > 100)
-        log = worker.log.read_text()
-        assert worker.stop() == 0
+        worker.await_answered(100)
+        log = worker.log_text()
+        worker.stop()
     assert f"{pipeline.input}:0: the topic no longer has offsets 0 to {committed // 2 - 1}" in log

@@ -1,4 +1,4 @@
-"""What fails around a worker: its log, the names of its brokers, a broker that is late."""
+"""Failures around a worker: its log can't be written, a broker's name does not resolve."""
 
 from __future__ import annotations
 
@@ -13,24 +13,22 @@ from pathlib import Path
 import pytest
 import yaml
 
+from agents.commands import PENSTOCK
 from agents.commands.broker import kafka_broker
 from tests.brokers import need_kafka
-from tests.integration.probing import is_ready, probe
-from tests.integration.running import Pipeline, number, plain_environment, until
-from tests.integration.test_faults import assert_nothing_is_lost
-
-_RUN = [sys.executable, "-c", "from agents.commands.main import main; main()", "worker"]
+from tests.integration.outcomes import assert_nothing_is_lost
+from tests.integration.pipelines import Pipeline, number
+from tests.penstock_command import plain_environment
+from tests.waiting import wait_until
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("log", ["full", "closed", "a pipe that nobody reads"])
-def test_a_worker_works_on_without_its_log(
-    tmp_path: Path, embedded_bootstrap: str, log: str
-) -> None:
+def test_a_worker_runs_without_its_log(tmp_path: Path, embedded_bootstrap: str, log: str) -> None:
     pipeline = Pipeline(tmp_path, embedded_bootstrap)
-    # A bad record now and then, and a rebalance, are told; DEBUG tells everything.
     count = pipeline.produce([*(number(i) for i in range(100, 300)), b"{bad"])
-    command = [*_RUN, "-c", str(pipeline.config), "--log-level", "DEBUG"]
+    # DEBUG, so that it tries to log much.
+    command = [*PENSTOCK, "worker", "-c", str(pipeline.config), "--log-level", "DEBUG"]
     if log == "closed":
         command = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *command]
     read, write = os.pipe()
@@ -48,7 +46,7 @@ def test_a_worker_works_on_without_its_log(
         process.wait()
 
 
-#: uvloop asks the C library by itself, where no test can step in.
+#: Without uvloop, which resolves names in C, where a test can't intervene.
 _NAMES_THAT_GO = """
 import os, socket, sys
 sys.modules["uvloop"] = None
@@ -65,7 +63,7 @@ socket.getaddrinfo = getaddrinfo
 
 @pytest.mark.kafka
 @pytest.mark.faults
-def test_a_broker_whose_name_no_longer_resolves_is_waited_for(tmp_path: Path) -> None:
+def test_a_worker_waits_while_the_broker_s_name_does_not_resolve(tmp_path: Path) -> None:
     need_kafka()
     away = tmp_path / "names-are-away"
     (tmp_path / "site").mkdir()
@@ -79,35 +77,36 @@ def test_a_broker_whose_name_no_longer_resolves_is_waited_for(tmp_path: Path) ->
         pipeline.config.write_text(yaml.safe_dump(settings))
         first = pipeline.produce(number(100 + i) for i in range(8000))
         with pipeline.worker(PYTHONPATH=path, NAMES_ARE_AWAY=str(away)) as worker:
-            until(lambda: is_ready(worker) and worker.accounts()["answered"] > 500, timeout=60)
+            worker.await_ready()
+            worker.await_answered(500)
             away.touch()
-            broker.restart()  # connections that are open need no name
-            until(lambda: probe(worker, "/ready")[0] == 503)
+            broker.restart()  # open connections need no name
+            wait_until("/ready answers 503", lambda: worker.probe("/ready")[0] == 503)
             time.sleep(12)
-            ready = probe(worker, "/ready")[1]
+            ready = worker.probe("/ready")[1]
             assert "the broker has not answered for" in ready["reasons"][0]
-            assert probe(worker, "/live")[0] == 200
-            assert worker.process.poll() is None
+            assert worker.probe("/live")[0] == 200
+            assert worker.is_running(), worker.log_text()
             away.unlink()
             pipeline.await_finished(first, timeout=90)
-            assert worker.stop() == 0, worker.log.read_text()
-        log = worker.log.read_text()
+            worker.stop()
+        log = worker.log_text()
         assert "Traceback" not in log
         assert log.count("the broker has not answered for") == 1
         assert_nothing_is_lost(pipeline, first)
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
+    """Ports that no process listens on."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    ports = [listener.getsockname()[1] for listener in sockets]
+    for listener in sockets:
+        listener.close()
     return ports
 
 
 def _two_listeners(plain: int, named: int, controller: int) -> dict[str, str]:
-    """One for the test, by address, and one for the worker, by a name."""
+    """Settings of a broker with two listeners: by address for the test, by name for the worker."""
     return {
         "listeners": f"CLIENT://127.0.0.1:{plain},NAMED://127.0.0.1:{named},"
         f"CONTROLLER://127.0.0.1:{controller}",

@@ -1,4 +1,4 @@
-"""Snapshots in a topic, on both brokers."""
+"""Snapshots of online models in a topic, on both brokers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def make_store(
 KEY = StateKey("score", "readings", 3)
 
 
-def test_the_latest_two_are_kept(bootstrap: str) -> None:
+def test_the_latest_two_snapshots_are_kept(bootstrap: str) -> None:
     store = make_store(bootstrap)
     assert list(store.saved(KEY)) == []
     for sequence in range(4):
@@ -35,7 +35,7 @@ def test_the_latest_two_are_kept(bootstrap: str) -> None:
     assert list(store.saved(KEY)) == [b"3", b"2"]
 
 
-def test_each_key_has_its_own_in_a_topic_with_fewer_partitions(bootstrap: str) -> None:
+def test_keys_that_share_a_partition_keep_their_own_snapshots(bootstrap: str) -> None:
     store = make_store(bootstrap, partitions=1)
     keys = [KEY, KEY._replace(partition=33), KEY._replace(partition=7, agent="cluster")]
     for sequence in range(30):
@@ -50,7 +50,7 @@ def test_each_key_has_its_own_in_a_topic_with_fewer_partitions(bootstrap: str) -
     assert next(store.saved(keys[1])) == b"many"
 
 
-def test_large_ones_are_cut_into_parts(bootstrap: str) -> None:
+def test_large_snapshots_are_cut_into_parts(bootstrap: str) -> None:
     store = make_store(bootstrap)
     large, larger = os.urandom(PART_BYTES + 1), os.urandom(2 * PART_BYTES)
     store.save(KEY, 0, large)
@@ -60,13 +60,13 @@ def test_large_ones_are_cut_into_parts(bootstrap: str) -> None:
     assert list(store.saved(KEY)) == [b"small again", larger]
 
 
-def test_one_that_was_not_finished_leaves_the_other(bootstrap: str) -> None:
+def test_an_unfinished_snapshot_leaves_the_earlier_one(bootstrap: str) -> None:
     store = make_store(bootstrap)
     store.save(KEY, 0, b"a" * 3 * PART_BYTES)
     store.save(KEY, 1, b"b")
     producer = Producer({"bootstrap.servers": bootstrap})
     place = store._place(KEY)
-    # A worker that died within the third snapshot, which goes to the first one's slot.
+    # As left by a worker that died while it wrote the third one, into the first one's slot.
     producer.produce(
         place.topic, b"\x93\xc4\x01m\x03\xc4\x01c", b"score/readings/3/0/0", place.partition
     )
@@ -75,7 +75,7 @@ def test_one_that_was_not_finished_leaves_the_other(bootstrap: str) -> None:
 
 
 @pytest.mark.kafka
-def test_an_absent_topic_is_told(kafka_bootstrap: str) -> None:
+def test_a_missing_topic_is_an_error(kafka_bootstrap: str) -> None:
     kafka = {"bootstrap.servers": kafka_bootstrap}
     store = TopicStore(kafka, {"score": "no-such-topic"})
     with pytest.raises(StateStoreError, match="no topic no-such-topic: create it with `"):
@@ -83,7 +83,7 @@ def test_an_absent_topic_is_told(kafka_bootstrap: str) -> None:
 
 
 @pytest.mark.kafka
-def test_a_topic_that_takes_less_is_told(kafka_bootstrap: str) -> None:
+def test_a_topic_with_a_lower_record_limit_is_an_error(kafka_bootstrap: str) -> None:
     store = make_store(kafka_bootstrap, config={"max.message.bytes": "10000"})
     store.save(KEY, 0, b"a")
     with pytest.raises(StateStoreError, match=r"raise its max\.message\.bytes above 900,000"):

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from agents.commands.main import COMMANDS, app
 from agents.errors import UserError, error_lines
+from tests.penstock_command import run_penstock
 
 
 def imported(*arguments: str) -> set[str]:
@@ -59,12 +60,7 @@ def test_a_wrong_option_is_an_error_without_traceback() -> None:
 
 
 def test_the_console_script_prints_an_expected_error_in_one_line() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.argv[1:] = ['check', '-c', 'no.yaml']\n"
-         "from agents.commands.main import main; main()"],
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
+    done = run_penstock("check", "-c", "no.yaml")
     assert done.returncode == 2
     hint = "name a pipeline file with -c FILE or PENSTOCK_CONFIG"
     assert done.stderr == f"penstock: error: no.yaml: no such file: {hint}\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agents.process.child import ChildProcess
-from tests.integration.running import until
+from tests.waiting import wait_until
 
 _PARENT = """
 import signal, sys, time
@@ -60,7 +60,7 @@ def kill_parent_of(code: str, log: Path, with_signal: str = "SIGKILL") -> int:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        until(lambda: "ready" in log.read_text())
+        wait_until("the log has `ready`", lambda: "ready" in log.read_text())
         parent.kill()
     return pid
 
@@ -154,14 +154,14 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kerne
 @linux
 def test_a_child_ends_with_a_killed_parent(tmp_path: Path) -> None:
     pid = kill_parent_of(_HANGING, tmp_path / "log")
-    until(lambda: not is_alive(pid))
+    wait_until(f"process {pid} has ended", lambda: not is_alive(pid))
 
 
 @linux
 def test_a_child_can_finish_its_work_after_a_killed_parent(tmp_path: Path) -> None:
     log = tmp_path / "log"
     pid = kill_parent_of(_ORDERLY, log, "SIGTERM")
-    until(lambda: not is_alive(pid))
+    wait_until(f"process {pid} has ended", lambda: not is_alive(pid))
     assert log.read_text() == "ready\nfinished\n"
 
 
@@ -170,7 +170,7 @@ def test_a_child_can_finish_its_work_after_a_killed_parent(tmp_path: Path) -> No
 def test_a_child_that_watches_its_parent_ends_by_force(tmp_path: Path, seconds: float) -> None:
     """It ignores the kernel's SIGTERM, as one with a blocked event loop does."""
     pid = kill_parent_of(_WATCHING.format(seconds=seconds), tmp_path / "log", "SIGTERM")
-    until(lambda: not is_alive(pid))
+    wait_until(f"process {pid} has ended", lambda: not is_alive(pid))
 
 
 @linux

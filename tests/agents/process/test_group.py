@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agents.process.group import run_together
-from tests.integration.running import until
+from tests.waiting import wait_until
 
 _ORDERLY = """
 import signal, sys, time
@@ -52,7 +52,7 @@ def stop_when() -> Iterator[Stop]:
     threads: list[threading.Thread] = []
 
     def wait_and_stop(condition: Callable[[], bool]) -> None:
-        until(condition)
+        wait_until("it is time to stop", condition)
         os.kill(os.getpid(), signal.SIGTERM)
 
     def start(condition: Callable[[], bool]) -> None:

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 from agents.commands.main import app
 from benchmarks.harness.workloads import WORKLOADS, most_on_embedded
 
+pytestmark = pytest.mark.slow  # each test runs a bench with processes
+
 FIELDS = {
     "workload": str, "contender": str, "version": str, "round": int, "records": int,
     "seconds": float, "records_per_second": float, "cpu_seconds": float, "verified": bool,

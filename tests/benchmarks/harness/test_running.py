@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.harness.processes import cpu_seconds_of, peak_rss_bytes, pids_of
 from benchmarks.harness.running import Job, PreparedContender, running
-from tests.integration.running import until
+from tests.waiting import wait_until
 
 
 def test_a_child_s_peak_memory_does_not_include_its_parent_s() -> None:
@@ -57,7 +57,7 @@ def test_children_in_other_process_groups_count_and_are_killed(tmp_path: Path) -
     contender = PreparedContender("1", lambda job: command, lambda job: {})
     job = Job("", "", "", "", "a", 1, str(tmp_path))
     with running(contender, job) as run:
-        until(lambda: "ready" in run.output())
+        wait_until("the output has `ready`", lambda: "ready" in run.output())
         pids = pids_of(run.pid)
         assert len(pids) == 2
         assert 0 < cpu_seconds_of(run.pid) < 0.5  # of the processes still running
@@ -78,6 +78,6 @@ def test_a_contender_that_ignores_sigterm_is_killed_with_its_children(
     command = [sys.executable, "-c", code + "\nwhile 1: time.sleep(1)"]
     contender = PreparedContender("1", lambda job: command, lambda job: {})
     with running(contender, Job("", "", "", "", "a", 1, str(tmp_path))) as run:
-        until(lambda: "ready" in run.output())
+        wait_until("the output has `ready`", lambda: "ready" in run.output())
         assert len(pids_of(run.pid)) == 2
     assert pids_of(run.pid) == []

@@ -20,6 +20,7 @@ from benchmarks.harness.running import Job, PreparedContender
 from benchmarks.harness.stream import Plan, StreamBench
 from benchmarks.harness.verifying import Verifier, WrongOutputError, verify
 
+pytestmark = pytest.mark.slow  # each test runs workers and peers as processes
 NUM_RECORDS = 2_000
 
 

@@ -17,7 +17,7 @@ from streams.kafka.settings import aiokafka_arguments
 from streams.settings import TopicSettings
 from tests.brokers import need_kafka
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.xdist_group("security")]  # one broker for all
 Kafka = dict[str, str | int | float | bool]
 
 _LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required "

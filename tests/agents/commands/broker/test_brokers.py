@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
-from agents.commands import PENSTOCK
 from agents.commands.broker import EMBEDDED_LIMITS, embedded_broker, kafka_broker, kafka_libs
 from agents.commands.broker.process import BrokerProcess
 from streams.kafka.admin import create_topics, probe
 from streams.kafka.errors import BrokerError
 from streams.settings import TopicSettings
 from tests.brokers import need_kafka
+from tests.penstock_command import start_penstock
 
 
 def publish(servers: str, topic: str, values: list[bytes]) -> None:
@@ -54,13 +54,7 @@ def wait_until_gone(pid: int) -> None:
 
 
 def command_line(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*PENSTOCK, "broker", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
+    return start_penstock("broker", *arguments, env=environment)
 
 
 def test_records_are_read_in_order(bootstrap: str) -> None:

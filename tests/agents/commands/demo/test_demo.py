@@ -10,21 +10,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from agents.commands import PENSTOCK
+from tests.penstock_command import run_penstock, start_penstock
 
-_COMMAND = [*PENSTOCK, "demo"]
 _TIMEOUT_SECONDS = 150.0
 OVERVIEWS = ("detections", "anomalies", "clusters")
 
 
 def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*_COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_SECONDS,
-        check=False,
-    )
+    return run_penstock("demo", *arguments, timeout=_TIMEOUT_SECONDS)
 
 
 @pytest.mark.slow
@@ -75,12 +68,7 @@ def _check_lines(out: Path) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_ends_it_early_and_in_order(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [*_COMMAND, "--seconds", "600", "--out", str(tmp_path), "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with start_penstock("demo", "--seconds", "600", "--out", str(tmp_path), "--json") as process:
         try:
             _wait_for_results(tmp_path / "sensor.anomalies.jsonl")
             children = _descendants(process.pid)

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,30 +13,13 @@ from agents.commands.broker import embedded_broker
 from streams.kafka.admin import create_topics
 from streams.kafka.reader import TopicReader
 from streams.settings import TopicSettings
-
-PENSTOCK = [sys.executable, "-c", "from agents.commands.main import main; main()"]
+from tests.penstock_command import run_penstock, start_penstock
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[str]:
     with embedded_broker() as broker:
         yield broker.bootstrap_servers
-
-
-def penstock(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PENSTOCK, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=_environment(),
-        cwd=cwd,
-    )
-
-
-def _environment() -> dict[str, str]:
-    repo = Path(__file__).parents[4]
-    return {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(repo)}
 
 
 def write_csv(folder: Path, rows: int) -> Path:
@@ -51,7 +32,7 @@ def write_csv(folder: Path, rows: int) -> Path:
 def test_a_file_is_produced_and_tailed(servers: str, tmp_path: Path) -> None:
     path = str(write_csv(tmp_path, 30))
     at = ["--bootstrap-servers", servers]
-    done = penstock(
+    done = run_penstock(
         "produce", "sensor", path, "--topic", "cli", "--key-column", "who", *at, "--json"
     )
     assert done.returncode == 0, done.stderr
@@ -59,19 +40,19 @@ def test_a_file_is_produced_and_tailed(servers: str, tmp_path: Path) -> None:
     summary = json.loads(done.stdout)
     assert (summary["topic"], summary["num_delivered"], summary["num_failed"]) == ("cli", 30, 0)
 
-    seen = penstock("tail", "cli", "--from-beginning", "--limit", "30", "--json", *at)
+    seen = run_penstock("tail", "cli", "--from-beginning", "--limit", "30", "--json", *at)
     assert seen.returncode == 0, seen.stderr
     records = [json.loads(line) for line in seen.stdout.splitlines()]
     assert sorted(r["value"]["values"]["bar"] for r in records) == list(range(30))
     assert {r["key"] for r in records} == {"s0", "s1", "s2"}
 
-    text = penstock("tail", "cli", "--from-beginning", "--limit", "1", *at)
+    text = run_penstock("tail", "cli", "--from-beginning", "--limit", "1", *at)
     assert '"values":{"bar":' in text.stdout
 
 
 def test_demo_sources_can_be_produced(servers: str) -> None:
     at = ["--bootstrap-servers", servers]
-    done = penstock("produce", "text", "demo:phrases", "--limit", "5", *at)
+    done = run_penstock("produce", "text", "demo:phrases", "--limit", "5", *at)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("5 events to text.messages in ")
 
@@ -90,7 +71,7 @@ def test_a_mistake_is_an_error_of_one_line(
     servers: str, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     write_csv(tmp_path, 1)
-    done = penstock(*arguments, "--bootstrap-servers", servers, cwd=tmp_path)
+    done = run_penstock(*arguments, "--bootstrap-servers", servers, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
@@ -101,7 +82,7 @@ def test_events_before_a_bad_row_are_delivered(servers: str, tmp_path: Path) -> 
     path = write_csv(tmp_path, 150)
     path.write_text(path.read_text() + "1700000999,s1,high\n")
     at = ["--bootstrap-servers", servers]
-    done = penstock("produce", "sensor", str(path), "--topic", "broken", *at)
+    done = run_penstock("produce", "sensor", str(path), "--topic", "broken", *at)
     assert done.returncode == 2
     assert "line 152, column 'bar': 'high' is not a number (the 150 events before" in done.stderr
     with TopicReader({"bootstrap.servers": servers}) as reader:
@@ -110,7 +91,7 @@ def test_events_before_a_bad_row_are_delivered(servers: str, tmp_path: Path) -> 
 
 def test_a_missing_broker_is_an_error_of_one_line(tmp_path: Path) -> None:
     path = str(write_csv(tmp_path, 1))
-    done = penstock("produce", "sensor", path, "--bootstrap-servers", "127.0.0.1:1")
+    done = run_penstock("produce", "sensor", path, "--bootstrap-servers", "127.0.0.1:1")
     assert done.returncode == 2
     assert "can't reach Kafka at 127.0.0.1:1" in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -120,7 +101,7 @@ def test_a_missing_broker_is_an_error_of_one_line(tmp_path: Path) -> None:
 def test_without_a_broker_address_the_error_says_how_to_give_one(
     tmp_path: Path, command: list[str]
 ) -> None:
-    done = penstock(*command, cwd=tmp_path)
+    done = run_penstock(*command, cwd=tmp_path)
     assert done.returncode == 2
     assert "no broker is named: give --bootstrap-servers HOST:PORT" in done.stderr
 
@@ -129,13 +110,7 @@ def test_without_a_broker_address_the_error_says_how_to_give_one(
 def test_a_signal_ends_an_endless_run_after_delivery(servers: str, number: signal.Signals) -> None:
     topic = f"endless-{number.name}"
     options = ["--rate", "50", "--topic", topic, "--bootstrap-servers", servers, "--json"]
-    run = subprocess.Popen(
-        [*PENSTOCK, "produce", "sensor", "demo:water-flow", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=_environment(),
-    )
+    run = start_penstock("produce", "sensor", "demo:water-flow", *options)
     wait_for_records(servers, topic)
     run.send_signal(number)
     out, err = run.communicate(timeout=30)
@@ -158,12 +133,12 @@ def test_on_apache_kafka_a_missing_topic_is_refused_and_not_created(kafka_bootst
     at = ["--bootstrap-servers", kafka_bootstrap]
     arguments = ["produce", "text", "demo:phrases", "--limit", "5", "--topic", "produce-test", *at]
     for _ in range(2):
-        refused = penstock(*arguments)
+        refused = run_penstock(*arguments)
         assert refused.returncode == 2
         assert "no topic 'produce-test'" in refused.stderr
         assert "penstock topics create" in refused.stderr
     create_topics({"bootstrap.servers": kafka_bootstrap}, {"produce-test": TopicSettings()})
-    assert penstock(*arguments).returncode == 0
-    seen = penstock("tail", "produce-test", "--from-beginning", "--limit", "5", *at)
+    assert run_penstock(*arguments).returncode == 0
+    seen = run_penstock("tail", "produce-test", "--from-beginning", "--limit", "5", *at)
     assert seen.returncode == 0, seen.stderr
     assert len(seen.stdout.splitlines()) == 5

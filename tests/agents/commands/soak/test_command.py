@@ -7,14 +7,11 @@ import subprocess
 
 import pytest
 
-from agents.commands import PENSTOCK
+from tests.penstock_command import run_penstock
 
 
 def soak(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*PENSTOCK, "soak", *options],
-        capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
+    return run_penstock("soak", *options, timeout=240)
 
 
 @pytest.mark.kafka

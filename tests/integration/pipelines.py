@@ -1,19 +1,14 @@
-"""A pipeline run for real: a worker in a process of its own, records in and out of a broker."""
+"""A pipeline file with its topics on a real broker, and ways to drive it."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-import urllib.request
 import uuid
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +21,8 @@ from agents.pipeline.topics import learning_agents, plan_topics
 from schemas import DeadLetter
 from streams.kafka.admin import create_topics, probe
 from streams.settings import TopicSettings
+from tests.integration.workers import RunningWorker, running_worker
+from tests.waiting import wait_for_count, wait_until
 
 Origin = tuple[int, int]
 """Partition and offset of an input record."""
@@ -62,6 +59,8 @@ class Pipeline:
     partitions: int = 4
     batch_seconds: float = 0.0
     name: str = field(default_factory=lambda: f"numbers-{uuid.uuid4().hex[:8]}")
+    _messages: dict[str, list[Message]] = field(default_factory=dict, init=False)
+    _next_offsets: dict[str, defaultdict[int, int]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         (self.folder / "doubling.py").write_text(_MODEL)
@@ -123,27 +122,58 @@ class Pipeline:
         assert producer.flush(30) == 0
         return count
 
+    def produce_until(
+        self, what: str, condition: Callable[[], bool], values: Iterator[bytes], timeout: float = 60
+    ) -> int:
+        """Publish some values at a time, without a pause in the load, until a condition holds.
+
+        Returns:
+            How many values were published.
+        """
+        num_published = 0
+
+        def publish_and_check() -> bool:
+            nonlocal num_published
+            num_published += self.produce(islice(values, 100))
+            return condition()
+
+        wait_until(what, publish_and_check, timeout)
+        return num_published
+
     def read(self, topic: str) -> list[Message]:
-        """Everything on a topic by now, in the order of each partition."""
+        """Everything on a topic by now, in the order of each partition.
+
+        A second call reads only what came since the first.
+        """
+        messages = self._messages.setdefault(topic, [])
+        offsets = self._next_offsets.setdefault(topic, defaultdict(int))
+        for message in self._read_from(topic, offsets):
+            messages.append(message)
+            offsets[message.partition() or 0] = (message.offset() or 0) + 1
+        return list(messages)
+
+    def _read_from(self, topic: str, offsets: Mapping[int, int]) -> Iterator[Message]:
+        """Yield what is on a topic by now from these offsets on."""
         consumer = Consumer(
             {"bootstrap.servers": self.bootstrap, "group.id": "reader", "enable.auto.commit": False}
         )
-        ends = {}
-        for partition in range(probe(self.kafka).topics[topic]):
-            _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-            if end > 0:
-                ends[partition] = end
-        consumer.assign([TopicPartition(topic, p, 0) for p in ends])
-        messages = []
-        while ends:
-            message = consumer.poll(10)
-            assert message is not None, f"{topic}: no more records, but {ends} are to come"
-            if message.error() is None:
-                messages.append(message)
-                if (message.offset() or 0) + 1 >= ends.get(message.partition(), 0):
-                    ends.pop(message.partition(), None)
-        consumer.close()
-        return messages
+        try:
+            ends = {}
+            for partition in range(probe(self.kafka).topics[topic]):
+                tp = TopicPartition(topic, partition)
+                _, end = consumer.get_watermark_offsets(tp, timeout=10)
+                if end > offsets[partition]:
+                    ends[partition] = end
+            consumer.assign([TopicPartition(topic, p, offsets[p]) for p in ends])
+            while ends:
+                message = consumer.poll(10)
+                assert message is not None, f"{topic}: no record in 10 s, expected up to {ends}"
+                if message.error() is None:
+                    yield message
+                    if (message.offset() or 0) + 1 >= ends.get(message.partition(), 0):
+                        ends.pop(message.partition(), None)
+        finally:
+            consumer.close()
 
     def answered(self) -> dict[Origin, list[float]]:
         """The answers to each input record."""
@@ -162,11 +192,16 @@ class Pipeline:
         return found
 
     def await_finished(self, num_records: int, timeout: float = 60.0) -> None:
-        """Wait until that many input records have a result or a dead letter."""
-        deadline = time.monotonic() + timeout
-        while (done := len({*self.answered(), *self.refused()})) < num_records:
-            assert time.monotonic() < deadline, f"{done} of {num_records} records are finished"
-            time.sleep(0.2)
+        """Wait until `num_records` input records have a result or a dead letter on the topics."""
+        wait_for_count("input records finished", self.num_finished, num_records, timeout)
+
+    def num_finished(self) -> int:
+        """How many input records have a result or a dead letter on the topics."""
+        return len({*self.answered(), *self.refused()})
+
+    def await_answered(self, num_records: int, timeout: float = 30.0) -> None:
+        """Wait until `num_records` input records have a result on the output topic."""
+        wait_for_count("input records answered", lambda: len(self.answered()), num_records, timeout)
 
     def committed(self) -> dict[int, int]:
         """The group's committed offset of each partition; -1001 where there is none."""
@@ -176,73 +211,9 @@ class Pipeline:
         consumer.close()
         return found
 
-    @contextmanager
-    def worker(self, *options: str, **env: str) -> Iterator[RunningWorker]:
-        """Run a worker for the length of a `with` block; killed if it is still there then."""
-        log = self.folder / f"worker-{uuid.uuid4().hex[:6]}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-c", "from agents.commands.main import main; main()", "worker",
-                 "-c", str(self.config), *options],
-                stdout=output, stderr=subprocess.STDOUT, env={**plain_environment(), **env},
-            )  # fmt: skip
-        worker = RunningWorker(process, log)
-        try:
-            yield worker
-        finally:
-            process.kill()
-            process.wait()
-
-
-@dataclass
-class RunningWorker:
-    """A worker process."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def await_ready(self) -> None:
-        """Wait until its models are loaded and its metrics served."""
-        deadline = time.monotonic() + 60
-        while "metrics at" not in self.log.read_text():
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.1)
-
-    def stop(self) -> int:
-        """Ask it to end, and return its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        self.process.kill()
-        self.process.wait()
-
-    def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        """What it exports now."""
-        from prometheus_client.parser import text_string_to_metric_families
-
-        (line,) = (x for x in self.log.read_text().splitlines() if "metrics at" in x)
-        with urllib.request.urlopen(line.split("metrics at ")[1], timeout=5) as response:
-            text = response.read().decode()
-        return {
-            (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-        }
-
-    def accounts(self) -> Counter[str]:
-        """Records in, and each of their outcomes, over all agents."""
-        counts: Counter[str] = Counter()
-        for (name, labels), value in self.metrics().items():
-            if name == "penstock_records_in_total":
-                counts["in"] += int(value)
-            elif name == "penstock_records_total":
-                counts[dict(labels)["outcome"]] += int(value)
-            elif name == "penstock_records_in_flight":
-                counts["in_flight"] += int(value)
-        return counts
+    def worker(self, *options: str, **env: str) -> AbstractContextManager[RunningWorker]:
+        """Run a worker for the length of a `with` block; killed if it still runs then."""
+        return running_worker(self.config, *options, env=env)
 
 
 def make_planned_topics(config: Path) -> None:
@@ -250,23 +221,6 @@ def make_planned_topics(config: Path) -> None:
     settings = load_pipeline(config, {})
     plan = plan_topics(settings, {}, learning_agents(settings, config.parent))
     create_topics(settings.kafka, {planned.topic: planned.wanted for planned in plan})
-
-
-def plain_environment() -> dict[str, str]:
-    """The environment without overrides of pipeline files that a developer may have set."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not (name.startswith("PENSTOCK_") and "__" in name)
-    }
-
-
-def until(condition: Callable[[], bool], timeout: float = 30.0) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come to hold in time"
-        time.sleep(0.1)
 
 
 def number(x: float) -> bytes:
