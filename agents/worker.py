@@ -22,13 +22,13 @@ from streams.app import App
 from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
-from streams.executor import host_executor, preparing_executor
-from streams.garbage import tune_garbage_collector
+from streams.executor import host_executor, preparing_executor, tune_garbage_collector
 from streams.health.metrics import Metrics
 from streams.inference import Inference
 from streams.kafka.record_format import CODECS
 from streams.model_pool import ModelPool
-from streams.records import Packing, RecordBatch
+from streams.output_records import Packing
+from streams.records import RecordBatch
 from streams.settings import AgentSettings, PipelineSettings
 from streams.state.keeper import StateKeeper
 from streams.state.snapshot import StateStore

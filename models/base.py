@@ -115,6 +115,11 @@ class OnlineModel(Model[E, R]):
     After a crash the engine restores the latest snapshot and calls only `learn_batch` for events
     that were answered since. So `predict_batch` must change nothing that `learn_batch` or
     `snapshot` use.
+
+    A subclass may also define `join`, `predict_joined` and `learn_joined` (see `JoinedModel` in
+    `streams/model_protocols.py`; `RobustZScore` is an example). Then the engine joins each new
+    instance with the existing ones, and one call answers, or learns from, the events of several
+    partitions. Answers and state must be the same as with one call for each instance.
     """
 
     learn_every: int = 32

@@ -1,1 +1,1 @@
-"""How it travels: transport, batching, executor, offsets, producing, metrics. Knows no model."""
+"""The path of a record through a worker, from the fetch to the commit; independent of models."""

@@ -1,4 +1,4 @@
-"""The Faust app of a pipeline: an ordinary `faust.App` whose transport is Penstock's."""
+"""The Faust app of a pipeline: a `faust.App` with Penstock's transport."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from streams.exactly_once.transactions import Transactions
 from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.metrics import Metrics
 from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
-from streams.records import Packing
+from streams.output_records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 from streams.transport.faust_app import FaustApp, Tables
 
 logger = logging.getLogger(__name__)
 
-#: A slow model must never cost the worker its membership (invariant 5). Heartbeats show that the
-#: process is alive and `penstock_last_progress_timestamp_seconds` that it works. So the time
-#: between polls, Kafka's third measure, is never reached.
+#: A slow model must never remove the worker from its group (invariant 5). Heartbeats show that the
+#: process is alive, and `penstock_last_progress_timestamp_seconds` shows that it makes progress. So
+#: Kafka's third check, the time between polls, is disabled by a limit that is never reached.
 _MAX_POLL_INTERVAL_SECONDS = 24 * 3600.0
 
 #: How long Faust waits for partitions to be taken over and for state to be restored. After that it
-#: never resumes, so the time is long: the broker may be away during a rebalance.
+#: never resumes, so the time is long: the broker may be unreachable during a rebalance.
 _RECOVERY_SECONDS = 24 * 3600.0
 
-#: Records that one fetch may hand out, over all partitions.
+#: Maximum number of records that one fetch returns, over all partitions.
 _MAX_POLL_RECORDS = 1_000
 
-#: After this time the producer sends a request again, on a new connection. Faust's default of 20
-#: minutes is too long for a broker that was unplugged.
+#: After this time the producer sends a request again on a new connection. Faust's default of 20
+#: minutes is too long if the broker's machine has lost its network.
 _REQUEST_TIMEOUT_MS = 30_000
 
-#: Output of one partition that waits for its transaction; as much again may arrive during it.
+#: Maximum output of one partition that waits for its transaction. The same amount may arrive while
+#: the transaction is committed.
 _MAX_STAGED_BYTES = 8 * 1024 * 1024
 
 
 class App(FaustApp):
-    """The Faust app of a pipeline: what it holds, how its clients connect and how it stops."""
+    """The Faust app of a pipeline: its parts, the settings of its clients, and how it stops."""
 
     def __init__(
         self,
@@ -53,16 +54,16 @@ class App(FaustApp):
         on_hang: OnHang,
         on_stopping: Callable[[App], None] = lambda app: None,
     ) -> None:
-        """Make an app without agents; nothing is connected.
+        """Make an app without agents; nothing connects yet.
 
         Args:
-            settings: of the pipeline.
-            metrics: of the worker.
-            on_hang: called once, with the reason, when a model call hangs: end the worker.
+            settings: settings of the pipeline.
+            metrics: metrics of the worker.
+            on_hang: called once with the reason when a model call hangs; must end the worker.
             on_stopping: called with the app when it begins to stop.
 
         Raises:
-            ValueError: a `kafka:` setting is unknown, of a wrong value, or would lose records.
+            ValueError: a `kafka:` setting is unknown, has a wrong value, or would lose records.
         """
         self.client_arguments = _client_arguments(settings)
         """Keyword arguments for aiokafka, by role: `consumer` and `producer`."""
@@ -84,9 +85,9 @@ class App(FaustApp):
             web_bind="127.0.0.1",
         )
         self.drain_seconds = settings.shutdown_timeout_seconds
-        """How long a stop or a rebalance waits for records under way."""
+        """How long a stop or a rebalance waits for records in work."""
         self.failure: BaseException | None = None
-        """Why the app ends by itself, if it does."""
+        """The error that stopped the app, if any."""
         self._on_stopping = on_stopping
         self._stop_deadline: float | None = None
         limits = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
@@ -110,7 +111,7 @@ class App(FaustApp):
             lambda transactional_id: self.producer.new_transactional(transactional_id),
             group_id=self.conf.id,
             tracker=self.assigned.tracker,
-            # Half of what may be under way: the other half goes on during a commit.
+            # Half of the records that may be in work: the other half is processed during a commit.
             limits=lambda topic: TransactionLimits(
                 max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES
             ),
@@ -121,10 +122,10 @@ class App(FaustApp):
         )
 
     async def stop_for(self, failure: BaseException) -> None:
-        """Stop the worker in order because it can't go on: the broker refuses its output.
+        """Stop the worker gracefully because of an error, such as rejected output.
 
-        Records that are not acknowledged stay uncommitted: they are read again once the cause is
-        removed.
+        Records whose output is not acknowledged stay uncommitted. They are read again after a
+        restart.
         """
         if self.failure is None:
             self.failure = failure
@@ -133,21 +134,21 @@ class App(FaustApp):
             os.kill(os.getpid(), signal.SIGTERM)
 
     def on_init_dependencies(self) -> Iterable[Any]:
-        """Start the health checks before everything else, and stop them last."""
+        """Start the health checks before everything else and stop them last."""
         return [self.health, *super().on_init_dependencies()]
 
     async def on_stop(self) -> None:
-        """Report the worker as not ready from the first moment of stopping."""
+        """Report the worker as not ready as soon as it begins to stop."""
         self.health.stopping()
         self._on_stopping(self)
         self._stop_deadline = time.monotonic() + self.drain_seconds
         await super().on_stop()
 
     def seconds_to_stop(self, beyond: float = 0.0) -> float | None:
-        """Return how long records under way may still take; None: the app is not stopping.
+        """Return how many seconds are left for records in work; None if the app is not stopping.
 
         Args:
-            beyond: seconds to allow beyond `drain_seconds`.
+            beyond: seconds to add to `drain_seconds`.
         """
         if self._stop_deadline is None:
             return None
@@ -159,11 +160,12 @@ def _client_arguments(settings: PipelineSettings) -> dict[str, dict[str, Any]]:
     producer = aiokafka_arguments(settings.kafka, "producer")
     if producer.get("acks", "all") != "all" or not producer.get("enable_idempotence", True):
         raise ValueError(
-            "kafka: acks must be all and enable.idempotence true: anything less loses results"
+            "kafka: acks must be all and enable.idempotence must be true, "
+            "otherwise results can be lost"
         )
     consumer.setdefault("auto_offset_reset", "earliest")
     if settings.guarantee == EXACTLY_ONCE:
-        # Records of another pipeline's aborted transactions are skipped.
+        # Skip records of aborted transactions.
         consumer.setdefault("isolation_level", "read_committed")
     return {
         "consumer": consumer,

@@ -1,4 +1,4 @@
-"""How much of each partition a worker takes on, and who is told when partitions come and go."""
+"""The partitions that a worker holds, with their limits and the callbacks when they change."""
 
 from __future__ import annotations
 
@@ -14,57 +14,62 @@ from streams.settings import IntakeSettings
 
 logger = logging.getLogger(__name__)
 
-#: Partitions of a stock agent's topics, which no pipeline file describes.
-_STOCK = IntakeSettings()
+#: Limits for topics of plain Faust agents, which are not in the pipeline file.
+_DEFAULT_LIMITS = IntakeSettings()
 
 
 class Keeper(Protocol):
-    """What restores and stores the state of one agent's models."""
+    """Restores and stores the state of one agent's models."""
 
     async def begin(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """Restore; return the offsets to read from."""
+        """Restore the state and return the offsets to read from."""
         ...
 
     async def on_revoked(self) -> None:
-        """Store."""
+        """Store the state."""
         ...
 
 
 class AssignedPartitions:
-    """One worker's intake: limits by topic, the tracker, and the partitions it holds."""
+    """The partitions of one worker, their offset tracker, and the limits of each topic."""
 
     def __init__(self, limits: Mapping[str, IntakeSettings], metrics: Metrics) -> None:
         self.batch_topics = frozenset(limits)
-        """Topics whose agents take whole record batches."""
+        """Topics whose agents receive whole record batches."""
         self.tracker = OffsetTracker()
         self.num_held = 0
-        """Partitions that the group has given this worker."""
+        """Number of partitions that the group has assigned to this worker."""
         self._waiting: set[TopicPartition] = set()
         self._limits = dict(limits)
         self._metrics = metrics
-        self._given_up: list[Callable[[], None]] = []
-        self._assigned: list[Callable[[set[Hashable]], None]] = []
+        self._on_given_up: list[Callable[[], None]] = []
+        self._on_assigned: list[Callable[[set[Hashable]], None]] = []
         self._keepers: list[tuple[frozenset[str], Keeper]] = []
         self.learning_topics: frozenset[str] = frozenset()
-        """Topics whose agents learn: reading starts where `begin` says, and not before."""
+        """Topics whose agents learn: reading starts at the offsets that `begin` returns."""
 
     def is_full(self, tp: TopicPartition) -> bool:
-        """Whether as much of a partition is under way as may be; if so it is not fetched from."""
+        """Whether a partition has reached its limit of records in work, so must not be fetched."""
         if tp.topic in self.learning_topics and self.tracker.committed_offset(tp) is None:
             return True  # its model is not restored yet
-        limits = self._limits.get(tp.topic, _STOCK)
+        limits = self._limits.get(tp.topic, _DEFAULT_LIMITS)
         num_records, num_bytes = self.tracker.under_way(tp)
         return num_records >= limits.max_records or num_bytes >= limits.max_bytes
 
     def on_change(
-        self, given_up: Callable[[], None], assigned: Callable[[set[Hashable]], None]
+        self, on_given_up: Callable[[], None], on_assigned: Callable[[set[Hashable]], None]
     ) -> None:
-        """Call back when partitions were given up, and with all that are held after a rebalance."""
-        self._given_up.append(given_up)
-        self._assigned.append(assigned)
+        """Add callbacks for changes of the assignment.
+
+        Args:
+            on_given_up: called after partitions were given up.
+            on_assigned: called after a rebalance with all partitions that the worker holds.
+        """
+        self._on_given_up.append(on_given_up)
+        self._on_assigned.append(on_assigned)
 
     def keep_state(self, topics: Iterable[str], keeper: Keeper) -> None:
-        """Have a keeper restore and store the state of these topics' models."""
+        """Set the keeper that restores and stores the state of these topics' models."""
         self.learning_topics |= frozenset(topics)
         self._keepers.append((frozenset(topics), keeper))
 
@@ -72,48 +77,48 @@ class AssignedPartitions:
         """Restore the state of partitions of learning topics.
 
         Args:
-            positions: the offsets from which their records are to be answered.
+            positions: for each partition, the offset of the first record to answer.
 
         Returns:
-            The offsets to read from: at the position or below.
+            For each partition, the offset to read from: its position, or lower to catch up.
         """
         starts: dict[TopicPartition, int] = {}
         for topics, keeper in self._keepers:
-            own = {tp: offset for tp, offset in positions.items() if tp.topic in topics}
-            starts |= await keeper.begin(own)
+            kept = {tp: offset for tp, offset in positions.items() if tp.topic in topics}
+            starts |= await keeper.begin(kept)
         for tp, position in positions.items():
             self.tracker.begin(tp, position, starts[tp])
         return starts
 
     async def on_revoked(self) -> None:
-        """Store the state of every model, after the last commit before partitions may move."""
+        """Store the state of every model; called after the last commit before partitions move."""
         await asyncio.gather(*(keeper.on_revoked() for _, keeper in self._keepers))
 
     def give_up(self, partitions: Iterable[TopicPartition]) -> None:
-        """Let partitions go: whatever of them is unfinished is another worker's now."""
-        gone = list(partitions)
-        self.tracker.give_up(gone)
-        for callback in self._given_up:
+        """Give up partitions; another worker will process their unfinished records."""
+        given_up = list(partitions)
+        self.tracker.give_up(given_up)
+        for callback in self._on_given_up:
             callback()
-        for topic, partition in gone:
-            # A gauge of a partition that is another worker's would go on alerting for ever.
+        for topic, partition in given_up:
+            # Otherwise this worker would report the partition's last lag for ever.
             self._metrics.forget_lag(topic, partition)
-        self._waiting.difference_update(gone)
+        self._waiting.difference_update(given_up)
         self.num_held = 0
 
     def assigned(self, partitions: Iterable[TopicPartition]) -> None:
-        """Note what the group has given out; each partition starts at its committed offset."""
+        """Record the partitions that the group has assigned to this worker."""
         held: set[Hashable] = set(partitions)
         logger.info("holding %d partitions", len(held))
-        for callback in self._assigned:
+        for callback in self._on_assigned:
             callback(held)
         self.num_held = len(held)
 
     def observe_lag(self, tp: TopicPartition, num_records: int, is_waiting: bool) -> None:
-        """Export how far behind a partition is, and note whether it has records to be fetched."""
+        """Export a partition's lag, and record whether it has records to fetch."""
         self._metrics.lag.labels(tp.topic, str(tp.partition)).set(num_records)
         (self._waiting.add if is_waiting else self._waiting.discard)(tp)
 
     def has_waiting(self, topics: Sequence[str]) -> bool:
-        """Whether any of these topics has records to be fetched."""
+        """Whether any of these topics has records to fetch."""
         return any(tp.topic in topics for tp in self._waiting)

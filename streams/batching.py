@@ -1,6 +1,6 @@
-"""What waits for a model and what goes to it: chunks of record batches, and micro-batches of them.
+"""Chunks of decoded events that wait for a model, and the micro-batches formed from them.
 
-`streams/micro_batcher.py` decides when a micro-batch leaves and what is in it.
+`streams/micro_batcher.py` decides when a micro-batch leaves and which chunks it holds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ E = TypeVar("E")
 
 @dataclass(slots=True)
 class Chunk(Generic[E]):
-    """Events of one `RecordBatch`, in its order: row `rows[i]` became `events[i]`."""
+    """Events of one `RecordBatch`, in its order: `events[i]` was decoded from row `rows[i]`."""
 
     batch: RecordBatch
     rows: Sequence[int]
@@ -30,27 +30,27 @@ class Chunk(Generic[E]):
         return Chunk(self.batch, self.rows[part], self.events[part])
 
     def pick(self, positions: Sequence[int]) -> Chunk[E]:
-        """Return the events at some positions, ascending."""
+        """Return the events at the given positions, which must ascend."""
         rows, events = self.rows, self.events
         return Chunk(self.batch, [rows[i] for i in positions], [events[i] for i in positions])
 
 
 @dataclass(slots=True)
 class MicroBatch(Generic[E]):
-    """Events from many partitions, formed for one model call; of each partition in order."""
+    """Events for one model call, from any number of partitions, in order for each partition."""
 
     chunks: list[Chunk[E]]
     formed: float
-    """When it was formed, monotonic seconds."""
+    """When it was formed, in monotonic seconds."""
 
     @property
     def events(self) -> list[E]:
-        """Every event, in the order of the chunks."""
+        """All events, in the order of the chunks."""
         return [event for chunk in self.chunks for event in chunk.events]
 
     @property
     def oldest_arrival(self) -> float:
-        """When its oldest event arrived, monotonic seconds."""
+        """When its oldest event arrived, in monotonic seconds."""
         return min(chunk.batch.arrived for chunk in self.chunks)
 
     def __len__(self) -> int:

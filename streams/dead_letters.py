@@ -1,4 +1,4 @@
-"""Builds dead letters: the original record, and headers that say why it was refused."""
+"""Builds dead letters: the original record, with headers that give the reason of the failure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from msgspec.structs import replace
 from schemas import DeadLetter, InputError, Origin, Replay
 from schemas.cloudevents import event_headers, type_name
 from schemas.errors import ModelFailedError
-from streams.records import OutputRecord, RecordBatch
+from streams.output_records import OutputRecord
+from streams.records import RecordBatch
 from streams.settings import DeadLetterPayload
 
-#: Kafka's default `message.max.bytes` is 1,048,588; the rest is room for the batch's own header.
+#: Kafka's default `message.max.bytes` is 1,048,588; the rest is room for the batch header.
 MAX_BYTES = 1_000_000
-#: A longer explanation is cut.
+#: Longer messages are cut.
 _MAX_MESSAGE_CHARS = 2_000
-#: Upper bound of what Kafka adds to a record, and to each header.
+#: Upper bound of the bytes that Kafka adds to a record, and to each header.
 _RECORD_OVERHEAD, _HEADER_OVERHEAD = 128, 10
 
 
@@ -28,17 +29,17 @@ def make_dead_letter(
     max_bytes: int = MAX_BYTES,
     payload: DeadLetterPayload = "full",
 ) -> OutputRecord:
-    """Return the dead letter of one row: its key, value and headers, then ours.
+    """Return the dead letter of one row: its key, value and headers, then the reason's headers.
 
-    One that would be larger than `max_bytes` is cut: the value first, then the original's
-    headers, then the key; the headers say so and give the value's full size. With a payload of
-    `none` nothing that the producer wrote is in it, nor a message that might quote it: only which
-    record it was, and the kind of reason.
+    A dead letter larger than `max_bytes` is cut: first the value, then the original headers, then
+    the key. Its headers name the parts that were cut and give the full size of the value. With a
+    payload of `none` it contains nothing that the producer wrote and no error message, which might
+    quote the record: only the record's position and the kind of failure.
     """
     key, value, original = batch.keys[row], batch.values[row] or b"", list(batch.headers[row])
     letter = _letter(agent, batch, row, error)
     if payload == "none":
-        message = "not told: dead_letter_payload is none"
+        message = "left out: dead_letter_payload is none"
         letter = replace(
             letter, message=message, full_bytes=len(value), cut="value, headers, key, message"
         )
@@ -84,7 +85,7 @@ def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
 
 
 def _replay_headers(original: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Return what must survive a cut: which record this one stands for, and how often."""
+    """Return the headers that a cut must keep: the replayed record's origin and the attempt."""
     replay = Replay.from_headers(original)
     return [] if replay is None else replay.to_headers()
 

@@ -1,4 +1,4 @@
-"""From raw records to events: a whole `RecordBatch` at a time, errors as values."""
+"""Decodes whole record batches into events; failures are returned as values."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ E = TypeVar("E", bound=Event)
 
 @dataclass(slots=True)
 class Decoded(Generic[E]):
-    """What became of a batch's rows: each row is in exactly one of the three."""
+    """The events, failures and tombstones of a batch: each row is in exactly one of the three."""
 
     rows: Sequence[int] = ()
     events: list[E] = field(default_factory=list)
-    """`events[i]` came from row `rows[i]`."""
+    """`events[i]` was decoded from row `rows[i]`."""
     failed: list[tuple[int, InputError]] = field(default_factory=list)
     tombstones: list[int] = field(default_factory=list)
 
 
 class Decoder(Generic[E]):
-    """Decodes an agent's input; thread-safe."""
+    """Decodes the input of one agent; thread-safe."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class Decoder(Generic[E]):
         self._reads_headers = codec.name == "image"
 
     def decode(self, batch: RecordBatch) -> Decoded[E]:
-        """Return the batch's events, its failures and its tombstones; never raises."""
-        return self._decode_all(batch) or self._decode_each(batch)
+        """Return the batch's events, failures and tombstones; never raises."""
+        return self._decode_all(batch) or self._decode_row_by_row(batch)
 
     def _decode_all(self, batch: RecordBatch) -> Decoded[E] | None:
-        """Decode a batch in which all is well, in few steps; None where something is not."""
+        """Fast path: decode a batch without bad records; None if it has any."""
         if self._reads_headers or None in batch.values:
             return None
         values = cast(Sequence[bytes], batch.values)
@@ -63,11 +63,11 @@ class Decoder(Generic[E]):
                 ):
                     self._limits.check_headers(headers[row])
                     _fill_in(event, batch.keys[row], headers[row], batch.timestamps_ms[row])
-        except Exception:  # some row is bad: find out which, and why
+        except Exception:  # some row is bad: decode row by row to find it
             return None
         return Decoded(range(len(events)), events)
 
-    def _decode_each(self, batch: RecordBatch) -> Decoded[E]:
+    def _decode_row_by_row(self, batch: RecordBatch) -> Decoded[E]:
         decoded: Decoded[E] = Decoded()
         rows = []
         for row, value in enumerate(batch.values):
@@ -75,10 +75,10 @@ class Decoder(Generic[E]):
                 decoded.tombstones.append(row)
                 continue
             try:
-                event = self._decode_one(batch, row, value)
+                event = self._decode_row(batch, row, value)
             except InputError as error:
                 decoded.failed.append((row, error))
-            except Exception as error:  # a user's own codec or validate() may raise anything
+            except Exception as error:  # a user's codec or validate() may raise anything
                 decoded.failed.append((row, SchemaError(f"{type(error).__name__}: {error}")))
             else:
                 rows.append(row)
@@ -86,7 +86,7 @@ class Decoder(Generic[E]):
         decoded.rows = rows
         return decoded
 
-    def _decode_one(self, batch: RecordBatch, row: int, value: bytes) -> E:
+    def _decode_row(self, batch: RecordBatch, row: int, value: bytes) -> E:
         headers = batch.headers[row]
         self._limits.check(batch.keys[row], value)
         if self._reads_headers:
@@ -99,7 +99,10 @@ class Decoder(Generic[E]):
 
 
 def _fill_in(event: Event, key: bytes | None, headers: Headers, timestamp_ms: int) -> None:
-    """Take from Kafka what the value leaves out. The event is ours alone until it is returned."""
+    """Fill in an event's missing id, time and source from the record's key, headers and timestamp.
+
+    This changes a frozen event, which is safe: nobody else has a reference to it yet.
+    """
     attributes = read_attributes(dict(headers)) if headers else None
     if not event.event_id and attributes:
         force_setattr(event, "event_id", attributes.event_id)

@@ -1,4 +1,4 @@
-"""The way out: results and dead letters to the broker, and what is finished once it has them."""
+"""Sends results and dead letters, and marks their rows as finished once they are acknowledged."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from typing import Any
 from schemas import InputError
 from schemas.errors import ResultTooLargeError
 from streams.dead_letters import MAX_BYTES, make_dead_letter
-from streams.encoding import EncodedChunk, EncodedOutput
+from streams.encoded_output import EncodedChunk, EncodedOutput
 from streams.health.metrics import AgentMetrics, Filtered, Outcome
 from streams.offsets import OffsetTracker
 from streams.out_of_memory import drop_frames
-from streams.protocols import Output, ProduceError, RecordSink, RecordTooLargeError, Rows
-from streams.records import OutputRecords, PackedRecords, Packing, RecordBatch
+from streams.output_records import OutputRecords, PackedRecords, Packing
+from streams.records import RecordBatch
 from streams.settings import AgentSettings
+from streams.sink import Output, ProduceError, RecordSink, RecordTooLargeError, Rows
 
 logger = logging.getLogger(__name__)
 
 Failed = Sequence[tuple[int, InputError]]
 
-#: A dead letter that its topic refuses as too large is cut to the next of these and tried again.
+#: A dead letter that its topic rejects as too large is cut to the next of these sizes and sent
+#: again.
 _DEAD_LETTER_LIMITS = (MAX_BYTES, MAX_BYTES // 4, MAX_BYTES // 16, MAX_BYTES // 64, 4096)
 
 
 class Delivery:
-    """Sends one agent's output in order and marks rows as finished when it is acknowledged."""
+    """Sends the output of one agent, in order, and finishes rows once it is acknowledged."""
 
     def __init__(
         self,
@@ -41,16 +43,16 @@ class Delivery:
         on_failure: Callable[[BaseException], Coroutine[Any, Any, None]],
         packing: Packing | None = None,
     ) -> None:
-        """Say where to send what.
+        """Set where output goes; nothing is sent yet.
 
         Args:
-            agent: its name, for messages and dead letters.
-            settings: its topics.
-            sink: the way to the broker.
-            tracker: of the records under way.
-            metrics: of the agent.
-            on_failure: what to do when the broker refuses output for good: end the worker.
-            packing: of the output into producer batches; None: as by default.
+            agent: the agent's name, used in messages and dead letters.
+            settings: the agent's settings, with its topics.
+            sink: sends the records.
+            tracker: tracks the records in work.
+            metrics: metrics of the agent.
+            on_failure: called when the broker rejects output permanently; must end the worker.
+            packing: limits and compression of producer batches; None for the defaults.
         """
         self._agent = agent
         self._settings = settings
@@ -59,21 +61,21 @@ class Delivery:
         self._metrics = metrics
         self.on_failure = on_failure
         self._packing = packing or Packing()
-        self._under_way: dict[asyncio.Future[None], float] = {}
-        """What waits for the broker, and since when, monotonic seconds."""
-        self._sending: float | None = None
-        """Since when the next output waits for its place, if it does."""
+        self._unacknowledged: dict[asyncio.Future[None], float] = {}
+        """Output that waits for the broker, with the start of its wait in monotonic seconds."""
+        self._queuing_since: float | None = None
+        """When `results` began to queue output, in monotonic seconds; None if it is not running."""
 
     async def results(self, outputs: Sequence[EncodedOutput]) -> None:
-        """Queue a micro-batch's output, in order per output partition; returns before the acks.
+        """Queue a micro-batch's output, in order per output partition; return before the acks.
 
-        Dead letters, results and updates of a row are all with the broker before it is finished.
+        A row is finished only once its dead letter, or its results and updates, are acknowledged.
         """
-        self._sending = time.monotonic()
+        self._queuing_since = time.monotonic()
         try:
             await self._results(outputs)
         finally:
-            self._sending = None
+            self._queuing_since = None
 
     async def _results(self, outputs: Sequence[EncodedOutput]) -> None:
         sent: list[tuple[EncodedOutput, Awaitable[None]]] = []
@@ -83,7 +85,7 @@ class Delivery:
                     self.caught_up(chunk.batch, chunk.rows)
                 elif chunk.batch.span.is_live:
                     self.spawn_dead_letters(chunk.batch, chunk.failed)
-                else:  # its partition is another worker's by now
+                else:  # its partition now belongs to another worker
                     self._finish(chunk.batch, [*chunk.rows, *(row for row, _ in chunk.failed)])
             if (live := output.live(self._packing)) is not None:
                 rows = [(chunk.batch.span, chunk.rows) for chunk in live.chunks]
@@ -97,74 +99,78 @@ class Delivery:
     async def _send(
         self, batch: RecordBatch, rows: Rows, records: Mapping[str, PackedRecords]
     ) -> Awaitable[None]:
-        """Send to the output partitions that stand for the input's, so that order per key holds.
+        """Send to the output partition that the input partition maps to: this keeps order per key.
 
         Args:
-            batch: of the input partition.
-            rows: which the records finish.
-            records: by topic.
+            batch: a batch of the input partition.
+            rows: the rows that are finished once the records are delivered.
+            records: records by output topic.
         """
         outputs = [
-            Output(topic, batch.tp.partition % await self._sink.num_partitions(topic), own)
-            for topic, own in records.items()
-            if own
+            Output(topic, batch.tp.partition % await self._sink.num_partitions(topic), packed)
+            for topic, packed in records.items()
+            if packed
         ]
         return await self._sink.send(rows, outputs)
 
     def _on_delivered(self, output: EncodedOutput, error: BaseException | None) -> None:
         if isinstance(error, RecordTooLargeError):
-            logger.warning("%s: %s; its neighbours are sent one by one", self._agent, error)
-            self._spawn(self._each_alone(output))
+            logger.warning("%s: %s; the batch's results are sent one by one", self._agent, error)
+            self._spawn(self._send_chunks_by_row(output))
         elif error is not None:
             self._spawn(self.on_failure(error))
         else:
-            self._settle(output)
+            self._finish_output(output)
 
-    async def _each_alone(self, output: EncodedOutput) -> None:
+    async def _send_chunks_by_row(self, output: EncodedOutput) -> None:
         for chunk in output.unpack():
-            await self._one_by_one(chunk)
+            await self._send_by_row(chunk)
 
-    def _settle(self, output: EncodedOutput) -> None:
-        """Finish the rows of an output that the broker has."""
+    def _finish_output(self, output: EncodedOutput) -> None:
+        """Finish the rows of an acknowledged output."""
         self._metrics.emitted(self._settings.output, len(output.records))
         if self._settings.updates and output.updates:
             self._metrics.emitted(self._settings.updates, len(output.updates))
         for chunk in output.chunks:
             self._answered(chunk.batch, chunk.rows)
 
-    async def _one_by_one(self, chunk: EncodedChunk) -> None:
-        """Find the results that their topic refuses: those rows become dead letters."""
+    async def _send_by_row(self, chunk: EncodedChunk) -> None:
+        """Send each row's results alone; rows whose results are rejected become dead letters."""
         batch, topic = chunk.batch, self._settings.output
         if self._settings.updates and chunk.updates:
             updates = {self._settings.updates: chunk.updates.pack(self._packing)}
-            self._spawn(self._updates_alone(await self._send(batch, [(batch.span, [])], updates)))
+            self._spawn(
+                self._log_lost_updates(await self._send(batch, [(batch.span, [])], updates))
+            )
         sent: list[tuple[int, PackedRecords, Awaitable[None]]] = []
         stop = 0
         for row in chunk.rows:
             start = stop
             while stop < len(chunk.record_rows) and chunk.record_rows[stop] == row:
                 stop += 1
-            own = chunk.records.rows(start, stop).pack(self._packing)
-            sent.append((row, own, await self._send(batch, [(batch.span, [row])], {topic: own})))
-        for row, own, delivered in sent:
+            packed = chunk.records.rows(start, stop).pack(self._packing)
+            delivered = await self._send(batch, [(batch.span, [row])], {topic: packed})
+            sent.append((row, packed, delivered))
+        for row, packed, delivered in sent:
             try:
                 await delivered
             except RecordTooLargeError as error:
-                # At once: a transaction can't pass this row without its dead letter.
+                # Without waiting for the other rows: a transaction can't pass this row without its
+                # dead letter.
                 self.spawn_dead_letters(batch, [(row, ResultTooLargeError(str(error)))])
             else:
-                self._metrics.emitted(topic, len(own))
+                self._metrics.emitted(topic, len(packed))
                 self._answered(batch, [row])
 
-    async def _updates_alone(self, delivered: Awaitable[None]) -> None:
-        """Say which updates can't be had: an update is no input record's outcome."""
+    async def _log_lost_updates(self, delivered: Awaitable[None]) -> None:
+        """Log updates rejected as too large; they do not change any input record's outcome."""
         try:
             await delivered
         except RecordTooLargeError as error:
-            logger.error("%s: an update is lost: %s", self._agent, error)
+            logger.error("%s: an update is too large and is lost: %s", self._agent, error)
 
     async def dead_letters(self, batch: RecordBatch, failed: Failed) -> None:
-        """Write dead letters to the same partition of `<input>.dlq` and finish their rows."""
+        """Send dead letters to the same partition of `<input>.dlq`, then finish their rows."""
         if not failed:
             return
         for _, error in failed:
@@ -173,9 +179,9 @@ class Delivery:
         for limit in _DEAD_LETTER_LIMITS:
             letters = OutputRecords.of(
                 make_dead_letter(
-                    self._agent, batch, *each, limit, self._settings.dead_letter_payload
+                    self._agent, batch, row, error, limit, self._settings.dead_letter_payload
                 )
-                for each in failed
+                for row, error in failed
             ).pack(self._packing)
             try:
                 rows = [(batch.span, sorted(row for row, _ in failed))]
@@ -185,7 +191,7 @@ class Delivery:
             self._dead_lettered(batch, failed)
             return
         raise ProduceError(
-            f"topic {topic} refuses dead letters of "
+            f"topic {topic} rejects dead letters of "
             f"{_DEAD_LETTER_LIMITS[-1]} bytes: raise its max.message.bytes"
         )
 
@@ -201,18 +207,18 @@ class Delivery:
                 self._metrics.dead_lettered(batch.tp.topic, error.reason)
 
     def filtered(self, batch: RecordBatch, rows: Sequence[int], reason: Filtered) -> None:
-        """Finish rows that get no answer: tombstones, and events that are too old."""
+        """Finish rows that are not answered: tombstones and events that are too old."""
         if self._finish(batch, rows):
             self._metrics.finished(batch.tp.topic, Outcome.FILTERED, len(rows))
             self._metrics.filtered(batch.tp.topic, reason, len(rows))
 
     def caught_up(self, batch: RecordBatch, rows: Sequence[int]) -> None:
-        """Finish rows that were only learned from: they had their outcome before."""
+        """Finish rows of a catch-up: an earlier worker has answered them already."""
         if self._finish(batch, rows):
             self._metrics.replayed(batch.tp.topic, len(rows))
 
     def _finish(self, batch: RecordBatch, rows: Sequence[int]) -> bool:
-        """Mark rows as finished; False if there are none or the partition went away."""
+        """Mark rows as finished; False if there are none or the partition was given up."""
         ascending = rows if isinstance(rows, range) else sorted(rows)
         finished = self._tracker.finish(batch.span, ascending)
         if rows and not finished and not batch.is_catch_up:
@@ -220,7 +226,7 @@ class Delivery:
         return finished
 
     def spawn_dead_letters(self, batch: RecordBatch, failed: Failed) -> None:
-        """Write dead letters without waiting for them."""
+        """Send dead letters in the background."""
         if failed:
             self._spawn(self.dead_letters(batch, failed))
 
@@ -234,27 +240,27 @@ class Delivery:
     def _watch(
         self, future: asyncio.Future[None], on_done: Callable[[BaseException | None], None]
     ) -> None:
-        """Call back with a future's error, or None; not at all if it is cancelled.
+        """Call back with a future's error, or None for success; not at all if it is cancelled.
 
-        A callback instead of a task for each output: of those there is one a partition in each
-        micro-batch.
+        This is a callback and not a task, because each micro-batch has an output for each of its
+        partitions: tasks would cost too much.
         """
 
         def done(_: asyncio.Future[None]) -> None:
-            self._under_way.pop(future, None)
+            self._unacknowledged.pop(future, None)
             if not future.cancelled():
                 on_done(future.exception())
 
-        self._under_way[future] = time.monotonic()
+        self._unacknowledged[future] = time.monotonic()
         future.add_done_callback(done)
 
     def waiting_seconds(self) -> float:
-        """Return how long the oldest output has been waiting for the broker, 0 if none does."""
-        began = [*self._under_way.values(), *filter(None, [self._sending])]
-        return time.monotonic() - min(began) if began else 0.0
+        """Return how long the oldest output has waited for the broker; 0 if none waits."""
+        started = [*self._unacknowledged.values(), *filter(None, [self._queuing_since])]
+        return time.monotonic() - min(started) if started else 0.0
 
     async def close(self) -> None:
-        """Give up what is not acknowledged; it will be read again."""
-        for future in list(self._under_way):
+        """Stop waiting for acknowledgments; unacknowledged records will be read again."""
+        for future in list(self._unacknowledged):
             future.cancel()
-        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await asyncio.gather(*self._unacknowledged, return_exceptions=True)

@@ -1,12 +1,13 @@
-"""What happens to a batch, once for all agents: decode, form, prepare, predict, encode, deliver.
+"""The engine of every agent: decode, form micro-batches, prepare, predict, encode, deliver.
 
-The unit of each hop is everything that is there: `submit` takes what one fetch brought of all
-partitions of a topic, and a micro-batch mixes them, so that a live stream, whose fetches hold a
-record or two of each partition, pays for a hop once and not once a partition.
+Each step handles all available records at once: `submit` takes the records of one fetch from all
+partitions of a topic, and a micro-batch mixes partitions. On a live stream a fetch holds only one
+or two records of each partition, so this avoids the cost of a step for each partition.
 
-Two tasks and a queue between them. `_form` takes a micro-batch whenever a model copy is free and
-starts its answer; `_deliver` awaits the answers in the order of forming, so results leave in order
-although batches overlap: while batch n is on the device, n+1 is prepared and n-1 encoded.
+Two tasks run, with a queue between them. `_form` takes a micro-batch whenever a model copy has a
+free slot, and starts its prediction. `_deliver` awaits the predictions in the order of forming, so
+results leave in order although batches overlap: while batch n is on the device, batch n+1 is
+prepared and batch n-1 is encoded.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from mode import Service
 from streams.batching import Chunk, MicroBatch
 from streams.decoding import Decoder
 from streams.delivery import Delivery
-from streams.encoding import EncodedOutput, ResultEncoder, Timings
+from streams.encoded_output import EncodedOutput
+from streams.encoding import ResultEncoder, Timings
 from streams.executor import MAX_INLINE_SECONDS, InlineOrPool
 from streams.health.health import AgentFacts
 from streams.health.metrics import AgentMetrics, Filtered
@@ -31,20 +33,19 @@ from streams.micro_batcher import MicroBatcher, positions_of_stale
 from streams.model_pool import ModelPool
 from streams.online import Update
 from streams.out_of_memory import BatchSizeLimit
-from streams.protocols import ProduceError
 from streams.records import RecordBatch
 from streams.settings import AgentSettings
+from streams.sink import ProduceError
 
-#: Decoded events of an input topic that may wait for the model before `submit` holds that topic
-#: back: two full batches, but not less than this. More would only grow cold: they wait as bytes
-#: just as well.
+#: `submit` blocks an input topic while two full batches of its decoded events wait for the model,
+#: or this many events if that is more. Further records wait as bytes, which need less memory.
 _MIN_WAITING = 256
 
 Answered = tuple[list[Any], list[Update], Timings]
 
 
 class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclassing
-    """One agent's engine. `submit` record batches; results and dead letters leave by themselves."""
+    """The engine of one agent. Call `submit` with record batches; it sends results by itself."""
 
     def __init__(
         self,
@@ -83,8 +84,9 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._ingest = Ingest(decoder, self._deadline)
         self._limit = BatchSizeLimit(agent, batch.max_batch_size, metrics, pool.free_memory)
         self._arrived = asyncio.Event()
-        """Something has changed that may let a batch leave."""
+        """Set when something changed that may let a batch leave."""
         self._room = asyncio.Event()
+        """Set when events left the queue, so that `submit` may continue."""
         self._slots = asyncio.Semaphore(pool.num_slots)
         self._num_answering = 0
         self._answers: asyncio.Queue[tuple[MicroBatch[Any], asyncio.Future[Answered]]] = (
@@ -103,7 +105,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         return self.settings.predict_timeout_seconds if is_threaded else None
 
     def facts(self) -> AgentFacts:
-        """Return the agent's present state, for `Health`; from any thread."""
+        """Return the agent's present state for `Health`; thread-safe."""
         return AgentFacts(
             is_warm=self.pool.is_warm,
             num_unfinished=self._metrics.num_in_flight,
@@ -114,27 +116,27 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
 
     @property
     def label(self) -> str:
-        """The name in logs and service trees."""
+        """The name in logs and in the service tree."""
         return f"Inference: {self.agent}"
 
     async def on_start(self) -> None:
-        """Load the model copies, off the loop, unless that has been done."""
+        """Load the model copies on another thread, unless they are loaded already."""
         await asyncio.get_running_loop().run_in_executor(None, self.pool.load)
 
     async def on_stop(self) -> None:
-        """Give up what is under way: it was not finished, so it will be read again."""
+        """Drop the records in work; they are not finished, so they will be read again."""
         await self._delivery.close()
         self.pool.close()
 
     async def submit(self, fetched: Sequence[RecordBatch]) -> None:
-        """Take in record batches of one topic; returns as soon as there is room for others.
+        """Decode and queue record batches of one topic; return once there is room for more.
 
         Args:
-            fetched: at least one, of any partitions. The order of `submit` calls, and within one
-                the order of the batches, is the order of results of each partition.
+            fetched: at least one batch, from any partitions. The results of a partition leave in
+                the order of the `submit` calls and of the batches within a call.
         """
         batches = [batch for batch in fetched if batch.span.is_live]
-        if not batches:  # a rebalance took the partitions; their records are read elsewhere
+        if not batches:  # the partitions were revoked: another worker reads their records
             return
         topic = batches[0].tp.topic
         for batch in batches:
@@ -154,17 +156,17 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             await self._room.wait()
 
     def _finish_unanswered(self, batch: RecordBatch, read: Ingested) -> None:
-        """Finish the rows that do not go to the model."""
+        """Finish the rows that are not sent to the model."""
         if batch.is_catch_up:
             self._delivery.caught_up(batch, [*read.tombstones, *(row for row, _ in read.failed)])
         else:
             self._delivery.filtered(batch, read.tombstones, Filtered.TOMBSTONE)
             self._delivery.spawn_dead_letters(batch, read.failed)
         if read.expired is not None:
-            self._give_up(read.expired)
+            self._finish_expired(read.expired)
 
-    def _give_up(self, chunk: Chunk[Any]) -> None:
-        """Finish events that are older than the deadline, as `expired` in the settings says."""
+    def _finish_expired(self, chunk: Chunk[Any]) -> None:
+        """Finish events older than the deadline, as the setting `expired` says."""
         assert self._deadline is not None
         if self.settings.expired == "filter":
             self._delivery.filtered(chunk.batch, chunk.rows, Filtered.EXPIRED)
@@ -183,7 +185,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
 
     async def _next_batch(self) -> MicroBatch[Any]:
         while True:
-            self._give_up_expired()
+            self._remove_expired()
             self._batcher.limit_size(self._limit.size)
             batch = self._batcher.take(self._clock(), self._is_idle())
             if batch is not None:
@@ -201,25 +203,25 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             timer.cancel()
 
     def _is_idle(self) -> bool:
-        """Whether a model copy waits for work, and no answer waits to be delivered.
+        """Whether a model copy is idle and no answer waits to be delivered.
 
-        Where delivery is the slower part, batches that leave at once would only queue there.
+        If delivery is slower than the model, a batch that left early would only wait there.
         """
         return self._num_answering < self.pool.num_copies and self._answers.empty()
 
-    def _give_up_expired(self) -> None:
-        """Finish what has grown too old while it waited, so that it takes no place in a batch."""
+    def _remove_expired(self) -> None:
+        """Finish events that expired while they waited, so that they take no place in a batch."""
         if self._deadline is None:
             return
         deadline = self._deadline
         expired = self._batcher.remove(lambda chunk: deadline.expired(chunk.events))
         for chunk in expired:
-            self._give_up(chunk)
+            self._finish_expired(chunk)
         if expired:
             self._room.set()
 
     async def _answer(self, batch: MicroBatch[Any]) -> Answered:
-        """Answer a micro-batch and free its slot; the model's own failures are answers too."""
+        """Answer a micro-batch and free its slot; failures of the model are answers too."""
         try:
             started = self._clock()
             answers, updates, timed = await self.pool.answer(batch, self._preparing, self._limit)
@@ -261,13 +263,13 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         timings: Timings,
     ) -> list[EncodedOutput]:
         encoded = self._encoder.encode(batch, answers, updates, timings)
-        # Thousands of objects: freed here rather than later on the event loop's thread.
+        # Free these thousands of objects here, not later on the event loop's thread.
         batch.chunks.clear()
         answers.clear()
         return encoded
 
     def drop_stale(self) -> None:
-        """Forget what waits of partitions that were given up."""
+        """Drop waiting events of partitions that were given up."""
         for chunk in self._batcher.remove(positions_of_stale):
             if not chunk.batch.is_catch_up:
                 self._metrics.handed_back(chunk.batch.tp.topic, len(chunk.rows))

@@ -1,10 +1,10 @@
-"""From record batches to events that may wait for the model: decoded, and young enough.
+"""Decodes record batches and removes events that are older than the agent's deadline.
 
-For live streams whose newest state counts, an agent has a deadline. The age of an event is the wall
-clock's time minus its `event_time_ms`; the decoder has filled that in from the record's headers or
-from Kafka's timestamp where the value leaves it out. So an age is known once a record is decoded,
-and not before: a Kafka timestamp may lie on either side of the event time in the value. An event
-without any time has no age and never expires; nor does one whose clock runs ahead.
+An agent on a live stream, where only the newest events matter, has a deadline. The age of an event
+is the wall clock's time minus its `event_time_ms`. If the value has no event time, the decoder has
+taken it from the record's headers or from Kafka's timestamp. So the age is known only after
+decoding: a Kafka timestamp may be before or after the event time in the value. An event without any
+time never expires, nor does one whose time lies in the future.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from streams.records import RecordBatch
 
 
 class Deadline:
-    """An age from which events are given up."""
+    """The age above which events expire."""
 
     def __init__(self, seconds: float, wall_clock: Callable[[], float]) -> None:
-        """Take the age in seconds, and a clock of Unix time in seconds."""
+        """Set the age in seconds, and a clock that returns Unix time in seconds."""
         self._seconds = seconds
         self._wall_clock = wall_clock
 
     def expired(self, events: Sequence[Event]) -> list[int]:
-        """Return the positions of the events that are older than the deadline, ascending."""
+        """Return the positions of the events older than the deadline, ascending."""
         oldest_ms = (self._wall_clock() - self._seconds) * 1000.0
         return [i for i, event in enumerate(events) if 0 < event.event_time_ms < oldest_ms]
 
     def error(self, event: Event) -> ExpiredError:
-        """Return the reason in the dead letter of an event that was given up."""
+        """Return the error for the dead letter of an expired event."""
         age = self._wall_clock() - event.event_time_ms / 1000.0
         return ExpiredError(
-            f"the event was {age:.3f} s old when it could have gone to the model: this agent's "
+            f"the event was {age:.3f} s old before it reached the model; this agent's "
             f"deadline_seconds is {self._seconds:g}"
         )
 
 
 @dataclass(slots=True)
 class Ingested:
-    """What became of a record batch's rows: each is in exactly one of the four."""
+    """The rows of a record batch by outcome: each row is in exactly one of the four."""
 
     chunk: Chunk[Any]
     failed: Sequence[tuple[int, InputError]]
@@ -53,14 +53,14 @@ class Ingested:
 
 
 class Ingest:
-    """Decodes one agent's record batches and sets expired events apart; thread-safe."""
+    """Decodes one agent's record batches and separates expired events; thread-safe."""
 
     def __init__(self, decoder: Decoder[Any], deadline: Deadline | None = None) -> None:
         self._decoder = decoder
         self._deadline = deadline
 
     def read(self, batches: Sequence[RecordBatch]) -> list[Ingested]:
-        """Decode record batches of any partitions; one answer for each, in order; never raises."""
+        """Decode record batches of any partitions, in order; never raises."""
         return [self._read(batch) for batch in batches]
 
     def _read(self, batch: RecordBatch) -> Ingested:
@@ -69,6 +69,6 @@ class Ingest:
         expired = None
         if self._deadline and (late := self._deadline.expired(chunk.events)):
             expired = chunk.pick(late)
-            gone = set(late)
-            chunk = chunk.pick([i for i in range(len(chunk.events)) if i not in gone])
+            dropped = set(late)
+            chunk = chunk.pick([i for i in range(len(chunk.events)) if i not in dropped])
         return Ingested(chunk, decoded.failed, decoded.tombstones, expired)

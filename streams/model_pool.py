@@ -1,7 +1,7 @@
-"""Model copies and the threads they run on: how a micro-batch gets its answers.
+"""Answers micro-batches with an agent's model copies, each copy on its own thread.
 
-A stateless model has `concurrency` copies, each with a thread of its own. A model that learns has
-one instance a partition and one thread for them all, where batches run in the order of forming.
+A stateless model has `concurrency` copies. A model that learns has one instance for each partition;
+all of them share one thread, which runs the batches in the order in which they were formed.
 """
 
 from __future__ import annotations
@@ -11,30 +11,77 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack
 
 from streams.batching import MicroBatch
-from streams.call_clock import CallClock, TimedCalls
 from streams.executor import device_executor, run_on
-from streams.online import OnlineRunner, Update
-from streams.out_of_memory import BatchSizeLimit
-from streams.predicting import load, predict_each, predict_prepared, prepare
-from streams.protocols import (
+from streams.model_protocols import (
     LearningModel,
     MemoryFreeingModel,
     ModelFactory,
     PreparingModel,
     ServedModel,
 )
+from streams.online import OnlineRunner, Update
+from streams.out_of_memory import BatchSizeLimit
+from streams.predicting import load, predict_each, predict_prepared, prepare
 
 logger = logging.getLogger(__name__)
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
-#: Batches that a copy may have at once: one on the device, and one formed (and prepared) meanwhile,
-#: which begins the moment the first ends.
+#: Batches that a copy may have at once: one on the device, and one that is formed and prepared
+#: meanwhile, so that it starts as soon as the first ends.
 _BATCHES_PER_COPY = 2
+
+
+class CallClock:
+    """Measures how long the model calls of one agent have been running; thread-safe.
+
+    `Health` uses it to tell a slow call from one that hangs.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._started: dict[object, float] = {}
+
+    def timed(self, call: Callable[P, T]) -> Callable[P, T]:
+        """Wrap a callable so that each of its calls is timed."""
+
+        def timed_call(*args: P.args, **kwargs: P.kwargs) -> T:
+            token = object()
+            self._started[token] = self._clock()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                del self._started[token]
+
+        return timed_call
+
+    def longest_seconds(self) -> float:
+        """Return how long the oldest running call has taken so far; 0 if none is running."""
+        started = list(self._started.values())
+        return self._clock() - min(started) if started else 0.0
+
+
+class TimedCalls:
+    """A model's two prediction methods, with each call timed."""
+
+    def __init__(self, model: Any, clock: CallClock) -> None:
+        self._model = model
+        self._clock = clock
+
+    def predict_batch(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """Return B answers for B events."""
+        answers: Sequence[Any] = self._clock.timed(self._model.predict_batch)(batch)
+        return answers
+
+    def predict_prepared(self, prepared: Any) -> Sequence[Any]:
+        """Answer what `prepare_batch` returned."""
+        answers: Sequence[Any] = self._clock.timed(self._model.predict_prepared)(prepared)
+        return answers
 
 
 @dataclass(slots=True)
@@ -42,35 +89,35 @@ class _Copy:
     model: ServedModel
     executor: ThreadPoolExecutor
     calls: TimedCalls
-    """The model's, timed."""
+    """The model's prediction methods."""
     num_batches: int = 0
-    """On its thread, or waiting for it."""
+    """Batches on its thread or waiting for it."""
 
 
 class ModelPool:
-    """Answers micro-batches; made cheaply, loaded once."""
+    """An agent's model copies; cheap to make, loaded once."""
 
     def __init__(
         self, agent: str, factory: ModelFactory, concurrency: int, devices: Sequence[str]
     ) -> None:
-        """Make the copies; nothing is loaded yet.
+        """Make the copies without loading them.
 
         Args:
-            agent: for the names of threads.
+            agent: the agent's name, used in thread names.
             factory: makes a copy, or a partition's instance of a model that learns.
-            concurrency: copies of a stateless model.
-            devices: where to load, the first that works: `cuda:0`, `cpu`.
+            concurrency: number of copies of a stateless model.
+            devices: devices to try in order, such as `cuda:0` and then `cpu`.
         """
         first = factory()
         self.name: str = first.name
         self.is_online = isinstance(first, LearningModel)
         self.calls = CallClock()
-        """The model calls under way."""
+        """Times the running model calls."""
         self._prepares = isinstance(first, PreparingModel) and not self.is_online
         self.num_copies = 1 if self.is_online else concurrency
         prepares = self._prepares or getattr(first, "prepares", False)
         self.has_own_threads = prepares and devices[0] == "cpu"
-        """Whether the copies will compute on the CPU with a library's own threads."""
+        """Whether the copies compute on the CPU with their library's threads."""
         models = [first, *(factory() for _ in range(self.num_copies - 1))]
         self._copies = [
             _Copy(m, device_executor(f"{agent}-{i}"), TimedCalls(m, self.calls))
@@ -80,7 +127,7 @@ class ModelPool:
         self._runner = OnlineRunner(factory, devices[-1]) if self.is_online else None
         self._devices = devices
         self.device = ""
-        """Where the copies are; "" before `load`."""
+        """Where the copies are loaded; "" before `load`."""
 
     def load(self) -> None:
         """Load every copy, each on its own thread, and wait; a second call does nothing.
@@ -107,14 +154,14 @@ class ModelPool:
 
     @property
     def is_warm(self) -> bool:
-        """Whether every copy is loaded, and its process, if it has one, is there."""
+        """Whether every copy is loaded and, with `isolation: process`, its process runs."""
         return bool(self.device) and all(
             getattr(copy.model, "is_warm", True) for copy in self._copies
         )
 
     @property
     def version(self) -> str:
-        """The model's version; some know theirs only once they are loaded."""
+        """The model's version; some models know it only after `load`."""
         return self._copies[0].model.version
 
     async def answer(
@@ -124,11 +171,12 @@ class ModelPool:
 
         Args:
             batch: N events.
-            host: where a model that prepares does so.
-            limit: the largest batch that the device has memory for; lowered if that is less.
+            host: runs `prepare_batch` if the model has one.
+            limit: the largest batch that the device has memory for; lowered if this one does not
+                fit.
 
         Returns:
-            N answers in order, global updates, and the seconds that each stage took.
+            N answers in order, updates to publish, and the seconds that each stage took.
         """
         events = batch.events
         seconds: dict[str, float] = {}
@@ -154,27 +202,27 @@ class ModelPool:
         return answers, updates, seconds
 
     def free_memory(self) -> None:
-        """Have the models' libraries give back what they hold in reserve on the device."""
+        """Let the models' libraries release the device memory that they reserve."""
         for copy in self._copies:
             if isinstance(copy.model, MemoryFreeingModel):
                 copy.model.free_memory()
 
     @property
     def online(self) -> OnlineRunner | None:
-        """The models that learn, to be called through `on_device` alone; None if none does."""
+        """The runner of models that learn, None for others; call it only through `on_device`."""
         return self._runner
 
     async def on_device(self, work: Callable[[Unpack[Args]], T], *args: *Args) -> T:
-        """Run work on the thread of the models that learn, between two batches."""
+        """Run work on the thread of models that learn, between two batches."""
         return await run_on(self._copies[0].executor, work, *args)
 
     def keep_only(self, partitions: set[Hashable]) -> None:
-        """Close the models of partitions that are no longer this worker's."""
+        """Close the models of all other partitions, which the worker has given up."""
         if self._runner is not None:
             self._copies[0].executor.submit(self._runner.keep_only, partitions)
 
     def close(self) -> None:
-        """Close every model on its own thread; what they are doing is finished first."""
+        """Close each model on its thread, after its running and queued calls."""
         for copy in self._copies:
             if self._runner is not None:
                 copy.executor.submit(self._runner.close)

@@ -1,8 +1,8 @@
-"""Per partition, the highest offset below which every record is finished.
+"""Tracks, per partition, the offset below which every record is finished: the watermark.
 
-Nothing else is ever committed, so an offset is committed only when the result or the dead
-letter of every record at or below it was acknowledged by the broker (invariant 1). Knows no
-Kafka: partitions are any hashable, and time plays no part.
+Only the watermark is committed. So an offset is committed only when the broker has acknowledged the
+result or the dead letter of every record below it (invariant 1). This module does not depend on
+Kafka or on time: a partition is any hashable object.
 """
 
 from __future__ import annotations
@@ -11,54 +11,14 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
 
-#: Kafka's committed offset is that of the next record to read.
+from streams.span import Range, Span, ranges_of
+
+#: A committed offset in Kafka is the offset of the next record to read.
 _NEXT = 1
 
 
-class Span:
-    """Records handed out together; rows finish in any order."""
-
-    __slots__ = (
-        "_ends",
-        "head",
-        "is_live",
-        "num_bytes",
-        "num_open",
-        "offsets",
-        "partition",
-        "taken",
-    )
-
-    def __init__(self, partition: Hashable, offsets: Sequence[int], num_bytes: int) -> None:
-        self.partition = partition
-        self.offsets = offsets
-        self.num_bytes = num_bytes
-        self.num_open = len(offsets)
-        self.head = 0
-        """First row that is not finished."""
-        self.taken = False
-        """Whether an agent has begun on it; before that it can be handed back for nothing."""
-        self.is_live = True
-        """Whether its partition is still this worker's; if not, finishing has no effect."""
-        self._ends: dict[int, int] = {}
-
-    def is_finished(self, row: int) -> bool:
-        """Whether a row, finished on its own, is marked already."""
-        return row < self.head or row in self._ends
-
-    def finish(self, start: int, stop: int) -> None:
-        """Mark rows [start, stop) as finished; each row once."""
-        self.num_open -= stop - start
-        if start != self.head:
-            self._ends[start] = stop
-            return
-        self.head = stop
-        while (end := self._ends.pop(self.head, None)) is not None:
-            self.head = end
-
-
 class _Partition:
-    """The open spans of one partition, in offset order."""
+    """The unfinished spans of one partition, in offset order."""
 
     __slots__ = (
         "catch_up_end",
@@ -78,13 +38,13 @@ class _Partition:
         self.num_records = 0
         self.num_bytes = 0
         self.ceiling: int | None = None
-        """The lowest offset that was handed back: the watermark never passes it."""
+        """The lowest offset that was handed back unprocessed: the watermark never passes it."""
         self.next_offset: int | None = None
         self.catch_up_end = 0
-        """Everything below was finished before it was handed out here: the watermark's floor."""
+        """Records below it were finished by an earlier worker: the watermark is never lower."""
 
     def advance(self) -> None:
-        """Drop the finished spans in front and move the watermark up to the first open record."""
+        """Drop finished spans at the front; move the watermark to the first unfinished record."""
         while self.spans and self.spans[0].num_open == 0:
             self.watermark = self.spans.popleft().offsets[-1] + _NEXT
         if self.spans and self.spans[0].head:
@@ -96,54 +56,54 @@ class _Partition:
 
 
 class OffsetTracker:
-    """Every assigned partition's records under way, and what may be committed of them."""
+    """Tracks the records in work of every assigned partition, and the offsets to commit."""
 
     def __init__(self) -> None:
         self._partitions: dict[Hashable, _Partition] = {}
 
     def begin(self, partition: Hashable, position: int, start: int) -> None:
-        """Note from which offset on a partition's records are still to be finished.
+        """Set from which offset on a partition's records are not finished yet.
 
         Args:
-            partition: nothing of which was handed out yet.
-            position: records below are finished; those that are handed out once more never move
-                the watermark back.
-            start: the offset that is read first, at the position or below.
+            partition: a partition of which no record was read yet.
+            position: records below it are finished. Reading them again does not move the
+                watermark back.
+            start: the offset of the first record to read, at or below the position.
         """
         state = self._partitions.setdefault(partition, _Partition())
         state.catch_up_end = state.committed = position
         state.next_offset = start
 
     def next_offset(self, partition: Hashable) -> int | None:
-        """Return the offset above all that were handed out; None before `begin` or any."""
+        """Return the offset of the next record to read; None if it is not known yet."""
         state = self._partitions.get(partition)
         return state.next_offset if state else None
 
     def catch_up_end(self, partition: Hashable) -> int:
-        """Return the offset that `begin` told of, 0 if it was not called."""
+        """Return the position that was passed to `begin`, 0 if it was not called."""
         state = self._partitions.get(partition)
         return state.catch_up_end if state else 0
 
     def committed_offset(self, partition: Hashable) -> int | None:
-        """Return the offset that the broker has taken last, None if that is not known."""
+        """Return the last committed offset, None if it is not known."""
         state = self._partitions.get(partition)
         return state.committed if state else None
 
     def start(self, partition: Hashable, offsets: Sequence[int], num_bytes: int) -> Span:
-        """Note records that were handed out, and return the handle to finish them by.
+        """Track records that were read, and return the span with which to finish them.
 
         Args:
-            partition: whose records; they follow all that were started before.
-            offsets: ascending, at least one.
-            num_bytes: of their keys and values.
+            partition: the partition of the records.
+            offsets: their ascending offsets, at least one, above all earlier ones.
+            num_bytes: total size of their keys and values.
 
         Raises:
-            ValueError: the offsets go back behind what was started before.
+            ValueError: an offset is not above all earlier ones.
         """
         state = self._partitions.setdefault(partition, _Partition())
         if state.spans and offsets[0] <= state.spans[-1].offsets[-1]:
             raise ValueError(
-                f"{partition}: offset {offsets[0]} was handed out before "
+                f"{partition}: offset {offsets[0]} is already tracked "
                 f"(up to {state.spans[-1].offsets[-1]})"
             )
         span = Span(partition, offsets, num_bytes)
@@ -154,18 +114,18 @@ class OffsetTracker:
         return span
 
     def finish(self, span: Span, rows: Sequence[int]) -> bool:
-        """Mark rows as finished: their results or dead letters are with the broker.
+        """Mark rows as finished: the broker has acknowledged their results or dead letters.
 
         Args:
-            span: what `start` returned.
-            rows: ascending row numbers, each finished once.
+            span: the span that `start` returned.
+            rows: ascending row numbers; each row is finished once.
 
         Returns:
-            False if the partition was given up in the meantime: nothing is marked then.
+            False, with nothing marked, if the partition was given up in the meantime.
         """
         if not rows or not span.is_live:
             return False
-        for start, stop in runs(rows):
+        for start, stop in ranges_of(rows):
             span.finish(start, stop)
         state = self._partitions[span.partition]
         state.num_records -= len(rows)
@@ -175,22 +135,25 @@ class OffsetTracker:
         return True
 
     def finish_offset(self, partition: Hashable, offset: int) -> bool:
-        """Mark one record by its offset, for those who know no span; twice does no harm."""
+        """Mark one record as finished by its offset; return False if it was not unfinished.
+
+        It serves plain Faust agents, which have no span. A second call has no effect.
+        """
         state = self._partitions.get(partition)
         for span in state.spans if state else ():
             if span.offsets[0] <= offset <= span.offsets[-1]:
                 row = bisect_left(span.offsets, offset)
-                known = span.offsets[row] == offset and not span.is_finished(row)
-                return known and self.finish(span, [row])
+                is_open = span.offsets[row] == offset and not span.is_finished(row)
+                return is_open and self.finish(span, [row])
         return False
 
     def under_way(self, partition: Hashable) -> tuple[int, int]:
-        """Return the records and bytes of a partition that are handed out and not finished."""
+        """Return the number and size of a partition's records that are read and not finished."""
         state = self._partitions.get(partition)
         return (state.num_records, state.num_bytes) if state else (0, 0)
 
     def num_taken(self) -> int:
-        """Return how many records agents have begun on and not finished."""
+        """Return how many records agents have begun to process and not finished."""
         return sum(
             span.num_open
             for state in self._partitions.values()
@@ -199,7 +162,7 @@ class OffsetTracker:
         )
 
     def watermark(self, partition: Hashable) -> int | None:
-        """Return the offset to commit, None before anything finished."""
+        """Return the offset to commit, None before any record is finished."""
         state = self._partitions.get(partition)
         return state.watermark if state else None
 
@@ -207,21 +170,20 @@ class OffsetTracker:
         """Return where the watermark would be if these rows were finished as well.
 
         Args:
-            partition: of the spans.
-            rows: ascending row numbers of spans, not finished; of spans gone by, ignored.
+            partition: the partition of the spans.
+            rows: spans with ascending numbers of unfinished rows; spans that are no longer
+                tracked are ignored.
         """
         state = self._partitions.get(partition)
         if state is None:
             return None
-        ends: dict[Span, dict[int, int]] = {}
+        ranges: dict[Span, list[Range]] = {}
         for span, numbers in rows:
             if numbers:
-                ends.setdefault(span, dict(span._ends)).update(runs(numbers))
+                ranges.setdefault(span, []).extend(ranges_of(numbers))
         reached = state.watermark
         for span in state.spans:
-            known, row = ends.get(span, {}), span.head
-            while (end := known.get(row)) is not None:
-                row = end
+            row = span.head_after(ranges.get(span, ()))
             if row == len(span.offsets):
                 reached = span.offsets[-1] + _NEXT
                 continue
@@ -233,14 +195,14 @@ class OffsetTracker:
         return min(reached, state.ceiling)
 
     def position(self, partition: Hashable) -> int | None:
-        """Return the lowest offset that is not finished, None before any record was seen."""
+        """Return the lowest unfinished offset, None before any record was read."""
         state = self._partitions.get(partition)
         if state is None or not state.spans:
             return state.watermark if state else None
         return state.spans[0].offsets[state.spans[0].head]
 
     def committable(self) -> dict[Hashable, int]:
-        """Return the watermarks that have moved since they were last committed."""
+        """Return the watermarks that have moved since the last commit."""
         return {
             partition: state.watermark
             for partition, state in self._partitions.items()
@@ -248,20 +210,20 @@ class OffsetTracker:
         }
 
     def committed(self, offsets: dict[Hashable, int]) -> None:
-        """Note what the broker has taken."""
+        """Record the offsets that were committed."""
         for partition, offset in offsets.items():
             if partition in self._partitions:
                 self._partitions[partition].committed = offset
 
     def give_up(self, partitions: Iterable[Hashable]) -> None:
-        """Forget partitions: their open spans finish without effect from now on."""
+        """Stop tracking partitions; finishing rows of their spans has no effect from now on."""
         for partition in list(partitions):
             state = self._partitions.pop(partition, None)
             for span in state.spans if state else ():
                 span.is_live = False
 
     def give_up_untaken(self) -> None:
-        """Forget the spans that no agent has begun on; the records will be fetched again."""
+        """Drop the spans that no agent has begun to process; their records are fetched again."""
         for state in self._partitions.values():
             kept = deque(span for span in state.spans if span.taken)
             for span in state.spans:
@@ -274,19 +236,5 @@ class OffsetTracker:
             state.spans = kept
 
     def partitions(self) -> list[Hashable]:
-        """Return every partition that has been seen and not given up."""
+        """Return every tracked partition."""
         return list(self._partitions)
-
-
-def runs(rows: Sequence[int]) -> list[tuple[int, int]]:
-    """Return ascending row numbers as half-open ranges: [0, 1, 2, 5] -> [(0, 3), (5, 6)]."""
-    if rows[-1] - rows[0] + 1 == len(rows):
-        return [(rows[0], rows[-1] + 1)]
-    found: list[tuple[int, int]] = []
-    start = previous = rows[0]
-    for row in rows[1:]:
-        if row != previous + 1:
-            found.append((start, previous + 1))
-            start = row
-        previous = row
-    return [*found, (start, previous + 1)]

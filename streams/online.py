@@ -1,12 +1,13 @@
-"""Models that learn: one instance a partition, in steps cut by offset.
+"""Runs models that learn: one instance for each partition, in steps of a fixed number of offsets.
 
-For each step of `learn_every` offsets the model first answers every event of it with its state
-frozen, then learns from all of them at once. So the same log gives the same answers and the same
-state, however the micro-batches fell. The first record after a step completes it: the step's
-update is emitted as that record's, and so is with the broker before that record is finished.
+In each step of `learn_every` offsets the model first answers all events without changing its state,
+then learns from all of them at once. So the same log gives the same answers and the same state,
+however the micro-batches are formed. The first record after a step completes the step. The step's
+update is sent together with that record's results, so the broker has it before that record is
+finished.
 
-Between two steps a model's state covers exactly what lies below the step under way: that is what a
-snapshot tells of. Replayed records, which an earlier worker has answered, are learned from and not
+Between two calls the state covers exactly the records below the current step; a snapshot stores
+this state. Records of a catch-up, which an earlier worker has answered, are learned from but not
 answered again.
 """
 
@@ -19,9 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from streams.batching import Chunk, MicroBatch
-from streams.out_of_memory import drop_frames
-from streams.predicting import predict_each
-from streams.protocols import JoinedModel, LearningModel, ModelFactory
+from streams.joint_calls import answer_each, learn_each
+from streams.model_protocols import JoinedModel, LearningModel, ModelFactory
 from streams.state.snapshot import Snapshot, StateMismatchError
 
 logger = logging.getLogger(__name__)
@@ -29,20 +29,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Update:
-    """What a learning step changed, and which event of the micro-batch completed it."""
+    """The result of a learning step, and the event of the micro-batch that completed the step."""
 
     position: int
-    """Of the completing event in the micro-batch."""
+    """Position of the completing event in the micro-batch."""
     sequence: int
-    """Number of the step: its offsets divided by `learn_every`."""
+    """Number of the step: its offsets divided by `learn_every`, rounded down."""
     value: Any
 
 
 class Learned(NamedTuple):
-    """A model's state at a moment, and what it covers."""
+    """A model's state, and the offset up to which it has learned."""
 
     next_offset: int
-    """Everything below has been learned, nothing at or above it."""
+    """The model has learned from all records below this offset and from none above."""
     model: str
     model_version: str
     learn_every: int
@@ -52,16 +52,16 @@ class Learned(NamedTuple):
 @dataclass(slots=True)
 class _PartitionState:
     model: LearningModel
-    covered: int
-    """Everything below has been learned, nothing at or above it."""
+    learned_to: int
+    """The model has learned from all records below this offset and from none above."""
     step: int = -1
     pending: list[Any] = field(default_factory=list)
-    """Events of `step`, answered and not yet learned from."""
+    """Events of `step` that are answered and not yet learned from."""
     next_offset: int = 0
-    """Above every offset that was answered."""
+    """The offset after the last answered record."""
 
     def take_pending(self) -> list[Any]:
-        """Return the events of the step that ends, and begin with none."""
+        """Return the events of the step that ends, and clear them."""
         pending, self.pending = self.pending, []
         return pending
 
@@ -77,19 +77,19 @@ class _Run:
 
 @dataclass(slots=True)
 class _Work:
-    """What a micro-batch holds of one partition, run by run."""
+    """The events of one partition in a micro-batch, as runs of steps."""
 
     state: _PartitionState
     events: list[Any]
     positions: list[int]
-    """Of each event, in the micro-batch."""
+    """Position of each event in the micro-batch."""
     runs: deque[_Run]
     num_caught_up: int
-    """Events of a catch-up; they come first: their offsets are the lowest."""
+    """Number of events of a catch-up. They come first, because their offsets are the lowest."""
 
 
 class OnlineRunner:
-    """Answers micro-batches of any partitions; called from one thread."""
+    """Answers micro-batches with one model for each partition; called from one thread."""
 
     def __init__(self, factory: ModelFactory, device: str) -> None:
         self._factory = factory
@@ -97,13 +97,14 @@ class OnlineRunner:
         self._states: dict[Hashable, _PartitionState] = {}
 
     def answer(self, batch: MicroBatch[Any]) -> tuple[list[Any], list[Update]]:
-        """Answer a micro-batch, each partition by its own model, and learn on the way.
+        """Answer a micro-batch, each partition with its model, and learn from completed steps.
 
-        The partitions go side by side: in each round every one of them finishes a step and answers
-        the events of the next, and models that can do so learn and answer in one call for all.
+        The partitions proceed in rounds. In each round every partition completes a step and
+        answers the events of the next. Models that support it learn and answer in one call for all
+        partitions.
 
         Returns:
-            N answers, None for each event of a catch-up, and the updates of the steps completed.
+            N answers, None for each event of a catch-up, and the updates of the completed steps.
         """
         answers: list[Any] = [None] * len(batch)
         updates: list[Update] = []
@@ -126,7 +127,7 @@ class OnlineRunner:
         return [
             self._work(tp, chunks)
             for tp, chunks in parts.items()
-            # Of a partition that a rebalance took, nothing is delivered.
+            # Results of a revoked partition would not be delivered.
             if any(chunk.batch.span.is_live for chunk, _ in chunks)
         ]
 
@@ -147,25 +148,25 @@ class OnlineRunner:
         )
 
     def _learn(self, current: Sequence[tuple[_Work, _Run]]) -> list[Update]:
-        """Learn from the steps under way, if any, and begin the next."""
+        """Learn from the steps that end, if any, and begin the next."""
         ended: list[tuple[_Work, _Run, int]] = []
         for work, run in current:
             step, work.state.step = work.state.step, run.step
             if step >= 0:
-                work.state.covered = run.step * work.state.model.learn_every
+                work.state.learned_to = run.step * work.state.model.learn_every
                 ended.append((work, run, step))
         pending = [work.state.take_pending() for work, _, _ in ended]
         learned = learn_each([work.state.model for work, _, _ in ended], pending)
         updates = []
         for (work, run, step), has_learned in zip(ended, learned, strict=True):
             value = _update_of(work.state.model) if has_learned else None
-            # What an event of a catch-up completed was delivered before that event was finished.
+            # An event of a catch-up was finished after the update that it completed was delivered.
             if value is not None and run.start >= work.num_caught_up:
                 updates.append(Update(work.positions[run.start], step, value))
         return updates
 
     def _answer(self, current: Sequence[tuple[_Work, _Run]], answers: list[Any]) -> None:
-        """Answer what is not of a catch-up, each by its partition's model."""
+        """Answer the events that are not of a catch-up, each with its partition's model."""
         fresh = [
             (work, max(run.start, work.num_caught_up), run.stop)
             for work, run in current
@@ -178,10 +179,10 @@ class OnlineRunner:
                 answers[position] = result
 
     def _state(self, partition: Hashable, offset: int) -> _PartitionState:
-        """Return a partition's state; a new one if it has learned from this offset already.
+        """Return a partition's state; a new one if records that it has answered are read again.
 
-        After a rebalance a partition that stays goes on where it was, unless records that were
-        answered are read again: to learn from them twice would be worse than to start afresh.
+        After a rebalance a partition that stays with this worker keeps its state, unless answered
+        records are read again: learning from them twice would be worse than a fresh start.
         """
         state = self._states.get(partition)
         if state is not None and offset >= state.next_offset:
@@ -189,7 +190,7 @@ class OnlineRunner:
         if state is not None:
             logger.warning("%s is read again from offset %d: its model starts fresh",
                            partition, offset)  # fmt: skip
-        return self._put(partition, _PartitionState(self._new_model(), covered=offset))
+        return self._put(partition, _PartitionState(self._new_model(), learned_to=offset))
 
     def _put(self, partition: Hashable, state: _PartitionState) -> _PartitionState:
         previous = self._states.pop(partition, None)
@@ -199,54 +200,54 @@ class OnlineRunner:
         return state
 
     def resume(self, partition: Hashable, position: int) -> int | None:
-        """Return the offset from which a partition's state can go on, None if it can't.
+        """Return the next offset for a partition's present state, None if it can't be used.
 
-        It can't where it has answered records at or above `position`, which are to be read again.
+        It can't be used if it has answered records at or above `position`, which are read again.
         """
         state = self._states.get(partition)
         return None if state is None or state.next_offset > position else state.next_offset
 
     def start(self, partition: Hashable, position: int) -> None:
-        """Let a partition's model start afresh, at the offset that is read next."""
+        """Give a partition a new model; `position` is the offset of the next record."""
         self._put(partition, _PartitionState(self._new_model(), position, next_offset=position))
 
     def restore(self, partition: Hashable, snapshot: Snapshot) -> None:
-        """Let a partition's model go on from a snapshot.
+        """Give a partition a model with the state of a snapshot.
 
         Raises:
-            StateMismatchError: it was made by another model or version, with other options, or is
-                damaged; the partition has no model then.
+            StateMismatchError: the snapshot is of another model or version, was made with other
+                options, or is damaged. The partition's model does not change.
         """
         model = self._new_model()
-        wanted = (model.name, model.version, model.learn_every)
-        found = (snapshot.model, snapshot.model_version, snapshot.learn_every)
+        configured = (model.name, model.version, model.learn_every)
+        stored = (snapshot.model, snapshot.model_version, snapshot.learn_every)
         try:
-            if found != wanted:
+            if stored != configured:
                 raise StateMismatchError(
-                    "it was made by {} version {} with learn_every {}, and the pipeline has {} "
-                    "version {} with learn_every {}".format(*found, *wanted)
+                    "it was made by {} version {} with learn_every {}, but the pipeline has {} "
+                    "version {} with learn_every {}".format(*stored, *configured)
                 )
             model.restore(snapshot.state)
-        except Exception as error:  # a user's own model may raise anything
+        except Exception as error:  # a user's model may raise anything
             model.close()
             if isinstance(error, StateMismatchError):
                 raise
             raise StateMismatchError(str(error) or type(error).__name__) from error
-        at = snapshot.next_offset
-        self._put(partition, _PartitionState(model, covered=at, next_offset=at))
+        offset = snapshot.next_offset
+        self._put(partition, _PartitionState(model, learned_to=offset, next_offset=offset))
 
     def learned(self, partition: Hashable) -> Learned | None:
-        """Return what a partition's model has learned so far, None if it has no model.
+        """Return the state of a partition's model, None if the partition has no model.
 
         Raises:
-            Exception: whatever the model's `snapshot` raises.
+            Exception: any exception of the model's `snapshot`.
         """
         state = self._states.get(partition)
         if state is None:
             return None
         model = state.model
         return Learned(
-            state.covered, model.name, model.version, model.learn_every, model.snapshot()
+            state.learned_to, model.name, model.version, model.learn_every, model.snapshot()
         )
 
     def _new_model(self) -> LearningModel:
@@ -267,53 +268,16 @@ class OnlineRunner:
         self.keep_only(set())
 
 
-def answer_each(
-    models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
-) -> list[list[Any]]:
-    """Answer each batch by its model: in one call where the models can, else one by one."""
-    if len(models) > 1 and isinstance(models[0], JoinedModel):
-        try:
-            answers = models[0].predict_joined(models, batches)
-            if [len(part) for part in answers] == [len(batch) for batch in batches]:
-                return [list(part) for part in answers]
-        except Exception as error:  # some event is bad: find out which, model by model
-            drop_frames(error)
-    return [
-        predict_each(model.predict_batch, batch)
-        for model, batch in zip(models, batches, strict=True)
-    ]
-
-
-def learn_each(models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]) -> list[bool]:
-    """Let each model learn from its step, in one call where they can; return which have."""
-    if len(models) > 1 and isinstance(models[0], JoinedModel):
-        try:
-            models[0].learn_joined(models, batches)
-            return [True] * len(models)
-        except Exception as error:  # nothing was learned: find out which step can't be
-            drop_frames(error)
-    return [_has_learned(model, batch) for model, batch in zip(models, batches, strict=True)]
-
-
-def _has_learned(model: LearningModel, batch: Sequence[Any]) -> bool:
-    try:
-        model.learn_batch(batch)
-    except Exception:
-        logger.exception("model %s can't learn from a step; it goes on", model.name)
-        return False
-    return True
-
-
 def _update_of(model: LearningModel) -> Any:
     try:
         return model.update()
     except Exception:
-        logger.exception("model %s can't describe what it learned; it goes on", model.name)
+        logger.exception("model %s can't make its update; the update is skipped", model.name)
         return None
 
 
 def _steps(offsets: Sequence[int], learn_every: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (step, start, stop) for each run of positions whose offsets share a step."""
+    """Yield (step, start, stop) for each run of positions whose offsets are in one step."""
     start = 0
     while start < len(offsets):
         step = offsets[start] // learn_every

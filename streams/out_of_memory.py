@@ -1,6 +1,7 @@
-"""A device that runs out of memory: how that is told, and what an agent learns from it.
+"""Detects out-of-memory errors of a device and lowers the agent's batch size limit.
 
-No library is imported here: a model may be of any, so its exceptions are known by what they say.
+A model may use any library, so no library is imported here: errors are recognized by their names
+and messages.
 """
 
 from __future__ import annotations
@@ -14,36 +15,36 @@ from schemas import InputError
 
 logger = logging.getLogger(__name__)
 
-#: What PyTorch, ONNX Runtime, CUDA and cuBLAS write where they raise no type of their own.
+#: Messages of PyTorch, ONNX Runtime, CUDA and cuBLAS in errors of general types.
 _PHRASES = (
     "out of memory",  # "CUDA out of memory", "CUDA error: out of memory", "CUDA failure 2: ..."
-    "failed to allocate memory",  # ONNX Runtime's arena, of any device
-    "can't allocate memory",  # PyTorch's, on the host
+    "failed to allocate memory",  # ONNX Runtime, on any device
+    "can't allocate memory",  # PyTorch, on the host
     "cublas_status_alloc_failed",
     "cudnn_status_alloc_failed",
 )
 
 
 class BatchLimitMetrics(Protocol):
-    """Who is told; `AgentMetrics` is one."""
+    """The metrics that a `BatchSizeLimit` updates; `AgentMetrics` implements them."""
 
     def out_of_memory(self) -> None:
         """Count a model call that ran out of memory."""
         ...
 
     def batch_size_limit(self, size: int) -> None:
-        """Take note of the largest batch from now on."""
+        """Export the present limit."""
         ...
 
 
 class BatchSizeLimit:
-    """The largest batch that an agent's device has memory for, as far as it is known.
+    """The largest batch that an agent's device has memory for, as far as known.
 
-    Starts at the agent's `max_batch_size` and only ever falls: a batch that did not fit is
-    evidence, and trying a larger one again later would cost a failed call (and, on a shared GPU,
-    maybe a neighbour's) each time. A restart forgets it.
+    It starts at the agent's `max_batch_size` and never rises: each attempt with a larger batch
+    would cost a failed call, and on a shared GPU perhaps another process's call. A restart resets
+    it.
 
-    Thread-safe: all copies of a model share one.
+    Thread-safe: all copies of a model share one limit.
     """
 
     def __init__(
@@ -56,10 +57,10 @@ class BatchSizeLimit:
         """Start at the configured size.
 
         Args:
-            agent: its name, for the log.
-            max_batch_size: as configured.
-            metrics: told of each failure and of each new limit.
-            free_memory: has libraries give back what they hold in reserve on the device.
+            agent: the agent's name, for the log.
+            max_batch_size: the configured size.
+            metrics: updated with each failure and each new limit.
+            free_memory: lets libraries release the device memory that they reserve.
         """
         self.size = max_batch_size
         self._agent = agent
@@ -69,36 +70,38 @@ class BatchSizeLimit:
         metrics.batch_size_limit(max_batch_size)
 
     def ran_out(self) -> None:
-        """Count a call that ran out of memory, and make room for another try."""
+        """Count a call that ran out of memory, and free memory for another attempt."""
         self._metrics.out_of_memory()
         self._free_memory()
 
     def lower_to(self, size: int) -> None:
-        """From now on let no batch be larger than `size` events."""
+        """Limit batches to `size` events from now on; a higher value has no effect."""
         with self._lock:
             if size >= self.size:
                 return
             self.size = size
             self._metrics.batch_size_limit(size)
         logger.warning(
-            "%s: a batch of more than %d did not fit into the device's memory: from now on none is "
-            "larger; set batch.max_batch_size to it, or give the model a device of its own",
+            "%s: a batch of more than %d events did not fit into the device's memory; larger "
+            "batches are no longer formed. Set batch.max_batch_size to this number, or give the "
+            "model a device that it does not share",
             self._agent, size,
         )  # fmt: skip
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an exception, or one that it was raised from, says that memory ran out.
+    """Return whether an exception, or one of its causes, reports a lack of memory.
 
-    Of an `InputError` it is never believed: that is a model's own word about an event.
+    Never for an `InputError`: its text is about an event.
     """
     if isinstance(error, InputError):
         return False
-    return any(_says_so(link) for link in _chain(error))
+    return any(_reports_lack_of_memory(link) for link in _chain(error))
 
 
-def _says_so(error: BaseException) -> bool:
-    # By its name too: PyTorch's is a RuntimeError, and one from another process has no other type.
+def _reports_lack_of_memory(error: BaseException) -> bool:
+    # The name counts too: PyTorch's error is a RuntimeError, and an error from a child process has
+    # only its name.
     if isinstance(error, MemoryError) or type(error).__name__.endswith("MemoryError"):
         return True
     message = str(error).lower()
@@ -106,10 +109,10 @@ def _says_so(error: BaseException) -> bool:
 
 
 def drop_frames(error: Exception) -> None:
-    """Let go of the frames of a failed call, and so of what their variables hold.
+    """Remove the frames of a failed call from its error, which frees their variables.
 
-    That may be the device's memory, or a batch of pictures; and an error that is kept as a value
-    often stands in a variable of such a frame: a cycle, which stays until the next collection.
+    These variables may hold device memory or a batch of pictures. And if such a variable holds the
+    error itself, error and frame form a cycle, which is freed only by the next garbage collection.
     """
     for link in _chain(error):
         link.__traceback__ = None

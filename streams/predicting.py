@@ -1,4 +1,4 @@
-"""One model call that can't fail: whatever goes wrong, every event gets an answer."""
+"""Calls a model so that every event gets an answer: a result or the error that it caused."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, Protocol
 
 from schemas import InputError
 from schemas.errors import ModelFailedError, OutOfMemoryError, ProcessLostError
+from streams.model_protocols import PreparingModel, ServedModel
 from streams.out_of_memory import BatchSizeLimit, drop_frames, is_out_of_memory
-from streams.protocols import PreparingModel, ServedModel
 
 
 class PreparedCalls(Protocol):
-    """What answers prepared batches."""
+    """The prediction methods of a model with prepared batches."""
 
     def predict_batch(self, batch: Sequence[Any]) -> Sequence[Any]:
-        """Answer B events."""
+        """Return B answers for B events."""
         ...
 
     def predict_prepared(self, prepared: Any) -> Sequence[Any]:
@@ -29,15 +29,15 @@ Predict = Callable[[Sequence[Any]], Sequence[Any]]
 
 @dataclass(slots=True)
 class Prepared:
-    """What `prepare_batch` returned, or what it raised; given away once, so that it can be freed.
+    """The value that `prepare_batch` returned or raised; `take` it once, so that it can be freed.
 
-    It may hold memory on the device, which a second try in halves needs.
+    It may hold device memory, which a second attempt in halves needs.
     """
 
     value: Any
 
     def take(self) -> Any:
-        """Return the value and forget it."""
+        """Return the value and drop this reference to it."""
         value, self.value = self.value, None
         return value
 
@@ -48,35 +48,35 @@ def predict_each(
     attempts: int = 1,
     limit: BatchSizeLimit | None = None,
 ) -> list[Any]:
-    """Answer every event; if the batch raises, halve it until the culprit is alone.
+    """Answer every event; if the batch raises, halve it until the bad event is alone.
 
     Args:
-        predict: N events in, N answers out.
+        predict: returns N answers for N events.
         events: N >= 1 events.
-        attempts: how often these events have been tried, this time included.
-        limit: the largest batch that the device has memory for, and who learns if it is less;
-            None if that is nobody's concern.
+        attempts: number of attempts with these events, including this one.
+        limit: the largest batch that the device has memory for; lowered if this one does not fit.
+            None: no limit.
 
     Returns:
-        N answers in input order. A batch that a model's process was lost with is tried once more
-        before it is halved: something else may have killed it. An event that the model raises on
-        has its `InputError`.
+        N answers in input order, with an `InputError` for each event on which the model raises.
+        If the model's process died, the batch is tried once more before it is halved: the batch
+        may not be the cause.
     """
     if limit is not None and len(events) > limit.size:
         return _halves(predict, events, attempts, limit)
-    tried = _try(predict, events, len(events))
-    return _settle(predict, events, tried, attempts, limit)
+    outcome = _try(predict, events, len(events))
+    return _settle(predict, events, outcome, attempts, limit)
 
 
 def _try(predict: Callable[[Any], Sequence[Any]], batch: Any, size: int) -> list[Any] | Exception:
-    """Return a call's answers, or what it raised."""
+    """Return a call's answers, or the exception that it raised."""
     try:
         answers = predict(batch)
         if len(answers) == size:
             return list(answers)
         raise ValueError(
             f"{size} events in, {len(answers)} answers out: predict_batch must return "
-            "one answer an event, in order (None for no result)"
+            "one answer for each event, in order (None for no result)"
         )
     except Exception as error:
         drop_frames(error)
@@ -86,41 +86,41 @@ def _try(predict: Callable[[Any], Sequence[Any]], batch: Any, size: int) -> list
 def _settle(
     predict: Predict,
     events: Sequence[Any],
-    tried: list[Any] | Exception,
+    outcome: list[Any] | Exception,
     attempts: int,
     limit: BatchSizeLimit | None,
 ) -> list[Any]:
-    """Return the answers of a call, or those of its halves if it failed."""
-    if not isinstance(tried, Exception):
-        return tried
-    if is_out_of_memory(tried):
-        return _settle_memory(predict, events, tried, attempts, limit)
-    if isinstance(tried, ProcessLostError):
+    """Return the answers of a call, or of further attempts if it failed."""
+    if not isinstance(outcome, Exception):
+        return outcome
+    if is_out_of_memory(outcome):
+        return _settle_out_of_memory(predict, events, outcome, attempts, limit)
+    if isinstance(outcome, ProcessLostError):
         if attempts == 1:
             return predict_each(predict, events, 2, limit)
-        tried.attempts = attempts
+        outcome.attempts = attempts
     if len(events) == 1:
-        return [tried if isinstance(tried, InputError) else ModelFailedError(tried, attempts)]
+        return [outcome if isinstance(outcome, InputError) else ModelFailedError(outcome, attempts)]
     return _halves(predict, events, attempts + 1, limit)
 
 
-def _settle_memory(
+def _settle_out_of_memory(
     predict: Predict,
     events: Sequence[Any],
     error: Exception,
     attempts: int,
     limit: BatchSizeLimit | None,
 ) -> list[Any]:
-    """Answer by halves what did not fit, and learn from it whether so many ever fit."""
+    """Answer a batch that did not fit in halves, and lower the limit if its size was the cause."""
     if limit is not None:
         limit.ran_out()
     if len(events) == 1:
-        if attempts == 1:  # what was freed just now may be enough
+        if attempts == 1:  # the memory that `ran_out` freed may be enough
             return predict_each(predict, events, 2, limit)
         return [OutOfMemoryError(error, attempts)]
     answers = _halves(predict, events, attempts + 1, limit)
-    # Where one event does not fit even alone, it is to blame, and not the size of its batch.
-    if limit is not None and not any(isinstance(a, OutOfMemoryError) for a in answers):
+    # If an event does not fit even alone, that event is the cause, not the size of the batch.
+    if limit is not None and not any(isinstance(answer, OutOfMemoryError) for answer in answers):
         limit.lower_to(len(events) - len(events) // 2)
     return answers
 
@@ -136,7 +136,7 @@ def _halves(
 
 
 def prepare(model: PreparingModel, events: Sequence[Any]) -> Prepared:
-    """Run the host-side half; an exception is carried along as the prepared value."""
+    """Call `prepare_batch`; an exception becomes the prepared value."""
     try:
         return Prepared(model.prepare_batch(events))
     except Exception as error:
@@ -150,24 +150,26 @@ def predict_prepared(
     events: Sequence[Any],
     limit: BatchSizeLimit | None = None,
 ) -> list[Any]:
-    """Answer a prepared batch; if either half raised, fall back to halving the whole."""
+    """Answer a prepared batch; if preparing or predicting raised, halve the batch."""
     value = prepared.take()
-    if limit is not None and len(events) > limit.size:  # lowered since it was formed
+    if (
+        limit is not None and len(events) > limit.size
+    ):  # the limit was lowered after the batch was formed
         del value
         return predict_each(model.predict_batch, events, 1, limit)
     if isinstance(value, Exception):
-        tried: list[Any] | Exception = value
+        outcome: list[Any] | Exception = value
     else:
-        tried = _try(model.predict_prepared, value, len(events))
+        outcome = _try(model.predict_prepared, value, len(events))
     del value
-    if not isinstance(tried, Exception) or is_out_of_memory(tried):
-        return _settle(model.predict_batch, events, tried, 1, limit)
-    if len(events) == 1 and isinstance(tried, InputError):
-        return [tried]
+    if not isinstance(outcome, Exception) or is_out_of_memory(outcome):
+        return _settle(model.predict_batch, events, outcome, 1, limit)
+    if len(events) == 1 and isinstance(outcome, InputError):
+        return [outcome]
     return predict_each(model.predict_batch, events, 2, limit)
 
 
 def load(model: ServedModel, device: str) -> None:
-    """Load and warm up, on the thread that will call it."""
+    """Load and warm up a model; called on the thread that will call its other methods."""
     model.load(device)
     model.warm_up()

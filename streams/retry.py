@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: How long cancelled work may take to end.
+#: How long canceled work may take to end.
 _CANCEL_SECONDS = 1.0
 
 
@@ -22,15 +22,15 @@ async def retry(
     max_wait_seconds: float = 0.0,
     gives_up: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Return the result of the first attempt that succeeds.
+    """Return the result of the first successful attempt.
 
     Args:
-        attempt: the work.
-        errors: retried; any other error is raised at once.
-        report: logs an error; called with the error and the number of failures, from 1.
-        wait_seconds: between the first two attempts; doubles up to `max_wait_seconds`.
-        max_wait_seconds: the longest wait; without it every wait is `wait_seconds`.
-        gives_up: whether to raise the error instead of another attempt.
+        attempt: makes one attempt.
+        errors: error types to retry after; other errors are raised at once.
+        report: logs an error; called with the error and the number of failures so far, from 1.
+        wait_seconds: wait after the first failure; it doubles up to `max_wait_seconds`.
+        max_wait_seconds: the longest wait; if 0, every wait is `wait_seconds`.
+        gives_up: returns whether to raise the error instead of retrying.
     """
     for num_failures in count(1):
         try:
@@ -45,10 +45,10 @@ async def retry(
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, Any]) -> bool:
-    """Do work, but cancel it after a time limit; return whether it ended in time.
+    """Await work, but cancel it after a time limit; return whether it ended in time.
 
     Raises:
-        Exception: what the work raised, except its own cancellation.
+        Exception: any exception of the work except its cancellation.
     """
     task = asyncio.ensure_future(work)
     done, _ = await asyncio.wait([task], timeout=seconds)

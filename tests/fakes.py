@@ -13,8 +13,9 @@ from aiokafka.record.memory_records import MemoryRecords
 from schemas import Event
 from streams.kafka.record_format import encode_records
 from streams.offsets import OffsetTracker
-from streams.protocols import Output, RecordTooLargeError, Rows
-from streams.records import Headers, OutputRecord, RecordBatch, TopicPartition
+from streams.output_records import OutputRecord
+from streams.records import Headers, RecordBatch, TopicPartition
+from streams.sink import Output, RecordTooLargeError, Rows
 from streams.state.snapshot import StateKey, StateStoreError
 
 

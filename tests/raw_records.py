@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 
 from streams.kafka.record_format import CODECS, compress, encode_records, varint
-from streams.records import PackedBatch
+from streams.output_records import PackedBatch
 from streams.transport.encoded_batch import EncodedBatch
 
 RawHeaders = Sequence[tuple[bytes, bytes]]

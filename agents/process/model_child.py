@@ -28,8 +28,8 @@ from agents.process.model_wire import (
     SharedBytes,
     pack_answers,
 )
+from streams.model_protocols import MemoryFreeingModel
 from streams.out_of_memory import drop_frames, is_out_of_memory
-from streams.protocols import MemoryFreeingModel
 
 logger = logging.getLogger("agents.process.model_child")
 
@@ -86,7 +86,7 @@ class _Server:
         if len(answers) != len(events):
             raise ValueError(
                 f"{len(events)} events in, {len(answers)} answers out: predict_batch must return "
-                "one answer an event, in order (None for no result)"
+                "one answer for each event, in order (None for no result)"
             )
         return pack_answers(answers)
 

@@ -22,7 +22,7 @@ from agents.process.model_wire import LOAD, PREDICT, ModelConfig, unpack_answers
 from models.base import ModelError, PreparedModel
 from schemas.errors import ModelDiedError, ModelTimeoutError
 from streams.health.metrics import Metrics
-from streams.protocols import ModelFactory
+from streams.model_protocols import ModelFactory
 from streams.settings import AgentSettings
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,9 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from streams.offsets import OffsetTracker, Span
-from streams.protocols import Output, Rows
+from streams.offsets import OffsetTracker
+from streams.sink import Output, Rows
+from streams.span import Span
 
 
 @dataclass(slots=True, eq=False)

@@ -46,9 +46,9 @@ from aiokafka.errors import (
 from streams.exactly_once.partition import OwnedPartition, TransactionLimits
 from streams.exactly_once.staged_output import Piece
 from streams.offsets import OffsetTracker
-from streams.protocols import Output, ProduceError, Rows
 from streams.records import TopicPartition
 from streams.retry import retry
+from streams.sink import Output, ProduceError, Rows
 from streams.transport.producer import TransactionalProducer
 from streams.transport.sink import num_partitions
 

@@ -19,8 +19,8 @@ from confluent_kafka import (
 
 from streams.kafka.clients import make_consumer
 from streams.kafka.errors import BrokerError
+from streams.kafka.message_headers import headers_of
 from streams.kafka.settings import Kafka
-from streams.message_headers import headers_of
 
 #: Limit of one request for offsets.
 REQUEST_SECONDS = 10.0

@@ -11,7 +11,7 @@ import struct
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from streams.kafka.record_format import crc32c
-from streams.records import PackedBatch
+from streams.output_records import PackedBatch
 
 #: A record batch's header (Kafka protocol guide, "Record Batch"), split where its checksum begins:
 #: base offset, length of what follows, partition leader epoch, magic, checksum;

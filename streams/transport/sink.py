@@ -19,14 +19,14 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from streams.protocols import Output, ProduceError, RecordTooLargeError, Rows
+from streams.sink import Output, ProduceError, RecordTooLargeError, Rows
 from streams.transport.broker_retry import find_partitions, send_batch_until_queued
 from streams.transport.encoded_batch import EncodedBatch
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaProducer
 
-    from streams.records import PackedRecords
+    from streams.output_records import PackedRecords
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 #: Errors with which a topic rejects a batch permanently; see `explain`.

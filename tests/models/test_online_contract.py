@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from models.base import ModelError, OnlineModel
 from models.registry import model_class
 from schemas import Event, InputError
-from streams.online import answer_each, learn_each
-from streams.protocols import JoinedModel
+from streams.joint_calls import answer_each, learn_each
+from streams.model_protocols import JoinedModel
 from tests.models.contract import assert_alike, events_for, make_registered, online_names
 
 #: Sums of float64 in another order.

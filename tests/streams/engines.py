@@ -1,4 +1,4 @@
-"""An agent's engine in memory, with its sink, tracker and registry at hand."""
+"""Runs an agent's engine in memory, with access to its sink, tracker and metrics."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from streams.executor import host_executor
 from streams.health.metrics import Metrics
 from streams.inference import Inference
 from streams.model_pool import ModelPool
+from streams.model_protocols import ModelFactory
 from streams.offsets import OffsetTracker
-from streams.protocols import ModelFactory
-from streams.records import OutputRecord, RecordBatch
+from streams.output_records import OutputRecord
+from streams.records import RecordBatch
 from streams.settings import AgentSettings, BatchSettings
 from tests.fakes import Doubling, ListSink, Number, record_batch
 
@@ -34,7 +35,7 @@ SETTINGS = AgentSettings(
 
 
 class Engine:
-    """An `Inference` and what it is made of."""
+    """An `Inference` and its parts."""
 
     def __init__(
         self,
@@ -71,23 +72,23 @@ class Engine:
         self.failures.append(error)
 
     def batch(self, numbers: Sequence[Any], **kwargs: Any) -> RecordBatch:
-        """A record batch whose whole numbers are events, and all else raw values."""
+        """Make a record batch: integers become events, anything else is a raw value."""
         values = [json.dumps({"x": n}).encode() if isinstance(n, int) else n for n in numbers]
         return record_batch(values, tracker=self.tracker, **kwargs)
 
     async def drained(self) -> None:
-        """Wait until the tracker has nothing open."""
+        """Wait until no record is unfinished."""
         async with asyncio.timeout(10):
             while self.tracker.num_taken():
                 await asyncio.sleep(0.002)
 
     def count(self, name: str, **labels: str) -> float:
-        """A metric of this agent by now."""
+        """Return the present value of a metric of this agent."""
         labels = {"agent": "double", **labels}
         return self.registry.get_sample_value(name, labels) or 0.0
 
     def accounts(self, topic: str = "numbers") -> dict[str, float]:
-        """The terms that must balance."""
+        """Return the record counts that must balance."""
         outcomes = {
             outcome: self.count("penstock_records_total", topic=topic, outcome=outcome)
             for outcome in ("answered", "dead_lettered", "filtered")
@@ -106,13 +107,13 @@ async def engine(
     settings: AgentSettings = SETTINGS,
     **more: Any,
 ) -> AsyncIterator[Engine]:
-    """An engine that runs until the block ends."""
+    """Run an engine until the block ends."""
     made = Engine(factory, sink or ListSink(), settings, **more)
     async with made.inference:
         yield made
 
 
 def answers(records: Sequence[OutputRecord]) -> list[tuple[int, float]]:
-    """Offset and answer of each result."""
+    """Return the offset and the answer of each result."""
     values = [json.loads(record.value) for record in records]
     return [(value["origin"]["offset"], value["y"]) for value in values]

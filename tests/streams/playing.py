@@ -1,4 +1,4 @@
-"""Plays a random world with the real engine, intake and tracker, and watches the invariants."""
+"""Plays a random world with the real engine, assignment and tracker, and checks the invariants."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ from tests.virtual_time import VirtualExecutor, VirtualLoop, cycle
 Counted: TypeAlias = Metric | Gauge
 
 FETCH_RECORDS = 5
-#: In place of the engine's own, so that small worlds meet back-pressure.
+#: Replaces the engine's constant, so that small worlds cause back-pressure.
 MIN_WAITING = 4
 
 
 @dataclass
 class _Partition:
-    """One input partition as the transport sees it."""
+    """One input partition with its log, as the transport reads it."""
 
     log: list[tuple[bytes | None, Record]] = field(default_factory=list)
     position: int = 0
     started_at: int = 0
-    """Where this worker's hold of it began."""
+    """The offset at which this worker began to read it."""
     is_held: bool = True
     checked_to: int = 0
-    """Below it every record is known to be finished."""
+    """Every record below this offset has been checked to be finished."""
 
 
 class Run:
@@ -89,34 +89,34 @@ class Run:
         self._queues: dict[str, asyncio.Queue[list[RecordBatch]]] = {
             topic: asyncio.Queue() for topic in settings.inputs
         }
-        self._watch_what_leaves()
+        self._check_batches_and_filters()
 
     def _new_model(self) -> Model:
         self.models.append(Model(self.world))
         return self.models[-1]
 
     def wall_clock(self) -> float:
-        """Unix time in the world."""
+        """Return the world's Unix time in seconds."""
         return WALL + self._loop.time()
 
-    def _watch_what_leaves(self) -> None:
-        """See every batch as it is formed, and every record as it is filtered."""
+    def _check_batches_and_filters(self) -> None:
+        """Check every batch when it is formed, and every record when it is filtered."""
         batcher, delivery = self.engine.inference._batcher, self.engine.delivery
         take, filter_rows = batcher.take, delivery.filtered
 
-        def watched_take(now: float, is_idle: bool = False) -> MicroBatch[Any] | None:
+        def checked_take(now: float, is_idle: bool = False) -> MicroBatch[Any] | None:
             batch = take(now, is_idle)
             if batch is not None:
                 self._check_batch(batch)
             return batch
 
-        def watched_filter(batch: RecordBatch, rows: Sequence[int], reason: Filtered) -> None:
+        def checked_filter(batch: RecordBatch, rows: Sequence[int], reason: Filtered) -> None:
             for row in rows:
                 self._check_filtered(batch, row, reason)
             filter_rows(batch, rows, reason)
 
-        batcher.take = watched_take  # type: ignore[method-assign]
-        delivery.filtered = watched_filter  # type: ignore[method-assign]
+        batcher.take = checked_take  # type: ignore[method-assign]
+        delivery.filtered = checked_filter  # type: ignore[method-assign]
 
     def _check_batch(self, batch: MicroBatch[Any]) -> None:
         settings, events = self.world.settings.batch, batch.events
@@ -139,14 +139,14 @@ class Run:
             self.filtered[batch.tp, batch.offsets[row]] = reason
 
     async def play(self) -> None:
-        """Let everything happen, and return when nothing is left to do."""
+        """Play all events of the world, and return when every record is finished."""
         async with self.engine.inference:
             streams = [asyncio.create_task(self._stream(topic)) for topic in self._queues]
-            happens = [asyncio.create_task(self._arrive(a)) for a in self.world.arrivals]
-            happens += [asyncio.create_task(self._rebalance(r)) for r in self.world.rebalances]
+            actions = [asyncio.create_task(self._arrive(a)) for a in self.world.arrivals]
+            actions += [asyncio.create_task(self._rebalance(r)) for r in self.world.rebalances]
             try:
                 async with asyncio.timeout(600):
-                    while not all(task.done() for task in happens) or not self.is_settled():
+                    while not all(task.done() for task in actions) or not self.is_settled():
                         self._fetch()
                         self.check()
                         assert self.engine.inference.crash_reason is None
@@ -154,7 +154,7 @@ class Run:
             finally:
                 for task in streams:
                     task.cancel()
-            for task in happens:
+            for task in actions:
                 task.result()
         assert self.engine.failures == []
 
@@ -212,7 +212,7 @@ class Run:
                 self._queues[topic].put_nowait(part)
 
     def is_settled(self) -> bool:
-        """Whether every partition that is held is read and finished, and nothing is in flight."""
+        """Whether all records of the held partitions are finished, and none is in flight."""
         return _total(self.engine.metrics.in_flight) == 0 and all(
             state.position == len(state.log) and self.tracker.under_way(tp) == (0, 0)
             for tp, state in self.partitions.items()
@@ -220,7 +220,7 @@ class Run:
         )
 
     def check(self) -> None:
-        """What must hold at any moment."""
+        """Check the invariants that hold at any time."""
         self._check_accounts()
         self._check_limits()
         for tp, state in self.partitions.items():
@@ -230,9 +230,9 @@ class Run:
             state.checked_to = watermark
 
     def is_finished(self, tp: TopicPartition, offset: int) -> bool:
-        """Whether the broker has what became of a record, or it was filtered."""
-        at = tp, offset
-        return at in self.sink.results or at in self.sink.letters or at in self.filtered
+        """Whether a record's result or dead letter is acknowledged, or it was filtered."""
+        key = tp, offset
+        return key in self.sink.results or key in self.sink.letters or key in self.filtered
 
     def _check_accounts(self) -> None:
         metrics = self.engine.metrics
@@ -247,19 +247,19 @@ class Run:
             num_records, _ = self.tracker.under_way(tp)
             assert num_records < settings.intake.max_records + FETCH_RECORDS
         most = max(MIN_WAITING, 2 * settings.batch.max_batch_size)
-        # A fetch may bring so much of each partition, of three a topic.
+        # Each fetch may return FETCH_RECORDS of each of a topic's three partitions.
         for lane in range(len(settings.inputs)):
             assert inference._batcher.num_waiting(lane) < most + 3 * FETCH_RECORDS
 
 
 def _samples(metric: Counted, label: str) -> dict[str, float]:
-    """A metric's values, summed by one of its labels."""
-    found: Counter[str] = Counter()
+    """Return a metric's values, summed by one of its labels."""
+    sums: Counter[str] = Counter()
     for family in metric.collect():
         for sample in family.samples:
             if not sample.name.endswith("_created"):
-                found[sample.labels[label]] += int(sample.value)
-    return dict(found)
+                sums[sample.labels[label]] += int(sample.value)
+    return dict(sums)
 
 
 def _total(metric: Counted) -> float:

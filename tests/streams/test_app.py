@@ -1,4 +1,4 @@
-"""The app is whole when made, keeps what its queues hold, and stops when it can't go on."""
+"""The app is complete after construction, keeps queued batches, and stops after a failure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_a_worker_without_tables_on_disk_makes_no_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     app = make()
-    app.Table("counts", default=int, partitions=4)  # of a stock Faust agent, in memory
+    app.Table("counts", default=int, partitions=4)  # of a plain Faust agent, in memory
     await app.on_first_start()
     assert list(tmp_path.iterdir()) == []
 
@@ -60,8 +60,8 @@ async def test_a_table_on_disk_gets_its_folder(
     assert [folder.name for folder in tmp_path.iterdir()] == ["penstock-data"]
 
 
-async def test_a_rebalance_waits_for_the_broker_for_a_day() -> None:
-    """After this time Faust would consider its recovery stopped, and never resume."""
+async def test_a_rebalance_waits_a_day_for_the_broker() -> None:
+    """After this time Faust considers its recovery stopped, and never resumes."""
     assert make().conf.broker_request_timeout >= 24 * 3600
 
 
@@ -75,14 +75,14 @@ async def test_the_transport_replaces_aiokafka_s_connection(
 
 @pytest.fixture
 def signals() -> Any:
-    """The SIGTERMs that this process gets."""
+    """Collect the SIGTERM signals that this process receives."""
     received: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     yield received
     signal.signal(signal.SIGTERM, before)
 
 
-async def test_a_failure_stops_the_worker_once_and_waits_for_no_record(
+async def test_a_failure_stops_the_worker_once_without_waiting_for_records(
     signals: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     app = make()

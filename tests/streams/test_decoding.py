@@ -1,4 +1,4 @@
-"""Every row of a batch ends as an event, a failure or a tombstone."""
+"""Every row of a batch becomes an event, a failure or a tombstone."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def test_bad_values(value: bytes, reason: str, words: str) -> None:
         raise error
 
 
-def test_a_key_that_is_no_text_matters_only_where_it_names_the_source() -> None:
+def test_a_binary_key_is_an_error_only_if_it_must_name_the_source() -> None:
     assert getattr(decode(b'{"values": {"a": 1}}', key=b"\xff"), "reason", "") == "schema_error"
     assert decode(GOOD, key=b"\xff") == msgspec.json.decode(GOOD, type=SensorReading)
 
 
-def test_kafka_fills_in_what_the_value_leaves_out() -> None:
+def test_missing_fields_are_taken_from_key_headers_and_timestamp() -> None:
     headers = [("ce_id", b"e1"), ("ce_time", b"2023-11-14T22:13:21Z"), ("ce_source", b"plant")]
     event = decode(b'{"values": {"a": 1}}', headers=headers)
     assert isinstance(event, SensorReading)

@@ -1,4 +1,4 @@
-"""Rows are finished whatever order they come in, and each by its own results."""
+"""Rows finish in any order, each once its results or its dead letter are acknowledged."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from schemas import DeadLetter, SchemaError
 from streams.delivery import Delivery
-from streams.encoding import EncodedChunk, EncodedOutput
+from streams.encoded_output import EncodedChunk, EncodedOutput
 from streams.health.metrics import Metrics
 from streams.offsets import OffsetTracker
-from streams.records import OutputRecord, Packing, TopicPartition
+from streams.output_records import OutputRecord, Packing
+from streams.records import TopicPartition
 from streams.settings import AgentSettings
 from tests.fakes import ListSink, record_batch
 
@@ -29,8 +30,7 @@ def make(tracker: OffsetTracker, sink: ListSink) -> Delivery:
 
 
 @pytest.mark.parametrize("rows", [[0, 1, 2, 3], [3, 1], [2, 0, 3, 1], [0, 3, 2]])
-async def test_dead_letters_in_any_order_finish_their_rows_alone(rows: list[int]) -> None:
-    """Events that don't decode, and ones that can't be measured, come one after the other."""
+async def test_dead_letters_in_any_order_finish_only_their_rows(rows: list[int]) -> None:
     tracker = OffsetTracker()
     batch = record_batch([b"x"] * 4, tracker=tracker)
     failed = [(row, SchemaError(str(row))) for row in rows]
@@ -42,10 +42,10 @@ async def test_dead_letters_in_any_order_finish_their_rows_alone(rows: list[int]
     assert tracker.watermark(TP) == 4
 
 
-async def test_one_large_result_of_several_costs_its_row_alone() -> None:
-    """Packed for its producer batch, refused, and unpacked: each row has its own results again."""
+async def test_a_result_that_is_too_large_affects_only_its_row() -> None:
+    """Packed into one producer batch, rejected, unpacked, and sent again row by row."""
     tracker, sink = OffsetTracker(), ListSink(max_bytes={"o": 50})
-    batches = [record_batch([b"x"] * 2, tracker=tracker, first_offset=at) for at in (0, 2)]
+    batches = [record_batch([b"x"] * 2, tracker=tracker, first_offset=offset) for offset in (0, 2)]
     chunks = []
     for batch in batches:
         chunk = EncodedChunk(batch, rows=[0, 1], record_rows=[0, 0, 1])

@@ -1,4 +1,4 @@
-"""What a chunk's results share is encoded once; each record's headers are whole all the same."""
+"""Headers that results share are encoded once, and every record still has all of them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Score(Result, kw_only=True):
 
 
 @pytest.mark.parametrize("first_offset", [0, 8, 97, 99_998, 2**63 - 6])
-def test_headers_are_those_of_cloudevents(first_offset: int) -> None:
-    """An id's length goes by its offset's digits, and a record's by whether it has a time."""
+def test_headers_equal_those_of_cloudevents(first_offset: int) -> None:
+    """For offsets of different lengths, and events with and without a time."""
     batch = record_batch(
         [b"x"] * len(_TIMES_MS), first_offset=first_offset, tracker=OffsetTracker()
     )
-    events = [Event(source_id="s", event_time_ms=at) for at in _TIMES_MS]
+    events = [Event(source_id="s", event_time_ms=time_ms) for time_ms in _TIMES_MS]
     chunk = Chunk(batch, range(len(events)), events)
     timings = Timings(5, 0.25, 0.125)
     model = SimpleNamespace(name="m", version="1")

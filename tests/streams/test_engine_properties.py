@@ -1,4 +1,4 @@
-"""Whatever arrives, fails or is taken away: order, limits, accounts and the watermark hold."""
+"""Order, limits, record counts and the watermark hold for random input, failures and rebalances."""
 
 from __future__ import annotations
 
@@ -103,31 +103,31 @@ def test_order_limits_accounts_and_watermark_hold(world: World) -> None:
 def check_outcome(
     run: Run, tp: TopicPartition, offset: int, record: Record, may_repeat: bool
 ) -> None:
-    """Each record has the one outcome that it must have."""
-    at = tp, offset
-    results, letters = run.sink.results[at], run.sink.letters[at]
-    is_filtered = at in run.filtered
+    """Check that a record has exactly the outcome that it must have."""
+    key = tp, offset
+    results, letters = run.sink.results[key], run.sink.letters[key]
+    is_filtered = key in run.filtered
     if not may_repeat:
-        assert results + letters + is_filtered == 1, at
-    assert results or letters or is_filtered, at
+        assert results + letters + is_filtered == 1, key
+    assert results or letters or is_filtered, key
     may_expire = run.world.settings.overload == "latest"
     if record.kind == "tombstone":
-        assert run.filtered[at] == Filtered.TOMBSTONE
+        assert run.filtered[key] == Filtered.TOMBSTONE
         assert not results
         assert not letters
     elif letters:
         expected = {"broken": "decode_error", "unlucky": "model_error"}.get(record.kind, "")
-        assert run.sink.reasons[at] in {expected, "expired" if may_expire else expected}
+        assert run.sink.reasons[key] in {expected, "expired" if may_expire else expected}
     elif is_filtered:
         assert may_expire
-        assert run.filtered[at] == Filtered.EXPIRED
+        assert run.filtered[key] == Filtered.EXPIRED
     else:
         assert record.kind == "good"
 
 
 def check_order(run: Run, moved: set[TopicPartition]) -> None:
-    """Results of a partition stand in one place, in its order, with the right values."""
-    found: dict[TopicPartition, list[int]] = defaultdict(list)
+    """Check that the results of a partition are right, in one output partition, and in order."""
+    offsets_by_partition: dict[TopicPartition, list[int]] = defaultdict(list)
     for (topic, partition), records in run.sink.records.items():
         for record in records if topic == "doubles" else ():
             value = json.loads(record.value)
@@ -135,8 +135,8 @@ def check_order(run: Run, moved: set[TopicPartition]) -> None:
             tp = TopicPartition(origin["topic"], origin["partition"])
             assert partition == tp.partition % run.world.output_partitions
             assert value["y"] == 2 * (origin["offset"] + 100)
-            found[tp].append(origin["offset"])
-    for tp, offsets in found.items():
+            offsets_by_partition[tp].append(origin["offset"])
+    for tp, offsets in offsets_by_partition.items():
         num_steps_back = sum(later <= earlier for earlier, later in pairwise(offsets))
         num_moves = sum(rebalance.tp == tp for rebalance in run.world.rebalances)
         assert num_steps_back <= (num_moves if tp in moved else 0), (tp, offsets)

@@ -1,4 +1,4 @@
-"""An agent's engine in memory: record batches in, results and dead letters out, all accounted."""
+"""An agent's engine in memory: every record gets a result or a dead letter, and is counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fakes import Doubling, ListSink, Number
 from tests.streams.engines import SETTINGS, answers, engine
 
 
-async def test_every_record_is_answered_in_order_and_accounted_for() -> None:
+async def test_every_record_is_answered_in_order_and_counted() -> None:
     async with engine() as e:
         for start in range(0, 60, 20):
             await e.inference.submit(
@@ -32,7 +32,7 @@ async def test_every_record_is_answered_in_order_and_accounted_for() -> None:
         }  # fmt: skip
 
 
-async def test_a_result_says_where_it_comes_from() -> None:
+async def test_a_result_has_its_origin_and_model() -> None:
     async with engine() as e:
         await e.inference.submit([e.batch([4], partition=1, first_offset=9, keys=[b"cam"])])
         await e.drained()
@@ -54,7 +54,7 @@ async def test_a_result_says_where_it_comes_from() -> None:
         assert headers["penstock_timing"].split(b";")[1] == b"batch=1"
 
 
-async def test_one_bad_record_hurts_only_itself() -> None:
+async def test_a_bad_record_affects_only_itself() -> None:
     async with engine() as e:
         await e.inference.submit([e.batch([1, b"{bad", None, 13, b"", 5])])
         await e.drained()
@@ -70,7 +70,7 @@ async def test_one_bad_record_hurts_only_itself() -> None:
         assert e.tracker.watermark(("numbers", 0)) == 6
 
 
-async def test_nothing_is_finished_before_the_broker_has_acknowledged() -> None:
+async def test_no_record_is_finished_before_the_broker_acknowledges() -> None:
     sink = ListSink()
     sink.gate = asyncio.Event()
     async with engine(sink=sink) as e:
@@ -86,22 +86,22 @@ async def test_nothing_is_finished_before_the_broker_has_acknowledged() -> None:
         assert e.tracker.watermark(("numbers", 0)) == 3
 
 
-async def test_batches_gather_many_partitions_and_respect_the_maximum() -> None:
-    made: list[Doubling] = []
+async def test_batches_mix_partitions_and_keep_to_the_maximum() -> None:
+    models: list[Doubling] = []
 
     def slow() -> Doubling:
-        made.append(Doubling(sleep_seconds=0.02))
-        return made[-1]
+        models.append(Doubling(sleep_seconds=0.02))
+        return models[-1]
 
     async with engine(slow) as e:
         for partition in range(4):
             await e.inference.submit([e.batch(range(5), partition=partition)])
         await e.drained()
-        assert sum(made[0].batch_sizes) == 20
-        assert max(made[0].batch_sizes) == 8
+        assert sum(models[0].batch_sizes) == 20
+        assert max(models[0].batch_sizes) == 8
 
 
-async def test_small_record_batches_of_one_partition_leave_together() -> None:
+async def test_small_record_batches_of_a_partition_are_sent_together() -> None:
     settings = replace(SETTINGS, batch=BatchSettings(max_batch_size=6, max_wait_seconds=60.0))
     async with engine(settings=settings) as e:
         for n in range(3):
@@ -110,10 +110,10 @@ async def test_small_record_batches_of_one_partition_leave_together() -> None:
                 await e.inference.submit([batch])
         await e.drained()
         assert answers(e.sink.records["doubles", 0]) == [(n, 2.0 * n) for n in range(3)]
-        assert e.sink.num_sends["doubles"] == 2  # one a partition
+        assert e.sink.num_sends["doubles"] == 2  # one for each partition
 
 
-async def test_what_left_together_is_taken_apart_where_it_is_refused() -> None:
+async def test_results_sent_together_are_sent_one_by_one_if_rejected() -> None:
     class Wordy(Doubling):
         def predict_batch(self, batch: Sequence[Number]) -> list[dict[str, Any]]:
             return [{"y": 1, "text": "x" * int(event.x)} for event in batch]
@@ -128,7 +128,7 @@ async def test_what_left_together_is_taken_apart_where_it_is_refused() -> None:
         assert e.tracker.watermark(("numbers", 0)) == 4
 
 
-async def test_copies_work_at_once_and_the_order_holds() -> None:
+async def test_copies_work_in_parallel_and_the_order_holds() -> None:
     settings = AgentSettings(
         input="numbers", output="doubles", model="doubling", concurrency=4,
         batch=BatchSettings(max_batch_size=3, max_wait_seconds=0.0),
@@ -140,7 +140,7 @@ async def test_copies_work_at_once_and_the_order_holds() -> None:
         assert answers(e.sink.records["doubles", 0]) == [(n, 2.0 * n) for n in range(12)]
 
 
-async def test_a_partition_that_went_away_finishes_without_effect() -> None:
+async def test_records_of_a_revoked_partition_finish_without_effect() -> None:
     sink = ListSink()
     sink.gate = asyncio.Event()
     async with engine(sink=sink) as e:
@@ -159,7 +159,7 @@ async def test_a_partition_that_went_away_finishes_without_effect() -> None:
         assert e.accounts()["in"] == 3
 
 
-async def test_a_result_that_its_topic_refuses_becomes_a_dead_letter() -> None:
+async def test_a_result_that_its_topic_rejects_becomes_a_dead_letter() -> None:
     class Wordy(Doubling):
         def predict_batch(self, batch: Sequence[Number]) -> list[dict[str, Any]]:
             return [{"y": 1, "text": "x" * int(event.x)} for event in batch]
@@ -173,7 +173,7 @@ async def test_a_result_that_its_topic_refuses_becomes_a_dead_letter() -> None:
         assert e.accounts()["in_flight"] == 0
 
 
-async def test_a_dead_letter_that_its_topic_refuses_is_cut_until_it_fits() -> None:
+async def test_a_dead_letter_that_its_topic_rejects_is_cut_until_it_fits() -> None:
     async with engine(sink=ListSink(max_bytes={"numbers.dlq": 20_000})) as e:
         await e.inference.submit([e.batch([b"x" * 500_000])])
         await e.drained()
@@ -182,7 +182,7 @@ async def test_a_dead_letter_that_its_topic_refuses_is_cut_until_it_fits() -> No
         assert DeadLetter.from_headers(record.headers).full_bytes == 500_000
 
 
-async def test_a_refusal_for_good_is_told_and_nothing_is_finished() -> None:
+async def test_a_permanent_rejection_is_reported_and_finishes_no_record() -> None:
     async with engine(sink=ListSink(max_bytes={"numbers.dlq": 1})) as e:
         await e.inference.submit([e.batch([b"bad"])])
         async with asyncio.timeout(5):
@@ -194,7 +194,7 @@ async def test_a_refusal_for_good_is_told_and_nothing_is_finished() -> None:
 
 
 @pytest.mark.parametrize("answer", [object(), "text", {"y": object()}, [{"y": 1}, 7]])
-async def test_an_answer_that_is_no_result_becomes_a_dead_letter(answer: Any) -> None:
+async def test_an_answer_of_a_wrong_type_becomes_a_dead_letter(answer: Any) -> None:
     class Odd(Doubling):
         def predict_batch(self, batch: Sequence[Number]) -> list[Any]:
             return [answer] * len(batch)
@@ -207,7 +207,7 @@ async def test_an_answer_that_is_no_result_becomes_a_dead_letter(answer: Any) ->
         assert e.sink.topic("doubles") == []
 
 
-async def test_none_one_or_several_results_a_record() -> None:
+async def test_a_record_may_have_no_one_or_several_results() -> None:
     class Repeating(Doubling):
         def predict_batch(self, batch: Sequence[Number]) -> list[Any]:
             return [[{"y": i} for i in range(int(event.x))] or None for event in batch]
@@ -222,7 +222,7 @@ async def test_none_one_or_several_results_a_record() -> None:
         assert e.count("penstock_results_total", topic="doubles") == 4
 
 
-async def test_submit_holds_back_while_too_much_waits() -> None:
+async def test_submit_blocks_while_too_many_events_wait() -> None:
     settings = AgentSettings(
         input="numbers", output="doubles", model="doubling",
         batch=BatchSettings(max_batch_size=1024, max_wait_seconds=0.0),
@@ -244,7 +244,7 @@ async def test_submit_holds_back_while_too_much_waits() -> None:
         assert e.accounts()["answered"] == 12 * 1024
 
 
-async def test_a_device_that_does_not_work_is_passed_over() -> None:
+async def test_a_device_that_fails_is_skipped() -> None:
     class Choosy(Doubling):
         def load(self, device: str = "cpu") -> None:
             if device != "cpu":
@@ -259,13 +259,13 @@ async def test_a_device_that_does_not_work_is_passed_over() -> None:
 
 
 async def test_models_are_loaded_and_closed() -> None:
-    made: list[Doubling] = []
+    models: list[Doubling] = []
 
     def factory() -> Doubling:
-        made.append(Doubling())
-        return made[-1]
+        models.append(Doubling())
+        return models[-1]
 
     async with engine(factory):
-        assert made[0].is_loaded
+        assert models[0].is_loaded
     await asyncio.sleep(0.05)
-    assert made[0].is_closed
+    assert models[0].is_closed

@@ -1,4 +1,4 @@
-"""When a micro-batch leaves and what is in it, with the clock as an argument."""
+"""When a micro-batch leaves and which events it holds; the clock is an argument."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def sizes_by_partition(batch: MicroBatch[int] | None) -> list[tuple[int, int]]:
     return [(part.batch.tp.partition, len(part.events)) for part in batch.chunks]
 
 
-def test_nothing_waits_nothing_leaves() -> None:
+def test_without_events_no_batch_is_due() -> None:
     empty = batcher()
     assert empty.due_at() is None
     assert empty.take(1e9) is None
@@ -48,7 +48,7 @@ def test_a_partial_batch_leaves_when_its_oldest_event_has_waited() -> None:
     assert taken.oldest_arrival == pytest.approx(10.0)
 
 
-def test_a_trickle_does_not_restart_the_wait() -> None:
+def test_later_events_do_not_restart_the_wait() -> None:
     waiting = batcher(size=100, wait=1.0)
     for i in range(20):
         waiting.add(chunk(1, arrived=i * 0.1))
@@ -69,7 +69,7 @@ def test_a_full_batch_leaves_at_once_and_the_rest_waits() -> None:
     assert len(waiting) == 0
 
 
-def test_a_batch_not_asked_for_goes_on_growing() -> None:
+def test_a_due_batch_grows_until_it_is_taken() -> None:
     waiting = batcher(size=8, wait=0.1)
     waiting.add(chunk(2, arrived=0.0))
     waiting.add(chunk(3, arrived=5.0))
@@ -78,7 +78,7 @@ def test_a_batch_not_asked_for_goes_on_growing() -> None:
     assert len(taken) == 5
 
 
-def test_events_of_a_given_up_partition_are_forgotten() -> None:
+def test_events_of_a_given_up_partition_are_dropped() -> None:
     tracker = OffsetTracker()
     batches = [record_batch([b"x"] * 3, tracker=tracker, partition=p) for p in (0, 1)]
     waiting = batcher(size=10)
@@ -91,7 +91,7 @@ def test_events_of_a_given_up_partition_are_forgotten() -> None:
     assert [c.batch.tp.partition for c in taken.chunks] == [1]
 
 
-def test_an_earlier_lane_goes_first_and_later_ones_fill_the_batch() -> None:
+def test_an_earlier_lane_goes_first_and_later_lanes_fill_the_batch() -> None:
     waiting = batcher(size=4, num_lanes=3)
     waiting.add(chunk(9, partition=2), lane=2)
     waiting.add(chunk(1, partition=1), lane=1)
@@ -103,19 +103,19 @@ def test_an_earlier_lane_goes_first_and_later_ones_fill_the_batch() -> None:
     assert len(waiting) == 13
 
 
-def test_an_urgent_event_goes_in_the_batch_that_a_flood_has_filled() -> None:
+def test_an_urgent_event_goes_first_although_other_events_waited_longer() -> None:
     waiting = batcher(size=4, wait=60.0, num_lanes=2)
     waiting.add(chunk(100, arrived=0.0, partition=1), lane=1)
     waiting.add(chunk(1, arrived=5.0, partition=0), lane=0)
     assert sizes_by_partition(waiting.take(5.0)) == [(0, 1), (1, 3)]
 
 
-def test_a_lane_is_passed_over_so_many_times_and_then_goes_first() -> None:
+def test_a_lane_goes_first_after_it_was_left_out_max_passes_times() -> None:
     waiting = batcher(size=4, wait=1.0, num_lanes=2)
     waiting.add(chunk(5, arrived=0.0, partition=1), lane=1)
     waiting.add(chunk(1000, arrived=0.0, partition=0), lane=0)
     now = 0.5
-    assert sizes_by_partition(waiting.take(now)) == [(0, 4)]  # its wait is not over: no count
+    assert sizes_by_partition(waiting.take(now)) == [(0, 4)]  # its wait is not over: not counted
     now = 1.0
     for _ in range(MAX_PASSES):
         assert sizes_by_partition(waiting.take(now)) == [(0, 4)]
@@ -125,7 +125,7 @@ def test_a_lane_is_passed_over_so_many_times_and_then_goes_first() -> None:
     assert sizes_by_partition(waiting.take(now))[0] == (1, 1)
 
 
-def test_an_idle_model_takes_at_once_what_is_there() -> None:
+def test_an_idle_model_gets_the_waiting_events_at_once() -> None:
     waiting = batcher(size=4, wait=60.0)
     waiting.add(chunk(1, arrived=0.0))
     assert waiting.take(0.0) is None
@@ -144,12 +144,12 @@ def test_single_events_are_removed_and_the_others_keep_their_order() -> None:
     assert (len(waiting), waiting.due_at()) == (0, None)
 
 
-def test_a_lower_limit_holds_for_what_waits_already() -> None:
+def test_a_lower_limit_holds_for_events_that_wait_already() -> None:
     waiting = batcher(size=8, wait=60.0)
     waiting.add(chunk(6))
     assert waiting.take(0.0) is None
     waiting.limit_size(3)
-    waiting.limit_size(5)  # never raised again
+    waiting.limit_size(5)  # a higher limit has no effect
     waiting.add(chunk(4, partition=1))
     sizes = [sizes_by_partition(waiting.take(0.0)) for _ in range(3)]
     assert sizes == [[(0, 3)], [(0, 3)], [(1, 3)]]
@@ -201,12 +201,12 @@ def test_limits_and_order_hold_over_lanes(data: st.DataObject) -> None:
     count = 0
     for step in range(data.draw(st.integers(0, 12))):
         lane, size = data.draw(st.integers(0, 2)), data.draw(st.integers(1, 6))
-        made = record_batch(
+        batch = record_batch(
             [b"x"] * size, tracker=tracker, partition=lane, first_offset=count, arrived=step
         )
         events = list(range(count, count + size))
         count += size
-        waiting.add(Chunk(made, range(size), events), lane)
+        waiting.add(Chunk(batch, range(size), events), lane)
         sent[lane] += events
         if data.draw(st.booleans()):
             drain(step + data.draw(st.sampled_from([0.0, 0.05, 0.1])), data.draw(st.booleans()))

@@ -1,7 +1,8 @@
-"""What fails leaves nothing to the garbage collector, which looks rarely and counts no bytes.
+"""Failures leave no reference cycles: the garbage collector runs rarely and counts no bytes.
 
-An exception holds the frames that it went through; one that stands in a variable of such a frame
-is a cycle, and with it all that those frames held: record batches, decoded pictures.
+An exception holds the frames that it passed through. If a variable of such a frame holds the
+exception, they form a cycle, which keeps all other variables of these frames alive: record batches,
+decoded pictures.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tests.fakes import ListSink, record_batch
 
 
 class Picture:
-    """Stands for something large."""
+    """Stands for a large object."""
 
 
 pictures: weakref.WeakSet[Picture] = weakref.WeakSet()
@@ -46,7 +47,7 @@ def raise_on_three(batch: Sequence[int]) -> list[Any]:
     return [None for _ in batch]
 
 
-def test_a_model_that_raises() -> None:
+def test_a_model_that_raises_leaves_no_cycle() -> None:
     answers = predict_each(raise_on_three, range(8))
     assert isinstance(answers[3], InputError)
     assert str(answers[3].__cause__).startswith("of ")
@@ -62,12 +63,12 @@ def make_delivery(tracker: OffsetTracker) -> Delivery:
     return Delivery("a", settings, ListSink(), tracker, metrics, fail)
 
 
-async def test_records_that_do_not_decode() -> None:
+async def test_records_that_do_not_decode_leave_no_cycle() -> None:
     tracker = OffsetTracker()
     decoder: Decoder[SensorReading] = Decoder(make_codec("json", SensorReading), 1000)
     batch = record_batch([b"{bad"] * 3, tracker=tracker, topic="t")
     decoded = decoder.decode(batch)
-    gone = [weakref.ref(error) for _, error in decoded.failed]
+    errors = [weakref.ref(error) for _, error in decoded.failed]
     await make_delivery(tracker).dead_letters(batch, decoded.failed)
     del decoded, batch
-    assert [error() for error in gone] == [None] * 3
+    assert [error() for error in errors] == [None] * 3

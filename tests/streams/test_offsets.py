@@ -1,4 +1,4 @@
-"""The watermark never passes an unfinished record, in whatever order records finish."""
+"""The watermark never passes an unfinished record, in any order of finishing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.offsets import OffsetTracker, runs
+from streams.offsets import OffsetTracker
 
 TP = ("t", 0)
 
 
-def test_the_watermark_follows_the_lowest_open_record() -> None:
+def test_the_watermark_is_the_lowest_unfinished_record() -> None:
     tracker = OffsetTracker()
     first = tracker.start(TP, range(10, 15), 50)
     second = tracker.start(TP, range(15, 20), 50)
@@ -25,7 +25,7 @@ def test_the_watermark_follows_the_lowest_open_record() -> None:
     assert tracker.under_way(TP) == (0, 0)
 
 
-def test_gaps_in_offsets_are_no_obstacle() -> None:
+def test_offsets_may_have_gaps() -> None:
     tracker = OffsetTracker()
     span = tracker.start(TP, [3, 7, 100], 3)
     tracker.finish(span, [0])
@@ -34,7 +34,7 @@ def test_gaps_in_offsets_are_no_obstacle() -> None:
     assert tracker.watermark(TP) == 101
 
 
-def test_only_what_moved_is_committable() -> None:
+def test_only_watermarks_that_moved_are_committable() -> None:
     tracker = OffsetTracker()
     span = tracker.start(TP, range(4), 4)
     assert tracker.committable() == {}
@@ -44,7 +44,7 @@ def test_only_what_moved_is_committable() -> None:
     assert tracker.committable() == {}
 
 
-def test_a_given_up_partition_finishes_without_effect() -> None:
+def test_finishing_rows_of_a_given_up_partition_has_no_effect() -> None:
     tracker = OffsetTracker()
     old = tracker.start(TP, range(4), 4)
     tracker.give_up([TP])
@@ -55,7 +55,7 @@ def test_a_given_up_partition_finishes_without_effect() -> None:
     assert tracker.watermark(TP) == 2
 
 
-def test_untaken_spans_can_be_handed_back() -> None:
+def test_spans_that_no_agent_has_begun_on_can_be_dropped() -> None:
     tracker = OffsetTracker()
     taken = tracker.start(TP, range(4), 40)
     taken.taken = True
@@ -67,9 +67,9 @@ def test_untaken_spans_can_be_handed_back() -> None:
     assert tracker.watermark(TP) == 4
 
 
-def test_the_watermark_never_passes_what_was_handed_back() -> None:
+def test_the_watermark_never_passes_dropped_spans() -> None:
     tracker = OffsetTracker()
-    tracker.start(TP, range(4), 40)  # never begun on
+    tracker.start(TP, range(4), 40)  # no agent has begun on it
     taken = tracker.start(TP, range(4, 8), 40)
     taken.taken = True
     tracker.give_up_untaken()
@@ -77,14 +77,14 @@ def test_the_watermark_never_passes_what_was_handed_back() -> None:
     assert tracker.watermark(TP) == 0
 
 
-def test_going_back_is_refused() -> None:
+def test_offsets_that_go_back_are_rejected() -> None:
     tracker = OffsetTracker()
     tracker.start(TP, range(4), 4)
-    with pytest.raises(ValueError, match="handed out before"):
+    with pytest.raises(ValueError, match="is already tracked"):
         tracker.start(TP, range(3, 6), 4)
 
 
-def test_single_offsets_finish_once() -> None:
+def test_a_single_offset_finishes_once() -> None:
     tracker = OffsetTracker()
     tracker.start(TP, [5, 6, 9], 3)
     assert tracker.finish_offset(TP, 6)
@@ -96,15 +96,9 @@ def test_single_offsets_finish_once() -> None:
     assert tracker.position(TP) == 9
 
 
-@given(st.sets(st.integers(0, 40), min_size=1))
-def test_runs_cover_exactly_the_rows(rows: set[int]) -> None:
-    found = runs(sorted(rows))
-    assert [row for start, stop in found for row in range(start, stop)] == sorted(rows)
-
-
 @given(st.data())
 def test_the_watermark_is_the_first_unfinished_offset(data: st.DataObject) -> None:
-    """Against the plain definition, over random spans, gaps and orders of finishing."""
+    """Compared with the definition, for random spans, gaps and orders of finishing."""
     tracker = OffsetTracker()
     gaps = data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=30))
     offsets = [sum(gaps[: i + 1]) for i in range(len(gaps))]
@@ -131,7 +125,7 @@ def test_the_watermark_is_the_first_unfinished_offset(data: st.DataObject) -> No
         assert tracker.under_way(TP)[0] == len(unfinished)
 
 
-def test_reach_is_the_watermark_if_more_were_finished() -> None:
+def test_reach_is_the_watermark_if_more_rows_were_finished() -> None:
     tracker = OffsetTracker()
     assert tracker.reach("p", []) is None
     first, second = tracker.start("p", [10, 11, 12], 0), tracker.start("p", [15, 16], 0)
@@ -147,26 +141,26 @@ def test_reach_is_the_watermark_if_more_were_finished() -> None:
     assert tracker.watermark("p") == 12
 
 
-def test_replayed_records_never_move_the_watermark_back() -> None:
+def test_records_of_a_catch_up_never_move_the_watermark_back() -> None:
     tracker = OffsetTracker()
     tracker.begin("p", 100, 90)
     assert (tracker.committed_offset("p"), tracker.next_offset("p")) == (100, 90)
-    replayed = tracker.start("p", range(90, 100), 0)
+    caught_up = tracker.start("p", range(90, 100), 0)
     fresh = tracker.start("p", range(100, 110), 0)
-    tracker.finish(replayed, range(5))
+    tracker.finish(caught_up, range(5))
     assert tracker.committable() == {}
     tracker.finish(fresh, range(10))
-    tracker.finish(replayed, range(5, 9))
+    tracker.finish(caught_up, range(5, 9))
     assert tracker.watermark("p") == 100
     assert tracker.committable() == {}
-    tracker.finish(replayed, [9])
+    tracker.finish(caught_up, [9])
     assert tracker.committable() == {"p": 110}
     assert tracker.next_offset("p") == 110
     tracker.give_up(["p"])
     assert (tracker.catch_up_end("p"), tracker.committed_offset("p")) == (0, None)
 
 
-def test_replayed_records_that_are_handed_back_leave_the_watermark_alone() -> None:
+def test_dropped_records_of_a_catch_up_do_not_change_the_watermark() -> None:
     tracker = OffsetTracker()
     tracker.begin("p", 100, 90)
     tracker.start("p", range(90, 95), 0).taken = True

@@ -1,4 +1,4 @@
-"""The same log gives the same answers and updates, however the micro-batches fell."""
+"""The same log gives the same answers and updates, however the micro-batches are formed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fakes import record_batch
 
 
 class RunningSum:
-    """Answers with the sum of everything learnt; its update is that sum too."""
+    """Answers with the sum of all learned events; its update is the same sum."""
 
     name, version, learn_every = "running_sum", "1", 5
 
@@ -61,15 +61,15 @@ def run(offsets: list[int], events: list[int], cuts: list[int]) -> tuple[list[An
             continue
         batch = record_batch([b"x"] * (stop - start), tracker=tracker, offsets=offsets[start:stop])
         chunk = Chunk(batch, range(stop - start), events[start:stop])
-        got, moved = runner.answer(MicroBatch([chunk], 0.0))
-        updates += [(offsets[start + u.position], u.sequence, u.value) for u in moved]
-        answers += got
+        answered, learned = runner.answer(MicroBatch([chunk], 0.0))
+        updates += [(offsets[start + u.position], u.sequence, u.value) for u in learned]
+        answers += answered
     runner.close()
     return answers, updates
 
 
 @given(st.data())
-def test_cuts_make_no_difference(data: st.DataObject) -> None:
+def test_the_cuts_between_micro_batches_make_no_difference(data: st.DataObject) -> None:
     events = data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=40))
     steps = data.draw(st.lists(st.integers(1, 3), min_size=len(events), max_size=len(events)))
     offsets = [sum(steps[: i + 1]) for i in range(len(steps))]
@@ -83,13 +83,13 @@ def test_score_first_then_learn_in_steps_of_offsets() -> None:
     assert updates == [(5, 0, 5), (10, 1, 10)]
 
 
-def test_a_step_that_can_not_be_learnt_is_left_out() -> None:
+def test_a_step_that_fails_to_learn_is_skipped() -> None:
     answers, updates = run(list(range(11)), [99] + [1] * 10, [])
     assert answers == [0] * 10 + [5]
     assert updates == [(10, 1, 5)]
 
 
-def test_a_partition_that_is_read_again_starts_afresh() -> None:
+def test_a_partition_that_is_read_again_gets_a_new_model() -> None:
     runner = OnlineRunner(RunningSum, "cpu")
 
     def answer(offsets: list[int]) -> list[int]:
@@ -107,8 +107,8 @@ def test_a_partition_that_is_read_again_starts_afresh() -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_what_other_partitions_do_makes_no_difference(seed: int) -> None:
-    """Events of several partitions, mixed at random into micro-batches, against each alone."""
+def test_events_of_other_partitions_make_no_difference(seed: int) -> None:
+    """Compares random micro-batches of several partitions with each partition alone."""
     dice = random.Random(seed)
     logs = [[dice.randrange(10) for _ in range(dice.randrange(1, 30))] for _ in range(4)]
     runner, tracker = OnlineRunner(RunningSum, "cpu"), OffsetTracker()

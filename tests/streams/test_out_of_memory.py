@@ -1,4 +1,4 @@
-"""A device that runs out of memory: batches shrink to what fits, and stay so."""
+"""If a device runs out of memory, batches shrink to the size that fits and stay that small."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.fakes import Doubling, Number
 from tests.streams.engines import answers, engine
 
 
-class Told:
-    """Keeps what a `BatchSizeLimit` tells."""
+class RecordedMetrics:
+    """Records the calls of a `BatchSizeLimit`."""
 
     def __init__(self) -> None:
         self.failures = 0
@@ -39,13 +39,13 @@ class Told:
         self.freed += 1
 
 
-def limit_of(size: int) -> tuple[BatchSizeLimit, Told]:
-    told = Told()
-    return BatchSizeLimit("agent", size, told, told.free), told
+def limit_of(size: int) -> tuple[BatchSizeLimit, RecordedMetrics]:
+    metrics = RecordedMetrics()
+    return BatchSizeLimit("agent", size, metrics, metrics.free), metrics
 
 
 class Device:
-    """Has memory for `room`; an event takes as much as its own number."""
+    """Has memory for `room`; an event needs as much as its number."""
 
     def __init__(self, room: int) -> None:
         self.room = room
@@ -65,7 +65,7 @@ def cuda_error() -> Exception:
 
 
 def raised(work: Callable[[], object]) -> Exception:
-    with pytest.raises(Exception) as caught:  # noqa: PT011  # of which type is just the question
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # the test is about its type
         work()
     assert isinstance(caught.value, Exception)
     return caught.value
@@ -96,22 +96,22 @@ def onnx_runtime() -> None:
 
 
 @pytest.mark.parametrize("work", [torch_on_the_host, onnx_runtime, lambda: np.empty(2**50)])
-def test_real_failures_of_allocation_are_known(work: Callable[[], object]) -> None:
+def test_real_allocation_failures_are_recognized(work: Callable[[], object]) -> None:
     assert is_out_of_memory(raised(work))
 
 
-def test_cuda_failures_are_known_by_what_they_say() -> None:
+def test_cuda_failures_are_recognized_by_their_messages() -> None:
     assert is_out_of_memory(cuda_error())
     assert is_out_of_memory(RuntimeError("CUDA error: out of memory"))
     assert is_out_of_memory(RuntimeError("[ONNXRuntimeError] : 1 : FAIL : CUDA failure 2: out of memory ; GPU=0"))  # noqa: E501  # fmt: skip
     assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling x"))
 
 
-def test_one_of_another_process_is_known_by_its_name() -> None:
+def test_an_error_of_a_child_process_is_recognized_by_its_name() -> None:
     assert is_out_of_memory(type("_ArrayMemoryError", (RuntimeError,), {})("Unable to allocate"))
 
 
-def test_one_that_was_raised_from_it_counts_too() -> None:
+def test_an_error_caused_by_lack_of_memory_counts_too() -> None:
     def wrapped() -> None:
         try:
             raise cuda_error()
@@ -124,41 +124,41 @@ def test_one_that_was_raised_from_it_counts_too() -> None:
 def test_other_failures_do_not_count() -> None:
     assert not is_out_of_memory(ValueError("memory of the model is fine"))
     assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
-    assert not is_out_of_memory(InputError("the text 'out of memory' is no question"))
+    assert not is_out_of_memory(InputError("the text 'out of memory' is not a question"))
 
 
-def test_a_batch_that_does_not_fit_is_halved_and_the_limit_stays() -> None:
-    device, (limit, told) = Device(10), limit_of(32)
+def test_a_batch_that_does_not_fit_is_halved_and_the_limit_falls() -> None:
+    device, (limit, metrics) = Device(10), limit_of(32)
     assert predict_each(device.predict, [1] * 32, limit=limit) == [1] * 32
-    # 32 and 16 fail, 8 fits; the other three eights are not tried larger again.
+    # 32 and 16 fail, 8 fits; the rest is sent in eights at once.
     assert device.calls == [32, 16, 8, 8, 8, 8]
-    assert told.limits == [32, 8]
-    assert told.failures == told.freed == 2
+    assert metrics.limits == [32, 8]
+    assert metrics.failures == metrics.freed == 2
     device.calls.clear()
     assert predict_each(device.predict, [1] * 20, limit=limit) == [1] * 20
     assert max(device.calls) <= 8
-    assert told.failures == 2
+    assert metrics.failures == 2
     assert limit.size == 8
 
 
-def test_an_event_too_large_alone_is_told_and_lowers_nothing() -> None:
-    device, (limit, told) = Device(10), limit_of(8)
-    found = predict_each(device.predict, [1, 1, 1, 99, 1, 1], limit=limit)
-    assert [a for a in found if a != 1] == [found[3]]
-    assert isinstance(found[3], OutOfMemoryError)
-    assert found[3].reason == "out_of_memory"
-    assert found[3].attempts == 3  # of six, of three, alone
-    assert "MemoryError: 99 does not fit" in str(found[3])
-    assert told.limits == [8]
+def test_an_event_that_is_too_large_alone_does_not_lower_the_limit() -> None:
+    device, (limit, metrics) = Device(10), limit_of(8)
+    answered = predict_each(device.predict, [1, 1, 1, 99, 1, 1], limit=limit)
+    assert [answer for answer in answered if answer != 1] == [answered[3]]
+    assert isinstance(answered[3], OutOfMemoryError)
+    assert answered[3].reason == "out_of_memory"
+    assert answered[3].attempts == 3  # of six, of three, alone
+    assert "MemoryError: 99 does not fit" in str(answered[3])
+    assert metrics.limits == [8]
 
 
-def test_a_single_event_is_tried_again_once_memory_was_freed() -> None:
-    device, told = Device(0), Told()
+def test_a_single_event_is_tried_again_after_memory_was_freed() -> None:
+    device, metrics = Device(0), RecordedMetrics()
 
     def free() -> None:
         device.room = 5
 
-    limit = BatchSizeLimit("agent", 4, told, free)
+    limit = BatchSizeLimit("agent", 4, metrics, free)
     assert predict_each(device.predict, [3], limit=limit) == [3]
     assert device.calls == [1, 1]
     device.room = -1
@@ -171,22 +171,22 @@ def test_a_single_event_is_tried_again_once_memory_was_freed() -> None:
     st.lists(st.one_of(st.just(1), st.integers(1, 40)), min_size=1, max_size=60),
     st.integers(1, 30),
 )
-def test_all_that_fits_alone_is_answered(events: list[int], room: int) -> None:
-    device, (limit, told) = Device(room), limit_of(60)
-    found = predict_each(device.predict, events, limit=limit)
-    for event, answer in zip(events, found, strict=True):
+def test_every_event_that_fits_alone_is_answered(events: list[int], room: int) -> None:
+    device, (limit, metrics) = Device(room), limit_of(60)
+    answered = predict_each(device.predict, events, limit=limit)
+    for event, answer in zip(events, answered, strict=True):
         assert answer == event if event <= room else isinstance(answer, OutOfMemoryError)
     assert limit.size >= 1
-    assert told.limits == sorted(told.limits, reverse=True)
-    assert told.freed == told.failures
+    assert metrics.limits == sorted(metrics.limits, reverse=True)
+    assert metrics.freed == metrics.failures
 
 
 class Held:
-    """Stands for memory on the device."""
+    """Stands for device memory."""
 
 
 class Holding:
-    """Prepares memory on the device, and can't predict more than two at once."""
+    """Allocates device memory in `prepare_batch`, and can't predict three events at once."""
 
     name, version = "holding", "1"
 
@@ -216,43 +216,43 @@ class Holding:
         return self.predict_prepared(self.prepare_batch(batch))
 
 
-def test_what_a_failed_call_held_is_free_before_the_next_one() -> None:
+def test_memory_of_a_failed_call_is_freed_before_the_next_call() -> None:
     model, (limit, _) = Holding(), limit_of(4)
-    gc.disable()  # freed at once, not when the collector happens to come by
+    gc.disable()  # memory must be freed without the garbage collector
     try:
         prepared = prepare(model, [1, 2, 3, 4])
         assert predict_prepared(model, prepared, [1, 2, 3, 4], limit) == [1, 2, 3, 4]
     finally:
         gc.enable()
-    # Only what each call itself prepared.
+    # Each call finds only the memory that was prepared for it.
     assert model.alive == [1, 1, 1]
     assert limit.size == 2
 
 
-def test_a_batch_prepared_before_the_limit_fell_is_not_tried_whole() -> None:
-    model, (limit, told) = Holding(), limit_of(4)
+def test_a_batch_prepared_before_the_limit_fell_is_halved_first() -> None:
+    model, (limit, metrics) = Holding(), limit_of(4)
     prepared = prepare(model, [1, 2, 3])
     limit.lower_to(2)
     assert predict_prepared(model, prepared, [1, 2, 3], limit) == [1, 2, 3]
-    assert told.failures == 0
+    assert metrics.failures == 0
 
 
 class Narrow(Doubling):
-    """Has memory for three events; for 99 it never has."""
+    """Has memory for three events, and never for the event 99."""
 
     def predict_batch(self, batch: Sequence[Number]) -> list[dict[str, float]]:
-        found = super().predict_batch(batch)
+        answered = super().predict_batch(batch)
         if len(batch) > 3 or any(event.x == 99 for event in batch):
             raise cuda_error()
-        return found
+        return answered
 
 
-async def test_the_engine_learns_the_size_and_keeps_to_it() -> None:
-    made: list[Narrow] = []
+async def test_the_engine_lowers_the_batch_size_and_keeps_it() -> None:
+    models: list[Narrow] = []
 
     def factory() -> Narrow:
-        made.append(Narrow())
-        return made[-1]
+        models.append(Narrow())
+        return models[-1]
 
     settings = AgentSettings(
         input="numbers", output="doubles", model="narrow",
@@ -265,10 +265,10 @@ async def test_the_engine_learns_the_size_and_keeps_to_it() -> None:
         assert e.count("penstock_batch_size_limit") == 2
         failures = e.count("penstock_out_of_memory_total")
         assert failures == 2
-        made[0].batch_sizes.clear()
+        models[0].batch_sizes.clear()
         await e.inference.submit([e.batch([2] * 16, first_offset=24)])
         await e.drained()
-        assert max(made[0].batch_sizes) <= 2
+        assert max(models[0].batch_sizes) <= 2
         assert e.count("penstock_out_of_memory_total") == failures
         await e.inference.submit([e.batch([3, 99, 3, 3], first_offset=40)])
         await e.drained()

@@ -21,8 +21,8 @@ from tests.virtual_time import VirtualExecutor, VirtualLoop, run_virtually
 Scenario = Callable[["Line"], Awaitable[None]]
 
 
-class NotingModel:
-    """Doubles, and notes its calls."""
+class RecordingModel:
+    """Doubles numbers and records its calls."""
 
     name, version = "doubling", "1"
 
@@ -41,11 +41,11 @@ class NotingModel:
 
 
 class Line:
-    """An engine whose model takes some virtual seconds a batch."""
+    """An engine whose model takes a fixed number of virtual seconds for each batch."""
 
     def __init__(self, settings: AgentSettings, model_seconds: float) -> None:
         self.loop = VirtualLoop()
-        self.model = NotingModel()
+        self.model = RecordingModel()
         self._ends: dict[tuple[str, int], int] = {}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
@@ -74,7 +74,7 @@ class Line:
     def batch(
         self, *events: dict[str, Any] | bytes | None, topic: str = "numbers", partition: int = 0
     ) -> RecordBatch:
-        """Events that have just happened unless `age` (seconds) says otherwise."""
+        """Make a record batch; events happen now, or `age` seconds ago if they have that key."""
         first = self._ends.get((topic, partition), 0)
         self._ends[topic, partition] = first + len(events)
         return record_batch(
@@ -125,15 +125,15 @@ def test_a_backlog_of_old_events_is_skipped_without_the_model() -> None:
         "in": 100_002, "answered": 1, "dead_lettered": 0, "filtered": 100_001, "in_flight": 0,
     }  # fmt: skip
     filtered = {
-        why: e.count("penstock_records_filtered_total", topic="numbers", reason=why)
-        for why in ("expired", "tombstone")
+        reason: e.count("penstock_records_filtered_total", topic="numbers", reason=reason)
+        for reason in ("expired", "tombstone")
     }
     assert filtered == {"expired": 100_000, "tombstone": 1}
     assert e.tracker.watermark(("numbers", 0)) == 100_002
     assert e.sink.topic("numbers.dlq") == []
 
 
-def test_what_grows_too_old_while_it_waits_is_given_up_and_the_rest_is_not() -> None:
+def test_only_events_that_expire_while_they_wait_are_filtered() -> None:
     line = Line(live(), model_seconds=0.6)
 
     async def scenario(line: Line) -> None:
@@ -141,12 +141,12 @@ def test_what_grows_too_old_while_it_waits_is_given_up_and_the_rest_is_not() -> 
         await line.engine.drained()
 
     line.run(scenario)
-    # Batches begin at 0, 0.6 and 1.2; two are formed at 0 and the third when the first has ended.
+    # Batches begin at 0, 0.6 and 1.2; two are formed at 0, the third when the first ends.
     assert line.model.calls == [[0, 1], [2, 3], [4, 5]]
     assert line.engine.accounts()["filtered"] == 2
 
 
-def test_it_can_be_kept_as_a_dead_letter() -> None:
+def test_an_expired_event_can_become_a_dead_letter() -> None:
     line = Line(live("dead_letter"), model_seconds=0.6)
 
     async def scenario(line: Line) -> None:
@@ -161,7 +161,7 @@ def test_it_can_be_kept_as_a_dead_letter() -> None:
                              reason="expired") == 0  # fmt: skip
 
 
-def test_nothing_expires_where_all_is_processed() -> None:
+def test_no_event_expires_without_a_deadline() -> None:
     settings = AgentSettings(input="numbers", output="doubles", model="m")
     line = Line(settings, model_seconds=5.0)
 
@@ -180,7 +180,7 @@ def two_topics(**batch: Any) -> AgentSettings:
     )
 
 
-def test_a_flood_on_the_later_topic_delays_the_earlier_by_formed_batches_alone() -> None:
+def test_a_flood_on_a_later_topic_delays_the_earlier_only_by_formed_batches() -> None:
     line = Line(two_topics(), model_seconds=1.0)
 
     async def flood(line: Line) -> None:
@@ -197,7 +197,7 @@ def test_a_flood_on_the_later_topic_delays_the_earlier_by_formed_batches_alone()
     line.run(scenario)
     formed = line.model.calls
     first = formed.index([-1, -2])
-    # One ran and one was formed when they came; what is left of the next batch is the flood's.
+    # One batch ran and one was formed when they arrived; the flood fills up the next batch.
     assert first == 12
     assert formed[first + 1][0] == -3
     assert formed[first + 1][1] >= 0
@@ -209,7 +209,7 @@ def values(line: Line, partition: int) -> list[Any]:
     return [json.loads(r.value) for r in line.engine.sink.records["doubles", partition]]
 
 
-def test_a_flood_on_the_earlier_topic_does_not_starve_the_later() -> None:
+def test_a_flood_on_an_earlier_topic_does_not_starve_the_later() -> None:
     line = Line(two_topics(), model_seconds=0.1)
 
     async def flood(line: Line) -> None:

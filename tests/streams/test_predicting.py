@@ -1,4 +1,4 @@
-"""A failing batch is halved until the culprit is alone; its neighbours get their answers."""
+"""A failing batch is halved until the bad event is alone; the other events get answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def halve_evens(batch: Sequence[int]) -> list[float]:
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=40))
-def test_only_the_culprits_fail(events: list[int]) -> None:
+def test_only_the_bad_events_fail(events: list[int]) -> None:
     answers = predict_each(halve_evens, events)
     assert len(answers) == len(events)
     for event, answer in zip(events, answers, strict=True):
@@ -32,7 +32,7 @@ def test_only_the_culprits_fail(events: list[int]) -> None:
             assert answer == event / 2
 
 
-def test_one_culprit_costs_about_two_calls_a_halving() -> None:
+def test_one_bad_event_costs_about_two_calls_for_each_halving() -> None:
     calls: list[int] = []
 
     def count(batch: Sequence[int]) -> list[float]:
@@ -45,13 +45,13 @@ def test_one_culprit_costs_about_two_calls_a_halving() -> None:
     assert len(calls) == 13
 
 
-def test_a_wrong_number_of_answers_explains_itself() -> None:
+def test_a_wrong_number_of_answers_is_explained() -> None:
     answers = predict_each(lambda batch: [0] * (len(batch) + 1), [1])
     with pytest.raises(ModelFailedError, match="1 events in, 2 answers out"):
         raise answers[0]
 
 
-def test_an_input_error_keeps_its_own_reason() -> None:
+def test_an_input_error_keeps_its_reason() -> None:
     class TooDarkError(InputError):
         reason = "too_dark"
 
@@ -62,7 +62,7 @@ def test_an_input_error_keeps_its_own_reason() -> None:
 
 
 class Preparing:
-    """Prepares by negating; can't prepare 3, can't predict 5."""
+    """Negates numbers in `prepare_batch`; fails to prepare 3 and to predict 5."""
 
     name, version = "preparing", "1"
 
@@ -84,9 +84,9 @@ class Preparing:
         return self.predict_prepared(self.prepare_batch(batch))
 
 
-@pytest.mark.parametrize("culprit", [3, 5])
-def test_failures_of_either_half_are_isolated(culprit: int) -> None:
-    model, events = Preparing(), [1, 2, culprit, 4]
+@pytest.mark.parametrize("bad", [3, 5])
+def test_failures_to_prepare_or_predict_affect_only_the_bad_event(bad: int) -> None:
+    model, events = Preparing(), [1, 2, bad, 4]
     answers = predict_prepared(model, prepare(model, events), events)
     assert answers[:2] == [-1, -2]
     assert isinstance(answers[2], ModelFailedError)

@@ -79,7 +79,7 @@ async def test_work_has_a_time_limit() -> None:
     with pytest.raises(ValueError, match="broken"):
         await within(5, fail())
 
-    async def be_cancelled() -> None:
+    async def be_canceled() -> None:
         raise asyncio.CancelledError
 
-    assert await within(5, be_cancelled())
+    assert await within(5, be_canceled())

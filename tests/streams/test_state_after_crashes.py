@@ -1,4 +1,4 @@
-"""However often a worker crashes, answers and state are those of one that never did, to the bit."""
+"""Answers and state after any number of crashes equal those of a worker that never crashed."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ KEY = StateKey("learn", "numbers", 0)
 TP = TopicPartition("numbers", 0)
 
 Log = dict[int, Event]
-"""Events by offset; the offsets between are tombstones, bad records or compacted away."""
+"""Events by offset; the missing offsets are tombstones, bad records or compacted records."""
 
 
 class World:
-    """What survives a crash: the log, the committed offset, the store, and what was emitted."""
+    """The data that survive a crash: log, committed offset, state store, and results sent."""
 
     def __init__(self, name: str, folder: Path, log: Log) -> None:
         self.name, self.folder, self.log = name, folder, log
@@ -49,8 +49,8 @@ class World:
         return OnlineRunner(lambda: make_registered(self.name, self.folder), "cpu")
 
 
-def life(world: World, dice: random.Random, until: int) -> OnlineRunner:
-    """One worker's life from its start until it has answered up to an offset, and crashes."""
+def run_worker(world: World, dice: random.Random, until: int) -> OnlineRunner:
+    """Run one worker from its start until it has answered up to an offset and crashes."""
     runner = world.worker()
     snapshot, sequence = load_snapshot(world.store, KEY, world.committed)
     if snapshot is None:
@@ -82,7 +82,7 @@ def life(world: World, dice: random.Random, until: int) -> OnlineRunner:
 
 
 def save(world: World, runner: OnlineRunner, sequence: int) -> int:
-    """Store a snapshot if the committed offset has reached what it covers."""
+    """Store a snapshot if all records that it covers are committed."""
     learned = runner.learned(TP)
     assert learned is not None
     if learned.next_offset > world.committed:
@@ -101,17 +101,17 @@ def save(world: World, runner: OnlineRunner, sequence: int) -> int:
 def batches(
     world: World, start: int, until: int, dice: random.Random
 ) -> Iterator[MicroBatch[Event]]:
-    """Cut the log into micro-batches of one to three chunks, at random; replayed ones apart."""
+    """Cut the log at random into micro-batches of one to three chunks, a catch-up in its own."""
     tracker, catch_up_end = OffsetTracker(), world.committed
     offsets = [offset for offset in world.log if start <= offset < until]
     while offsets:
         chunks: list[Chunk[Event]] = []
         for _ in range(dice.randint(1, 3)):
             size = dice.choice([1, 2, 7, 40, 200])
-            own, offsets = offsets[:size], offsets[size:]
+            taken, offsets = offsets[:size], offsets[size:]
             for part in (
-                [o for o in own if o < catch_up_end],
-                [o for o in own if o >= catch_up_end],
+                [offset for offset in taken if offset < catch_up_end],
+                [offset for offset in taken if offset >= catch_up_end],
             ):
                 if part:
                     chunks.append(chunk_of(world, part, tracker, part[0] < catch_up_end))
@@ -137,38 +137,39 @@ def sparse_log(name: str, folder: Path, dice: random.Random) -> Log:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", online_names())
-def test_crashes_change_nothing(name: str, seed: int, tmp_path: Path) -> None:
+def test_crashes_do_not_change_answers_or_state(name: str, seed: int, tmp_path: Path) -> None:
     dice = random.Random(seed)
     log = sparse_log(name, tmp_path, dice)
     steady, troubled = World(name, tmp_path, log), World(name, tmp_path, log)
-    whole = life(steady, random.Random(seed), steady.end).learned(TP)
+    whole = run_worker(steady, random.Random(seed), steady.end).learned(TP)
     for _ in range(25):
-        life(troubled, dice, dice.randint(troubled.committed, troubled.end))
-    last = life(troubled, dice, troubled.end).learned(TP)
+        run_worker(troubled, dice, dice.randint(troubled.committed, troubled.end))
+    last = run_worker(troubled, dice, troubled.end).learned(TP)
     assert last == whole
     assert troubled.answers.keys() == steady.answers.keys() == log.keys()
     for offset, answers in troubled.answers.items():
         assert answers == steady.answers[offset] * len(answers), offset
     assert troubled.updates.keys() == steady.updates.keys()
-    for sequence, found in troubled.updates.items():
-        assert found == steady.updates[sequence] * len(found)
-    # Else nothing was tried: records were replayed, answered twice, and learned something from.
+    for sequence, values in troubled.updates.items():
+        assert values == steady.updates[sequence] * len(values)
+    # The test is worth something only if records were caught up and answered twice, and the
+    # model learned.
     assert troubled.num_caught_up > 100
     assert max(map(len, troubled.answers.values())) > 1
     assert len({repr(answers[0]) for answers in steady.answers.values()}) > 10
 
 
-def test_without_the_replay_it_would_be_seen(tmp_path: Path) -> None:
-    """Starting from the snapshot's state at the committed offset is not the same."""
+def test_without_a_catch_up_the_state_differs(tmp_path: Path) -> None:
+    """Starting at the committed offset with the snapshot's state gives another state."""
     name = "robust_zscore"
     log = sparse_log(name, tmp_path, random.Random(1))
-    steady, hasty = World(name, tmp_path, log), World(name, tmp_path, log)
-    whole = life(steady, random.Random(1), steady.end).learned(TP)
-    life(hasty, random.Random(2), 1200)
-    hasty.committed = 1200
-    del_below(hasty, 1200)
-    assert life(hasty, random.Random(3), hasty.end).learned(TP) != whole
+    steady, incomplete = World(name, tmp_path, log), World(name, tmp_path, log)
+    whole = run_worker(steady, random.Random(1), steady.end).learned(TP)
+    run_worker(incomplete, random.Random(2), 1200)
+    incomplete.committed = 1200
+    drop_below(incomplete, 1200)
+    assert run_worker(incomplete, random.Random(3), incomplete.end).learned(TP) != whole
 
 
-def del_below(world: World, offset: int) -> None:
-    world.log = {at: event for at, event in world.log.items() if at >= offset}
+def drop_below(world: World, offset: int) -> None:
+    world.log = {key: event for key, event in world.log.items() if key >= offset}

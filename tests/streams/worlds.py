@@ -1,7 +1,7 @@
-"""Random worlds for an engine: what arrives when, how slow all is, who takes partitions away.
+"""Random worlds for an engine: arrivals, delays, failures and rebalances.
 
-A `World` is data that hypothesis draws; the model and the sink do what it says. It is played in
-`tests/streams/playing.py`.
+A `World` is data that hypothesis draws; `Model` and `SlowSink` behave as it says.
+`tests/streams/playing.py` plays it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas import DeadLetter, Event
-from streams.protocols import Output, Rows
 from streams.records import TopicPartition
 from streams.settings import AgentSettings
+from streams.sink import Output, Rows
 from tests.fakes import ListSink
 from tests.virtual_time import cycle
 
@@ -37,7 +37,7 @@ class Record:
 
     kind: str
     age: float
-    """Of its event when it arrives on the topic, seconds."""
+    """Age of its event when it arrives on the topic, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Rebalance:
-    """A partition is taken away, and comes back if `away` is not None, so much later."""
+    """A partition is revoked; it is assigned again after `away` seconds, or never if None."""
 
     at: float
     tp: TopicPartition
@@ -66,17 +66,17 @@ class World:
     host_seconds: list[float]
     ack_seconds: list[float]
     fails_every: int
-    """Of the model's calls with several events every so many raise; 0: none."""
+    """Every n-th model call with several events raises; 0: none does."""
     fetch_seconds: float = 0.05
-    """Between two fetches: short ones bring a trickle, long ones a burst of all partitions."""
+    """Time between fetches: after a short one few records are read, after a long one many."""
     is_joined: bool = True
-    """Whether a fetch is submitted as one, rather than partition by partition."""
+    """Whether a fetch is submitted as a whole, not partition by partition."""
     max_inline_seconds: float = 0.0
-    """Work that is expected to take no longer stays on the event loop's thread."""
+    """Work that is expected to take at most this long stays on the event loop's thread."""
 
 
 class Model:
-    """Doubles, notes what it was asked, and fails as the world says."""
+    """Doubles numbers, records its calls, and fails as the world says."""
 
     name, version = "doubling", "1"
 
@@ -102,14 +102,14 @@ class Model:
 
 
 class SlowSink(ListSink):
-    """Acknowledges each send some time later, in any order."""
+    """Acknowledges each send after a delay, in any order."""
 
     def __init__(self, world: World) -> None:
         super().__init__(world.output_partitions)
         self._seconds = cycle(world.ack_seconds)
         self.results: Counter[tuple[TopicPartition, int]] = Counter()
         self.letters: Counter[tuple[TopicPartition, int]] = Counter()
-        """By input partition and offset, as they are acknowledged."""
+        """Acknowledged dead letters by input partition and offset, as `results` counts results."""
         self.reasons: dict[tuple[TopicPartition, int], str] = {}
 
     async def send(self, rows: Rows, outputs: Sequence[Output]) -> Awaitable[None]:
@@ -125,13 +125,13 @@ class SlowSink(ListSink):
         for record in sent:
             if any(name.startswith("__penstock.errors.") for name, _ in record.headers):
                 letter = DeadLetter.from_headers(record.headers)
-                at = TopicPartition(*_pair(letter.origin)), letter.origin.offset
-                self.letters[at] += 1
-                self.reasons[at] = letter.reason
+                key = TopicPartition(*_pair(letter.origin)), letter.origin.offset
+                self.letters[key] += 1
+                self.reasons[key] = letter.reason
             else:
                 origin = json.loads(record.value)["origin"]
-                at = TopicPartition(origin["topic"], origin["partition"]), origin["offset"]
-                self.results[at] += 1
+                key = TopicPartition(origin["topic"], origin["partition"]), origin["offset"]
+                self.results[key] += 1
 
 
 def _pair(origin: Any) -> tuple[str, int]:

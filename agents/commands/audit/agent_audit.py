@@ -17,8 +17,8 @@ from agents.commands.audit.results import ResultReader
 from schemas import Replay
 from schemas.replay import ORIGIN_HEADER
 from streams.kafka.admin import topic_configs
+from streams.kafka.message_headers import headers_of
 from streams.kafka.reader import Bounds, TopicReader
-from streams.message_headers import headers_of
 from streams.settings import PipelineSettings
 
 #: One fetch may exceed the limit of records in work by this many.

@@ -12,8 +12,8 @@ from confluent_kafka import Message
 from agents.commands.audit.ledger import Ledger, OnRead, place_of
 from agents.commands.audit.report import AgentReport, Problem
 from agents.commands.audit.results import ResultReader
+from streams.kafka.message_headers import headers_of
 from streams.kafka.reader import Bounds, TopicReader
-from streams.message_headers import headers_of
 
 
 def blame_differing(ledgers: Sequence[Ledger]) -> None:

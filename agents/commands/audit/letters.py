@@ -10,8 +10,8 @@ from agents.commands.audit.ledger import MAX_OFFSET, Ledger, OnRead, describe_or
 from agents.commands.audit.report import AgentReport, Problem
 from schemas import DeadLetter, Settlement
 from schemas.dead_letter import ERROR_PREFIX
+from streams.kafka.message_headers import headers_of
 from streams.kafka.reader import Bounds, TopicReader
-from streams.message_headers import headers_of
 
 
 class LetterReader:

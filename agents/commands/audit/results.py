@@ -19,8 +19,8 @@ from agents.commands.audit.ledger import (
 )
 from agents.commands.audit.report import AgentReport, Problem
 from schemas import Origin
+from streams.kafka.message_headers import headers_of
 from streams.kafka.reader import Bounds, TopicReader
-from streams.message_headers import headers_of
 
 
 class _Envelope(msgspec.Struct):

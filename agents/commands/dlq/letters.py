@@ -13,8 +13,8 @@ from schemas import DeadLetter, Replay, Settlement
 from schemas.dead_letter import ERROR_PREFIX
 from streams.kafka.admin import probe
 from streams.kafka.errors import BrokerError
+from streams.kafka.message_headers import headers_of
 from streams.kafka.reader import Bounds, TopicReader
-from streams.message_headers import headers_of
 from streams.settings import PipelineSettings
 
 Headers = list[tuple[str, bytes]]

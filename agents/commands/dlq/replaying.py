@@ -17,8 +17,8 @@ from schemas import Origin, Replay
 from schemas.cloudevents import rfc3339
 from schemas.replay import REPLAY_PREFIX
 from streams.kafka.admin import probe
+from streams.kafka.message_headers import UNREADABLE, headers_of
 from streams.kafka.reader import Bounds, TopicReader
-from streams.message_headers import UNREADABLE, headers_of
 from streams.settings import PipelineSettings
 
 

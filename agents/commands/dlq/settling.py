@@ -24,10 +24,10 @@ from schemas import Origin, Settlement
 from streams.kafka.admin import probe
 from streams.kafka.clients import make_admin
 from streams.kafka.errors import BrokerError
+from streams.kafka.message_headers import headers_of
 from streams.kafka.publisher import Publisher
 from streams.kafka.reader import Bounds, TopicReader
 from streams.kafka.settings import Kafka
-from streams.message_headers import headers_of
 from streams.settings import PipelineSettings
 
 #: Letters are settled in batches. A crash may repeat one batch: sent, but not yet marked.

@@ -14,9 +14,9 @@ from agents.commands.tail import tail_topic
 from schemas import ClusterAssignment
 from schemas.cloudevents import event_headers, type_name
 from streams.kafka.errors import BrokerError
+from streams.kafka.message_headers import UNREADABLE, headers_of
 from streams.kafka.reader import KafkaRecord
 from streams.kafka.settings import Kafka
-from streams.message_headers import UNREADABLE, headers_of
 from tests.raw_records import send_raw
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.exactly_once.staged_output import Piece, StagedOutput
-from streams.offsets import OffsetTracker, Span
+from streams.offsets import OffsetTracker
+from streams.span import Span
 
 
 def piece(*rows: tuple[Span, Sequence[int]]) -> Piece:

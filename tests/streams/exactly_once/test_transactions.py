@@ -19,8 +19,9 @@ from aiokafka.errors import (
 from streams.exactly_once.partition import TransactionLimits
 from streams.exactly_once.transactions import Transactions
 from streams.offsets import OffsetTracker
-from streams.protocols import Output, ProduceError, RecordTooLargeError
-from streams.records import OutputRecord, OutputRecords, Packing, TopicPartition
+from streams.output_records import OutputRecord, OutputRecords, Packing
+from streams.records import TopicPartition
+from streams.sink import Output, ProduceError, RecordTooLargeError
 from tests.fakes import record_batch
 
 TP = TopicPartition("numbers", 0)

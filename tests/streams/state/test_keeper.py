@@ -196,7 +196,7 @@ class Unreadable(RunningSum):
 @pytest.mark.parametrize(
     ("model", "why"),
     [
-        (OtherVersion, "version 1 with learn_every 5, and the pipeline has running_sum version 2"),
+        (OtherVersion, "version 1 with learn_every 5, but the pipeline has running_sum version 2"),
         (OtherSteps, "learn_every 7"),
         (Unreadable, "'total'"),
     ],

@@ -16,7 +16,7 @@ from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 
-from streams.records import PackedBatch
+from streams.output_records import PackedBatch
 from streams.transport.connection import KafkaConnection, fix_connections
 from streams.transport.encoded_batch import EncodedBatch
 

@@ -9,7 +9,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
 from streams.kafka.record_format import compress, encode_headers, encode_records
-from streams.records import PackedBatch
+from streams.output_records import PackedBatch
 from streams.transport.encoded_batch import EncodedBatch
 
 AT_MS = 1_700_000_000_000

@@ -10,9 +10,9 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from streams.kafka.admin import create_topics
 from streams.kafka.record_format import CODECS
-from streams.protocols import Output, ProduceError, RecordTooLargeError
-from streams.records import OutputRecord, OutputRecords, Packing
+from streams.output_records import OutputRecord, OutputRecords, Packing
 from streams.settings import TopicSettings
+from streams.sink import Output, ProduceError, RecordTooLargeError
 from streams.transport.sink import KafkaSink
 
 

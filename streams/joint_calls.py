@@ -1,0 +1,50 @@
+"""Calls models of several partitions together where they support it, else one by one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from streams.model_protocols import JoinedModel, LearningModel
+from streams.out_of_memory import drop_frames
+from streams.predicting import predict_each
+
+logger = logging.getLogger(__name__)
+
+
+def answer_each(
+    models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
+) -> list[list[Any]]:
+    """Answer each batch with its model, in one call if the models support it."""
+    if len(models) > 1 and isinstance(models[0], JoinedModel):
+        try:
+            answers = models[0].predict_joined(models, batches)
+            if [len(part) for part in answers] == [len(batch) for batch in batches]:
+                return [list(part) for part in answers]
+        except Exception as error:  # some event is bad: call model by model to find it
+            drop_frames(error)
+    return [
+        predict_each(model.predict_batch, batch)
+        for model, batch in zip(models, batches, strict=True)
+    ]
+
+
+def learn_each(models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]) -> list[bool]:
+    """Let each model learn from its step; return for each whether it succeeded."""
+    if len(models) > 1 and isinstance(models[0], JoinedModel):
+        try:
+            models[0].learn_joined(models, batches)
+            return [True] * len(models)
+        except Exception as error:  # no model has learned: call model by model to find the bad step
+            drop_frames(error)
+    return [_try_to_learn(model, batch) for model, batch in zip(models, batches, strict=True)]
+
+
+def _try_to_learn(model: LearningModel, batch: Sequence[Any]) -> bool:
+    try:
+        model.learn_batch(batch)
+    except Exception:
+        logger.exception("model %s can't learn from a step; the step is skipped", model.name)
+        return False
+    return True

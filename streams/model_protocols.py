@@ -1,0 +1,98 @@
+"""The methods of a model that the engine calls; `models/` has them without importing this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+
+class ServedModel(Protocol):
+    """A model; `models/base.py` documents what each method must guarantee."""
+
+    name: str
+    version: str
+
+    def load(self, device: str = "cpu") -> None:
+        """Load weights. Called once, on the model's thread."""
+        ...
+
+    def warm_up(self) -> None:
+        """Predict once on made-up input."""
+        ...
+
+    def predict_batch(self, batch: Sequence[Any]) -> Sequence[Any]:
+        """Return B answers for B events."""
+        ...
+
+    def close(self) -> None:
+        """Free everything."""
+        ...
+
+
+@runtime_checkable
+class PreparingModel(ServedModel, Protocol):
+    """A model whose work on the host can overlap the work on the device."""
+
+    def prepare_batch(self, batch: Sequence[Any]) -> Any:
+        """Decode, tokenize and collate events. Thread-safe."""
+        ...
+
+    def predict_prepared(self, prepared: Any) -> Sequence[Any]:
+        """Answer what `prepare_batch` returned."""
+        ...
+
+
+@runtime_checkable
+class MemoryFreeingModel(Protocol):
+    """A model whose library reserves device memory."""
+
+    def free_memory(self) -> None:
+        """Release the reserved memory. Thread-safe."""
+        ...
+
+
+@runtime_checkable
+class LearningModel(ServedModel, Protocol):
+    """A model that learns; there is one instance for each partition."""
+
+    learn_every: int
+
+    def learn_batch(self, batch: Sequence[Any]) -> None:
+        """Learn from the events of one step."""
+        ...
+
+    def update(self) -> Any:
+        """Return a result to publish after the step, or None."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """Return the whole state."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Replace the state by that of a snapshot."""
+        ...
+
+
+@runtime_checkable
+class JoinedModel(LearningModel, Protocol):
+    """A learning model whose instances can answer and learn for several partitions in one call."""
+
+    def join(self, other: LearningModel) -> None:
+        """Store this instance's state together with another's. Called once, before it learns."""
+        ...
+
+    def predict_joined(
+        self, models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
+    ) -> Sequence[Sequence[Any]]:
+        """Return what each model's `predict_batch` would return for its batch."""
+        ...
+
+    def learn_joined(
+        self, models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
+    ) -> None:
+        """Do what each model's `learn_batch` would do; change nothing if it raises."""
+        ...
+
+
+ModelFactory: TypeAlias = Callable[[], ServedModel]
