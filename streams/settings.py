@@ -39,12 +39,12 @@ class ModelSettings(_Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings(_Settings):
-    """When a micro-batch leaves: full, or its oldest event has waited long enough."""
+    """When a micro-batch leaves a busy model's queue; an idle model takes at once what is there."""
 
     max_batch_size: Annotated[int, Bounds(ge=1, le=100_000)] = 32
     """Events in a batch, at most."""
     max_wait_seconds: Annotated[float, Bounds(ge=0, le=60)] = 0.05
-    """Longest wait of the oldest event, counted from its arrival, on a monotonic clock."""
+    """Longest wait of the oldest event while the model is busy, counted from its arrival."""
 
 
 @dataclass(frozen=True, kw_only=True)
