@@ -16,6 +16,9 @@ from streams.settings import TopicSettings
 
 #: How long one metadata request may block before the client's errors are checked.
 _POLL_SECONDS = 0.25
+#: What a broker answers for a partition whose leader is not known everywhere yet.
+_NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+_LEADER_RETRY_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -162,13 +165,15 @@ def ends(
 ) -> dict[tuple[str, int], int]:
     """Return the end offset of each partition, open transactions included.
 
+    Waits while a partition has no leader: a new topic is listed a moment before it has one.
+
     Args:
         kafka: client settings by librdkafka's names.
         topics: name to number of partitions; must exist.
         timeout: seconds, > 0.
 
     Raises:
-        BrokerError: the cluster can't be reached, or a partition has no leader.
+        BrokerError: the cluster can't be reached, or a partition has no leader in time.
     """
     wanted = {
         TopicPartition(name, partition): OffsetSpec.latest()
@@ -176,11 +181,16 @@ def ends(
         for partition in range(partitions)
     }
     admin = make_admin(kafka)
-    try:
-        futures = admin.list_offsets(wanted, request_timeout=timeout)
-        return {(tp.topic, tp.partition): int(f.result().offset) for tp, f in futures.items()}
-    except KafkaException as error:
-        raise BrokerError(f"can't read end offsets: {error.args[0].str()}") from None
+    deadline = time.monotonic() + timeout
+    while True:
+        left = max(deadline - time.monotonic(), 0.1)
+        try:
+            futures = admin.list_offsets(wanted, request_timeout=left)
+            return {(tp.topic, tp.partition): int(f.result().offset) for tp, f in futures.items()}
+        except KafkaException as error:
+            if error.args[0].code() not in _NO_LEADER or time.monotonic() >= deadline:
+                raise BrokerError(f"can't read end offsets: {error.args[0].str()}") from None
+            time.sleep(_LEADER_RETRY_SECONDS)
 
 
 def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:

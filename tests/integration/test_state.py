@@ -274,7 +274,7 @@ def test_a_snapshot_that_does_not_fit_ends_the_worker(tmp_path: Path, kafka_boot
         worker.await_answered(100)
         refused = CliRunner().invoke(app, reset)
         assert refused.exit_code == 2
-        assert f"1 workers of group {pipeline.name} run: stop them first" in refused.stderr
+        assert f"1 workers of group {pipeline.name} are running: stop them first" in refused.stderr
         worker.stop()
     assert "does not fit" in worker.log_text()
     done = CliRunner().invoke(app, reset)
