@@ -189,7 +189,7 @@ class OwnedPartition:
             elif isinstance(outcome, BaseException):
                 failures.append(outcome)
         if offset_error is not None and not (rejected and isinstance(offset_error, REFUSED)):
-            raise offset_error  # an error of its own: the producer may be unable to abort
+            raise offset_error  # a separate error: the producer may be unable to abort
         if failures and not rejected:
             raise failures[0]
         return rejected

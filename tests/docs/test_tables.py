@@ -31,8 +31,8 @@ def test_metrics() -> None:
     registry = CollectorRegistry()
     Metrics(registry).for_agent("a", ["t"], "m")
     found = {family.name: family.type for family in registry.collect()}
-    told = {code_spans(row[0])[0]: row[1] for row in table(OPERATIONS, "metrics")}
-    assert told == found
+    documented = {code_spans(row[0])[0]: row[1] for row in table(OPERATIONS, "metrics")}
+    assert documented == found
 
 
 def test_labels_of_metrics() -> None:
@@ -42,9 +42,9 @@ def test_labels_of_metrics() -> None:
         for metric in vars(metrics).values()
         if hasattr(metric, "_labelnames")
     }
-    told = {code_spans(row[0])[0]: code_spans(row[2]) for row in table(OPERATIONS, "metrics")}
+    documented = {code_spans(row[0])[0]: code_spans(row[2]) for row in table(OPERATIONS, "metrics")}
     assert len(labels) >= 12
-    assert {name: told[name] for name in labels} == labels
+    assert {name: documented[name] for name in labels} == labels
 
 
 def test_alerts() -> None:
@@ -54,8 +54,8 @@ def test_alerts() -> None:
 
 
 def test_problems_of_an_audit() -> None:
-    told = [code_spans(row[0])[0] for row in table(DOCS / "guarantees.md", "audit problems")]
-    assert told == [problem.value for problem in Problem]
+    documented = [code_spans(row[0])[0] for row in table(DOCS / "guarantees.md", "audit problems")]
+    assert documented == [problem.value for problem in Problem]
 
 
 def _input_errors() -> dict[str, type[InputError]]:
@@ -101,23 +101,23 @@ def test_what_a_value_becomes(row: list[str]) -> None:
 def test_result_fields(name: str) -> None:
     cls = Result if name == "Result" else RESULT_TYPES[name]
     base = () if cls is Result else Result.__struct_fields__
-    told = [f for row in table(TRAVELS, f"result: {name}") for f in code_spans(row[0])]
-    assert sorted(told) == sorted(f for f in cls.__struct_fields__ if f not in base)
+    documented = [f for row in table(TRAVELS, f"result: {name}") for f in code_spans(row[0])]
+    assert sorted(documented) == sorted(f for f in cls.__struct_fields__ if f not in base)
 
 
 def test_result_headers() -> None:
-    told = [code_spans(row[0])[0] for row in table(TRAVELS, "result headers")]
-    assert sorted(told) == sorted(HEADER_SCHEMAS["ResultHeaders"]["properties"])
+    documented = [code_spans(row[0])[0] for row in table(TRAVELS, "result headers")]
+    assert sorted(documented) == sorted(HEADER_SCHEMAS["ResultHeaders"]["properties"])
 
 
 def test_dead_letter_headers() -> None:
-    told = [
+    documented = [
         n
         for row in table(DOCS / "dead-letters.md", "dead letter headers")
         for n in code_spans(row[0])
     ]
     found = HEADER_SCHEMAS["DeadLetterHeaders"]["properties"]
-    assert sorted(ERROR_PREFIX + name for name in told) == sorted(found)
+    assert sorted(ERROR_PREFIX + name for name in documented) == sorted(found)
 
 
 @pytest.mark.parametrize("name", model_names())

@@ -149,7 +149,7 @@ class AgentAudit:
         )
 
     def _other_inputs(self) -> frozenset[str]:
-        """Return the agent's other input topics; each has an audit of its own."""
+        """Return the agent's other input topics; each has a separate audit."""
         return frozenset(self._agent.inputs) - {self.report.input}
 
     def _other_sources(self) -> frozenset[bytes]:

@@ -34,7 +34,7 @@ class LetterReader:
                 as its record fails.
             expired_below: for each input partition, the offset below which retention may have
                 removed dead letters.
-            other_inputs: the agent's other input topics; each has an audit of its own.
+            other_inputs: the agent's other input topics; each has a separate audit.
         """
         self._report = report
         self._ledgers = ledgers

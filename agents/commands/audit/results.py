@@ -50,7 +50,7 @@ class ResultReader:
             report: receives counts and problems.
             ledgers: of the input's partitions, in order.
             other_sources: `ce_source` of other agents that write to the same topic.
-            other_inputs: the agent's other input topics; each has an audit of its own.
+            other_inputs: the agent's other input topics; each has a separate audit.
             expired_below: for each input partition, the offset below which retention may have
                 removed results.
         """

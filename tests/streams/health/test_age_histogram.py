@@ -27,9 +27,9 @@ def _samples(registry: CollectorRegistry) -> dict[tuple[str, float], float]:
 @pytest.mark.parametrize(("num_batches", "size"), [(3, 50), (600, 2), (5, 10_000)])
 @pytest.mark.parametrize("seed", range(5))
 def test_counts_equal_those_of_prometheus_client(seed: int, num_batches: int, size: int) -> None:
-    own, ours = CollectorRegistry(), CollectorRegistry()
-    expected = Histogram("age", "Ages.", ["agent"], buckets=_BOUNDS, registry=own).labels("a")
-    found = AgeHistogram("age", "Ages.", "agent", _BOUNDS, ours)
+    alone, batched = CollectorRegistry(), CollectorRegistry()
+    expected = Histogram("age", "Ages.", ["agent"], buckets=_BOUNDS, registry=alone).labels("a")
+    found = AgeHistogram("age", "Ages.", "agent", _BOUNDS, batched)
     chance = random.Random(seed)
     for at in range(num_batches):
         ages_ms = chance.choices([0, 9, 10, 11, 100, 999, 1000, 10_000, 10_001], k=size)
@@ -37,7 +37,7 @@ def test_counts_equal_those_of_prometheus_client(seed: int, num_batches: int, si
         found.observe("a", now_ms - np.array(ages_ms), now_ms)
         for age_ms in ages_ms:
             expected.observe(age_ms / 1000)
-    assert _samples(ours) == pytest.approx(_samples(own))
+    assert _samples(batched) == pytest.approx(_samples(alone))
 
 
 def test_future_timestamps_have_age_0_and_missing_ones_are_skipped() -> None:

@@ -160,8 +160,8 @@ async def test_the_begin_and_end_of_an_outage_are_logged_once(
     for is_answering in (False, True):
         world.is_answering = is_answering
         await world.pass_seconds(100)
-    told = [r.getMessage() for r in caplog.records if r.name == "streams.health.health"]
-    assert [line.split(" for ")[0].split(",")[0] for line in told] == [
+    lines = [r.getMessage() for r in caplog.records if r.name == "streams.health.health"]
+    assert [line.split(" for ")[0].split(",")[0] for line in lines] == [
         "the broker has not answered",
         "the broker answers again",
     ]

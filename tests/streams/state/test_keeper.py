@@ -241,8 +241,8 @@ async def test_a_failing_store_is_logged_once_and_loses_nothing(
             assert len(await worker.answer(start, start + 10)) == 10
             await asyncio.sleep(0.15)
         await until(lambda: stored_offsets(store)[-1] == 45)
-    told = [message for message in caplog.messages if "add: " in message]
-    assert told == [
+    lines = [message for message in caplog.messages if "add: " in message]
+    assert lines == [
         "add: the store is away: retrying; until then, a restart has more to read again",
         "add: storing its state works again",
     ]

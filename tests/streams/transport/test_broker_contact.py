@@ -10,7 +10,7 @@ from streams.transport.broker_contact import BrokerContact
 
 
 class Client:
-    """aiokafka's client, as far as requests go; fails if told to."""
+    """aiokafka's client, as far as requests go; fails on request."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None

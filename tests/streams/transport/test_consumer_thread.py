@@ -141,6 +141,6 @@ async def test_an_error_of_the_coordination_is_logged_and_retried(
 
 
 async def test_a_coordination_that_has_ended_ends_the_worker() -> None:
-    coordinator = Coordinator([KafkaError("a fault of its own")], has_ended=True)
-    with pytest.raises(KafkaError, match="a fault of its own"):
+    coordinator = Coordinator([KafkaError("a separate fault")], has_ended=True)
+    with pytest.raises(KafkaError, match="a separate fault"):
         await keep_membership(coordinator, 4)

@@ -182,7 +182,7 @@ def test_only_the_wanted_records_are_parsed() -> None:
 @pytest.mark.parametrize("magic", [0, 1])
 @pytest.mark.parametrize("compression", [0, _GZIP])
 def test_older_formats_are_read_too(magic: int, compression: int) -> None:
-    """Uncompressed, each of their records is a batch of its own."""
+    """Uncompressed, each of their records is a batch."""
     builder = LegacyRecordBatchBuilder(magic, compression, 1 << 20)
     for at in range(5):
         builder.append(at, 1000 + at, b"k%d" % at, b"v%d" % at)

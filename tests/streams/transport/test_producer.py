@@ -75,7 +75,7 @@ async def test_a_new_owner_fences_the_old_one_and_ends_its_transaction(
 ) -> None:
     topic, group = make_topic(kafka_bootstrap), f"group-{uuid.uuid4().hex[:8]}"
     tp = TopicPartition(topic, 0)
-    ours = records.TopicPartition(*tp)
+    place = records.TopicPartition(*tp)
     settings = {"bootstrap_servers": kafka_bootstrap}
     old = TransactionalProducer(producer.client, "mine", **settings)
     await old.start()
@@ -88,7 +88,7 @@ async def test_a_new_owner_fences_the_old_one_and_ends_its_transaction(
 
     new = TransactionalProducer(producer.client, "mine", **settings)
     await new.start()
-    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 1}
+    assert await stable_offsets(kafka_bootstrap, group, place) == {place: 1}
     with pytest.raises(ProducerFenced):
         await old.commit_transaction()
     await old.stop()
@@ -96,9 +96,9 @@ async def test_a_new_owner_fences_the_old_one_and_ends_its_transaction(
     await new.begin_transaction()
     await new.send_offsets_to_transaction({tp: OffsetAndMetadata(3, "")}, group)
     await new.commit_transaction()
-    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 3}
+    assert await stable_offsets(kafka_bootstrap, group, place) == {place: 3}
     await new.stop()
-    assert await stable_offsets(kafka_bootstrap, "no-such-group", ours) == {}
+    assert await stable_offsets(kafka_bootstrap, "no-such-group", place) == {}
 
 
 async def test_brokers_that_can_not_wait_for_stable_offsets_are_rejected(
@@ -117,16 +117,16 @@ async def test_committed_offsets_wait_for_an_open_transaction(
     kafka_bootstrap: str, producer: KafkaProducer
 ) -> None:
     topic, group = make_topic(kafka_bootstrap), f"group-{uuid.uuid4().hex[:8]}"
-    ours = records.TopicPartition(topic, 0)
+    place = records.TopicPartition(topic, 0)
     owner = TransactionalProducer(producer.client, group, bootstrap_servers=kafka_bootstrap)
     await owner.start()
     await owner.begin_transaction()
-    await owner.queue_offset(ours, 3, group)
-    fetching = asyncio.ensure_future(stable_offsets(kafka_bootstrap, group, ours))
+    await owner.queue_offset(place, 3, group)
+    fetching = asyncio.ensure_future(stable_offsets(kafka_bootstrap, group, place))
     done, _ = await asyncio.wait([fetching], timeout=1)
     assert not done
     await owner.commit_transaction()
-    assert await fetching == {ours: 3}
+    assert await fetching == {place: 3}
     await owner.stop()
 
 
@@ -137,18 +137,18 @@ async def test_offsets_are_sent_while_records_are_written(
     """The partition is added first; a slow write holds up neither offset request, only the end."""
     topic, group = make_topic(kafka_bootstrap), f"group-{uuid.uuid4().hex[:8]}"
     tp = TopicPartition(topic, 0)
-    ours = records.TopicPartition(*tp)
+    place = records.TopicPartition(*tp)
     one = TransactionalProducer(producer.client, topic, bootstrap_servers=kafka_bootstrap)
     await one.start()
     await one.begin_transaction()  # a first one, in which leader and coordinators are found
     await one.send_and_wait(topic, b"x", partition=0)
-    await one.queue_offset(ours, 3, group)
+    await one.queue_offset(place, 3, group)
     await one.commit_transaction()
     happened: list[str] = []
     is_acknowledged = asyncio.Event()
     send = producer.client.send
 
-    async def told(node: int, request: Any, **kwargs: Any) -> Any:
+    async def noting(node: int, request: Any, **kwargs: Any) -> Any:
         name = type(request).__name__.removesuffix("Request")
         happened.append(name)
         response = await send(node, request, **kwargs)
@@ -157,10 +157,10 @@ async def test_offsets_are_sent_while_records_are_written(
             happened.append("acknowledged")
         return response
 
-    monkeypatch.setattr(producer.client, "send", told)
+    monkeypatch.setattr(producer.client, "send", noting)
     await one.begin_transaction()
     written = await one.send(topic, b"x", partition=0)
-    await one.queue_offset(ours, 7, group)
+    await one.queue_offset(place, 7, group)
     assert not written.done()
     ending = asyncio.ensure_future(one.commit_transaction())
     await asyncio.sleep(0.1)
@@ -172,7 +172,7 @@ async def test_offsets_are_sent_while_records_are_written(
     assert once[0] == "AddPartitionsToTxn"
     assert set(once[1:3]) == {"AddOffsetsToTxn", "Produce"}
     assert once[3:] == ["TxnOffsetCommit", "acknowledged", "EndTxn"]
-    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 7}
+    assert await stable_offsets(kafka_bootstrap, group, place) == {place: 7}
     await one.stop()
 
 
@@ -184,25 +184,25 @@ async def test_offsets_are_aborted_with_their_transaction(
     topic = make_topic(kafka_bootstrap, **{"max.message.bytes": "2000"})
     group = f"group-{uuid.uuid4().hex[:8]}"
     tp = TopicPartition(topic, 0)
-    ours = records.TopicPartition(*tp)
+    place = records.TopicPartition(*tp)
     one = TransactionalProducer(producer.client, topic, bootstrap_servers=kafka_bootstrap)
     await one.start()
     await one.begin_transaction()
     written = await one.send(topic, bytes(5000), partition=0)
-    await one.queue_offset(ours, 1, group)
+    await one.queue_offset(place, 1, group)
     with pytest.raises(MessageSizeTooLargeError):
         await written
     await one.abort_transaction()
-    assert await stable_offsets(kafka_bootstrap, group, ours) == {}
+    assert await stable_offsets(kafka_bootstrap, group, place) == {}
     with pytest.raises(IllegalOperation):
-        one.queue_offset(ours, 2, group)
+        one.queue_offset(place, 2, group)
 
     await one.begin_transaction()
     written = await one.send(topic, b"fits", partition=0)
-    await one.queue_offset(ours, 2, group)
+    await one.queue_offset(place, 2, group)
     await one.commit_transaction()
     await written
-    assert await stable_offsets(kafka_bootstrap, group, ours) == {ours: 2}
+    assert await stable_offsets(kafka_bootstrap, group, place) == {place: 2}
     await one.stop()
 
 
@@ -213,7 +213,7 @@ async def test_the_offsets_of_a_fenced_owner_are_rejected(
     """It is fenced while records are under way: they and the offset fail alike."""
     topic, group = make_topic(kafka_bootstrap), f"group-{uuid.uuid4().hex[:8]}"
     tp = TopicPartition(topic, 0)
-    ours = records.TopicPartition(*tp)
+    place = records.TopicPartition(*tp)
     old, new = (
         TransactionalProducer(producer.client, topic, bootstrap_servers=kafka_bootstrap)
         for _ in range(2)
@@ -223,10 +223,10 @@ async def test_the_offsets_of_a_fenced_owner_are_rejected(
     await (await old.send(topic, b"never to be seen", partition=0))
     await new.start()
     written = await old.send(topic, b"never to be written", partition=0)
-    taken = old.queue_offset(ours, 1, group)
+    taken = old.queue_offset(place, 1, group)
     for outcome in await asyncio.gather(taken, written, return_exceptions=True):
         assert isinstance(outcome, ProducerFenced)
-    assert await stable_offsets(kafka_bootstrap, group, ours) == {}
+    assert await stable_offsets(kafka_bootstrap, group, place) == {}
     await old.stop()
     await new.stop()
 
