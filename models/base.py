@@ -116,10 +116,11 @@ class OnlineModel(Model[E, R]):
     that were answered since. So `predict_batch` must change nothing that `learn_batch` or
     `snapshot` use.
 
-    A subclass may also define `join`, `predict_joined` and `learn_joined` (see `JoinedModel` in
-    `streams/model_protocols.py`; `RobustZScore` is an example). Then the engine joins each new
-    instance with the existing ones, and one call answers, or learns from, the events of several
-    partitions. Answers and state must be the same as with one call for each instance.
+    A subclass may also define `predict_joined`: then one call answers the events of several
+    partitions (`HalfSpaceTrees` is an example). With `join` and `learn_joined` it also learns for
+    several in one call: the engine joins each new instance with the existing ones (`RobustZScore`).
+    Answers and state must be the same as with one call for each instance. See `JoinedModel` and
+    `JoinedLearner` in `streams/model_protocols.py`.
     """
 
     learn_every: int = 32

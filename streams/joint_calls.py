@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from streams.model_protocols import JoinedModel, LearningModel
+from streams.model_protocols import JoinedLearner, JoinedModel, LearningModel
 from streams.out_of_memory import drop_frames
 from streams.predicting import predict_each
 
@@ -32,7 +32,7 @@ def answer_each(
 
 def learn_each(models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]) -> list[bool]:
     """Let each model learn from its step; return for each whether it succeeded."""
-    if len(models) > 1 and isinstance(models[0], JoinedModel):
+    if len(models) > 1 and isinstance(models[0], JoinedLearner):
         try:
             models[0].learn_joined(models, batches)
             return [True] * len(models)

@@ -76,16 +76,21 @@ class LearningModel(ServedModel, Protocol):
 
 @runtime_checkable
 class JoinedModel(LearningModel, Protocol):
-    """A learning model whose instances can answer and learn for several partitions in one call."""
-
-    def join(self, other: LearningModel) -> None:
-        """Store this instance's state together with another's. Called once, before it learns."""
-        ...
+    """A learning model whose instances can answer for several partitions in one call."""
 
     def predict_joined(
         self, models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
     ) -> Sequence[Sequence[Any]]:
         """Return what each model's `predict_batch` would return for its batch."""
+        ...
+
+
+@runtime_checkable
+class JoinedLearner(JoinedModel, Protocol):
+    """A model whose instances can also learn in one call, from states stored together."""
+
+    def join(self, other: LearningModel) -> None:
+        """Store this instance's state together with another's. Called once, before it learns."""
         ...
 
     def learn_joined(

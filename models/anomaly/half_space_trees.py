@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,21 @@ Masses = NDArray[np.uint16]
 SIZE_LIMIT = 0.02
 
 _STATE_VERSION = 1
+
+
+class _Points(NamedTuple):
+    """Readings of one model that have the same number of features, n of them."""
+
+    masses: Masses
+    """The model's: (slots, trees, nodes)."""
+    slots: Ints
+    """(n,) of each reading's source."""
+    sizes: Ints
+    """(n,) of each source's reference."""
+    points: Floats
+    """(n, features), scaled."""
+    positions: Ints
+    """(n,) of each reading, in all batches together."""
 
 
 class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
@@ -101,16 +118,48 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         Returns:
             B results in input order; `channel` is "": the trees do not compare channels.
         """
-        scores = np.zeros(len(batch))
+        return self.predict_joined([self], [batch])[0]
+
+    def predict_joined(
+        self, models: Sequence[HalfSpaceTrees], batches: Sequence[Sequence[SensorReading]]
+    ) -> list[list[AnomalyScore]]:
+        """Score the readings of several models at once, each by its own sources.
+
+        Args:
+            models: M with the same options as this one, and so with the same trees.
+            batches: M batches as for `predict_batch`; may be empty.
+
+        Returns:
+            M lists of results.
+        """
+        groups: dict[int, list[_Points]] = defaultdict(list)
+        first = 0
+        for model, batch in zip(models, batches, strict=True):
+            for num_features, points in model._points(batch, first):
+                groups[num_features].append(points)
+            first += len(batch)
+        scores = np.zeros(first)
+        for parts in groups.values():
+            scores[np.concatenate([part.positions for part in parts])] = self._scores(parts)
+        results = iter(
+            [
+                AnomalyScore(score=s, is_anomaly=s >= self.threshold, threshold=self.threshold)
+                for s in scores.tolist()
+            ]
+        )
+        return [list(islice(results, len(batch))) for batch in batches]
+
+    def _points(self, batch: Sequence[SensorReading], first: int) -> Iterator[tuple[int, _Points]]:
+        """Yield (number of features, points) of the readings whose source has a reference."""
         slots = self._slots.find((reading.source_id,) for reading in batch)
-        for places in self._by_shape(slots).values():
+        for num_features, places in self._by_shape(slots).items():
             at = np.concatenate(list(places.values()))
             points = [self._sources[s].points([batch[i] for i in p]) for s, p in places.items()]
-            scores[at] = self._scores(np.concatenate(points), slots[at])
-        return [
-            AnomalyScore(score=s, is_anomaly=s >= self.threshold, threshold=self.threshold)
-            for s in scores.tolist()
-        ]
+            sizes = np.array([self._sources[s].reference_size for s in slots[at].tolist()])
+            yield (
+                num_features,
+                _Points(self._masses, slots[at], sizes, np.concatenate(points), first + at),
+            )
 
     def _by_shape(self, slots: Ints) -> dict[int, dict[int, list[int]]]:
         """Group the events of sources with a reference: number of features -> slot -> positions."""
@@ -120,11 +169,19 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
                 groups[PER_CHANNEL * len(self._sources[slot].low)][slot].append(place)
         return groups
 
-    def _scores(self, points: Floats, slots: Ints) -> Floats:
-        """Return (n,) scores of (n, features) scaled points."""
-        sizes = np.array([self._sources[slot].reference_size for slot in slots.tolist()])
+    def _scores(self, parts: Sequence[_Points]) -> Floats:
+        """Return the scores (n,) of points with the same number of features, part after part."""
+        points = np.concatenate([part.points for part in parts])
+        sizes = np.concatenate([part.sizes for part in parts])
         paths = self._template(points.shape[1]).paths(points)
-        masses = self._masses[slots[:, None, None], np.arange(self.trees)[:, None], paths]
+        trees = np.arange(self.trees)[:, None]
+        stops = np.cumsum([len(part.points) for part in parts]).tolist()
+        masses = np.concatenate(
+            [
+                part.masses[part.slots[:, None, None], trees, paths[stop - len(part.points) : stop]]
+                for part, stop in zip(parts, stops, strict=True)
+            ]
+        )
         is_end = masses <= SIZE_LIMIT * sizes[:, None, None]
         is_end[..., -1] = True
         level = is_end.argmax(axis=2)

@@ -14,7 +14,7 @@ from models.base import ModelError, OnlineModel
 from models.registry import model_class
 from schemas import Event, InputError
 from streams.joint_calls import answer_each, learn_each
-from streams.model_protocols import JoinedModel
+from streams.model_protocols import JoinedLearner
 from tests.models.contract import assert_alike, events_for, make_registered, online_names
 
 #: Sums of float64 in another order.
@@ -163,7 +163,7 @@ def test_other_partitions_change_no_answer(name: str, seed: int, tmp_path: Path)
     dice = random.Random(seed)
     models = [fresh(name, tmp_path) for _ in range(3)]
     for model in models[1:]:
-        if isinstance(model, JoinedModel):
+        if isinstance(model, JoinedLearner):
             model.join(models[0])
     logs = [_of_partition(log_of(models[0], steps=8), partition) for partition in range(3)]
     every = models[0].learn_every
