@@ -56,7 +56,7 @@ def own_broker() -> Iterator[BrokerProcess]:
 
 
 @contextmanager
-def running_testbed(broker: BrokerProcess, folder: Path, **setup: Any) -> Iterator[Testbed]:
+def open_testbed(broker: BrokerProcess, folder: Path, **setup: Any) -> Iterator[Testbed]:
     """Run a testbed for the length of a `with` block."""
     kafka = {"bootstrap.servers": broker.bootstrap_servers}
     made = Testbed(Setup(kafka, broker, **setup), folder)

@@ -10,7 +10,7 @@ import pytest
 from agents.commands.broker import BrokerProcess
 from agents.commands.soak.faults import FAULTS, broker_away
 from agents.commands.soak.model import HANGS
-from tests.faults.conftest import Report, running_testbed
+from tests.faults.conftest import Report, open_testbed
 
 pytestmark = [pytest.mark.kafka, pytest.mark.faults]
 SEED = 5
@@ -26,7 +26,7 @@ def test_faults(
     repetitions: int,
 ) -> None:  # fmt: skip
     rng = random.Random(SEED)
-    with running_testbed(own_broker, tmp_path, guarantee=guarantee) as under_load:
+    with open_testbed(own_broker, tmp_path, guarantee=guarantee) as under_load:
         for _ in range(repetitions):
             FAULTS[fault].act(under_load, rng)
             under_load.await_progress()
@@ -40,7 +40,7 @@ def test_faults(
 def test_the_broker_is_away_for_two_minutes(
     tmp_path: Path, own_broker: BrokerProcess, report: Report, guarantee: str
 ) -> None:
-    with running_testbed(own_broker, tmp_path, guarantee=guarantee) as under_load:
+    with open_testbed(own_broker, tmp_path, guarantee=guarantee) as under_load:
         broker_away(under_load, 120.0)
         under_load.await_progress(timeout=180.0)
         report(under_load.finish("the broker is away for two minutes", 1))
@@ -51,9 +51,7 @@ def test_records_that_make_the_model_raise(
     tmp_path: Path, own_broker: BrokerProcess, report: Report, guarantee: str
 ) -> None:
     """Every load has some of them and some that are not JSON; this one has many."""
-    with running_testbed(
-        own_broker, tmp_path, guarantee=guarantee, per_second=1500.0
-    ) as under_load:
+    with open_testbed(own_broker, tmp_path, guarantee=guarantee, per_second=1500.0) as under_load:
         under_load.await_progress(8_000)
         row = under_load.finish("records that the model raises on, and that are no JSON", 1)
     report(row)
@@ -63,7 +61,7 @@ def test_records_that_make_the_model_raise(
 def test_a_model_slower_than_the_session(
     tmp_path: Path, own_broker: BrokerProcess, report: Report
 ) -> None:
-    with running_testbed(
+    with open_testbed(
         own_broker, tmp_path, num_workers=1, per_second=50.0, model={"batch_seconds": 8.0},
         poisons=False,
         agent={"batch": {"max_batch_size": 512, "max_wait_seconds": 0.05}},
@@ -77,7 +75,7 @@ def test_a_model_slower_than_the_session(
 def test_a_model_that_hangs(tmp_path: Path, own_broker: BrokerProcess, report: Report) -> None:
     agent = {"isolation": "process", "predict_timeout_seconds": 1.0,
              "batch": {"max_batch_size": 4, "max_wait_seconds": 0.02}}  # fmt: skip
-    with running_testbed(own_broker, tmp_path, num_workers=1, extra=(HANGS,), per_second=60.0,
+    with open_testbed(own_broker, tmp_path, num_workers=1, extra=(HANGS,), per_second=60.0,
                agent=agent) as under_load:  # fmt: skip
         under_load.await_progress(800)
         row = under_load.finish("the model hangs on some records (isolation: process)", 1)
@@ -87,7 +85,7 @@ def test_a_model_that_hangs(tmp_path: Path, own_broker: BrokerProcess, report: R
 def test_results_too_large_for_their_topic(
     tmp_path: Path, own_broker: BrokerProcess, report: Report
 ) -> None:
-    with running_testbed(
+    with open_testbed(
         own_broker, tmp_path, per_second=50.0, output_config={"max.message.bytes": "600"},
         model={"result_chars": 500},
     ) as under_load:  # fmt: skip
