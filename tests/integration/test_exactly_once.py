@@ -118,7 +118,7 @@ def test_a_zombie_is_fenced(tmp_path: Path, kafka_bootstrap: str) -> None:
             pipeline.await_finished(count)
             heir.stop()
         zombie.stop()
-        assert "another worker has taken over" in zombie.log_text()
+        assert "another worker owns the partition now" in zombie.log_text()
     assert_each_record_once(pipeline, count)
     assert_all_is_committed(pipeline)
 
