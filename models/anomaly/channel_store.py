@@ -21,6 +21,9 @@ ABSOLUTE_FLOOR = 1e-9
 REFRESH_SHARE = 64
 
 _FIRST_CAPACITY = 16
+#: Rows of windows that the store grows by hold this many bytes at most, so that no step waits long
+#: for memory.
+_MAX_GROWTH_BYTES = 32 * 1024 * 1024
 
 
 class ChannelStore:
@@ -47,7 +50,8 @@ class ChannelStore:
         """Return `count` rows for a model to use; `clear` them before the first value."""
         if count > len(self._free):
             old = len(self.medians)
-            new = max(2 * old, old + count, _FIRST_CAPACITY)
+            growth = min(old, _MAX_GROWTH_BYTES // (8 * self.windows.size))
+            new = old + max(growth, count, _FIRST_CAPACITY)
             self.windows.grow_to(new)
             self.medians, self.spreads = grown(self.medians, new), grown(self.spreads, new)
             self.refreshed = grown(self.refreshed, new)
