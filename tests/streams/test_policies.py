@@ -244,3 +244,32 @@ def test_each_topic_has_its_own_dead_letters_and_metrics() -> None:
     assert [e.accounts(t)["dead_lettered"] for t in ("high", "low")] == [1, 2]
     assert [e.accounts(t)["filtered"] for t in ("high", "low")] == [0, 1]
     assert e.count("penstock_dead_letters_total", topic="low", reason="empty_value") == 1
+
+
+def test_an_idle_model_answers_all_partitions_of_a_fetch_in_one_call_without_waiting() -> None:
+    batch = BatchSettings(max_batch_size=100, max_wait_seconds=60.0)
+    line = Line(AgentSettings(input="numbers", output="doubles", model="m", batch=batch), 0.1)
+
+    async def scenario(line: Line) -> None:
+        fetched = [line.batch({"x": partition}, partition=partition) for partition in range(16)]
+        await line.engine.inference.submit(fetched)
+        await line.engine.drained()
+        assert line.loop.time() < 1.0
+
+    line.run(scenario)
+    assert line.model.calls == [list(range(16))]
+
+
+def test_events_that_come_while_the_model_is_busy_leave_together_when_it_is_idle_again() -> None:
+    batch = BatchSettings(max_batch_size=100, max_wait_seconds=60.0)
+    line = Line(AgentSettings(input="numbers", output="doubles", model="m", batch=batch), 1.0)
+
+    async def scenario(line: Line) -> None:
+        for x in range(5):
+            await line.submit({"x": x})
+            await asyncio.sleep(0.1)
+        await line.engine.drained()
+        assert line.loop.time() < 5.0
+
+    line.run(scenario)
+    assert line.model.calls == [[0], [1, 2, 3, 4]]
