@@ -21,6 +21,7 @@ from streams.retry import within
 from streams.transport.broker_retry import start_with_retry
 from streams.transport.fetch import BatchFetchResult
 from streams.transport.fetch_pacer import FetchPacer
+from streams.transport.fetch_positions import FetchPosition, NotedPositions, fetch_position
 
 #: How often the group coordination is checked for errors.
 _COORDINATION_SECONDS = 1.0
@@ -49,6 +50,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Finish the base class's construction."""
         super().__post_init__()
         self._pacer = FetchPacer()
+        self.positions = NotedPositions()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -75,6 +77,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Start; wait while no broker can be reached."""
         await start_with_retry(super().on_start)
 
+    def fetch_position(self, tp: TP) -> FetchPosition | None:
+        """Return how far a partition was fetched, and how far it can be; None: not known yet."""
+        return fetch_position(self._ensure_consumer(), tp)
+
     def has_waiting(self, tp: TP) -> bool:
         """Whether a partition has records that could be fetched now and have not been.
 
@@ -82,15 +88,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         partition without a leader, and of an open transaction, can't be fetched.
         """
         consumer = self._ensure_consumer()
-        assignment = consumer._subscription.subscription.assignment
-        state = assignment.state_value(tp) if assignment is not None else None
-        if state is None or state.highwater is None or not state.has_valid_position:
+        fetched = fetch_position(consumer, tp)
+        if fetched is None or consumer._client.cluster.leader_for_partition(tp) in (None, -1):
             return False
-        if consumer._client.cluster.leader_for_partition(tp) in (None, -1):
-            return False
-        has_stable_end = consumer._isolation_level == "read_committed" and state.lso is not None
-        end = min(state.highwater, state.lso) if has_stable_end else state.highwater
-        return bool(state.position < end)
+        return fetched.position < fetched.end
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _keep_membership(self) -> None:
@@ -136,6 +137,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         making a `ConsumerRecord` of each costs several times as much as parsing it.
         """
         fetcher = consumer._fetcher
+        self.positions.clear()
         if not self.consumer.flow_active:
             return {}
         if consumer._closed or fetcher._closed:
@@ -159,6 +161,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
         self._pacer.took(sum(map(len, fetched.values())))
         self.fetched_generation = self.app.consumer_generation_id
+        self.positions.note(consumer, active_partitions, fetched)
         batch_topics = self.app.assigned.batch_topics
         return {
             tp: columns(records) if tp.topic in batch_topics else records
