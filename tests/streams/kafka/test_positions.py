@@ -15,16 +15,23 @@ from streams.kafka.positions import (
     parse_topic_id,
     result_id,
     split_id_suffix,
+    topic_id_of,
 )
 
 ID = "mYgTvHNrTlu2nWfsJP5AwQ"
 
 
 def test_a_topic_id_is_written_as_kafkas_tools_write_it() -> None:
+    raw = bytes([251, 255] * 8)
+    assert format_topic_id(raw) == "-__7__v_-__7__v_-__7_w"
+    assert parse_topic_id(format_topic_id(raw)) == raw
+
+
+def test_an_id_of_confluent_kafka_is_read() -> None:
     raw = uuid.uuid4().bytes
     high, low = (int.from_bytes(raw[at : at + 8], "big", signed=True) for at in (0, 8))
-    assert format_topic_id(raw) == str(Uuid(high, low)).rstrip("=")
-    assert parse_topic_id(format_topic_id(raw)) == raw
+    assert topic_id_of(Uuid(high, low)) == format_topic_id(raw)
+    assert topic_id_of(Uuid(0, 0)) == topic_id_of(None) == ""
 
 
 def test_no_topic_id_is_empty() -> None:
