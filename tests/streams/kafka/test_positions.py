@@ -42,7 +42,7 @@ def test_no_topic_id_is_empty() -> None:
 
 def test_a_commit_carries_the_topic_id() -> None:
     metadata = commit_metadata(ID)
-    assert metadata == f'{{{{"topic_id":"{ID}"}}}}'
+    assert metadata == f'{{"topic_id":"{ID}"}}'
     assert committed_position(7, metadata) == CommittedPosition(7, ID)
 
 
@@ -55,7 +55,7 @@ def test_metadata_of_other_programs_gives_no_topic_id(metadata: str | None) -> N
 
 
 def test_fields_of_later_versions_are_ignored() -> None:
-    assert committed_position(7, f'{{{{"topic_id":"{ID}","more":1}}}}').topic_id == ID
+    assert committed_position(7, f'{{"topic_id":"{ID}","more":1}}').topic_id == ID
 
 
 def test_an_unknown_id_is_taken_for_the_same_topic() -> None:
