@@ -26,8 +26,9 @@ class World:
         thread = SimpleNamespace(
             positions=self.positions,
             fetch_position=lambda tp: self.fetched,
-            has_waiting=lambda tp: self.fetched is not None
-            and self.fetched.position < self.fetched.end,
+            has_waiting=lambda tp: (
+                self.fetched is not None and self.fetched.position < self.fetched.end
+            ),
         )
         assigned = SimpleNamespace(tracker=self.tracker, observe_lag=self._observe)
         self.consumer: Any = SimpleNamespace(
