@@ -120,8 +120,7 @@ class UnreadReader:
             if message.error() is None:
                 _count(unread, message, ranges[place])
             elif _is_end(message):
-                unread.position = max(unread.position, message.offset() or 0)
-                unread.is_finished = True
+                unread.position, unread.is_finished = ranges[place].end, True
 
     def _leave(self, done: Iterable[Place]) -> None:
         if places := [TopicPartition(*place) for place in done]:
