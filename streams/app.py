@@ -98,6 +98,7 @@ class App(FaustApp):
             settings.liveness_timeout_seconds,
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
+            on_clock_step=metrics.clock_steps.inc,
         )
         self.exactly_once = (
             self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None

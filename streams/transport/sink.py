@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import (
+    InvalidTimestampError,
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
@@ -120,4 +121,9 @@ def explain(error: KafkaError, topic: str) -> ProduceError:
     """Return the `ProduceError` for a permanent client error: too large, or rejected."""
     if isinstance(error, _TOO_LARGE):
         return RecordTooLargeError(f"a record is too large for topic {topic}: {error}")
+    if isinstance(error, InvalidTimestampError):
+        return ProduceError(
+            f"topic {topic} rejects the time of results, which is this machine's: check its clock, "
+            "and the topic's message.timestamp.after.max.ms and message.timestamp.before.max.ms"
+        )
     return ProduceError(f"topic {topic} rejected results: {error!r}")

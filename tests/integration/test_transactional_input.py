@@ -141,7 +141,7 @@ def test_the_output_of_an_exactly_once_pipeline_leaves_no_lag_in_the_next(
 
     second = SecondPipeline(folder, kafka_bootstrap, 2, guarantee="exactly_once")
     with first.worker() as one, second.worker() as two:
-        first.produce(number(i) for i in range(200))
+        first.produce(number(x) for x in range(20, 220))
         one.await_finished(200)
         two.await_finished(200)
         second.await_all_committed()
