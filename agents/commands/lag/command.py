@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agents.commands.lag.report import LagReport, PartitionLag
 
 #: Beside 9464, the worker's port, so that both can run on one machine.
-_PORT = 9465
+LAG_PORT = 9465
 
 
 def command(
@@ -34,7 +34,7 @@ def command(
     ),
     port: Annotated[
         int, typer.Option(min=0, max=65_535, help="With --serve: the port; 0 for any free one.")
-    ] = _PORT,
+    ] = LAG_PORT,
     interval: Annotated[
         float, typer.Option(min=1, help="With --serve: seconds between two readings.")
     ] = 15.0,
