@@ -28,10 +28,10 @@ def note_read(consumer: Consumer, untracked: Set[TP]) -> None:
     for tp, position in consumer._thread.positions.noted.items():
         if tp in untracked:
             continue
-        known = tracker.next_offset(tp)
-        if known is None:
-            known = consumer._committed_offset[tp]
-        if position > (known or 0):
+        has_begun = tracker.next_offset(tp) is not None
+        # Before the first record, a position may differ from the committed offset: it is behind
+        # markers, or where `auto.offset.reset` has put it.
+        if has_begun or position != (consumer._committed_offset[tp] or 0):
             tracker.read_to(tp, position)
 
 

@@ -219,5 +219,9 @@ def test_a_catch_up_moves_the_watermark_only_above_what_was_committed() -> None:
     tracker.begin(TP, 100, 50)
     tracker.read_to(TP, 70)
     assert tracker.committable() == {}
+    assert tracker.reach(TP, []) == 100
+    span = tracker.start(TP, [80, 81], 2)
+    assert tracker.reach(TP, [(span, [0])]) == 100
+    tracker.finish(span, [0, 1])
     tracker.read_to(TP, 103)
     assert tracker.committable() == {TP: 103}

@@ -1,31 +1,18 @@
-"""Read the lag of a pipeline from the broker: positions, ends, and the begin of what waits.
-
-Where a group has no position, reading would begin by `auto.offset.reset`, and so does the lag. A
-committed offset is no position if it belongs to an earlier topic of that name, or lies beyond the
-end; one below the oldest offset stands for the oldest.
-"""
+"""Read the lag of a pipeline from the broker: positions, ends, and the begin of what waits."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from agents.commands.lag.report import LagReport, MemberReport, PartitionLag
+from agents.commands.lag.starts import Start, choose_starts, places_beyond
 from agents.commands.lag.unread import MAX_COUNTED_OFFSETS, Unread, UnreadReader
 from streams.kafka.group_offsets import GroupOffsets, Place
-from streams.kafka.positions import CommittedPosition, is_same_topic
+from streams.kafka.position_reset import ResetPolicy
 from streams.kafka.reader import Bounds
 from streams.settings import EXACTLY_ONCE, PipelineSettings
-
-
-class _Start(NamedTuple):
-    """Where reading would begin in a partition."""
-
-    offset: int
-    committed: int | None
-    removed: int = 0
-    is_other_topic: bool = False
 
 
 class _Known(NamedTuple):
@@ -68,7 +55,7 @@ class LagReader:
         default = "read_committed" if settings.guarantee == EXACTLY_ONCE else "read_uncommitted"
         self.isolation = str(kafka.get("isolation.level", default))
         self._agent_of = {t: name for name in self.agents for t in settings.agents[name].inputs}
-        self._resets_to_latest = kafka.get("auto.offset.reset") == "latest"
+        self._policy = cast(ResetPolicy, str(kafka.get("auto.offset.reset", "earliest")))
         self._offsets = GroupOffsets(kafka, self.group, self.isolation, timeout)
         self._unread = UnreadReader(kafka, self.isolation, timeout)
         self._known: dict[Place, _Known] = {}
@@ -91,7 +78,8 @@ class LagReader:
         # Commits before ends: a worker that commits meanwhile can't make the lag negative.
         committed = self._offsets.committed(places) if places else {}
         bounds = self._offsets.bounds(places)
-        starts = self._starts(places, committed, bounds, ids)
+        real_ends = self._offsets.high_watermarks(places_beyond(committed, bounds))
+        starts = choose_starts(bounds, real_ends, committed, ids, self._policy)
         unread = self._read_unread(starts, bounds, ids)
         members = None if cluster.is_embedded else self._offsets.members()
         return LagReport(
@@ -107,40 +95,9 @@ class LagReader:
             missing_topics=[topic for topic in self._agent_of if topic not in cluster.topics],
         )  # fmt: skip
 
-    def _starts(
-        self,
-        places: Sequence[Place],
-        committed: Mapping[Place, CommittedPosition],
-        bounds: Mapping[Place, Bounds],
-        ids: Mapping[str, str],
-    ) -> dict[Place, _Start]:
-        # With read_committed, a commit may lie between the last stable offset and the real end.
-        doubtful = [place for place, at in committed.items() if at.offset > bounds[place].end]
-        real_ends = self._offsets.high_watermarks(doubtful)
-        valid = {
-            place: at.offset
-            for place, at in committed.items()
-            if is_same_topic(at.topic_id, ids.get(place[0], ""))
-            and at.offset <= max(bounds[place].end, real_ends.get(place, 0))
-        }
-        started = {topic for topic, _ in valid}
-        starts = {}
-        for place in places:
-            low, end = bounds[place]
-            if place in valid:
-                at = valid[place]
-                starts[place] = _Start(max(at, low), at, removed=max(low - at, 0))
-                continue
-            # Partitions that are added to a topic are read from their begin.
-            is_skipped = self._resets_to_latest and place[0] not in started
-            other = place in committed
-            is_other = other and not is_same_topic(committed[place].topic_id, ids.get(place[0], ""))
-            starts[place] = _Start(end if is_skipped else low, None, is_other_topic=is_other)
-        return starts
-
     def _read_unread(
         self,
-        starts: Mapping[Place, _Start],
+        starts: Mapping[Place, Start],
         bounds: Mapping[Place, Bounds],
         ids: Mapping[str, str],
     ) -> dict[Place, Unread]:
@@ -164,7 +121,7 @@ class LagReader:
         }
         return unread
 
-    def _lag_of(self, place: Place, start: _Start, end: int, unread: Unread | None) -> PartitionLag:
+    def _lag_of(self, place: Place, start: Start, end: int, unread: Unread | None) -> PartitionLag:
         topic, partition = place
         lag, is_exact = (0, True) if unread is None else unread.lag(end)
         return PartitionLag(

@@ -64,6 +64,13 @@ def test_a_position_that_has_not_moved_is_not_committed(committed: int | None) -
     assert world.lag == (10 - (committed or 0), True)
 
 
+def test_a_position_that_the_reset_policy_has_moved_back_is_committed() -> None:
+    """The committed offset lies beyond the end: a restart would begin by the policy again."""
+    world = World(500)
+    world.read_to(10, 10)
+    assert world.tracker.committable() == {ONE: 10}
+
+
 def test_lag_counts_from_the_first_unfinished_record() -> None:
     world = World(2)
     span = world.tracker.start(ONE, [4, 5], 2)

@@ -125,6 +125,23 @@ def test_removed_records_are_no_lag_and_are_reported(broker: Broker) -> None:
     assert first(report).removed == 3
 
 
+def test_with_latest_removed_records_end_what_waits(broker: Broker) -> None:
+    """As in a worker: the policy decides where reading goes on."""
+    broker.committed_now = {
+        ("numbers", 0): CommittedPosition(4),
+        ("numbers", 1): CommittedPosition(10),
+    }
+    broker.bounds_now["numbers", 0] = Bounds(7, 10)
+    report = reader("latest").read()
+    assert lags(report) == [0, 0]
+    assert first(report).removed == 6
+
+
+def test_an_earlier_topic_s_commit_means_a_start_at_the_new_one_s_begin(broker: Broker) -> None:
+    broker.committed_now = {("numbers", 0): CommittedPosition(8, OLD_ID)}
+    assert lags(reader("latest").read()) == [10, 0]
+
+
 def test_a_commit_beyond_the_end_is_no_position(broker: Broker) -> None:
     broker.committed_now = {
         ("numbers", 0): CommittedPosition(500),
