@@ -34,7 +34,12 @@ _SETTINGS: dict[str, str | int | float | bool] = {
     "queued.max.messages.kbytes": 1_024,
     "queued.min.messages": 1,
 }
-_TRANSIENT = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._AUTO_OFFSET_RESET)
+_TRANSIENT = (
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._AUTO_OFFSET_RESET,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,  # no group is joined
+)
 
 
 @dataclass(slots=True)
