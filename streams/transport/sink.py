@@ -37,6 +37,11 @@ REFUSED = (
     InvalidTopicError,
     UnknownTopicOrPartitionError,
 )
+#: What `InvalidTimestampError` means. Brokers from 4.0 on allow an hour ahead of their own clock.
+CLOCK_REFUSED = (
+    "the broker refuses the time of results, which is this machine's: check its clock, and the "
+    "topic's message.timestamp.after.max.ms and message.timestamp.before.max.ms"
+)
 
 
 class KafkaSink:
@@ -122,8 +127,5 @@ def explain(error: KafkaError, topic: str) -> ProduceError:
     if isinstance(error, _TOO_LARGE):
         return RecordTooLargeError(f"a record is too large for topic {topic}: {error}")
     if isinstance(error, InvalidTimestampError):
-        return ProduceError(
-            f"topic {topic} rejects the time of results, which is this machine's: check its clock, "
-            "and the topic's message.timestamp.after.max.ms and message.timestamp.before.max.ms"
-        )
+        return ProduceError(f"topic {topic}: {CLOCK_REFUSED}")
     return ProduceError(f"topic {topic} rejected results: {error!r}")

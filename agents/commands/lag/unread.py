@@ -31,7 +31,7 @@ _SETTINGS: dict[str, str | int | float | bool] = {
     "fetch.wait.max.ms": 50,
     # Only the begin of each partition is wanted; little is read ahead.
     "fetch.message.max.bytes": 65_536,
-    "queued.max.messages.kbytes": 1_024,
+    "queued.max.messages.kbytes": 16_384,
     "queued.min.messages": 1,
 }
 _TRANSIENT = (

@@ -71,7 +71,9 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
 
 def reader(reset: str = "earliest", **settings: Any) -> LagReader:
     agents = {"count": AgentSettings(input="numbers", output="counts", model="m")}
-    kafka = {"bootstrap.servers": "b:9092", "auto.offset.reset": reset}
+    kafka: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": "b:9092", "auto.offset.reset": reset
+    }  # fmt: skip
     return LagReader(PipelineSettings(kafka=kafka, agents=agents, **settings), (), 1.0, lambda: NOW)
 
 
