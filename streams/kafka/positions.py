@@ -12,6 +12,7 @@ import base64
 from typing import NamedTuple
 
 import msgspec
+from confluent_kafka import Uuid
 
 #: The length of a topic id as Kafka's tools print it.
 TOPIC_ID_CHARS = 22
@@ -40,6 +41,17 @@ def format_topic_id(raw: bytes) -> str:
     All zeros, which means no id, becomes "".
     """
     return "" if raw == _NO_ID else base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def topic_id_of(described: Uuid | None) -> str:
+    """Return the topic id of confluent-kafka's `TopicDescription.topic_id`.
+
+    Don't use its `str`: librdkafka writes `+` and `/` where Kafka's tools write `-` and `_`.
+    """
+    if described is None:
+        return ""
+    halves = (described.get_most_significant_bits(), described.get_least_significant_bits())
+    return format_topic_id(b"".join(half.to_bytes(8, "big", signed=True) for half in halves))
 
 
 def parse_topic_id(text: str) -> bytes:

@@ -15,16 +15,23 @@ from streams.kafka.positions import (
     parse_topic_id,
     result_id,
     split_id_suffix,
+    topic_id_of,
 )
 
 ID = "mYgTvHNrTlu2nWfsJP5AwQ"
 
 
 def test_a_topic_id_is_written_as_kafkas_tools_write_it() -> None:
+    raw = bytes([251, 255] * 8)
+    assert format_topic_id(raw) == "-__7__v_-__7__v_-__7_w"
+    assert parse_topic_id(format_topic_id(raw)) == raw
+
+
+def test_an_id_of_confluent_kafka_is_read() -> None:
     raw = uuid.uuid4().bytes
     high, low = (int.from_bytes(raw[at : at + 8], "big", signed=True) for at in (0, 8))
-    assert format_topic_id(raw) == str(Uuid(high, low)).rstrip("=")
-    assert parse_topic_id(format_topic_id(raw)) == raw
+    assert topic_id_of(Uuid(high, low)) == format_topic_id(raw)
+    assert topic_id_of(Uuid(0, 0)) == topic_id_of(None) == ""
 
 
 def test_no_topic_id_is_empty() -> None:
@@ -35,7 +42,7 @@ def test_no_topic_id_is_empty() -> None:
 
 def test_a_commit_carries_the_topic_id() -> None:
     metadata = commit_metadata(ID)
-    assert metadata == f'{{{{"topic_id":"{ID}"}}}}'
+    assert metadata == f'{{"topic_id":"{ID}"}}'
     assert committed_position(7, metadata) == CommittedPosition(7, ID)
 
 
@@ -48,7 +55,7 @@ def test_metadata_of_other_programs_gives_no_topic_id(metadata: str | None) -> N
 
 
 def test_fields_of_later_versions_are_ignored() -> None:
-    assert committed_position(7, f'{{{{"topic_id":"{ID}","more":1}}}}').topic_id == ID
+    assert committed_position(7, f'{{"topic_id":"{ID}","more":1}}').topic_id == ID
 
 
 def test_an_unknown_id_is_taken_for_the_same_topic() -> None:
