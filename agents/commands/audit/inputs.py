@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
+from collections.abc import Sequence
+
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from agents.commands.audit.ledger import KEYLESS, REPLAY, TOMBSTONE, Ledger, OnRead
 from schemas import Replay
@@ -26,9 +28,7 @@ def read_input(
         for message, flag in zip(messages, flags, strict=True):
             if flag & REPLAY and (replay := Replay.from_headers(headers_of(message))):
                 ledger.replays.append((message.offset() or 0, replay))
-        oldest_ms = min(time_ms_of(message) for message in messages)
-        if 0 <= oldest_ms < ledger.oldest_ms:
-            ledger.oldest_ms = oldest_ms
+        _note_times(ledger, messages)
         on_read(len(messages))
     ledger.end = bounds.end
     # Retention may have removed records before they could be read here.
@@ -36,10 +36,10 @@ def read_input(
     ledger.seal()
 
 
-def time_ms_of(message: Message) -> int:
-    """Return Kafka's timestamp of a record, milliseconds since 1970; -1: none."""
-    kind, time_ms = message.timestamp()
-    return -1 if kind == TIMESTAMP_NOT_AVAILABLE else time_ms
+def _note_times(ledger: Ledger, messages: Sequence[Message]) -> None:
+    kinds, times_ms = zip(*(message.timestamp() for message in messages), strict=True)
+    ledger.oldest_ms = min(ledger.oldest_ms, min(times_ms))
+    ledger.is_broker_time = all(kind == TIMESTAMP_LOG_APPEND_TIME for kind in kinds)
 
 
 def _flags(message: Message) -> int:

@@ -172,6 +172,8 @@ class AgentReport:
     """Of the input, in order."""
     removed_ranges: list[RemovedRange] = field(default_factory=list)
     """The first ranges of offsets that the topic lost before, or perhaps before, an answer."""
+    unknown_offsets: Counter[str] = field(default_factory=Counter)
+    """Offsets below the log start that may be lost records or none, by why that is not known."""
     doubts: list[str] = field(default_factory=list)
     """Why nothing is proven although nothing wrong is known, for people."""
     notes: list[str] = field(default_factory=list)

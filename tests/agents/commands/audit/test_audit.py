@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from agents.commands.audit import Problem, audit_pipeline
+from agents.commands.audit import Problem, Verdict, audit_pipeline
 from schemas import Origin, Replay
 from schemas.replay import REPLAY_PREFIX
 from tests.agents.commands.hand_made import HandMade
@@ -353,7 +353,7 @@ def test_compressed_topics(embedded_bootstrap: str, compression: str) -> None:
     assert found.culprits[0].offset == 1_500
 
 
-def test_records_whose_output_was_removed_are_counted_but_not_judged(pipeline: HandMade) -> None:
+def test_records_whose_output_was_removed_are_not_provable(pipeline: HandMade) -> None:
     # The embedded broker keeps about 5 MB a partition: the output's first part goes.
     pipeline.records(80)
     for offset in range(80):
@@ -361,9 +361,10 @@ def test_records_whose_output_was_removed_are_counted_but_not_judged(pipeline: H
         pipeline.send(pipeline.agent.output, b"x" * 100_000)
     pipeline.commit(80)
     found = pipeline.audit(is_drained=True)
-    assert found.is_proven, found.culprits
-    assert found.removed > 0
-    assert found.removed + found.answered == 80
+    assert found.verdict == Verdict.NOT_PROVABLE, found.culprits
+    assert found.removed_output > 0
+    assert found.removed_output + found.answered == 80
+    assert "it may have been theirs" in found.doubts[0]
 
 
 def test_nothing_is_committed_and_no_group_is_joined(pipeline: HandMade) -> None:
