@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.commands.audit.comparing import blame_differing, compare_differing
+from agents.commands.audit.hints import hint_at_other_pipelines
 from agents.commands.audit.inputs import read_input
 from agents.commands.audit.judging import Rules, judge
 from agents.commands.audit.ledger import Ledger, OnRead
 from agents.commands.audit.letters import LetterReader
 from agents.commands.audit.limits import note_limits
 from agents.commands.audit.removed import Reach, judge_removed
-from agents.commands.audit.report import AgentReport, PartitionRange
+from agents.commands.audit.report import AgentReport, PartitionRange, Problem
 from agents.commands.audit.results import ResultReader
 from agents.commands.audit.retention import expiry, is_compacted
-from streams.kafka.admin import topic_configs
+from streams.kafka.admin import ClusterInfo, topic_configs
 from streams.kafka.positions import is_same_topic
 from streams.kafka.reader import TopicReader
 from streams.settings import PipelineSettings
@@ -53,14 +54,16 @@ class AgentAudit:
         topic: str,
         settings: PipelineSettings,
         options: AuditOptions,
-        partitions: Mapping[str, int],
+        cluster: ClusterInfo,
         inputs: TopicReader,
         outputs: TopicReader,
-        topic_id: str = "",
+        group: str,
+        topic_id: str,
     ) -> None:
         agent = settings.agents[name]
         self._agent, self._options = agent, options
-        self._settings = settings
+        self._settings, self._group, self._cluster = settings, group, cluster
+        partitions = cluster.topics
         self._inputs, self._outputs = inputs, outputs
         letters = agent.dead_letter_topic(topic)
         self.report = AgentReport(name, topic, agent.output, letters, topic_id=topic_id)
@@ -104,7 +107,15 @@ class AgentAudit:
         judge(ledgers, report, rules)
         for ledger in ledgers:
             self._judge_removed(ledger, rules)
-        note_limits(ledgers, report, rules, is_whole=not self._options.since_ms)
+        note_limits(
+            ledgers, report, rules, is_whole=not self._options.since_ms,
+            can_be_made_again=not self._cluster.is_embedded,
+        )  # fmt: skip
+        if report.problems[Problem.MISSING] or (report.without_output and report.doubts):
+            kafka = self._settings.kafka
+            report.notes += hint_at_other_pipelines(
+                kafka, self._outputs, self._group, ledgers, report
+            )
         if self._options.tolerance and any(ledger.differing for ledger in ledgers):
             compare_differing(
                 ledgers, report, self._outputs, self._output, self._options.tolerance, on_read

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from agents.commands.audit.agent_audit import AgentAudit, AuditOptions
 from agents.commands.audit.report import Report
-from streams.kafka.admin import probe, topic_ids
+from streams.kafka.admin import ClusterInfo, probe, topic_ids
 from streams.kafka.errors import BrokerError, or_hidden
 from streams.kafka.reader import TopicReader
 from streams.settings import EXACTLY_ONCE, AgentSettings, PipelineSettings
@@ -48,11 +48,11 @@ def audit_pipeline(
         isolation = str(settings.kafka.get("isolation.level", default))
         inputs = stack.enter_context(TopicReader(settings.kafka, group, isolation))
         outputs = stack.enter_context(TopicReader(settings.kafka, group, options.isolation))
-        partitions = _partitions(settings, names, options)
+        cluster = _cluster(settings, names, options)
         topics = sorted({t for name in names for t in _topics(settings.agents[name])})
         ids = topic_ids(settings.kafka, topics)
         audits = [
-            AgentAudit(name, topic, settings, options, partitions, inputs, outputs, ids[topic])
+            AgentAudit(name, topic, settings, options, cluster, inputs, outputs, group, ids[topic])
             for name in names
             for topic in settings.agents[name].inputs
         ]
@@ -72,10 +72,10 @@ class _Progress:
         self._on_progress(self.done, max(self.total, self.done))
 
 
-def _partitions(
+def _cluster(
     settings: PipelineSettings, names: Sequence[str], options: AuditOptions
-) -> Mapping[str, int]:
-    """Return the number of partitions of each topic; check that the pipeline's topics exist."""
+) -> ClusterInfo:
+    """Return the cluster's metadata; check that the pipeline's topics exist."""
     cluster = probe(settings.kafka)
     if options.since_ms and cluster.is_embedded:
         raise BrokerError("the embedded broker can't find offsets by time: leave out --since")
@@ -85,7 +85,7 @@ def _partitions(
         raise BrokerError(
             f"the broker has no topic {', '.join(sorted(missing))}{or_hidden(settings.kafka)}"
         )
-    return cluster.topics
+    return cluster
 
 
 def _topics(agent: AgentSettings) -> list[str]:

@@ -37,8 +37,10 @@ class Incarnation:
         if not is_same_topic(topic_id, report.topic_id):
             report.earlier_topic += 1
             return False
-        is_certain = topic_id and report.topic_id
-        if is_certain or not ledger.oldest <= origin.offset < ledger.end:
+        if topic_id and report.topic_id:
+            return True
+        report.without_topic_id += 1
+        if not ledger.oldest <= origin.offset < ledger.end:
             return True
         kind, time_ms = message.timestamp()
         if kind == TIMESTAMP_LOG_APPEND_TIME and ledger.is_broker_time:

@@ -72,6 +72,7 @@ def _judge_outcomes(ledger: Ledger, report: AgentReport, rules: Rules) -> None:
     if rules.silence_allowed:
         report.without_output += _count(is_silent & is_original)
     else:
+        ledger.missing = ledger.offsets[is_silent]
         _blame(ledger, report, Problem.MISSING, is_silent,
                "is committed, but has neither a result nor a dead letter")  # fmt: skip
     if rules.is_drained:

@@ -114,6 +114,8 @@ class Ledger:
         """Places of dead letters after the first of a record."""
         self.differing: dict[int, tuple[int, int]] = {}
         """Row and index of each repeat whose bytes differ from the first answer's, by place."""
+        self.missing = np.empty(0, np.int64)
+        """Offsets of the records that were found missing."""
         self.is_compacted = is_compacted
         """Whether the input is compacted: any of its records may be gone."""
         self._past = Columns(1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from agents.commands.audit.describing import named, partitions_of
+from agents.commands.audit.hints import hint_at_missing
 from agents.commands.audit.judging import Rules
 from agents.commands.audit.ledger import TOMBSTONE, Ledger
 from agents.commands.audit.report import AgentReport, PartitionRange, RemovedRange
@@ -14,12 +16,15 @@ from streams.kafka.positions import is_same_topic
 #: Where an agent may be silent, a partition without any output is in doubt if this many results
 #: would be expected of it by the share of the other partitions.
 _EXPECTED_RESULTS = 20
-#: This many ranges or partitions are named in one sentence.
-_MAX_NAMED = 5
 
 
 def note_limits(
-    ledgers: Sequence[Ledger], report: AgentReport, rules: Rules, *, is_whole: bool
+    ledgers: Sequence[Ledger],
+    report: AgentReport,
+    rules: Rules,
+    *,
+    is_whole: bool,
+    can_be_made_again: bool,
 ) -> None:
     """Add doubts and notes to a report, after everything was judged.
 
@@ -28,18 +33,22 @@ def note_limits(
         report: with its counts, problems and partitions.
         rules: by which it was judged.
         is_whole: False: only records since some time were to be audited.
+        can_be_made_again: False: the broker can't delete topics.
     """
     report.doubts += [
         *_stale_commits(ledgers, report),
         *_unknown_removals(report),
         *_removed_output(report),
         *_unknown_beginnings(ledgers, report, rules),
-        *_older_output(report),
         *_nothing_judged(ledgers, report, is_whole=is_whole),
     ]
+    if can_be_made_again:
+        report.doubts += _older_output(report)
+        report.notes += _without_topic_ids(report)
     if rules.silence_allowed:
         report.doubts += _silent_partitions(ledgers, report, rules)
     report.notes += [
+        *hint_at_missing(ledgers, report),
         *_below_log_start(ledgers, report),
         *_not_judged(report),
         *_nothing_committed(report),
@@ -119,9 +128,9 @@ def _older_output(report: AgentReport) -> Iterator[str]:
 def _nothing_judged(
     ledgers: Sequence[Ledger], report: AgentReport, *, is_whole: bool
 ) -> Iterator[str]:
-    judged = report.answered + report.dead_lettered + report.filtered + report.in_flight
+    judged = report.answered + report.dead_lettered + report.filtered
     if report.records and not judged and not report.problems:
-        yield "not one record of the input has an outcome that can be known"
+        yield f"none of the {report.records} records has an outcome that is known yet"
     elif is_whole and not any(map(len, ledgers)) and any(at.log_start for at in report.partitions):
         yield f"{report.input} holds no record any more: nothing is left to judge"
 
@@ -189,6 +198,15 @@ def _not_judged(report: AgentReport) -> Iterator[str]:
         )
 
 
+def _without_topic_ids(report: AgentReport) -> Iterator[str]:
+    if report.without_topic_id:
+        yield (
+            f"{report.without_topic_id} results and dead letters name no topic id, or "
+            f"{report.input} has none: if it was made again, old ones can only be told by their "
+            "time"
+        )
+
+
 def _nothing_committed(report: AgentReport) -> Iterator[str]:
     if all(at.committed < 0 for at in report.partitions):
         yield "the group has committed nothing yet: all records without an outcome are in flight"
@@ -199,16 +217,8 @@ def _num_open(ledger: Ledger) -> int:
 
 
 def _partitions(partitions: Sequence[PartitionRange]) -> str:
-    word = "partition" if len(partitions) == 1 else "partitions"
-    return f"{word} {_named(str(at.partition) for at in partitions)}"
+    return partitions_of([at.partition for at in partitions])
 
 
 def _ranges(ranges: Sequence[RemovedRange]) -> str:
-    return _named(map(str, ranges))
-
-
-def _named(names: Iterable[str]) -> str:
-    """Return the first names, and how many more there are."""
-    names = list(names)
-    more = len(names) - _MAX_NAMED
-    return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return named(map(str, ranges))

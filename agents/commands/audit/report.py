@@ -157,9 +157,11 @@ class AgentReport:
     """Results and dead letters of records that retention removed, or from before `since`."""
     earlier_topic: int = 0
     """Results and dead letters for records of an earlier topic of the input's name: not judged."""
+    without_topic_id: int = 0
+    """Results and dead letters that name no topic id, or whose input has none."""
     older: int = 0
-    """Results and dead letters that name no topic id and are older, by their timestamps, than all
-    records that the input partition holds: perhaps of an earlier topic."""
+    """Of these, the ones that are older, by their timestamps, than all records that the input
+    partition holds: perhaps of an earlier topic."""
     foreign: int = 0
     """Records on the output and dead-letter topics that other programs wrote."""
     problems: Counter[str] = field(default_factory=Counter)
