@@ -10,7 +10,7 @@ from schemas import Origin
 from streams.kafka.positions import is_same_topic
 
 #: Clocks of producers and workers may differ by this much.
-_CLOCK_MS = 1_000
+CLOCK_MS = 1_000
 
 
 class Incarnation:
@@ -20,12 +20,24 @@ class Incarnation:
         """Decide nothing yet; what is of an earlier topic is counted in the report."""
         self._report = report
 
-    def has(self, message: Message, topic_id: str, ledger: Ledger, origin: Origin) -> bool:
-        """Return whether an answer is for a record of the present topic.
+    def is_earlier(self, topic_id: str) -> bool:
+        """Return whether an answer is for a record of an earlier topic, by its topic id.
 
-        With topic ids this is certain. Without, an answer that is older than every record of the
-        partition is of an earlier topic if brokers set both timestamps; if producers set one, their
-        clocks may differ: then it counts as an answer, and as `AgentReport.older`.
+        Args:
+            topic_id: what the answer says of its record's topic; "": nothing.
+        """
+        is_earlier = not is_same_topic(topic_id, self._report.topic_id)
+        self._report.earlier_topic += is_earlier
+        return is_earlier
+
+    def is_earlier_by_time(
+        self, message: Message, topic_id: str, ledger: Ledger, origin: Origin
+    ) -> bool:
+        """Return whether an answer without topic id is for a record of an earlier topic.
+
+        It is if it is older than every record of the partition, and brokers set both timestamps. If
+        producers set one, their clocks may differ: then it counts as an answer, and in
+        `AgentReport.older`.
 
         Args:
             message: the result or dead letter.
@@ -34,19 +46,15 @@ class Incarnation:
             origin: the record that it is for.
         """
         report = self._report
-        if not is_same_topic(topic_id, report.topic_id):
-            report.earlier_topic += 1
-            return False
         if topic_id and report.topic_id:
-            return True
+            return False
         report.without_topic_id += 1
         if not ledger.oldest <= origin.offset < ledger.end:
-            return True
+            return False
         kind, time_ms = message.timestamp()
         if kind == TIMESTAMP_LOG_APPEND_TIME and ledger.is_broker_time:
-            if 0 <= time_ms < ledger.oldest_ms:
-                report.earlier_topic += 1
-                return False
-        elif 0 <= time_ms < ledger.oldest_ms - _CLOCK_MS:
-            report.older += 1
-        return True
+            is_earlier = 0 <= time_ms < ledger.oldest_ms
+            report.earlier_topic += is_earlier
+            return is_earlier
+        report.older += 0 <= time_ms < ledger.oldest_ms - CLOCK_MS
+        return False

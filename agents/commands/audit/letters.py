@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from confluent_kafka import Message
 
-from agents.commands.audit.incarnation import Incarnation
+from agents.commands.audit.incarnation import CLOCK_MS, Incarnation
 from agents.commands.audit.ledger import MAX_OFFSET, Ledger, OnRead, describe_origin, place_of
 from agents.commands.audit.report import AgentReport, Problem
 from agents.commands.audit.retention import Expiry
@@ -97,11 +97,14 @@ class LetterReader:
         if letter.agent != self._report.agent:
             self._report.foreign += 1
             return None
-        origin = letter.origin
+        origin, topic_id = letter.origin, _topic_id(headers)
+        if origin.topic == self._report.input and self._incarnation.is_earlier(topic_id):
+            return None
         is_valid = 0 <= origin.partition < len(self._ledgers) and 0 <= origin.offset <= MAX_OFFSET
         if origin.topic == self._report.input and is_valid:
-            ledger, topic_id = self._ledgers[origin.partition], _topic_id(headers)
-            return letter if self._incarnation.has(message, topic_id, ledger, origin) else None
+            ledger = self._ledgers[origin.partition]
+            is_earlier = self._incarnation.is_earlier_by_time(message, topic_id, ledger, origin)
+            return None if is_earlier else letter
         if origin.topic in self._other_inputs:
             return None
         self._blame(
@@ -115,9 +118,12 @@ class LetterReader:
         settlement = Settlement.from_record(message.value(), headers_of(message))
         if settlement and settlement.letter.topic == self._report.dead_letters:
             for partition, offset in settlement.below.items():  # letters that a user has deleted
-                if 0 <= partition < len(self._ledgers):
-                    below = min(offset, MAX_OFFSET)
-                    self._ledgers[partition].doubt_below(below, expired_below=below)
+                if not 0 <= partition < len(self._ledgers):
+                    continue
+                ledger, below = self._ledgers[partition], min(offset, MAX_OFFSET)
+                # Otherwise it is about an earlier topic of this name, or about removed records.
+                if settlement.settled_at_ms >= ledger.oldest_ms - CLOCK_MS:
+                    ledger.doubt_below(below, expired_below=below)
         return settlement is not None
 
     def _blame(self, problem: Problem, message: Message, detail: str) -> None:

@@ -108,6 +108,7 @@ class ResultReader:
     def results(self, messages: Sequence[Message]) -> Iterator[tuple[Message, Origin, int]]:
         """Yield this agent's results with their origin and index; problems go to the report."""
         input_topic, num_inputs = self._report.input, len(self._ledgers)
+        incarnation = self._incarnation
         for message in messages:
             headers = _by_name(message)
             source = headers.get("ce_source")
@@ -122,10 +123,14 @@ class ResultReader:
                 continue
             if origin.topic in self._other_inputs:
                 continue
+            if origin.topic == input_topic and incarnation.is_earlier(topic_id):
+                continue
             is_valid = 0 <= origin.partition < num_inputs and 0 <= origin.offset <= MAX_OFFSET
             if origin.topic != input_topic or not is_valid:
                 self._alien(message, origin)
-            elif self._incarnation.has(message, topic_id, self._ledgers[origin.partition], origin):
+                continue
+            ledger = self._ledgers[origin.partition]
+            if not incarnation.is_earlier_by_time(message, topic_id, ledger, origin):
                 yield message, origin, index
 
     def _unreadable(self, message: Message, error: Exception) -> None:

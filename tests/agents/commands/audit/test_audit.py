@@ -242,6 +242,21 @@ def test_without_commits_all_records_are_in_flight(pipeline: HandMade) -> None:
     assert pipeline.audit().is_proven
 
 
+def test_offsets_that_were_set_forward_by_hand_pass_over_a_range(pipeline: HandMade) -> None:
+    fill(pipeline, 50, without=tuple(range(20, 40)))
+    found = pipeline.audit()
+    assert found.problems == {Problem.MISSING: 20}
+    assert found.notes == [f"missing in {pipeline.name}: [0] offsets 20-39"]
+
+
+def test_offsets_that_were_set_back_by_hand_cause_only_repeats(pipeline: HandMade) -> None:
+    fill(pipeline, 50)
+    pipeline.commit(20)
+    assert pipeline.audit(is_drained=True).is_proven
+    pipeline.result(20)
+    assert pipeline.audit(repeats_allowed=False).problems[Problem.DOUBLED] == 1
+
+
 def test_missing_output_is_allowed_if_the_file_says_so(embedded_bootstrap: str) -> None:
     pipeline = HandMade(embedded_bootstrap, answers="sometimes")
     missing(pipeline)
