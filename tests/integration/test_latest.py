@@ -1,4 +1,4 @@
-"""`auto.offset.reset: latest`: what comes after a worker's first start is read, also by the next."""
+"""`auto.offset.reset: latest`: what comes after the first start is read, by the next worker too."""
 
 from __future__ import annotations
 
