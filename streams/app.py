@@ -101,7 +101,8 @@ class App(FaustApp):
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
         )
-        self.lost = LostRecords(metrics, settings.agents_by_input())
+        outputs = [t for agent in settings.agents.values() for t in agent.output_topics]
+        self.lost = LostRecords(metrics, settings.agents_by_input(), outputs)
         """Reports records that can't be read any more."""
         self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
         self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
