@@ -79,7 +79,12 @@ class LostRecords:
         logger.warning("topic %s exists again", topic)
 
     def topic_made_again(
-        self, topic: str, ids: tuple[str, str], num_unread: int, num_in_work: int
+        self,
+        topic: str,
+        ids: tuple[str, str],
+        num_unread: int = 0,
+        num_in_work: int = 0,
+        is_reported: bool = False,
     ) -> None:
         """Report a topic that was deleted and made again.
 
@@ -88,11 +93,12 @@ class LostRecords:
             ids: the old topic's and the new topic's.
             num_unread: records of the old topic that were not read.
             num_in_work: records of the old topic that were read and not finished.
+            is_reported: whether the deletion was reported before, with these numbers.
         """
         if topic in self.outputs:
             logger.warning(
-                "output topic %s was deleted and made again (topic id %s, now %s): the results that "
-                "were in it are gone; results go on, and none that was not acknowledged is lost",
+                "output topic %s was deleted and made again (topic id %s, now %s): what was in it "
+                "is gone; what waited for its acknowledgement is written to the new one",
                 *(topic, *ids),
             )
             return
@@ -100,7 +106,7 @@ class LostRecords:
         logger.warning(
             "input topic %s was deleted and made again (topic id %s, now %s): %s; no offset of the "
             "old topic holds for the new one, which is read from its start",
-            *(topic, *ids, _remains(num_unread, num_in_work)),
+            *(topic, *ids, "see above" if is_reported else _remains(num_unread, num_in_work)),
         )
 
     def unfinished(self, topic: str, num_records: int) -> None:
@@ -122,5 +128,7 @@ class LostRecords:
 
 
 def _remains(num_unread: int, num_in_work: int) -> str:
+    if not num_unread and not num_in_work:
+        return "as far as is known, all of its records were answered"
     unread = f"up to {num_unread:,} of its records were never read"
     return f"{unread}, {num_in_work:,} were read and are still answered, as far as there is time"

@@ -55,6 +55,8 @@ class TopicWatch:
         """Topics that changed and whose partitions are not given up yet."""
         self._announced: set[tuple[str, str]] = set()
         """Pairs of old and new topic id that were reported."""
+        self._reported_deleted: set[str] = set()
+        """Topics whose deletion was reported before they were made again."""
         self._remaining: dict[str, int] = {}
         """Unfinished records of each topic when its partitions were given up."""
         self.made_again: frozenset[str] = frozenset()
@@ -107,13 +109,14 @@ class TopicWatch:
             self._app.lost.topic_is_back(topic)
         if self.ids.has_changed(topic, described):
             ids = self.ids.last_id(topic), described.topic_id
-            self._app.lost.topic_made_again(topic, ids, 0, 0)
+            self._app.lost.topic_made_again(topic, ids)
         if described.topic_id and not self.ids.is_gone(described.topic_id):
             self.ids.saw(topic, described.topic_id)
 
     def _deleted(self, topic: str) -> None:
         self._app.health.absent_topics |= {topic}
         self._changed.add(topic)
+        self._reported_deleted.add(topic)
         self._app.lost.topic_deleted(topic, *self._unread_and_in_work(topic))
         self._remaining.pop(topic, None)
 
@@ -140,7 +143,9 @@ class TopicWatch:
         self.made_again |= {topic}
         if ids not in self._announced:
             self._announced.add(ids)
-            self._app.lost.topic_made_again(topic, ids, unread, in_work)
+            is_reported = topic in self._reported_deleted
+            self._reported_deleted.discard(topic)
+            self._app.lost.topic_made_again(topic, ids, unread, in_work, is_reported)
             self._remaining.pop(topic, None)
 
     def _unread_and_in_work(self, topic: str) -> tuple[int, int]:
@@ -151,6 +156,8 @@ class TopicWatch:
             if tp.topic != topic:
                 continue
             end, position = self._thread.highwater(tp), tracker.next_offset(tp)
+            if position is None:
+                position = self._thread.fetch_position(tp)
             if end is not None and position is not None:
                 num_unread += max(end - position, 0)
             num_in_work += tracker.under_way(tp)[0]
