@@ -52,11 +52,20 @@ class LostRecords:
             )
             return
         logger.warning(
-            "%s:%d: offset %d was to be read next, as read or committed before, but the topic ends "
+            "%s:%d: offset %d was to be read next, as read or committed before, but the topic %s "
             "at offset %d: its last records were lost (an unclean leader election, a restored "
             "broker), or the group's offset was set too high; %s",
-            *(*tp, reset.first_lost + reset.num_lost, reset.first_lost, goes_on),
+            *(*tp, reset.first_lost + reset.num_lost),
+            *("was cut" if reset.start == reset.first_lost else "ends", reset.first_lost, goes_on),
         )
+
+    def unknown_epoch(self, tp: TopicPartition, offset: int) -> None:
+        """Report a partition whose leader does not know the leader epoch of a committed offset."""
+        logger.warning(
+            "%s:%d: its leader does not know in which leader epoch the record below offset %d was "
+            "written: the log may have been cut (a restored broker); reading goes on there", *tp,
+            offset,
+        )  # fmt: skip
 
     def topic_deleted(self, topic: str, num_unread: int, num_in_work: int) -> None:
         """Report a topic that is gone."""

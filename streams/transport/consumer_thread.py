@@ -16,7 +16,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
-from streams.kafka.positions import CommittedPosition, commit_metadata, committed_position
+from streams.kafka.positions import CommittedPosition, committed_position
 from streams.records import RawRecords, TopicPartition
 from streams.retry import within
 from streams.transport.broker_retry import start_with_retry
@@ -226,7 +226,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         try:
             topics = await self.topics.still_read({tp.topic for tp in offsets})
             wanted = {
-                KafkaTopicPartition(*tp): OffsetAndMetadata(offset, self.metadata_of(tp.topic))
+                KafkaTopicPartition(*tp): OffsetAndMetadata(
+                    offset, self.topics.metadata(TopicPartition(*tp), offset)
+                )
                 for tp, offset in offsets.items()
                 if tp in assigned and tp.topic in topics
             }
@@ -241,10 +243,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             log("can't commit offsets, retrying in the next round: %r", error)
             return False
         return True
-
-    def metadata_of(self, topic: str) -> str:
-        """Return the metadata of a topic's commits."""
-        return commit_metadata(self.topics.ids.id_of(topic))
 
     async def _committed(self, offsets: Mapping[KafkaTopicPartition, OffsetAndMetadata]) -> bool:
         """Commit without a time limit; return False if the worker must stop first."""
