@@ -16,13 +16,18 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
-from streams.kafka.positions import CommittedPosition, commit_metadata, committed_position
+from streams.kafka.positions import CommittedPosition, committed_position
 from streams.records import RawRecords, TopicPartition
 from streams.retry import within
 from streams.transport.broker_retry import start_with_retry
 from streams.transport.fetch import BatchFetchResult
 from streams.transport.fetch_pacer import FetchPacer
-from streams.transport.fetch_positions import FetchPosition, NotedPositions, fetch_position
+from streams.transport.fetch_positions import (
+    Fetched,
+    NotedPositions,
+    fetched_of,
+    partition_state,
+)
 from streams.transport.topic_watch import TopicWatch
 
 #: How often the group coordination is checked for errors.
@@ -81,9 +86,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Start; wait while no broker can be reached."""
         await start_with_retry(super().on_start)
 
-    def fetch_position(self, tp: TP) -> FetchPosition | None:
+    def fetched(self, tp: TP) -> Fetched | None:
         """Return how far a partition was fetched, and how far it can be; None: not known yet."""
-        return fetch_position(self._ensure_consumer(), tp)
+        return fetched_of(self._ensure_consumer(), tp)
 
     def has_waiting(self, tp: TP) -> bool:
         """Whether a partition has records that could be fetched now and have not been.
@@ -92,10 +97,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         partition without a leader, and of an open transaction, can't be fetched.
         """
         consumer = self._ensure_consumer()
-        fetched = fetch_position(consumer, tp)
+        fetched = fetched_of(consumer, tp)
         if fetched is None or consumer._client.cluster.leader_for_partition(tp) in (None, -1):
             return False
         return fetched.position < fetched.end
+
+    def fetch_position(self, tp: TP) -> int | None:
+        """Return the offset that is fetched next; None if it is not known."""
+        state = partition_state(self._ensure_consumer(), tp)
+        return state.position if state is not None and state.has_valid_position else None
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _watch_topics(self) -> None:
@@ -220,7 +230,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         try:
             topics = await self.topics.still_read({tp.topic for tp in offsets})
             wanted = {
-                KafkaTopicPartition(*tp): OffsetAndMetadata(offset, self.metadata_of(tp.topic))
+                KafkaTopicPartition(*tp): OffsetAndMetadata(
+                    offset, self.topics.metadata(TopicPartition(*tp), offset)
+                )
                 for tp, offset in offsets.items()
                 if tp in assigned and tp.topic in topics
             }
@@ -235,10 +247,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             log("can't commit offsets, retrying in the next round: %r", error)
             return False
         return True
-
-    def metadata_of(self, topic: str) -> str:
-        """Return the metadata of a topic's commits."""
-        return commit_metadata(self.topics.ids.id_of(topic))
 
     async def _committed(self, offsets: Mapping[KafkaTopicPartition, OffsetAndMetadata]) -> bool:
         """Commit without a time limit; return False if the worker must stop first."""

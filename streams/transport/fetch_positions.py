@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from faust.types import TP
 
 
-class FetchPosition(NamedTuple):
+class Fetched(NamedTuple):
     """How far a partition was fetched, and how far it can be."""
 
     position: int
@@ -23,27 +23,29 @@ class FetchPosition(NamedTuple):
     """The end offset; with read_committed, where the oldest open transaction begins."""
 
 
-def fetch_position(consumer: Any, tp: TP) -> FetchPosition | None:
+def fetched_of(consumer: Any, tp: TP) -> Fetched | None:
     """Return a partition's position and readable end; None while either is not known.
 
     Args:
         consumer: an `AIOKafkaConsumer`.
         tp: the partition.
     """
-    state = _state(consumer, tp)
+    state = partition_state(consumer, tp)
     if state is None or state.highwater is None or not state.has_valid_position:
         return None
     has_stable_end = _reads_committed(consumer) and state.lso is not None
     end = min(state.highwater, state.lso) if has_stable_end else state.highwater
-    return FetchPosition(state.position, end)
+    return Fetched(state.position, end)
 
 
 def _reads_committed(consumer: Any) -> bool:
     return bool(consumer._isolation_level == "read_committed")
 
 
-def _state(consumer: Any, tp: TP) -> Any:
-    assignment = consumer._subscription.subscription.assignment
+def partition_state(consumer: Any, tp: TP) -> Any:
+    """Return aiokafka's state of an assigned partition; None if it is not assigned."""
+    subscription = consumer._subscription.subscription
+    assignment = None if subscription is None else subscription.assignment
     return None if assignment is None else assignment.state_value(tp)
 
 
@@ -79,7 +81,7 @@ class NotedPositions:
 
 
 def _positions(consumer: Any, partitions: Iterable[TP]) -> dict[TP, int]:
-    states = {tp: _state(consumer, tp) for tp in partitions}
+    states = {tp: partition_state(consumer, tp) for tp in partitions}
     return {
         tp: state.position
         for tp, state in states.items()

@@ -40,7 +40,7 @@ def export_lag(consumer: Consumer) -> None:
     thread = consumer._thread
     thread.positions.are_wanted = True
     for tp in consumer.assignment():
-        fetched = thread.fetch_position(tp)
+        fetched = thread.fetched(tp)
         if fetched is None:
             continue
         unfinished = consumer.assigned.tracker.first_unfinished(tp)

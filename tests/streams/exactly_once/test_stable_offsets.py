@@ -46,7 +46,7 @@ class FakeAdmin:
                     offset=offset,
                     error=failed,
                     metadata=commit_metadata("id"),
-                )  # fmt: skip
+                )
                 for tp, offset, failed in offsets
             ]
             future.set_result(SimpleNamespace(topic_partitions=partitions))

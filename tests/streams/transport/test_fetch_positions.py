@@ -7,7 +7,7 @@ from typing import Any
 
 from faust.types import TP
 
-from streams.transport.fetch_positions import FetchPosition, NotedPositions, fetch_position
+from streams.transport.fetch_positions import Fetched, NotedPositions, fetched_of
 
 ONE, OTHER, LOST = TP("numbers", 0), TP("numbers", 1), TP("numbers", 2)
 
@@ -25,14 +25,14 @@ def consumer(isolation: str = "read_uncommitted", lso: int | None = 6) -> Any:
 
 
 def test_the_readable_end_is_the_last_stable_offset_where_only_committed_records_are_read() -> None:
-    assert fetch_position(consumer(), ONE) == FetchPosition(5, 9)
-    assert fetch_position(consumer("read_committed"), ONE) == FetchPosition(5, 6)
-    assert fetch_position(consumer("read_committed", lso=None), ONE) == FetchPosition(5, 9)
+    assert fetched_of(consumer(), ONE) == Fetched(5, 9)
+    assert fetched_of(consumer("read_committed"), ONE) == Fetched(5, 6)
+    assert fetched_of(consumer("read_committed", lso=None), ONE) == Fetched(5, 9)
 
 
 def test_unknown_positions_are_none() -> None:
-    assert fetch_position(consumer(), OTHER) is None
-    assert fetch_position(consumer(), LOST) is None
+    assert fetched_of(consumer(), OTHER) is None
+    assert fetched_of(consumer(), LOST) is None
 
 
 def test_positions_are_noted_when_wanted_and_once() -> None:

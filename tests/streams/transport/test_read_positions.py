@@ -9,7 +9,7 @@ import pytest
 from faust.types import TP
 
 from streams.offsets import OffsetTracker
-from streams.transport.fetch_positions import FetchPosition
+from streams.transport.fetch_positions import Fetched
 from streams.transport.read_positions import export_lag, note_read
 
 ONE = TP("numbers", 0)
@@ -22,10 +22,10 @@ class World:
         self.tracker = OffsetTracker()
         self.lag: tuple[int, bool] | None = None
         self.positions = SimpleNamespace(noted={}, are_wanted=False)
-        self.fetched: FetchPosition | None = None
+        self.fetched: Fetched | None = None
         thread = SimpleNamespace(
             positions=self.positions,
-            fetch_position=lambda tp: self.fetched,
+            fetched=lambda tp: self.fetched,
             has_waiting=lambda tp: (
                 self.fetched is not None and self.fetched.position < self.fetched.end
             ),
@@ -40,7 +40,7 @@ class World:
         self.lag = (num_records, is_waiting)
 
     def read_to(self, position: int, end: int, untracked: frozenset[TP] = frozenset()) -> None:
-        self.fetched = FetchPosition(position, end)
+        self.fetched = Fetched(position, end)
         self.positions.noted = {ONE: position}
         note_read(self.consumer, untracked)
         export_lag(self.consumer)
