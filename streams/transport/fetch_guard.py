@@ -64,6 +64,19 @@ class FetchGuard:
         self._on_out_of_range = on_out_of_range
         self._on_other_topic = on_other_topic
         self._client: Any = None
+        self._may_fetch = asyncio.Event()
+
+    def hold(self) -> None:
+        """Let fetches wait until `release` is called: it is not known where they should begin.
+
+        aiokafka fetches from the committed offset as soon as it has a partition, before its topic's
+        id and the leader epoch of that offset are known.
+        """
+        self._may_fetch.clear()
+
+    def release(self) -> None:
+        """Let fetches go."""
+        self._may_fetch.set()
 
     def guard(self, client: Any) -> None:
         """Guard every fetch of an `aiokafka.client.AIOKafkaClient` from now on."""
@@ -73,6 +86,7 @@ class FetchGuard:
         async def send_guarded(node_id: Any, request: Any, **kwargs: Any) -> Any:
             if not isinstance(request, FetchRequest):
                 return await send(node_id, request, **kwargs)
+            await self._may_fetch.wait()
             await self._ids.pin([topic for topic, _ in request.topics])
             if not await self._can_fetch_by_id(node_id, request):
                 return await self._checked(request, await send(node_id, request, **kwargs))

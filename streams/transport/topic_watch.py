@@ -220,8 +220,13 @@ class TopicWatch:
                     topic, 0
                 )
         self._changed.clear()
+        self._guard.hold()
         self.ids.release()
         self.epochs.forget()
+
+    async def begin(self) -> None:
+        """Let fetches begin: every partition was sought to where it starts."""
+        self._guard.release()
 
     def metadata(self, tp: TopicPartition, offset: int) -> str:
         """Return the metadata with which to commit an offset."""

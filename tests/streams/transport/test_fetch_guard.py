@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -48,6 +49,8 @@ class World:
             on_other_topic=self._suspect,
         )
         guard.guard(self.client)
+        guard.release()
+        self.guard = guard
 
     async def _pin(self, topics: list[str]) -> None:
         pass
@@ -133,6 +136,16 @@ async def test_a_log_that_was_cut_and_written_anew() -> None:
     world.diverging = {1: 5}
     await world.fetch()
     assert world.diverged == {TopicPartition("numbers", 1): (NEXT, 5)}
+
+
+async def test_fetches_wait_until_positions_are_known() -> None:
+    world = World({"numbers": ID})
+    world.guard.hold()
+    waiting = asyncio.ensure_future(world.fetch())
+    await asyncio.sleep(0.01)
+    assert not world.sent
+    world.guard.release()
+    assert await waiting == {"numbers": [0, 1, 2]}
 
 
 async def test_other_requests_pass(caplog: pytest.LogCaptureFixture) -> None:
