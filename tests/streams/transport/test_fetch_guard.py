@@ -18,7 +18,7 @@ from streams.transport.fetch_guard import FetchGuard
 from streams.transport.leader_epochs import LeaderEpochs
 from streams.transport.topic_requests import FetchById, FetchedPartition
 
-ID = "AAAAAAAAAAAAAAAAAAAAAA"
+ID = "AAAAAAAAAAAAAAAAAAAAAQ"
 NONE, OUT_OF_RANGE, UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID = 0, 1, 3, 100
 NEXT = 7
 
@@ -47,6 +47,7 @@ class World:
             on_out_of_range=self._on_out_of_range,
             on_diverged=self._on_diverged,
             on_other_topic=self._suspect,
+            is_never_held=lambda topic: topic == "changelog",
         )
         guard.guard(self.client)
         guard.release()
@@ -58,7 +59,8 @@ class World:
     async def _send(self, node: int, request: Any, **kwargs: Any) -> Any:
         self.sent.append(request)
         partitions = [fetched(partition, error) for partition, error in self.errors.items()]
-        by_id = [(self.ids[topic], partitions) for topic in self.ids if self.ids[topic]]
+        asked = request._topics if isinstance(request, FetchById) else ()
+        by_id = [(topic_id, partitions) for topic_id, _ in asked]
         diverging = {ID: self.diverging} if self.diverging else {}
         return SimpleNamespace(
             topics=[("numbers", partitions)], by_id=by_id, diverging=diverging, API_VERSION=11
@@ -146,6 +148,14 @@ async def test_fetches_wait_until_positions_are_known() -> None:
     assert not world.sent
     world.guard.release()
     assert await waiting == {"numbers": [0, 1, 2]}
+
+
+async def test_changelogs_of_tables_are_read_first() -> None:
+    world = World({"numbers": ID, "changelog": ID[::-1]})
+    world.guard.hold()
+    await world.fetch()
+    (sent,) = world.sent
+    assert [topic_id for topic_id, _ in sent._topics] == [ID[::-1]]
 
 
 async def test_other_requests_pass(caplog: pytest.LogCaptureFixture) -> None:
