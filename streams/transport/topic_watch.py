@@ -144,10 +144,16 @@ class TopicWatch:
             self._announce(topic, (self.ids.last_id(topic), described.topic_id), *numbers)
             self._changed.add(topic)
         known = client.cluster.partitions_for_topic(topic) or ()
-        if is_back or has_changed or len(known) != described.num_partitions:
+        must_rejoin = is_back or has_changed or self._was_absent_at_takeover(topic)
+        if must_rejoin or len(known) != described.num_partitions:
             await client.force_metadata_update()
-        if is_back or has_changed:
+        if must_rejoin:
             self._thread._ensure_consumer()._coordinator.request_rejoin()
+
+    def _was_absent_at_takeover(self, topic: str) -> bool:
+        if self.ids.is_pinned(topic) or not self._guard.is_open:
+            return False
+        return any(tp.topic == topic for tp in self._thread.assignment())
 
     def _announce(self, topic: str, ids: tuple[str, str], unread: int, in_work: int) -> None:
         self.made_again |= {topic}
