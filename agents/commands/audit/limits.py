@@ -50,6 +50,7 @@ def note_limits(
     report.notes += [
         *hint_at_missing(ledgers, report),
         *_below_log_start(ledgers, report),
+        *([] if is_whole else _since(report)),
         *_not_judged(report),
         *_nothing_committed(report),
     ]
@@ -177,6 +178,13 @@ def _below_log_start(ledgers: Sequence[Ledger], report: AgentReport) -> Iterator
         f"may have been, and {rest} are not audited (before the first answer that is still there, "
         "or no records: transaction markers, aborted or compacted ones)"
     )
+
+
+def _since(report: AgentReport) -> Iterator[str]:
+    later = [at for at in report.partitions if at.audited_from > at.log_start]
+    starts = named(f"[{at.partition}] {at.audited_from}" for at in later)
+    if later:
+        yield f"--since leaves out the records of {report.input} below offset {starts}"
 
 
 def _not_judged(report: AgentReport) -> Iterator[str]:
