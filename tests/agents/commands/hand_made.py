@@ -134,6 +134,7 @@ class HandMade:
         error: InputError | None = None,
         payload: DeadLetterPayload = "full",
         max_bytes: int = 1_000_000,
+        topic_id: str = "",
     ) -> None:
         """Write a dead letter as a worker does."""
         batch = record_batch(
@@ -145,7 +146,7 @@ class HandMade:
             keys=[self.key(offset) if key is None else key],
             headers=[headers],
         )
-        batch.timestamps_ms = [timestamp_ms]
+        batch.timestamps_ms, batch.topic_id = [timestamp_ms], topic_id
         made = make_dead_letter(agent, batch, 0, error or DecodeError("bad"), max_bytes, payload)
         to = partition if to is None else to
         self.send(letters or self.dead_letters, made.value, made.key, made.headers, to)
