@@ -45,28 +45,34 @@ class AuditOptions:
     """Only input records with this timestamp or a later one, milliseconds since 1970; 0: all."""
 
 
+@dataclass(frozen=True)
+class Context:
+    """What the audits of all inputs share."""
+
+    settings: PipelineSettings
+    options: AuditOptions
+    inputs: TopicReader
+    outputs: TopicReader
+    cluster: ClusterInfo
+    topic_ids: Mapping[str, str]
+    """The id of each topic; "": the broker gives none."""
+    group: str
+    has_workers: bool
+    """The group had members when the audit began: records may be in work."""
+
+
 class AgentAudit:
     """Takes the offsets of an agent's topics when it is created; `run` reads up to them."""
 
-    def __init__(
-        self,
-        name: str,
-        topic: str,
-        settings: PipelineSettings,
-        options: AuditOptions,
-        cluster: ClusterInfo,
-        inputs: TopicReader,
-        outputs: TopicReader,
-        group: str,
-        topic_id: str,
-    ) -> None:
-        agent = settings.agents[name]
-        self._agent, self._options = agent, options
-        self._settings, self._group, self._cluster = settings, group, cluster
-        partitions = cluster.topics
+    def __init__(self, name: str, topic: str, context: Context) -> None:
+        agent, options = context.settings.agents[name], context.options
+        inputs, outputs = context.inputs, context.outputs
+        partitions = context.cluster.topics
+        self._agent, self._options, self._context = agent, options, context
         self._inputs, self._outputs = inputs, outputs
         letters = agent.dead_letter_topic(topic)
-        self.report = AgentReport(name, topic, agent.output, letters, topic_id=topic_id)
+        self.report = AgentReport(name, topic, agent.output, letters)
+        self.report.topic_id = context.topic_ids[topic]
         # The order matters: what was removed before is not committed later, a committed record has
         # its output, and an answered one is in the input.
         self._cut = inputs.bounds(topic, partitions[topic])
@@ -91,7 +97,7 @@ class AgentAudit:
         """
         report = self.report
         topics = [report.input, *self._agent.output_topics]
-        configs = topic_configs(self._settings.kafka, topics)
+        configs = topic_configs(self._context.settings.kafka, topics)
         compacted = {topic for topic, config in configs.items() if is_compacted(config)}
         ledgers = [
             Ledger(report, partition, is_compacted=report.input in compacted)
@@ -109,12 +115,12 @@ class AgentAudit:
             self._judge_removed(ledger, rules)
         note_limits(
             ledgers, report, rules, is_whole=not self._options.since_ms,
-            can_be_made_again=not self._cluster.is_embedded,
+            can_be_made_again=not self._context.cluster.is_embedded,
         )  # fmt: skip
         if report.problems[Problem.MISSING] or (report.without_output and report.doubts):
-            kafka = self._settings.kafka
+            kafka = self._context.settings.kafka
             report.notes += hint_at_other_pipelines(
-                kafka, self._outputs, self._group, ledgers, report
+                kafka, self._outputs, self._context.group, ledgers, report
             )
         if self._options.tolerance and any(ledger.differing for ledger in ledgers):
             compare_differing(
@@ -183,7 +189,7 @@ class AgentAudit:
         reach = Reach(
             log_start=cut,
             committed=rules.committed[partition],
-            in_work=0 if rules.is_drained else self._max_in_work,
+            in_work=self._max_in_work if self._context.has_workers and not rules.is_drained else 0,
             silence_allowed=rules.silence_allowed,
         )
         judge_removed(ledger, self.report, reach)
@@ -197,7 +203,7 @@ class AgentAudit:
             is_drained=options.is_drained,
             repeats_allowed=options.repeats_allowed,
             silence_allowed=self._agent.may_be_silent and not options.expects_answers,
-            starts_at_latest=self._settings.kafka.get("auto.offset.reset") == "latest",
+            starts_at_latest=self._context.settings.kafka.get("auto.offset.reset") == "latest",
         )
 
     def _other_inputs(self) -> frozenset[str]:
@@ -209,6 +215,6 @@ class AgentAudit:
         topics = {self.report.output, self.report.dead_letters}
         return frozenset(
             f"penstock/{name}".encode()
-            for name, agent in self._settings.agents.items()
+            for name, agent in self._context.settings.agents.items()
             if topics & set(agent.output_topics)
         )

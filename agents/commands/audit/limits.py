@@ -171,13 +171,15 @@ def _below_log_start(ledgers: Sequence[Ledger], report: AgentReport) -> Iterator
         for ledger, at in zip(ledgers, report.partitions, strict=True)
     )
     num_unknown = sum(report.unknown_offsets.values())
-    rest = max(num_below - num_answered - report.removed - num_unknown, 0)
-    yield (
-        f"{report.input} no longer holds {num_below} offsets below its log start: {num_answered} "
-        f"were answered, {report.removed} were removed before they were answered, {num_unknown} "
-        f"may have been, and {rest} are not audited (before the first answer that is still there, "
-        "or no records: transaction markers, aborted or compacted ones)"
-    )
+    rest = num_below - num_answered - report.removed - num_unknown
+    parts = [
+        (num_answered, "were answered"),
+        (report.removed, "were removed before they were answered"),
+        (num_unknown, "may have been"),
+        (rest, "are not audited: before the first answer that is still there, or no records"),
+    ]
+    counts = ", ".join(f"{count} {what}" for count, what in parts if count > 0)
+    yield f"{report.input} no longer holds {num_below} offsets below its log start: {counts}"
 
 
 def _since(report: AgentReport) -> Iterator[str]:
