@@ -15,7 +15,13 @@ from schemas import Origin, Settlement
 from streams.kafka.admin import topic_ids
 from tests.agents.commands.hand_made import AGENT, HandMade
 from tests.integration.pipelines import Pipeline, number
-from tests.integration.topic_changes import commit, delete_records, make_again, send_transactions
+from tests.integration.topic_changes import (
+    commit,
+    delete_records,
+    make_again,
+    send_transactions,
+    set_config,
+)
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
@@ -62,6 +68,37 @@ def test_records_removed_before_they_were_read(pipeline: HandMade) -> None:
     found = pipeline.audit(is_drained=True)
     assert ranges(found) == [(20, 79, True), (100, 129, True)]
     assert found.problems == {Problem.REMOVED: 90, Problem.UNFINISHED: 20}
+
+
+def test_records_removed_before_the_first_answer_of_all(pipeline: HandMade) -> None:
+    fill(pipeline, 100)
+    delete_records(pipeline.servers, pipeline.input, 60)
+    answer(pipeline, range(60, 100))
+    pipeline.commit(100)
+    # Perhaps the group began before they went, perhaps the topic is older than the group.
+    found = pipeline.audit(is_drained=True)
+    assert (found.verdict, found.answered) == (Verdict.NOT_PROVABLE, 40), found
+    assert ranges(found) == [(0, 59, False)]
+    assert "gone before the group's first answer" in found.doubts[0]
+    assert pipeline.audit(is_drained=True, since_ms=1).is_proven
+
+
+def test_output_that_expires_earlier_than_its_records(pipeline: HandMade) -> None:
+    hour_ago = time.time_ns() // 1_000_000 - 3_600_000
+    for _ in range(100):
+        pipeline.send(pipeline.input, b"{}", b"k", timestamp_ms=hour_ago)
+    answer(pipeline, range(100))
+    pipeline.commit(100)
+    delete_records(pipeline.servers, pipeline.agent.output, 40)
+    assert pipeline.audit(is_drained=True).removed_output == 40
+    # The output may expire after a minute, its records not before a week.
+    set_config(pipeline.servers, pipeline.agent.output, "retention.ms", "60000")
+    found = pipeline.audit(is_drained=True)
+    assert (found.verdict, found.removed_output) == (Verdict.NOT_PROVABLE, 40)
+    # Both may: the rest of the input is only still there because its segment is.
+    set_config(pipeline.servers, pipeline.input, "retention.ms", "120000")
+    found = pipeline.audit(is_drained=True)
+    assert (found.verdict, found.expired, found.answered) == (Verdict.PROVEN, 40, 60), found
 
 
 def test_records_removed_after_they_were_answered_are_no_alarm(pipeline: HandMade) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from agents.commands.audit.comparing import blame_differing, compare_differing
 from agents.commands.audit.hints import hint_at_other_pipelines
@@ -15,11 +16,14 @@ from agents.commands.audit.limits import note_limits
 from agents.commands.audit.removed import Reach, judge_removed
 from agents.commands.audit.report import AgentReport, PartitionRange, Problem
 from agents.commands.audit.results import ResultReader
-from agents.commands.audit.retention import expiry, is_compacted
+from agents.commands.audit.retention import Expiry, expiry, is_compacted
 from streams.kafka.admin import ClusterInfo, topic_configs
 from streams.kafka.positions import is_same_topic
-from streams.kafka.reader import TopicReader
+from streams.kafka.reader import Bounds, TopicReader
 from streams.settings import PipelineSettings
+
+#: The settings of each topic, by Kafka's names.
+Configs: TypeAlias = Mapping[str, Mapping[str, str]]
 
 #: One fetch may exceed the limit of records in work by this many.
 _FETCH_RECORDS = 1_000
@@ -105,8 +109,8 @@ class AgentAudit:
         ]
         for ledger, bounds in zip(ledgers, self._input, strict=True):
             read_input(self._inputs, ledger, report.input, bounds, on_read)
-        self._read_results(ledgers, configs[report.output], on_read)
-        self._read_letters(ledgers, configs[report.dead_letters], on_read)
+        self._read_results(ledgers, configs, on_read)
+        self._read_letters(ledgers, configs, on_read)
         self._doubt_compacted(ledgers, compacted)
         report.partitions = [self._range(ledger) for ledger in ledgers]
         rules = self._rules()
@@ -130,25 +134,27 @@ class AgentAudit:
             blame_differing(ledgers)
         return report
 
-    def _read_results(
-        self, ledgers: list[Ledger], config: Mapping[str, str], on_read: OnRead
-    ) -> None:
-        expired = expiry(self._inputs, self.report.input, self._input, self._output, config)
+    def _read_results(self, ledgers: list[Ledger], configs: Configs, on_read: OnRead) -> None:
+        expired = self._expiry(self.report.output, self._output, configs)
         results = ResultReader(
             self.report, ledgers, self._other_sources(), self._other_inputs(), expired
         )
         for partition, bounds in enumerate(self._output):
             results.read(self._outputs, partition, bounds, len(self._output), on_read)
 
-    def _read_letters(
-        self, ledgers: list[Ledger], config: Mapping[str, str], on_read: OnRead
-    ) -> None:
-        expired = expiry(self._inputs, self.report.input, self._input, self._letters, config)
+    def _read_letters(self, ledgers: list[Ledger], configs: Configs, on_read: OnRead) -> None:
+        expired = self._expiry(self.report.dead_letters, self._letters, configs)
         letters = LetterReader(
             self.report, ledgers, self._max_in_work, expired, self._other_inputs()
         )
         for partition, bounds in enumerate(self._letters):
             letters.read(self._outputs, partition, bounds, len(self._letters), on_read)
+
+    def _expiry(self, output: str, bounds: Sequence[Bounds], configs: Configs) -> Expiry:
+        topic = self.report.input
+        return expiry(
+            self._inputs, topic, self._input, bounds, configs[output], configs[topic]
+        )  # fmt: skip
 
     @property
     def _max_in_work(self) -> int:
@@ -191,6 +197,7 @@ class AgentAudit:
             committed=rules.committed[partition],
             in_work=self._max_in_work if self._context.has_workers and not rules.is_drained else 0,
             silence_allowed=rules.silence_allowed,
+            ignores_beginning=rules.starts_at_latest or bool(self._options.since_ms),
         )
         judge_removed(ledger, self.report, reach)
 

@@ -82,7 +82,8 @@ class LetterReader:
                 if ledger.partition % num_partitions == partition:
                     above = first.get(ledger.partition, ledger.end) + self._slack
                     below = min(above, self._expiry.below[ledger.partition])
-                    ledger.doubt_below(below, expired_below=below if self._expiry.is_known else 0)
+                    expected_below = self._expiry.expected_below[ledger.partition]
+                    ledger.doubt_below(below, expired_below=expected_below)
 
     def _letter(self, message: Message) -> DeadLetter | None:
         headers = headers_of(message)

@@ -94,8 +94,8 @@ def _removed_output(report: AgentReport) -> Iterator[str]:
     if report.removed_output:
         yield (
             f"{report.removed_output} committed records have no output, and output was removed "
-            f"from {report.output} or {report.dead_letters}, though these records are not older "
-            "than its retention (or its settings can't be read): it may have been theirs"
+            f"from {report.output} or {report.dead_letters} that may have been theirs: earlier "
+            "than the input's retention removes the records, or the topics' settings can't be read"
         )
 
 
@@ -192,9 +192,9 @@ def _since(report: AgentReport) -> Iterator[str]:
 def _not_judged(report: AgentReport) -> Iterator[str]:
     if report.expired:
         yield (
-            f"{report.expired} committed records are older than the retention of {report.output} "
-            f"or {report.dead_letters}, or their dead letters were deleted by `penstock dlq drop`: "
-            "they have no output any more and are not judged"
+            f"{report.expired} committed records have no output any more and are not judged: they "
+            "are older than the retention of output and input, or `penstock dlq drop` deleted "
+            "their dead letters"
         )
     if report.before_first:
         yield (

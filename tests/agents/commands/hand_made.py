@@ -65,8 +65,12 @@ class HandMade:
         key: bytes | None = b"k",
         headers: Sequence[Header] = (),
         partition: int = 0,
+        timestamp_ms: int = 0,
     ) -> None:
-        self._producer.produce(topic, value, key, partition=partition, headers=list(headers))
+        """Write one record; timestamp 0: now."""
+        self._producer.produce(
+            topic, value, key, partition=partition, headers=list(headers), timestamp=timestamp_ms
+        )
 
     def records(self, count: int, keys: int = 3, partition: int = 0) -> None:
         """Fill an input partition, keyed `key-0`, `key-1` ... in turn."""
