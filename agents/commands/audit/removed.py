@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.commands.audit.ledger import TOMBSTONE, Ints, Ledger
+from agents.commands.audit.columns import Ints
+from agents.commands.audit.ledger import TOMBSTONE, Ledger
 from agents.commands.audit.report import (
     MAX_RANGES,
     AgentReport,

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from confluent_kafka import Message
 
+from agents.commands.audit.columns import Answers
 from agents.commands.audit.incarnation import Incarnation
 from agents.commands.audit.ledger import (
     MAX_OFFSET,
-    Answers,
     Ledger,
     OnRead,
     describe_origin,
