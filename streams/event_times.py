@@ -48,7 +48,7 @@ class EventTimes:
     ) -> None:
         """Set the rule, and a clock that returns Unix time in seconds."""
         self._rule = rule
-        self._now_ms = lambda: int(wall_clock() * 1000)
+        self._wall_clock = wall_clock
 
     def apply(
         self, chunk: Chunk[Any]
@@ -58,7 +58,7 @@ class EventTimes:
         Returns:
             The events to answer, the rows to dead-letter, and what was found, if anything.
         """
-        now_ms = self._now_ms()
+        now_ms = int(self._wall_clock() * 1000)
         positions = implausible(chunk, now_ms)
         if not positions:
             return chunk, [], None
