@@ -101,7 +101,8 @@ class App(FaustApp):
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
         )
-        self.lost = LostRecords(metrics, settings.agents_by_input())
+        outputs = [t for agent in settings.agents.values() for t in agent.output_topics]
+        self.lost = LostRecords(metrics, settings.agents_by_input(), outputs)
         """Reports records that can't be read any more."""
         self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
         self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
@@ -123,7 +124,7 @@ class App(FaustApp):
             ),
             interval_seconds=settings.commit_interval_seconds,
             committed_offsets=lambda partitions: self.consumer.stable_offsets(partitions),
-            offset_metadata=lambda topic: self.consumer.offset_metadata(topic),
+            offset_metadata=lambda tp, offset: self.consumer.offset_metadata(tp, offset),
             on_lost=lambda tp: self.consumer.lose(tp),
             on_failure=self.stop_for,
         )

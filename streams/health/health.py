@@ -127,7 +127,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         super().__init__(**kwargs)
         self.consumer, self.producer = BrokerContact(clock), BrokerContact(clock)
         self.absent_topics: frozenset[str] = frozenset()
-        """Input topics that do not exist."""
+        """Topics of the pipeline that do not exist."""
         self.has_given_up = False
         """Whether the stopping worker no longer waits for the broker."""
         self._on_hang = on_hang
@@ -180,7 +180,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
             *(f"agent {name}: its model is not loaded" for name, f in facts.items()
               if not f.is_warm),
             *([] if self._assigned.num_held else ["no partition is assigned to this worker"]),
-            *(f"input topic {topic} does not exist" for topic in sorted(self.absent_topics)),
+            *(f"topic {topic} does not exist" for topic in sorted(self.absent_topics)),
             *self._broker_reasons(silent, facts),
             *self.live().reasons,
         ]  # fmt: skip
