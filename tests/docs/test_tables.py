@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import fields
 
 import msgspec
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from agents.commands.audit import Problem
+from agents.commands.audit import AgentReport, Problem
 from models.registry import model_class, model_names
 from schemas import EVENT_TYPES, RESULT_TYPES, InputError, Result, SensorReading, errors, make_codec
 from schemas.dead_letter import ERROR_PREFIX
@@ -56,6 +57,13 @@ def test_alerts() -> None:
 def test_problems_of_an_audit() -> None:
     documented = [code_spans(row[0])[0] for row in table(DOCS / "guarantees.md", "audit problems")]
     assert documented == [problem.value for problem in Problem]
+
+
+def test_fields_of_an_audit() -> None:
+    documented = [
+        n for row in table(DOCS / "guarantees.md", "audit fields") for n in code_spans(row[0])
+    ]
+    assert sorted(documented) == sorted(["verdict", *(f.name for f in fields(AgentReport))])
 
 
 def _input_errors() -> dict[str, type[InputError]]:
