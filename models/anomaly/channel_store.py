@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,16 +19,13 @@ ABSOLUTE_FLOOR = 1e-9
 REFRESH_SHARE = 64
 
 _FIRST_CAPACITY = 16
-#: Rows of windows that the store grows by hold this many bytes at most, so that no step waits long
-#: for memory.
-_MAX_GROWTH_BYTES = 32 * 1024 * 1024
 
 
 class ChannelStore:
     """A row for each channel: its window, its median and spread, and when those were computed.
 
     Models of several partitions share one store, so that one NumPy call answers or learns for all
-    of them; each knows its own rows. Memory: 8 bytes x window a row.
+    of them; each knows its own rows.
     """
 
     def __init__(self, window: int) -> None:
@@ -44,40 +39,50 @@ class ChannelStore:
         self.spreads: Floats = np.zeros(0)
         self.refreshed: Ints = np.zeros(0, np.int64)
         """(rows,) the window's total when median and spread were computed."""
+        self._phases: Ints = np.zeros(0, np.int64)
+        """(rows,) shift the totals at which they are computed again."""
         self._free: list[int] = []
 
-    def allocate(self, count: int) -> list[int]:
+    def allocate(self, count: int) -> Ints:
         """Return `count` rows for a model to use; `clear` them before the first value."""
         if count > len(self._free):
             old = len(self.medians)
-            growth = min(old, _MAX_GROWTH_BYTES // (8 * self.windows.size))
-            new = old + max(growth, count, _FIRST_CAPACITY)
+            new = old + max(old, count, _FIRST_CAPACITY)
             self.windows.grow_to(new)
             self.medians, self.spreads = grown(self.medians, new), grown(self.spreads, new)
-            self.refreshed = grown(self.refreshed, new)
+            self.refreshed, self._phases = grown(self.refreshed, new), grown(self._phases, new)
             self._free = [*range(new - 1, old - 1, -1), *self._free]
-        return [self._free.pop() for _ in range(count)]
+        first = len(self._free) - count
+        rows = np.array(self._free[first:][::-1], np.int64)
+        del self._free[first:]
+        return rows
 
-    def release(self, rows: Sequence[int]) -> None:
+    def release(self, rows: Ints) -> None:
         """Take rows back."""
-        self._free += rows
+        self._free += rows.tolist()
 
-    def clear(self, rows: Sequence[int]) -> None:
-        """Empty the windows of rows."""
-        self.windows.clear(list(rows))
-        self.refreshed[rows] = 0
+    def clear(self, rows: Ints, phases: Ints) -> None:
+        """Empty the windows of rows (n,).
+
+        Args:
+            rows: of one model, distinct.
+            phases: (n,) their numbers in that model. Sensors that report at a fixed rate would
+                otherwise all need new statistics at the same moment, and delay each other.
+        """
+        self.windows.clear(rows)
+        self.refreshed[rows], self._phases[rows] = 0, phases
 
     def append(self, rows: Ints, values: Floats) -> None:
-        """Append `values` (n,) to `rows` (n,), in order, and update the statistics."""
-        self.windows.append(rows, values)
-        self._refresh(np.unique(rows))
+        """Append `values` (n,) to `rows` (n,), n >= 1, in order, and update the statistics."""
+        self._refresh(self.windows.append(rows, values))
 
     def _refresh(self, rows: Ints) -> None:
         """Compute the statistics of those rows again whose windows have changed enough."""
-        totals = self.windows.totals[rows]
-        enough = np.maximum(np.minimum(totals, self.windows.size) // REFRESH_SHARE, 1)
-        rows = rows[totals - self.refreshed[rows] >= enough]
+        totals, phases = self.windows.totals[rows], self._phases[rows]
+        enough = np.maximum(self.windows.held(rows) // REFRESH_SHARE, 1)
+        is_due = (totals + phases) // enough > (self.refreshed[rows] + phases) // enough
+        rows = rows[is_due]
         medians, spreads = self.windows.medians_and_spreads(rows)
         floors = np.maximum(RELATIVE_FLOOR * np.abs(medians), ABSOLUTE_FLOOR)
         self.medians[rows], self.spreads[rows] = medians, np.maximum(spreads, floors)
-        self.refreshed[rows] = self.windows.totals[rows]
+        self.refreshed[rows] = totals[is_due]

@@ -195,7 +195,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
 
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:
         """Add the readings to their sources; make the references that are due."""
-        slots, fresh = self._slots.claim([(reading.source_id,) for reading in batch])
+        slots, fresh, _ = self._slots.claim([(reading.source_id,) for reading in batch])
         self._masses = grown(self._masses, self._slots.capacity)
         for slot in fresh:
             self._sources[slot : slot + 1] = [Recent(self.window, self.max_channels)]

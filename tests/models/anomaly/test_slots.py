@@ -16,7 +16,7 @@ def test_rows_are_unique_limited_and_belong_to_the_latest_keys(
     seen: dict[str, int] = {}
     for number, step in enumerate(steps):
         before = dict(zip(slots.keys, slots.find(slots.keys).tolist(), strict=True))
-        rows, fresh = slots.claim(step)
+        rows, fresh, lost_keys = slots.claim(step)
         seen |= dict.fromkeys(step, number)
         held = slots.find(slots.keys).tolist()
         assert held == list(range(len(slots.keys)))
@@ -24,12 +24,14 @@ def test_rows_are_unique_limited_and_belong_to_the_latest_keys(
         assert rows.tolist() == slots.find(step).tolist()
         for key, row in zip(slots.keys, held, strict=True):
             assert row in fresh or before[key] == row
+        assert set(before) - set(slots.keys) <= set(lost_keys)
         lost = [when for key, when in seen.items() if key not in slots.keys]
         assert max(lost, default=-1) <= min((seen[key] for key in slots.keys), default=0)
 
 
 def test_with_more_keys_than_rows_some_get_none() -> None:
     slots: Slots[str] = Slots(2)
-    rows, fresh = slots.claim(["a", "b", "c"])
+    rows, fresh, lost = slots.claim(["a", "b", "c"])
+    assert lost == ["a"]
     assert rows.tolist() == [NO_SLOT, 1, 0]
     assert sorted(set(fresh)) == [0, 1]
