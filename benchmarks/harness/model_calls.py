@@ -19,6 +19,7 @@ from benchmarks.harness.live_run import model_options
 from models.registry import make_model, model_class
 from schemas import BehaviorEvent, Event, SensorReading
 from streams.batching import Chunk, MicroBatch
+from streams.executor import tune_garbage_collector
 from streams.online import OnlineRunner
 from streams.records import RecordBatch, TopicPartition
 from streams.span import Span
@@ -64,6 +65,11 @@ class CallsResult(msgspec.Struct, frozen=True):
 def measure_calls(plan: CallsPlan) -> CallsResult:
     """Feed micro-batches to new models and time each call."""
     options = model_options(plan.model)
+    # As a worker does, which loads its model before it reads.
+    warm = make_model(model_class(plan.model), options)
+    warm.load("cpu")
+    warm.warm_up()
+    tune_garbage_collector()
     runner = OnlineRunner(lambda: make_model(model_class(plan.model), options), "cpu")
     spent, sizes = [], []
     for batch in _micro_batches(plan):

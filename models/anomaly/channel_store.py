@@ -18,7 +18,8 @@ ABSOLUTE_FLOOR = 1e-9
 #: The statistics of a window are computed again whenever 1/64 of its values is new.
 REFRESH_SHARE = 64
 
-_FIRST_CAPACITY = 16
+#: Growing copies what is there: seldom, therefore. Memory for unused rows is only reserved.
+_FIRST_CAPACITY, _GROWTH = 65_536, 4
 
 
 class ChannelStore:
@@ -41,25 +42,30 @@ class ChannelStore:
         """(rows,) the window's total when median and spread were computed."""
         self._phases: Ints = np.zeros(0, np.int64)
         """(rows,) shift the totals at which they are computed again."""
+        self._num_used = 0
         self._free: list[int] = []
+        """Rows below `_num_used` that were released."""
 
-    def allocate(self, count: int) -> Ints:
+    def allocate(self, count: int) -> list[int]:
         """Return `count` rows for a model to use; `clear` them before the first value."""
-        if count > len(self._free):
-            old = len(self.medians)
-            new = old + max(old, count, _FIRST_CAPACITY)
-            self.windows.grow_to(new)
-            self.medians, self.spreads = grown(self.medians, new), grown(self.spreads, new)
-            self.refreshed, self._phases = grown(self.refreshed, new), grown(self._phases, new)
-            self._free = [*range(new - 1, old - 1, -1), *self._free]
-        first = len(self._free) - count
-        rows = np.array(self._free[first:][::-1], np.int64)
+        first = max(len(self._free) - count, 0)
+        rows = self._free[first:]
         del self._free[first:]
+        missing = count - len(rows)
+        rows += range(self._num_used, self._num_used + missing)
+        self._num_used += missing
+        if self._num_used > len(self.medians):
+            self._grow(max(self._num_used, _FIRST_CAPACITY, _GROWTH * len(self.medians)))
         return rows
 
-    def release(self, rows: Ints) -> None:
+    def _grow(self, rows: int) -> None:
+        self.windows.grow_to(rows)
+        self.medians, self.spreads = grown(self.medians, rows), grown(self.spreads, rows)
+        self.refreshed, self._phases = grown(self.refreshed, rows), grown(self._phases, rows)
+
+    def release(self, rows: list[int]) -> None:
         """Take rows back."""
-        self._free += rows.tolist()
+        self._free += rows
 
     def clear(self, rows: Ints, phases: Ints) -> None:
         """Empty the windows of rows (n,).

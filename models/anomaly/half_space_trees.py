@@ -151,7 +151,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
 
     def _points(self, batch: Sequence[SensorReading], first: int) -> Iterator[tuple[int, _Points]]:
         """Yield (number of features, points) of the readings whose source has a reference."""
-        slots = self._slots.find((reading.source_id,) for reading in batch)
+        slots = np.array(self._slots.find((r.source_id,) for r in batch), np.int64)
         for num_features, places in self._by_shape(slots).items():
             at = np.concatenate(list(places.values()))
             points = [self._sources[s].points([batch[i] for i in p]) for s, p in places.items()]
@@ -200,7 +200,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         for slot in fresh:
             self._sources[slot : slot + 1] = [Recent(self.window, self.max_channels)]
         steps: dict[int, list[SensorReading]] = defaultdict(list)
-        for reading, slot in zip(batch, slots.tolist(), strict=True):
+        for reading, slot in zip(batch, slots, strict=True):
             if slot != NO_SLOT:
                 steps[slot].append(reading)
         for slot, readings in steps.items():

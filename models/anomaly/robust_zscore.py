@@ -69,6 +69,12 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         self._store = ChannelStore(window)
         self._index = ChannelIndex(Slots(max_keys), self._store)
 
+    def warm_up(self) -> None:
+        """Score and learn with another instance: NumPy imports some modules on first use."""
+        other, batch = RobustZScore(), [SensorReading.example()]
+        other.learn_batch(batch)
+        other.predict_batch(batch)
+
     def join(self, other: OnlineModel[SensorReading, AnomalyScore]) -> None:
         """Keep the channels in the store of another instance with the same options.
 
@@ -153,11 +159,11 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
             models: M distinct ones of this one's store, with the same options.
             batches: M batches as for `learn_batch`; may be empty.
         """
+        values = _values([reading for batch in batches for reading in batch])
         claimed: list[int] = []
         for model, batch in zip(models, batches, strict=True):
             claimed += model._index.claim(batch)
         rows = np.array(claimed, np.int64)
-        values = _values([reading for batch in batches for reading in batch])
         known = rows != NO_SLOT
         if known.any():
             self._store.append(rows[known], values[known])

@@ -22,8 +22,8 @@ _FIRST_CAPACITY = 16
 class Claim(NamedTuple, Generic[K]):
     """Which rows the keys of a learning step have."""
 
-    rows: NDArray[np.int64]
-    """(n,) of each key. If a step has more keys than `max_keys`, keys that lost their row in the
+    rows: list[int]
+    """Of each key. If a step has more keys than `max_keys`, keys that lost their row in the
     same step have `NO_SLOT`."""
     fresh: list[int]
     """The rows that belong to a new key and have to be cleared; one may occur twice."""
@@ -52,18 +52,16 @@ class Slots(Generic[K]):
         """Number of rows that arrays need now; it doubles as needed, up to `max_keys`."""
         return len(self.last_seen)
 
-    def find(self, keys: Iterable[K]) -> NDArray[np.int64]:
+    def find(self, keys: Iterable[K]) -> list[int]:
         """Return each key's row, or `NO_SLOT`."""
         get = self._index.get
-        return np.array([get(key, NO_SLOT) for key in keys], np.int64)
+        return [get(key, NO_SLOT) for key in keys]
 
     def claim(self, keys: Sequence[K]) -> Claim[K]:
         """Assign a row to every key of a learning step and mark the keys as seen."""
-        self.step += 1
         rows = self.find(keys)
-        is_known = rows != NO_SLOT
-        self.last_seen[rows[is_known]] = self.step
-        if is_known.all():
+        self.see([row for row in rows if row != NO_SLOT])
+        if NO_SLOT not in rows:
             return Claim(rows, [], [])
         new_keys = [key for key in dict.fromkeys(keys) if key not in self._index]
         room = self.max_keys - len(self.keys)
@@ -72,7 +70,7 @@ class Slots(Generic[K]):
         return Claim(self.find(keys), added + replaced, lost)
 
     def see(self, rows: Sequence[int]) -> None:
-        """Do what `claim` does for a step whose keys all have rows: mark these as seen."""
+        """Count a learning step and mark the keys of these rows as seen."""
         self.step += 1
         self.last_seen[rows] = self.step
 
@@ -126,10 +124,12 @@ class Slots(Generic[K]):
 
 def grown(array: NDArray[S], capacity: int) -> NDArray[S]:
     """Append rows of zeros up to `capacity`; return the array itself if it is long enough."""
-    missing = capacity - len(array)
-    if missing <= 0:
+    if capacity <= len(array):
         return array
-    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
+    # The operating system provides zeros where something is written first, and not here.
+    longer = np.zeros((capacity, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 def reload_slots(saved: Snapshot, max_keys: int, *lists: str) -> tuple[Slots[tuple[str, ...]], int]:

@@ -28,7 +28,8 @@ LARGEST = 1e300
 _MIN_BLOCK, _MAX_BLOCKS = 64, 64
 #: Numbers that are sorted at a time: they fit into a core's cache.
 _MAX_SORTED = 64 * 1024
-_NO_BLOCK = -1
+#: The pool's first block is never used, so that new rows, which are zeros, have no blocks.
+_NO_BLOCK = 0
 
 
 class Windows:
@@ -37,6 +38,7 @@ class Windows:
     def __init__(self, size: int) -> None:
         self.size = size
         self._pool = BlockPool(min(size, max(_MIN_BLOCK, -(-size // _MAX_BLOCKS))))
+        self._pool.allocate(1)
         self._blocks = np.zeros((0, -(-size // self._pool.block_size)), np.int32)
         """(rows, blocks of a full window) ids of blocks, or `_NO_BLOCK`."""
         self.totals: Ints = np.zeros(0, np.int64)
@@ -44,9 +46,7 @@ class Windows:
 
     def grow_to(self, rows: int) -> None:
         """Add empty rows up to that number."""
-        old = len(self._blocks)
         self._blocks = grown(self._blocks, rows)
-        self._blocks[old:] = _NO_BLOCK
         self.totals = grown(self.totals, rows)
 
     def clear(self, rows: Ints) -> None:
@@ -139,8 +139,7 @@ class Windows:
 
     def _padded(self, rows: Ints, counts: Ints, num_blocks: int) -> Floats:
         """Return the values (n, width) of rows, with +inf behind the last."""
-        # A block that is absent is read as block 0 and then overwritten by the padding.
-        ids = np.maximum(self._blocks[rows, :num_blocks], 0).astype(np.int64)
+        ids = self._blocks[rows, :num_blocks].astype(np.int64)
         values = self._pool.read(ids.reshape(-1)).reshape(len(rows), -1)
         if counts.min() < values.shape[1]:
             values[np.arange(values.shape[1]) >= counts[:, None]] = np.inf
