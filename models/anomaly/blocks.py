@@ -46,7 +46,12 @@ class BlockPool:
             blocks[chosen] = piece[rows]
         return blocks
 
-    def write(self, ids: Ints, positions: Ints, values: Floats) -> None:
+    def write(self, ids: Ints, blocks: Floats) -> None:
+        """Replace the blocks `ids` (n,) by `blocks` (n, block_size)."""
+        for piece, chosen, rows in self._by_piece(ids):
+            piece[rows] = blocks[chosen]
+
+    def put(self, ids: Ints, positions: Ints, values: Floats) -> None:
         """Write `values` (n,) to `positions` (n,) in the blocks `ids` (n,)."""
         for piece, chosen, rows in self._by_piece(ids):
             piece[rows, positions[chosen]] = values[chosen]

@@ -15,6 +15,7 @@ from models.anomaly.slots import grown
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 #: 1 / Phi^-1(3/4): scales the MAD of a normal series to its standard deviation.
 MAD_TO_SIGMA = 1.4826
@@ -71,9 +72,8 @@ class Windows:
             kept = ranks >= np.repeat(counts, counts) - self.size
             rows, values, numbers = rows[kept], values[kept], numbers[kept]
         column, position = np.divmod(numbers % self.size, self._pool.block_size)
-        self._pool.write(
-            self._blocks_at(rows, column), position, np.clip(values, -LARGEST, LARGEST)
-        )
+        values = np.clip(values, -LARGEST, LARGEST)
+        self._pool.put(self._blocks_at(rows, column), position, values)
         return distinct
 
     def _blocks_at(self, rows: Ints, columns: Ints) -> Ints:
@@ -93,18 +93,29 @@ class Windows:
 
     def values_of(self, rows: Ints) -> Floats:
         """Return the values of rows one after another: row by row in the order of places."""
-        size, counts = self._pool.block_size, self.held(rows)
-        filled = counts[:, None] - size * np.arange(self._blocks.shape[1])
-        is_used = filled > 0
-        blocks = self._pool.read(self._blocks[rows][is_used].astype(np.int64))
-        return blocks[np.arange(size) < filled[is_used][:, None]]
+        at, is_value = self._used_blocks(self.held(rows))
+        blocks = self._pool.read(self._blocks[rows][at].astype(np.int64))
+        return blocks.reshape(-1) if is_value.all() else blocks[is_value]
 
     def fill(self, rows: Ints, totals: Ints, values: Floats) -> None:
         """Fill empty rows from `values_of` and `totals` (n,) of other windows of this size."""
-        counts = np.minimum(totals, self.size)
-        if len(values):
-            self.append(np.repeat(rows, counts), values)
         self.totals[rows] = totals
+        at, is_value = self._used_blocks(self.held(rows))
+        blocks = np.empty(is_value.shape)
+        blocks[is_value] = values
+        row_numbers, columns = np.nonzero(at)
+        self._pool.write(self._blocks_at(rows[row_numbers], columns), blocks)
+
+    def _used_blocks(self, counts: Ints) -> tuple[Bools, Bools]:
+        """Return where rows with that many values (n,) have blocks, and which parts of them count.
+
+        Returns:
+            (n, blocks of a full window), and for each of those blocks in turn (block_size,).
+        """
+        size = self._pool.block_size
+        filled = counts[:, None] - size * np.arange(self._blocks.shape[1])
+        is_used = filled > 0
+        return is_used, np.arange(size) < filled[is_used][:, None]
 
     def medians_and_spreads(self, rows: Ints) -> tuple[Floats, Floats]:
         """Return the median and spread (n,) of each row; every row must have a value.
