@@ -131,7 +131,10 @@ class OnlineModel(Model[E, R]):
         raise NotImplementedError(f"{type(self).__name__} must define learn_batch")
 
     def update(self) -> R | None:
-        """Return a result to publish after a learning step (such as cluster centers), or None."""
+        """Return a result to publish after a learning step (such as cluster centers), or None.
+
+        Called only if the agent has a topic for it (`updates`). Must change nothing.
+        """
         return None
 
     def snapshot(self) -> bytes:

@@ -7,15 +7,16 @@ not wall-clock time: the figures mean the same on a busy machine.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from benchmarks.harness.live_run import model_options
 from models.registry import make_model, model_class
 from schemas import BehaviorEvent, Event, SensorReading
 from streams.batching import Chunk, MicroBatch
@@ -24,6 +25,7 @@ from streams.online import OnlineRunner
 from streams.records import RecordBatch, TopicPartition
 from streams.span import Span
 
+MODELS = ("robust_zscore", "half_space_trees", "online_kmeans")
 _SEED = 5
 _TABLE_ROWS = 4096
 
@@ -64,20 +66,16 @@ class CallsResult(msgspec.Struct, frozen=True):
 
 def measure_calls(plan: CallsPlan) -> CallsResult:
     """Feed micro-batches to new models and time each call."""
-    options = model_options(plan.model)
-    # As a worker does, which loads its model before it reads.
-    warm = make_model(model_class(plan.model), options)
-    warm.load("cpu")
-    warm.warm_up()
-    tune_garbage_collector()
+    options = _options(plan)
     runner = OnlineRunner(lambda: make_model(model_class(plan.model), options), "cpu")
-    spent, sizes = [], []
-    for batch in _micro_batches(plan):
-        sizes.append(len(batch))
-        started = time.process_time()
-        runner.answer(batch)
-        spent.append(time.process_time() - started)
-    snapshots = [_snapshot(runner, partition) for partition in range(plan.partitions)]
+    sizes, spent = [], []
+    with _as_in_a_worker(plan.model):
+        for batch in _micro_batches(plan):
+            sizes.append(len(batch))
+            started = time.process_time()
+            runner.answer(batch)
+            spent.append(time.process_time() - started)
+        snapshots = [_snapshot(runner, partition) for partition in range(plan.partitions)]
     runner.close()
     half = int(np.searchsorted(np.cumsum(sizes), plan.records // 2))
     milliseconds = 1000 * np.array(spent)
@@ -93,6 +91,27 @@ def measure_calls(plan: CallsPlan) -> CallsResult:
         snapshot_ms=1000 * max(seconds for seconds, _ in snapshots),
         snapshot_bytes=max(size for _, size in snapshots),
     )
+
+
+@contextmanager
+def _as_in_a_worker(model: str) -> Iterator[None]:
+    """Warm up, and tune the garbage collector for a while, as a worker does before it reads."""
+    warm = make_model(model_class(model), {})
+    warm.load("cpu")
+    warm.warm_up()
+    thresholds = gc.get_threshold()
+    tune_garbage_collector()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+
+
+def _options(plan: CallsPlan) -> dict[str, int]:
+    """Return options that leave room for all keys."""
+    keys = {"robust_zscore": plan.sources * plan.channels, "half_space_trees": plan.sources}
+    return {"max_keys": keys[plan.model]} if plan.model in keys else {}
 
 
 def _snapshot(runner: OnlineRunner, partition: int) -> tuple[float, int]:
@@ -130,10 +149,12 @@ def _events(plan: CallsPlan, rng: np.random.Generator) -> Iterator[tuple[int, Ev
     """Yield (source, event); every source occurs once before any occurs again."""
     is_sensor = model_class(plan.model).event_type is SensorReading
     table = rng.normal(20.0, 5.0, (_TABLE_ROWS, plan.channels)).round(3).tolist()
+    names = [f"channel_{i}" for i in range(plan.channels)]
     while True:
         for source in rng.permutation(plan.sources).tolist():
             # New objects for each event, as a decoder makes them.
-            numbers = {f"channel_{i}": x for i, x in enumerate(table[int(rng.integers(4096))])}
+            row = table[int(rng.integers(_TABLE_ROWS))]
+            numbers = dict(zip(names, row, strict=True))
             name = f"source-{source}"
             yield (
                 source,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.windows import LARGEST
+from models.feature_rows import feature_rows
 from schemas import SensorReading
 
 Floats = NDArray[np.float64]
@@ -52,9 +53,8 @@ class Recent:
 
     def values_of(self, readings: Sequence[SensorReading], num_channels: int) -> Floats:
         """Return the values (n, num_channels) of the first channels, NaN where absent."""
-        names, nan = self.channels[:num_channels], float("nan")
-        rows = [[reading.values.get(name, nan) for name in names] for reading in readings]
-        values = np.array(rows, np.float64).reshape(len(readings), num_channels)
+        names = self.channels[:num_channels]
+        values = feature_rows([reading.values for reading in readings], names)
         return np.clip(values, -LARGEST, LARGEST)
 
     def points(self, readings: Sequence[SensorReading]) -> Floats:

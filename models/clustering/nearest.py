@@ -39,17 +39,31 @@ def nearest_of_each(points: Floats, centers: Sequence[Floats], owners: Ints) -> 
         owners: (n,) the model of each point, ascending.
     """
     index, squared = np.empty(len(points), np.int64), np.empty(len(points))
+    ends = np.searchsorted(owners, np.arange(len(centers)), side="right")
+    # Chosen for each model by its own centers, so that the others change nothing.
+    is_large = np.array([places.size > _MAX_DIRECT for places in centers])
+    for i in np.flatnonzero(is_large).tolist():
+        own = slice(ends[i - 1] if i else 0, ends[i])
+        index[own], squared[own] = _by_product(points[own], centers[i])
+    if not is_large.any():
+        index, squared = _directly(points, centers, owners)
+    elif not is_large.all():
+        rest = ~is_large[owners]
+        small = [places for places, large in zip(centers, is_large, strict=True) if not large]
+        numbers = np.cumsum(~is_large) - 1
+        index[rest], squared[rest] = _directly(points[rest], small, numbers[owners[rest]])
+    return index, squared
+
+
+def _directly(points: Floats, centers: Sequence[Floats], owners: Ints) -> tuple[Ints, Floats]:
+    """Compute the distances to all centers, some thousand at a time."""
+    index, squared = np.empty(len(points), np.int64), np.empty(len(points))
     most = max(len(places) for places in centers)
-    if most * points.shape[1] > _MAX_DIRECT:
-        ends = np.searchsorted(owners, np.arange(len(centers)), side="right").tolist()
-        for places, start, end in zip(centers, [0, *ends], ends, strict=False):
-            index[start:end], squared[start:end] = _by_product(points[start:end], places)
-        return index, squared
     padded = np.stack([_padded(places, most).T for places in centers], axis=1)
-    portion = max(_MAX_DIFFERENCES // padded[:, 0].size, 1)
+    portion = max(_MAX_DIFFERENCES // max(padded[:, 0].size, 1), 1)
     for start in range(0, len(points), portion):
         part = slice(start, start + portion)
-        index[part], squared[part] = _directly(points[part], padded, owners[part])
+        index[part], squared[part] = _nearest_padded(points[part], padded, owners[part])
     return index, squared
 
 
@@ -59,8 +73,8 @@ def _padded(places: Floats, most: int) -> Floats:
     return np.concatenate([places, np.repeat(places[:1], missing, axis=0)]) if missing else places
 
 
-def _directly(points: Floats, centers: Floats, owners: Ints) -> tuple[Ints, Floats]:
-    """Compute the distances of points (n, F) to centers (F, models, k)."""
+def _nearest_padded(points: Floats, centers: Floats, owners: Ints) -> tuple[Ints, Floats]:
+    """Do it for points (n, F) and centers (F, models, k)."""
     own = centers if centers.shape[1] == 1 else centers.take(owners, axis=1)
     differences = np.ascontiguousarray(points.T)[:, :, None] - own
     np.square(differences, out=differences)

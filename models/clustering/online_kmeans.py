@@ -18,6 +18,7 @@ from models.clustering.clusters import (
     nearest_centers,
     stacked,
 )
+from models.feature_rows import feature_rows
 from models.options import check_option
 from models.snapshots import Option, pack, unpack
 from schemas import BehaviorEvent, ClusterAssignment, ClusterUpdate
@@ -223,6 +224,4 @@ def _names(batch: Sequence[BehaviorEvent]) -> list[str]:
 
 def _values(batch: Sequence[BehaviorEvent], features: Sequence[str]) -> Floats:
     """Return features (B, F), NaN where an event lacks one."""
-    nan = float("nan")
-    rows = [[event.features.get(name, nan) for name in features] for event in batch]
-    return np.array(rows, np.float64).reshape(len(batch), len(features))
+    return feature_rows([event.features for event in batch], features)
