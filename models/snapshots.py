@@ -81,7 +81,7 @@ def save_array(array: NDArray[Any]) -> SavedArray:
     """Return an array's type, shape and bytes."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     # Not copied to `bytes` first: an array may be large, and MessagePack copies it anyway.
-    data = memoryview(little.reshape(-1).view(np.uint8))
+    data = little.reshape(-1).view(np.uint8).data
     return SavedArray(little.dtype.str, list(array.shape), cast(bytes, data))
 
 

@@ -101,7 +101,8 @@ def test_without_a_topic_for_updates_none_are_made() -> None:
     batch = record_batch([b"x"] * 12, tracker=OffsetTracker(), offsets=list(range(12)))
     answers, updates = runner.answer(MicroBatch([Chunk(batch, range(12), [1] * 12)], 0.0))
     assert answers == [0] * 5 + [5] * 5 + [10] * 2
-    assert updates == made == []
+    assert updates == []
+    assert made == []
 
 
 def test_a_partition_that_is_read_again_gets_a_new_model() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from models.clustering.clusters import Clusters, learn_step
 
 
-def state_of(clusters: Clusters) -> list[list[float]]:
+def state_of(clusters: Clusters) -> list[Any]:
     scale, centers = clusters.scale, clusters.centers
     arrays = (scale.weight, scale.mean, scale.squares, clusters.waiting, centers.places,
               centers.weights, centers.ids)  # fmt: skip
