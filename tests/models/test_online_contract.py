@@ -203,6 +203,25 @@ def test_a_joined_partition_moves_and_makes_room(joined: str, tmp_path: Path) ->
     assert second.snapshot() == kept == fourth.snapshot()
 
 
+@pytest.mark.parametrize(
+    "joined", [n for n in online_names() if hasattr(model_class(n), "learn_joined")]
+)
+def test_a_joint_step_that_fails_changes_no_model(joined: str, tmp_path: Path) -> None:
+    """The engine then lets each model learn alone, to find the one whose step is bad."""
+    first, second = fresh(joined, tmp_path), fresh(joined, tmp_path)
+    second.join(first)  # type: ignore[attr-defined]
+    log = log_of(first, steps=8)
+    for model in (first, second):
+        drive(model, log, micro=5)
+    states = first.snapshot(), second.snapshot()
+    with pytest.raises(AttributeError):
+        first.learn_joined([first, second], [log[:3], [object()]])  # type: ignore[attr-defined]
+    assert (first.snapshot(), second.snapshot()) == states
+    assert learn_each([first, second], [log[:3], [object()]]) == [True, False]
+    first.restore(states[0])
+    assert learn_each([first], [log[:3]]) == [True]
+
+
 def _of_partition(log: list[Event], partition: int) -> list[Event]:
     """Return a log's events from another place on, as if of other sources."""
     at = 37 * partition
