@@ -130,9 +130,7 @@ class ModelPool:
             for i, m in enumerate(models)
         ]
         self.num_slots = self.num_copies * _BATCHES_PER_COPY
-        self._runner = (
-            OnlineRunner(factory, devices[-1], makes_updates) if self.is_online else None
-        )
+        self._runner = OnlineRunner(factory, devices[-1], makes_updates) if self.is_online else None
         self._devices = devices
         self.device = ""
         """Where the copies are loaded; "" before `load`."""

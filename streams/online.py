@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from streams.batching import Chunk, MicroBatch
 from streams.joint_calls import answer_each, learn_each
-from streams.model_protocols import JoinedLearner, LearningModel, ModelFactory
+from streams.model_protocols import LearningModel, ModelFactory, SharingModel
 from streams.state.snapshot import Snapshot, StateMismatchError
 
 logger = logging.getLogger(__name__)
@@ -265,7 +265,7 @@ class OnlineRunner:
         model = self._factory()
         model.load(self._device)
         assert isinstance(model, LearningModel)
-        if isinstance(model, JoinedLearner) and self._states:
+        if isinstance(model, SharingModel) and self._states:
             model.join(next(iter(self._states.values())).model)
         return model
 

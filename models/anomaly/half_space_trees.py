@@ -197,9 +197,6 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         """Add the readings to their sources; make the references that are due."""
         self.learn_joined([self], [batch])
 
-    def join(self, other: OnlineModel[SensorReading, AnomalyScore]) -> None:
-        """Do nothing: `learn_joined` takes any instances with the same options."""
-
     def learn_joined(
         self, models: Sequence[HalfSpaceTrees], batches: Sequence[Sequence[SensorReading]]
     ) -> None:

@@ -129,9 +129,6 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         """Update the scale and move the centers by the events of a step."""
         self.learn_joined([self], [batch])
 
-    def join(self, other: OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]) -> None:
-        """Do nothing: `learn_joined` takes any instances with the same options."""
-
     def learn_joined(
         self, models: Sequence[OnlineKMeans], batches: Sequence[Sequence[BehaviorEvent]]
     ) -> None:
