@@ -22,7 +22,7 @@ READINGS = st.lists(
 )
 
 
-@settings(deadline=None)  # CI machines may be slow
+@settings(deadline=None)
 @given(st.lists(READINGS, max_size=12), st.integers(1, 13))
 def test_rows_are_those_of_a_look_up_of_every_key(
     steps: list[list[SensorReading]], max_keys: int

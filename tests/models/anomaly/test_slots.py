@@ -10,7 +10,7 @@ from models.anomaly import slots as slots_module
 from models.anomaly.slots import NO_SLOT, Slots
 
 
-@settings(deadline=None)  # CI machines may be slow
+@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abcdefg"), max_size=6), max_size=12), st.integers(1, 5))
 def test_rows_are_unique_limited_and_belong_to_the_latest_keys(
     steps: list[list[str]], limit: int
@@ -51,7 +51,7 @@ def test_more_keys_than_rows_are_told_once(caplog: pytest.LogCaptureFixture) -> 
     assert "more than 2 letters of this test (max_keys)" in record.getMessage()
 
 
-@settings(deadline=None)  # CI machines may be slow
+@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abcdefg"), max_size=6), max_size=12), st.integers(1, 5))
 def test_keys_make_room_one_after_another(steps: list[list[str]], limit: int) -> None:
     """Compares with one key at a time: the row seen least recently, the lower of equal ones."""
