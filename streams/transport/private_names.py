@@ -111,6 +111,7 @@ PRIVATE_NAMES = (
     ),
     *_names(
         "aiokafka.producer.message_accumulator:MessageAccumulator",
+        _batches="retrieve the errors of batches that were never sent",
         _batch_size="build the accumulator again",
         _closed="stop a transactional producer",
         _cluster="share the metadata of another producer's client",
@@ -118,6 +119,10 @@ PRIVATE_NAMES = (
         _linger_time="build the accumulator again",
         _pop_batch="overridden: gives back the sequence numbers of a rejected batch",
         _txn_manager="give back sequence numbers",
+    ),
+    *_names(
+        "aiokafka.producer.message_accumulator:MessageBatch",
+        _drain_waiter="retrieve the error of a batch that was never sent",
     ),
     *_names(
         "aiokafka.producer.transaction_manager:TransactionManager",
