@@ -43,7 +43,13 @@ PRIVATE_NAMES = (
     # Connections.
     *_names(
         "aiokafka.conn:AIOKafkaConnection",
-        _versions="find brokers that are too old for exactly_once",
+        _writer="write the parts of a produce request",
+        _versions="prepare a request; find brokers that are too old for exactly_once",
+        _client_id="build a request header",
+        _next_correlation_id="build a request header",
+        _requests="register a request that awaits its response",
+        _request_timeout="limit the wait for a response",
+        _loop="make the future of a response",
         _send_sasl_token="overridden: raises KafkaConnectionError where uvloop raises RuntimeError",
     ),
     *_names(
