@@ -69,6 +69,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             **arguments,
         )
         self.app.health.consumer.watch(consumer._client)
+        self.app.membership.watch(consumer._client)
         return consumer
 
     async def on_start(self) -> None:
