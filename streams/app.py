@@ -21,6 +21,7 @@ from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.output_records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 from streams.transport.faust_app import FaustApp, Tables
+from streams.transport.membership import Membership
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ _MAX_POLL_RECORDS = 1_000
 #: After this time the producer sends a request again on a new connection. Faust's default of 20
 #: minutes is too long if the broker's machine has lost its network.
 _REQUEST_TIMEOUT_MS = 30_000
+
+#: aiokafka's default.
+_SESSION_TIMEOUT_MS = 10_000
 
 #: Maximum output of one partition that waits for its transaction. The same amount may arrive while
 #: the transaction is committed.
@@ -106,6 +110,9 @@ class App(FaustApp):
         """Reports records that can't be read any more."""
         self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
         self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
+        self.membership = Membership(
+            int(consumer.get("session_timeout_ms", _SESSION_TIMEOUT_MS)) / 1000
+        )
         self.exactly_once = (
             self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None
         )

@@ -73,6 +73,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         )
         self.app.health.consumer.watch(consumer._client)
         self.topics.use(consumer._client)
+        self.app.membership.watch(consumer._client)
         return consumer
 
     async def on_start(self) -> None:
@@ -174,7 +175,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                     return {}
                 self._take_batches(fetcher)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
-        self._pacer.took(sum(map(len, fetched.values())))
+        self._pacer.took(sum(map(len, fetched.values())), len(fetched))
         self.fetched_generation = self.app.consumer_generation_id
         batch_topics = self.app.assigned.batch_topics
         return {
