@@ -148,6 +148,8 @@ class Worker:
             on_failure=self.app.stop_for,
         )
         self.app.assigned.keep_state(inputs, keeper)
+        if self.settings.state.store == "topic":
+            self.app.topic_watch.add(self.settings.state_topic(name), f"state of agent {name}")
         return keeper
 
     def load(self) -> None:

@@ -9,15 +9,19 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from aiokafka.client import AIOKafkaClient
+
 from streams.assignment import AssignedPartitions
 from streams.exactly_once.partition import TransactionLimits
 from streams.exactly_once.stable_offsets import StableOffsets
 from streams.exactly_once.transactions import Transactions
 from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.metrics import Metrics
+from streams.health.topic_watch import TopicWatch, topic_roles
 from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.output_records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
+from streams.sink import ProduceError
 from streams.transport.faust_app import FaustApp, Tables
 
 logger = logging.getLogger(__name__)
@@ -99,10 +103,41 @@ class App(FaustApp):
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
         )
+        self.topic_watch = self._watch_topics(settings, metrics)
+        self.pipeline_topics = frozenset(topic_roles(settings))
+        """Every topic that the pipeline's agents read and write."""
+        self.health.missing_topics = self.topic_watch.reasons
         self.exactly_once = (
             self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None
         )
         """The transactions of the batch topics; None if delivery is at least once."""
+
+    def _watch_topics(self, settings: PipelineSettings, metrics: Metrics) -> TopicWatch:
+        async def on_fewer_partitions(topic: str, before: int, now: int) -> None:
+            if topic in outputs:
+                await self.stop_for(
+                    ProduceError(
+                        f"topic {topic} had {before} partitions and was made again with {now}: "
+                        "results for the others can't be delivered; start the worker again"
+                    )
+                )
+
+        outputs = {t for agent in settings.agents.values() for t in agent.output_topics}
+        return TopicWatch(
+            topic_roles(settings),
+            metrics,
+            client=self._started_client,
+            on_change=self._refresh_metadata,
+            on_fewer_partitions=on_fewer_partitions,
+        )
+
+    def _started_client(self) -> AIOKafkaClient | None:
+        return self.producer.client_producer.client if self.producer.started else None
+
+    async def _refresh_metadata(self) -> None:
+        """Let both clients ask for their topics now, not after `metadata.max.age.ms`."""
+        self.producer.client_producer.client.force_metadata_update()
+        await self.consumer.refresh_metadata()
 
     def _make_transactions(self, settings: PipelineSettings) -> Transactions:
         intakes = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
@@ -135,7 +170,7 @@ class App(FaustApp):
 
     def on_init_dependencies(self) -> Iterable[Any]:
         """Start the health checks before everything else and stop them last."""
-        return [self.health, *super().on_init_dependencies()]
+        return [self.health, *super().on_init_dependencies(), self.topic_watch]
 
     async def on_stop(self) -> None:
         """Report the worker as not ready as soon as it begins to stop."""

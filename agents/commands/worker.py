@@ -11,7 +11,12 @@ import typer
 
 from agents.commands import PENSTOCK
 from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption
-from agents.commands.worker_log import ignore_unwritable_log, log_outages_once, log_to_stderr
+from agents.commands.worker_log import (
+    ignore_unwritable_log,
+    log_missing_topics_once,
+    log_outages_once,
+    log_to_stderr,
+)
 from agents.errors import UserError, expected_errors
 from streams.settings import PipelineSettings
 
@@ -104,6 +109,7 @@ def _run(settings: PipelineSettings, base_dir: Path) -> None:
     worker = Worker(settings, base_dir, on_stopping=_end_in_time)
     health = worker.app.health
     log_outages_once(lambda: health.is_broker_away or health.has_given_up)
+    log_missing_topics_once(lambda topic: topic in worker.app.pipeline_topics)
     # Before the models are loaded, which may take minutes.
     serve_metrics(settings.metrics, worker.metrics.registry, health)
     worker.load()

@@ -128,6 +128,8 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         self.consumer, self.producer = BrokerContact(clock), BrokerContact(clock)
         self.has_given_up = False
         """Whether the stopping worker no longer waits for the broker."""
+        self.missing_topics: Callable[[], list[str]] = list
+        """Returns a sentence for each topic that the broker no longer has."""
         self._on_hang = on_hang
         self._assigned = assigned
         self._timeout = liveness_timeout_seconds
@@ -178,6 +180,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
             *(f"agent {name}: its model is not loaded" for name, f in facts.items()
               if not f.is_warm),
             *([] if self._assigned.num_held else ["no partition is assigned to this worker"]),
+            *self.missing_topics(),
             *self._broker_reasons(silent, facts),
             *self.live().reasons,
         ]  # fmt: skip

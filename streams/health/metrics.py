@@ -131,6 +131,10 @@ class Metrics:
         self.ready = Gauge(
             "penstock_worker_ready", "1 while /ready answers 200, else 0.", registry=registry
         )
+        self.topic_missing = Gauge(
+            "penstock_topic_missing", "1 while the broker lacks a topic of the pipeline, else 0.",
+            ("topic",), registry=registry,
+        )  # fmt: skip
         self.live = Gauge("penstock_live", "1 while /live answers 200, else 0.", registry=registry)
         self.model_timeouts = Counter(
             "penstock_model_timeouts", "Model calls that took longer than predict_timeout_seconds.",

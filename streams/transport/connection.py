@@ -1,4 +1,8 @@
-"""aiokafka's connection with a bug on uvloop fixed.
+"""aiokafka's connection, which never asks a broker to create a topic, and with a bug fixed.
+
+Kafka's metadata request may create the topics that it names: a broker with
+`auto.create.topics.enable` (Kafka's default) then makes a deleted topic again, with its own number
+of partitions. aiokafka has no setting for that, but every request passes through here.
 
 uvloop raises RuntimeError on a write to a connection that has just broken. aiokafka 0.14 handles
 OSError only: a RuntimeError silently ends its background tasks (the metadata refresh, a producer's
@@ -12,18 +16,21 @@ from typing import Any
 import aiokafka.conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 
 class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
-    """`AIOKafkaConnection` whose sends raise `KafkaConnectionError` on every event loop."""
+    """`AIOKafkaConnection` that creates no topics, and raises the same errors on every loop."""
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
-        """Send a request.
+        """Send a request; a broken connection is a `KafkaConnectionError` on every event loop.
 
         Raises:
             KafkaConnectionError: the connection is broken and now closed; the client opens another.
             IncompatibleBrokerVersion: client and broker share no version of this request.
         """
+        if isinstance(request, MetadataRequest):
+            request._allow_auto_topic_creation = False
         try:
             return super().send(request, expect_response)
         except KafkaError:  # also a RuntimeError, but with its own message

@@ -253,6 +253,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 "online models' state was not stored in time: a restart replays more records"
             )
 
+    async def refresh_metadata(self) -> None:
+        """Ask for the topics' metadata now: a topic is gone or back."""
+        await self._thread.refresh_metadata()
+
     async def latest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
         """Return the end offset of each partition."""
         offsets: Mapping[TP, int] = await self._thread.call_thread(

@@ -181,6 +181,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             for tp in partitions
         }
 
+    async def refresh_metadata(self) -> None:
+        """Ask for the topics' metadata now."""
+        await self.call_thread(self._request_metadata)
+
+    async def _request_metadata(self) -> None:
+        if self._consumer is not None:
+            self._consumer._client.force_metadata_update()
+
     async def rejoin(self) -> None:
         """Ask the group to rebalance."""
         await self.call_thread(self._request_rejoin)

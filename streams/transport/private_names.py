@@ -42,6 +42,10 @@ PRIVATE_NAMES = (
     ),
     # Connections.
     *_names(
+        "aiokafka.protocol.metadata:MetadataRequest",
+        _allow_auto_topic_creation="set to False: no request may create a topic",
+    ),
+    *_names(
         "aiokafka.conn:AIOKafkaConnection",
         _versions="find brokers that are too old for exactly_once",
         _send_sasl_token="overridden: raises KafkaConnectionError where uvloop raises RuntimeError",
@@ -164,6 +168,10 @@ PRIVATE_NAMES = (
         _settings_auth="make a transactional producer",
         _settings_default="make a transactional producer",
         _settings_extra="overridden: the client settings of the pipeline file",
+    ),
+    *_names(
+        "faust.transport.drivers.aiokafka:Transport",
+        _create_topic="overridden: creates no topic of the pipeline",
     ),
     *_names(
         "faust.transport.conductor:Conductor",

@@ -98,3 +98,10 @@ class Transport(driver.Transport):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         fix_connections()
         take_by_batch()
+
+    async def _create_topic(
+        self, owner: Any, client: Any, topic: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Create a topic of a stock Faust agent (its table, its replies); none of the pipeline."""
+        if topic not in self.app.pipeline_topics:
+            await super()._create_topic(owner, client, topic, *args, **kwargs)
