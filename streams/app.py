@@ -15,9 +15,11 @@ from streams.assignment import AssignedPartitions
 from streams.exactly_once.partition import TransactionLimits
 from streams.exactly_once.stable_offsets import StableOffsets
 from streams.exactly_once.transactions import Transactions
+from streams.health.group_watch import GroupWatch
 from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.metrics import Metrics
 from streams.health.topic_watch import TopicWatch, topic_roles
+from streams.kafka.group_members import Membership, group_members
 from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.output_records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
@@ -107,6 +109,15 @@ class App(FaustApp):
         self.pipeline_topics = frozenset(topic_roles(settings))
         """Every topic that the pipeline's agents read and write."""
         self.health.missing_topics = self.topic_watch.reasons
+        self.membership = Membership.of(settings)
+        """What this worker says about itself to the other members of its group."""
+        self.group_watch = GroupWatch(
+            self.membership,
+            self.assigned.batch_topics,
+            lambda: group_members(settings.kafka, self.conf.id),
+            metrics,
+        )
+        self.assigned.on_change(lambda: None, lambda held: self.group_watch.rebalanced())
         self.exactly_once = (
             self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None
         )
@@ -170,7 +181,7 @@ class App(FaustApp):
 
     def on_init_dependencies(self) -> Iterable[Any]:
         """Start the health checks before everything else and stop them last."""
-        return [self.health, *super().on_init_dependencies(), self.topic_watch]
+        return [self.health, *super().on_init_dependencies(), self.topic_watch, self.group_watch]
 
     async def on_stop(self) -> None:
         """Report the worker as not ready as soon as it begins to stop."""

@@ -128,9 +128,9 @@ def use_fast_loop() -> None:
 
 def _end_in_time(app: Any) -> None:
     """Have the process end soon after its app begins to stop, whatever does not end by itself."""
-    from agents.process.exit import end_process_after
+    from agents.process.exit import end_process_after, exit_code_of
 
-    code = 0 if app.failure is None else 1
+    code = 0 if app.failure is None else exit_code_of(app.failure)
     end_process_after(app.drain_seconds + _LEAVING_SECONDS / 2, code)
 
 

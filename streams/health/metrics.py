@@ -135,6 +135,11 @@ class Metrics:
             "penstock_topic_missing", "1 while the broker lacks a topic of the pipeline, else 0.",
             ("topic",), registry=registry,
         )  # fmt: skip
+        self.foreign_members = Gauge(
+            "penstock_group_foreign_members",
+            "Members of the consumer group that run another pipeline, at the last rebalance.",
+            registry=registry,
+        )
         self.live = Gauge("penstock_live", "1 while /live answers 200, else 0.", registry=registry)
         self.model_timeouts = Counter(
             "penstock_model_timeouts", "Model calls that took longer than predict_timeout_seconds.",

@@ -65,9 +65,13 @@ PRIVATE_NAMES = (
         _isolation_level="know whether open transactions hold back records",
         _subscription="read a partition's position and end offset",
     ),
+    *_names("aiokafka.consumer.consumer", GroupCoordinator="replaced by `Coordinator`"),
     *_names(
         "aiokafka.consumer.group_coordinator:GroupCoordinator",
+        _closing="wait for the end of a consumer that is fenced",
         _coordination_task="tell whether the coordination has ended for good",
+        _group_instance_id="send it with heartbeats",
+        _send_req="overridden: notices that another member has the same group.instance.id",
     ),
     *_names(
         "aiokafka.consumer.fetcher:Fetcher",
