@@ -79,6 +79,7 @@ class App(FaustApp):
             str(consumer.get("group_id", "penstock")),
             broker=[f"penstock://{server}" for server in servers],
             autodiscover=False,
+            broker_client_id="penstock",
             broker_commit_interval=settings.commit_interval_seconds,
             broker_max_poll_interval=_MAX_POLL_INTERVAL_SECONDS,
             broker_max_poll_records=_MAX_POLL_RECORDS,

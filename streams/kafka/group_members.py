@@ -20,7 +20,7 @@ from streams.settings import PipelineSettings
 
 #: Hexadecimal digits of a fingerprint.
 _FINGERPRINT_LENGTH = 12
-#: A member that runs no other pipeline than the one asked about is not described further.
+#: The state of a group whose members' subscriptions the broker tells.
 _STABLE = "Stable"
 
 

@@ -11,6 +11,7 @@ import time
 import pytest
 
 from agents.process.exit import ModelHangsError, exit_code_of, stop_on_signals
+from streams.transport.static_member import FencedMemberError
 
 _HANGING_THREAD = """
 import sys, threading, time
@@ -55,3 +56,7 @@ def test_signal_handlers_are_restored() -> None:
     with stop_on_signals():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_fenced_worker_has_its_own_exit_code() -> None:
+    assert exit_code_of(FencedMemberError("another member has joined")) == 4
