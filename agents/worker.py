@@ -149,7 +149,7 @@ class Worker:
         )
         self.app.assigned.keep_state(inputs, keeper)
         if self.settings.state.store == "topic":
-            self.app.topic_watch.add(self.settings.state_topic(name), f"state of agent {name}")
+            self.app.written_topics.add(self.settings.state_topic(name), f"state of agent {name}")
         return keeper
 
     def load(self) -> None:

@@ -17,9 +17,11 @@ from streams.exactly_once.stable_offsets import StableOffsets
 from streams.exactly_once.transactions import Transactions
 from streams.health.group_watch import GroupWatch
 from streams.health.health import BROKER_SECONDS, Health, OnHang
+from streams.health.lost_records import LostRecords
 from streams.health.metrics import Metrics
-from streams.health.topic_watch import TopicWatch, topic_roles
+from streams.health.written_topics import WrittenTopics, written_topics
 from streams.kafka.group_members import Membership, group_members
+from streams.kafka.position_reset import ResetPolicy
 from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.output_records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
@@ -106,10 +108,10 @@ class App(FaustApp):
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
         )
-        self.topic_watch = self._watch_topics(settings, metrics)
-        self.pipeline_topics = frozenset(topic_roles(settings))
+        self.written_topics = self._watch_written_topics(settings, metrics)
+        self.pipeline_topics = self.assigned.batch_topics | written_topics(settings).keys()
         """Every topic that the pipeline's agents read and write."""
-        self.health.missing_topics = self.topic_watch.reasons
+        self.health.missing_written_topics = self.written_topics.reasons
         self.membership = Membership.of(settings)
         """What this worker says about itself to the other members of its group."""
         self.group_watch = GroupWatch(
@@ -119,12 +121,16 @@ class App(FaustApp):
             metrics,
         )
         self.assigned.on_change(lambda: None, lambda held: self.group_watch.rebalanced())
+        self.lost = LostRecords(metrics, settings.agents_by_input())
+        """Reports records that can't be read any more."""
+        self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
+        self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
         self.exactly_once = (
             self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None
         )
         """The transactions of the batch topics; None if delivery is at least once."""
 
-    def _watch_topics(self, settings: PipelineSettings, metrics: Metrics) -> TopicWatch:
+    def _watch_written_topics(self, settings: PipelineSettings, metrics: Metrics) -> WrittenTopics:
         async def on_fewer_partitions(topic: str, before: int, now: int) -> None:
             if topic in outputs:
                 await self.stop_for(
@@ -135,21 +141,20 @@ class App(FaustApp):
                 )
 
         outputs = {t for agent in settings.agents.values() for t in agent.output_topics}
-        return TopicWatch(
-            topic_roles(settings),
+        return WrittenTopics(
+            written_topics(settings),
             metrics,
             client=self._started_client,
-            on_change=self._refresh_metadata,
+            on_change=self._refresh_producer,
             on_fewer_partitions=on_fewer_partitions,
         )
 
     def _started_client(self) -> AIOKafkaClient | None:
         return self.producer.client_producer.client if self.producer.started else None
 
-    async def _refresh_metadata(self) -> None:
-        """Let both clients ask for their topics now, not after `metadata.max.age.ms`."""
-        self.producer.client_producer.client.force_metadata_update()
-        await self.consumer.refresh_metadata()
+    async def _refresh_producer(self) -> None:
+        """Let the producer ask for its topics now, not after `metadata.max.age.ms`."""
+        await self.producer.client_producer.client.force_metadata_update()
 
     def _make_transactions(self, settings: PipelineSettings) -> Transactions:
         intakes = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
@@ -163,7 +168,8 @@ class App(FaustApp):
                 max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES
             ),
             interval_seconds=settings.commit_interval_seconds,
-            committed_offsets=StableOffsets(settings.kafka, self.conf.id).fetch,
+            committed_offsets=lambda partitions: self.consumer.stable_offsets(partitions),
+            offset_metadata=lambda topic: self.consumer.offset_metadata(topic),
             on_lost=lambda tp: self.consumer.lose(tp),
             on_failure=self.stop_for,
         )
@@ -182,7 +188,7 @@ class App(FaustApp):
 
     def on_init_dependencies(self) -> Iterable[Any]:
         """Start the health checks before everything else and stop them last."""
-        return [self.health, *super().on_init_dependencies(), self.topic_watch, self.group_watch]
+        return [self.health, *super().on_init_dependencies(), self.written_topics, self.group_watch]
 
     async def on_stop(self) -> None:
         """Report the worker as not ready as soon as it begins to stop."""

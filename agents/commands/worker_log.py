@@ -61,10 +61,10 @@ def log_outages_once(is_known: Callable[[], bool]) -> None:
 
 
 def log_missing_topics_once(is_watched: Callable[[str], bool]) -> None:
-    """Leave out what Kafka clients log about a missing topic: `TopicWatch` logs it once.
+    """Leave out what Kafka clients log about a missing topic: it is logged once.
 
     Args:
-        is_watched: whether `TopicWatch` asks for a topic.
+        is_watched: whether a topic is watched, and logged when it is missing.
     """
 
     def is_new(record: logging.LogRecord) -> bool:

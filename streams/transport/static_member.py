@@ -71,6 +71,7 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]
     """Set once another member has this one's place; from then on it sends no request."""
     _is_unknown = False
     """Whether the broker has no member with this instance id: its session has ended."""
+    member_id: str
 
     async def _send_req(self, request: Any) -> Any:
         instance_id = self._group_instance_id

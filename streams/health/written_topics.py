@@ -1,8 +1,9 @@
-"""Notice topics of the pipeline that the broker no longer has, and when they are back.
+"""Notice topics that the worker writes and the broker no longer has, and when they are back.
 
-A worker creates no topic: a missing one is an outage, like a broker that is away. Clients hide it:
-a producer retries for ever, and a consumer loses its partitions at the next rebalance. So one small
-metadata request asks for all topics of the pipeline every few seconds.
+A worker creates no topic: a missing one is an outage, like a broker that is away. A producer hides
+it and retries for ever. So a small metadata request asks for outputs, dead letters, updates and
+state every few seconds. Input topics are watched on the consumer's thread, with their ids:
+`streams/transport/topic_watch.py`.
 """
 
 from __future__ import annotations
@@ -34,11 +35,10 @@ _NUM_ANSWERS = 2
 _MISSING = (UnknownTopicOrPartitionError.errno, TopicAuthorizationFailedError.errno)
 
 
-def topic_roles(settings: PipelineSettings) -> dict[str, str]:
-    """Return every topic that the agents read and write, with its role in words."""
+def written_topics(settings: PipelineSettings) -> dict[str, str]:
+    """Return every topic that the agents write, with its role in words."""
     roles: dict[str, str] = {}
     for name, agent in settings.agents.items():
-        roles |= dict.fromkeys(agent.inputs, f"input of agent {name}")
         roles[agent.output] = f"output of agent {name}"
         if agent.updates:
             roles[agent.updates] = f"updates of agent {name}"
@@ -47,8 +47,8 @@ def topic_roles(settings: PipelineSettings) -> dict[str, str]:
     return roles
 
 
-class TopicWatch(Service):  # type: ignore[misc]  # mode is not typed for subclassing
-    """Asks for the pipeline's topics every two seconds; logs, counts and names the missing ones."""
+class WrittenTopics(Service):  # type: ignore[misc]  # mode is not typed for subclassing
+    """Asks for the topics every two seconds; logs and counts the missing ones."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class TopicWatch(Service):  # type: ignore[misc]  # mode is not typed for subcla
             topics: the role of each topic in words, such as `output of agent z`.
             metrics: of the worker.
             client: returns a started client, or None while there is none.
-            on_change: called when topics have gone or are back: the clients should ask again.
+            on_change: called when topics have gone or are back: the client should ask again.
             on_fewer_partitions: called with a topic that has lost partitions, and its numbers of
                 partitions before and now.
             clock: monotonic, seconds.

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from streams.health.metrics import Metrics
-from streams.health.topic_watch import TopicWatch, topic_roles
+from streams.health.written_topics import WrittenTopics, written_topics
 from streams.settings import AgentSettings, PipelineSettings
 
 MISSING, HIDDEN, NO_LEADER = 3, 29, 5
@@ -27,10 +27,10 @@ class World:
         self.fewer: list[tuple[str, int, int]] = []
         self.asked: list[str] = []
         self.registry = CollectorRegistry()
-        self.watch = TopicWatch(
+        self.watch = WrittenTopics(
             {"out": "output of agent z"},
             Metrics(self.registry),
-            client=lambda: self,  # type: ignore[arg-type,return-value]
+            client=lambda: self,
             on_change=self._on_change,
             on_fewer_partitions=self._on_fewer,
             clock=lambda: self.time,
@@ -109,11 +109,9 @@ async def test_an_added_topic_is_asked_for_too() -> None:
     assert world.asked == ["g.z.state", "out"]
 
 
-def test_every_topic_of_the_pipeline_has_a_role() -> None:
+def test_every_topic_that_is_written_has_a_role() -> None:
     agent = AgentSettings(input=["a", "b"], output="c", updates="d", model="m")
-    assert topic_roles(PipelineSettings(agents={"z": agent})) == {
-        "a": "input of agent z",
-        "b": "input of agent z",
+    assert written_topics(PipelineSettings(agents={"z": agent})) == {
         "c": "output of agent z",
         "d": "updates of agent z",
         "a.dlq": "dead letters of agent z",
