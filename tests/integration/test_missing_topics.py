@@ -125,5 +125,6 @@ def test_an_output_that_is_made_again_with_fewer_partitions_ends_the_worker(
         log = worker.await_exit(1)
     assert f"topic {pipeline.output} had 4 partitions and was made again with 2" in log
     with pipeline.worker() as worker:
+        worker.await_ready()
         pipeline.await_answered(count)
         worker.stop()
