@@ -146,10 +146,11 @@ class Worker:
             tracker=self.app.assigned.tracker,
             metrics=self.metrics.for_agent(name, inputs, pool.name),
             on_failure=self.app.stop_for,
+            topic_id=lambda topic: str(self.app.consumer.topic_id(topic)),
         )
         self.app.assigned.keep_state(inputs, keeper)
         if self.settings.state.store == "topic":
-            self.app.written_topics.add(self.settings.state_topic(name), f"state of agent {name}")
+            self.app.lost.add_output(self.settings.state_topic(name), f"state of agent {name}")
         return keeper
 
     def load(self) -> None:

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from aiokafka.client import AIOKafkaClient
-
 from streams.assignment import AssignedPartitions
 from streams.exactly_once.partition import TransactionLimits
 from streams.exactly_once.stable_offsets import StableOffsets
@@ -19,13 +17,11 @@ from streams.health.group_watch import GroupWatch
 from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.lost_records import LostRecords
 from streams.health.metrics import Metrics
-from streams.health.written_topics import WrittenTopics, written_topics
 from streams.kafka.group_members import Membership, group_members
 from streams.kafka.position_reset import ResetPolicy
 from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.output_records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
-from streams.sink import ProduceError
 from streams.transport.faust_app import FaustApp, Tables
 
 logger = logging.getLogger(__name__)
@@ -108,10 +104,8 @@ class App(FaustApp):
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
         )
-        self.written_topics = self._watch_written_topics(settings, metrics)
-        self.pipeline_topics = self.assigned.batch_topics | written_topics(settings).keys()
+        self.pipeline_topics = self.assigned.batch_topics | settings.written_topics().keys()
         """Every topic that the pipeline's agents read and write."""
-        self.health.missing_written_topics = self.written_topics.reasons
         self.membership = Membership.of(settings)
         """What this worker says about itself to the other members of its group."""
         self.group_watch = GroupWatch(
@@ -121,7 +115,7 @@ class App(FaustApp):
             metrics,
         )
         self.assigned.on_change(lambda: None, lambda held: self.group_watch.rebalanced())
-        self.lost = LostRecords(metrics, settings.agents_by_input())
+        self.lost = LostRecords(metrics, settings.agents_by_input(), settings.written_topics())
         """Reports records that can't be read any more."""
         self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
         self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
@@ -129,32 +123,6 @@ class App(FaustApp):
             self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None
         )
         """The transactions of the batch topics; None if delivery is at least once."""
-
-    def _watch_written_topics(self, settings: PipelineSettings, metrics: Metrics) -> WrittenTopics:
-        async def on_fewer_partitions(topic: str, before: int, now: int) -> None:
-            if topic in outputs:
-                await self.stop_for(
-                    ProduceError(
-                        f"topic {topic} had {before} partitions and was made again with {now}: "
-                        "results for the others can't be delivered; start the worker again"
-                    )
-                )
-
-        outputs = {t for agent in settings.agents.values() for t in agent.output_topics}
-        return WrittenTopics(
-            written_topics(settings),
-            metrics,
-            client=self._started_client,
-            on_change=self._refresh_producer,
-            on_fewer_partitions=on_fewer_partitions,
-        )
-
-    def _started_client(self) -> AIOKafkaClient | None:
-        return self.producer.client_producer.client if self.producer.started else None
-
-    async def _refresh_producer(self) -> None:
-        """Let the producer ask for its topics now, not after `metadata.max.age.ms`."""
-        await self.producer.client_producer.client.force_metadata_update()
 
     def _make_transactions(self, settings: PipelineSettings) -> Transactions:
         intakes = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
@@ -169,7 +137,7 @@ class App(FaustApp):
             ),
             interval_seconds=settings.commit_interval_seconds,
             committed_offsets=lambda partitions: self.consumer.stable_offsets(partitions),
-            offset_metadata=lambda topic: self.consumer.offset_metadata(topic),
+            offset_metadata=lambda tp, offset: self.consumer.offset_metadata(tp, offset),
             on_lost=lambda tp: self.consumer.lose(tp),
             on_failure=self.stop_for,
         )
@@ -188,7 +156,7 @@ class App(FaustApp):
 
     def on_init_dependencies(self) -> Iterable[Any]:
         """Start the health checks before everything else and stop them last."""
-        return [self.health, *super().on_init_dependencies(), self.written_topics, self.group_watch]
+        return [self.health, *super().on_init_dependencies(), self.group_watch]
 
     async def on_stop(self) -> None:
         """Report the worker as not ready as soon as it begins to stop."""

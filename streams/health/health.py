@@ -127,11 +127,9 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         super().__init__(**kwargs)
         self.consumer, self.producer = BrokerContact(clock), BrokerContact(clock)
         self.absent_topics: frozenset[str] = frozenset()
-        """Input topics that do not exist."""
+        """Topics of the pipeline that do not exist."""
         self.has_given_up = False
         """Whether the stopping worker no longer waits for the broker."""
-        self.missing_written_topics: Callable[[], list[str]] = list
-        """Returns a sentence for each topic that the worker writes and that does not exist."""
         self._on_hang = on_hang
         self._assigned = assigned
         self._timeout = liveness_timeout_seconds
@@ -182,8 +180,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
             *(f"agent {name}: its model is not loaded" for name, f in facts.items()
               if not f.is_warm),
             *([] if self._assigned.num_held else ["no partition is assigned to this worker"]),
-            *self.missing_written_topics(),
-            *(f"input topic {topic} does not exist" for topic in sorted(self.absent_topics)),
+            *(f"topic {topic} does not exist" for topic in sorted(self.absent_topics)),
             *self._broker_reasons(silent, facts),
             *self.live().reasons,
         ]  # fmt: skip

@@ -77,6 +77,10 @@ class Metrics:
             "Records that can't be read any more, by reason: removed, truncated, topic_deleted.",
             (*agent_topic, "reason"), registry=registry,
         )  # fmt: skip
+        self.topic_missing = Gauge(
+            "penstock_topic_missing", "1 while a topic of the pipeline does not exist, else 0.",
+            ("topic",), registry=registry,
+        )  # fmt: skip
         self.in_flight = Gauge(
             "penstock_records_in_flight", "Records taken in and not finished.", ("agent",),
             registry=registry,
@@ -136,10 +140,6 @@ class Metrics:
         self.ready = Gauge(
             "penstock_worker_ready", "1 while /ready answers 200, else 0.", registry=registry
         )
-        self.topic_missing = Gauge(
-            "penstock_topic_missing", "1 while the broker lacks a topic of the pipeline, else 0.",
-            ("topic",), registry=registry,
-        )  # fmt: skip
         self.foreign_members = Gauge(
             "penstock_group_foreign_members",
             "Members of the consumer group that run another pipeline, at the last rebalance.",

@@ -17,6 +17,7 @@ from confluent_kafka import Uuid
 #: The length of a topic id as Kafka's tools print it.
 TOPIC_ID_CHARS = 22
 _NO_ID = bytes(16)
+UNKNOWN_EPOCH = -1
 
 
 class CommittedPosition(NamedTuple):
@@ -26,10 +27,13 @@ class CommittedPosition(NamedTuple):
     """The offset of the next record to read."""
     topic_id: str = ""
     """The topic that the offset belongs to; "" if the commit does not say."""
+    leader_epoch: int = UNKNOWN_EPOCH
+    """The leader epoch of the record below the offset (KIP-320); -1 if the commit does not say."""
 
 
 class _Metadata(msgspec.Struct, omit_defaults=True):
     topic_id: str = ""
+    leader_epoch: int = UNKNOWN_EPOCH
 
 
 _decoder = msgspec.json.Decoder(_Metadata)
@@ -59,15 +63,16 @@ def parse_topic_id(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "==") if text else _NO_ID
 
 
-def commit_metadata(topic_id: str) -> str:
+def commit_metadata(topic_id: str, leader_epoch: int = UNKNOWN_EPOCH) -> str:
     """Return the metadata of a commit: compact JSON, "" if the topic has no id."""
-    return msgspec.json.encode(_Metadata(topic_id)).decode() if topic_id else ""
+    return msgspec.json.encode(_Metadata(topic_id, leader_epoch)).decode() if topic_id else ""
 
 
 def committed_position(offset: int, metadata: str | None) -> CommittedPosition:
     """Read a committed offset with its metadata; metadata of other programs gives no topic id."""
     try:
-        return CommittedPosition(offset, _decoder.decode(metadata or "{}").topic_id)
+        found = _decoder.decode(metadata or "{}")
+        return CommittedPosition(offset, found.topic_id, found.leader_epoch)
     except (msgspec.MsgspecError, RecursionError):
         return CommittedPosition(offset)
 

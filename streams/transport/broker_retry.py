@@ -68,7 +68,7 @@ async def send_batch_until_queued(
 async def find_partitions(producer: AIOKafkaProducer, topic: str) -> int:
     """Return a topic's number of partitions; wait until a broker answers and has the topic.
 
-    The topic existed when the worker started. `WrittenTopics` logs that it is missing now.
+    The topic existed when the worker started. `TopicWatch` logs that it is missing now.
 
     Raises:
         KafkaError: the topic's metadata can't be read, for any other reason.

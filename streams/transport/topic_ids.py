@@ -24,6 +24,9 @@ from streams.transport.topic_requests import DescribedTopic, DescribeTopics
 
 #: How long a topic is looked up again while brokers disagree on its id.
 _PIN_ATTEMPTS, _PIN_SECONDS = 10, 0.2
+#: Requests of one connection are answered in order, and a fetch waits for records. So these have
+#: connections of their own, beside those of aiokafka's groups 0 and 1.
+_CONNECTIONS = 2
 _NOTHING: Mapping[str, DescribedTopic] = MappingProxyType({})
 
 
@@ -38,6 +41,8 @@ class TopicIds:
     def __init__(self) -> None:
         self._client: Any = None
         self._has_ids = True
+        self._node: Any = None
+        """The broker that answered last."""
         self._pinned: dict[str, str] = {}
         self._last: dict[str, str] = {}
         self._gone: set[str] = set()
@@ -119,22 +124,41 @@ class TopicIds:
         if time.monotonic() - at <= max_age_seconds and seen.keys() >= set(topics):
             return seen
         began = time.monotonic()
-        node = self._client.get_random_node()
-        if node is None:
-            raise KafkaConnectionError("no broker is known yet")
+        request = DescribeTopics(sorted(topics))
+        node = self._broker()
         try:
-            response = await self._client.send(node, DescribeTopics(sorted(topics)))
+            response = await self._client.send(node, request, group=_CONNECTIONS)
         except IncompatibleBrokerVersion:
             self._has_ids = False
             return _NOTHING
         described: Mapping[str, DescribedTopic] = response.topics
         self._seen = began, described
+        self._node = node
         return described
+
+    def _broker(self) -> Any:
+        """Return the broker to ask: the same one, as long as there is no error."""
+        if self._node is None or self._client.cluster.broker_metadata(self._node) is None:
+            self._node = self._client.get_random_node()
+        if self._node is None:
+            raise KafkaConnectionError("no broker is known yet")
+        node, self._node = self._node, None
+        return node
 
     def has_changed(self, topic: str, described: DescribedTopic) -> bool:
         """Whether a topic that is being read is now another one of the same name."""
-        topic_id = described.topic_id
-        return topic_id not in self._gone and not is_same_topic(self.last_id(topic), topic_id)
+        is_other = not is_same_topic(self.last_id(topic), described.topic_id)
+        return is_other and not self.is_gone(described.topic_id)
+
+    def is_gone(self, topic_id: str) -> bool:
+        """Whether an id is of a topic that was deleted: a broker may name it a little longer."""
+        return topic_id in self._gone
+
+    def saw(self, topic: str, topic_id: str) -> None:
+        """Note the present id of a topic that is not read under an id."""
+        if (old := self._last.get(topic, "")) and old != topic_id:
+            self._gone.add(old)
+        self._last[topic] = topic_id
 
     def is_current(self, topic: str, described: DescribedTopic | None) -> bool:
         """Whether a topic is still the one that is being read; False if it is absent."""

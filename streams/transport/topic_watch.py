@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import TopicPartition as KafkaTopicPartition
 
-from streams.kafka.position_reset import LostReason, reset_position
+from streams.kafka.position_reset import LostReason, PositionReset, reset_position
+from streams.kafka.positions import UNKNOWN_EPOCH, commit_metadata
 from streams.records import TopicPartition
+from streams.sink import ProduceError
 from streams.transport.fetch_guard import FetchGuard
+from streams.transport.leader_epochs import LeaderEpochs
 from streams.transport.topic_ids import TopicIds, is_absent
 from streams.transport.topic_requests import DescribedTopic
 
@@ -49,12 +52,23 @@ class TopicWatch:
         self.ids = TopicIds()
         self._thread = thread
         self._app = thread.app
-        self._guard = FetchGuard(self.ids, self._reset_positions, self._suspect)
+        self.epochs = LeaderEpochs()
+        self._guard = FetchGuard(
+            self.ids,
+            self.epochs,
+            on_out_of_range=self._reset_positions,
+            on_diverged=self._go_back_to_common_records,
+            on_other_topic=self._suspect,
+        )
         self._suspicion: asyncio.Event | None = None
         self._changed: set[str] = set()
         """Topics that changed and whose partitions are not given up yet."""
         self._announced: set[tuple[str, str]] = set()
         """Pairs of old and new topic id that were reported."""
+        self._reported_deleted: set[str] = set()
+        """Topics whose deletion was reported before they were made again."""
+        self._num_partitions: dict[str, int] = {}
+        """Partitions of each output topic when it was last seen."""
         self._remaining: dict[str, int] = {}
         """Unfinished records of each topic when its partitions were given up."""
         self.made_again: frozenset[str] = frozenset()
@@ -86,7 +100,7 @@ class TopicWatch:
         """Look the topics up once."""
         if self._thread._consumer is None:
             return
-        topics = self._all_topics()
+        topics = self._all_topics() | self._app.lost.outputs
         described = await self.ids.look(topics)
         if absent := {t for t in topics if is_absent(described.get(t))}:
             await asyncio.sleep(_ABSENT_SECONDS)
@@ -95,11 +109,32 @@ class TopicWatch:
         for topic in absent - self._app.health.absent_topics:
             self._deleted(topic)
         for topic in sorted(described.keys() - absent):
-            await self._check_present(topic, described[topic])
+            if topic in self._app.lost.outputs:
+                await self._check_output(topic, described[topic])
+            else:
+                await self._check_present(topic, described[topic])
+
+    async def _check_output(self, topic: str, described: DescribedTopic) -> None:
+        """Report an output topic that exists again, is another one, or has fewer partitions."""
+        if topic in self._app.health.absent_topics:
+            self._app.health.absent_topics -= {topic}
+            self._app.lost.topic_is_back(topic)
+        if self.ids.has_changed(topic, described):
+            ids = self.ids.last_id(topic), described.topic_id
+            self._app.lost.topic_made_again(topic, ids)
+        if described.topic_id and not self.ids.is_gone(described.topic_id):
+            self.ids.saw(topic, described.topic_id)
+        before = self._num_partitions.get(topic, 0)
+        if described.error == 0:
+            self._num_partitions[topic] = described.num_partitions
+            if described.num_partitions < before:
+                failure = fewer_partitions(topic, before, described.num_partitions)
+                await self._on_main_loop(self._app.stop_for(failure))
 
     def _deleted(self, topic: str) -> None:
         self._app.health.absent_topics |= {topic}
         self._changed.add(topic)
+        self._reported_deleted.add(topic)
         self._app.lost.topic_deleted(topic, *self._unread_and_in_work(topic))
         self._remaining.pop(topic, None)
 
@@ -126,7 +161,9 @@ class TopicWatch:
         self.made_again |= {topic}
         if ids not in self._announced:
             self._announced.add(ids)
-            self._app.lost.topic_made_again(topic, ids, unread, in_work)
+            is_reported = topic in self._reported_deleted
+            self._reported_deleted.discard(topic)
+            self._app.lost.topic_made_again(topic, ids, unread, in_work, is_reported)
             self._remaining.pop(topic, None)
 
     def _unread_and_in_work(self, topic: str) -> tuple[int, int]:
@@ -137,6 +174,8 @@ class TopicWatch:
             if tp.topic != topic:
                 continue
             end, position = self._thread.highwater(tp), tracker.next_offset(tp)
+            if position is None:
+                position = self._thread.fetch_position(tp)
             if end is not None and position is not None:
                 num_unread += max(end - position, 0)
             num_in_work += tracker.under_way(tp)[0]
@@ -162,7 +201,7 @@ class TopicWatch:
             return set(topics)
         try:
             async with asyncio.timeout(_LOOK_LIMIT_SECONDS):
-                described = await self.ids.look(self._all_topics(), _COMMIT_LOOK_SECONDS)
+                described = await self.ids.look(wanted, _COMMIT_LOOK_SECONDS)
         except TimeoutError as error:
             raise KafkaTimeoutError("no broker says whether the topics still exist") from error
         gone = {t for t in wanted if not self.ids.is_current(t, described.get(t))}
@@ -191,6 +230,11 @@ class TopicWatch:
                 )
         self._changed.clear()
         self.ids.release()
+        self.epochs.forget()
+
+    def metadata(self, tp: TopicPartition, offset: int) -> str:
+        """Return the metadata with which to commit an offset."""
+        return commit_metadata(self.ids.id_of(tp.topic), self.epochs.below(tp, offset))
 
     async def _reset_positions(self, gone: Mapping[TopicPartition, int]) -> None:
         """Let partitions go on where they still have records; report what is passed over."""
@@ -204,12 +248,29 @@ class TopicWatch:
         for tp in partitions:
             reset = reset_position(gone[tp], first[tp], end[tp], policy)
             if reset is None:
+                # The leader does not know the leader epoch of the record below the offset.
+                if self.epochs.below(tp, gone[tp]) != UNKNOWN_EPOCH:
+                    self._app.lost.unknown_epoch(tp, gone[tp])
+                self.epochs.forget([tp])
                 continue
-            self._app.lost.position_reset(tp, reset, policy)
-            if policy == "none":
-                await self._on_main_loop(self._app.stop_for(no_reset(tp, gone[tp])))
-            elif reset.reason is LostReason.REMOVED or await self._may_go_back(tp, reset.start):
-                consumer.seek(KafkaTopicPartition(*tp), reset.start)
+            await self._reset(tp, gone[tp], reset)
+
+    async def _go_back_to_common_records(
+        self, diverged: Mapping[TopicPartition, tuple[int, int]]
+    ) -> None:
+        """Read partitions again from where their log was cut and written anew."""
+        for tp, (position, end) in diverged.items():
+            start = min(position, end)
+            cut = PositionReset(LostReason.TRUNCATED, start, start, position - start)
+            await self._reset(tp, position, cut)
+
+    async def _reset(self, tp: TopicPartition, position: int, reset: PositionReset) -> None:
+        self._app.lost.position_reset(tp, reset, self._app.reset_policy)
+        if self._app.reset_policy == "none":
+            await self._on_main_loop(self._app.stop_for(no_reset(tp, position)))
+        elif reset.reason is LostReason.REMOVED or await self._may_go_back(tp, reset.start):
+            self.epochs.forget([tp])
+            self._thread._ensure_consumer().seek(KafkaTopicPartition(*tp), reset.start)
 
     async def _may_go_back(self, tp: TopicPartition, offset: int) -> bool:
         """Whether a partition may be read again from a lower offset without a rebalance."""
@@ -221,6 +282,14 @@ class TopicWatch:
     async def _on_main_loop(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._thread.parent_loop)
         return await asyncio.wrap_future(future)
+
+
+def fewer_partitions(topic: str, before: int, now: int) -> ProduceError:
+    """Return why a worker ends whose output topic was made again with fewer partitions."""
+    return ProduceError(
+        f"topic {topic} had {before} partitions and was made again with {now}: results that wait "
+        "for the others can't be delivered; start the worker again"
+    )
 
 
 def no_reset(tp: TopicPartition, offset: int | None) -> NoResetError:

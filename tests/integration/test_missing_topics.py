@@ -84,8 +84,8 @@ def test_an_output_that_is_deleted_stays_away_and_is_waited_for(
         worker.await_finished(first + second)
         worker.stop()
     log = worker.log_text()
-    assert log.count(f"the broker has no topic {topic} (") == 1
-    assert log.count(f"topic {topic} is back") == 1
+    assert log.count(f"output topic {topic} does not exist (") == 1
+    assert log.count(f"topic {topic} exists again") == 1
     assert "Traceback" not in log
     bad = sum(value == b"{" for value in good_and_bad(200, 200))
     found = pipeline.refused() if role == "dead_letters" else pipeline.answered()
