@@ -108,7 +108,7 @@ class Worker:
         metrics = self.metrics.for_agent(name, agent.inputs, pool.name)
         tracker, stop_for = self.app.assigned.tracker, self.app.stop_for
         # In a transaction the brokers themselves reject what a former owner sends.
-        may_send = self.app.membership.confirm if self.app.exactly_once is None else None
+        may_send = self.app.group_session.confirm if self.app.exactly_once is None else None
         codec = make_codec(agent.output_codec, Event)
         return Inference(
             name,
@@ -154,6 +154,8 @@ class Worker:
             topic_id=lambda topic: str(self.app.consumer.topic_id(topic)),
         )
         self.app.assigned.keep_state(inputs, keeper)
+        if self.settings.state.store == "topic":
+            self.app.lost.add_output(self.settings.state_topic(name), f"state of agent {name}")
         return keeper
 
     def load(self) -> None:

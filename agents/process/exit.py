@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: Exit code of a worker that ended because a model call hung.
 HANG_EXIT_CODE = 3
+#: Exit code of a worker whose `group.instance.id` another member of the group has taken.
+FENCED_EXIT_CODE = 4
 
 
 class ModelHangsError(RuntimeError):
@@ -28,7 +30,11 @@ class ModelHangsError(RuntimeError):
 
 def exit_code_of(failure: BaseException) -> int:
     """Return the exit code of a worker that ends because of a failure."""
-    return HANG_EXIT_CODE if isinstance(failure, ModelHangsError) else 1
+    from streams.transport.static_member import FencedMemberError
+
+    if isinstance(failure, ModelHangsError):
+        return HANG_EXIT_CODE
+    return FENCED_EXIT_CODE if isinstance(failure, FencedMemberError) else 1
 
 
 def end_process(code: int) -> None:

@@ -82,8 +82,8 @@ class Metrics:
             "Records that can't be read any more, by reason: removed, truncated, topic_deleted.",
             (*agent_topic, "reason"), registry=registry,
         )  # fmt: skip
-        self.topic_absent = Gauge(
-            "penstock_topic_absent", "1 while a topic of the pipeline does not exist, else 0.",
+        self.topic_missing = Gauge(
+            "penstock_topic_missing", "1 while a topic of the pipeline does not exist, else 0.",
             ("topic",), registry=registry,
         )  # fmt: skip
         self.in_flight = Gauge(
@@ -144,6 +144,11 @@ class Metrics:
         )  # fmt: skip
         self.ready = Gauge(
             "penstock_worker_ready", "1 while /ready answers 200, else 0.", registry=registry
+        )
+        self.foreign_members = Gauge(
+            "penstock_group_foreign_members",
+            "Members of the consumer group that run another pipeline, at the last rebalance.",
+            registry=registry,
         )
         self.live = Gauge("penstock_live", "1 while /live answers 200, else 0.", registry=registry)
         self.model_timeouts = Counter(

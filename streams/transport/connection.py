@@ -1,4 +1,8 @@
-"""aiokafka's connection with large requests sent without copies, and a bug on uvloop fixed.
+"""aiokafka's connection: no topic is created, large requests are not copied, and a bug is fixed.
+
+Kafka's metadata request may create the topics that it names: a broker with
+`auto.create.topics.enable` (Kafka's default) then makes a deleted topic again, with its own number
+of partitions. aiokafka has no setting for that, but every request passes through here.
 
 uvloop raises RuntimeError on a write to a connection that has just broken. aiokafka 0.14 handles
 OSError only: a RuntimeError silently ends its background tasks (the metadata refresh, a producer's
@@ -13,6 +17,7 @@ from typing import Any
 import aiokafka.conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.util import wait_for
 
@@ -22,15 +27,17 @@ _SIZE = struct.Struct(">i")
 
 
 class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
-    """`AIOKafkaConnection` whose sends raise `KafkaConnectionError` on every event loop."""
+    """`AIOKafkaConnection` that creates no topics, and raises the same errors on every loop."""
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
-        """Send a request.
+        """Send a request; a broken connection is a `KafkaConnectionError` on every event loop.
 
         Raises:
             KafkaConnectionError: the connection is broken and now closed; the client opens another.
             IncompatibleBrokerVersion: client and broker share no version of this request.
         """
+        if isinstance(request, MetadataRequest):
+            request._allow_auto_topic_creation = False
         try:
             if isinstance(request, ProduceRequest) and self._writer is not None:
                 return self._produce(request, expect_response)

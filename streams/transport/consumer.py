@@ -219,7 +219,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         left = self.app.seconds_to_stop()
         deadline = time.monotonic() + (self.app.drain_seconds if left is None else left)
         while self.assigned.tracker.num_taken() and time.monotonic() < deadline:
-            if transactions is None and self.app.membership.is_lost:
+            if transactions is None and self.app.group_session.is_lost:
                 # Others read these records again, whether they are answered here or not.
                 self.assigned.tracker.give_up_unfinished()
             await asyncio.sleep(0.01)

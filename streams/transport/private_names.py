@@ -42,6 +42,10 @@ PRIVATE_NAMES = (
     ),
     # Connections.
     *_names(
+        "aiokafka.protocol.metadata:MetadataRequest",
+        _allow_auto_topic_creation="set to False: no request may create a topic",
+    ),
+    *_names(
         "aiokafka.conn:AIOKafkaConnection",
         _writer="write the parts of a produce request",
         _versions="prepare a request; find what a broker supports: exactly_once, topic ids",
@@ -67,9 +71,13 @@ PRIVATE_NAMES = (
         _isolation_level="know whether open transactions hold back records",
         _subscription="read a partition's position and end offset",
     ),
+    *_names("aiokafka.consumer.consumer", GroupCoordinator="replaced by `Coordinator`"),
     *_names(
         "aiokafka.consumer.group_coordinator:GroupCoordinator",
+        _closing="wait for the end of a consumer that is fenced",
         _coordination_task="tell whether the coordination has ended for good",
+        _group_instance_id="send it with heartbeats",
+        _send_req="overridden: notices that another member has the same group.instance.id",
     ),
     *_names(
         "aiokafka.consumer.fetcher:Fetcher",
@@ -183,6 +191,10 @@ PRIVATE_NAMES = (
         _settings_auth="make a transactional producer",
         _settings_default="make a transactional producer",
         _settings_extra="overridden: the client settings of the pipeline file",
+    ),
+    *_names(
+        "faust.transport.drivers.aiokafka:Transport",
+        _create_topic="overridden: creates no topic of the pipeline",
     ),
     *_names(
         "faust.transport.conductor:Conductor",

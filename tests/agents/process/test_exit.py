@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from agents.process.exit import ModelHangsError, end_on_signals, exit_code_of, stop_on_signals
+from streams.transport.static_member import FencedMemberError
 
 _HANGING_THREAD = """
 import sys, threading, time
@@ -74,3 +75,7 @@ def test_signal_handlers_are_restored(handle: Callable[[], AbstractContextManage
     with handle():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_fenced_worker_has_its_own_exit_code() -> None:
+    assert exit_code_of(FencedMemberError("another member has joined")) == 4

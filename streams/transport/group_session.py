@@ -26,8 +26,8 @@ _EXPELLED = {IllegalGenerationError.errno, UnknownMemberIdError.errno, _FENCED}
 _LOOK_SECONDS = 0.02
 
 
-class Membership:
-    """Whether a worker is a member of its group. Written on the consumer's thread."""
+class GroupSession:
+    """Whether a worker still is a member of its group. Written on the consumer's thread."""
 
     def __init__(self, session_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Know nothing yet.

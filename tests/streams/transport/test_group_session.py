@@ -11,7 +11,7 @@ from aiokafka.errors import RequestTimedOutError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 
-from streams.transport.membership import Membership
+from streams.transport.group_session import GroupSession
 
 _UNKNOWN_MEMBER, _REBALANCING, _FENCED = 25, 27, 82
 
@@ -23,9 +23,9 @@ class World:
         self.now = 100.0
         self.error_code: int | Exception = 0
         self.seconds_to_answer = 0.0
-        self.membership = Membership(10.0, lambda: self.now)
+        self.session = GroupSession(10.0, lambda: self.now)
         self.client: Any = SimpleNamespace(send=self._answer)
-        self.membership.watch(self.client)
+        self.session.watch(self.client)
 
     async def _answer(self, node_id: int, request: Any, *, group: int = 0) -> Any:
         self.now += self.seconds_to_answer
@@ -45,17 +45,17 @@ def world() -> World:
 
 async def test_before_the_first_heartbeat_nothing_is_in_doubt(world: World) -> None:
     world.now += 1000
-    assert not world.membership.is_doubtful()
+    assert not world.session.is_doubtful()
 
 
 @pytest.mark.parametrize("error_code", [0, _REBALANCING])
 async def test_after_a_gap_results_wait_for_a_heartbeat(world: World, error_code: int) -> None:
     await world.send(HeartbeatRequest)
     world.now += 9
-    assert not world.membership.is_doubtful()
+    assert not world.session.is_doubtful()
     world.now += 2
-    assert world.membership.is_doubtful()
-    waiting = asyncio.ensure_future(world.membership.confirm())
+    assert world.session.is_doubtful()
+    waiting = asyncio.ensure_future(world.session.confirm())
     await world.send(FetchRequest)  # which says nothing about the membership
     await asyncio.sleep(0.05)
     assert not waiting.done()
@@ -67,7 +67,7 @@ async def test_an_answer_that_lay_there_during_the_gap_says_nothing(world: World
     await world.send(HeartbeatRequest)
     world.seconds_to_answer = 60
     await world.send(HeartbeatRequest)
-    assert world.membership.is_doubtful()
+    assert world.session.is_doubtful()
 
 
 async def test_a_coordinator_that_does_not_answer_holds_nothing_back(world: World) -> None:
@@ -75,7 +75,7 @@ async def test_a_coordinator_that_does_not_answer_holds_nothing_back(world: Worl
     world.now += 60
     with pytest.raises(RequestTimedOutError):
         await world.send(HeartbeatRequest, RequestTimedOutError())
-    assert not world.membership.is_doubtful()
+    assert not world.session.is_doubtful()
 
 
 @pytest.mark.parametrize("error_code", [_UNKNOWN_MEMBER, _FENCED])
@@ -84,8 +84,8 @@ async def test_an_expelled_worker_sends_nothing_until_it_has_joined(
 ) -> None:
     await world.send(HeartbeatRequest)
     await world.send(HeartbeatRequest, error_code)
-    assert world.membership.is_lost
+    assert world.session.is_lost
     await world.send(SyncGroupRequest, _REBALANCING)
-    assert world.membership.is_doubtful()
+    assert world.session.is_doubtful()
     await world.send(SyncGroupRequest)
-    assert not world.membership.is_doubtful()
+    assert not world.session.is_doubtful()
