@@ -17,7 +17,7 @@ class ResultHeaders:
     """The headers of the results of one micro-batch that are each the only one of their record."""
 
     def __init__(
-        self, agent: str, source: str, content_type: str, shared: Sequence[tuple[str, bytes]]
+        self, agent: str, source: str, content_type: str, shared: list[tuple[str, bytes]]
     ) -> None:
         """Encode nothing yet.
 
