@@ -59,6 +59,7 @@ class TopicWatch:
             on_out_of_range=self._reset_positions,
             on_diverged=self._go_back_to_common_records,
             on_other_topic=self._suspect,
+            is_never_held=lambda topic: topic in self._app.tables.changelog_topics,
         )
         self._suspicion: asyncio.Event | None = None
         self._changed: set[str] = set()
@@ -229,8 +230,13 @@ class TopicWatch:
                     topic, 0
                 )
         self._changed.clear()
+        self._guard.hold()
         self.ids.release()
         self.epochs.forget()
+
+    async def begin(self) -> None:
+        """Let fetches begin: every partition was sought to where it starts."""
+        self._guard.release()
 
     def metadata(self, tp: TopicPartition, offset: int) -> str:
         """Return the metadata with which to commit an offset."""
