@@ -107,6 +107,7 @@ class App(FaustApp):
             settings.liveness_timeout_seconds,
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
+            on_clock_step=metrics.clock_steps.inc,
         )
         self.pipeline_topics = self.assigned.batch_topics | settings.written_topics().keys()
         """Every topic that the pipeline's agents read and write."""

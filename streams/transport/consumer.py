@@ -18,6 +18,7 @@ from streams.kafka.positions import CommittedPosition
 from streams.records import RawRecords, RecordBatch, TopicPartition
 from streams.retry import retry, within
 from streams.transport.consumer_thread import LAST_COMMIT_SECONDS, ConsumerThread, columns
+from streams.transport.read_positions import export_lag, note_read
 from streams.transport.starting_offsets import starting_offsets
 from streams.transport.takeover import (
     OncePerGeneration,
@@ -109,6 +110,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             if isinstance(records, RawRecords):
                 batches = self._record_batches(TopicPartition(*tp), records)
                 by_topic.setdefault(tp.topic, []).extend(batches)
+        note_read(self, {tp for tp, r in fetched.items() if not isinstance(r, RawRecords)})
         for batches_of_topic in by_topic.values():
             for batches_of_message in in_messages(batches_of_topic):
                 await self.callback(self._message_of(batches_of_message))
@@ -182,7 +184,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         offsets = self.assigned.tracker.committable()
         if self.app.exactly_once is not None:
             offsets = {tp: offset for tp, offset in offsets.items() if not self._is_batch(tp)}
-        self._export_lag()
+        export_lag(self)
         if not offsets or not await self._commit(offsets):
             return False
         self.assigned.tracker.committed(offsets)
@@ -196,15 +198,6 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 self.assigned.tracker.finish_offset(tp, offset)
             self._acked_index[tp].difference_update(acked)
             acked.clear()
-
-    def _export_lag(self) -> None:
-        for tp in self.assignment():
-            end = self.highwater(tp)
-            position = self.assigned.tracker.position(tp)
-            if position is None:
-                position = self._committed_offset[tp]
-            if end is not None and position is not None:
-                self.assigned.observe_lag(tp, max(end - position, 0), self._thread.has_waiting(tp))
 
     async def wait_empty(self) -> None:
         """Wait until records in work are finished, then commit them and store state.
