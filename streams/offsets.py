@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from streams.span import Range, Span, ranges_of
 
@@ -258,14 +258,24 @@ class OffsetTracker:
 
     def give_up_untaken(self) -> None:
         """Drop the spans that no agent has begun to process; their records are fetched again."""
+        self._drop(lambda span: not span.taken)
+
+    def give_up_unfinished(self) -> None:
+        """Drop all spans; the watermarks stay. Their records are read again, by another worker."""
+        self._drop(lambda span: True)
+
+    def _drop(self, is_dropped: Callable[[Span], bool]) -> None:
         for state in self._partitions.values():
-            kept = deque(span for span in state.spans if span.taken)
+            kept: deque[Span] = deque()
             for span in state.spans:
-                if not span.taken:
-                    if state.ceiling is None:
-                        state.ceiling = span.offsets[span.head]
-                    span.is_live = False
-                    state.num_records -= span.num_open
+                if not is_dropped(span):
+                    kept.append(span)
+                    continue
+                if state.ceiling is None:
+                    state.ceiling = span.offsets[span.head]
+                span.is_live = False
+                state.num_records -= span.num_open
+                if span.num_open:
                     state.num_bytes -= span.num_bytes
             state.spans = kept
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import aiokafka
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, KafkaError, UnknownMemberIdError
 from aiokafka.structs import OffsetAndMetadata
 from aiokafka.structs import TopicPartition as KafkaTopicPartition
@@ -19,6 +18,7 @@ from mode import Service
 from streams.kafka.positions import CommittedPosition, committed_position
 from streams.records import RawRecords, TopicPartition
 from streams.retry import within
+from streams.transport.assignor import Assignor
 from streams.transport.broker_retry import start_with_retry
 from streams.transport.fetch import BatchFetchResult
 from streams.transport.fetch_pacer import FetchPacer
@@ -64,7 +64,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         conf = self.app.conf
         # Faust's assignor places tables; without tables round robin is enough.
         has_tables = bool(self.app.tables.changelog_topics)
-        self._assignor = self.app.assignor if has_tables else RoundRobinPartitionAssignor
+        self._assignor = self.app.assignor if has_tables else Assignor(self.app.membership)
         arguments = {
             "client_id": conf.broker_client_id,
             "group_id": conf.id,
@@ -80,6 +80,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         )
         self.app.health.consumer.watch(consumer._client)
         self.topics.use(consumer._client)
+        self.app.group_session.watch(consumer._client)
         return consumer
 
     async def on_start(self) -> None:
@@ -123,6 +124,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             if self._consumer is None:
                 continue
             coordinator = self._consumer._coordinator
+            if coordinator.fenced is not None:
+                asyncio.run_coroutine_threadsafe(
+                    self.app.stop_for(coordinator.fenced), self.consumer.loop
+                )
+                return
             try:
                 coordinator.check_errors()
             except KafkaError as error:
@@ -177,7 +183,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                     return {}
                 self._take_batches(fetcher)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
-        self._pacer.took(sum(map(len, fetched.values())))
+        self._pacer.took(sum(map(len, fetched.values())), len(fetched))
         self.fetched_generation = self.app.consumer_generation_id
         self.positions.note(consumer, active_partitions, fetched)
         batch_topics = self.app.assigned.batch_topics

@@ -71,15 +71,13 @@ class KafkaSink:
 async def num_partitions(producer: AIOKafkaProducer, topic: str) -> int:
     """Return how many partitions a topic has, from the client's cached metadata.
 
+    Waits while the topic does not exist.
+
     Raises:
-        ProduceError: the topic does not exist, or its metadata can't be read.
+        ProduceError: its metadata can't be read.
     """
     try:
         return await find_partitions(producer, topic)
-    except UnknownTopicOrPartitionError as error:
-        raise ProduceError(
-            f"output topic {topic} does not exist: create it with `penstock topics create`"
-        ) from error
     except KafkaError as error:
         raise ProduceError(f"can't read the metadata of output topic {topic}: {error!r}") from error
 

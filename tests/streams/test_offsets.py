@@ -77,6 +77,20 @@ def test_the_watermark_never_passes_dropped_spans() -> None:
     assert tracker.watermark(TP) == 0
 
 
+def test_all_spans_can_be_dropped_and_the_watermark_stays() -> None:
+    tracker = OffsetTracker()
+    spans = [tracker.start(TP, range(start, start + 4), 40) for start in (0, 4, 8)]
+    for span in spans[:2]:
+        span.taken = True
+    tracker.finish(spans[0], [0, 1])
+    tracker.finish(spans[1], range(4))
+    tracker.give_up_unfinished()
+    assert tracker.under_way(TP) == (0, 0)
+    assert tracker.num_taken() == 0
+    assert not tracker.finish(spans[0], [2, 3])
+    assert tracker.committable() == {TP: 2}
+
+
 def test_offsets_that_go_back_are_rejected() -> None:
     tracker = OffsetTracker()
     tracker.start(TP, range(4), 4)
