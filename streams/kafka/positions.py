@@ -12,7 +12,7 @@ import base64
 from typing import NamedTuple
 
 import msgspec
-from confluent_kafka import Uuid
+from confluent_kafka import TopicPartition, Uuid
 
 #: The length of a topic id as Kafka's tools print it.
 TOPIC_ID_CHARS = 22
@@ -78,6 +78,20 @@ def committed_position(offset: int, metadata: str | None) -> CommittedPosition:
         return CommittedPosition(offset, found.topic_id, found.leader_epoch)
     except (msgspec.MsgspecError, RecursionError):
         return CommittedPosition(offset)
+
+
+def position_of(place: TopicPartition) -> CommittedPosition:
+    """Read a committed offset that confluent-kafka has returned; offset -1 if there is none.
+
+    librdkafka copies metadata without the NUL that ends it, and confluent-kafka reads on until it
+    finds one. So any bytes may follow; those that are not UTF-8 raise an error, which holds them.
+    """
+    try:
+        text = place.metadata or ""
+    except UnicodeDecodeError as error:
+        text = error.object[: error.start].decode()
+    end = text.find("}") + 1
+    return committed_position(max(place.offset, -1), text[:end])
 
 
 def is_same_topic(one: str, other: str) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 from confluent_kafka import Uuid
@@ -13,6 +14,7 @@ from streams.kafka.positions import (
     id_suffix,
     is_same_topic,
     parse_topic_id,
+    position_of,
     result_id,
     split_id_suffix,
     topic_id_of,
@@ -49,6 +51,31 @@ def test_a_commit_carries_the_topic_id() -> None:
 def test_a_commit_that_confluent_kafka_repeats_keeps_its_topic_id() -> None:
     """It adds a NUL."""
     assert committed_position(7, commit_metadata(ID, 3) + "\0") == CommittedPosition(7, ID, 3)
+
+
+class Place:
+    """A committed offset of confluent-kafka, whose metadata is decoded when it is read."""
+
+    offset = 7
+
+    def __init__(self, metadata: bytes | None) -> None:
+        self._metadata = metadata
+
+    @property
+    def metadata(self) -> str | None:
+        return None if self._metadata is None else self._metadata.decode()
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0", b"\x01junk", b"}{", b"\xc1\x0a", b"\xf0\x9f"])
+def test_what_follows_metadata_in_confluent_kafkas_memory_is_ignored(rest: bytes) -> None:
+    place: Any = Place(commit_metadata(ID, 3).encode() + rest)
+    assert position_of(place) == CommittedPosition(7, ID, 3)
+
+
+@pytest.mark.parametrize("metadata", [None, b"", b"\xc1", b"of another program"])
+def test_a_place_without_metadata_gives_no_topic_id(metadata: bytes | None) -> None:
+    place: Any = Place(metadata)
+    assert position_of(place) == CommittedPosition(7)
 
 
 @pytest.mark.parametrize(
