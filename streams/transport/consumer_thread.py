@@ -85,7 +85,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         Decided by the fetcher's position, since transaction markers take offsets too. Records of a
         partition without a leader, and of an open transaction, can't be fetched.
         """
-        consumer, state = self._ensure_consumer(), self._partition_state(tp)
+        consumer = self._ensure_consumer()
+        state = _state_of(consumer, tp)
         if state is None or state.highwater is None or not state.has_valid_position:
             return False
         if consumer._client.cluster.leader_for_partition(tp) in (None, -1):
@@ -94,15 +95,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         end = min(state.highwater, state.lso) if has_stable_end else state.highwater
         return bool(state.position < end)
 
-    def _partition_state(self, tp: TP) -> Any:
-        """Return aiokafka's state of an assigned partition; None if it is not assigned."""
-        subscription = self._ensure_consumer()._subscription.subscription
-        assignment = subscription.assignment if subscription else None
-        return assignment.state_value(tp) if assignment is not None else None
-
     def fetch_position(self, tp: TP) -> int | None:
         """Return the offset that is fetched next; None if it is not known."""
-        state = self._partition_state(tp)
+        state = _state_of(self._ensure_consumer(), tp)
         return state.position if state is not None and state.has_valid_position else None
 
     @Service.task  # type: ignore[untyped-decorator]
@@ -263,6 +258,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if self._consumer is not None:
             # If the fetcher is stopped during its back-off, aiokafka does not close its client.
             await self._consumer._client.close()
+
+
+def _state_of(consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> Any:
+    """Return aiokafka's state of an assigned partition; None if it is not assigned."""
+    subscription = consumer._subscription.subscription
+    assignment = subscription.assignment if subscription else None
+    return assignment.state_value(tp) if assignment is not None else None
 
 
 def columns(records: Sequence[Any]) -> RawRecords:
