@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import TopicPartition as KafkaTopicPartition
 
-from streams.kafka.position_reset import LostReason, PositionReset, reset_position
+from streams.kafka.position_reset import LostReason, PositionReset, no_reset, reset_position
 from streams.kafka.positions import UNKNOWN_EPOCH, commit_metadata
 from streams.records import TopicPartition
 from streams.sink import ProduceError
@@ -302,20 +302,3 @@ def fewer_partitions(topic: str, before: int, now: int) -> ProduceError:
         f"topic {topic} had {before} partitions and was made again with {now}: results that wait "
         "for the others can't be delivered; start the worker again"
     )
-
-
-def no_reset(tp: TopicPartition, offset: int | None) -> NoResetError:
-    """Return why a worker with `auto.offset.reset: none` ends."""
-    where = f"{tp.topic}:{tp.partition}"
-    if offset is None:
-        what = f"{where}: the group has no committed offset"
-    else:
-        what = f"{where}: offset {offset}, which is to be read next, is not in the topic"
-    return NoResetError(
-        f"{what}, and auto.offset.reset is none: set the group's offset with Kafka's "
-        "kafka-consumer-groups --reset-offsets, or choose earliest or latest"
-    )
-
-
-class NoResetError(RuntimeError):
-    """A partition has no offset to start from, and the pipeline file forbids to choose one."""
