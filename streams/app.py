@@ -23,6 +23,7 @@ from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.output_records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 from streams.transport.faust_app import FaustApp, Tables
+from streams.transport.group_session import GroupSession
 
 logger = logging.getLogger(__name__)
 
@@ -36,11 +37,14 @@ _MAX_POLL_INTERVAL_SECONDS = 24 * 3600.0
 _RECOVERY_SECONDS = 24 * 3600.0
 
 #: Maximum number of records that one fetch returns, over all partitions.
-_MAX_POLL_RECORDS = 1_000
+_MAX_POLL_RECORDS = 2_000
 
 #: After this time the producer sends a request again on a new connection. Faust's default of 20
 #: minutes is too long if the broker's machine has lost its network.
 _REQUEST_TIMEOUT_MS = 30_000
+
+#: aiokafka's default.
+_SESSION_TIMEOUT_MS = 10_000
 
 #: Maximum output of one partition that waits for its transaction. The same amount may arrive while
 #: the transaction is committed.
@@ -103,6 +107,7 @@ class App(FaustApp):
             settings.liveness_timeout_seconds,
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
+            on_clock_step=metrics.clock_steps.inc,
         )
         self.pipeline_topics = self.assigned.batch_topics | settings.written_topics().keys()
         """Every topic that the pipeline's agents read and write."""
@@ -119,6 +124,9 @@ class App(FaustApp):
         """Reports records that can't be read any more."""
         self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
         self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
+        self.group_session = GroupSession(
+            int(consumer.get("session_timeout_ms", _SESSION_TIMEOUT_MS)) / 1000
+        )
         self.exactly_once = (
             self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None
         )

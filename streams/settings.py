@@ -73,6 +73,15 @@ class LimitSettings(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventTimeSettings(_Settings):
+    """What to do with event times that can't be right, such as seconds taken for milliseconds."""
+
+    implausible: Literal["accept", "use_record_time", "dead_letter"] = "accept"
+    """For a time before 2000, or over a day after the record's own timestamp: keep it, replace it
+    by the record's timestamp, or refuse the record. Each is counted and logged once."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentSettings(_Settings):
     """One agent: input topics -> micro-batches -> model -> output topic."""
 
@@ -101,6 +110,7 @@ class AgentSettings(_Settings):
     """With `latest`: the age above which an event is dropped rather than answered."""
     expired: Literal["filter", "dead_letter"] = "filter"
     """With `latest`: whether an event that is dropped is only counted, or a dead letter."""
+    event_time: EventTimeSettings = EventTimeSettings()
     batch: BatchSettings = BatchSettings()
     intake: IntakeSettings = IntakeSettings()
     concurrency: Annotated[int, Bounds(ge=1, le=64)] = 1

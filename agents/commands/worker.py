@@ -42,28 +42,38 @@ def command(
 ) -> None:
     """Run until SIGTERM or Ctrl-C: then finish what is under way, commit, leave the group.
 
-    Exit code 0 after that; 1 if the broker refused output for good, 3 if a model call hung. With
-    --processes, the first process that fails ends the others in order, and its exit code is that
-    of all.
+    Exit code 0 after that, and at once while the models load; 1 if the broker refused output for
+    good, 3 if a model call hung. With --processes, the first process that fails ends the others
+    in order, and its exit code is that of all.
     """
-    from agents.pipeline.file import load_pipeline
+    from agents.process.exit import end_on_signals
 
     ignore_unwritable_log()
-    if process:
-        try:
-            _run_one_of_several(config, log_level, process)
-        except expected_errors() as error:
-            raise UserError(f"[{process}] {error}") from error
-        return
+    with end_on_signals():  # until the app handles them
+        if process:
+            try:
+                _run_one_of_several(config, log_level, process)
+            except expected_errors() as error:
+                raise UserError(f"[{process}] {error}") from error
+            return
+        count = _num_processes(processes)
+        settings = _load_settings(config, log_level)
+        if count == 1:
+            _run(settings, config.parent)
+            return
+    raise typer.Exit(_run_several(config, settings, log_level, count))
+
+
+def _load_settings(config: Path, log_level: str) -> PipelineSettings:
+    """Read the pipeline file and check that its topics exist."""
+    from agents.pipeline.file import load_pipeline
+
     settings = load_pipeline(config)
-    count = _num_processes(processes)
     log_to_stderr(log_level)
     from agents.pipeline.topics import learning_agents, require_topics
 
     require_topics(settings, learning_agents(settings, config.parent))
-    if count > 1:
-        raise typer.Exit(_run_several(config, settings, log_level, count))
-    _run(settings, config.parent)
+    return settings
 
 
 def _num_processes(option: str) -> int:

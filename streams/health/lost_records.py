@@ -89,8 +89,8 @@ class LostRecords:
         if topic in self.outputs:
             logger.warning(
                 "output topic %s does not exist (%s): what is to be written to it waits until it "
-                "exists again, /ready fails meanwhile; the worker creates no topic: `penstock "
-                "topics create` does; what was in it is gone", topic, self._roles[topic],
+                "exists again, /ready fails meanwhile; the worker creates no topic: "
+                "`penstock topics create` does; what was in it is gone", topic, self._roles[topic],
             )  # fmt: skip
             return
         self.count(topic, LostReason.TOPIC_DELETED, num_unread)

@@ -69,9 +69,12 @@ def commit_metadata(topic_id: str, leader_epoch: int = UNKNOWN_EPOCH) -> str:
 
 
 def committed_position(offset: int, metadata: str | None) -> CommittedPosition:
-    """Read a committed offset with its metadata; metadata of other programs gives no topic id."""
+    """Read a committed offset with its metadata; metadata of other programs gives no topic id.
+
+    confluent-kafka adds a NUL to metadata that it commits.
+    """
     try:
-        found = _decoder.decode(metadata or "{}")
+        found = _decoder.decode((metadata or "{}").rstrip("\0"))
         return CommittedPosition(offset, found.topic_id, found.leader_epoch)
     except (msgspec.MsgspecError, RecursionError):
         return CommittedPosition(offset)

@@ -47,7 +47,13 @@ PRIVATE_NAMES = (
     ),
     *_names(
         "aiokafka.conn:AIOKafkaConnection",
-        _versions="find what a broker supports: exactly_once, topic ids",
+        _writer="write the parts of a produce request",
+        _versions="prepare a request; find what a broker supports: exactly_once, topic ids",
+        _client_id="build a request header",
+        _next_correlation_id="build a request header",
+        _requests="register a request that awaits its response",
+        _request_timeout="limit the wait for a response",
+        _loop="make the future of a response",
         _send_sasl_token="overridden: raises KafkaConnectionError where uvloop raises RuntimeError",
     ),
     *_names(
@@ -127,6 +133,7 @@ PRIVATE_NAMES = (
     ),
     *_names(
         "aiokafka.producer.message_accumulator:MessageAccumulator",
+        _batches="retrieve the errors of batches that were never sent",
         _batch_size="build the accumulator again",
         _closed="stop a transactional producer",
         _cluster="share the metadata of another producer's client",
@@ -134,6 +141,10 @@ PRIVATE_NAMES = (
         _linger_time="build the accumulator again",
         _pop_batch="overridden: gives back the sequence numbers of a rejected batch",
         _txn_manager="give back sequence numbers",
+    ),
+    *_names(
+        "aiokafka.producer.message_accumulator:MessageBatch",
+        _drain_waiter="retrieve the error of a batch that was never sent",
     ),
     *_names(
         "aiokafka.producer.transaction_manager:TransactionManager",

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import (
+    InvalidTimestampError,
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
@@ -35,6 +36,11 @@ REFUSED = (
     TopicAuthorizationFailedError,
     InvalidTopicError,
     UnknownTopicOrPartitionError,
+)
+#: What `InvalidTimestampError` means. Brokers from 4.0 on allow an hour ahead of their own clock.
+CLOCK_REFUSED = (
+    "the broker refuses the time of results, which is this machine's: check its clock, and the "
+    "topic's message.timestamp.after.max.ms and message.timestamp.before.max.ms"
 )
 
 
@@ -118,4 +124,6 @@ def explain(error: KafkaError, topic: str) -> ProduceError:
     """Return the `ProduceError` for a permanent client error: too large, or rejected."""
     if isinstance(error, _TOO_LARGE):
         return RecordTooLargeError(f"a record is too large for topic {topic}: {error}")
+    if isinstance(error, InvalidTimestampError):
+        return ProduceError(f"topic {topic}: {CLOCK_REFUSED}")
     return ProduceError(f"topic {topic} rejected results: {error!r}")

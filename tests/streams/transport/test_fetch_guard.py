@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from streams.transport.fetch_guard import FetchGuard
 from streams.transport.leader_epochs import LeaderEpochs
 from streams.transport.topic_requests import FetchById, FetchedPartition
 
-ID = "AAAAAAAAAAAAAAAAAAAAAA"
+ID = "AAAAAAAAAAAAAAAAAAAAAQ"
 NONE, OUT_OF_RANGE, UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID = 0, 1, 3, 100
 NEXT = 7
 
@@ -31,6 +32,7 @@ class World:
 
     def __init__(self, ids: Mapping[str, str], highest_version: int = 16) -> None:
         self.ids = ids
+        self.asked = list(ids)
         self.errors = dict.fromkeys(range(3), NONE)
         self.diverging: dict[int, int] = {}
         self.sent: list[Any] = []
@@ -41,13 +43,18 @@ class World:
         connection = SimpleNamespace(_versions={1: (4, highest_version)})
         self.client = SimpleNamespace(send=self._send, _conns={(1, 0): connection}, ready=_ready)
         guard = FetchGuard(
-            SimpleNamespace(pin=self._pin, id_of=lambda topic: ids.get(topic, "")),  # type: ignore[arg-type]
+            SimpleNamespace(  # type: ignore[arg-type]
+                pin=self._pin, id_of=lambda topic: ids.get(topic, ""), is_pinned=ids.__contains__
+            ),
             LeaderEpochs(),
             on_out_of_range=self._on_out_of_range,
             on_diverged=self._on_diverged,
             on_other_topic=self._suspect,
+            is_never_held=lambda topic: topic == "changelog",
         )
         guard.guard(self.client)
+        guard.release()
+        self.guard = guard
 
     async def _pin(self, topics: list[str]) -> None:
         pass
@@ -55,7 +62,8 @@ class World:
     async def _send(self, node: int, request: Any, **kwargs: Any) -> Any:
         self.sent.append(request)
         partitions = [fetched(partition, error) for partition, error in self.errors.items()]
-        by_id = [(self.ids[topic], partitions) for topic in self.ids if self.ids[topic]]
+        asked = request._topics if isinstance(request, FetchById) else ()
+        by_id = [(topic_id, partitions) for topic_id, _ in asked]
         diverging = {ID: self.diverging} if self.diverging else {}
         return SimpleNamespace(
             topics=[("numbers", partitions)], by_id=by_id, diverging=diverging, API_VERSION=11
@@ -73,11 +81,9 @@ class World:
         self.num_suspicions += 1
 
     async def fetch(self) -> dict[str, list[int]]:
-        wanted = [("numbers", [(partition, NEXT, 100) for partition in self.errors])]
-        request = FetchRequest(
-            500, 1, 1000, 0, wanted + [(t, [(0, 0, 9)]) for t in self.ids if t != "numbers"]
-        )
-        response = await self.client.send(1, request)
+        partitions = [(partition, NEXT, 100) for partition in self.errors]
+        topics = [(topic, partitions) for topic in self.asked]
+        response = await self.client.send(1, FetchRequest(500, 1, 1000, 0, topics))
         return {topic: [p[0] for p in partitions] for topic, partitions in response.topics}
 
 
@@ -104,10 +110,14 @@ async def test_a_broker_without_ids_is_asked_by_name(ids: dict[str, str], highes
 
 
 async def test_a_topic_that_was_absent_is_left_out() -> None:
-    """The broker refuses a whole request that names no topic."""
-    world = World({"numbers": ID, "absent": ""})
+    """By its name it could be read once it exists again, at an offset of the old one."""
+    world = World({"numbers": ID})
+    world.asked = ["numbers", "absent"]
     assert await world.fetch() == {"numbers": [0, 1, 2], "absent": []}
     assert world.num_suspicions == 1
+    world.asked = ["absent"]
+    assert await world.fetch() == {"absent": []}
+    assert len(world.sent) == 1
 
 
 @pytest.mark.parametrize("error", [UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID])
@@ -133,6 +143,24 @@ async def test_a_log_that_was_cut_and_written_anew() -> None:
     world.diverging = {1: 5}
     await world.fetch()
     assert world.diverged == {TopicPartition("numbers", 1): (NEXT, 5)}
+
+
+async def test_fetches_wait_until_positions_are_known() -> None:
+    world = World({"numbers": ID})
+    world.guard.hold()
+    waiting = asyncio.ensure_future(world.fetch())
+    await asyncio.sleep(0.01)
+    assert not world.sent
+    world.guard.release()
+    assert await waiting == {"numbers": [0, 1, 2]}
+
+
+async def test_changelogs_of_tables_are_read_first() -> None:
+    world = World({"numbers": ID, "changelog": ID[::-1]})
+    world.guard.hold()
+    await world.fetch()
+    (sent,) = world.sent
+    assert [topic_id for topic_id, _ in sent._topics] == [ID[::-1]]
 
 
 async def test_other_requests_pass(caplog: pytest.LogCaptureFixture) -> None:
