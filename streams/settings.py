@@ -95,6 +95,14 @@ class AgentSettings(_Settings):
     """A registered event type, `package.module:Class` or `./file.py:Class`; "": the model's."""
     codec: str = "json"
     """How input is written: `json`, `msgpack` or `image`."""
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Where each field of the event is in other people's values; empty: they have its names."""
+    where: str = ""
+    """Which records are answered: comparisons of paths; "": all."""
+    envelope: Literal["none", "cloudevents", "connect"] = "none"
+    """What is around each value: a structured CloudEvent or Kafka Connect's schema and payload."""
+    key_format: Literal["text", "hex", "integer"] = "text"
+    """How a record's key is written where it names the source."""
     output_codec: Literal["json", "msgpack"] = "json"
     """How results and updates are written."""
     updates: Name | None = None
@@ -145,9 +153,18 @@ class AgentSettings(_Settings):
     @property
     def may_be_silent(self) -> bool:
         """Whether a record may be finished and leave no trace on any topic."""
-        return self.answers == "sometimes" or (
-            self.overload == "latest" and self.expired == "filter"
-        )
+        is_dropping = self.overload == "latest" and self.expired == "filter"
+        return self.answers == "sometimes" or is_dropping or self.may_filter
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether input values are not events as they stand."""
+        return bool(self.fields or self.where) or self.envelope != "none"
+
+    @property
+    def may_filter(self) -> bool:
+        """Whether a record may need no answer: the filter drops it, or it has no readings."""
+        return bool(self.where) or "each" in self.fields or self.envelope != "none"
 
     @property
     def model_name(self) -> str:

@@ -34,7 +34,11 @@ def decode(
         (b"{", "decode_error", "JSON"),
         (b"\xff\xfe", "decode_error", "JSON"),
         (b"[1]", "schema_error", "Expected `object`, got `array`"),
-        (b'{"values": {"a": "x"}}', "schema_error", r"Expected `float`, got `str` - at `\$.values"),
+        (
+            b'{"values": {"a": "x"}}',
+            "schema_error",
+            "values.a: expected a number, found",
+        ),
         (b'{"values": {"a": NaN}}', "decode_error", "JSON"),
         (b'{"values": {"a": 1e999}}', "schema_error", "out of range"),
         (b'{"values": {}}', "schema_error", "length >= 1"),
@@ -50,8 +54,10 @@ def test_bad_values(value: bytes, reason: str, words: str) -> None:
         raise error
 
 
-def test_a_binary_key_is_an_error_only_if_it_must_name_the_source() -> None:
-    assert getattr(decode(b'{"values": {"a": 1}}', key=b"\xff"), "reason", "") == "schema_error"
+def test_a_binary_key_names_the_source_in_hexadecimal_digits() -> None:
+    event = decode(b'{"values": {"a": 1}}', key=b"\xff\x00")
+    assert isinstance(event, SensorReading)
+    assert event.source_id == "0xff00"
     assert decode(GOOD, key=b"\xff") == msgspec.json.decode(GOOD, type=SensorReading)
 
 
