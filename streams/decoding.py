@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
+import msgspec
 from msgspec.structs import force_setattr
 
 from schemas import Event, InputError, SchemaError
 from schemas.cloudevents import read_attributes
 from schemas.codecs import Codec
 from schemas.keys import KeyFormat, key_text
+from schemas.mapping.converting import ConvertMapping
+from schemas.mapping.envelopes import is_structured
+from schemas.mapping.reader import RecordReader
+from schemas.values import JsonValues, RecordParts
 from streams.payload_limits import Limits
 from streams.records import RecordBatch
 from streams.settings import LimitSettings
@@ -52,6 +57,11 @@ class Decoder(Generic[E]):
         self._key_format = key_format
         self._limits = Limits(max_record_bytes, limits, codec.name, event_type)
         self._reads_headers = codec.name == "image"
+        self._structured = None
+        if codec.name == "json" and event_type is not Event:
+            self._structured = RecordReader(JsonValues(), ConvertMapping(event_type))
+        # A type that needs nothing takes any envelope for an event.
+        self._takes_any = not any(field.required for field in msgspec.structs.fields(event_type))
 
     def decode(self, batch: RecordBatch) -> Decoded[E]:
         """Return the batch's events, failures and tombstones; never raises."""
@@ -66,6 +76,8 @@ class Decoder(Generic[E]):
         if not self._limits.all_fit(batch, values):
             return None
         try:
+            if self._takes_any and self._structured and any(map(is_structured, headers)):
+                return None
             events: list[E] = self._codec.decode_all(values)  # type: ignore[assignment]
             for row, event in enumerate(events):
                 if not (
@@ -101,11 +113,22 @@ class Decoder(Generic[E]):
         self._limits.check(batch.keys[row], value)
         if self._reads_headers:
             self._limits.check_headers(headers)
-        event: E = self._codec.decode(value, dict(headers) if headers else {})  # type: ignore[assignment]
+        event: E = self._decode_value(batch, row, value)  # type: ignore[assignment]
         if not (event.source_id and event.event_time_ms and event.event_id):
             self._limits.check_headers(headers)
             fill_in(event, batch, row, self._key_format)
         return event
+
+    def _decode_value(self, batch: RecordBatch, row: int, value: bytes) -> Event:
+        headers = batch.headers[row]
+        if self._structured is None or not headers or not is_structured(headers):
+            return self._codec.decode(value, dict(headers) if headers else {})
+        self._limits.check_headers(headers)
+        record = RecordParts(batch.keys[row], headers, batch.timestamps_ms[row])
+        events = self._structured.read(value, record)
+        if isinstance(events, str):
+            raise SchemaError("the CloudEvent has no data")
+        return events[0]
 
 
 def fill_in(event: Event, batch: RecordBatch, row: int, key_format: KeyFormat) -> None:

@@ -19,6 +19,7 @@ CROSS_CUTTING = {
     "tests/streams/test_engine_properties.py": "the whole engine, on random worlds",
     "tests/streams/test_no_cycles.py": "reference cycles in the whole engine",
     "tests/streams/test_policies.py": "deadlines and priorities in the whole engine",
+    "tests/streams/test_several_events.py": "records with several events in the whole engine",
     "tests/streams/test_state_after_crashes.py": "online models in the whole engine, with crashes",
     "tests/streams/transport/test_generations.py": "fetches during a rebalance",
 }

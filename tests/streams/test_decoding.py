@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from schemas import SensorReading, make_codec
+from schemas import Event, SensorReading, make_codec
 from streams.decoding import Decoder
 from streams.offsets import OffsetTracker
 from tests.fakes import record_batch
@@ -16,7 +16,9 @@ GOOD = b'{"source_id": "s", "event_time_ms": 5, "values": {"a": 1}}'
 def decode(
     value: bytes | None, *, key: bytes | None = b"k", headers: list[tuple[str, bytes]] | None = None
 ) -> object:
-    decoder: Decoder[SensorReading] = Decoder(make_codec("json", SensorReading), 1000)
+    decoder: Decoder[SensorReading] = Decoder(
+        make_codec("json", SensorReading), 1000, None, SensorReading
+    )
     batch = record_batch(
         [value], tracker=OffsetTracker(), keys=[key], headers=[headers or []], topic="t"
     )
@@ -77,3 +79,31 @@ def test_missing_fields_are_taken_from_key_headers_and_timestamp() -> None:
 
 def test_a_null_value_is_a_tombstone() -> None:
     assert decode(None) is None
+
+
+STRUCTURED = [("content-type", b"application/cloudevents+json")]
+CLOUDEVENT = (
+    b'{"specversion": "1.0", "id": "e1", "source": "/plant", "type": "t",'
+    b' "time": "2023-11-14T22:13:21Z", "data": %s}'
+)
+
+
+def test_a_structured_cloudevent_is_read_by_its_content_type() -> None:
+    event = decode(CLOUDEVENT % b'{"values": {"a": 1}}', headers=STRUCTURED)
+    assert event == SensorReading(
+        source_id="k", event_id="e1", event_time_ms=1_700_000_001_000, values={"a": 1.0}
+    )
+    for data in (b"null", b'{"value": 1}'):
+        error = decode(CLOUDEVENT % data, headers=STRUCTURED)
+        assert getattr(error, "reason", "") == "schema_error"
+
+
+class Anything(Event, frozen=True, kw_only=True):
+    note: str = "none"
+
+
+def test_a_type_that_needs_nothing_does_not_take_an_envelope_for_an_event() -> None:
+    made: Decoder[Anything] = Decoder(make_codec("json", Anything), 1000, None, Anything)
+    value = CLOUDEVENT % b'{"note": "here"}'
+    batch = record_batch([value], tracker=OffsetTracker(), headers=[STRUCTURED])
+    assert [event.note for event in made.decode(batch).events] == ["here"]

@@ -118,7 +118,7 @@ def test_any_messagepack_value_maps_or_is_refused(mapping: Any, value: Any) -> N
         encoded = msgspec.msgpack.encode(value)
     except (OverflowError, msgspec.MsgspecError):
         return  # a number that MessagePack can't hold
-    events = outcome(lambda: reader(*mapping, "msgpack").read(encoded, RECORD))
+    events = outcome(lambda: reader(mapping[0], mapping[1], "msgpack").read(encoded, RECORD))
     for event in () if isinstance(events, str) else events:
         check(event)
 
