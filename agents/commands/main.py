@@ -23,7 +23,7 @@ COMMANDS: dict[str, str] = {
     "tail": "Print the records of a topic in words.",
     "dlq": "List, show, replay or drop dead letters.",
     "audit": "Prove that no record was lost, doubled or reordered.",
-    "schemas": "Export JSON Schema files and an AsyncAPI document.",
+    "schemas": "Export a pipeline's schemas, or infer the fields of a topic.",
     "models": "List the models that a pipeline file can name.",
     "eval": "Measure the models' quality on a folder of real data.",
     "broker": "Run a broker on this machine, for trying and testing.",

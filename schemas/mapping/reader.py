@@ -101,6 +101,15 @@ class RecordReader:
                 _fill_in(event, opened, has_key=bool(record.key))
         return events or "empty"
 
+    def item(self, value: bytes, record: RecordParts) -> tuple[Any, Scope]:
+        """Return what paths start at, and the record's scope, for tools that look at a mapping.
+
+        Raises:
+            InputError: the codec can't read the value, or its envelope is not there.
+        """
+        opened = self.opened(self.codec.read(value, record.headers), record)
+        return opened.value, self._scope(opened.value, opened, record)
+
     def opened(self, plain: Any, record: RecordParts) -> Opened:
         """Return the value without its envelope, if it has one.
 
