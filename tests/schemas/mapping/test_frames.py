@@ -22,7 +22,7 @@ PACKED = msgspec.msgpack.encode({"values": {"bar": 2.5}})
         ("json", b"\0\0\0\0\x07" + JSON, "schema registry .magic byte 0, schema id 7.*codec avro"),
         ("msgpack", b"\0\0\0\0\x07" + PACKED, "trailing|schema registry"),
         ("json", b"\x03\x00" + b"x" * 16 + JSON, "AWS Glue"),
-        ("json", gzip.compress(JSON), "gzip data"),
+        ("json", gzip.compress(JSON, mtime=0), "gzip data"),
         ("json", b"\x28\xb5\x2f\xfd" + JSON, "Zstandard"),
         ("json", b"\x04\x22\x4d\x18" + JSON, "LZ4"),
         ("json", b"\x82SNAPPY\0" + JSON, "Snappy"),
