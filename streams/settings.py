@@ -15,6 +15,11 @@ from streams.constraints import Bounds, Pattern
 
 NAME = Pattern(r"[A-Za-z0-9._-]{1,200}", "1 to 200 letters, digits, '.', '_' or '-'")
 Name = Annotated[str, NAME]
+TOPIC = Pattern(
+    NAME.regex,
+    f"one topic, {NAME.meaning}, or a list of topics (patterns such as sensor.* are not supported)",
+)
+Topic = Annotated[str, TOPIC]
 Device = Annotated[str, Pattern(r"auto|cpu|cuda(:\d+)?", "auto, cpu, cuda or cuda:N")]
 DeadLetterPayload = Literal["full", "none"]
 
@@ -85,7 +90,7 @@ class EventTimeSettings(_Settings):
 class AgentSettings(_Settings):
     """One agent: input topics -> micro-batches -> model -> output topic."""
 
-    input: Name | Annotated[list[Name], Bounds(min_length=1)]
+    input: Topic | Annotated[list[Topic], Bounds(min_length=1)]
     """Topic of events, or several in order of priority; `inputs` is either as a list."""
     output: Name
     """Topic of results."""
