@@ -52,7 +52,14 @@ def time_converter(format: str, zone: tzinfo | None, *, is_text: bool) -> Callab
         largest event time. Digits finer than a millisecond are cut off.
     """
     if format == "iso8601":
-        return lambda value: _in_range(_from_iso(value, zone), value)
+
+        def convert_iso(value: Any) -> int:
+            try:
+                return plain_iso_ms(value)
+            except (ValueError, TypeError, OverflowError):
+                return _in_range(_from_iso(value, zone), value)
+
+        return convert_iso
     per_second = UNITS[format]
 
     def convert(value: Any) -> int:

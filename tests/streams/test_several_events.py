@@ -99,3 +99,22 @@ async def test_records_of_a_revoked_partition_are_handed_back_once() -> None:
         handed_back = engine.count("penstock_records_handed_back_total", topic="numbers")
         in_flight = engine.count("penstock_records_in_flight")
     assert handed_back + in_flight == 5
+
+
+class Preparing(CountingBatches):
+    """Prepares its batches ahead, as models of texts and pictures do."""
+
+    def prepare_batch(self, batch: Sequence[Number]) -> list[Number]:
+        assert len(batch) <= 8
+        return list(batch)
+
+    def predict_prepared(self, prepared: list[Number]) -> list[dict[str, float]]:
+        return self.predict_batch(prepared)
+
+
+async def test_a_record_over_the_batch_size_is_prepared_in_parts() -> None:
+    async with running(Preparing, decoder=make_decoder()) as engine:
+        numbers = [record(*range(20, 50)), record(1), record(2)]
+        await engine.inference.submit([engine.batch(numbers)])
+        await engine.drained()
+        assert engine.accounts()["answered"] == 3
