@@ -100,11 +100,14 @@ class Worker:
             parts = load_agent(agent, base_dir)
             make_model = isolated(self.metrics, name, agent, base_dir, parts)
             devices = choose_devices(agent.device, parts.model_type)
-            pool = ModelPool(name, make_model, agent.concurrency, devices)
+            has_updates = agent.updates is not None
+            pool = ModelPool(name, make_model, agent.concurrency, devices, has_updates)
         except ModelError as error:
             raise ModelError(f"agent {name}: {error}") from error
         metrics = self.metrics.for_agent(name, agent.inputs, pool.name)
         tracker, stop_for = self.app.assigned.tracker, self.app.stop_for
+        # In a transaction the brokers themselves reject what a former owner sends.
+        may_send = self.app.group_session.confirm if self.app.exactly_once is None else None
         codec = make_codec(agent.output_codec, Event)
         return Inference(
             name,
@@ -112,7 +115,9 @@ class Worker:
             decoder=make_decoder(agent, parts),
             pool=pool,
             encoder=ResultEncoder(name, codec, pool, self.packing),
-            delivery=Delivery(name, agent, self.sink, tracker, metrics, stop_for, self.packing),
+            delivery=Delivery(
+                name, agent, self.sink, tracker, metrics, stop_for, self.packing, may_send
+            ),
             metrics=metrics,
             host=self.host,
             preparing=self.preparing,
@@ -145,8 +150,11 @@ class Worker:
             tracker=self.app.assigned.tracker,
             metrics=self.metrics.for_agent(name, inputs, pool.name),
             on_failure=self.app.stop_for,
+            topic_id=lambda topic: str(self.app.consumer.topic_id(topic)),
         )
         self.app.assigned.keep_state(inputs, keeper)
+        if self.settings.state.store == "topic":
+            self.app.lost.add_output(self.settings.state_topic(name), f"state of agent {name}")
         return keeper
 
     def load(self) -> None:

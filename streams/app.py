@@ -13,12 +13,17 @@ from streams.assignment import AssignedPartitions
 from streams.exactly_once.partition import TransactionLimits
 from streams.exactly_once.stable_offsets import StableOffsets
 from streams.exactly_once.transactions import Transactions
+from streams.health.group_watch import GroupWatch
 from streams.health.health import BROKER_SECONDS, Health, OnHang
+from streams.health.lost_records import LostRecords
 from streams.health.metrics import Metrics
+from streams.kafka.group_members import Membership, group_members
+from streams.kafka.position_reset import ResetPolicy
 from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.output_records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 from streams.transport.faust_app import FaustApp, Tables
+from streams.transport.group_session import GroupSession
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +37,14 @@ _MAX_POLL_INTERVAL_SECONDS = 24 * 3600.0
 _RECOVERY_SECONDS = 24 * 3600.0
 
 #: Maximum number of records that one fetch returns, over all partitions.
-_MAX_POLL_RECORDS = 1_000
+_MAX_POLL_RECORDS = 2_000
 
 #: After this time the producer sends a request again on a new connection. Faust's default of 20
 #: minutes is too long if the broker's machine has lost its network.
 _REQUEST_TIMEOUT_MS = 30_000
+
+#: aiokafka's default.
+_SESSION_TIMEOUT_MS = 10_000
 
 #: Maximum output of one partition that waits for its transaction. The same amount may arrive while
 #: the transaction is committed.
@@ -73,6 +81,7 @@ class App(FaustApp):
             str(consumer.get("group_id", "penstock")),
             broker=[f"penstock://{server}" for server in servers],
             autodiscover=False,
+            broker_client_id="penstock",
             broker_commit_interval=settings.commit_interval_seconds,
             broker_max_poll_interval=_MAX_POLL_INTERVAL_SECONDS,
             broker_max_poll_records=_MAX_POLL_RECORDS,
@@ -98,6 +107,25 @@ class App(FaustApp):
             settings.liveness_timeout_seconds,
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
+            on_clock_step=metrics.clock_steps.inc,
+        )
+        self.pipeline_topics = self.assigned.batch_topics | settings.written_topics().keys()
+        """Every topic that the pipeline's agents read and write."""
+        self.membership = Membership.of(settings)
+        """What this worker says about itself to the other members of its group."""
+        self.group_watch = GroupWatch(
+            self.membership,
+            self.assigned.batch_topics,
+            lambda: group_members(settings.kafka, self.conf.id),
+            metrics,
+        )
+        self.assigned.on_change(lambda: None, lambda held: self.group_watch.rebalanced())
+        self.lost = LostRecords(metrics, settings.agents_by_input(), settings.written_topics())
+        """Reports records that can't be read any more."""
+        self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
+        self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
+        self.group_session = GroupSession(
+            int(consumer.get("session_timeout_ms", _SESSION_TIMEOUT_MS)) / 1000
         )
         self.exactly_once = (
             self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None
@@ -116,7 +144,8 @@ class App(FaustApp):
                 max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES
             ),
             interval_seconds=settings.commit_interval_seconds,
-            committed_offsets=StableOffsets(settings.kafka, self.conf.id).fetch,
+            committed_offsets=lambda partitions: self.consumer.stable_offsets(partitions),
+            offset_metadata=lambda tp, offset: self.consumer.offset_metadata(tp, offset),
             on_lost=lambda tp: self.consumer.lose(tp),
             on_failure=self.stop_for,
         )
@@ -135,7 +164,7 @@ class App(FaustApp):
 
     def on_init_dependencies(self) -> Iterable[Any]:
         """Start the health checks before everything else and stop them last."""
-        return [self.health, *super().on_init_dependencies()]
+        return [self.health, *super().on_init_dependencies(), self.group_watch]
 
     async def on_stop(self) -> None:
         """Report the worker as not ready as soon as it begins to stop."""

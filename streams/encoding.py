@@ -12,23 +12,19 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from schemas import InputError, Origin, Result
-from schemas.cloudevents import constant_headers, event_headers, rfc3339_column, type_name
+from schemas.cloudevents import event_headers, type_name
 from schemas.codecs import Codec
 from schemas.errors import ResultTooLargeError, UnencodableResultError
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
 from streams.encoded_output import EncodedChunk, EncodedOutput
-from streams.kafka.record_format import encode_header, header_name, varint
+from streams.kafka.positions import id_suffix, result_id
 from streams.online import Update
 from streams.output_records import OutputRecord, OutputRecords, Packing
 from streams.records import RecordBatch, TopicPartition
+from streams.result_headers import ResultHeaders
 
 Headers: TypeAlias = list[tuple[str, bytes]]
-
-#: Number of decimal digits of the largest offset; Kafka's offsets have 64 bits.
-_MAX_DIGITS = 19
-#: An encoded `ce_time` header without its value, which is an RFC 3339 time of 24 characters.
-_TIME = header_name("ce_time") + varint(24)
 
 
 @dataclass(slots=True)
@@ -92,13 +88,15 @@ class ResultEncoder:
             updates: updates to publish, each with the position of the event that completed it.
             timings: size and times of this batch.
         """
-        shared = timings.headers()
+        headers = ResultHeaders(
+            self._agent, self._source, self._codec.content_type, timings.headers()
+        )
         partitions: dict[TopicPartition, list[EncodedChunk]] = {}
         start = 0
         for chunk in batch.chunks:
             stop = start + len(chunk.rows)
             completed = [u for u in updates if start <= u.position < stop]
-            encoded = self._encode_chunk(chunk, answers[start:stop], completed, start, shared)
+            encoded = self._encode_chunk(chunk, answers[start:stop], completed, start, headers)
             partitions.setdefault(chunk.batch.tp, []).append(encoded)
             start = stop
         return [EncodedOutput.of(chunks, self._packing) for chunks in partitions.values()]
@@ -109,19 +107,23 @@ class ResultEncoder:
         answers: Sequence[Any],
         updates: Sequence[Update],
         position: int,
-        shared: Headers,
+        headers: ResultHeaders,
     ) -> EncodedChunk:
         encoded = EncodedChunk(chunk.batch)
         for update in updates:
             index = update.position - position
-            encoded.updates.append(self._encode_update(update, chunk, index, shared))
-        if not self._encode_results(chunk, answers, shared, encoded):
+            encoded.updates.append(self._encode_update(update, chunk, index, headers.shared))
+        if not self._encode_results(chunk, answers, headers, encoded):
             encoded.records = OutputRecords()
-            self._encode_answers(chunk, answers, shared, encoded)
+            self._encode_answers(chunk, answers, headers.shared, encoded)
         return encoded
 
     def _encode_results(
-        self, chunk: Chunk[Any], answers: Sequence[Any], shared: Headers, encoded: EncodedChunk
+        self,
+        chunk: Chunk[Any],
+        answers: Sequence[Any],
+        headers: ResultHeaders,
+        encoded: EncodedChunk,
     ) -> bool:
         """Fast path: encode a chunk of one `Result` per row, all of one type; False otherwise."""
         if chunk.num_records < len(chunk.rows):  # a record has several events
@@ -137,7 +139,8 @@ class ResultEncoder:
             return False
         if max(map(len, columns.values)) > MAX_BYTES:
             return False
-        columns.headers = self._chunk_headers(chunk, kind, shared)
+        times_ms = [event.event_time_ms for event in chunk.events]
+        columns.headers = headers.encode(kind, chunk, times_ms)
         keys = chunk.batch.keys
         columns.keys = [
             key if key is not None else _source_key(event)
@@ -162,29 +165,6 @@ class ResultEncoder:
             result.model_version = version
             values.append(encode(result))
         return values
-
-    def _chunk_headers(self, chunk: Chunk[Any], kind: str, shared: Headers) -> list[bytes]:
-        """Return each row's encoded headers; the parts that rows share are encoded once."""
-        topic, partition = chunk.batch.tp
-        offsets = chunk.batch.offsets
-        constant = [*constant_headers(kind, self._source, self._codec.content_type), *shared]
-        before = b"".join(encode_header(*header) for header in constant) + header_name("ce_id")
-        with_time, without = (varint(len(constant) + n) + before for n in (2, 1))
-        prefix, suffix = f"{topic}:{partition}:".encode(), f":{self._agent}:{kind}:0".encode()
-        # The length of an id depends on the number of digits of its offset.
-        lengths = [varint(len(prefix) + n + len(suffix)) for n in range(_MAX_DIGITS + 1)]
-        heads = [with_time + length + prefix for length in lengths]
-        timed_suffix = suffix + _TIME
-        times = rfc3339_column([event.event_time_ms for event in chunk.events])
-        join = b"".join
-        encoded = []
-        for row, time_text in zip(chunk.rows, times, strict=True):
-            offset = b"%d" % offsets[row]
-            if time_text:
-                encoded.append(join((heads[len(offset)], offset, timed_suffix, time_text)))
-            else:
-                encoded.append(join((without, lengths[len(offset)], prefix, offset, suffix)))
-        return encoded
 
     def _encode_answers(
         self, chunk: Chunk[Any], answers: Sequence[Any], shared: Headers, encoded: EncodedChunk
@@ -231,7 +211,6 @@ class ResultEncoder:
             return []
         results = answer if isinstance(answer, list | tuple) else [answer]
         origin = Origin(*batch.tp, batch.offsets[row])
-        id_prefix = f"{origin.topic}:{origin.partition}:{origin.offset}:{self._agent}"
         key = batch.keys[row]
         records = []
         for index, result in enumerate(results, first_index):
@@ -241,7 +220,11 @@ class ResultEncoder:
                     f"the result has {len(value):,} bytes; the limit is {MAX_BYTES:,}"
                 )
             kind = _kind(result)
-            headers = self._headers(kind, f"{id_prefix}:{kind}:{index}", event.event_time_ms)
+            ce_id = result_id(
+                origin.topic, batch.topic_id, origin.partition, origin.offset,
+                self._agent, kind, index,
+            )  # fmt: skip
+            headers = self._headers(kind, ce_id, event.event_time_ms)
             records.append(
                 OutputRecord(_source_key(event) if key is None else key, value, headers + shared)
             )
@@ -258,7 +241,8 @@ class ResultEncoder:
         result.partition = batch.tp.partition
         result.sequence = update.sequence
         key = f"{self._agent}:{batch.tp.partition}"
-        headers = self._headers(_kind(result), f"{key}:{update.sequence}", event.event_time_ms)
+        ce_id = f"{key}:{update.sequence}{id_suffix(batch.topic_id)}"
+        headers = self._headers(_kind(result), ce_id, event.event_time_ms)
         return OutputRecord(key.encode(), self._codec.encode(result), headers + shared)
 
     def _stamp(self, result: Any, event: Any, origin: Origin) -> Any:

@@ -96,6 +96,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Set when events left the queue, so that `submit` may continue."""
         self._slots = asyncio.Semaphore(pool.num_slots)
         self._num_answering = 0
+        self._answering: set[asyncio.Future[Answered]] = set()
         self._answers: asyncio.Queue[tuple[MicroBatch[Any], asyncio.Future[Answered]]] = (
             asyncio.Queue(maxsize=pool.num_slots + 1)
         )
@@ -134,6 +135,12 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Drop the records in work; they are not finished, so they will be read again."""
         await self._delivery.close()
         self.pool.close()
+
+    async def on_shutdown(self) -> None:
+        """Cancel what still waits for a model; a running model call ends by itself."""
+        for answer in self._answering:
+            answer.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
 
     async def submit(self, fetched: Sequence[RecordBatch]) -> None:
         """Decode and queue record batches of one topic; return once there is room for more.
@@ -204,6 +211,8 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             batch = await self._next_batch()
             self._num_answering += 1
             answer = asyncio.ensure_future(self._answer(batch))
+            self._answering.add(answer)
+            answer.add_done_callback(self._answered)
             await self._answers.put((batch, answer))
 
     async def _next_batch(self) -> MicroBatch[Any]:
@@ -257,6 +266,11 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             self._num_answering -= 1
             self._slots.release()
             self._arrived.set()
+
+    def _answered(self, answer: asyncio.Future[Answered]) -> None:
+        self._answering.discard(answer)
+        if not answer.cancelled():
+            answer.exception()  # retrieved: after a stop, nothing awaits it any more
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _deliver(self) -> None:

@@ -37,9 +37,10 @@ class RawRecords(NamedTuple):
         row = bisect_left(self.offsets, offset)
         if row == 0:
             return None, self
-        return self._rows(0, row), self._rows(row, len(self.offsets))
+        return self.rows(0, row), self.rows(row, len(self.offsets))
 
-    def _rows(self, start: int, stop: int) -> RawRecords:
+    def rows(self, start: int, stop: int) -> RawRecords:
+        """Return rows [start, stop)."""
         keys, values = self.keys[start:stop], self.values[start:stop]
         return RawRecords(
             self.offsets[start:stop],
@@ -71,6 +72,8 @@ class RecordBatch:
     """When it was fetched, in seconds of the worker's monotonic clock."""
     is_catch_up: bool = False
     """Already finished by an earlier worker: read again only so that an online model learns."""
+    topic_id: str = ""
+    """The id of the topic that the offsets belong to; "" if the broker gives none."""
 
     def __len__(self) -> int:
         return len(self.values)

@@ -245,6 +245,25 @@ class PipelineSettings(_Settings):
         """The consumer group."""
         return str(self.kafka.get("group.id", "penstock"))
 
+    def agents_by_input(self) -> dict[str, list[str]]:
+        """Return the names of the agents that read each input topic."""
+        readers: dict[str, list[str]] = {}
+        for name, agent in self.agents.items():
+            for topic in agent.inputs:
+                readers.setdefault(topic, []).append(name)
+        return readers
+
+    def written_topics(self) -> dict[str, str]:
+        """Return every topic that the agents write, except state, with its role in words."""
+        roles: dict[str, str] = {}
+        for name, agent in self.agents.items():
+            roles[agent.output] = f"output of agent {name}"
+            if agent.updates:
+                roles[agent.updates] = f"updates of agent {name}"
+            for topic in agent.dead_letter_topics:
+                roles[topic] = f"dead letters of agent {name}"
+        return roles
+
     def state_topic(self, agent: str) -> str:
         """Return where snapshots of an agent's online model go, if `state.store` is `topic`."""
         return f"{self.group}.{agent}.state"

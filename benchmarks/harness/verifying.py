@@ -11,6 +11,7 @@ from benchmarks.harness.inputs import Input
 from benchmarks.harness.topics import read_all
 from schemas import Origin
 from streams.kafka.errors import BrokerError
+from streams.kafka.positions import split_id_suffix
 
 #: The header of results (`streams/encoding.py`) whose value differs from run to run.
 TIMING_HEADER = "penstock_timing"
@@ -36,7 +37,15 @@ class _Envelope(msgspec.Struct):
 class Verifier:
     """Checks results one by one and counts the answered records. Not reusable."""
 
-    def __init__(self, source: Input, topic: str, partitions: int, agent: str, model: str) -> None:
+    def __init__(
+        self,
+        source: Input,
+        topic: str,
+        partitions: int,
+        agent: str,
+        model: str,
+        model_version: str = "1",
+    ) -> None:
         """Define the expected output.
 
         Args:
@@ -45,9 +54,10 @@ class Verifier:
             partitions: of the input.
             agent: in `ce_source` and `ce_id`.
             model: named in the values.
+            model_version: the same.
         """
         self._source, self._topic, self._partitions = source, topic, partitions
-        self._model = (model, "1")
+        self._model = (model, model_version)
         self._constant = {
             "ce_specversion": b"1.0",
             "ce_type": source.kind.encode(),
@@ -138,6 +148,7 @@ class Verifier:
         by_name = dict(headers)
         if not by_name.pop(TIMING_HEADER, b"") or len(headers) != len(by_name) + 1:
             return f"its headers are {headers}: expected each once, {TIMING_HEADER} among them"
+        by_name["ce_id"] = split_id_suffix(by_name["ce_id"].decode())[0].encode()
         expected = {
             **self._constant,
             "ce_id": f"{_describe(origin)}{self._id_end}".encode(),

@@ -37,6 +37,7 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     IncompatibleBrokerVersion,
+    InvalidTimestampError,
     InvalidTransactionTimeout,
     KafkaError,
     ProducerFenced,
@@ -50,7 +51,7 @@ from streams.records import TopicPartition
 from streams.retry import retry
 from streams.sink import Output, ProduceError, Rows
 from streams.transport.producer import TransactionalProducer
-from streams.transport.sink import num_partitions
+from streams.transport.sink import CLOCK_REFUSED, num_partitions
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ _PERMANENT = (
 
 Seek: TypeAlias = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 FetchOffsets: TypeAlias = Callable[[Sequence[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
+OffsetMetadata: TypeAlias = Callable[[TopicPartition, int], Awaitable[str | None]]
 OnLost: TypeAlias = Callable[[TopicPartition], Awaitable[None]]
 OnFailure: TypeAlias = Callable[[BaseException], Coroutine[Any, Any, None]]
 
@@ -84,6 +86,7 @@ class Transactions:
         limits: Callable[[str], TransactionLimits],
         interval_seconds: float,
         committed_offsets: FetchOffsets,
+        offset_metadata: OffsetMetadata,
         on_lost: OnLost,
         on_failure: OnFailure,
     ) -> None:
@@ -97,6 +100,8 @@ class Transactions:
             limits: returns the limits of a topic's partitions.
             interval_seconds: between two transactions of a partition with output.
             committed_offsets: fetches committed offsets that no open transaction can change.
+            offset_metadata: returns the metadata of a partition's offset; None if the topic is no
+                longer the one that is being read.
             on_lost: called for a released partition: drop its records, and rebalance.
             on_failure: called when the brokers reject output or transactions permanently: end the
                 worker.
@@ -112,6 +117,7 @@ class Transactions:
         self._has_failed = False
         """Since the last takeover; counted once, since one lost broker fails many partitions."""
         self._committed_offsets = committed_offsets
+        self.offset_metadata = offset_metadata
         self._on_lost = on_lost
         self.on_failure = on_failure
 
@@ -245,4 +251,6 @@ def _describe(error: BaseException) -> str:
             "the broker does not authorize the transactional id <group.id>/<topic>/<partition>: "
             "add an ACL"
         )
+    if isinstance(error, InvalidTimestampError):
+        return f"transactions fail: {CLOCK_REFUSED}"
     return f"transactions fail: {error!r}"

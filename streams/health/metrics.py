@@ -81,6 +81,15 @@ class Metrics:
             agent_topic,
             registry=registry,
         )
+        self.records_lost = Counter(
+            "penstock_records_lost",
+            "Records that can't be read any more, by reason: removed, truncated, topic_deleted.",
+            (*agent_topic, "reason"), registry=registry,
+        )  # fmt: skip
+        self.topic_missing = Gauge(
+            "penstock_topic_missing", "1 while a topic of the pipeline does not exist, else 0.",
+            ("topic",), registry=registry,
+        )  # fmt: skip
         self.in_flight = Gauge(
             "penstock_records_in_flight", "Records taken in and not finished.", ("agent",),
             registry=registry,
@@ -140,7 +149,16 @@ class Metrics:
         self.ready = Gauge(
             "penstock_worker_ready", "1 while /ready answers 200, else 0.", registry=registry
         )
+        self.foreign_members = Gauge(
+            "penstock_group_foreign_members",
+            "Members of the consumer group that run another pipeline, at the last rebalance.",
+            registry=registry,
+        )
         self.live = Gauge("penstock_live", "1 while /live answers 200, else 0.", registry=registry)
+        self.clock_steps = Counter(
+            "penstock_clock_steps", "Times that the system clock was set, by a second or more.",
+            registry=registry,
+        )  # fmt: skip
         self.model_timeouts = Counter(
             "penstock_model_timeouts", "Model calls that took longer than predict_timeout_seconds.",
             ("agent",), registry=registry,
@@ -188,8 +206,9 @@ class AgentMetrics:
         self._batch_size_limit = metrics.batch_size_limit.labels(agent)
         self._out_of_memory = metrics.out_of_memory.labels(agent)
         self._queue_wait = metrics.queue_wait.labels(agent)
-        self._last_progress = metrics.last_progress.labels(agent)
-        self._last_progress.set_to_current_time()  # for an agent that is stuck from the start
+        self._progressed_at = time.monotonic()  # for an agent that is stuck from the start
+        # Computed when it is read: an age does not change when the system clock is set.
+        metrics.last_progress.labels(agent).set_function(self._last_progress_time)
         self._stages = {
             stage: metrics.stage_duration.labels(agent, stage)
             for stage in ("decode", "prepare", "predict", "encode", "deliver")
@@ -205,7 +224,10 @@ class AgentMetrics:
         """Count finished records, by outcome."""
         self._outcomes[topic, outcome].inc(num_records)
         self._done(num_records)
-        self._last_progress.set_to_current_time()
+        self._progressed_at = time.monotonic()
+
+    def _last_progress_time(self) -> float:
+        return time.time() - (time.monotonic() - self._progressed_at)
 
     def filtered(self, topic: str, reason: Filtered, num_records: int) -> None:
         """Count filtered records, by reason."""
@@ -229,7 +251,7 @@ class AgentMetrics:
         """Count records that were read again only to learn from."""
         self._replayed[topic].inc(num_records)
         self.num_done += num_records
-        self._last_progress.set_to_current_time()
+        self._progressed_at = time.monotonic()
 
     def snapshot_stored(self, num_bytes: int) -> None:
         """Count a stored snapshot."""

@@ -25,6 +25,7 @@ from mode import Service
 
 from streams.executor import run_on
 from streams.health.metrics import AgentMetrics
+from streams.kafka.positions import is_same_topic
 from streams.model_pool import ModelPool
 from streams.offsets import OffsetTracker
 from streams.online import Learned, OnlineRunner
@@ -64,6 +65,8 @@ class _Held:
     """The sequence number of the last stored snapshot."""
     stored: int
     """The `next_offset` of the last stored snapshot; -1 if none is stored."""
+    topic_id: str
+    """The topic that the offsets belong to; "" if the broker gives no ids."""
     due: float
     """When to take the next snapshot, on the clock."""
     taken: Learned | None = None
@@ -87,6 +90,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         tracker: OffsetTracker,
         metrics: AgentMetrics,
         on_failure: Callable[[BaseException], Awaitable[None]],
+        topic_id: Callable[[str], str] = lambda topic: "",
         clock: Callable[[], float] = time.monotonic,
         **kwargs: Any,
     ) -> None:
@@ -100,6 +104,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             tracker: the committed offsets.
             metrics: of the agent.
             on_failure: called when the worker can't continue: end it.
+            topic_id: returns the id under which a topic is read; "" if it has none.
             clock: monotonic, seconds.
             kwargs: of the service.
         """
@@ -113,6 +118,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         self._tracker = tracker
         self._metrics = metrics
         self._on_failure = on_failure
+        self._topic_id = topic_id
         self._clock = clock
         self._held: dict[Hashable, _Held] = {}
         self._threads = ThreadPoolExecutor(_NUM_THREADS, thread_name_prefix=f"state-{agent}")
@@ -151,13 +157,16 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
     async def _begin(self, tp: TopicPartition, position: int) -> int:
         held = self._held.get(tp)
         # Only if no other worker had the partition in between and learned more.
-        if held is not None and held.position == position:
+        is_same = held is not None and is_same_topic(held.topic_id, self._topic_id(tp.topic))
+        if held is not None and held.position == position and is_same:
             start = await self._pool.on_device(self._runner.resume, tp, position)
             if start is not None:
                 return start
         loaded = await self._load(tp, position)
         now = self._clock()
-        held = self._held[tp] = _Held(loaded.sequence, -1, now + self._settings.interval_seconds)
+        held = self._held[tp] = _Held(
+            loaded.sequence, -1, self._topic_id(tp.topic), now + self._settings.interval_seconds
+        )
         if loaded.snapshot is not None and await self._restore(tp, loaded.snapshot, position):
             held.stored = loaded.snapshot.next_offset
             return held.stored
@@ -170,7 +179,10 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             return Loaded(None, -1)
         try:
             key = self._key(tp)
-            loaded: Loaded = await self._retried(load_snapshot, self._store, key, position)
+            topic_id = self._topic_id(tp.topic)
+            loaded: Loaded = await self._retried(
+                load_snapshot, self._store, key, position, topic_id
+            )
             return loaded
         except StateMismatchError as error:
             self._refuse_unless_fresh(str(error))
@@ -280,6 +292,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             learn_every=taken.learn_every,
             saved_at_ms=time.time_ns() // 1_000_000,
             state=taken.state,
+            topic_id=held.topic_id,
         )
         encoded = encode_snapshot(snapshot)
         store.save(key, snapshot.sequence, encoded)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import aiokafka
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, KafkaError, UnknownMemberIdError
 from aiokafka.structs import OffsetAndMetadata
 from aiokafka.structs import TopicPartition as KafkaTopicPartition
@@ -16,11 +15,20 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
+from streams.kafka.positions import CommittedPosition, committed_position
 from streams.records import RawRecords, TopicPartition
 from streams.retry import within
+from streams.transport.assignor import Assignor
 from streams.transport.broker_retry import start_with_retry
 from streams.transport.fetch import BatchFetchResult
 from streams.transport.fetch_pacer import FetchPacer
+from streams.transport.fetch_positions import (
+    Fetched,
+    NotedPositions,
+    fetched_of,
+    partition_state,
+)
+from streams.transport.topic_watch import TopicWatch
 
 #: How often the group coordination is checked for errors.
 _COORDINATION_SECONDS = 1.0
@@ -49,12 +57,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Finish the base class's construction."""
         super().__post_init__()
         self._pacer = FetchPacer()
+        self.positions = NotedPositions()
+        self.topics = TopicWatch(self)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
         # Faust's assignor places tables; without tables round robin is enough.
         has_tables = bool(self.app.tables.changelog_topics)
-        self._assignor = self.app.assignor if has_tables else RoundRobinPartitionAssignor
+        self._assignor = self.app.assignor if has_tables else Assignor(self.app.membership)
         arguments = {
             "client_id": conf.broker_client_id,
             "group_id": conf.id,
@@ -69,11 +79,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             **arguments,
         )
         self.app.health.consumer.watch(consumer._client)
+        self.topics.use(consumer._client)
+        self.app.group_session.watch(consumer._client)
         return consumer
 
     async def on_start(self) -> None:
         """Start; wait while no broker can be reached."""
         await start_with_retry(super().on_start)
+
+    def fetched(self, tp: TP) -> Fetched | None:
+        """Return how far a partition was fetched, and how far it can be; None: not known yet."""
+        return fetched_of(self._ensure_consumer(), tp)
 
     def has_waiting(self, tp: TP) -> bool:
         """Whether a partition has records that could be fetched now and have not been.
@@ -82,15 +98,19 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         partition without a leader, and of an open transaction, can't be fetched.
         """
         consumer = self._ensure_consumer()
-        assignment = consumer._subscription.subscription.assignment
-        state = assignment.state_value(tp) if assignment is not None else None
-        if state is None or state.highwater is None or not state.has_valid_position:
+        fetched = fetched_of(consumer, tp)
+        if fetched is None or consumer._client.cluster.leader_for_partition(tp) in (None, -1):
             return False
-        if consumer._client.cluster.leader_for_partition(tp) in (None, -1):
-            return False
-        has_stable_end = consumer._isolation_level == "read_committed" and state.lso is not None
-        end = min(state.highwater, state.lso) if has_stable_end else state.highwater
-        return bool(state.position < end)
+        return fetched.position < fetched.end
+
+    def fetch_position(self, tp: TP) -> int | None:
+        """Return the offset that is fetched next; None if it is not known."""
+        state = partition_state(self._ensure_consumer(), tp)
+        return state.position if state is not None and state.has_valid_position else None
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _watch_topics(self) -> None:
+        await self.topics.run()
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _keep_membership(self) -> None:
@@ -104,6 +124,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             if self._consumer is None:
                 continue
             coordinator = self._consumer._coordinator
+            if coordinator.fenced is not None:
+                asyncio.run_coroutine_threadsafe(
+                    self.app.stop_for(coordinator.fenced), self.consumer.loop
+                )
+                return
             try:
                 coordinator.check_errors()
             except KafkaError as error:
@@ -136,6 +161,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         making a `ConsumerRecord` of each costs several times as much as parsing it.
         """
         fetcher = consumer._fetcher
+        self.positions.clear()
         if not self.consumer.flow_active:
             return {}
         if consumer._closed or fetcher._closed:
@@ -157,8 +183,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                     return {}
                 self._take_batches(fetcher)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
-        self._pacer.took(sum(map(len, fetched.values())))
+        self._pacer.took(sum(map(len, fetched.values())), len(fetched))
         self.fetched_generation = self.app.consumer_generation_id
+        self.positions.note(consumer, active_partitions, fetched)
         batch_topics = self.app.assigned.batch_topics
         return {
             tp: columns(records) if tp.topic in batch_topics else records
@@ -171,15 +198,31 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             if isinstance(result, BatchFetchResult) and tp.topic in self.app.assigned.batch_topics:
                 result.by_batch()
 
-    async def committed_offsets(
+    async def committed_positions(
         self, partitions: Sequence[TopicPartition]
-    ) -> dict[TopicPartition, int | None]:
-        """Return the committed offset of each partition; None where there is none."""
-        consumer = self._ensure_consumer()
+    ) -> dict[TopicPartition, CommittedPosition]:
+        """Return what the group has committed, without partitions that have no offset."""
+        fetch = self._ensure_consumer()._coordinator.fetch_committed_offsets
+        committed = await self.call_thread(fetch, [KafkaTopicPartition(*tp) for tp in partitions])
         return {
-            tp: await self.call_thread(consumer.committed, KafkaTopicPartition(*tp))
-            for tp in partitions
+            TopicPartition(*tp): committed_position(found.offset, found.metadata)
+            for tp, found in committed.items()
         }
+
+    async def pin_topics(self, topics: Iterable[str]) -> None:
+        """Read topics under the ids that they have now, until the next rebalance.
+
+        Raises:
+            KafkaError: the broker does not answer.
+        """
+        await self.call_thread(self.topics.pin, set(topics))
+
+    async def release_topics(self, num_unfinished: Mapping[str, int]) -> None:
+        """Note that all partitions are given up, with each topic's unfinished records."""
+        await self.call_thread(self._release_topics, num_unfinished)
+
+    async def _release_topics(self, num_unfinished: Mapping[str, int]) -> None:
+        self.topics.release(num_unfinished)
 
     async def rejoin(self) -> None:
         """Ask the group to rebalance."""
@@ -190,16 +233,19 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         assigned = self.assignment()
-        wanted = {
-            KafkaTopicPartition(*tp): OffsetAndMetadata(offset, "")
-            for tp, offset in offsets.items()
-            if tp in assigned
-        }
-        if not wanted:
-            return False
         try:
-            if not await self._committed(wanted):
+            topics = await self.topics.still_read({tp.topic for tp in offsets})
+            wanted = {
+                KafkaTopicPartition(*tp): OffsetAndMetadata(
+                    offset, self.topics.metadata(TopicPartition(*tp), offset)
+                )
+                for tp, offset in offsets.items()
+                if tp in assigned and tp.topic in topics
+            }
+            if not wanted or not await self._committed(wanted):
                 return False
+            if len(topics) < len({tp.topic for tp in offsets}):
+                return False  # the others are deleted, or other topics now
         except KafkaError as error:
             # No broker, or a rebalance has begun. Nothing is lost: the next round commits the same
             # watermark, or the new owner reads the records again.

@@ -61,6 +61,15 @@ class _Accumulator(MessageAccumulator):  # type: ignore[misc]
             batch.future.add_done_callback(take_back)
         return batch
 
+    def fail_all(self, exception: Exception) -> None:
+        """Fail the batches that wait or are under way; those that wait have two futures each."""
+        super().fail_all(exception)
+        for batches in self._batches.values():
+            for batch in batches:
+                # `send_batch` awaits it only for a second batch of a partition. Its error is that
+                # of `batch.future`, and asyncio warns of errors that nothing retrieves.
+                batch._drain_waiter.exception()
+
 
 class KafkaProducer(AIOKafkaProducer):  # type: ignore[misc]
     """`AIOKafkaProducer` with correct sequence numbers, whose batches never expire.
@@ -131,7 +140,9 @@ class TransactionalProducer(KafkaProducer):
             if version < _REQUIRE_STABLE:
                 raise IncompatibleBrokerVersion("exactly_once needs Apache Kafka 2.5 or newer")
 
-    def queue_offset(self, tp: TopicPartition, offset: int, group_id: str) -> asyncio.Future[None]:
+    def queue_offset(
+        self, tp: TopicPartition, offset: int, group_id: str, metadata: str = ""
+    ) -> asyncio.Future[None]:
         """Queue a group's offset for the transaction; the future ends when the broker has it.
 
         This is to `send_offsets_to_transaction` what `send_batch` is to `send_and_wait`: queued
@@ -142,7 +153,7 @@ class TransactionalProducer(KafkaProducer):
         """
         if not self._txn_manager.is_in_transaction():
             raise IllegalOperation("Not in the middle of a transaction")
-        offsets = {KafkaTopicPartition(*tp): OffsetAndMetadata(offset, "")}
+        offsets = {KafkaTopicPartition(*tp): OffsetAndMetadata(offset, metadata)}
         taken: asyncio.Future[None] = self._txn_manager.add_offsets_to_txn(offsets, group_id)
         # Shielded: aiokafka sets the result even if the caller was cancelled.
         return asyncio.shield(taken)
