@@ -11,7 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 
-from agents.pipeline.parts import choose_devices, load_agent
+from agents.pipeline.parts import choose_devices, load_agent, make_decoder
 from agents.pipeline.topics import make_store
 from agents.process.exit import HANG_EXIT_CODE, ModelHangsError, end_process_after
 from agents.process.model_proxy import isolated
@@ -19,7 +19,6 @@ from agents.process.share import available_cores, share_cores
 from models.base import ModelError
 from schemas import Event, make_codec
 from streams.app import App
-from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
 from streams.executor import host_executor, preparing_executor, tune_garbage_collector
@@ -113,7 +112,7 @@ class Worker:
         return Inference(
             name,
             agent,
-            decoder=Decoder(parts.codec, agent.max_record_bytes, agent.limits, parts.event_type),
+            decoder=make_decoder(agent, parts),
             pool=pool,
             encoder=ResultEncoder(name, codec, pool, self.packing),
             delivery=Delivery(

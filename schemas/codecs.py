@@ -11,7 +11,11 @@ import msgspec
 from schemas.errors import DecodeError, EmptyValueError, InputError, SchemaError
 from schemas.event import Event, check_versions
 from schemas.frame import VideoFrame
+from schemas.lenient import lenient_type
+from schemas.mapping.frames import describe_envelope, describe_frame
 
+#: UTF-8's byte order mark, which Windows programs write before JSON.
+BOM = b"\xef\xbb\xbf"
 _IMAGE_MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 #: At most 18 digits, so that it fits 64 bits as in the other codecs.
 _WHOLE_NUMBER = re.compile(rb"[+-]?[0-9]{1,18}")
@@ -25,6 +29,17 @@ def image_content_type(image: bytes) -> str:
     if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
         return "image/webp"
     return ""
+
+
+def without_marks(values: Sequence[bytes]) -> Sequence[bytes]:
+    """Return JSON values without byte order marks.
+
+    Only the first is looked at: a producer writes the mark always or never. Where it is wrong, the
+    batch can't be decoded as a whole, and each value is looked at alone.
+    """
+    if values and values[0].startswith(BOM):
+        return [value.removeprefix(BOM) for value in values]
+    return values
 
 
 class Codec(Protocol):
@@ -64,10 +79,15 @@ class _StructCodec:
     format: ClassVar[str]
     """The format's name in messages."""
 
-    def __init__(self, event_type: type[Event], decoder: Any, encoder: Any) -> None:
+    name: str
+
+    def __init__(self, event_type: type[Event], protocol: Any) -> None:
         self._event_type = event_type
-        self._decode = decoder.decode
-        self.encode = encoder.encode
+        self._decode = protocol.Decoder(event_type).decode
+        self._decode_plain = protocol.Decoder().decode
+        self._lenient = lenient_type(event_type)
+        self._decode_twin = protocol.Decoder(self._lenient.type).decode if self._lenient else None
+        self.encode = protocol.Encoder().encode
 
     def decode(self, value: bytes, headers: Mapping[str, bytes]) -> Event:
         """Return the validated event."""
@@ -76,26 +96,60 @@ class _StructCodec:
                 f"the value has no bytes: expected {self._event_type.__name__} "
                 "(a null value is a tombstone)"
             )
+        if self.name == "json":
+            value = value.removeprefix(BOM)
         try:
-            event: Event = self._decode(value)
+            event = self._decode_one(value)
         except msgspec.ValidationError as error:
-            reason = _name_finite_bounds(str(error))
+            reason = self._explain(value) or _name_finite_bounds(str(error))
             raise SchemaError(f"not a {self._event_type.__name__}: {reason}") from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise DecodeError(f"not {self.format}: {error}") from error
+            frame = describe_frame(value, self.name)
+            hint = f": {frame}" if frame else ""
+            raise DecodeError(f"not {self.format}: {error}{hint}") from error
         check_versions([event], self._event_type.VERSIONS)
         event.validate()
         return event
 
+    def _decode_one(self, value: bytes) -> Event:
+        try:
+            event: Event = self._decode(value)
+        except msgspec.ValidationError:
+            if self._lenient is None or self._decode_twin is None:
+                raise
+            event = self._lenient.to_event(self._decode_twin(value))
+        return event
+
+    def _explain(self, value: bytes) -> str:
+        """Return what is wrong with a value that is well-formed, or "" to leave it to msgspec."""
+        try:
+            plain = self._decode_plain(value)
+        except Exception:  # it may be broken beyond the place that the first error is about
+            return describe_frame(value, self.name)
+        channel = self._lenient.explain(plain) if self._lenient else ""
+        if not isinstance(plain, dict):
+            return describe_frame(value, self.name)
+        return channel or describe_envelope(plain)
+
     def decode_all(self, values: Sequence[bytes]) -> list[Event]:
         """Return the validated events of values, all or nothing."""
-        decode = self._decode
-        events: list[Event] = [decode(value) for value in values]
+        events = self._decode_each(values)
         check_versions(events, self._event_type.VERSIONS)
         if self._event_type.validate is not Event.validate:
             for event in events:
                 event.validate()
         return events
+
+    def _decode_each(self, values: Sequence[bytes]) -> list[Event]:
+        decode, lenient, decode_twin = self._decode, self._lenient, self._decode_twin
+        if self.name == "json":
+            values = without_marks(values)
+        try:
+            return [decode(value) for value in values]
+        except msgspec.ValidationError:
+            if lenient is None or decode_twin is None:
+                raise
+            return [lenient.to_event(decode_twin(value)) for value in values]
 
 
 def _name_finite_bounds(message: str) -> str:
@@ -111,7 +165,7 @@ class JsonCodec(_StructCodec):
     format = "JSON"
 
     def __init__(self, event_type: type[Event]) -> None:
-        super().__init__(event_type, msgspec.json.Decoder(event_type), msgspec.json.Encoder())
+        super().__init__(event_type, msgspec.json)
 
 
 class MsgpackCodec(_StructCodec):
@@ -122,7 +176,7 @@ class MsgpackCodec(_StructCodec):
     format = "MessagePack"
 
     def __init__(self, event_type: type[Event]) -> None:
-        super().__init__(event_type, msgspec.msgpack.Decoder(event_type), msgspec.msgpack.Encoder())
+        super().__init__(event_type, msgspec.msgpack)
 
 
 class ImageCodec:

@@ -16,15 +16,27 @@ E = TypeVar("E")
 
 @dataclass(slots=True)
 class Chunk(Generic[E]):
-    """Events of one `RecordBatch`, in its order: `events[i]` was decoded from row `rows[i]`."""
+    """Events of one `RecordBatch`, in its order: `events[i]` was decoded from row `rows[i]`.
+
+    A record with several events has several entries in a row, which always stay in one chunk: its
+    outcome is known once all of them are answered.
+    """
 
     batch: RecordBatch
     rows: Sequence[int]
     events: Sequence[E]
 
     def split(self, size: int) -> tuple[Chunk[E], Chunk[E]]:
-        """Return the first `size` events and the rest."""
+        """Return the first `size` events and the rest; more where a record would be cut."""
+        rows = self.rows
+        while size < len(rows) and rows[size] == rows[size - 1]:
+            size += 1
         return self._slice(slice(size)), self._slice(slice(size, None))
+
+    @property
+    def num_records(self) -> int:
+        """How many records the events are of."""
+        return len(self.rows) if isinstance(self.rows, range) else len(set(self.rows))
 
     def _slice(self, part: slice) -> Chunk[E]:
         return Chunk(self.batch, self.rows[part], self.events[part])

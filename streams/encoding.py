@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -124,6 +126,8 @@ class ResultEncoder:
         encoded: EncodedChunk,
     ) -> bool:
         """Fast path: encode a chunk of one `Result` per row, all of one type; False otherwise."""
+        if chunk.num_records < len(chunk.rows):  # a record has several events
+            return False
         kinds = {type(answer) for answer in answers}
         if len(kinds) != 1 or not issubclass(next(iter(kinds)), Result):
             return False
@@ -165,15 +169,23 @@ class ResultEncoder:
     def _encode_answers(
         self, chunk: Chunk[Any], answers: Sequence[Any], shared: Headers, encoded: EncodedChunk
     ) -> None:
-        """Encode answers of any type, one by one."""
+        """Encode answers of any type, one by one.
+
+        A record has one outcome: where an event of it has no answer, none of its results are sent.
+        """
         rows: list[int] = []
         record_rows: list[int] = []
-        for row, event, answer in zip(chunk.rows, chunk.events, answers, strict=True):
-            if isinstance(answer, InputError):
-                encoded.failed.append((row, answer))
+        for row, pairs in _by_record(chunk, answers):
+            refused = next((a for _, a in pairs if isinstance(a, InputError)), None)
+            if refused is not None:
+                encoded.failed.append((row, refused))
                 continue
             try:
-                records = self._encode_answer(chunk.batch, row, event, answer, shared)
+                records: list[OutputRecord] = []
+                for event, answer in pairs:
+                    records += self._encode_answer(
+                        chunk.batch, row, event, answer, shared, len(records)
+                    )
             except ResultTooLargeError as error:
                 encoded.failed.append((row, error))
             except Exception as error:  # a user's model may return any object
@@ -186,15 +198,22 @@ class ResultEncoder:
         encoded.rows, encoded.record_rows = rows, record_rows
 
     def _encode_answer(
-        self, batch: RecordBatch, row: int, event: Any, answer: Any, shared: Headers
+        self,
+        batch: RecordBatch,
+        row: int,
+        event: Any,
+        answer: Any,
+        shared: Headers,
+        first_index: int,
     ) -> list[OutputRecord]:
+        """Encode one event's answer; its results are numbered from `first_index`."""
         if answer is None:
             return []
         results = answer if isinstance(answer, list | tuple) else [answer]
         origin = Origin(*batch.tp, batch.offsets[row])
         key = batch.keys[row]
         records = []
-        for index, result in enumerate(results):
+        for index, result in enumerate(results, first_index):
             value = self._codec.encode(self._stamp(result, event, origin))
             if len(value) > MAX_BYTES:
                 raise ResultTooLargeError(
@@ -252,6 +271,15 @@ class ResultEncoder:
             time_ms=time_ms,
             content_type=self._codec.content_type,
         )
+
+
+def _by_record(
+    chunk: Chunk[Any], answers: Sequence[Any]
+) -> Iterator[tuple[int, list[tuple[Any, Any]]]]:
+    """Yield each row of a chunk with its events and their answers."""
+    triples = zip(chunk.rows, chunk.events, answers, strict=True)
+    for row, group in groupby(triples, key=itemgetter(0)):
+        yield row, [(event, answer) for _, event, answer in group]
 
 
 def _kind(result: Any) -> str:

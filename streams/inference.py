@@ -22,7 +22,6 @@ from typing import Any
 from mode import Service
 
 from streams.batching import Chunk, MicroBatch
-from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoded_output import EncodedOutput
 from streams.encoding import ResultEncoder, Timings
@@ -30,7 +29,7 @@ from streams.event_times import EventTimes, Implausible
 from streams.executor import MAX_INLINE_SECONDS, InlineOrPool
 from streams.health.health import AgentFacts
 from streams.health.metrics import AgentMetrics, Filtered
-from streams.ingest import Deadline, Ingest, Ingested
+from streams.ingest import BatchDecoder, Deadline, Ingest, Ingested
 from streams.micro_batcher import MicroBatcher, positions_of_stale
 from streams.model_pool import ModelPool
 from streams.online import Update
@@ -56,7 +55,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         agent: str,
         settings: AgentSettings,
         *,
-        decoder: Decoder[Any],
+        decoder: BatchDecoder,
         pool: ModelPool,
         encoder: ResultEncoder,
         delivery: Delivery,
@@ -76,7 +75,8 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._encoder = encoder
         self._delivery = delivery
         self._metrics = metrics
-        self._decoding = InlineOrPool(host, max_inline_seconds)
+        # What may wait for a disk never runs on the event loop.
+        self._decoding = InlineOrPool(host, -1.0 if decoder.reads_files else max_inline_seconds)
         self._encoding = InlineOrPool(host, max_inline_seconds)
         self._preparing = preparing or host
         self._clock = clock
@@ -172,8 +172,12 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
     def _finish_unanswered(self, batch: RecordBatch, read: Ingested) -> None:
         """Finish the rows that are not sent to the model."""
         if batch.is_catch_up:
-            self._delivery.caught_up(batch, [*read.tombstones, *(row for row, _ in read.failed)])
+            filtered = [row for rows in read.filtered.values() for row in rows]
+            failed = [row for row, _ in read.failed]
+            self._delivery.caught_up(batch, [*read.tombstones, *filtered, *failed])
         else:
+            for reason, rows in read.filtered.items():
+                self._delivery.filtered(batch, rows, Filtered(reason))
             self._delivery.filtered(batch, read.tombstones, Filtered.TOMBSTONE)
             self._delivery.spawn_dead_letters(batch, read.failed)
             if read.implausible is not None:
@@ -305,5 +309,5 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Drop waiting events of partitions that were given up."""
         for chunk in self._batcher.remove(positions_of_stale):
             if not chunk.batch.is_catch_up:
-                self._metrics.handed_back(chunk.batch.tp.topic, len(chunk.rows))
+                self._metrics.handed_back(chunk.batch.tp.topic, chunk.num_records)
         self._room.set()

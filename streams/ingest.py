@@ -10,14 +10,14 @@ expires, nor does one whose time lies in the future.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from schemas import InputError
 from schemas.errors import ExpiredError
 from streams.batching import Chunk
-from streams.decoding import Decoder
+from streams.decoding import Decoded
 from streams.event_times import EventTimes, Implausible, times_for_age
 from streams.records import RecordBatch
 
@@ -53,13 +53,26 @@ class Deadline:
         )
 
 
+class BatchDecoder(Protocol):
+    """Turns a record batch into events; `Decoder` or `MappedDecoder`."""
+
+    reads_files: bool
+    """Whether it may wait for a disk."""
+
+    def decode(self, batch: RecordBatch) -> Decoded[Any]:
+        """Return what became of each row; never raises."""
+        ...
+
+
 @dataclass(slots=True)
 class Ingested:
-    """The rows of a record batch by outcome: each row is in exactly one of the four."""
+    """The rows of a record batch by outcome: each row is in exactly one of the five."""
 
     chunk: Chunk[Any]
     failed: Sequence[tuple[int, InputError]]
     tombstones: Sequence[int]
+    filtered: Mapping[str, Sequence[int]]
+    """Rows that need no answer, by reason."""
     expired: Chunk[Any] | None = None
     implausible: Implausible | None = None
     """Event times that can't be right, handled by the agent's rule."""
@@ -70,7 +83,7 @@ class Ingest:
 
     def __init__(
         self,
-        decoder: Decoder[Any],
+        decoder: BatchDecoder,
         deadline: Deadline | None = None,
         event_times: EventTimes | None = None,
     ) -> None:
@@ -92,4 +105,4 @@ class Ingest:
             dropped = set(late)
             chunk = chunk.pick([i for i in range(len(chunk.events)) if i not in dropped])
         failed = [*decoded.failed, *refused]
-        return Ingested(chunk, failed, decoded.tombstones, expired, implausible)
+        return Ingested(chunk, failed, decoded.tombstones, decoded.filtered, expired, implausible)

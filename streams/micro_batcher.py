@@ -100,11 +100,12 @@ class MicroBatcher(Generic[E]):
         room = self._max_size
         for lane in (first_lane, *(i for i in range(len(self._lanes)) if i != first_lane)):
             queue, before = self._lanes[lane], room
-            while queue and room:
+            while queue and room > 0:
                 chunk = queue.popleft()
                 if room < len(chunk.events):
-                    chunk, rest = chunk.split(room)
-                    queue.appendleft(rest)
+                    chunk, rest = chunk.split(room)  # perhaps more events than `room`
+                    if rest.events:
+                        queue.appendleft(rest)
                 chunks.append(chunk)
                 room -= len(chunk.events)
             self._sizes[lane] -= before - room

@@ -187,7 +187,9 @@ class ModelPool:
         events = batch.events
         seconds: dict[str, float] = {}
         prepared = None
-        if self._prepares:
+        # One record with many events can be over the limit: it is prepared and answered in parts.
+        prepares = self._prepares and len(events) <= limit.size
+        if prepares:
             prepared, seconds["prepare"] = await run_on(
                 host, _timed, self.calls.timed(prepare), self._copies[0].model, events
             )
@@ -197,7 +199,7 @@ class ModelPool:
             work: tuple[Any, ...]
             if self._runner is not None:
                 work = (self.calls.timed(self._runner.answer), batch)
-            elif self._prepares:
+            elif prepares:
                 work = (predict_prepared, copy.calls, prepared, events, limit)
             else:
                 work = (predict_each, copy.calls.predict_batch, events, 1, limit)

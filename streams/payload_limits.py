@@ -30,7 +30,7 @@ class Limits:
         max_record_bytes: int,
         settings: LimitSettings | None,
         codec: str,
-        event_type: type[Event],
+        event_type: type[Event] | None,
     ) -> None:
         """Set the limits.
 
@@ -39,11 +39,14 @@ class Limits:
             settings: the other limits; None: their defaults.
             codec: the format of values.
             event_type: the type that values become. Where none of its fields can hold lists or maps
-                of any depth, depth is not checked: what a type does not name is never built.
+                of any depth, depth is not checked: what a type does not name is never built. None:
+                values become plain ones, of any depth.
         """
         self._max_bytes = max_record_bytes
         self._settings = settings or LimitSettings()
-        self._depth_scan = _DEPTH_SCANS.get(codec) if _nests_freely(event_type) else None
+        self._depth_scan: _DepthScan | None = None
+        if event_type is None or _nests_freely(event_type):
+            self._depth_scan = _DEPTH_SCANS.get(codec)
 
     def all_fit(self, batch: RecordBatch, values: Sequence[bytes]) -> bool:
         """Fast path: True if the whole batch is within the limits; on False, check row by row."""

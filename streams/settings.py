@@ -15,6 +15,11 @@ from streams.constraints import Bounds, Pattern
 
 NAME = Pattern(r"[A-Za-z0-9._-]{1,200}", "1 to 200 letters, digits, '.', '_' or '-'")
 Name = Annotated[str, NAME]
+TOPIC = Pattern(
+    NAME.regex,
+    f"one topic, {NAME.meaning}, or a list of topics (patterns such as sensor.* are not supported)",
+)
+Topic = Annotated[str, TOPIC]
 Device = Annotated[str, Pattern(r"auto|cpu|cuda(:\d+)?", "auto, cpu, cuda or cuda:N")]
 DeadLetterPayload = Literal["full", "none"]
 
@@ -85,7 +90,7 @@ class EventTimeSettings(_Settings):
 class AgentSettings(_Settings):
     """One agent: input topics -> micro-batches -> model -> output topic."""
 
-    input: Name | Annotated[list[Name], Bounds(min_length=1)]
+    input: Topic | Annotated[list[Topic], Bounds(min_length=1)]
     """Topic of events, or several in order of priority; `inputs` is either as a list."""
     output: Name
     """Topic of results."""
@@ -95,6 +100,14 @@ class AgentSettings(_Settings):
     """A registered event type, `package.module:Class` or `./file.py:Class`; "": the model's."""
     codec: str = "json"
     """How input is written: `json`, `msgpack` or `image`."""
+    fields: dict[str, Any] = field(default_factory=dict)
+    """Where each field of the event is in other people's values; empty: they have its names."""
+    where: str = ""
+    """Which records are answered: comparisons of paths; "": all."""
+    envelope: Literal["none", "cloudevents", "connect"] = "none"
+    """What is around each value: a structured CloudEvent or Kafka Connect's schema and payload."""
+    key_format: Literal["text", "hex", "integer"] = "text"
+    """How a record's key is written where it names the source."""
     output_codec: Literal["json", "msgpack"] = "json"
     """How results and updates are written."""
     updates: Name | None = None
@@ -145,9 +158,18 @@ class AgentSettings(_Settings):
     @property
     def may_be_silent(self) -> bool:
         """Whether a record may be finished and leave no trace on any topic."""
-        return self.answers == "sometimes" or (
-            self.overload == "latest" and self.expired == "filter"
-        )
+        is_dropping = self.overload == "latest" and self.expired == "filter"
+        return self.answers == "sometimes" or is_dropping or self.may_filter
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether input values are not events as they stand."""
+        return bool(self.fields or self.where) or self.envelope != "none"
+
+    @property
+    def may_filter(self) -> bool:
+        """Whether a record may need no answer: the filter drops it, or it has no readings."""
+        return bool(self.where) or "each" in self.fields or self.envelope != "none"
 
     @property
     def model_name(self) -> str:

@@ -14,10 +14,12 @@ CROSS_CUTTING = {
     "tests/models/test_contract.py": "every registered model",
     "tests/models/test_gpu.py": "every model that runs on a GPU",
     "tests/models/test_online_contract.py": "every online model",
+    "tests/schemas/mapping/test_properties.py": "every part of the mapping, on any value",
     "tests/streams/kafka/test_security.py": "TLS and passwords on Apache Kafka",
     "tests/streams/test_engine_properties.py": "the whole engine, on random worlds",
     "tests/streams/test_no_cycles.py": "reference cycles in the whole engine",
     "tests/streams/test_policies.py": "deadlines and priorities in the whole engine",
+    "tests/streams/test_several_events.py": "records with several events in the whole engine",
     "tests/streams/test_state_after_crashes.py": "online models in the whole engine, with crashes",
     "tests/streams/transport/test_generations.py": "fetches during a rebalance",
 }

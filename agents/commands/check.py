@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -20,6 +20,9 @@ from models.base import ModelError, OnlineModel
 from streams.kafka.errors import BrokerError, or_hidden
 from streams.model_pool import ModelPool
 from streams.settings import AgentSettings, PipelineSettings
+
+if TYPE_CHECKING:
+    from agents.commands.sample.report import SampledInput
 
 
 class CheckedAgent(msgspec.Struct):
@@ -55,10 +58,17 @@ def command(
     offline: Annotated[
         bool, typer.Option("--offline", help="Do not connect to the broker.")
     ] = False,
+    sample: Annotated[
+        int,
+        typer.Option(min=0, max=100_000, help="Also read this many records of each input."),
+    ] = 0,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the broker.")] = 5.0,
     json: JsonOption = False,
 ) -> None:
     """Check a pipeline file, its models and its broker.
+
+    With --sample, shows what the newest records of each input become: events beside their values,
+    dead letters and why, implausible times, and paths that match nothing.
 
     Reports all problems, not just the first. The exit code is 2 if there are any.
     """
@@ -68,13 +78,42 @@ def command(
     broker = None if offline else check_broker(settings, timeout, learning)
     problems = [f"{config}: {a.problem}" for a in agents if a.problem]
     problems += [broker.problem] if broker and broker.problem else []
+    samples: list[SampledInput] = []
+    if sample and broker and not broker.problem:
+        samples = check_samples(config, settings, agents, sample, timeout)
+        problems += [problem for sampled in samples for problem in sampled.problems]
     if json:
         document = {"ok": not problems, "problems": problems, "agents": agents, "broker": broker}
+        document |= {"samples": samples} if sample else {}
         typer.echo(msgspec.json.encode(document))
     else:
+        if samples:
+            from agents.commands.sample.report import print_samples
+
+            print_samples(samples)
         _print_tables(config, agents, broker, problems)
     if problems:
         raise typer.Exit(EXIT_CODE)
+
+
+def check_samples(
+    config: Path,
+    settings: PipelineSettings,
+    agents: Sequence[CheckedAgent],
+    count: int,
+    timeout: float,
+) -> list[SampledInput]:
+    """Read and decode the newest records of each input of the agents without a problem."""
+    # Imported here, so that `--offline` works without confluent-kafka.
+    from agents.commands.sample.report import sample_input
+
+    return [
+        sample_input(config, settings, checked.agent, topic, parts, count, timeout)
+        for checked in agents
+        if not checked.problem
+        for parts in [load_agent(settings.agents[checked.agent], config.parent)]
+        for topic in checked.inputs
+    ]
 
 
 def check_agent(

@@ -50,6 +50,20 @@ def load_pipeline(path: pathlib.Path, env: Mapping[str, str] = os.environ) -> Pi
     return _Loader(path, _document(path)).settings(env)
 
 
+def place_in_file(path: pathlib.Path, keys: Path) -> str:
+    """Return where a key of a pipeline file stands: file, line, column and key.
+
+    A key that the file leaves out (inherited, or from the environment) has the place of the nearest
+    one above it.
+    """
+    line, column = _document(path).place(keys, True)
+    return f"{path}:{line}:{column}: {_dotted(keys)}"
+
+
+def _dotted(keys: Path) -> str:
+    return "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in keys).removeprefix(".")
+
+
 def declared_values(settings: Any) -> dict[str, Any]:
     """Return what a settings object states beyond its defaults, as a pipeline file would."""
     values = {}
@@ -136,8 +150,7 @@ class _Loader:
 
     def _line(self, mistake: Mistake) -> str:
         """Return the mistake as one line: the file's place or the variable, the key, what it is."""
-        key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in mistake.path)
-        text = ": ".join(filter(None, (key.removeprefix("."), mistake.message)))
+        text = ": ".join(filter(None, (_dotted(mistake.path), mistake.message)))
         for path, variable in self._variables.items():
             if mistake.path[: len(path)] == path:
                 return f"{variable} (environment): {text}"

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from agents.pipeline.input_fields import make_reader
 from agents.pipeline.user_code import is_user_code, load_class
 from models.base import Model, ModelError, OnlineModel, PreparedModel
 from models.registry import make_model, model_class
@@ -25,6 +26,10 @@ from schemas import (
     make_codec,
 )
 from schemas.codecs import Codec
+from schemas.mapping.reader import RecordReader
+from streams.decoding import Decoder
+from streams.ingest import BatchDecoder
+from streams.mapped_decoding import MappedDecoder
 from streams.settings import AgentSettings
 
 AnyModel: TypeAlias = Model[Any, Any]
@@ -38,7 +43,9 @@ class AgentParts(msgspec.Struct, frozen=True):
 
     event_type: type[Event]
     codec: Codec
-    """Reads the input."""
+    """Reads input whose values are events as they stand."""
+    reader: RecordReader | None
+    """Reads input that is mapped, filtered or in an envelope; None: `codec` does."""
     model_type: type[AnyModel]
     make_model: Callable[[], AnyModel]
     """Makes an instance that is not loaded yet: one for each replica, or one for each partition of
@@ -64,7 +71,18 @@ def load_agent(settings: AgentSettings, base_dir: Path = Path()) -> AgentParts:
         codec = make_codec(settings.codec, event_type)
     except ValueError as error:
         raise ModelError(str(error)) from error
-    return AgentParts(event_type, codec, model_type, lambda: make_model(model_type, options))
+    reader = make_reader(settings, event_type, base_dir) if settings.is_mapped else None
+    return AgentParts(
+        event_type, codec, reader, model_type, lambda: make_model(model_type, options)
+    )
+
+
+def make_decoder(settings: AgentSettings, parts: AgentParts) -> BatchDecoder:
+    """Return what decodes an agent's record batches."""
+    limits = (settings.max_record_bytes, settings.limits)
+    if parts.reader is not None:
+        return MappedDecoder(parts.reader, *limits, settings.key_format)
+    return Decoder(parts.codec, *limits, parts.event_type, settings.key_format)
 
 
 def load_event_type(spec: str, base_dir: Path = Path()) -> type[Event]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agents.pipeline.input_fields import input_mistakes
 from agents.pipeline.validation import Mistake, did_you_mean
 from models.registry import model_names
 from schemas import CODECS, EVENT_TYPES, make_codec
@@ -29,6 +30,8 @@ def rule_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
     for name, agent in settings.agents.items():
         for key, message in (*_name_mistakes(agent), *_overload_mistakes(agent)):
             yield Mistake(("agents", name, key), message)
+        for path, message, is_about_key in input_mistakes(agent):
+            yield Mistake(("agents", name, *path), message, is_about_key)
     yield from kafka_mistakes(settings.kafka)
     yield from _state_topic_mistakes(settings)
     yield from _shared_inputs(settings)

@@ -23,7 +23,7 @@ from benchmarks.harness.options import (
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the group `penstock bench`."""
-    for command in (mix, idle, scale, memory, metrics, startup, models):
+    for command in (mix, idle, scale, memory, metrics, startup, decode, models):
         app.command()(command)
 
 
@@ -152,6 +152,21 @@ def startup(
     with errors_for_users(), broker_at(broker) as servers:
         starts = [measure_startup(servers) for _ in range(rounds)]
     print_results([medians(starts)], startup_table(medians(starts)), as_json)
+
+
+def decode(
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each form is decoded.")] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the CPU time of decoding: mapped JSON and envelopes beside plain JSON.
+
+    No broker is needed: the records of one fetch go through an agent's decoder, as in a worker.
+    """
+    from benchmarks.harness.decode import measure_decoding, rows_of
+
+    costs = measure_decoding(rounds)
+    columns = ["form", "CPU µs a record", "lowest", "more than plain JSON"]
+    print_results(costs, (columns, rows_of(costs)), as_json)
 
 
 def models(

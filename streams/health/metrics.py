@@ -39,6 +39,10 @@ class Filtered(StrEnum):
 
     TOMBSTONE = "tombstone"
     EXPIRED = "expired"
+    WHERE = "where"
+    """The agent's filter does not want it."""
+    EMPTY = "empty"
+    """It holds no readings."""
 
 
 class Metrics:

@@ -107,7 +107,7 @@ def test_numbers_must_be_finite(cls: type[Event], field: str, number: float, cod
         with pytest.raises(DecodeError, match="not JSON"):
             make_codec(codec, cls).decode(text.encode(), {})
         return
-    with pytest.raises(SchemaError, match=rf"finite number - at `\$\.{field}"):
+    with pytest.raises(SchemaError, match=rf"{field}\.bad: expected a finite number"):
         make_codec(codec, cls).decode(ENCODE[codec](body), {})
 
 
@@ -123,8 +123,13 @@ def test_a_message_about_another_large_bound_is_not_changed() -> None:
     [
         (SensorReading, {}, SchemaError, "missing required field `values`"),
         (SensorReading, {"values": {}}, SchemaError, "length >= 1"),
-        (SensorReading, {"values": {"a": "1"}}, SchemaError, r"Expected `float`.*\$\.values"),
-        (SensorReading, {"values": {"a": None}}, SchemaError, r"Expected `float`, got `"),
+        (
+            SensorReading,
+            {"values": {"a": "1"}},
+            SchemaError,
+            r"values\.a: expected a number",
+        ),
+        (SensorReading, {"values": {"a": None}}, SchemaError, "values: each entry is null"),
         (SensorReading, [1, 2], SchemaError, "Expected `object`, got `array`"),
         (SensorReading, {"values": {"a": 1.0}, "source_id": 7}, SchemaError, r"\$\.source_id"),
         (

@@ -18,6 +18,7 @@ from streams.encoding import ResultEncoder
 from streams.executor import host_executor
 from streams.health.metrics import Metrics
 from streams.inference import Inference
+from streams.ingest import BatchDecoder
 from streams.model_pool import ModelPool
 from streams.model_protocols import ModelFactory
 from streams.offsets import OffsetTracker
@@ -45,6 +46,7 @@ class Engine:
         *,
         event_type: type[Event] = Number,
         host: ThreadPoolExecutor | None = None,
+        decoder: BatchDecoder | None = None,
         **more: Any,
     ) -> None:
         self.sink = sink
@@ -58,7 +60,7 @@ class Engine:
         self.inference = Inference(
             "double",
             settings,
-            decoder=Decoder(make_codec("json", event_type), settings.max_record_bytes),
+            decoder=decoder or Decoder(make_codec("json", event_type), settings.max_record_bytes),
             pool=self.pool,
             encoder=ResultEncoder("double", make_codec("json", Event), self.pool),
             delivery=self.delivery,

@@ -135,8 +135,21 @@ def command(
 
 
 def _codec_of(pipeline: PipelineSettings | None, topic: str) -> str:
-    agents = pipeline.agents.values() if pipeline else ()
-    return next((agent.codec for agent in agents if topic in agent.inputs), "")
+    """Return the codec of the agent that reads the topic, or "" if none does.
+
+    Raises:
+        UserError: the agent reads other people's values there, which Penstock's events are not.
+    """
+    for name, agent in pipeline.agents.items() if pipeline else ():
+        if topic not in agent.inputs:
+            continue
+        if agent.fields or agent.envelope != "none":
+            raise UserError(
+                f"agent {name} reads other people's values from {topic} (`fields`, `envelope`): "
+                "events as `produce` writes them would be dead letters: name another --topic"
+            )
+        return agent.codec
+    return ""
 
 
 def _run(job: PublishJob, kafka: Kafka) -> Published:

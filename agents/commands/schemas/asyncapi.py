@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from agents.commands.schemas.flows import Flow
 from schemas import CODECS, DeadLetter, Event, Result
 from schemas.cloudevents import type_name
@@ -81,6 +83,8 @@ def _operations(flow: Flow) -> Iterator[_Operation]:
     settings, agent = flow.settings, flow.agent
     name = _identifier(agent)
     event = event_message(flow.event_type, settings.codec)
+    if settings.is_mapped:
+        event = mapped_message(flow)
     summary = f"{agent} reads events and answers each with {settings.model_name}."
     for topic in settings.inputs:
         # An agent with one input has no suffix, so that its identifier is the same as in older
@@ -116,6 +120,20 @@ def event_message(cls: type[Event], codec: str) -> Node:
         payload: Node = {"description": "The bytes of a JPEG, PNG or WebP image."}
         return _message(cls, f"{cls.__name__}_image", _IMAGE_CONTENT_TYPE, payload, "ImageHeaders")
     return _struct_message(cls, codec, "EventHeaders")
+
+
+def mapped_message(flow: Flow) -> Node:
+    """Return the message of other people's values, whose schema Penstock does not know."""
+    cls, settings = flow.event_type, flow.settings
+    how = {"fields": settings.fields, "where": settings.where, "envelope": settings.envelope}
+    stated = {key: value for key, value in how.items() if value not in ({}, "", "none")}
+    text = msgspec.json.encode(stated).decode()
+    payload: Node = {"description": f"Read as {cls.__name__} by the agent's settings: {text}"}
+    content_type = _IMAGE_CONTENT_TYPE if settings.codec == "image" else ""
+    content_type = content_type or CODECS[settings.codec].content_type
+    return _message(
+        cls, f"{cls.__name__}_of_{_identifier(flow.agent)}", content_type, payload, "EventHeaders"
+    )
 
 
 def result_message(cls: type[Result], codec: str) -> Node:

@@ -1,4 +1,4 @@
-"""`penstock schemas export`: write the contract of a pipeline's topics, for any language."""
+"""`penstock schemas`: the contract of a pipeline's topics, and guesses for other people's."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from typing import Annotated
 
 import typer
 
+from agents.commands.cluster import (
+    OptionalConfigOption,
+    ServersOption,
+    kafka_settings,
+    optional_pipeline,
+)
 from agents.errors import UserError
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Export JSON Schema files and an AsyncAPI document.",
+    help="Export a pipeline's schemas, or infer the fields of a topic.",
 )
 
 
 @app.callback()
 def group() -> None:
-    """Export JSON Schema files and an AsyncAPI document."""
+    """Export a pipeline's schemas, or infer the fields of a topic."""
 
 
 @app.command()
@@ -56,3 +62,23 @@ def export(
             typer.echo(path)
     except OSError as error:
         raise UserError(f"can't write to {out}: {error.strerror}") from error
+
+
+@app.command()
+def infer(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="The topic to look at.")],
+    records: Annotated[
+        int, typer.Option("--records", "-n", min=1, max=100_000, help="How many to read.")
+    ] = 200,
+    config: OptionalConfigOption = None,
+    servers: ServersOption = "",
+) -> None:
+    """Look at the newest records of a topic, and print an agent with the `fields:` for it.
+
+    Each guess is marked with what it rests on. Joins no consumer group and changes nothing.
+    """
+    from agents.commands.sample.newest import newest_records
+    from agents.commands.schemas.infer import inferred_pipeline
+
+    kafka = kafka_settings(optional_pipeline(config, servers), servers)
+    typer.echo(inferred_pipeline(topic, newest_records(kafka, topic, records)), nl=False)

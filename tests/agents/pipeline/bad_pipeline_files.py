@@ -42,6 +42,51 @@ BAD = {
         GOOD + "metric: {}\n",
         ":9:1: metric: unknown key: did you mean 'metrics'?",
     ),
+    "fields of no event": (
+        GOOD + "    fields:\n      source: id\n      values: [a]\n",
+        ":10:7: agents.score.fields.source: SensorReading has no such field: "
+        "did you mean 'source_id'?",
+    ),
+    "fields without what the event needs": (
+        GOOD + "    fields: {source_id: id}\n",
+        ":9:5: agents.score.fields: SensorReading needs values: add a path for it",
+    ),
+    "a time without its format": (
+        GOOD + "    fields:\n      values: [a]\n      event_time: ts\n",
+        ":11:19: agents.score.fields.event_time: expected {path: ts, format: ...} with one of "
+        "iso8601, unix_s, unix_ms, unix_us, unix_ns",
+    ),
+    "an unknown key of a field": (
+        GOOD + "    fields:\n      values: {from: data, includes: ['*']}\n",
+        ":10:28: agents.score.fields.values.includes: unknown key: did you mean 'include'?",
+    ),
+    "no path": (
+        GOOD + "    fields:\n      values: [a, b.]\n",
+        ":10:19: agents.score.fields.values[1]: 'b.': after . expected a name "
+        '(odd ones: a["odd name"])',
+    ),
+    "fields of a model's event": (
+        "agents:\n  z:\n    input: i\n    output: o\n    model: robust_zscore\n"
+        "    fields: {text: t}\n",
+        ":6:14: agents.z.fields.text: SensorReading has no such field: expected one of source_id, "
+        "event_id, values, event_time, each",
+    ),
+    "where that is none": (
+        GOOD + "    where: a = 1\n",
+        ":9:12: agents.score.where: expected an operator or the end at '= 1'",
+    ),
+    "each with latest": (
+        GOOD + "    overload: latest\n    deadline_seconds: 2\n"
+        "    fields: {each: r, values: [a]}\n",
+        ":11:14: agents.score.fields.each: not with `overload: latest`: the readings of a record "
+        "have several ages",
+    ),
+    "an envelope around pictures": (
+        GOOD.replace("SensorReading", "VideoFrame").replace("robust_zscore", "traffic_detector")
+        .replace("window: 64", "score_threshold: 0.5")
+        + "    codec: image\n    envelope: connect\n",
+        ":10:15: agents.score.envelope: not with `codec: image`, whose value is the picture itself",
+    ),
     "missing key": (
         "agents:\n  score:\n    input: a\n    output: b\n",
         ":2:3: agents.score: the key 'model' is missing",

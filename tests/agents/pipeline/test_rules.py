@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.pipeline.file import PipelineFileError, load_pipeline
+from streams.settings import TOPIC
 
 FILE = """\
 agents:
@@ -59,9 +60,10 @@ def test_a_deadline_that_does_not_fit_is_refused_with_its_place(
         ("[]", "12: agents.watch.input: expected at least one entry"),
         ("[video.live, video.live]", "12: agents.watch.input: 'video.live' is here twice"),
         ("[video.live, a b]",
-         "25: agents.watch.input[1]: expected 1 to 200 letters, digits, '.', '_' or '-'"),
+         f"25: agents.watch.input[1]: expected {TOPIC.meaning}"),
         ("[video.live, 5]", "25: agents.watch.input[1]: expected a text, got a whole number"),
-        ("a b", "12: agents.watch.input: expected 1 to 200 letters, digits, '.', '_' or '-'"),
+        ("a b", f"12: agents.watch.input: expected {TOPIC.meaning}"),
+        ("sensor.*", f"12: agents.watch.input: expected {TOPIC.meaning}"),
         ("5", "12: agents.watch.input: expected a text or a list, got a whole number"),
         ("{a: b}", "12: agents.watch.input: expected a text or a list, got a mapping"),
     ],

@@ -142,3 +142,12 @@ def test_on_apache_kafka_a_missing_topic_is_refused_and_not_created(kafka_bootst
     seen = run_penstock("tail", "produce-test", "--from-beginning", "--limit", "5", *at)
     assert seen.returncode == 0, seen.stderr
     assert len(seen.stdout.splitlines()) == 5
+
+
+def test_a_topic_of_other_peoples_values_gets_no_events(tmp_path: Path) -> None:
+    config = tmp_path / "penstock.yaml"
+    config.write_text("agents: {score_anomalies: {fields: {values: {from: data}}}}")
+    path = str(write_csv(tmp_path, 3))
+    done = run_penstock("produce", "sensor", path, "-c", str(config))
+    assert done.returncode == 2
+    assert "agent score_anomalies reads other people's values from sensor.readings" in done.stderr

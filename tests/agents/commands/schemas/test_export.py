@@ -15,6 +15,7 @@ from agents.commands.produce.event_records import EventEncoder
 from agents.commands.schemas.command import app
 from agents.commands.schemas.export import export_files
 from agents.commands.schemas.flows import Flow, flows_of
+from agents.pipeline.file import load_pipeline
 from schemas import (
     EVENT_TYPES,
     RESULT_TYPES,
@@ -312,3 +313,16 @@ def test_nested_types_are_described() -> None:
     assert schema["$defs"]["Point"]["properties"]["x"]["type"] == "number"
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate({"points": [{"x": 1.0}], "by_name": {"a": None}})
+
+
+def test_a_mapped_input_is_not_called_the_event_types_own_form(tmp_path: Path) -> None:
+    config = tmp_path / "penstock.yaml"
+    config.write_text("agents: {score_anomalies: {fields: {values: {from: data}}, where: data.on}}")
+    flows = flows_of(load_pipeline(config, {}))
+    (document,) = [p for p in export_files(flows, "1", tmp_path / "out") if p.suffix == ".yaml"]
+    messages = yaml.safe_load(document.read_text())["components"]["messages"]
+    payload = messages["SensorReading_of_score_anomalies"]["payload"]
+    assert payload == {
+        "description": "Read as SensorReading by the agent's settings: "
+        '{"fields":{"values":{"from":"data"}},"where":"data.on"}'
+    }
