@@ -253,7 +253,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self._takeover.run(
                 self.app.consumer_generation_id, lambda: take_over(self, transactions)
             )
-        await self._thread.call_thread(self._thread.topics.begin)
+        if self.app.seconds_to_stop() is None:
+            await self._thread.call_thread(self._thread.topics.begin)
 
     async def committed_offsets(
         self, partitions: Sequence[TopicPartition]

@@ -78,7 +78,10 @@ async def take_over(consumer: Consumer, transactions: Transactions) -> None:
         # No longer assigned: the next generation starts from the beginning.
         logger.info("the group rebalanced during a takeover: %s", error)
     except Exception as error:
-        await transactions.on_failure(error)
+        if consumer.app.seconds_to_stop() is None:
+            await transactions.on_failure(error)
+        else:  # its consumer is closed, or closes: nothing is read any more
+            logger.info("the worker stops during a takeover: %r", error)
 
 
 async def seek_to_committed(consumer: Consumer) -> None:
