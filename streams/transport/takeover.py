@@ -101,14 +101,17 @@ async def seek_to_state(consumer: Consumer) -> None:
     first = await consumer.earliest_offsets(*learning)
     end = await consumer.latest_offsets(*learning)
     answer_from: dict[TopicPartition, int] = {}
+    valid: set[TopicPartition] = set()
     for tp in learning:
         committed = consumer._committed_offset[tp]
         is_valid = committed is not None and first[tp] <= committed <= end[tp]
         # Without a valid offset, Kafka's client would start at the same place.
         resets_to = end[tp] if _resets_to_latest(consumer) else first[tp]
         answer_from[tp] = committed if is_valid else resets_to
+        if is_valid:
+            valid.add(tp)
     seeks: dict[TopicPartition, int] = {}
-    for tp, start in (await assigned.begin(answer_from)).items():
+    for tp, start in (await assigned.begin(answer_from, valid)).items():
         if start < first[tp]:
             logger.warning(
                 "%s:%d: the topic no longer has offsets %d to %d, which its model should learn "

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from streams.state.snapshot import (
+    Loaded,
     Snapshot,
     StateKey,
     StateMismatchError,
@@ -60,19 +61,15 @@ def test_another_format_is_rejected_by_its_number() -> None:
 def test_the_latest_snapshot_below_the_committed_offset_is_loaded() -> None:
     older, newer = snapshot(100, 4), snapshot(200, 5)
     store = store_of(encode_snapshot(older), encode_snapshot(newer))
-    assert load_snapshot(store, KEY, 250) == (newer, 5)
-    assert load_snapshot(store, KEY, 200) == (newer, 5)
-    assert load_snapshot(store, KEY, 199) == (older, 5)
+    assert load_snapshot(store, KEY, 250) == Loaded(newer, 5)
+    assert load_snapshot(store, KEY, 200) == Loaded(newer, 5)
+    assert load_snapshot(store, KEY, 199) == Loaded(older, 5)
 
 
-def test_without_a_usable_snapshot_the_model_starts_fresh(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    assert load_snapshot(MemoryStore(), KEY, 250) == (None, -1)
-    assert not caplog.messages
+def test_without_a_usable_snapshot_none_is_loaded() -> None:
+    assert load_snapshot(MemoryStore(), KEY, 250) == Loaded(None, -1)
     store = store_of(encode_snapshot(snapshot(100, 4)), encode_snapshot(snapshot(200, 5)))
-    assert load_snapshot(store, KEY, 99) == (None, 5)
-    assert "offset 99, behind every snapshot (200, 100)" in caplog.text
+    assert load_snapshot(store, KEY, 99) == Loaded(None, 5, (200, 100))
 
 
 def test_one_damaged_snapshot_is_skipped_but_not_two() -> None:
