@@ -95,6 +95,11 @@ def pack(
     snapshot = Snapshot(
         kind=kind, version=version, options=dict(options), names=dict(names), arrays=saved
     )
+    return encode(snapshot)
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """Return the bytes that `unpack` reads."""
     body = msgspec.msgpack.encode(snapshot)
     return _MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
 

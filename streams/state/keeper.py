@@ -151,10 +151,10 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             await self._all_restored(tasks.values())
             return {tp: task.result() for tp, task in tasks.items()}
         except Exception as error:
-            if self.should_stop:
-                raise
-            await self._on_failure(error)
-            await asyncio.Event().wait()  # until the worker stops: nothing may be read
+            # While the worker stops, its threads end before their work: that is no failure.
+            if not self.should_stop:
+                await self._on_failure(error)
+            await asyncio.Event().wait()  # until the worker has stopped: nothing may be read
             raise
         finally:
             for task in tasks.values():
