@@ -1,4 +1,4 @@
-"""`penstock state list|show|reset`: the stored snapshots of online models."""
+"""`penstock state list|show|reset|rekey`: the stored snapshots of online models."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from agents.commands.rekey.command import rekey_command
 from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption, JsonOption, print_table
 from agents.errors import UserError
 from agents.pipeline.file import load_pipeline
@@ -25,8 +26,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="List, show or reset the stored state of online models.",
+    help="List, show, reset or rekey the stored state of online models.",
 )
+app.command("rekey")(rekey_command)
 
 AgentArgument = Annotated[str, typer.Argument(help="An agent of the pipeline file.")]
 PartitionOption = Annotated[
