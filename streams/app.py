@@ -14,7 +14,9 @@ from streams.exactly_once.partition import TransactionLimits
 from streams.exactly_once.stable_offsets import StableOffsets
 from streams.exactly_once.transactions import Transactions
 from streams.health.health import BROKER_SECONDS, Health, OnHang
+from streams.health.lost_records import LostRecords
 from streams.health.metrics import Metrics
+from streams.kafka.position_reset import ResetPolicy
 from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.output_records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
@@ -99,6 +101,10 @@ class App(FaustApp):
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
         )
+        self.lost = LostRecords(metrics, settings.agents_by_input())
+        """Reports records that can't be read any more."""
+        self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
+        self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
         self.exactly_once = (
             self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None
         )
@@ -116,7 +122,8 @@ class App(FaustApp):
                 max(intakes[topic].max_records // 2, 1), _MAX_STAGED_BYTES
             ),
             interval_seconds=settings.commit_interval_seconds,
-            committed_offsets=StableOffsets(settings.kafka, self.conf.id).fetch,
+            committed_offsets=lambda partitions: self.consumer.stable_offsets(partitions),
+            offset_metadata=lambda topic: self.consumer.offset_metadata(topic),
             on_lost=lambda tp: self.consumer.lose(tp),
             on_failure=self.stop_for,
         )

@@ -152,6 +152,17 @@ class OffsetTracker:
         state = self._partitions.get(partition)
         return (state.num_records, state.num_bytes) if state else (0, 0)
 
+    def under_way_by_topic(self) -> dict[str, int]:
+        """Return how many records of each topic are read and not finished.
+
+        For partitions that are tuples of a topic and a number.
+        """
+        num_records: dict[str, int] = {}
+        for partition, state in self._partitions.items():
+            topic = partition[0]  # type: ignore[index]
+            num_records[topic] = num_records.get(topic, 0) + state.num_records
+        return num_records
+
     def num_taken(self) -> int:
         """Return how many records agents have begun to process and not finished."""
         return sum(

@@ -213,6 +213,14 @@ class PipelineSettings(_Settings):
         """The consumer group."""
         return str(self.kafka.get("group.id", "penstock"))
 
+    def agents_by_input(self) -> dict[str, list[str]]:
+        """Return the names of the agents that read each input topic."""
+        readers: dict[str, list[str]] = {}
+        for name, agent in self.agents.items():
+            for topic in agent.inputs:
+                readers.setdefault(topic, []).append(name)
+        return readers
+
     def state_topic(self, agent: str) -> str:
         """Return where snapshots of an agent's online model go, if `state.store` is `topic`."""
         return f"{self.group}.{agent}.state"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,6 +31,10 @@ class Owner(Protocol):
 
     async def lose(self, tp: TopicPartition, error: BaseException) -> None:
         """Release a partition whose transaction failed."""
+        ...
+
+    def offset_metadata(self, topic: str, /) -> Awaitable[str | None]:
+        """Return the metadata of a topic's offsets; None if none may be committed any more."""
         ...
 
 
@@ -139,11 +143,14 @@ class OwnedPartition:
 
     async def _commit(self, contents: TransactionContents) -> None:
         offset, pieces = contents
-        if offset is None or not (pieces or offset > (self._committed or 0)):
+        if offset is None or not (pieces or offset != (self._committed or 0)):
+            return
+        metadata = await self._owner.offset_metadata(self._tp.topic)
+        if metadata is None and not pieces:
             return
         await self._producer.begin_transaction()
         self._in_transaction = pieces
-        rejected = await self._fill(offset, pieces)
+        rejected = await self._fill(offset, metadata, pieces)
         if rejected:
             await self._producer.abort_transaction()
             self._staged.reject(rejected)
@@ -156,13 +163,18 @@ class OwnedPartition:
             self._owner.succeeded()
         self._in_transaction = []
 
-    async def _fill(self, offset: int, pieces: Iterable[Piece]) -> dict[Piece, Exception]:
+    async def _fill(
+        self, offset: int, metadata: str | None, pieces: Iterable[Piece]
+    ) -> dict[Piece, Exception]:
         """Write pieces and the offset above them; wait until the brokers have acknowledged both.
 
         The offset is sent as soon as the last record is queued: readers see neither before the end
         of the transaction, so the order of their acknowledgements does not matter. It is not sent
         earlier: when an offset is rejected, aiokafka forgets which partitions must still be added
         to the transaction, and writes to them nevertheless.
+
+        Without metadata, the input topic is deleted: its last results are written without an
+        offset, which would count for a new topic of the same name.
 
         Returns:
             The pieces that their topic rejects, with the errors; the others may be written or not,
@@ -178,9 +190,17 @@ class OwnedPartition:
                     future = await send_batch_until_queued(self._producer, batch, topic, partition)
                     future.add_done_callback(_retrieve_exception)
                     sent.append((piece, topic, future))
-        taken = self._producer.queue_offset(self._tp, offset, self._owner.group_id)
+        if metadata is None:
+            offset_taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            offset_taken.set_result(None)
+        else:
+            offset_taken = self._producer.queue_offset(
+                self._tp, offset, metadata, self._owner.group_id
+            )
         writes = (future for *_, future in sent)
-        offset_error, *outcomes = await asyncio.gather(taken, *writes, return_exceptions=True)
+        offset_error, *outcomes = await asyncio.gather(
+            offset_taken, *writes, return_exceptions=True
+        )
         rejected: dict[Piece, Exception] = {}
         failures: list[BaseException] = []
         for (piece, topic, _), outcome in zip(sent, outcomes, strict=True):

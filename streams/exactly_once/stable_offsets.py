@@ -18,6 +18,7 @@ from confluent_kafka import TopicPartition as ConfluentTopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streams.kafka.clients import make_admin
+from streams.kafka.positions import CommittedPosition, committed_position
 from streams.kafka.settings import Kafka
 from streams.records import TopicPartition
 from streams.retry import retry
@@ -50,11 +51,13 @@ class StableOffsets:
         self._kafka = kafka
         self._group_id = group_id
 
-    async def fetch(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    async def fetch(
+        self, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, CommittedPosition]:
         """Return committed offsets; wait for open transactions, and while no broker answers.
 
         Returns:
-            The offset of the next record to read, for those partitions that have one.
+            What the group has committed, for those partitions that have an offset.
 
         Raises:
             aiokafka.errors.KafkaError: the brokers reject the request.
@@ -80,14 +83,14 @@ class StableOffsets:
             self._group_id, [ConfluentTopicPartition(*tp) for tp in partitions]
         )
 
-        async def attempt() -> dict[TopicPartition, int]:
+        async def attempt() -> dict[TopicPartition, CommittedPosition]:
             return await self._request(admin, request)
 
         return await retry(attempt, _TransientError, log_long_wait, wait_seconds=_RETRY_SECONDS)
 
     async def _request(
         self, admin: AdminClient, request: ConsumerGroupTopicPartitions
-    ) -> dict[TopicPartition, int]:
+    ) -> dict[TopicPartition, CommittedPosition]:
         futures = admin.list_consumer_group_offsets(
             [request], require_stable=True, request_timeout=_REQUEST_SECONDS
         )
@@ -100,7 +103,9 @@ class StableOffsets:
             if partition.error is not None:
                 raise self._error(partition.error)
         return {
-            TopicPartition(partition.topic, partition.partition): partition.offset
+            TopicPartition(partition.topic, partition.partition): committed_position(
+                partition.offset, partition.metadata
+            )
             for partition in response.topic_partitions
             if partition.offset >= 0
         }

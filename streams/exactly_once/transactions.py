@@ -67,6 +67,7 @@ _PERMANENT = (
 
 Seek: TypeAlias = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 FetchOffsets: TypeAlias = Callable[[Sequence[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
+OffsetMetadata: TypeAlias = Callable[[str], Awaitable[str | None]]
 OnLost: TypeAlias = Callable[[TopicPartition], Awaitable[None]]
 OnFailure: TypeAlias = Callable[[BaseException], Coroutine[Any, Any, None]]
 
@@ -84,6 +85,7 @@ class Transactions:
         limits: Callable[[str], TransactionLimits],
         interval_seconds: float,
         committed_offsets: FetchOffsets,
+        offset_metadata: OffsetMetadata,
         on_lost: OnLost,
         on_failure: OnFailure,
     ) -> None:
@@ -97,6 +99,8 @@ class Transactions:
             limits: returns the limits of a topic's partitions.
             interval_seconds: between two transactions of a partition with output.
             committed_offsets: fetches committed offsets that no open transaction can change.
+            offset_metadata: returns the metadata of a topic's offsets; None if the topic is no
+                longer the one that is being read.
             on_lost: called for a released partition: drop its records, and rebalance.
             on_failure: called when the brokers reject output or transactions permanently: end the
                 worker.
@@ -112,6 +116,7 @@ class Transactions:
         self._has_failed = False
         """Since the last takeover; counted once, since one lost broker fails many partitions."""
         self._committed_offsets = committed_offsets
+        self.offset_metadata = offset_metadata
         self._on_lost = on_lost
         self.on_failure = on_failure
 

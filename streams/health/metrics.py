@@ -72,6 +72,11 @@ class Metrics:
             agent_topic,
             registry=registry,
         )
+        self.records_lost = Counter(
+            "penstock_records_lost",
+            "Records that can't be read any more, by reason: removed, truncated, topic_deleted.",
+            (*agent_topic, "reason"), registry=registry,
+        )  # fmt: skip
         self.in_flight = Gauge(
             "penstock_records_in_flight", "Records taken in and not finished.", ("agent",),
             registry=registry,

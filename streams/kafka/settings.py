@@ -77,7 +77,9 @@ SETTINGS: dict[str, _Setting] = {
     "group.id": _Setting("group_id", _text, _CONSUMER),
     "group.instance.id": _Setting("group_instance_id", _text, _CONSUMER),
     "client.rack": _Setting("client_rack", _text, _CONSUMER),
-    "auto.offset.reset": _Setting("auto_offset_reset", _one_of("earliest", "latest"), _CONSUMER),
+    "auto.offset.reset": _Setting(
+        "auto_offset_reset", _one_of("earliest", "latest", "none"), _CONSUMER
+    ),
     "isolation.level": _Setting(
         "isolation_level", _one_of("read_committed", "read_uncommitted"), _CONSUMER
     ),

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streams.assignment import AssignedPartitions
 from streams.records import RawRecords, RecordBatch, TopicPartition
-from streams.retry import within
+from streams.retry import retry, within
 from streams.transport.consumer_thread import LAST_COMMIT_SECONDS, ConsumerThread, columns
-from streams.transport.takeover import OncePerGeneration, seek_to_state, take_over
+from streams.transport.starting_offsets import starting_offsets
+from streams.transport.takeover import (
+    OncePerGeneration,
+    seek_to_committed,
+    seek_to_state,
+    take_over,
+)
+from streams.transport.topic_watch import no_reset
 
 #: How long a fetch waits for new records. Shorter while a partition is paused, so that the
 #: partition is fetched from again soon after it has room.
 _FETCH_SECONDS, _PAUSED_FETCH_SECONDS = 1.0, 0.05
+_LOOK_UP_AGAIN_SECONDS = 1.0
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
@@ -34,6 +43,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._takeover = OncePerGeneration()
+        self._num_unfinished: dict[str, int] = {}
+        """Records of each topic that were read and not finished before a rebalance."""
 
     def _is_batch(self, tp: Any) -> bool:
         return tp.topic in self.assigned.batch_topics
@@ -191,7 +202,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         The wait is bounded: records not finished in time stay uncommitted and are read again.
         """
         transactions = self.app.exactly_once
+        num_in_work = self.assigned.tracker.under_way_by_topic()
         self.assigned.tracker.give_up_untaken()
+        num_taken = self.assigned.tracker.under_way_by_topic()
         if transactions is not None:
             transactions.flush()
         # Faust calls this twice while it stops: both calls share one deadline.
@@ -200,6 +213,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         while self.assigned.tracker.num_taken() and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
             self._collect_inlined_acks()
+        for topic, num_left in self.assigned.tracker.under_way_by_topic().items():
+            num_left += num_in_work[topic] - num_taken[topic]
+            self._num_unfinished[topic] = max(num_left, self._num_unfinished.get(topic, 0))
         if left := self.assigned.tracker.num_taken():
             self.log.warning("%d records were not finished in time and will be read again", left)
         await self._commit_in_time()
@@ -225,7 +241,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Seek every partition to its committed offset; with exactly once, fence earlier owners."""
         transactions = self.app.exactly_once
         if transactions is None:
-            await super().perform_seek()
+            await seek_to_committed(self)
             await seek_to_state(self)
         else:
             await self._takeover.run(
@@ -235,9 +251,66 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def committed_offsets(
         self, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, int]:
-        """Return committed offsets, without the partitions that have none."""
-        offsets = await self._thread.committed_offsets(partitions)
-        return {tp: offset for tp, offset in offsets.items() if offset is not None}
+        """Return where partitions start, without those that have no committed offset."""
+        await self.pin_topics(partitions)
+        committed = await self._thread.committed_positions(partitions)
+        return await starting_offsets(self, committed, partitions)
+
+    async def pin_topics(self, partitions: Iterable[TopicPartition]) -> None:
+        """Read topics under the ids that they have now; wait while no broker answers."""
+        topics = {tp.topic for tp in partitions}
+        await retry(
+            lambda: self._thread.pin_topics(topics),
+            KafkaError,
+            lambda error, _: self.log.warning("can't look up the input topics yet: %r", error),
+            wait_seconds=_LOOK_UP_AGAIN_SECONDS,
+        )
+
+    def topic_id(self, topic: str) -> str:
+        """Return the id under which a topic is read; "" if it has none."""
+        topic_id: str = self._thread.topics.ids.id_of(topic)
+        return topic_id
+
+    async def stable_offsets(
+        self, partitions: Sequence[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """Return where partitions start, once no open transaction can change it."""
+        await self.pin_topics(partitions)
+        committed = await self.app.stable_offsets.fetch(partitions)
+        return await starting_offsets(self, committed, partitions)
+
+    async def offset_metadata(self, topic: str) -> str | None:
+        """Return the metadata of a topic's offsets; None if it is no longer the one being read."""
+        if topic in await self._thread.call_thread(self._thread.topics.still_read, [topic]):
+            metadata: str = self._thread.metadata_of(topic)
+            return metadata
+        return None
+
+    def topics_made_again(self) -> frozenset[str]:
+        """Return the topics that were made again while this worker ran."""
+        made_again: frozenset[str] = self._thread.topics.made_again
+        return made_again
+
+    async def stop_without_reset(self, tp: TopicPartition, offset: int | None = None) -> None:
+        """End the worker, since a partition has no offset to start from; never returns."""
+        await self.app.stop_for(no_reset(tp, offset))
+        await asyncio.Event().wait()
+
+    async def go_back(self, tp: TopicPartition, offset: int) -> bool:
+        """Prepare to read a partition again from a lower offset.
+
+        Returns:
+            Whether it may be sought now. Otherwise the offset is committed and the partition is
+            taken over again: what was read of it must be dropped first.
+        """
+        if self.assigned.tracker.next_offset(tp) is None:
+            return True
+        self.assigned.give_up([tp])
+        if self.app.exactly_once is not None:
+            await self.app.exactly_once.release([tp])
+        await self._commit({tp: offset})
+        await self._thread.rejoin()
+        return False
 
     async def lose(self, tp: TopicPartition) -> None:
         """Release a partition whose transaction failed, and ask the group to rebalance."""
@@ -263,7 +336,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish records in work (through `wait_empty`), then release the partitions."""
         self._takeover.cancel()
+        self._num_unfinished = {}
         await super().on_partitions_revoked(revoked)
+        await self._thread.release_topics(self._num_unfinished)
         self.assigned.give_up(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import aiokafka
@@ -16,11 +16,13 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
+from streams.kafka.positions import CommittedPosition, commit_metadata, committed_position
 from streams.records import RawRecords, TopicPartition
 from streams.retry import within
 from streams.transport.broker_retry import start_with_retry
 from streams.transport.fetch import BatchFetchResult
 from streams.transport.fetch_pacer import FetchPacer
+from streams.transport.topic_watch import TopicWatch
 
 #: How often the group coordination is checked for errors.
 _COORDINATION_SECONDS = 1.0
@@ -49,6 +51,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Finish the base class's construction."""
         super().__post_init__()
         self._pacer = FetchPacer()
+        self.topics = TopicWatch(self)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -69,6 +72,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             **arguments,
         )
         self.app.health.consumer.watch(consumer._client)
+        self.topics.use(consumer._client)
         return consumer
 
     async def on_start(self) -> None:
@@ -91,6 +95,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         has_stable_end = consumer._isolation_level == "read_committed" and state.lso is not None
         end = min(state.highwater, state.lso) if has_stable_end else state.highwater
         return bool(state.position < end)
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _watch_topics(self) -> None:
+        await self.topics.run()
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _keep_membership(self) -> None:
@@ -171,15 +179,31 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             if isinstance(result, BatchFetchResult) and tp.topic in self.app.assigned.batch_topics:
                 result.by_batch()
 
-    async def committed_offsets(
+    async def committed_positions(
         self, partitions: Sequence[TopicPartition]
-    ) -> dict[TopicPartition, int | None]:
-        """Return the committed offset of each partition; None where there is none."""
-        consumer = self._ensure_consumer()
+    ) -> dict[TopicPartition, CommittedPosition]:
+        """Return what the group has committed, without partitions that have no offset."""
+        fetch = self._ensure_consumer()._coordinator.fetch_committed_offsets
+        committed = await self.call_thread(fetch, [KafkaTopicPartition(*tp) for tp in partitions])
         return {
-            tp: await self.call_thread(consumer.committed, KafkaTopicPartition(*tp))
-            for tp in partitions
+            TopicPartition(*tp): committed_position(found.offset, found.metadata)
+            for tp, found in committed.items()
         }
+
+    async def pin_topics(self, topics: Iterable[str]) -> None:
+        """Read topics under the ids that they have now, until the next rebalance.
+
+        Raises:
+            KafkaError: the broker does not answer.
+        """
+        await self.call_thread(self.topics.pin, set(topics))
+
+    async def release_topics(self, num_unfinished: Mapping[str, int]) -> None:
+        """Note that all partitions are given up, with each topic's unfinished records."""
+        await self.call_thread(self._release_topics, num_unfinished)
+
+    async def _release_topics(self, num_unfinished: Mapping[str, int]) -> None:
+        self.topics.release(num_unfinished)
 
     async def rejoin(self) -> None:
         """Ask the group to rebalance."""
@@ -190,16 +214,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         assigned = self.assignment()
-        wanted = {
-            KafkaTopicPartition(*tp): OffsetAndMetadata(offset, "")
-            for tp, offset in offsets.items()
-            if tp in assigned
-        }
-        if not wanted:
-            return False
         try:
-            if not await self._committed(wanted):
+            topics = await self.topics.still_read({tp.topic for tp in offsets})
+            wanted = {
+                KafkaTopicPartition(*tp): OffsetAndMetadata(offset, self.metadata_of(tp.topic))
+                for tp, offset in offsets.items()
+                if tp in assigned and tp.topic in topics
+            }
+            if not wanted or not await self._committed(wanted):
                 return False
+            if len(topics) < len({tp.topic for tp in offsets}):
+                return False  # the others are deleted, or other topics now
         except KafkaError as error:
             # No broker, or a rebalance has begun. Nothing is lost: the next round commits the same
             # watermark, or the new owner reads the records again.
@@ -207,6 +232,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             log("can't commit offsets, retrying in the next round: %r", error)
             return False
         return True
+
+    def metadata_of(self, topic: str) -> str:
+        """Return the metadata of a topic's commits."""
+        return commit_metadata(self.topics.ids.id_of(topic))
 
     async def _committed(self, offsets: Mapping[KafkaTopicPartition, OffsetAndMetadata]) -> bool:
         """Commit without a time limit; return False if the worker must stop first."""

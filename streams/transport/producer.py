@@ -131,7 +131,9 @@ class TransactionalProducer(KafkaProducer):
             if version < _REQUIRE_STABLE:
                 raise IncompatibleBrokerVersion("exactly_once needs Apache Kafka 2.5 or newer")
 
-    def queue_offset(self, tp: TopicPartition, offset: int, group_id: str) -> asyncio.Future[None]:
+    def queue_offset(
+        self, tp: TopicPartition, offset: int, metadata: str, group_id: str
+    ) -> asyncio.Future[None]:
         """Queue a group's offset for the transaction; the future ends when the broker has it.
 
         This is to `send_offsets_to_transaction` what `send_batch` is to `send_and_wait`: queued
@@ -142,7 +144,7 @@ class TransactionalProducer(KafkaProducer):
         """
         if not self._txn_manager.is_in_transaction():
             raise IllegalOperation("Not in the middle of a transaction")
-        offsets = {KafkaTopicPartition(*tp): OffsetAndMetadata(offset, "")}
+        offsets = {KafkaTopicPartition(*tp): OffsetAndMetadata(offset, metadata)}
         taken: asyncio.Future[None] = self._txn_manager.add_offsets_to_txn(offsets, group_id)
         # Shielded: aiokafka sets the result even if the caller was cancelled.
         return asyncio.shield(taken)

@@ -18,6 +18,7 @@ from faust.tables.recovery import RebalanceAgain
 from faust.types import TP
 
 from streams.exactly_once.transactions import Transactions
+from streams.kafka.position_reset import reset_position
 from streams.records import TopicPartition
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class OncePerGeneration:
 
 async def take_over(consumer: Consumer, transactions: Transactions) -> None:
     """Fence earlier owners of all assigned partitions, then seek."""
-    assigned: list[TopicPartition] = list(consumer.assignment())
+    assigned = [TopicPartition(*tp) for tp in consumer.assignment()]
     transactional = [tp for tp in assigned if tp.topic in consumer.assigned.batch_topics]
 
     async def seek(offsets: Mapping[TopicPartition, int]) -> None:
@@ -78,6 +79,12 @@ async def take_over(consumer: Consumer, transactions: Transactions) -> None:
         logger.info("the group rebalanced during a takeover: %s", error)
     except Exception as error:
         await transactions.on_failure(error)
+
+
+async def seek_to_committed(consumer: Consumer) -> None:
+    """Seek to the committed offsets; partitions without one start where the policy says."""
+    partitions = [TopicPartition(*tp) for tp in consumer.assignment()]
+    await _seek(consumer, await consumer.committed_offsets(partitions))
 
 
 async def _seek(consumer: Consumer, offsets: Mapping[TopicPartition, int]) -> None:
@@ -101,17 +108,18 @@ async def seek_to_state(consumer: Consumer) -> None:
     first = await consumer.earliest_offsets(*learning)
     end = await consumer.latest_offsets(*learning)
     answer_from: dict[TopicPartition, int] = {}
-    valid: set[TopicPartition] = set()
+    policy = consumer.app.reset_policy
     for tp in learning:
-        committed = consumer._committed_offset[tp]
-        is_valid = committed is not None and first[tp] <= committed <= end[tp]
-        # Without a valid offset, Kafka's client would start at the same place.
-        resets_to = end[tp] if _resets_to_latest(consumer) else first[tp]
-        answer_from[tp] = committed if is_valid else resets_to
-        if is_valid:
-            valid.add(tp)
+        answer_from[tp] = consumer._committed_offset[tp]
+        if answer_from[tp] is None:  # Kafka's client would start at the same place
+            answer_from[tp] = end[tp] if policy == "latest" else first[tp]
+        elif reset := reset_position(answer_from[tp], first[tp], end[tp], policy):
+            consumer.app.lost.position_reset(tp, reset, policy)
+            if policy == "none":
+                await consumer.stop_without_reset(tp, answer_from[tp])
+            answer_from[tp] = reset.start
     seeks: dict[TopicPartition, int] = {}
-    for tp, start in (await assigned.begin(answer_from, valid)).items():
+    for tp, start in (await assigned.begin(answer_from, consumer.committed)).items():
         if start < first[tp]:
             logger.warning(
                 "%s:%d: the topic no longer has offsets %d to %d, which its model should learn "
@@ -128,7 +136,3 @@ def _positions(consumer: Consumer, learning: list[TP]) -> dict[TopicPartition, i
     positions = {tp: tracker.next_offset(tp) for tp in learning}
     known = {tp: offset for tp, offset in positions.items() if offset is not None}
     return known if len(known) == len(learning) else {}
-
-
-def _resets_to_latest(consumer: Consumer) -> bool:
-    return bool(consumer.app.client_arguments["consumer"]["auto_offset_reset"] == "latest")

@@ -1,0 +1,105 @@
+"""Say and count records that can't be read any more, so that nothing is passed over in silence."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from streams.health.metrics import Metrics
+from streams.kafka.position_reset import LostReason, PositionReset, ResetPolicy
+from streams.records import TopicPartition
+
+logger = logging.getLogger(__name__)
+
+
+class LostRecords:
+    """Logs and counts lost records of the input topics; thread-safe."""
+
+    def __init__(self, metrics: Metrics, agents: Mapping[str, Sequence[str]]) -> None:
+        """Count nothing yet.
+
+        Args:
+            metrics: of the worker.
+            agents: the agents that read each topic.
+        """
+        self._metrics = metrics
+        self._agents = agents
+        for topic in agents:
+            for reason in LostReason:
+                self.count(topic, reason, 0)
+
+    def count(self, topic: str, reason: LostReason, num_records: int) -> None:
+        """Count lost records of a topic."""
+        for agent in self._agents.get(topic, ()):
+            self._metrics.records_lost.labels(agent, topic, reason).inc(num_records)
+
+    def position_reset(self, tp: TopicPartition, reset: PositionReset, policy: ResetPolicy) -> None:
+        """Report a partition whose next offset is no longer in the topic."""
+        self.count(tp.topic, reset.reason, reset.num_lost)
+        goes_on = f"reading goes on at offset {reset.start} (auto.offset.reset: {policy})"
+        if reset.reason is LostReason.REMOVED:
+            logger.warning(
+                "%s:%d: offsets %d to %d (%s records at most) were removed before they were read: "
+                "by the topic's retention, or by delete-records; %s",
+                *(*tp, reset.first_lost, reset.first_lost + reset.num_lost - 1),
+                *(f"{reset.num_lost:,}", goes_on),
+            )
+            return
+        logger.warning(
+            "%s:%d: offset %d was to be read next, as read or committed before, but the topic ends "
+            "at offset %d: its last records were lost (an unclean leader election, a restored "
+            "broker), or the group's offset was set too high; %s",
+            *(*tp, reset.first_lost + reset.num_lost, reset.first_lost, goes_on),
+        )
+
+    def topic_deleted(self, topic: str, num_unread: int, num_in_work: int) -> None:
+        """Report an input topic that is gone."""
+        self.count(topic, LostReason.TOPIC_DELETED, num_unread)
+        logger.warning(
+            "input topic %s does not exist: %s; the worker waits until it exists again, /ready "
+            "fails meanwhile", topic, _remains(num_unread, num_in_work),
+        )  # fmt: skip
+
+    def topic_is_back(self, topic: str) -> None:
+        """Report that an input topic exists again."""
+        logger.warning("input topic %s exists again", topic)
+
+    def topic_made_again(
+        self, topic: str, ids: tuple[str, str], num_unread: int, num_in_work: int
+    ) -> None:
+        """Report an input topic that was deleted and made again.
+
+        Args:
+            topic: its name.
+            ids: the old topic's and the new topic's.
+            num_unread: records of the old topic that were not read.
+            num_in_work: records of the old topic that were read and not finished.
+        """
+        self.count(topic, LostReason.TOPIC_DELETED, num_unread)
+        logger.warning(
+            "input topic %s was deleted and made again (topic id %s, now %s): %s; no offset of the "
+            "old topic holds for the new one, which is read from its start",
+            *(topic, *ids, _remains(num_unread, num_in_work)),
+        )
+
+    def unfinished(self, topic: str, num_records: int) -> None:
+        """Report records of a deleted topic that were read and could not be finished in time."""
+        self.count(topic, LostReason.TOPIC_DELETED, num_records)
+        logger.warning(
+            "%s records of the deleted topic %s were read and not answered in time: they can't be "
+            "read again", f"{num_records:,}", topic,
+        )  # fmt: skip
+
+    def commit_of_another_topic(self, topic: str, ids: tuple[str, str], partitions: int) -> None:
+        """Report committed offsets that belong to an earlier topic of the same name."""
+        logger.warning(
+            "input topic %s: the group's committed offsets of %d partitions belong to an earlier "
+            "topic of this name (topic id %s, now %s), which was deleted: they don't hold, and the "
+            "topic is read from its start; how many records of the earlier topic were never read "
+            "is not known", topic, partitions, *ids,
+        )  # fmt: skip
+
+
+def _remains(num_unread: int, num_in_work: int) -> str:
+    unread = f"up to {num_unread:,} of its records were never read"
+    return f"{unread}, {num_in_work:,} were read and are still answered, as far as there is time"

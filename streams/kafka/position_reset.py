@@ -1,0 +1,50 @@
+"""Decide where reading goes on when an offset is no longer in its partition."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, NamedTuple, TypeAlias
+
+#: The setting `auto.offset.reset`.
+ResetPolicy: TypeAlias = Literal["earliest", "latest", "none"]
+
+
+class LostReason(StrEnum):
+    """Why records were never read, or will never be read again."""
+
+    REMOVED = "removed"
+    """No longer in the topic when they were to be read: retention, or delete-records."""
+    TRUNCATED = "truncated"
+    """The log now ends below an offset that was read or committed."""
+    TOPIC_DELETED = "topic_deleted"
+    """Unread or unfinished when the topic was deleted."""
+
+
+class PositionReset(NamedTuple):
+    """Where reading goes on, and which offsets that passes over."""
+
+    reason: LostReason
+    start: int
+    """The offset to read next."""
+    first_lost: int
+    num_lost: int
+    """Offsets, which are the records and, in some topics, markers of transactions."""
+
+
+def reset_position(
+    position: int, first: int, end: int, policy: ResetPolicy
+) -> PositionReset | None:
+    """Return where reading goes on; None if the position is in the partition after all.
+
+    Args:
+        position: the offset that was to be read next.
+        first: the first offset of the partition.
+        end: the offset after its last record.
+        policy: of the group; `none` is decided like `earliest`: the worker stops with it.
+    """
+    start = end if policy == "latest" else first
+    if position < first:
+        return PositionReset(LostReason.REMOVED, start, position, start - position)
+    if position > end:
+        return PositionReset(LostReason.TRUNCATED, start, end, position - end)
+    return None

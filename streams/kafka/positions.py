@@ -1,0 +1,103 @@
+"""A position is a topic id and an offset; read and write it in commits and in result ids.
+
+Kafka 2.8 and later give each topic an id, which differs for a topic that is deleted and made again
+under the same name: an offset of the one says nothing about the other. So the id is kept beside the
+offset, in the commit's metadata, and in the `ce_id` of each result and dead letter. Where a broker
+gives no id, it is "" everywhere, and an offset is compared by the topic's name alone.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import NamedTuple
+
+import msgspec
+from confluent_kafka import Uuid
+
+#: The length of a topic id as Kafka's tools print it.
+TOPIC_ID_CHARS = 22
+_NO_ID = bytes(16)
+
+
+class CommittedPosition(NamedTuple):
+    """What a consumer group has committed for one partition."""
+
+    offset: int
+    """The offset of the next record to read."""
+    topic_id: str = ""
+    """The topic that the offset belongs to; "" if the commit does not say."""
+
+
+class _Metadata(msgspec.Struct, omit_defaults=True):
+    topic_id: str = ""
+
+
+_decoder = msgspec.json.Decoder(_Metadata)
+
+
+def format_topic_id(raw: bytes) -> str:
+    """Return a topic id of 16 bytes as Kafka's tools print it: 22 characters, base64url.
+
+    All zeros, which means no id, becomes "".
+    """
+    return "" if raw == _NO_ID else base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def topic_id_of(described: Uuid | None) -> str:
+    """Return the topic id of confluent-kafka's `TopicDescription.topic_id`.
+
+    Don't use its `str`: librdkafka writes `+` and `/` where Kafka's tools write `-` and `_`.
+    """
+    if described is None:
+        return ""
+    halves = (described.get_most_significant_bits(), described.get_least_significant_bits())
+    return format_topic_id(b"".join(half.to_bytes(8, "big", signed=True) for half in halves))
+
+
+def parse_topic_id(text: str) -> bytes:
+    """Return the 16 bytes of a topic id that `format_topic_id` wrote; all zeros for ""."""
+    return base64.urlsafe_b64decode(text + "==") if text else _NO_ID
+
+
+def commit_metadata(topic_id: str) -> str:
+    """Return the metadata of a commit: compact JSON, "" if the topic has no id."""
+    return msgspec.json.encode(_Metadata(topic_id)).decode() if topic_id else ""
+
+
+def committed_position(offset: int, metadata: str | None) -> CommittedPosition:
+    """Read a committed offset with its metadata; metadata of other programs gives no topic id."""
+    try:
+        return CommittedPosition(offset, _decoder.decode(metadata or "{}").topic_id)
+    except (msgspec.MsgspecError, RecursionError):
+        return CommittedPosition(offset)
+
+
+def is_same_topic(one: str, other: str) -> bool:
+    """Whether two topic ids of one name may be the same topic: equal, or one is unknown."""
+    return not one or not other or one == other
+
+
+def result_id(
+    topic: str, topic_id: str, partition: int, offset: int, agent: str, kind: str, index: int
+) -> str:
+    """Return the `ce_id` of a result or dead letter.
+
+    `topic:partition:offset:agent:type:index`, and `:topic_id` if the topic has one. A dead letter's
+    type is `dead_letter`, its index 0.
+    """
+    return f"{topic}:{partition}:{offset}:{agent}:{kind}:{index}{id_suffix(topic_id)}"
+
+
+def id_suffix(topic_id: str) -> str:
+    """Return what a topic id adds at the end of a `ce_id`."""
+    return f":{topic_id}" if topic_id else ""
+
+
+def split_id_suffix(ce_id: str) -> tuple[str, str]:
+    """Split a `ce_id` into the id without its topic id, and the topic id ("" if it has none).
+
+    No other part of a `ce_id` has 22 characters at its end: an index and a sequence number have 19
+    digits at most.
+    """
+    head, _, last = ce_id.rpartition(":")
+    return (head, last) if head and len(last) == TOPIC_ID_CHARS else (ce_id, "")

@@ -1,0 +1,139 @@
+"""Fetch each topic under the id that its offsets belong to, and notice offsets that are gone.
+
+Every fetch of a consumer passes here. With Kafka 3.1 and later it is sent with the topics' ids, so
+that the broker refuses it once a topic was deleted and made again. An offset that the broker no
+longer has is reported and reset here: aiokafka would do it without a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
+from aiokafka.protocol.fetch import FetchRequest
+
+from streams.records import TopicPartition
+from streams.transport.topic_ids import TopicIds
+from streams.transport.topic_requests import (
+    FETCH_KEY,
+    FETCH_VERSION,
+    FetchById,
+    FetchedPartition,
+)
+
+#: Kafka's error codes that aiokafka 0.14 does not know: the topic has another id, or is absent.
+_UNKNOWN_TOPIC_ID, _INCONSISTENT_TOPIC_ID = 100, 103
+_OTHER_TOPIC = (_UNKNOWN_TOPIC_ID, _INCONSISTENT_TOPIC_ID, UnknownTopicOrPartitionError.errno)
+#: Wait after a fetch that a broker refused. aiokafka would send the next one at once.
+_REFUSED_SECONDS = 0.2
+_NO_RECORDS = b""
+
+#: Resets partitions; called with the offsets that are gone.
+OnOutOfRange = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
+
+
+class FetchGuard:
+    """Sends the fetches of one aiokafka client."""
+
+    def __init__(
+        self, ids: TopicIds, on_out_of_range: OnOutOfRange, on_other_topic: Callable[[], None]
+    ) -> None:
+        """Guard no client yet.
+
+        Args:
+            ids: of the topics.
+            on_out_of_range: called with offsets that their partitions don't have.
+            on_other_topic: called when a broker does not know a topic by its id.
+        """
+        self._ids = ids
+        self._on_out_of_range = on_out_of_range
+        self._on_other_topic = on_other_topic
+        self._client: Any = None
+
+    def guard(self, client: Any) -> None:
+        """Guard every fetch of an `aiokafka.client.AIOKafkaClient` from now on."""
+        self._client = client
+        send = client.send
+
+        async def send_guarded(node_id: Any, request: Any, **kwargs: Any) -> Any:
+            if not isinstance(request, FetchRequest):
+                return await send(node_id, request, **kwargs)
+            await self._ids.pin([topic for topic, _ in request.topics])
+            if not await self._can_fetch_by_id(node_id, request):
+                return await self._checked(request, await send(node_id, request, **kwargs))
+            return await self._checked(request, await self._by_id(send, node_id, request))
+
+        client.send = send_guarded
+
+    async def _can_fetch_by_id(self, node_id: Any, request: Any) -> bool:
+        if not any(self._ids.id_of(topic) for topic, _ in request.topics):
+            return False
+        if not await self._client.ready(node_id):
+            return False  # sending it raises the right error
+        connection = next(
+            (conn for (node, _), conn in self._client._conns.items() if node == node_id), None
+        )
+        versions = connection._versions if connection is not None else {}
+        lowest, highest = versions.get(FETCH_KEY, (0, 0))
+        return bool(lowest <= FETCH_VERSION <= highest)
+
+    async def _by_id(self, send: Callable[..., Awaitable[Any]], node_id: Any, request: Any) -> Any:
+        ids = {topic: self._ids.id_of(topic) for topic, _ in request.topics}
+        names = {topic_id: topic for topic, topic_id in ids.items()}
+        response = await send(node_id, FetchById(request, ids))
+        response.topics = [(names[topic_id], fetched) for topic_id, fetched in response.by_id]
+        # Topics without an id were absent when they were looked up.
+        response.topics += [
+            (topic, [_absent(partition) for partition, *_ in partitions])
+            for topic, partitions in request.topics
+            if not ids[topic]
+        ]
+        return response
+
+    async def _checked(self, request: Any, response: Any) -> Any:
+        """Take partitions with an error that is dealt with here out of the response."""
+        out_of_range: dict[TopicPartition, int] = {}
+        has_other_topic = False
+        topics = []
+        for topic, partitions in response.topics:
+            kept = []
+            for fetched in partitions:
+                partition, error, *_ = fetched
+                if error in _OTHER_TOPIC:
+                    has_other_topic = True
+                elif error == OffsetOutOfRangeError.errno:
+                    tp = TopicPartition(topic, partition)
+                    out_of_range[tp] = _offset_of(request, tp)
+                else:
+                    kept.append(fetched)
+            topics.append((topic, kept))
+        if not out_of_range and not has_other_topic:
+            return response
+        response.topics = topics
+        if has_other_topic:
+            self._on_other_topic()
+        try:
+            if out_of_range:
+                await self._on_out_of_range(out_of_range)
+        except KafkaError:
+            pass  # the broker went away: the next fetch asks again
+        if has_other_topic:
+            await asyncio.sleep(_REFUSED_SECONDS)
+        return response
+
+
+def _absent(partition: int) -> FetchedPartition:
+    error = UnknownTopicOrPartitionError.errno
+    return FetchedPartition(partition, error, -1, -1, -1, None, -1, _NO_RECORDS)
+
+
+def _offset_of(request: Any, tp: TopicPartition) -> int:
+    offset: int = next(
+        offset
+        for topic, partitions in request.topics
+        for partition, offset, _ in partitions
+        if (topic, partition) == tp
+    )
+    return offset

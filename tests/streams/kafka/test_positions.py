@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from confluent_kafka import Uuid
+
+from streams.kafka.positions import (
+    CommittedPosition,
+    commit_metadata,
+    committed_position,
+    format_topic_id,
+    id_suffix,
+    is_same_topic,
+    parse_topic_id,
+    result_id,
+    split_id_suffix,
+    topic_id_of,
+)
+
+ID = "mYgTvHNrTlu2nWfsJP5AwQ"
+
+
+def test_a_topic_id_is_written_as_kafkas_tools_write_it() -> None:
+    raw = bytes([251, 255] * 8)
+    assert format_topic_id(raw) == "-__7__v_-__7__v_-__7_w"
+    assert parse_topic_id(format_topic_id(raw)) == raw
+
+
+def test_an_id_of_confluent_kafka_is_read() -> None:
+    raw = uuid.uuid4().bytes
+    high, low = (int.from_bytes(raw[at : at + 8], "big", signed=True) for at in (0, 8))
+    assert topic_id_of(Uuid(high, low)) == format_topic_id(raw)
+    assert topic_id_of(Uuid(0, 0)) == topic_id_of(None) == ""
+
+
+def test_no_topic_id_is_empty() -> None:
+    assert format_topic_id(bytes(16)) == ""
+    assert parse_topic_id("") == bytes(16)
+    assert commit_metadata("") == ""
+
+
+def test_a_commit_carries_the_topic_id() -> None:
+    metadata = commit_metadata(ID)
+    assert metadata == f'{{"topic_id":"{ID}"}}'
+    assert committed_position(7, metadata) == CommittedPosition(7, ID)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["", None, "written by another program", "[1]", '{"topic_id":3}', "{", "[" * 5000],
+)
+def test_metadata_of_other_programs_gives_no_topic_id(metadata: str | None) -> None:
+    assert committed_position(7, metadata) == CommittedPosition(7, "")
+
+
+def test_fields_of_later_versions_are_ignored() -> None:
+    assert committed_position(7, f'{{"topic_id":"{ID}","more":1}}').topic_id == ID
+
+
+def test_an_unknown_id_is_taken_for_the_same_topic() -> None:
+    assert is_same_topic(ID, ID)
+    assert is_same_topic(ID, "")
+    assert is_same_topic("", ID)
+    assert not is_same_topic(ID, ID[::-1])
+
+
+def test_a_result_id_names_its_topic() -> None:
+    plain = result_id("in", "", 3, 42, "score", "penstock.result.v1", 0)
+    assert plain == "in:3:42:score:penstock.result.v1:0"
+    named = result_id("in", ID, 3, 42, "score", "penstock.result.v1", 0)
+    assert named == plain + id_suffix(ID)
+    assert split_id_suffix(named) == (plain, ID)
+    assert split_id_suffix(plain) == (plain, "")
+    assert split_id_suffix("score:3:9223372036854775807") == ("score:3:9223372036854775807", "")
