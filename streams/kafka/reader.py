@@ -20,6 +20,7 @@ from confluent_kafka import (
 from streams.kafka.clients import make_consumer
 from streams.kafka.errors import BrokerError
 from streams.kafka.message_headers import headers_of
+from streams.kafka.positions import CommittedPosition, committed_position
 from streams.kafka.settings import Kafka
 
 #: Limit of one request for offsets.
@@ -177,6 +178,14 @@ class TopicReader:
         Raises:
             BrokerError: the broker refuses, or does not answer in time.
         """
+        return [position.offset for position in self.committed_positions(topic, partitions)]
+
+    def committed_positions(self, topic: str, partitions: int) -> list[CommittedPosition]:
+        """Return what the group has committed for each partition; offset -1 where nothing.
+
+        Raises:
+            BrokerError: the broker refuses, or does not answer in time.
+        """
         wanted = [TopicPartition(topic, partition) for partition in range(partitions)]
         deadline = time.monotonic() + REQUEST_SECONDS
         while True:
@@ -190,7 +199,7 @@ class TopicReader:
                 raise BrokerError(
                     f"{topic}: can't read the committed offsets: {error.args[0].str()}"
                 ) from None
-            return [max(place.offset, -1) for place in places]
+            return [committed_position(max(at.offset, -1), at.metadata) for at in places]
 
     def since(self, topic: str, bounds: Sequence[Bounds], time_ms: int) -> list[Bounds]:
         """Return bounds that begin at each partition's first record at or after a moment.
