@@ -13,6 +13,7 @@ from streams.assignment import AssignedPartitions
 from streams.exactly_once.partition import TransactionLimits
 from streams.exactly_once.stable_offsets import StableOffsets
 from streams.exactly_once.transactions import Transactions
+from streams.health.added_partitions import AddedPartitions
 from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.lost_records import LostRecords
 from streams.health.metrics import Metrics
@@ -103,6 +104,8 @@ class App(FaustApp):
         )
         self.lost = LostRecords(metrics, settings.agents_by_input())
         """Reports records that can't be read any more."""
+        self.added = AddedPartitions(metrics, settings.agents_by_input(), self.assigned)
+        """Reports partitions that are added to input topics."""
         self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
         self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
         self.exactly_once = (

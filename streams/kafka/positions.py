@@ -26,10 +26,13 @@ class CommittedPosition(NamedTuple):
     """The offset of the next record to read."""
     topic_id: str = ""
     """The topic that the offset belongs to; "" if the commit does not say."""
+    began_with: int = 0
+    """How many partitions the topic had when the group began to read it; 0 if it does not say."""
 
 
 class _Metadata(msgspec.Struct, omit_defaults=True):
     topic_id: str = ""
+    began_with: int = 0
 
 
 _decoder = msgspec.json.Decoder(_Metadata)
@@ -59,15 +62,23 @@ def parse_topic_id(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "==") if text else _NO_ID
 
 
-def commit_metadata(topic_id: str) -> str:
-    """Return the metadata of a commit: compact JSON, "" if the topic has no id."""
-    return msgspec.json.encode(_Metadata(topic_id)).decode() if topic_id else ""
+def commit_metadata(topic_id: str, began_with: int = 0) -> str:
+    """Return the metadata of a commit: compact JSON, "" if nothing is known.
+
+    Args:
+        topic_id: of the topic; "" if it has none.
+        began_with: how many partitions the topic had when the group began to read it.
+    """
+    if not topic_id and not began_with:
+        return ""
+    return msgspec.json.encode(_Metadata(topic_id, began_with)).decode()
 
 
 def committed_position(offset: int, metadata: str | None) -> CommittedPosition:
     """Read a committed offset with its metadata; metadata of other programs gives no topic id."""
     try:
-        return CommittedPosition(offset, _decoder.decode(metadata or "{}").topic_id)
+        found = _decoder.decode(metadata or "{}")
+        return CommittedPosition(offset, found.topic_id, found.began_with)
     except (msgspec.MsgspecError, RecursionError):
         return CommittedPosition(offset)
 

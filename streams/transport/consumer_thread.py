@@ -19,6 +19,7 @@ from mode import Service
 from streams.kafka.positions import CommittedPosition, commit_metadata, committed_position
 from streams.records import RawRecords, TopicPartition
 from streams.retry import within
+from streams.transport.begun_topics import BegunTopics
 from streams.transport.broker_retry import start_with_retry
 from streams.transport.fetch import BatchFetchResult
 from streams.transport.fetch_pacer import FetchPacer
@@ -52,6 +53,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         super().__post_init__()
         self._pacer = FetchPacer()
         self.topics = TopicWatch(self)
+        self.begun = BegunTopics()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -235,7 +237,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def metadata_of(self, topic: str) -> str:
         """Return the metadata of a topic's commits."""
-        return commit_metadata(self.topics.ids.id_of(topic))
+        return commit_metadata(self.topics.ids.id_of(topic), self.begun.began_with(topic))
+
+    def num_partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has, from the client's cached metadata."""
+        return len(self._ensure_consumer()._client.cluster.partitions_for_topic(topic) or ())
 
     async def _committed(self, offsets: Mapping[KafkaTopicPartition, OffsetAndMetadata]) -> bool:
         """Commit without a time limit; return False if the worker must stop first."""

@@ -67,6 +67,7 @@ async def take_over(consumer: Consumer, transactions: Transactions) -> None:
     async def seek(offsets: Mapping[TopicPartition, int]) -> None:
         await _seek(consumer, offsets)
         await seek_to_state(consumer)
+        await consumer.commit_starts()
 
     try:
         await transactions.release_all()

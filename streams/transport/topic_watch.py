@@ -98,6 +98,7 @@ class TopicWatch:
             await self._check_present(topic, described[topic])
 
     def _deleted(self, topic: str) -> None:
+        self._app.added.forget(topic)
         self._app.health.absent_topics |= {topic}
         self._changed.add(topic)
         self._app.lost.topic_deleted(topic, *self._unread_and_in_work(topic))
@@ -113,9 +114,11 @@ class TopicWatch:
             health.absent_topics -= {topic}
             self._app.lost.topic_is_back(topic)
         if has_changed:
+            self._app.added.forget(topic)
             numbers = self._unread_and_in_work(topic)
             self._announce(topic, (self.ids.last_id(topic), described.topic_id), *numbers)
             self._changed.add(topic)
+        self._app.added.saw(topic, described.num_partitions)
         known = client.cluster.partitions_for_topic(topic) or ()
         if is_back or has_changed or len(known) != described.num_partitions:
             await client.force_metadata_update()
