@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from schemas import DeadLetter, InputError, Origin, Replay
 from schemas.cloudevents import event_headers, type_name
 from schemas.errors import ModelFailedError
+from streams.kafka.positions import result_id
 from streams.output_records import OutputRecord
 from streams.records import RecordBatch
 from streams.settings import DeadLetterPayload
@@ -37,25 +38,25 @@ def make_dead_letter(
     quote the record: only the record's position and the kind of failure.
     """
     key, value, original = batch.keys[row], batch.values[row] or b"", list(batch.headers[row])
-    letter = _letter(agent, batch, row, error)
+    letter, topic_id = _letter(agent, batch, row, error), batch.topic_id
     if payload == "none":
         message = "left out: dead_letter_payload is none"
         letter = replace(
             letter, message=message, full_bytes=len(value), cut="value, headers, key, message"
         )
-        return OutputRecord(None, b"", _replay_headers(original) + _headers(letter))
-    room = max_bytes - _size(key, original, _headers(letter))
+        return OutputRecord(None, b"", _replay_headers(original) + _headers(letter, topic_id))
+    room = max_bytes - _size(key, original, _headers(letter, topic_id))
     if len(value) <= room:
-        return OutputRecord(key, value, original + _headers(letter))
+        return OutputRecord(key, value, original + _headers(letter, topic_id))
     letter = replace(letter, full_bytes=len(value), cut="value")
-    if _size(key, original, _headers(letter)) > max_bytes:
+    if _size(key, original, _headers(letter, topic_id)) > max_bytes:
         original = _replay_headers(original)
         letter = replace(letter, cut="value, headers")
-    if _size(key, original, _headers(letter)) > max_bytes:
+    if _size(key, original, _headers(letter, topic_id)) > max_bytes:
         key = None
         letter = replace(letter, cut="value, headers, key")
-    room = max_bytes - _size(key, original, _headers(letter))
-    return OutputRecord(key, value[: max(room, 0)], original + _headers(letter))
+    room = max_bytes - _size(key, original, _headers(letter, topic_id))
+    return OutputRecord(key, value[: max(room, 0)], original + _headers(letter, topic_id))
 
 
 def _letter(agent: str, batch: RecordBatch, row: int, error: InputError) -> DeadLetter:
@@ -72,9 +73,11 @@ def _letter(agent: str, batch: RecordBatch, row: int, error: InputError) -> Dead
     )
 
 
-def _headers(letter: DeadLetter) -> list[tuple[str, bytes]]:
+def _headers(letter: DeadLetter, topic_id: str) -> list[tuple[str, bytes]]:
     origin, agent = letter.origin, letter.agent
-    event_id = f"{origin.topic}:{origin.partition}:{origin.offset}:{agent}:dead_letter:0"
+    event_id = result_id(
+        origin.topic, topic_id, origin.partition, origin.offset, agent, "dead_letter", 0
+    )
     return letter.to_headers() + event_headers(
         event_id=event_id,
         type_name=type_name(DeadLetter),

@@ -16,6 +16,7 @@ from schemas.errors import ResultTooLargeError, UnencodableResultError
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
 from streams.encoded_output import EncodedChunk, EncodedOutput
+from streams.kafka.positions import id_suffix, result_id
 from streams.kafka.record_format import encode_header, header_name, varint
 from streams.online import Update
 from streams.output_records import OutputRecord, OutputRecords, Packing
@@ -166,7 +167,8 @@ class ResultEncoder:
         constant = [*constant_headers(kind, self._source, self._codec.content_type), *shared]
         before = b"".join(encode_header(*header) for header in constant) + header_name("ce_id")
         with_time, without = (varint(len(constant) + n) + before for n in (2, 1))
-        prefix, suffix = f"{topic}:{partition}:".encode(), f":{self._agent}:{kind}:0".encode()
+        prefix = f"{topic}:{partition}:".encode()
+        suffix = f":{self._agent}:{kind}:0{id_suffix(chunk.batch.topic_id)}".encode()
         # The length of an id depends on the number of digits of its offset.
         lengths = [varint(len(prefix) + n + len(suffix)) for n in range(_MAX_DIGITS + 1)]
         heads = [with_time + length + prefix for length in lengths]
@@ -212,7 +214,6 @@ class ResultEncoder:
             return []
         results = answer if isinstance(answer, list | tuple) else [answer]
         origin = Origin(*batch.tp, batch.offsets[row])
-        id_prefix = f"{origin.topic}:{origin.partition}:{origin.offset}:{self._agent}"
         key = batch.keys[row]
         records = []
         for index, result in enumerate(results):
@@ -222,7 +223,11 @@ class ResultEncoder:
                     f"the result has {len(value):,} bytes; the limit is {MAX_BYTES:,}"
                 )
             kind = _kind(result)
-            headers = self._headers(kind, f"{id_prefix}:{kind}:{index}", event.event_time_ms)
+            ce_id = result_id(
+                origin.topic, batch.topic_id, origin.partition, origin.offset,
+                self._agent, kind, index,
+            )  # fmt: skip
+            headers = self._headers(kind, ce_id, event.event_time_ms)
             records.append(
                 OutputRecord(_source_key(event) if key is None else key, value, headers + shared)
             )
@@ -239,7 +244,8 @@ class ResultEncoder:
         result.partition = batch.tp.partition
         result.sequence = update.sequence
         key = f"{self._agent}:{batch.tp.partition}"
-        headers = self._headers(_kind(result), f"{key}:{update.sequence}", event.event_time_ms)
+        ce_id = f"{key}:{update.sequence}{id_suffix(batch.topic_id)}"
+        headers = self._headers(_kind(result), ce_id, event.event_time_ms)
         return OutputRecord(key.encode(), self._codec.encode(result), headers + shared)
 
     def _stamp(self, result: Any, event: Any, origin: Origin) -> Any:

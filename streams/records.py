@@ -71,6 +71,8 @@ class RecordBatch:
     """When it was fetched, in seconds of the worker's monotonic clock."""
     is_catch_up: bool = False
     """Already finished by an earlier worker: read again only so that an online model learns."""
+    topic_id: str = ""
+    """The id of the topic that the offsets belong to; "" if the broker gives none."""
 
     def __len__(self) -> int:
         return len(self.values)

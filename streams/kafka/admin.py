@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
 from streams.kafka.clients import make_admin
 from streams.kafka.errors import BrokerError, ClientErrors
+from streams.kafka.positions import topic_id_of
 from streams.kafka.settings import Kafka, bootstrap_servers
 from streams.settings import TopicSettings
 
@@ -158,6 +159,33 @@ def topic_configs(
             entries = {}
         configs[topic] = {name: entry.value for name, entry in entries.items()}
     return configs
+
+
+def topic_ids(kafka: Kafka, topics: Sequence[str], timeout: float = 5.0) -> dict[str, str]:
+    """Return the id of each topic, which differs for a topic that is deleted and made again.
+
+    "" on the embedded broker and before Kafka 2.8, and where this user may not describe the topic.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+        topics: names.
+        timeout: seconds, > 0.
+
+    Raises:
+        BrokerError: the cluster can't be reached.
+    """
+    errors = ClientErrors()
+    admin = make_admin(kafka, errors.add)
+    if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded or not topics:
+        return dict.fromkeys(topics, "")
+    futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=timeout)
+    ids = {}
+    for topic, future in futures.items():
+        try:
+            ids[topic] = topic_id_of(future.result().topic_id)
+        except KafkaException:  # not authorized, or gone by now
+            ids[topic] = ""
+    return ids
 
 
 def ends(

@@ -142,7 +142,14 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def _start(self, tp: TopicPartition, raw: RawRecords) -> RecordBatch:
         span = self.assigned.tracker.start(tp, raw.offsets, raw.num_bytes)
         return RecordBatch(
-            tp, span, raw.timestamps_ms, raw.keys, raw.values, raw.headers, time.monotonic()
+            tp,
+            span,
+            raw.timestamps_ms,
+            raw.keys,
+            raw.values,
+            raw.headers,
+            time.monotonic(),
+            topic_id=self.topic_id(tp.topic),
         )
 
     def _message_of(self, batches: Sequence[RecordBatch]) -> ConsumerMessage:

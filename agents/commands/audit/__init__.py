@@ -2,6 +2,14 @@
 
 from agents.commands.audit.agent_audit import AuditOptions
 from agents.commands.audit.auditing import audit_pipeline
-from agents.commands.audit.report import AgentReport, Culprit, Problem, Report
+from agents.commands.audit.report import AgentReport, Culprit, Problem, Report, Verdict
 
-__all__ = ["AgentReport", "AuditOptions", "Culprit", "Problem", "Report", "audit_pipeline"]
+__all__ = [
+    "AgentReport",
+    "AuditOptions",
+    "Culprit",
+    "Problem",
+    "Report",
+    "Verdict",
+    "audit_pipeline",
+]

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import Message
-
 from agents.commands.audit.comparing import blame_differing, compare_differing
+from agents.commands.audit.hints import hint_at_other_pipelines
+from agents.commands.audit.inputs import read_input
 from agents.commands.audit.judging import Rules, judge
-from agents.commands.audit.ledger import KEYLESS, REPLAY, TOMBSTONE, Ledger, OnRead
+from agents.commands.audit.ledger import Ledger, OnRead
 from agents.commands.audit.letters import LetterReader
-from agents.commands.audit.report import AgentReport
+from agents.commands.audit.limits import note_limits
+from agents.commands.audit.removed import Reach, judge_removed
+from agents.commands.audit.report import AgentReport, PartitionRange, Problem
 from agents.commands.audit.results import ResultReader
-from schemas import Replay
-from schemas.replay import ORIGIN_HEADER
-from streams.kafka.admin import topic_configs
-from streams.kafka.message_headers import headers_of
-from streams.kafka.reader import Bounds, TopicReader
+from agents.commands.audit.retention import expiry, is_compacted
+from streams.kafka.admin import ClusterInfo, topic_configs
+from streams.kafka.positions import is_same_topic
+from streams.kafka.reader import TopicReader
 from streams.settings import PipelineSettings
 
 #: One fetch may exceed the limit of records in work by this many.
@@ -54,21 +54,26 @@ class AgentAudit:
         topic: str,
         settings: PipelineSettings,
         options: AuditOptions,
-        partitions: Mapping[str, int],
+        cluster: ClusterInfo,
         inputs: TopicReader,
         outputs: TopicReader,
+        group: str,
+        topic_id: str,
     ) -> None:
         agent = settings.agents[name]
         self._agent, self._options = agent, options
-        self._settings = settings
+        self._settings, self._group, self._cluster = settings, group, cluster
+        partitions = cluster.topics
         self._inputs, self._outputs = inputs, outputs
         letters = agent.dead_letter_topic(topic)
-        self.report = AgentReport(name, topic, agent.output, letters)
-        # The order matters: a committed record has its output, and an answered one is in the input.
-        self._committed = inputs.committed(topic, partitions[topic])
+        self.report = AgentReport(name, topic, agent.output, letters, topic_id=topic_id)
+        # The order matters: what was removed before is not committed later, a committed record has
+        # its output, and an answered one is in the input.
+        self._cut = inputs.bounds(topic, partitions[topic])
+        self._committed = inputs.committed_positions(topic, partitions[topic])
         self._output = outputs.bounds(agent.output, partitions[agent.output])
         self._letters = outputs.bounds(letters, partitions[letters])
-        self._input = inputs.bounds(topic, partitions[topic])
+        self._held = self._input = inputs.bounds(topic, partitions[topic])
         if options.since_ms:
             self._input = inputs.since(topic, self._input, options.since_ms)
 
@@ -93,11 +98,24 @@ class AgentAudit:
             for partition in range(len(self._input))
         ]
         for ledger, bounds in zip(ledgers, self._input, strict=True):
-            _read_input(self._inputs, ledger, report.input, bounds, on_read)
+            read_input(self._inputs, ledger, report.input, bounds, on_read)
         self._read_results(ledgers, configs[report.output], on_read)
         self._read_letters(ledgers, configs[report.dead_letters], on_read)
-        self._note_limits(ledgers, compacted)
-        judge(ledgers, report, self._rules())
+        self._doubt_compacted(ledgers, compacted)
+        report.partitions = [self._range(ledger) for ledger in ledgers]
+        rules = self._rules()
+        judge(ledgers, report, rules)
+        for ledger in ledgers:
+            self._judge_removed(ledger, rules)
+        note_limits(
+            ledgers, report, rules, is_whole=not self._options.since_ms,
+            can_be_made_again=not self._cluster.is_embedded,
+        )  # fmt: skip
+        if report.problems[Problem.MISSING] or (report.without_output and report.doubts):
+            kafka = self._settings.kafka
+            report.notes += hint_at_other_pipelines(
+                kafka, self._outputs, self._group, ledgers, report
+            )
         if self._options.tolerance and any(ledger.differing for ledger in ledgers):
             compare_differing(
                 ledgers, report, self._outputs, self._output, self._options.tolerance, on_read
@@ -109,7 +127,7 @@ class AgentAudit:
     def _read_results(
         self, ledgers: list[Ledger], config: Mapping[str, str], on_read: OnRead
     ) -> None:
-        expired = self._expired_below(self._output, config)
+        expired = expiry(self._inputs, self.report.input, self._input, self._output, config)
         results = ResultReader(
             self.report, ledgers, self._other_sources(), self._other_inputs(), expired
         )
@@ -119,33 +137,67 @@ class AgentAudit:
     def _read_letters(
         self, ledgers: list[Ledger], config: Mapping[str, str], on_read: OnRead
     ) -> None:
-        expired = self._expired_below(self._letters, config)
-        slack = self._agent.intake.max_records + _FETCH_RECORDS
-        letters = LetterReader(self.report, ledgers, slack, expired, self._other_inputs())
+        expired = expiry(self._inputs, self.report.input, self._input, self._letters, config)
+        letters = LetterReader(
+            self.report, ledgers, self._max_in_work, expired, self._other_inputs()
+        )
         for partition, bounds in enumerate(self._letters):
             letters.read(self._outputs, partition, bounds, len(self._letters), on_read)
 
-    def _expired_below(self, bounds: Sequence[Bounds], config: Mapping[str, str]) -> list[int]:
-        """Return, for each input partition, the offset below which output may have expired.
+    @property
+    def _max_in_work(self) -> int:
+        """The most records of a partition that a worker has read but not finished."""
+        return self._agent.intake.max_records + _FETCH_RECORDS
 
-        Args:
-            bounds: of the output's partitions.
-            config: of the output's topic.
-        """
-        before_ms = expiry_ms(config, time.time_ns() // 1_000_000)
-        if before_ms is None:
-            return [bound.end for bound in self._input]
-        if before_ms <= 0 or not any(bound.low for bound in bounds):
-            return [0] * len(self._input)
-        return [b.low for b in self._inputs.since(self.report.input, self._input, before_ms)]
+    def _doubt_compacted(self, ledgers: list[Ledger], compacted: set[str]) -> None:
+        report = self.report
+        for topic in compacted & {report.output, report.dead_letters}:
+            report.notes.append(
+                f"{topic} is compacted: records without output there can't be proven"
+            )
+            for ledger in ledgers:
+                ledger.doubt_below(ledger.end)
+
+    def _range(self, ledger: Ledger) -> PartitionRange:
+        """Return what is known of one partition, once all output is entered."""
+        held, position = self._held[ledger.partition], self._committed[ledger.partition]
+        is_here = is_same_topic(position.topic_id, self.report.topic_id)
+        first = ledger.first_answered()
+        return PartitionRange(
+            partition=ledger.partition,
+            log_start=held.low,
+            audited_from=ledger.oldest,
+            end=held.end,
+            committed=position.offset,
+            committed_topic_id=position.topic_id,
+            is_committed_here=0 <= position.offset <= held.end and is_here,
+            first_answered=-1 if first is None else first,
+        )
+
+    def _judge_removed(self, ledger: Ledger, rules: Rules) -> None:
+        """Judge what the topic no longer holds, unless only later records are to be audited."""
+        partition = ledger.partition
+        cut, held = self._cut[partition].low, self._held[partition].low
+        if self._input[partition].low > held:
+            return
+        reach = Reach(
+            log_start=cut,
+            committed=rules.committed[partition],
+            in_work=0 if rules.is_drained else self._max_in_work,
+            silence_allowed=rules.silence_allowed,
+        )
+        judge_removed(ledger, self.report, reach)
 
     def _rules(self) -> Rules:
         options = self._options
         return Rules(
-            committed=self._committed,
+            committed=[
+                at.committed if at.is_committed_here else -1 for at in self.report.partitions
+            ],
             is_drained=options.is_drained,
             repeats_allowed=options.repeats_allowed,
             silence_allowed=self._agent.may_be_silent and not options.expects_answers,
+            starts_at_latest=self._settings.kafka.get("auto.offset.reset") == "latest",
         )
 
     def _other_inputs(self) -> frozenset[str]:
@@ -160,77 +212,3 @@ class AgentAudit:
             for name, agent in self._settings.agents.items()
             if topics & set(agent.output_topics)
         )
-
-    def _note_limits(self, ledgers: list[Ledger], compacted: set[str]) -> None:
-        """Note what limits the proof."""
-        report = self.report
-        num_removed = sum(bound.low for bound in self._input)
-        if num_removed and not self._options.since_ms:
-            report.notes.append(
-                f"{report.input}: retention has removed {num_removed} records: they are not audited"
-            )
-        if max(self._committed, default=-1) < 0:
-            report.notes.append("the group has committed nothing yet: all records are in flight")
-        for topic in (report.output, report.dead_letters):
-            if topic in compacted:
-                report.notes.append(
-                    f"{topic} is compacted: records without output there can't be proven"
-                )
-                for ledger in ledgers:
-                    ledger.doubt_below(ledger.end)
-
-
-def _read_input(
-    reader: TopicReader, ledger: Ledger, topic: str, bounds: Bounds, on_read: OnRead
-) -> None:
-    """Enter every record of one input partition into its ledger.
-
-    Raises:
-        BrokerError: it can't be read.
-    """
-    for messages in reader.read(topic, ledger.partition, bounds):
-        keys = [message.key() for message in messages]
-        flags = [_flags(message) for message in messages]
-        ledger.add([message.offset() or 0 for message in messages], list(map(hash, keys)), flags)
-        for message, flag in zip(messages, flags, strict=True):
-            if flag & REPLAY and (replay := Replay.from_headers(headers_of(message))):
-                ledger.replays.append((message.offset() or 0, replay))
-        on_read(len(messages))
-    ledger.end = bounds.end
-    # Retention may have removed records before they could be read here.
-    ledger.oldest = max(bounds.low, reader.bounds_of(topic, ledger.partition).low)
-    ledger.seal()
-
-
-def _flags(message: Message) -> int:
-    flags = TOMBSTONE if message.value() is None else 0
-    if message.key() is None:
-        flags |= KEYLESS
-    headers = headers_of(message)
-    if headers and ORIGIN_HEADER in dict(headers) and Replay.from_headers(headers):
-        flags |= REPLAY
-    return flags
-
-
-def is_compacted(config: Mapping[str, str]) -> bool:
-    """Return whether later records of a key remove earlier ones."""
-    return "compact" in config.get("cleanup.policy", "")
-
-
-def expiry_ms(config: Mapping[str, str], now_ms: int) -> int | None:
-    """Return the time before which a topic's records may have been removed.
-
-    Args:
-        config: of the topic, by Kafka's names; empty: not known.
-        now_ms: milliseconds since 1970.
-
-    Returns:
-        Milliseconds since 1970; 0: no record is ever removed; None: any record may have been.
-    """
-    try:
-        retention_ms, max_bytes = int(config["retention.ms"]), int(config["retention.bytes"])
-    except (KeyError, ValueError):
-        return None
-    if max_bytes >= 0 or is_compacted(config):
-        return None
-    return 0 if retention_ms < 0 else now_ms - retention_ms

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 
 from agents.commands.audit.agent_audit import AgentAudit, AuditOptions
 from agents.commands.audit.report import Report
-from streams.kafka.admin import probe
+from streams.kafka.admin import ClusterInfo, probe, topic_ids
 from streams.kafka.errors import BrokerError, or_hidden
 from streams.kafka.reader import TopicReader
-from streams.settings import EXACTLY_ONCE, PipelineSettings
+from streams.settings import EXACTLY_ONCE, AgentSettings, PipelineSettings
 
 _DEFAULT_OPTIONS = AuditOptions()
 
@@ -48,14 +48,17 @@ def audit_pipeline(
         isolation = str(settings.kafka.get("isolation.level", default))
         inputs = stack.enter_context(TopicReader(settings.kafka, group, isolation))
         outputs = stack.enter_context(TopicReader(settings.kafka, group, options.isolation))
-        partitions = _partitions(settings, names, options)
+        cluster = _cluster(settings, names, options)
+        topics = sorted({t for name in names for t in _topics(settings.agents[name])})
+        ids = topic_ids(settings.kafka, topics)
         audits = [
-            AgentAudit(name, topic, settings, options, partitions, inputs, outputs)
+            AgentAudit(name, topic, settings, options, cluster, inputs, outputs, group, ids[topic])
             for name in names
             for topic in settings.agents[name].inputs
         ]
         progress.total = sum(audit.num_offsets for audit in audits)
         reports = [audit.run(progress.read) for audit in audits]
+        _check_unchanged(ids, topic_ids(settings.kafka, topics))
     return Report(reports, group, time.monotonic() - started, progress.done)
 
 
@@ -69,17 +72,33 @@ class _Progress:
         self._on_progress(self.done, max(self.total, self.done))
 
 
-def _partitions(
+def _cluster(
     settings: PipelineSettings, names: Sequence[str], options: AuditOptions
-) -> Mapping[str, int]:
-    """Return the number of partitions of each topic; check that the pipeline's topics exist."""
+) -> ClusterInfo:
+    """Return the cluster's metadata; check that the pipeline's topics exist."""
     cluster = probe(settings.kafka)
     if options.since_ms and cluster.is_embedded:
         raise BrokerError("the embedded broker can't find offsets by time: leave out --since")
     agents = [settings.agents[name] for name in names]
-    topics = {t for a in agents for t in (*a.inputs, a.output, *a.dead_letter_topics)}
+    topics = {topic for agent in agents for topic in _topics(agent)}
     if missing := topics - cluster.topics.keys():
         raise BrokerError(
             f"the broker has no topic {', '.join(sorted(missing))}{or_hidden(settings.kafka)}"
         )
-    return cluster.topics
+    return cluster
+
+
+def _topics(agent: AgentSettings) -> list[str]:
+    return [*agent.inputs, agent.output, *agent.dead_letter_topics]
+
+
+def _check_unchanged(before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    """Raise if a topic was made again while it was read.
+
+    Raises:
+        BrokerError: the ids differ.
+    """
+    if changed := [topic for topic, topic_id in before.items() if after[topic] != topic_id]:
+        raise BrokerError(
+            f"{', '.join(changed)}: deleted or made again during the audit: run the audit again"
+        )

@@ -80,7 +80,8 @@ def command(
     """Prove that no record was lost, doubled or reordered.
 
     Reads the topics to their present ends and accounts for every input record. Joins no consumer
-    group and commits no offsets. The exit code is 1 if something is wrong.
+    group and commits no offsets. Exit code: 0, proven; 1, something is wrong; 2, the audit could
+    not run; 3, not provable: nothing wrong was found, but something can't be known.
     """
     from agents.commands.audit import AuditOptions, audit_pipeline
 
@@ -102,20 +103,23 @@ def command(
     except ValueError as error:
         raise UserError(str(error)) from error
     if as_json:
-        typer.echo(msgspec.json.encode({"is_proven": report.is_proven, **_as_json(report)}))
+        typer.echo(msgspec.json.encode(_as_json(report)))
     else:
         _print(report)
-    if not report.is_proven:
-        raise typer.Exit(1)
+    raise typer.Exit(_EXIT_CODES[report.verdict])
+
+
+_EXIT_CODES = {"proven": 0, "wrong": 1, "not_provable": 3}
 
 
 def _as_json(report: Report) -> dict[str, object]:
-    document: dict[str, object] = msgspec.to_builtins(report)
-    return document
+    agents = [{"verdict": a.verdict, **msgspec.to_builtins(a)} for a in report.agents]
+    verdict = {"is_proven": report.is_proven, "verdict": report.verdict}
+    return {**verdict, **msgspec.to_builtins(report), "agents": agents}
 
 
 _COLUMNS = ("records", "answered", "dead_lettered", "filtered", "in_flight", "without_output",
-            "removed", "results", "repeats", "replays")  # fmt: skip
+            "removed", "removed_output", "results", "repeats", "replays")  # fmt: skip
 
 
 def _print(report: Report) -> None:
@@ -133,19 +137,34 @@ def _print(report: Report) -> None:
     for agent in report.agents:
         for line in _remarks(agent):
             typer.echo(printable(line))
-    if report.is_proven:
-        typer.echo(
-            f"proven: none of the {sum(a.records for a in report.agents)} records is lost, doubled "
-            "or out of order"
-        )
+    typer.echo(_sentence(report))
+
+
+def _sentence(report: Report) -> str:
+    """Return the verdict, and what it is about."""
+    not_judged = sum(agent.not_judged for agent in report.agents)
+    judged = sum(agent.records for agent in report.agents) - not_judged
+    rest = f"; {not_judged} others are not judged" if not_judged else ""
+    if report.verdict == "proven":
+        return f"proven: none of the {judged} records is lost, doubled or out of order{rest}"
+    if report.verdict == "not_provable":
+        return f"not provable: none of the {judged} records is known to be lost, doubled or out "\
+               f"of order{rest}, but see above what can't be known"  # fmt: skip
+    return f"wrong: {sum(sum(agent.problems.values()) for agent in report.agents)} problems"
 
 
 def _remarks(agent: AgentReport) -> list[str]:
     counted = [f"{agent.agent}: {count} {problem}" for problem, count in agent.problems.items()]
     named = [f"  {culprit}" for culprit in agent.culprits]
+    doubts = [f"not provable: {agent.agent}: {doubt}" for doubt in agent.doubts]
     notes = [f"note: {agent.agent}: {note}" for note in agent.notes]
     if agent.foreign:
         notes.append(
             f"note: {agent.agent}: {agent.foreign} records on its topics are of other programs"
         )
-    return [*counted, *named, *notes]
+    if agent.without_output:
+        notes.append(
+            f"note: {agent.agent}: {agent.without_output} committed records have no output, which "
+            "the pipeline file allows: they are not judged"
+        )
+    return [*counted, *named, *doubts, *notes]

@@ -28,13 +28,15 @@ class Rules:
     """What counts as a problem."""
 
     committed: Sequence[int]
-    """The group's committed offset of each input partition; -1: none."""
+    """The group's committed offset of each input partition in this topic; -1: none."""
     is_drained: bool
     """Records at or above the committed offset must be finished too."""
     repeats_allowed: bool
     """Repeats are allowed: delivery is at least once."""
     silence_allowed: bool
     """A committed record may have no output."""
+    starts_at_latest: bool = False
+    """The group began where each partition ended then (`auto.offset.reset: latest`)."""
 
 
 def judge(ledgers: Sequence[Ledger], report: AgentReport, rules: Rules) -> None:
@@ -52,20 +54,25 @@ def _judge_outcomes(ledger: Ledger, report: AgentReport, rules: Rules) -> None:
     is_original = ~ledger.has(REPLAY)
     is_open = ~(answered | refused | tombstones)
     is_committed = ledger.offsets < rules.committed[ledger.partition]
-    is_removed = is_open & is_committed & (ledger.offsets < ledger.unprovable_below)
-    is_silent = is_open & is_committed & ~is_removed
-    in_flight = is_open & ~is_committed
+    is_unprovable = is_open & is_committed & (ledger.offsets < ledger.unprovable_below)
+    is_expired = is_unprovable & (ledger.offsets < ledger.expired_below)
+    is_before = is_open & ~is_unprovable & (ledger.offsets < _begin(ledger, rules))
+    is_silent = is_open & is_committed & ~is_unprovable & ~is_before
+    in_flight = is_open & ~is_committed & ~is_before
     report.records += _count(is_original)
     report.answered += _count(answered & is_original & ~tombstones)
     report.dead_lettered += _count(refused & ~answered & is_original & ~tombstones)
     report.filtered += _count(tombstones & is_original)
-    report.removed += _count(is_removed & is_original)
+    report.expired += _count(is_expired & is_original)
+    report.removed_output += _count(is_unprovable & ~is_expired & is_original)
+    report.before_first += _count(is_before & is_original)
     report.replays += _count(~is_original)
     _blame(ledger, report, Problem.BOTH_OUTCOMES, answered & refused,
            "has a result and a dead letter")  # fmt: skip
     if rules.silence_allowed:
         report.without_output += _count(is_silent & is_original)
     else:
+        ledger.missing = ledger.offsets[is_silent]
         _blame(ledger, report, Problem.MISSING, is_silent,
                "is committed, but has neither a result nor a dead letter")  # fmt: skip
     if rules.is_drained:
@@ -73,6 +80,19 @@ def _judge_outcomes(ledger: Ledger, report: AgentReport, rules: Rules) -> None:
                "is not committed, and has neither a result nor a dead letter")  # fmt: skip
     else:
         report.in_flight += _count(in_flight & is_original)
+
+
+def _begin(ledger: Ledger, rules: Rules) -> int:
+    """Return the offset where a group that began with `latest` began in a partition, at most.
+
+    That is its first answer, or its committed offset if it has none, or the end.
+    """
+    if not rules.starts_at_latest:
+        return 0
+    first, committed = ledger.first_answered(), rules.committed[ledger.partition]
+    if first is not None:
+        return first
+    return ledger.end if committed < 0 else committed
 
 
 def _judge_order(ledger: Ledger, report: AgentReport) -> None:

@@ -25,6 +25,8 @@ MAX_OFFSET = 2**63 - 1
 #: A place is an output partition and offset in one number: up to 2^19 partitions of 2^44 records.
 OFFSET_BITS = 44
 _NOWHERE = -1
+#: Later than every timestamp.
+NEVER_MS = 2**63 - 1
 
 
 def place_of(partition: int, offset: int) -> int:
@@ -94,8 +96,14 @@ class Ledger:
         self.oldest = 0
         """Results for records below this offset count as `AgentReport.past`."""
         self.end = 0
+        self.oldest_ms = NEVER_MS
+        """The oldest timestamp of the records, milliseconds since 1970."""
+        self.is_broker_time = False
+        """Whether brokers set the timestamps (`message.timestamp.type: LogAppendTime`)."""
         self.unprovable_below = 0
         """Results and dead letters for records below this offset may have been removed."""
+        self.expired_below = 0
+        """The same, by the settings of their topic or by `penstock dlq drop --delete`."""
         self.replays: list[tuple[int, Replay]] = []
         """Offset and headers of each replay."""
         self.repeats = Columns(4)
@@ -106,13 +114,23 @@ class Ledger:
         """Places of dead letters after the first of a record."""
         self.differing: dict[int, tuple[int, int]] = {}
         """Row and index of each repeat whose bytes differ from the first answer's, by place."""
+        self.missing = np.empty(0, np.int64)
+        """Offsets of the records that were found missing."""
+        self.is_compacted = is_compacted
+        """Whether the input is compacted: any of its records may be gone."""
+        self._past = Columns(1)
         self._report = report
-        self._is_compacted = is_compacted
         self._input = Columns(3)
 
-    def doubt_below(self, offset: int) -> None:
-        """Note that output for records below an offset may have been removed."""
+    def doubt_below(self, offset: int, *, expired_below: int = 0) -> None:
+        """Note that output for records below an offset may have been removed.
+
+        Args:
+            offset: of the input.
+            expired_below: below this offset, which is the same or a lower one, it is as expected.
+        """
         self.unprovable_below = max(self.unprovable_below, offset)
+        self.expired_below = max(self.expired_below, min(expired_below, offset))
 
     def add(self, offsets: Sequence[int], keys: Sequence[int], flags: Sequence[int]) -> None:
         """Enter input records, in the order of their offsets."""
@@ -144,6 +162,23 @@ class Ledger:
         has_flag: Bools = (self.flags & flag) != 0
         return has_flag
 
+    @property
+    def has_outcome(self) -> Bools:
+        """Which records have a result or a dead letter."""
+        return self.is_answered | self.has(LETTER)
+
+    def past_answers(self) -> Ints:
+        """Return the offsets below `oldest` that have a result or dead letter; ascending."""
+        (past,) = self._past.take()
+        past = np.unique(past)
+        self._past.add(past)
+        return past[past < self.oldest]
+
+    def first_answered(self) -> int | None:
+        """Return the lowest offset with a result or dead letter; None: there is none."""
+        past, answered = self.past_answers(), self.offsets[self.has_outcome]
+        return next((int(offsets[0]) for offsets in (past, answered) if len(offsets)), None)
+
     def rows_of(self, offsets: Ints) -> tuple[Ints, Bools]:
         """Return the row of each offset, and whether there is one."""
         if not len(self):
@@ -164,10 +199,7 @@ class Ledger:
         """Enter results, in the order of the output topic."""
         rows, is_known = self.rows_of(answers.origins)
         if not is_known.all():
-            for origin, place in zip(
-                answers.origins[~is_known], answers.places[~is_known], strict=True
-            ):
-                self.stranger(int(origin), self._report.output, int(place), "a result")
+            self._strangers(answers.select(~is_known))
             rows, answers = rows[is_known], answers.select(is_known)
         self._check_keys(rows, answers)
         self._check_tombstones(rows, answers)
@@ -219,11 +251,21 @@ class Ledger:
         detail = f"answers {describe_origin(origin)}, {detail}"
         self._report.blame(problem, self._report.output, *partition_and_offset(place), detail)
 
-    def stranger(self, origin: int, topic: str, place: int, what: str) -> None:
-        """Enter a result or dead letter for an offset where the input has no record."""
-        if origin < (self.end if self._is_compacted else self.oldest):
-            self._report.past += 1
-            return
+    def _strangers(self, answers: Answers) -> None:
+        """Enter results for offsets where the input has no record."""
+        is_past = answers.origins < self._past_below
+        self._past.add(answers.origins[is_past])
+        self._report.past += int(np.count_nonzero(is_past))
+        alien = answers.select(~is_past)
+        for origin, place in zip(alien.origins, alien.places, strict=True):
+            self._alien(int(origin), self._report.output, int(place), "a result")
+
+    @property
+    def _past_below(self) -> int:
+        """Below this offset, the input may have had records that it no longer has."""
+        return self.end if self.is_compacted else self.oldest
+
+    def _alien(self, origin: int, topic: str, place: int, what: str) -> None:
         where = describe_origin(Origin(self._report.input, self.partition, origin))
         detail = f"{what} for {where}, where the input has no record"
         self._report.blame(Problem.ALIEN, topic, *partition_and_offset(place), detail)
@@ -231,8 +273,11 @@ class Ledger:
     def dead_letter(self, origin: int, topic: str, place: int) -> None:
         """Enter one dead letter."""
         row = self.row_of(origin)
-        if row is None:
-            self.stranger(origin, topic, place, "a dead letter")
+        if row is None and origin < self._past_below:
+            self._past.add([origin])
+            self._report.past += 1
+        elif row is None:
+            self._alien(origin, topic, place, "a dead letter")
         elif self.flags[row] & LETTER:
             self.letter_repeats.append(place)
         else:

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 from confluent_kafka import Message
 
+from agents.commands.audit.incarnation import CLOCK_MS, Incarnation
 from agents.commands.audit.ledger import MAX_OFFSET, Ledger, OnRead, describe_origin, place_of
 from agents.commands.audit.report import AgentReport, Problem
+from agents.commands.audit.retention import Expiry
 from schemas import DeadLetter, Settlement
 from schemas.dead_letter import ERROR_PREFIX
 from streams.kafka.message_headers import headers_of
+from streams.kafka.positions import split_id_suffix
 from streams.kafka.reader import Bounds, TopicReader
 
 
@@ -22,7 +25,7 @@ class LetterReader:
         report: AgentReport,
         ledgers: Sequence[Ledger],
         slack: int,
-        expired_below: Sequence[int],
+        expiry: Expiry,
         other_inputs: frozenset[str] = frozenset(),
     ) -> None:
         """Read nothing yet.
@@ -32,15 +35,15 @@ class LetterReader:
             ledgers: of the input's partitions, in order.
             slack: how many records dead letters may be out of order, since each is written as soon
                 as its record fails.
-            expired_below: for each input partition, the offset below which retention may have
-                removed dead letters.
+            expiry: of the dead-letter topic.
             other_inputs: the agent's other input topics; each has a separate audit.
         """
         self._report = report
         self._ledgers = ledgers
         self._slack = slack
         self._other_inputs = other_inputs
-        self._expired_below = expired_below
+        self._expiry = expiry
+        self._incarnation = Incarnation(report)
 
     def read(
         self,
@@ -78,7 +81,8 @@ class LetterReader:
             for ledger in self._ledgers:
                 if ledger.partition % num_partitions == partition:
                     above = first.get(ledger.partition, ledger.end) + self._slack
-                    ledger.doubt_below(min(above, self._expired_below[ledger.partition]))
+                    below = min(above, self._expiry.below[ledger.partition])
+                    ledger.doubt_below(below, expired_below=below if self._expiry.is_known else 0)
 
     def _letter(self, message: Message) -> DeadLetter | None:
         headers = headers_of(message)
@@ -93,10 +97,14 @@ class LetterReader:
         if letter.agent != self._report.agent:
             self._report.foreign += 1
             return None
-        origin = letter.origin
+        origin, topic_id = letter.origin, _topic_id(headers)
+        if origin.topic == self._report.input and self._incarnation.is_earlier(topic_id):
+            return None
         is_valid = 0 <= origin.partition < len(self._ledgers) and 0 <= origin.offset <= MAX_OFFSET
         if origin.topic == self._report.input and is_valid:
-            return letter
+            ledger = self._ledgers[origin.partition]
+            is_earlier = self._incarnation.is_earlier_by_time(message, topic_id, ledger, origin)
+            return None if is_earlier else letter
         if origin.topic in self._other_inputs:
             return None
         self._blame(
@@ -110,10 +118,21 @@ class LetterReader:
         settlement = Settlement.from_record(message.value(), headers_of(message))
         if settlement and settlement.letter.topic == self._report.dead_letters:
             for partition, offset in settlement.below.items():  # letters that a user has deleted
-                if 0 <= partition < len(self._ledgers):
-                    self._ledgers[partition].doubt_below(min(offset, MAX_OFFSET))
+                if not 0 <= partition < len(self._ledgers):
+                    continue
+                ledger, below = self._ledgers[partition], min(offset, MAX_OFFSET)
+                # Otherwise it is about an earlier topic of this name, or about removed records.
+                if settlement.settled_at_ms >= ledger.oldest_ms - CLOCK_MS:
+                    ledger.doubt_below(below, expired_below=below)
         return settlement is not None
 
     def _blame(self, problem: Problem, message: Message, detail: str) -> None:
         place = message.partition() or 0, message.offset() or 0
         self._report.blame(problem, self._report.dead_letters, *place, detail)
+
+
+def _topic_id(headers: Sequence[tuple[str, bytes]]) -> str:
+    """Return the topic id of a dead letter's record; "" if the letter does not say."""
+    ce_id = dict(headers).get("ce_id", b"").decode("utf-8", "replace")
+    plain, topic_id = split_id_suffix(ce_id)
+    return topic_id if plain.endswith(":dead_letter:0") else ""

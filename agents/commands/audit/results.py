@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from confluent_kafka import Message
 
+from agents.commands.audit.incarnation import Incarnation
 from agents.commands.audit.ledger import (
     MAX_OFFSET,
     Answers,
@@ -18,9 +19,13 @@ from agents.commands.audit.ledger import (
     place_of,
 )
 from agents.commands.audit.report import AgentReport, Problem
+from agents.commands.audit.retention import Expiry
 from schemas import Origin
 from streams.kafka.message_headers import headers_of
+from streams.kafka.positions import split_id_suffix
 from streams.kafka.reader import Bounds, TopicReader
+
+_NO_EXPIRY = Expiry((), is_known=True)
 
 
 class _Envelope(msgspec.Struct):
@@ -42,7 +47,7 @@ class ResultReader:
         ledgers: Sequence[Ledger],
         other_sources: frozenset[bytes] = frozenset(),
         other_inputs: frozenset[str] = frozenset(),
-        expired_below: Sequence[int] = (),
+        expiry: Expiry = _NO_EXPIRY,
     ) -> None:
         """Read nothing yet.
 
@@ -51,14 +56,14 @@ class ResultReader:
             ledgers: of the input's partitions, in order.
             other_sources: `ce_source` of other agents that write to the same topic.
             other_inputs: the agent's other input topics; each has a separate audit.
-            expired_below: for each input partition, the offset below which retention may have
-                removed results.
+            expiry: of the output.
         """
         self._report = report
         self._ledgers = ledgers
         self._other_sources = other_sources
         self._other_inputs = other_inputs
-        self._expired_below = expired_below
+        self._expiry = expiry
+        self._incarnation = Incarnation(report)
         self._source = f"penstock/{report.agent}".encode()
 
     def read(
@@ -94,12 +99,16 @@ class ResultReader:
             # Results are in the order of their records, so the removed ones are of earlier records.
             for ledger in self._ledgers:
                 if ledger.partition % num_partitions == partition:
-                    expired_below = self._expired_below[ledger.partition]
-                    ledger.doubt_below(first.get(ledger.partition, expired_below))
+                    below = first.get(ledger.partition, ledger.end)
+                    expired_below = self._expiry.below[ledger.partition]
+                    ledger.doubt_below(
+                        below, expired_below=expired_below if self._expiry.is_known else 0
+                    )
 
     def results(self, messages: Sequence[Message]) -> Iterator[tuple[Message, Origin, int]]:
         """Yield this agent's results with their origin and index; problems go to the report."""
         input_topic, num_inputs = self._report.input, len(self._ledgers)
+        incarnation = self._incarnation
         for message in messages:
             headers = _by_name(message)
             source = headers.get("ce_source")
@@ -108,17 +117,21 @@ class ResultReader:
                 continue
             try:
                 origin = _decoder(headers)(message.value()).origin
-                index = _index(headers["ce_id"], origin, self._report.agent)
+                index, topic_id = _parse_id(headers["ce_id"], origin, self._report.agent)
             except (msgspec.MsgspecError, KeyError, ValueError, TypeError, RecursionError) as error:
                 self._unreadable(message, error)
                 continue
             if origin.topic in self._other_inputs:
                 continue
+            if origin.topic == input_topic and incarnation.is_earlier(topic_id):
+                continue
             is_valid = 0 <= origin.partition < num_inputs and 0 <= origin.offset <= MAX_OFFSET
             if origin.topic != input_topic or not is_valid:
                 self._alien(message, origin)
                 continue
-            yield message, origin, index
+            ledger = self._ledgers[origin.partition]
+            if not incarnation.is_earlier_by_time(message, topic_id, ledger, origin):
+                yield message, origin, index
 
     def _unreadable(self, message: Message, error: Exception) -> None:
         self._blame(Problem.UNREADABLE, message, f"{type(error).__name__}: {error}"[:200])
@@ -149,14 +162,15 @@ def _decoder(headers: dict[str, bytes]) -> Callable[[Any], _Envelope]:
     return _msgpack.decode if is_msgpack else _json.decode
 
 
-def _index(result_id: bytes, origin: Origin, agent: str) -> int:
-    """Return the number of a result among the results of its record, from its id.
+def _parse_id(result_id: bytes, origin: Origin, agent: str) -> tuple[int, str]:
+    """Return the number of a result among the results of its record, and the input's topic id.
 
     Raises:
         ValueError: the id is of another record or agent.
     """
-    head, _, index = result_id.rpartition(b":")
+    plain, topic_id = split_id_suffix(result_id.decode())
+    head, _, index = plain.rpartition(":")
     expected = f"{origin.topic}:{origin.partition}:{origin.offset}:{agent}:"
-    if not head.startswith(expected.encode()) or not index.isdigit() or len(index) > 6:
+    if not head.startswith(expected) or not index.isdecimal() or len(index) > 6:
         raise ValueError(f"ce_id is {result_id[:100]!r}: expected {expected}TYPE:INDEX")
-    return int(index)
+    return int(index), topic_id

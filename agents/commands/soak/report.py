@@ -29,12 +29,16 @@ class FaultRow(msgspec.Struct, kw_only=True):
     longest_stall_seconds: float
     """Longest time without a new result in a partition, broker outages included."""
     complaints: list[str] = []
-    """In words: records with problems, unexpected exit codes."""
+    """In words: records with problems, what the audit can't know, unexpected exit codes."""
 
     @property
     def is_proven(self) -> bool:
         """Whether nothing is wrong."""
         return not (self.lost or self.wrong or self.complaints)
+
+
+#: The problems of records without an outcome.
+_LOST = (Problem.MISSING, Problem.REMOVED, Problem.UNFINISHED)
 
 
 def row_of(
@@ -46,7 +50,7 @@ def row_of(
     complaints: Sequence[str] = (),
 ) -> FaultRow:
     """Return the row of a fault from its audit."""
-    lost = report.problems[Problem.MISSING] + report.problems[Problem.UNFINISHED]
+    lost = sum(report.problems[problem] for problem in _LOST)
     return FaultRow(
         fault=fault,
         guarantee=guarantee,
@@ -58,7 +62,7 @@ def row_of(
         lost=lost,
         wrong=sum(report.problems.values()) - lost,
         longest_stall_seconds=round(longest_stall_seconds, 1),
-        complaints=[*map(str, report.culprits), *complaints],
+        complaints=[*map(str, report.culprits), *report.doubts, *complaints],
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from agents.commands.audit import Problem, audit_pipeline
+from agents.commands.audit import Problem, Verdict, audit_pipeline
 from schemas import Origin, Replay
 from schemas.replay import REPLAY_PREFIX
 from tests.agents.commands.hand_made import HandMade
@@ -234,9 +234,27 @@ def test_records_above_the_committed_offset_are_in_flight_unless_drained(
 def test_without_commits_all_records_are_in_flight(pipeline: HandMade) -> None:
     pipeline.records(5)
     found = pipeline.audit()
-    assert found.is_proven
-    assert found.in_flight == 5
+    assert (found.in_flight, found.problems) == (5, {})
     assert "committed nothing" in found.notes[0]
+    # Nothing is wrong, but nothing is shown either.
+    assert found.verdict == Verdict.NOT_PROVABLE
+    pipeline.result(0)
+    assert pipeline.audit().is_proven
+
+
+def test_offsets_that_were_set_forward_by_hand_pass_over_a_range(pipeline: HandMade) -> None:
+    fill(pipeline, 50, without=tuple(range(20, 40)))
+    found = pipeline.audit()
+    assert found.problems == {Problem.MISSING: 20}
+    assert found.notes == [f"missing in {pipeline.name}: [0] offsets 20-39"]
+
+
+def test_offsets_that_were_set_back_by_hand_cause_only_repeats(pipeline: HandMade) -> None:
+    fill(pipeline, 50)
+    pipeline.commit(20)
+    assert pipeline.audit(is_drained=True).is_proven
+    pipeline.result(20)
+    assert pipeline.audit(repeats_allowed=False).problems[Problem.DOUBLED] == 1
 
 
 def test_missing_output_is_allowed_if_the_file_says_so(embedded_bootstrap: str) -> None:
@@ -353,7 +371,7 @@ def test_compressed_topics(embedded_bootstrap: str, compression: str) -> None:
     assert found.culprits[0].offset == 1_500
 
 
-def test_records_whose_output_was_removed_are_counted_but_not_judged(pipeline: HandMade) -> None:
+def test_records_whose_output_was_removed_are_not_provable(pipeline: HandMade) -> None:
     # The embedded broker keeps about 5 MB a partition: the output's first part goes.
     pipeline.records(80)
     for offset in range(80):
@@ -361,9 +379,10 @@ def test_records_whose_output_was_removed_are_counted_but_not_judged(pipeline: H
         pipeline.send(pipeline.agent.output, b"x" * 100_000)
     pipeline.commit(80)
     found = pipeline.audit(is_drained=True)
-    assert found.is_proven, found.culprits
-    assert found.removed > 0
-    assert found.removed + found.answered == 80
+    assert found.verdict == Verdict.NOT_PROVABLE, found.culprits
+    assert found.removed_output > 0
+    assert found.removed_output + found.answered == 80
+    assert "it may have been theirs" in found.doubts[0]
 
 
 def test_nothing_is_committed_and_no_group_is_joined(pipeline: HandMade) -> None:

@@ -52,7 +52,22 @@ def test_problems_are_named_and_the_exit_code_is_1(pipeline: HandMade, tmp_path:
         "score: 1 unfinished",
         f"  unfinished: {pipeline.name}[0] offset 3: is not committed, and has neither a "
         "result nor a dead letter",
+        "wrong: 1 problems",
     ]
+
+
+def test_not_provable_is_a_third_outcome(embedded_bootstrap: str, tmp_path: Path) -> None:
+    pipeline = HandMade(embedded_bootstrap)
+    pipeline.records(4)
+    pipeline.flush()
+    found = run(pipeline, tmp_path)
+    assert found.exit_code == 3
+    doubt, *_, last = found.stdout.splitlines()[2:]
+    assert doubt == "not provable: score: none of the 4 records has an outcome that is known yet"
+    assert last.startswith("not provable: none of the 4 records is known to be lost")
+    report = json.loads(run(pipeline, tmp_path, "--json").stdout)
+    assert (report["verdict"], report["is_proven"]) == ("not_provable", False)
+    assert report["agents"][0]["verdict"] == "not_provable"
 
 
 def test_json(pipeline: HandMade, tmp_path: Path) -> None:
@@ -63,6 +78,11 @@ def test_json(pipeline: HandMade, tmp_path: Path) -> None:
     (agent,) = report["agents"]
     assert agent["problems"] == {"unfinished": 1}
     assert agent["culprits"][0]["offset"] == 3
+    assert (report["verdict"], agent["verdict"]) == ("wrong", "wrong")
+    assert agent["partitions"][0] == {
+        "partition": 0, "log_start": 0, "audited_from": 0, "end": 4, "committed": 3,
+        "committed_topic_id": "", "is_committed_here": True, "first_answered": 0,
+    }  # fmt: skip
 
 
 @pytest.mark.kafka

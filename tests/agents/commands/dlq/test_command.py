@@ -143,8 +143,8 @@ def test_only_letters_before_the_first_open_one_are_deleted(
     left = [(x.partition, x.offset, x.state) for x in read_letters(pipeline.settings)]
     assert left == [(0, 1, State.OPEN), (0, 2, State.DROPPED), (1, 0, State.OPEN)]
     found = pipeline.audit()
-    assert (found.dead_lettered, found.removed) == (2, 4)  # offsets 0 to 3 can't be proven
+    assert (found.dead_lettered, found.expired) == (2, 4)  # offsets 0 to 3 can't be proven
     assert found.problems == {"missing": 2, "alien": 1}  # 5 and 7; 5 of an empty partition
     run(pipeline, tmp_path, "drop", "--yes", "--delete")
     assert list(read_letters(pipeline.settings)) == []
-    assert pipeline.audit().removed == 7  # up to offset 6
+    assert pipeline.audit().expired == 7  # up to offset 6

@@ -23,10 +23,19 @@ def test_a_row_without_problems_is_proven() -> None:
 
 
 def test_records_without_outcome_are_lost_and_other_problems_wrong() -> None:
-    row = row_of("x", "exactly_once", 1, audited(missing=2, unfinished=1, doubled=4), 0)
-    assert (row.lost, row.wrong) == (3, 4)
+    report = audited(missing=2, unfinished=1, removed=1, doubled=4)
+    row = row_of("x", "exactly_once", 1, report, 0)
+    assert (row.lost, row.wrong) == (4, 4)
     assert not row.is_proven
-    assert len(row.complaints) == 7
+    assert len(row.complaints) == 8
+
+
+def test_a_row_with_a_doubt_is_not_proven() -> None:
+    report = audited()
+    report.doubts.append("output was removed")
+    row = row_of("x", "at_least_once", 1, report, 0)
+    assert (row.is_proven, row.lost, row.wrong) == (False, 0, 0)
+    assert row.complaints == ["output was removed"]
 
 
 def test_a_row_with_only_a_complaint_is_not_proven() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from agents.commands.audit.agent_audit import expiry_ms, is_compacted
+from agents.commands.audit.retention import expiry_ms, is_compacted
 
 KEPT = {"cleanup.policy": "delete", "retention.ms": "604800000", "retention.bytes": "-1"}
 
