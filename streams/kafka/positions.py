@@ -12,7 +12,7 @@ import base64
 from typing import NamedTuple
 
 import msgspec
-from confluent_kafka import Uuid
+from confluent_kafka import TopicPartition, Uuid
 
 #: The length of a topic id as Kafka's tools print it.
 TOPIC_ID_CHARS = 22
@@ -76,11 +76,26 @@ def commit_metadata(topic_id: str, began_with: int = 0) -> str:
 
 def committed_position(offset: int, metadata: str | None) -> CommittedPosition:
     """Read a committed offset with its metadata; metadata of other programs gives no topic id."""
+    whole, end, _ = (metadata or "{}").partition("}")
     try:
-        found = _decoder.decode(metadata or "{}")
+        found = _decoder.decode(whole + end)
         return CommittedPosition(offset, found.topic_id, found.began_with)
     except (msgspec.MsgspecError, RecursionError):
         return CommittedPosition(offset)
+
+
+def position_of(place: TopicPartition) -> CommittedPosition:
+    """Read a committed offset that confluent-kafka returned; its offset is -1 where there is none.
+
+    librdkafka 2.16 copies metadata without the zero byte that confluent-kafka looks for as its end:
+    bytes of its memory may follow, which need not be UTF-8. What `commit_metadata` writes ends with
+    its first brace.
+    """
+    try:
+        metadata = place.metadata
+    except UnicodeDecodeError as error:
+        metadata = error.object.decode(errors="replace")
+    return committed_position(max(place.offset, -1), metadata)
 
 
 def is_same_topic(one: str, other: str) -> bool:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
-from confluent_kafka import Uuid
+from confluent_kafka import TopicPartition, Uuid
 
 from streams.kafka.positions import (
     CommittedPosition,
@@ -13,6 +14,7 @@ from streams.kafka.positions import (
     id_suffix,
     is_same_topic,
     parse_topic_id,
+    position_of,
     result_id,
     split_id_suffix,
     topic_id_of,
@@ -52,6 +54,35 @@ def test_a_commit_carries_the_topic_id() -> None:
 )
 def test_metadata_of_other_programs_gives_no_topic_id(metadata: str | None) -> None:
     assert committed_position(7, metadata) == CommittedPosition(7, "")
+
+
+def test_a_commit_says_how_many_partitions_the_group_began_with() -> None:
+    metadata = commit_metadata(ID, 4)
+    assert committed_position(7, metadata) == CommittedPosition(7, ID, 4)
+    assert committed_position(7, commit_metadata("", 4)) == CommittedPosition(7, "", 4)
+
+
+class Place:
+    """A `TopicPartition` of confluent-kafka, whose metadata is decoded when it is asked for."""
+
+    offset = 7
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+
+    @property
+    def metadata(self) -> str:
+        return self.raw.decode()
+
+
+@pytest.mark.parametrize("rest", [b"", b"}", b"{7", b" \x01", b"\xff", b"x\xf0\x9f"])
+def test_bytes_of_memory_behind_the_metadata_are_ignored(rest: bytes) -> None:
+    place: Any = Place(commit_metadata(ID, 4).encode() + rest)
+    assert position_of(place) == CommittedPosition(7, ID, 4)
+
+
+def test_a_partition_without_a_commit_has_no_position() -> None:
+    assert position_of(TopicPartition("in", 3)) == CommittedPosition(-1)
 
 
 def test_fields_of_later_versions_are_ignored() -> None:
