@@ -41,6 +41,8 @@ class CheckedBroker(msgspec.Struct):
     servers: str
     num_brokers: int = 0
     missing_topics: list[str] = []
+    notes: list[str] = []
+    """What is no mistake, but should be known."""
     problem: str = ""
 
 
@@ -127,6 +129,7 @@ def check_broker(
         learning: the agents with online models.
     """
     # Imported here, so that `--offline` works without confluent-kafka.
+    from agents.pipeline.added_partitions import added_partition_notes
     from streams.kafka.admin import probe
     from streams.kafka.settings import aiokafka_arguments
 
@@ -149,6 +152,8 @@ def check_broker(
             f"no topic {names}{or_hidden(settings.kafka)}: create missing topics with "
             "`penstock topics create`"
         )
+    if not checked.problem:
+        checked.notes = added_partition_notes(settings, learning, cluster.topics)
     return checked
 
 
@@ -164,6 +169,8 @@ def _print_tables(
     if broker:
         state = f"{broker.num_brokers} brokers" if broker.num_brokers else "not reached"
         typer.echo(f"broker {broker.servers}: {state}")
+        for note in broker.notes:
+            typer.echo(f"note: {note}")
     for problem in problems:
         typer.echo("\n".join(error_lines(ValueError(problem))), err=True)
     if not problems:

@@ -180,7 +180,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
                 )
             for task in done:
                 task.result()
-        if tasks and self._restorer is not None:
+        if self._num_restored_bytes:
             logger.info(
                 "%s: the state of %d partitions is restored: %s bytes in %.1f s",
                 *(self.agent, len(tasks), f"{self._num_restored_bytes:,}"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from confluent_kafka import Message
 
 from agents.errors import UserError
 from models.base import ModelError, OnlineModel
 from streams.decoding import Decoder
+from streams.kafka.positions import CommittedPosition
+from streams.kafka.reader import Bounds, TopicReader, record_of
 from streams.offsets import OffsetTracker
 from streams.records import RecordBatch, TopicPartition
 from streams.state.snapshot import (
@@ -18,14 +21,8 @@ from streams.state.snapshot import (
     StateKey,
     StateMismatchError,
     StateStore,
-    encode_snapshot,
     load_snapshot,
 )
-
-if TYPE_CHECKING:
-    from confluent_kafka import Message
-
-    from streams.kafka.reader import Bounds, TopicReader
 
 
 @dataclass
@@ -37,7 +34,8 @@ class PartitionState:
     """The offset of the next record to answer."""
     bounds: Bounds
     """The offsets that the partition holds."""
-    is_committed: bool
+    committed: CommittedPosition
+    """What the group has committed; offset -1: nothing."""
     sequence: int = -1
     """Of the latest stored snapshot; -1: none."""
     state: bytes | None = None
@@ -48,7 +46,7 @@ class PartitionState:
     @property
     def is_missing(self) -> bool:
         """Whether records were answered, and nothing says what was learned from them."""
-        return self.sequence < 0 and self.is_committed and self.position > 0
+        return self.sequence < 0 and self.committed.offset > 0
 
 
 class StateReader:
@@ -74,17 +72,16 @@ class StateReader:
             StateStoreError: the store can't be read.
             BrokerError: the broker can't be read.
         """
-        committed = self._reader.committed(topic, num_partitions)
+        committed = self._reader.committed_positions(topic, num_partitions)
         bounds = self._reader.bounds(topic, num_partitions)
         return [
             self._read(StateKey(agent, topic, p), committed[p], bounds[p])
             for p in range(num_partitions)
         ]
 
-    def _read(self, key: StateKey, committed: int, bounds: Bounds) -> PartitionState:
-        is_committed = committed >= 0
-        position = committed if is_committed else bounds.low
-        found = PartitionState(key, position, bounds, is_committed)
+    def _read(self, key: StateKey, committed: CommittedPosition, bounds: Bounds) -> PartitionState:
+        position = committed.offset if committed.offset >= 0 else bounds.low
+        found = PartitionState(key, position, bounds, committed)
         try:
             loaded = load_snapshot(self._store, key, position)
             found.sequence = loaded.sequence
@@ -122,7 +119,7 @@ class StateReader:
         events = itertools.chain.from_iterable(
             self._events(snapshot.topic, snapshot.partition, messages)
             for messages in self._reader.read(
-                snapshot.topic, snapshot.partition, _bounds(start, stop)
+                snapshot.topic, snapshot.partition, Bounds(start, stop)
             )
         )
         for _, step in itertools.groupby(events, lambda pair: pair[0] // learn_every):
@@ -143,7 +140,7 @@ class StateReader:
         They came before partitions were added. Once their key's state has moved, the model that
         answers them would not know it.
         """
-        bounds = _bounds(max(state.position, state.bounds.low), state.bounds.end)
+        bounds = Bounds(max(state.position, state.bounds.low), state.bounds.end)
         keys = (
             message.key()
             for messages in self._reader.read(state.key.topic, state.key.partition, bounds)
@@ -152,37 +149,7 @@ class StateReader:
         return sum(isinstance(k, bytes) and home(k) != state.key.partition for k in keys)
 
 
-def stored(
-    store: StateStore, found: PartitionState, model: OnlineModel[Any, Any], state: bytes
-) -> None:
-    """Store a partition's new state at its position.
-
-    Raises:
-        StateStoreError: it could not be stored.
-    """
-    found.sequence += 1
-    snapshot = Snapshot(
-        **found.key._asdict(),
-        next_offset=found.position,
-        sequence=found.sequence,
-        model=model.name,
-        model_version=model.version,
-        learn_every=model.learn_every,
-        saved_at_ms=time.time_ns() // 1_000_000,
-        state=state,
-    )
-    store.save(found.key, found.sequence, encode_snapshot(snapshot))
-
-
-def _bounds(low: int, end: int) -> Bounds:
-    from streams.kafka.reader import Bounds
-
-    return Bounds(low, end)
-
-
 def _record_batch(tp: TopicPartition, messages: Sequence[Message]) -> RecordBatch:
-    from streams.kafka.reader import record_of
-
     records = [record_of(message) for message in messages]
     return RecordBatch(
         tp=tp,

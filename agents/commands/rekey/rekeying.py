@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from agents.commands.rekey.partition_states import PartitionState, StateReader, stored
+from agents.commands.rekey.partition_states import PartitionState, StateReader
 from agents.commands.rekey.partitioners import PARTITIONERS, partition_of, recognize
 from agents.commands.rekey.plan import NewStates, PartitionPlan, new_states, plan_moves
 from agents.commands.rekey.report import RekeyedPartition, RekeyReport
+from agents.commands.rekey.storing import commit_positions, store_state
 from agents.errors import UserError
 from agents.pipeline.parts import AgentParts, load_agent
 from agents.pipeline.topics import learning_agents, make_store
 from models.keyed_state import KeyedState
 from streams.decoding import Decoder
-from streams.kafka.admin import num_members, probe
+from streams.kafka.admin import num_members, probe, topic_ids
+from streams.kafka.positions import is_same_topic
 from streams.kafka.reader import TopicReader
 from streams.settings import PipelineSettings
 from streams.state.snapshot import StateError, StateStore
@@ -88,6 +90,7 @@ class Rekeying:
         )
         make_model: Callable[[], Any] = parts.make_model
         self._states = StateReader(store, reader, decoder, make_model)
+        self._topic_ids: dict[str, str] = {}
         self._report = RekeyReport(agent=agent)
 
     def run(self, num_partitions: int | None, is_applying: bool) -> RekeyReport:
@@ -102,14 +105,16 @@ class Rekeying:
             self._report.obstacles.append(
                 f"{count} workers of group {self._settings.group} are running: stop them first"
             )
-        planned = [
-            self._plan(topic, existing.get(topic, 0), num_partitions)
-            for topic in self._settings.agents[self._agent].inputs
-        ]
+        inputs = self._settings.agents[self._agent].inputs
+        self._topic_ids = topic_ids(self._settings.kafka, inputs)
+        planned = [self._plan(topic, existing.get(topic, 0), num_partitions) for topic in inputs]
         if is_applying and not self._report.obstacles:
             for found, made in planned:
                 self._store_all(found, made)
             self._verify(planned)
+            for found, _ in planned:
+                topic_id = self._topic_ids[found[0].key.topic]
+                commit_positions(self._settings.kafka, self._settings.group, found, topic_id)
             self._report.is_applied = True
         return self._report
 
@@ -163,7 +168,12 @@ class Rekeying:
 
     def _check(self, found: list[PartitionState], home: Callable[[bytes], int]) -> None:
         for state in found:
-            if state.is_missing:
+            if not is_same_topic(state.committed.topic_id, self._topic_ids[state.key.topic]):
+                self._report.obstacles.append(
+                    f"{state.key}: the committed offset belongs to an earlier topic of this name: "
+                    "let workers begin to read the new one first"
+                )
+            elif state.is_missing:
                 self._report.obstacles.append(
                     f"{state.key}: records up to offset {state.position} are answered, but there "
                     f"is no snapshot: what was learned is lost; accept that with `penstock state "
@@ -203,7 +213,7 @@ class Rekeying:
     def _store_all(self, found: list[PartitionState], made: NewStates) -> None:
         for states in (made.first, made.then):
             for partition, state in states.items():
-                stored(self._store, found[partition], self._model, state)
+                store_state(self._store, found[partition], self._model, state)
 
     def _verify(self, planned: list[tuple[list[PartitionState], NewStates]]) -> None:
         """Read everything that was stored again.
