@@ -35,7 +35,7 @@ def plan_command(
     """Show which topics exist and which are missing."""
     settings = load_pipeline(config, os.environ)
     plan = _planned(settings, config, timeout)
-    _print(settings, plan, [], json, _added_notes(settings, plan))
+    _print(settings, plan, [], json, _added_notes(settings, config, plan))
 
 
 @app.command("create")
@@ -68,11 +68,12 @@ def _planned(settings: PipelineSettings, config: Path, timeout: float) -> list[P
         raise UserError(str(error)) from error
 
 
-def _added_notes(settings: PipelineSettings, plan: list[PlannedTopic]) -> list[str]:
+def _added_notes(settings: PipelineSettings, config: Path, plan: list[PlannedTopic]) -> list[str]:
     from agents.pipeline.added_partitions import added_partition_notes
+    from agents.pipeline.topics import learning_agents
 
-    learning = [agent for p in plan if p.role == "state" for agent in p.agents]
-    return added_partition_notes(settings, learning, {p.topic: p.partitions for p in plan})
+    existing = {p.topic: p.partitions for p in plan if p.partitions}
+    return added_partition_notes(settings, learning_agents(settings, config.parent), existing)
 
 
 def _print(
