@@ -14,7 +14,7 @@ from agents.commands.main import app
 from agents.commands.rekey.partitioners import partition_of
 from agents.pipeline.file import load_pipeline
 from agents.pipeline.topics import make_store
-from models.registry import model_class
+from models.anomaly.robust_zscore import RobustZScore
 from schemas import SensorReading
 from streams.state.snapshot import Snapshot, StateKey, encode_snapshot
 
@@ -50,7 +50,7 @@ def learn(config: Path, spread: str) -> None:
             for at, name in enumerate(SOURCES)
             if (home(name.encode()) if spread == "murmur2" else at % 4) == partition
         ]
-        model = model_class("robust_zscore")()
+        model = RobustZScore()
         model.learn_batch([SensorReading(source_id=name, values={"x": 1.0}) for name in held])
         snapshot = Snapshot(
             agent="score", topic="readings", partition=partition, next_offset=0, sequence=0,
