@@ -120,7 +120,9 @@ class OnlineModel(Model[E, R]):
     partitions (`HalfSpaceTrees` is an example). With `join` and `learn_joined` it also learns for
     several in one call: the engine joins each new instance with the existing ones (`RobustZScore`).
     Answers and state must be the same as with one call for each instance. See `JoinedModel` and
-    `JoinedLearner` in `streams/model_protocols.py`.
+    `JoinedLearner` in `streams/model_protocols.py`. If its state is separate for each source, it
+    may also define the methods of `KeyedState` (`models/keyed_state.py`): then the state can move
+    with a source when partitions are added.
     """
 
     learn_every: int = 32
