@@ -146,6 +146,7 @@ class Worker:
             tracker=self.app.assigned.tracker,
             metrics=self.metrics.for_agent(name, inputs, pool.name),
             on_failure=self.app.stop_for,
+            topic_id=lambda topic: str(self.app.consumer.topic_id(topic)),
         )
         self.app.assigned.keep_state(inputs, keeper)
         return keeper

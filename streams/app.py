@@ -102,7 +102,8 @@ class App(FaustApp):
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
         )
-        self.lost = LostRecords(metrics, settings.agents_by_input())
+        outputs = [t for agent in settings.agents.values() for t in agent.output_topics]
+        self.lost = LostRecords(metrics, settings.agents_by_input(), outputs)
         """Reports records that can't be read any more."""
         self.added = AddedPartitions(metrics, settings.agents_by_input(), self.assigned)
         """Reports partitions that are added to input topics."""

@@ -195,7 +195,7 @@ class OwnedPartition:
             offset_taken.set_result(None)
         else:
             offset_taken = self._producer.queue_offset(
-                self._tp, offset, metadata, self._owner.group_id
+                self._tp, offset, self._owner.group_id, metadata
             )
         writes = (future for *_, future in sent)
         offset_error, *outcomes = await asyncio.gather(

@@ -128,7 +128,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         super().__init__(**kwargs)
         self.consumer, self.producer = BrokerContact(clock), BrokerContact(clock)
         self.absent_topics: frozenset[str] = frozenset()
-        """Input topics that do not exist."""
+        """Topics of the pipeline that do not exist."""
         self.has_given_up = False
         """Whether the stopping worker no longer waits for the broker."""
         self._on_hang = on_hang
@@ -183,7 +183,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
               if not f.is_warm),
             *([] if self._assigned.num_held else ["no partition is assigned to this worker"]),
             *([f"the state of {unrestored} partitions is not restored yet"] if unrestored else []),
-            *(f"input topic {topic} does not exist" for topic in sorted(self.absent_topics)),
+            *(f"topic {topic} does not exist" for topic in sorted(self.absent_topics)),
             *self._broker_reasons(silent, facts),
             *self.live().reasons,
         ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from streams.health.metrics import Metrics
 from streams.kafka.position_reset import LostReason, PositionReset, ResetPolicy
@@ -15,15 +15,21 @@ logger = logging.getLogger(__name__)
 class LostRecords:
     """Logs and counts lost records of the input topics; thread-safe."""
 
-    def __init__(self, metrics: Metrics, agents: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, metrics: Metrics, agents: Mapping[str, Sequence[str]], outputs: Iterable[str] = ()
+    ) -> None:
         """Count nothing yet.
 
         Args:
             metrics: of the worker.
             agents: the agents that read each topic.
+            outputs: the topics that agents write.
         """
         self._metrics = metrics
         self._agents = agents
+        self.outputs = frozenset(outputs) - agents.keys()
+        for topic in self.outputs | agents.keys():
+            metrics.topic_absent.labels(topic).set(0)
         for topic in agents:
             for reason in LostReason:
                 self.count(topic, reason, 0)
@@ -53,7 +59,14 @@ class LostRecords:
         )
 
     def topic_deleted(self, topic: str, num_unread: int, num_in_work: int) -> None:
-        """Report an input topic that is gone."""
+        """Report a topic that is gone."""
+        self._metrics.topic_absent.labels(topic).set(1)
+        if topic in self.outputs:
+            logger.warning(
+                "output topic %s does not exist: what is to be written to it waits until it exists "
+                "again, /ready fails meanwhile; what was in it is gone", topic,
+            )  # fmt: skip
+            return
         self.count(topic, LostReason.TOPIC_DELETED, num_unread)
         logger.warning(
             "input topic %s does not exist: %s; the worker waits until it exists again, /ready "
@@ -61,13 +74,14 @@ class LostRecords:
         )  # fmt: skip
 
     def topic_is_back(self, topic: str) -> None:
-        """Report that an input topic exists again."""
-        logger.warning("input topic %s exists again", topic)
+        """Report that a topic exists again."""
+        self._metrics.topic_absent.labels(topic).set(0)
+        logger.warning("topic %s exists again", topic)
 
     def topic_made_again(
         self, topic: str, ids: tuple[str, str], num_unread: int, num_in_work: int
     ) -> None:
-        """Report an input topic that was deleted and made again.
+        """Report a topic that was deleted and made again.
 
         Args:
             topic: its name.
@@ -75,6 +89,13 @@ class LostRecords:
             num_unread: records of the old topic that were not read.
             num_in_work: records of the old topic that were read and not finished.
         """
+        if topic in self.outputs:
+            logger.warning(
+                "output topic %s was deleted and made again (topic id %s, now %s): the results that "
+                "were in it are gone; results go on, and none that was not acknowledged is lost",
+                *(topic, *ids),
+            )
+            return
         self.count(topic, LostReason.TOPIC_DELETED, num_unread)
         logger.warning(
             "input topic %s was deleted and made again (topic id %s, now %s): %s; no offset of the "

@@ -77,6 +77,10 @@ class Metrics:
             "Records that can't be read any more, by reason: removed, truncated, topic_deleted.",
             (*agent_topic, "reason"), registry=registry,
         )  # fmt: skip
+        self.topic_absent = Gauge(
+            "penstock_topic_absent", "1 while a topic of the pipeline does not exist, else 0.",
+            ("topic",), registry=registry,
+        )  # fmt: skip
         self.in_flight = Gauge(
             "penstock_records_in_flight", "Records taken in and not finished.", ("agent",),
             registry=registry,

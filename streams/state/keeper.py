@@ -25,6 +25,7 @@ from mode import Service
 
 from streams.executor import run_on
 from streams.health.metrics import AgentMetrics
+from streams.kafka.positions import is_same_topic
 from streams.model_pool import ModelPool
 from streams.offsets import OffsetTracker
 from streams.online import Learned, OnlineRunner
@@ -63,6 +64,8 @@ class _Held:
     """The sequence number of the last stored snapshot."""
     stored: int
     """The `next_offset` of the last stored snapshot; -1 if none is stored."""
+    topic_id: str
+    """The topic that the offsets belong to; "" if the broker gives no ids."""
     due: float
     """When to take the next snapshot, on the clock."""
     taken: Learned | None = None
@@ -86,6 +89,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         tracker: OffsetTracker,
         metrics: AgentMetrics,
         on_failure: Callable[[BaseException], Awaitable[None]],
+        topic_id: Callable[[str], str] = lambda topic: "",
         clock: Callable[[], float] = time.monotonic,
         **kwargs: Any,
     ) -> None:
@@ -99,6 +103,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             tracker: the committed offsets.
             metrics: of the agent.
             on_failure: called when the worker can't continue: end it.
+            topic_id: returns the id under which a topic is read; "" if it has none.
             clock: monotonic, seconds.
             kwargs: of the service.
         """
@@ -112,6 +117,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         self._tracker = tracker
         self._metrics = metrics
         self._on_failure = on_failure
+        self._topic_id = topic_id
         self._clock = clock
         self._held: dict[Hashable, _Held] = {}
         self._threads = ThreadPoolExecutor(_NUM_THREADS, thread_name_prefix=f"state-{agent}")
@@ -120,7 +126,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         self._restorer = (
             None
             if store is None
-            else Restorer(agent, pool, store, settings, metrics, self._retried)
+            else Restorer(agent, pool, store, settings, metrics, topic_id, self._retried)
         )
 
     @property
@@ -190,7 +196,8 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
     async def _begin(self, tp: TopicPartition, position: int, is_committed: bool) -> int:
         held = self._held.get(tp)
         # Only if no other worker had the partition in between and learned more.
-        if held is not None and held.position == position:
+        is_same = held is not None and is_same_topic(held.topic_id, self._topic_id(tp.topic))
+        if held is not None and held.position == position and is_same:
             start = await self._pool.on_device(self._runner.resume, tp, position)
             if start is not None:
                 return start
@@ -198,7 +205,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         if self._restorer is not None:
             restored = await self._restorer.restore(tp, position, is_committed)
         due = self._clock() + self._settings.interval_seconds
-        held = self._held[tp] = _Held(restored.sequence, -1, due)
+        held = self._held[tp] = _Held(restored.sequence, -1, self._topic_id(tp.topic), due)
         if restored.next_offset is not None:
             self._num_restored_bytes += restored.num_bytes
             held.stored = restored.next_offset
@@ -289,6 +296,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             learn_every=taken.learn_every,
             saved_at_ms=time.time_ns() // 1_000_000,
             state=taken.state,
+            topic_id=held.topic_id,
         )
         encoded = encode_snapshot(snapshot)
         store.save(key, snapshot.sequence, encoded)

@@ -1,10 +1,10 @@
 """Load the snapshot of a partition and restore its model; say what is lost where that can't be.
 
 What a model has learned can't be used when there are committed records but no snapshot (`missing`),
-when no snapshot fits the pipeline (`unfit`), or when reading starts before every snapshot
-(`behind`). Each is counted and logged by name. The first two end the worker, unless the pipeline
-file has `state.on_mismatch: fresh`: then the model starts fresh, as it always does for the third,
-since reading again from an earlier offset is a person's decision.
+when no snapshot fits the pipeline (`unfit`), when reading starts before every snapshot (`behind`),
+or when the input was deleted and made again (`earlier_topic`). Each is counted and logged by name.
+The first two end the worker, unless the pipeline file has `state.on_mismatch: fresh`: then the
+model starts fresh, as it always does for the others, which are a person's decision.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class Restorer:
         store: StateStore,
         settings: StateSettings,
         metrics: AgentMetrics,
+        topic_id: Callable[[str], str],
         call_store: CallStore,
     ) -> None:
         """Load nothing yet.
@@ -65,6 +66,7 @@ class Restorer:
             store: where snapshots are stored.
             settings: what to do where state can't be used.
             metrics: of the agent.
+            topic_id: returns the id under which a topic is read; "" if it has none.
             call_store: runs a function of the store on a thread.
         """
         assert pool.online is not None
@@ -74,6 +76,7 @@ class Restorer:
         self._store = store
         self._settings = settings
         self._metrics = metrics
+        self._topic_id = topic_id
         self._call_store = call_store
 
     async def restore(self, tp: TopicPartition, position: int, is_committed: bool) -> Restored:
@@ -92,7 +95,9 @@ class Restorer:
         """
         key = StateKey(self._agent, *tp)
         try:
-            loaded: Loaded = await self._call_store(load_snapshot, self._store, key, position)
+            loaded: Loaded = await self._call_store(
+                load_snapshot, self._store, key, position, self._topic_id(tp.topic)
+            )
         except StateMismatchError as error:
             self._lost(tp, "unfit", str(error))
             # Any higher sequence: the stored snapshots can't be read.
@@ -108,7 +113,13 @@ class Restorer:
     def _explain_absence(
         self, tp: TopicPartition, key: StateKey, loaded: Loaded, position: int, is_committed: bool
     ) -> None:
-        if loaded.offsets_ahead:
+        if loaded.num_of_earlier_topic:
+            self._metrics.state_mismatch(tp.topic, "earlier_topic")
+            logger.warning(
+                "%s: its snapshots are of an earlier topic of this name, which was deleted: its "
+                "model starts fresh", key,
+            )  # fmt: skip
+        elif loaded.offsets_ahead:
             self._metrics.state_mismatch(tp.topic, "behind")
             logger.warning(
                 "%s: reading starts at offset %d, behind every snapshot (%s): its model starts "

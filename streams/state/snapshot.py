@@ -19,6 +19,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from streams.kafka.positions import is_same_topic
+
 logger = logging.getLogger(__name__)
 
 #: The version of the format below. A later version reads older ones, or rejects them by number.
@@ -67,6 +69,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     saved_at_ms: int
     state: bytes
     """The return value of the model's `snapshot()`."""
+    topic_id: str = ""
+    """The topic that `next_offset` belongs to; "" if the broker gives no ids."""
 
     @property
     def is_blank(self) -> bool:
@@ -155,25 +159,29 @@ class Loaded(NamedTuple):
     """The highest sequence number in the store; -1 if it is empty."""
     offsets_ahead: tuple[int, ...] = ()
     """What stored snapshots cover that have learned from records still to be answered."""
+    num_of_earlier_topic: int = 0
+    """Snapshots of a deleted topic of this name."""
 
 
-def load_snapshot(store: StateStore, key: StateKey, committed: int) -> Loaded:
+def load_snapshot(store: StateStore, key: StateKey, committed: int, topic_id: str = "") -> Loaded:
     """Return the latest snapshot that has learned from no record at or above an offset.
 
     Later snapshots have learned from records that are still to be answered. They exist if the
-    group's offset was set back, or the topic was created again.
+    group's offset was set back. Snapshots of an earlier topic of this name are passed over: their
+    offsets say nothing about this one.
 
     Args:
         store: the store of snapshots.
         key: the agent and partition.
         committed: the offset of the first record to answer.
+        topic_id: the topic that it belongs to; "" if the broker gives no ids.
 
     Raises:
         StateMismatchError: there are snapshots, and none can be read.
         StateStoreError: the store can't be read.
     """
     damaged: StateMismatchError | None = None
-    last_sequence, ahead = -1, []
+    last_sequence, ahead, num_earlier = -1, list[int](), 0
     for encoded in store.saved(key):
         try:
             snapshot = decode_snapshot(encoded)
@@ -182,9 +190,12 @@ def load_snapshot(store: StateStore, key: StateKey, committed: int) -> Loaded:
             damaged = error
             continue
         last_sequence = max(last_sequence, snapshot.sequence)
+        if not is_same_topic(snapshot.topic_id, topic_id):
+            num_earlier += 1
+            continue
         if snapshot.next_offset <= committed:
             return Loaded(snapshot, last_sequence)
         ahead.append(snapshot.next_offset)
-    if damaged is not None and not ahead:
+    if damaged is not None and not ahead and not num_earlier:
         raise StateMismatchError(f"{key}: {damaged}")
-    return Loaded(None, last_sequence, tuple(ahead))
+    return Loaded(None, last_sequence, tuple(ahead), num_earlier)

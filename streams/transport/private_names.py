@@ -43,12 +43,12 @@ PRIVATE_NAMES = (
     # Connections.
     *_names(
         "aiokafka.conn:AIOKafkaConnection",
-        _versions="find brokers that are too old for exactly_once",
+        _versions="find what a broker supports: exactly_once, topic ids",
         _send_sasl_token="overridden: raises KafkaConnectionError where uvloop raises RuntimeError",
     ),
     *_names(
         "aiokafka.client:AIOKafkaClient",
-        _conns="find brokers that are too old for exactly_once",
+        _conns="find what a broker supports: exactly_once, topic ids",
         _metadata_update="wrapped: notes when a broker last answered",
     ),
     # The consumer.
@@ -71,6 +71,14 @@ PRIVATE_NAMES = (
         _create_fetch_waiter="wait for records",
         _records="take fetched records by the batch",
         _subscriptions="mark the time of a fetch",
+    ),
+    *_names(
+        "aiokafka.protocol.fetch:FetchRequest",
+        _isolation_level="send the request with the topics' ids",
+        _max_bytes="send the request with the topics' ids",
+        _max_wait_ms="send the request with the topics' ids",
+        _min_bytes="send the request with the topics' ids",
+        _rack_id="send the request with the topics' ids",
     ),
     *_names(
         "aiokafka.consumer.fetcher:FetchResult",

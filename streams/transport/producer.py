@@ -132,7 +132,7 @@ class TransactionalProducer(KafkaProducer):
                 raise IncompatibleBrokerVersion("exactly_once needs Apache Kafka 2.5 or newer")
 
     def queue_offset(
-        self, tp: TopicPartition, offset: int, metadata: str, group_id: str
+        self, tp: TopicPartition, offset: int, group_id: str, metadata: str = ""
     ) -> asyncio.Future[None]:
         """Queue a group's offset for the transaction; the future ends when the broker has it.
 

@@ -133,8 +133,18 @@ class TopicIds:
 
     def has_changed(self, topic: str, described: DescribedTopic) -> bool:
         """Whether a topic that is being read is now another one of the same name."""
-        topic_id = described.topic_id
-        return topic_id not in self._gone and not is_same_topic(self.last_id(topic), topic_id)
+        is_other = not is_same_topic(self.last_id(topic), described.topic_id)
+        return is_other and not self.is_gone(described.topic_id)
+
+    def is_gone(self, topic_id: str) -> bool:
+        """Whether an id is of a topic that was deleted: a broker may name it a little longer."""
+        return topic_id in self._gone
+
+    def saw(self, topic: str, topic_id: str) -> None:
+        """Note the present id of a topic that is not read under an id."""
+        if (old := self._last.get(topic, "")) and old != topic_id:
+            self._gone.add(old)
+        self._last[topic] = topic_id
 
     def is_current(self, topic: str, described: DescribedTopic | None) -> bool:
         """Whether a topic is still the one that is being read; False if it is absent."""

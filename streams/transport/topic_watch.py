@@ -86,7 +86,7 @@ class TopicWatch:
         """Look the topics up once."""
         if self._thread._consumer is None:
             return
-        topics = self._all_topics()
+        topics = self._all_topics() | self._app.lost.outputs
         described = await self.ids.look(topics)
         if absent := {t for t in topics if is_absent(described.get(t))}:
             await asyncio.sleep(_ABSENT_SECONDS)
@@ -95,7 +95,21 @@ class TopicWatch:
         for topic in absent - self._app.health.absent_topics:
             self._deleted(topic)
         for topic in sorted(described.keys() - absent):
-            await self._check_present(topic, described[topic])
+            if topic in self._app.lost.outputs:
+                self._check_output(topic, described[topic])
+            else:
+                await self._check_present(topic, described[topic])
+
+    def _check_output(self, topic: str, described: DescribedTopic) -> None:
+        """Report an output topic that exists again, or that is another one."""
+        if topic in self._app.health.absent_topics:
+            self._app.health.absent_topics -= {topic}
+            self._app.lost.topic_is_back(topic)
+        if self.ids.has_changed(topic, described):
+            ids = self.ids.last_id(topic), described.topic_id
+            self._app.lost.topic_made_again(topic, ids, 0, 0)
+        if described.topic_id and not self.ids.is_gone(described.topic_id):
+            self.ids.saw(topic, described.topic_id)
 
     def _deleted(self, topic: str) -> None:
         self._app.added.forget(topic)
@@ -165,7 +179,7 @@ class TopicWatch:
             return set(topics)
         try:
             async with asyncio.timeout(_LOOK_LIMIT_SECONDS):
-                described = await self.ids.look(self._all_topics(), _COMMIT_LOOK_SECONDS)
+                described = await self.ids.look(wanted, _COMMIT_LOOK_SECONDS)
         except TimeoutError as error:
             raise KafkaTimeoutError("no broker says whether the topics still exist") from error
         gone = {t for t in wanted if not self.ids.is_current(t, described.get(t))}

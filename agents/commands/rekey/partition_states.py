@@ -64,7 +64,9 @@ class StateReader:
         self._decoder = decoder
         self._make_model = make_model
 
-    def read(self, agent: str, topic: str, num_partitions: int) -> list[PartitionState]:
+    def read(
+        self, agent: str, topic: str, num_partitions: int, topic_id: str
+    ) -> list[PartitionState]:
         """Return the state of each partition.
 
         Raises:
@@ -75,15 +77,17 @@ class StateReader:
         committed = self._reader.committed_positions(topic, num_partitions)
         bounds = self._reader.bounds(topic, num_partitions)
         return [
-            self._read(StateKey(agent, topic, p), committed[p], bounds[p])
+            self._read(StateKey(agent, topic, p), committed[p], bounds[p], topic_id)
             for p in range(num_partitions)
         ]
 
-    def _read(self, key: StateKey, committed: CommittedPosition, bounds: Bounds) -> PartitionState:
+    def _read(
+        self, key: StateKey, committed: CommittedPosition, bounds: Bounds, topic_id: str
+    ) -> PartitionState:
         position = committed.offset if committed.offset >= 0 else bounds.low
         found = PartitionState(key, position, bounds, committed)
         try:
-            loaded = load_snapshot(self._store, key, position)
+            loaded = load_snapshot(self._store, key, position, topic_id)
             found.sequence = loaded.sequence
             if loaded.snapshot is not None and not loaded.snapshot.is_blank:
                 found.state = self._up_to(position, loaded.snapshot, bounds.low)

@@ -131,7 +131,7 @@ class Rekeying:
                 f"{topic} has {existing} partitions: add the others first, with "
                 f"`kafka-topics.sh --alter --topic {topic} --partitions {num_partitions}`"
             )
-        found = self._states.read(self._agent, topic, existing)
+        found = self._states.read(self._agent, topic, existing, self._topic_ids[topic])
         learned = [state.learned for state in found] + [{}] * (num_partitions - existing)
         home = partition_of(self._recognized(topic, learned), num_partitions)
         plans = plan_moves(learned, home)
@@ -211,9 +211,10 @@ class Rekeying:
             )
 
     def _store_all(self, found: list[PartitionState], made: NewStates) -> None:
+        topic_id = self._topic_ids[found[0].key.topic]
         for states in (made.first, made.then):
             for partition, state in states.items():
-                store_state(self._store, found[partition], self._model, state)
+                store_state(self._store, found[partition], self._model, state, topic_id)
 
     def _verify(self, planned: list[tuple[list[PartitionState], NewStates]]) -> None:
         """Read everything that was stored again.
@@ -222,7 +223,8 @@ class Rekeying:
             UserError: it is not what was stored.
         """
         for found, made in planned:
-            again = self._states.read(self._agent, found[0].key.topic, len(found))
+            topic = found[0].key.topic
+            again = self._states.read(self._agent, topic, len(found), self._topic_ids[topic])
             for partition, state in enumerate(again):
                 final = made.final(partition)
                 if final is not None and state.state != final:

@@ -18,7 +18,11 @@ from streams.state.snapshot import Snapshot, StateStore, encode_snapshot
 
 
 def store_state(
-    store: StateStore, found: PartitionState, model: OnlineModel[Any, Any], state: bytes
+    store: StateStore,
+    found: PartitionState,
+    model: OnlineModel[Any, Any],
+    state: bytes,
+    topic_id: str,
 ) -> None:
     """Store a partition's new state at its position.
 
@@ -35,6 +39,7 @@ def store_state(
         learn_every=model.learn_every,
         saved_at_ms=time.time_ns() // 1_000_000,
         state=state,
+        topic_id=topic_id,
     )
     store.save(found.key, found.sequence, encode_snapshot(snapshot))
 

@@ -12,6 +12,7 @@ from aiokafka.errors import GroupAuthorizationFailedError
 from confluent_kafka import KafkaError, KafkaException
 
 from streams.exactly_once.stable_offsets import StableOffsets
+from streams.kafka.positions import CommittedPosition, commit_metadata
 from streams.records import TopicPartition
 
 TP, EMPTY = TopicPartition("numbers", 0), TopicPartition("numbers", 1)
@@ -39,7 +40,13 @@ class FakeAdmin:
             error = None if code is None else KafkaError(code)
             offsets = [(TP, 42, error), (EMPTY, NO_OFFSET, None)]
             partitions = [
-                SimpleNamespace(topic=tp.topic, partition=tp.partition, offset=offset, error=failed)
+                SimpleNamespace(
+                    topic=tp.topic,
+                    partition=tp.partition,
+                    offset=offset,
+                    error=failed,
+                    metadata=commit_metadata("id"),
+                )
                 for tp, offset, failed in offsets
             ]
             future.set_result(SimpleNamespace(topic_partitions=partitions))
@@ -56,12 +63,14 @@ def stable_offsets(monkeypatch: pytest.MonkeyPatch, admin: FakeAdmin) -> StableO
     return StableOffsets({"bootstrap.servers": "broker:9092"}, "counters")
 
 
-async def fetch(monkeypatch: pytest.MonkeyPatch, admin: FakeAdmin) -> dict[TopicPartition, int]:
+async def fetch(
+    monkeypatch: pytest.MonkeyPatch, admin: FakeAdmin
+) -> dict[TopicPartition, CommittedPosition]:
     return await stable_offsets(monkeypatch, admin).fetch([TP, EMPTY])
 
 
 async def test_partitions_without_an_offset_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await fetch(monkeypatch, FakeAdmin()) == {TP: 42}
+    assert await fetch(monkeypatch, FakeAdmin()) == {TP: CommittedPosition(42, "id")}
 
 
 @pytest.mark.parametrize(
@@ -79,7 +88,7 @@ async def test_a_transient_error_is_retried(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: int
 ) -> None:
     admin = FakeAdmin(code, code)
-    assert await fetch(monkeypatch, admin) == {TP: 42}
+    assert await fetch(monkeypatch, admin) == {TP: CommittedPosition(42, "id")}
     assert admin.num_requests == 3
     assert caplog.records == []  # a short wait is not logged
 

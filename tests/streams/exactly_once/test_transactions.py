@@ -24,6 +24,8 @@ from streams.records import TopicPartition
 from streams.sink import Output, ProduceError, RecordTooLargeError
 from tests.fakes import record_batch
 
+METADATA = '{"topic_id":"mYgTvHNrTlu2nWfsJP5AwQ"}'
+NO_OFFSET = -1
 TP = TopicPartition("numbers", 0)
 
 
@@ -54,11 +56,11 @@ class FakeProducer:
 
     async def begin_transaction(self) -> None:
         assert self._open is None
-        self._open = ([], -1)
+        self._open = ([], NO_OFFSET)
 
     async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[None]:
         assert self._open is not None
-        assert self._open[1] == -1, "the offset is sent last"
+        assert self._open[1] == NO_OFFSET, "the offset is sent last"
         if self.failure is not None:
             return self._answered(self.failure)
         if batch.size() > self._max_bytes:
@@ -66,9 +68,11 @@ class FakeProducer:
         self._open[0].append(batch.record_count())
         return self._answered()
 
-    def queue_offset(self, tp: TopicPartition, offset: int, group: str) -> asyncio.Future[None]:
+    def queue_offset(
+        self, tp: TopicPartition, offset: int, group: str, metadata: str
+    ) -> asyncio.Future[None]:
         assert self._open is not None
-        assert (tp, group) == (TP, "group")
+        assert (tp, group, metadata) == (TP, "group", METADATA)
         self._open = (self._open[0], offset)
         return self._answered(self.offset_failure)
 
@@ -99,6 +103,7 @@ class Setting:
     def __init__(self, max_rows: int = 1000, interval_seconds: float = 0.01) -> None:
         self.tracker = OffsetTracker()
         self.producer = FakeProducer()
+        self.is_deleted = False
         self.lost: list[TopicPartition] = []
         self.failures: list[BaseException] = []
         self.sought: list[Mapping[TopicPartition, int]] = []
@@ -110,6 +115,7 @@ class Setting:
             limits=lambda topic: TransactionLimits(max_rows, 1_000_000),
             interval_seconds=interval_seconds,
             committed_offsets=self._committed_offsets,
+            offset_metadata=self._offset_metadata,
             on_lost=self._lost,
             on_failure=self._failed,
         )
@@ -118,6 +124,9 @@ class Setting:
         self, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, int]:
         return {TP: 5}
+
+    async def _offset_metadata(self, topic: str) -> str | None:
+        return None if self.is_deleted else METADATA
 
     async def _lost(self, tp: TopicPartition) -> None:
         self.lost.append(tp)
@@ -166,6 +175,18 @@ async def test_filtered_records_alone_move_the_offset() -> None:
         s.tracker.finish(batch.span, [0, 1, 2])
         await asyncio.sleep(0.05)
         assert s.producer.committed == [([], 8)]
+
+
+async def test_results_of_a_deleted_topic_are_committed_without_an_offset() -> None:
+    """The offset would count for a new topic of the same name."""
+    async with owned(Setting()) as s:
+        s.is_deleted = True
+        batch = record_batch([b"x", None], tracker=s.tracker, first_offset=5)
+        await (await send(s, batch, [0], 10))
+        assert s.producer.committed == [([1], NO_OFFSET)]
+        s.tracker.finish(batch.span, [1])
+        await asyncio.sleep(0.05)
+        assert s.producer.committed == [([1], NO_OFFSET)]
 
 
 async def test_much_output_is_committed_early() -> None:

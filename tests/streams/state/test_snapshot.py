@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import msgspec
 import pytest
 
@@ -77,3 +79,23 @@ def test_one_damaged_snapshot_is_skipped_but_not_two() -> None:
     assert load_snapshot(store_of(good, bad), KEY, 250).snapshot == snapshot(100, 4)
     with pytest.raises(StateMismatchError, match="score, readings:3: a damaged snapshot"):
         load_snapshot(store_of(good[:-1], bad), KEY, 250)
+
+
+def test_a_snapshot_of_an_earlier_topic_is_never_taken() -> None:
+    """Its offset is below the committed one only by chance."""
+    old = msgspec.structs.replace(snapshot(100, 4), topic_id="AAAAAAAAAAAAAAAAAAAAAA")
+    store = store_of(encode_snapshot(old))
+    found = load_snapshot(store, KEY, 250, "BBBBBBBBBBBBBBBBBBBBBB")
+    assert found == Loaded(None, 4, num_of_earlier_topic=1)
+    assert load_snapshot(store, KEY, 250, old.topic_id) == Loaded(old, 4)
+    assert load_snapshot(store, KEY, 250, "") == Loaded(old, 4)
+
+
+def test_a_snapshot_of_an_earlier_version_has_no_topic_id() -> None:
+    made = snapshot(160)
+    older = msgspec.msgpack.decode(encode_snapshot(made)[8:])
+    del older["topic_id"]
+    body = msgspec.msgpack.encode(older)
+    encoded = b"PSTS" + zlib.crc32(body).to_bytes(4, "little") + body
+    assert decode_snapshot(encoded) == made
+    assert load_snapshot(store_of(encoded), KEY, 250, "BBBBBBBBBBBBBBBBBBBBBB").snapshot == made

@@ -26,7 +26,7 @@ REPO = Path(__file__).parents[3]
 TRANSPORT = REPO / "streams" / "transport"
 COMMANDS = REPO / "agents" / "commands"
 #: Private only by their spelling: public in the standard library and in confluent-kafka.
-PUBLIC = {"os._exit", "_asdict", "_replace"}
+PUBLIC = {"os._exit", "_asdict", "_make", "_replace"}
 LIBRARIES = r"(aiokafka|faust|mode|streams\.transport)\b"
 
 

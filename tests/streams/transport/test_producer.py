@@ -34,7 +34,8 @@ def make_topic(bootstrap: str, **config: str) -> str:
 async def stable_offsets(
     bootstrap: str, group: str, tp: records.TopicPartition
 ) -> dict[records.TopicPartition, int]:
-    return await StableOffsets({"bootstrap.servers": bootstrap}, group).fetch([tp])
+    committed = await StableOffsets({"bootstrap.servers": bootstrap}, group).fetch([tp])
+    return {tp: position.offset for tp, position in committed.items()}
 
 
 @pytest.fixture

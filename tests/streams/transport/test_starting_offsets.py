@@ -1,4 +1,4 @@
-"""Where each assigned partition starts, for every policy."""
+"""Where each assigned partition starts: by what is committed, and for every policy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streams.health.metrics import Metrics
 from streams.kafka.positions import CommittedPosition
 from streams.records import TopicPartition
 from streams.transport.begun_topics import BegunTopics
-from streams.transport.starting_offsets import starting_offsets
+from streams.transport.starting_offsets import StartingOffsets, choose, starting_offsets
 
 ID, OLD = "a" * 22, "b" * 22
 FIRST, END = 3, 50
@@ -131,3 +131,41 @@ async def test_an_added_partition_is_reported_once(caplog: pytest.LogCaptureFixt
     for _ in range(2):
         await start(consumer, {0: at(20), 1: at(20)})
     assert caplog.text.count("were added since") == 1
+
+
+ONE, TWO = TopicPartition("numbers", 0), TopicPartition("numbers", 1)
+EARLIER, PRESENT = "AAAAAAAAAAAAAAAAAAAAAA", "BBBBBBBBBBBBBBBBBBBBBB"
+NEVER: frozenset[str] = frozenset()
+
+
+def chosen(
+    committed: dict[TopicPartition, CommittedPosition],
+    topic_id: str = PRESENT,
+    made_again: frozenset[str] = NEVER,
+) -> StartingOffsets:
+    return choose([ONE, TWO], committed, {"numbers": topic_id}, made_again)
+
+
+def test_reading_goes_on_at_the_committed_offset() -> None:
+    committed = {ONE: CommittedPosition(7, PRESENT), TWO: CommittedPosition(0, PRESENT)}
+    assert chosen(committed) == StartingOffsets({ONE: 7, TWO: 0}, [], {})
+
+
+def test_an_offset_of_an_earlier_topic_does_not_hold() -> None:
+    committed = {ONE: CommittedPosition(7, EARLIER), TWO: CommittedPosition(3, PRESENT)}
+    assert chosen(committed) == StartingOffsets({TWO: 3}, [ONE], {"numbers": (EARLIER, [ONE])})
+
+
+def test_an_offset_without_a_topic_id_holds() -> None:
+    """As committed by an older Penstock, by Kafka's tools, or for a broker without ids."""
+    assert chosen({ONE: CommittedPosition(7)}).committed == {ONE: 7}
+    assert chosen({ONE: CommittedPosition(7, EARLIER)}, topic_id="").committed == {ONE: 7}
+
+
+def test_without_an_offset_the_reset_policy_decides() -> None:
+    assert chosen({}) == StartingOffsets({}, [], {})
+
+
+def test_a_topic_made_again_under_a_worker_is_read_from_its_start() -> None:
+    """Kafka has deleted the offsets with the old topic; `latest` would pass records over."""
+    assert chosen({}, made_again=frozenset({"numbers"})).from_start == [ONE, TWO]
