@@ -101,7 +101,8 @@ class Worker:
             parts = load_agent(agent, base_dir)
             make_model = isolated(self.metrics, name, agent, base_dir, parts)
             devices = choose_devices(agent.device, parts.model_type)
-            pool = ModelPool(name, make_model, agent.concurrency, devices)
+            has_updates = agent.updates is not None
+            pool = ModelPool(name, make_model, agent.concurrency, devices, has_updates)
         except ModelError as error:
             raise ModelError(f"agent {name}: {error}") from error
         metrics = self.metrics.for_agent(name, agent.inputs, pool.name)

@@ -117,12 +117,12 @@ class OnlineModel(Model[E, R]):
     `snapshot` use.
 
     A subclass may also define `predict_joined`: then one call answers the events of several
-    partitions (`HalfSpaceTrees` is an example). With `join` and `learn_joined` it also learns for
-    several in one call: the engine joins each new instance with the existing ones (`RobustZScore`).
-    Answers and state must be the same as with one call for each instance. See `JoinedModel` and
-    `JoinedLearner` in `streams/model_protocols.py`. If its state is separate for each source, it
-    may also define the methods of `KeyedState` (`models/keyed_state.py`): then the state can move
-    with a source when partitions are added.
+    partitions. With `learn_joined` it also learns for several in one call (`OnlineKMeans` is an
+    example). With `join` the engine joins each new instance with the existing ones, so that their
+    states can be stored in common arrays (`RobustZScore`). Answers and state must be the same as
+    with one call for each instance. See `streams/model_protocols.py`. If its
+    state is separate for each source, it may also define the methods of `KeyedState`
+    (`models/keyed_state.py`): then the state can move with a source when partitions are added.
     """
 
     learn_every: int = 32
@@ -133,7 +133,10 @@ class OnlineModel(Model[E, R]):
         raise NotImplementedError(f"{type(self).__name__} must define learn_batch")
 
     def update(self) -> R | None:
-        """Return a result to publish after a learning step (such as cluster centers), or None."""
+        """Return a result to publish after a learning step (such as cluster centers), or None.
+
+        Called only if the agent has a topic for it (`updates`). Must change nothing.
+        """
         return None
 
     def snapshot(self) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 import numpy as np
@@ -80,7 +80,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 def save_array(array: NDArray[Any]) -> SavedArray:
     """Return an array's type, shape and bytes."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return SavedArray(little.dtype.str, list(array.shape), little.tobytes())
+    # Not copied to `bytes` first: an array may be large, and MessagePack copies it anyway.
+    data = little.reshape(-1).view(np.uint8).data
+    return SavedArray(little.dtype.str, list(array.shape), cast(bytes, data))
 
 
 def pack(
@@ -100,8 +102,11 @@ def pack(
 
 def encode(snapshot: Snapshot) -> bytes:
     """Return the bytes that `unpack` reads."""
-    body = msgspec.msgpack.encode(snapshot)
-    return _MAGIC + zlib.crc32(body).to_bytes(4, "little") + body
+    state = bytearray(_HEADER_BYTES)
+    msgspec.msgpack.Encoder().encode_into(snapshot, state, _HEADER_BYTES)
+    checksum = zlib.crc32(memoryview(state)[_HEADER_BYTES:])
+    state[:_HEADER_BYTES] = _MAGIC + checksum.to_bytes(4, "little")
+    return bytes(state)
 
 
 def unpack(state: bytes, kind: str, version: int, options: Mapping[str, Option]) -> Snapshot:

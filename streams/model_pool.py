@@ -98,7 +98,12 @@ class ModelPool:
     """An agent's model copies; cheap to make, loaded once."""
 
     def __init__(
-        self, agent: str, factory: ModelFactory, concurrency: int, devices: Sequence[str]
+        self,
+        agent: str,
+        factory: ModelFactory,
+        concurrency: int,
+        devices: Sequence[str],
+        makes_updates: bool = True,
     ) -> None:
         """Make the copies without loading them.
 
@@ -107,6 +112,7 @@ class ModelPool:
             factory: makes a copy, or a partition's instance of a model that learns.
             concurrency: number of copies of a stateless model.
             devices: devices to try in order, such as `cuda:0` and then `cpu`.
+            makes_updates: whether a model that learns makes its updates.
         """
         first = factory()
         self.name: str = first.name
@@ -124,7 +130,7 @@ class ModelPool:
             for i, m in enumerate(models)
         ]
         self.num_slots = self.num_copies * _BATCHES_PER_COPY
-        self._runner = OnlineRunner(factory, devices[-1]) if self.is_online else None
+        self._runner = OnlineRunner(factory, devices[-1], makes_updates) if self.is_online else None
         self._devices = devices
         self.device = ""
         """Where the copies are loaded; "" before `load`."""

@@ -87,16 +87,21 @@ class JoinedModel(LearningModel, Protocol):
 
 @runtime_checkable
 class JoinedLearner(JoinedModel, Protocol):
-    """A model whose instances can also learn in one call, from states stored together."""
-
-    def join(self, other: LearningModel) -> None:
-        """Store this instance's state together with another's. Called once, before it learns."""
-        ...
+    """A model whose instances can also learn in one call."""
 
     def learn_joined(
         self, models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
     ) -> None:
         """Do what each model's `learn_batch` would do; change nothing if it raises."""
+        ...
+
+
+@runtime_checkable
+class SharingModel(LearningModel, Protocol):
+    """A learning model whose instances can store their states together."""
+
+    def join(self, other: LearningModel) -> None:
+        """Store this instance's state beside another's. Called once, before it learns."""
         ...
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from streams.batching import Chunk, MicroBatch
 from streams.joint_calls import answer_each, learn_each
-from streams.model_protocols import JoinedLearner, LearningModel, ModelFactory
+from streams.model_protocols import LearningModel, ModelFactory, SharingModel
 from streams.state.snapshot import Snapshot, StateMismatchError
 
 logger = logging.getLogger(__name__)
@@ -91,9 +91,18 @@ class _Work:
 class OnlineRunner:
     """Answers micro-batches with one model for each partition; called from one thread."""
 
-    def __init__(self, factory: ModelFactory, device: str) -> None:
+    def __init__(self, factory: ModelFactory, device: str, makes_updates: bool = True) -> None:
+        """Make a runner without models.
+
+        Args:
+            factory: makes a partition's model.
+            device: to load them on.
+            makes_updates: whether to ask models for an update after each step. Without a topic for
+                them that would be wasted: `online_kmeans` lists all its centers.
+        """
         self._factory = factory
         self._device = device
+        self._makes_updates = makes_updates
         self._states: dict[Hashable, _PartitionState] = {}
 
     def answer(self, batch: MicroBatch[Any]) -> tuple[list[Any], list[Update]]:
@@ -157,7 +166,9 @@ class OnlineRunner:
                 ended.append((work, run, step))
         pending = [work.state.take_pending() for work, _, _ in ended]
         learned = learn_each([work.state.model for work, _, _ in ended], pending)
-        updates = []
+        updates: list[Update] = []
+        if not self._makes_updates:
+            return updates
         for (work, run, step), has_learned in zip(ended, learned, strict=True):
             value = _update_of(work.state.model) if has_learned else None
             # An event of a catch-up was finished after the update that it completed was delivered.
@@ -254,7 +265,7 @@ class OnlineRunner:
         model = self._factory()
         model.load(self._device)
         assert isinstance(model, LearningModel)
-        if isinstance(model, JoinedLearner) and self._states:
+        if isinstance(model, SharingModel) and self._states:
             model.join(next(iter(self._states.values())).model)
         return model
 

@@ -25,6 +25,7 @@ class LiveRecords:
     """What a sender sent to a topic, by index (an `inputs.Input`): mean scores are expected."""
 
     kind = "penstock.score.v1"
+    model_version = "1"
 
     def __init__(self, plan: SendPlan, number: int, report: SendReport) -> None:
         """Work out the records of a plan's stream from the report of its sender."""
@@ -88,6 +89,7 @@ class LearningRecords(LiveRecords):
         result_type = model_class(model).result_type
         assert result_type is not None
         self.kind = type_name(result_type)
+        self.model_version = model_class(model).version
         self._answers: list[list[Result]] = []
         for partition in range(self.partitions):
             learner = make_model(model_class(model), options)

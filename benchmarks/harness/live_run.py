@@ -30,7 +30,7 @@ from benchmarks.harness.verifying import Verifier, WrongOutputError
 from benchmarks.harness.workloads import WORKLOADS
 
 #: The models of Penstock's agent, with the records that they get.
-MODELS = {"mean": "readings", "robust_zscore": "sensors", "online_kmeans": "behavior"}
+MODELS = {"mean": "readings", "robust_zscore": "wide_sensors", "online_kmeans": "behavior"}
 NUM_SOURCES = 10_000
 _LOG_APPEND_TIME = {"message.timestamp.type": "LogAppendTime"}
 
@@ -180,7 +180,9 @@ class LiveRun:
     def _verify(self, job: Job, records: LiveRecords, outputs: AppendTimes, kept_up: bool) -> str:
         """Check each result and note its timestamp; return what is wrong, "" if nothing."""
         model = WORKLOADS["a"].model if self.plan.model == "mean" else self.plan.model
-        verifier = Verifier(records, job.input, job.partitions, "score", model)
+        verifier = Verifier(
+            records, job.input, job.partitions, "score", model, records.model_version
+        )
         try:
             for message in read_all(job.bootstrap_servers, job.output, job.partitions):
                 partition, value = message.partition() or 0, message.value() or b""

@@ -75,12 +75,16 @@ def _readings() -> Items:
     return [{"values": dict(zip(names, row, strict=True))} for row in rows.tolist()]
 
 
-def _sensors() -> Items:
-    """Return readings of two values, one in a hundred far from the others."""
+def _sensors(names: Sequence[str] = ("x", "y")) -> Items:
+    """Return readings of some values, one reading in a hundred far from the others."""
     rng = np.random.default_rng(_SEED)
-    rows = rng.normal(20.0, 2.0, (_TABLE_ROWS, 2))
+    rows = rng.normal(20.0, 2.0, (_TABLE_ROWS, len(names)))
     rows[rng.random(_TABLE_ROWS) < 0.01, 0] += 100.0
-    return [{"values": {"x": x, "y": y}} for x, y in rows.round(3).tolist()]
+    return [{"values": dict(zip(names, row, strict=True))} for row in rows.round(3).tolist()]
+
+
+def _wide_sensors() -> Items:
+    return _sensors([f"channel_{i}" for i in range(NUM_VALUES)])
 
 
 def _behavior() -> Items:
@@ -110,6 +114,7 @@ def _frames() -> Items:
 KINDS: dict[str, Callable[[], Items]] = {
     "readings": _readings,
     "sensors": _sensors,
+    "wide_sensors": _wide_sensors,
     "behavior": _behavior,
     "texts": _texts,
     "frames": _frames,

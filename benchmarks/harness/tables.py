@@ -11,6 +11,7 @@ from benchmarks.harness.latency import Ages
 from benchmarks.harness.memory import Peak
 from benchmarks.harness.metrics_overhead import MetricsOverhead
 from benchmarks.harness.mix import MixResult
+from benchmarks.harness.model_calls import CallsResult
 from benchmarks.harness.outcomes import Outcome, summarize
 from benchmarks.harness.scale import Scaled
 from benchmarks.harness.startup import Medians
@@ -115,4 +116,16 @@ def gpu_table(results: Sequence[GpuResult]) -> Table:
         [t.workload, t.device, f"{t.offline_per_second:,.0f}", str(t.offline_batch_size),
          f"{t.engine_per_second:,.0f}", f"{t.ratio:.3f}"]
         for t in results
+    ]  # fmt: skip
+
+
+def calls_table(results: Sequence[CallsResult]) -> Table:
+    """Return rates and times, all in CPU time."""
+    columns = ["model", "records", "calls", "cold/s", "warm/s", "call p50 ms", "p99 ms", "max ms",
+               "snapshot ms", "snapshot MB"]  # fmt: skip
+    return columns, [
+        [r.model, f"{r.records:,}", f"{r.calls:,}", f"{r.cold_per_second:,.0f}",
+         f"{r.warm_per_second:,.0f}", f"{r.p50_ms:.2f}", f"{r.p99_ms:.1f}", f"{r.max_ms:.1f}",
+         f"{r.snapshot_ms:.1f}", f"{r.snapshot_bytes / 1e6:,.1f}"]
+        for r in results
     ]  # fmt: skip

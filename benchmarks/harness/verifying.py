@@ -37,7 +37,15 @@ class _Envelope(msgspec.Struct):
 class Verifier:
     """Checks results one by one and counts the answered records. Not reusable."""
 
-    def __init__(self, source: Input, topic: str, partitions: int, agent: str, model: str) -> None:
+    def __init__(
+        self,
+        source: Input,
+        topic: str,
+        partitions: int,
+        agent: str,
+        model: str,
+        model_version: str = "1",
+    ) -> None:
         """Define the expected output.
 
         Args:
@@ -46,9 +54,10 @@ class Verifier:
             partitions: of the input.
             agent: in `ce_source` and `ce_id`.
             model: named in the values.
+            model_version: the same.
         """
         self._source, self._topic, self._partitions = source, topic, partitions
-        self._model = (model, "1")
+        self._model = (model, model_version)
         self._constant = {
             "ce_specversion": b"1.0",
             "ce_type": source.kind.encode(),

@@ -1,4 +1,4 @@
-"""The commands of `penstock bench` that measure a Penstock worker alone."""
+"""The commands of `penstock bench` that measure Penstock alone."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from benchmarks.harness.options import (
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the group `penstock bench`."""
-    for command in (mix, idle, scale, memory, metrics, startup):
+    for command in (mix, idle, scale, memory, metrics, startup, models):
         app.command()(command)
 
 
@@ -152,3 +152,38 @@ def startup(
     with errors_for_users(), broker_at(broker) as servers:
         starts = [measure_startup(servers) for _ in range(rounds)]
     print_results([medians(starts)], startup_table(medians(starts)), as_json)
+
+
+def models(
+    model: Annotated[
+        str, typer.Option(help="Online models, separated by commas.")
+    ] = "robust_zscore,half_space_trees,online_kmeans",
+    records: Annotated[int, typer.Option(min=1000, help="Of each model.")] = 200_000,
+    sources: Annotated[int, typer.Option(min=1, help="Sensors, or users.")] = 10_000,
+    channels: Annotated[int, typer.Option(min=1, help="Numbers in a record.")] = 8,
+    partitions: Annotated[int, typer.Option(min=1, help="With a model each.")] = 16,
+    batch: Annotated[
+        str, typer.Option(help="The smallest and the largest micro-batch, in records.")
+    ] = "10,200",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the CPU time of online models' calls from a cold start, without Kafka.
+
+    Micro-batches of random sizes mix all partitions, as those of a live stream do.
+    """
+    from benchmarks.harness.model_calls import MODELS, CallsPlan, measure_calls
+    from benchmarks.harness.tables import calls_table
+
+    sizes = parse_numbers(batch)
+    if len(sizes) != 2 or sizes[0] > sizes[1]:
+        raise UserError(f"--batch {batch}: expected two numbers such as 10,200")
+    names = [name.strip() for name in model.split(",")]
+    for name in names:
+        if name not in MODELS:
+            raise UserError(f"--model {name}: expected one of {', '.join(MODELS)}")
+    size = (sizes[0], sizes[1])
+    results = [
+        measure_calls(CallsPlan(name, sources, channels, partitions, size, records))
+        for name in names
+    ]
+    print_results(results, calls_table(results), as_json)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,17 +18,15 @@ ABSOLUTE_FLOOR = 1e-9
 #: The statistics of a window are computed again whenever 1/64 of its values is new.
 REFRESH_SHARE = 64
 
-_FIRST_CAPACITY = 16
-#: Rows of windows that the store grows by hold this many bytes at most, so that no step waits long
-#: for memory.
-_MAX_GROWTH_BYTES = 32 * 1024 * 1024
+#: Growing copies what is there: seldom, therefore. Memory for unused rows is only reserved.
+_FIRST_CAPACITY, _GROWTH = 65_536, 4
 
 
 class ChannelStore:
     """A row for each channel: its window, its median and spread, and when those were computed.
 
     Models of several partitions share one store, so that one NumPy call answers or learns for all
-    of them; each knows its own rows. Memory: 8 bytes x window a row.
+    of them; each knows its own rows.
     """
 
     def __init__(self, window: int) -> None:
@@ -44,40 +40,55 @@ class ChannelStore:
         self.spreads: Floats = np.zeros(0)
         self.refreshed: Ints = np.zeros(0, np.int64)
         """(rows,) the window's total when median and spread were computed."""
+        self._phases: Ints = np.zeros(0, np.int64)
+        """(rows,) shift the totals at which they are computed again."""
+        self._num_used = 0
         self._free: list[int] = []
+        """Rows below `_num_used` that were released."""
 
     def allocate(self, count: int) -> list[int]:
         """Return `count` rows for a model to use; `clear` them before the first value."""
-        if count > len(self._free):
-            old = len(self.medians)
-            growth = min(old, _MAX_GROWTH_BYTES // (8 * self.windows.size))
-            new = old + max(growth, count, _FIRST_CAPACITY)
-            self.windows.grow_to(new)
-            self.medians, self.spreads = grown(self.medians, new), grown(self.spreads, new)
-            self.refreshed = grown(self.refreshed, new)
-            self._free = [*range(new - 1, old - 1, -1), *self._free]
-        return [self._free.pop() for _ in range(count)]
+        first = max(len(self._free) - count, 0)
+        rows = self._free[first:]
+        del self._free[first:]
+        missing = count - len(rows)
+        rows += range(self._num_used, self._num_used + missing)
+        self._num_used += missing
+        if self._num_used > len(self.medians):
+            self._grow(max(self._num_used, _FIRST_CAPACITY, _GROWTH * len(self.medians)))
+        return rows
 
-    def release(self, rows: Sequence[int]) -> None:
+    def _grow(self, rows: int) -> None:
+        self.windows.grow_to(rows)
+        self.medians, self.spreads = grown(self.medians, rows), grown(self.spreads, rows)
+        self.refreshed, self._phases = grown(self.refreshed, rows), grown(self._phases, rows)
+
+    def release(self, rows: list[int]) -> None:
         """Take rows back."""
         self._free += rows
 
-    def clear(self, rows: Sequence[int]) -> None:
-        """Empty the windows of rows."""
-        self.windows.clear(list(rows))
-        self.refreshed[rows] = 0
+    def clear(self, rows: Ints, phases: Ints) -> None:
+        """Empty the windows of rows (n,).
+
+        Args:
+            rows: of one model, distinct.
+            phases: (n,) their numbers in that model. Sensors that report at a fixed rate would
+                otherwise all need new statistics at the same moment, and delay each other.
+        """
+        self.windows.clear(rows)
+        self.refreshed[rows], self._phases[rows] = 0, phases
 
     def append(self, rows: Ints, values: Floats) -> None:
-        """Append `values` (n,) to `rows` (n,), in order, and update the statistics."""
-        self.windows.append(rows, values)
-        self._refresh(np.unique(rows))
+        """Append `values` (n,) to `rows` (n,), n >= 1, in order, and update the statistics."""
+        self._refresh(self.windows.append(rows, values))
 
     def _refresh(self, rows: Ints) -> None:
         """Compute the statistics of those rows again whose windows have changed enough."""
-        totals = self.windows.totals[rows]
-        enough = np.maximum(np.minimum(totals, self.windows.size) // REFRESH_SHARE, 1)
-        rows = rows[totals - self.refreshed[rows] >= enough]
+        totals, phases = self.windows.totals[rows], self._phases[rows]
+        enough = np.maximum(self.windows.held(rows) // REFRESH_SHARE, 1)
+        is_due = (totals + phases) // enough > (self.refreshed[rows] + phases) // enough
+        rows = rows[is_due]
         medians, spreads = self.windows.medians_and_spreads(rows)
         floors = np.maximum(RELATIVE_FLOOR * np.abs(medians), ABSOLUTE_FLOOR)
         self.medians[rows], self.spreads[rows] = medians, np.maximum(spreads, floors)
-        self.refreshed[rows] = self.windows.totals[rows]
+        self.refreshed[rows] = totals[is_due]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.recent import PER_CHANNEL, Recent
+from models.anomaly.recent import PER_CHANNEL, Recent, learn_steps
 from models.anomaly.recent_state import pack_recent, unpack_recent
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
 from models.anomaly.trees import Trees, num_nodes, trees_for
@@ -153,7 +153,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
 
     def _points(self, batch: Sequence[SensorReading], first: int) -> Iterator[tuple[int, _Points]]:
         """Yield (number of features, points) of the readings whose source has a reference."""
-        slots = self._slots.find((reading.source_id,) for reading in batch)
+        slots = np.array(self._slots.find((r.source_id,) for r in batch), np.int64)
         for num_features, places in self._by_shape(slots).items():
             at = np.concatenate(list(places.values()))
             points = [self._sources[s].points([batch[i] for i in p]) for s, p in places.items()]
@@ -197,17 +197,41 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
 
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:
         """Add the readings to their sources; make the references that are due."""
-        slots, fresh = self._slots.claim([(reading.source_id,) for reading in batch])
+        self.learn_joined([self], [batch])
+
+    def learn_joined(
+        self, models: Sequence[HalfSpaceTrees], batches: Sequence[Sequence[SensorReading]]
+    ) -> None:
+        """Let several models learn at once, each from its own readings.
+
+        Args:
+            models: M distinct ones.
+            batches: M batches as for `learn_batch`; may be empty.
+        """
+        # A reading that can't be read is found here, before any model has changed.
+        keys = [[(reading.source_id,) for reading in batch] for batch in batches]
+        steps = [
+            (model, slot, readings)
+            for model, batch, own_keys in zip(models, batches, keys, strict=True)
+            for slot, readings in model._claim(batch, own_keys).items()
+        ]
+        learn_steps([(model._sources[slot], readings) for model, slot, readings in steps])
+        for model, slot, _ in steps:
+            model._count_if_due(slot)
+
+    def _claim(
+        self, batch: Sequence[SensorReading], keys: Sequence[tuple[str, ...]]
+    ) -> dict[int, list[SensorReading]]:
+        """Give the source of each reading a slot; return the readings of each slot."""
+        slots, fresh, _ = self._slots.claim(keys)
         self._masses = grown(self._masses, self._slots.capacity)
         for slot in fresh:
             self._sources[slot : slot + 1] = [Recent(self.window, self.max_channels)]
-        steps: dict[int, list[SensorReading]] = defaultdict(list)
-        for reading, slot in zip(batch, slots.tolist(), strict=True):
+        readings: dict[int, list[SensorReading]] = defaultdict(list)
+        for reading, slot in zip(batch, slots, strict=True):
             if slot != NO_SLOT:
-                steps[slot].append(reading)
-        for slot, readings in steps.items():
-            self._sources[slot].learn(readings)
-            self._count_if_due(slot)
+                readings[slot].append(reading)
+        return readings
 
     def _count_if_due(self, slot: int) -> None:
         source = self._sources[slot]

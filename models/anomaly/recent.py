@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.windows import LARGEST
+from models.feature_rows import feature_rows
 from schemas import SensorReading
 
 Floats = NDArray[np.float64]
@@ -50,17 +52,10 @@ class Recent:
         self.next_reference = 0
         """The `total` at which the next reference is made."""
 
-    def values_of(self, readings: Sequence[SensorReading], num_channels: int) -> Floats:
-        """Return the values (n, num_channels) of the first channels, NaN where absent."""
-        names, nan = self.channels[:num_channels], float("nan")
-        rows = [[reading.values.get(name, nan) for name in names] for reading in readings]
-        values = np.array(rows, np.float64).reshape(len(readings), num_channels)
-        return np.clip(values, -LARGEST, LARGEST)
-
     def points(self, readings: Sequence[SensorReading]) -> Floats:
         """Scale readings to points (n, features); those of the reference are in [0, 1]."""
         count = len(self.low)
-        values = self.values_of(readings, count)
+        values = _values(readings, self.channels[:count])
         return self._scaled(np.stack([values, values - self.trend[:count]], axis=2))
 
     def _scaled(self, features: Floats) -> Floats:
@@ -69,27 +64,22 @@ class Recent:
             scaled: Floats = (filled - self.low) / self.span
         return scaled.reshape(len(features), -1)
 
-    def learn(self, readings: Sequence[SensorReading]) -> None:
-        """Add the readings of a step, in order; new channels are added up to the limit."""
-        for reading in readings:
-            if not reading.values.keys() <= set(self.channels):
-                self._add_channels(reading)
-        values = self.values_of(readings, len(self.channels))
-        features = np.stack([values, values - self.trend], axis=2)
-        kept = np.arange(max(0, len(values) - len(self.rows)), len(values))
+    def append(self, features: Floats) -> None:
+        """Append the features (n, channels, 2) of n readings, in order."""
+        kept = np.arange(max(0, len(features) - len(self.rows)), len(features))
         self.rows[(self.total + kept) % len(self.rows)] = features[kept]
-        self.total += len(values)
-        self._follow(values)
+        self.total += len(features)
 
-    def _follow(self, values: Floats) -> None:
-        """Move the trend towards values (n, channels); NaN does not move it."""
-        farthest = np.full(values.shape[1], np.inf)
+    def farthest(self) -> Floats:
+        """Return how far one value may be from the trend, (channels,), and still count in full."""
+        farthest = np.full(len(self.channels), np.inf)
         farthest[: len(self.span)] = _REACH * self.span[:, 0]
-        for row in values:
-            deviation = np.clip(row - self.trend, -farthest, farthest)
-            self.trend += TREND_RATE * np.where(np.isnan(deviation), 0.0, deviation)
+        return farthest
 
-    def _add_channels(self, reading: SensorReading) -> None:
+    def add_channels_of(self, reading: SensorReading) -> None:
+        """Add the channels of a reading that are new, up to the limit."""
+        if reading.values.keys() <= set(self.channels):
+            return
         room = self.max_channels - len(self.channels)
         new = sorted(set(reading.values) - set(self.channels))[: max(room, 0)]
         self.channels += new
@@ -114,6 +104,45 @@ class Recent:
         self.reference_size = held if self.channels else 0
         self.next_reference = self.total + held
         return self._scaled(self.rows[:held])
+
+
+def learn_steps(steps: Sequence[tuple[Recent, Sequence[SensorReading]]]) -> None:
+    """Add the readings of a step to each of some distinct sources, in order.
+
+    Sources with the same channels take one step together. Each learns what it would learn alone.
+    """
+    groups: dict[tuple[str, ...], list[tuple[Recent, Sequence[SensorReading]]]] = defaultdict(list)
+    for source, readings in steps:
+        for reading in readings:
+            source.add_channels_of(reading)
+        groups[tuple(source.channels)].append((source, readings))
+    for channels, group in groups.items():
+        lengths = np.array([len(readings) for _, readings in group])
+        values = _values([reading for _, readings in group for reading in readings], channels)
+        _learn_values([source for source, _ in group], values, lengths)
+
+
+def _learn_values(sources: Sequence[Recent], values: Floats, lengths: NDArray[np.int64]) -> None:
+    """Learn values (sum of lengths, channels): of the first source, then of the next ..."""
+    owners, starts = np.repeat(np.arange(len(sources)), lengths), np.cumsum(lengths) - lengths
+    trends = np.stack([source.trend for source in sources])
+    features = np.stack([values, values - trends[owners]], axis=2)
+    for source, start, length in zip(sources, starts.tolist(), lengths.tolist(), strict=True):
+        source.append(features[start : start + length])
+    farthest = np.stack([source.farthest() for source in sources])
+    for turn in range(int(lengths.max())):  # the trend follows one reading after another
+        moving = np.flatnonzero(lengths > turn)
+        deviation = values[starts[moving] + turn] - trends[moving]
+        deviation = np.clip(deviation, -farthest[moving], farthest[moving])
+        trends[moving] += TREND_RATE * np.where(np.isnan(deviation), 0.0, deviation)
+    for source, trend in zip(sources, trends, strict=True):
+        source.trend[:] = trend
+
+
+def _values(readings: Sequence[SensorReading], channels: Sequence[str]) -> Floats:
+    """Return the values (n, channels), NaN where a reading lacks the channel."""
+    values = feature_rows([reading.values for reading in readings], channels)
+    return np.clip(values, -LARGEST, LARGEST)
 
 
 def _box(features: Floats) -> tuple[Floats, Floats, Floats]:

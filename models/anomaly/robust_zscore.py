@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import chain
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.anomaly.channel_index import ChannelIndex
 from models.anomaly.channel_store import ChannelStore
 from models.anomaly.row_state import merge_rows, select_rows_of, values_of_sources
 from models.anomaly.slots import NO_SLOT, Slots, reload_slots
-from models.anomaly.windows import Windows
 from models.base import ModelError, OnlineModel
 from models.options import check_option
 from models.snapshots import Option, Snapshot, encode, pack, unpack
@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 #: Iglewicz and Hoaglin call values from this modified z-score outliers; its score is 1/2.
 HALF_SCORE_Z = 3.5
 
-_STATE_VERSION = 1
+_STATE_VERSION = 2
 
 
 class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
@@ -34,14 +34,14 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
     its most unusual channel, which the result names, with the median as the expected value.
     Channels may come and go; a channel with fewer than `min_values` learned values scores 0.
 
-    Memory: `window` values of at most `max_keys` channels (8 bytes each; 34 MB with the defaults);
-    beyond that, the channel seen least recently is dropped. A channel's median and spread are
-    computed again whenever 1/64 of its values is new. Nothing is random.
+    Memory: 8 bytes for each learned value, up to `window` values of `max_keys` channels (34 MB with
+    the defaults); beyond that, the channel seen least recently is dropped. A channel's median and
+    spread are computed again whenever 1/64 of its values is new. Nothing is random.
 
     Source: Iglewicz and Hoaglin, 1993, "How to Detect and Handle Outliers", ASQC 16.
     """
 
-    name, version = "robust_zscore", "1"
+    name, version = "robust_zscore", "2"
     event_type, result_type = SensorReading, AnomalyScore
 
     def __init__(
@@ -66,10 +66,15 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         self.min_values = check_option("min_values", min_values, 3, window)
         self.threshold = float(z_to_score(np.array(check_option("threshold", threshold, 1e-6))))
         self.learn_every = check_option("learn_every", learn_every, 1)
-        self._slots: Slots[tuple[str, ...]] = Slots(check_option("max_keys", max_keys, 1))
+        self.max_keys = check_option("max_keys", max_keys, 1)
         self._store = ChannelStore(window)
-        self._rows: Ints = np.zeros(0, np.int64)
-        """(slots,) the store's row of each slot."""
+        self._index = ChannelIndex(Slots(max_keys), self._store)
+
+    def warm_up(self) -> None:
+        """Score and learn with another instance: NumPy imports some modules on first use."""
+        other, batch = RobustZScore(), [SensorReading.example()]
+        other.learn_batch(batch)
+        other.predict_batch(batch)
 
     def join(self, other: OnlineModel[SensorReading, AnomalyScore]) -> None:
         """Keep the channels in the store of another instance with the same options.
@@ -78,6 +83,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         """
         assert isinstance(other, RobustZScore)
         self._store = other._store
+        self._index = ChannelIndex(self._index.slots, self._store)
 
     def predict_batch(self, batch: Sequence[SensorReading]) -> list[AnomalyScore]:
         """Score each reading by what was learned before; changes nothing.
@@ -102,42 +108,33 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         Returns:
             M lists of results.
         """
-        keys, values, rows = [], [], []
+        rows: list[int] = []
         for model, batch in zip(models, batches, strict=True):
-            flat_keys, flat_values = _flatten(batch)
-            keys += flat_keys
-            values.append(flat_values)
-            rows.append(model._store_rows(model._slots.find(flat_keys)))
-        medians, z = self._compare(np.concatenate(rows), np.concatenate(values))
-        best = _argmax_of_each(z, [len(reading.values) for batch in batches for reading in batch])
+            rows += model._index.find(batch)
+        readings = [reading for batch in batches for reading in batch]
+        medians, z = self._compare(np.array(rows, np.int64), _values(readings))
+        best = _argmax_of_each(z, [len(reading.values) for reading in readings])
         scores = z_to_score(z)[best]
-        results = [
-            AnomalyScore(
-                score=score,
-                is_anomaly=is_anomaly,
-                threshold=self.threshold,
-                channel=keys[at][1] if score > 0 else "",
-                expected=median if score > 0 else None,
-            )
-            for at, score, is_anomaly, median in zip(
-                best.tolist(),
-                scores.tolist(),
-                (scores >= self.threshold).tolist(),
-                medians[best].tolist(),
-                strict=True,
-            )
-        ]
-        stops = np.cumsum([len(batch) for batch in batches]).tolist()
-        return [
-            results[stop - len(batch) : stop] for batch, stop in zip(batches, stops, strict=True)
-        ]
-
-    def _store_rows(self, slots: Ints) -> Ints:
-        """Return the store's rows of slots (n,); `NO_SLOT` stays."""
-        rows = slots.copy()
-        known = slots != NO_SLOT
-        rows[known] = self._rows[slots[known]]
-        return rows
+        channels = [name for reading in readings for name in reading.values]
+        results = iter(
+            [
+                AnomalyScore(
+                    score=score,
+                    is_anomaly=is_anomaly,
+                    threshold=self.threshold,
+                    channel=channels[at] if score > 0 else "",
+                    expected=median if score > 0 else None,
+                )
+                for at, score, is_anomaly, median in zip(
+                    best.tolist(),
+                    scores.tolist(),
+                    (scores >= self.threshold).tolist(),
+                    medians[best].tolist(),
+                    strict=True,
+                )
+            ]
+        )
+        return [list(islice(results, len(batch))) for batch in batches]
 
     def _compare(self, rows: Ints, values: Floats) -> tuple[Floats, Floats]:
         """Return medians and z (n + 1,): 0 for an unknown channel, and in the last place."""
@@ -163,48 +160,37 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
             models: M distinct ones of this one's store, with the same options.
             batches: M batches as for `learn_batch`; may be empty.
         """
-        flat = [_flatten(batch) for batch in batches]
-        rows = np.concatenate(
-            [model._claim(keys) for model, (keys, _) in zip(models, flat, strict=True)]
-        )
-        values = np.concatenate([values for _, values in flat])
+        values = _values([reading for batch in batches for reading in batch])
+        claimed: list[int] = []
+        for model, batch in zip(models, batches, strict=True):
+            claimed += model._index.claim(batch)
+        rows = np.array(claimed, np.int64)
         known = rows != NO_SLOT
         if known.any():
             self._store.append(rows[known], values[known])
 
-    def _claim(self, keys: Sequence[tuple[str, ...]]) -> Ints:
-        """Give each key of a learning step a slot; return the store's rows (n,)."""
-        slots, fresh = self._slots.claim(keys)
-        missing = len(self._slots.keys) - len(self._rows)
-        if missing:
-            new = self._store.allocate(missing)
-            self._rows = np.concatenate([self._rows, np.array(new, np.int64)])
-        if fresh:
-            self._store.clear(self._rows[fresh].tolist())
-        return self._store_rows(slots)
-
     def close(self) -> None:
         """Give the rows back to the store."""
-        self._store.release(self._rows.tolist())
-        self._rows = self._rows[:0]
+        self._index.release()
 
     def snapshot(self) -> bytes:
         """Return the windows of all channels with their statistics."""
-        keys, count, store = self._slots.keys, len(self._slots.keys), self._store
+        slots, rows, store = self._index.slots, self._index.rows, self._store
+        keys = slots.keys
         names = {"sources": [key[0] for key in keys], "channels": [key[1] for key in keys]}
         arrays = {
-            "values": store.windows.values[self._rows],
-            "totals": store.windows.totals[self._rows],
-            "medians": store.medians[self._rows],
-            "spreads": store.spreads[self._rows],
-            "refreshed": store.refreshed[self._rows],
-            "last_seen": self._slots.last_seen[:count],
-            "step": np.array([self._slots.step], np.int64),
+            "values": store.windows.values_of(rows),
+            "totals": store.windows.totals[rows],
+            "medians": store.medians[rows],
+            "spreads": store.spreads[rows],
+            "refreshed": store.refreshed[rows],
+            "last_seen": slots.last_seen[: len(keys)],
+            "step": np.array([slots.step], np.int64),
         }
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
     def _options(self) -> dict[str, Option]:
-        return {"window": self.window, "max_keys": self._slots.max_keys}
+        return {"window": self.window, "max_keys": self.max_keys}
 
     def restore(self, state: bytes) -> None:
         """Replace the state by that of a snapshot.
@@ -214,24 +200,24 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
                 `max_keys`. The model is then unchanged.
         """
         saved = self._unpacked(state)
-        slots, count = reload_slots(saved, self._slots.max_keys, "sources", "channels")
+        slots, count = reload_slots(saved, self.max_keys, "sources", "channels")
         floats, ints = np.zeros(0), np.zeros(0, np.int64)
-        windows = Windows(self.window)
-        windows.values = saved.array("values", windows.values, count, self.window)
-        windows.totals = saved.array("totals", windows.totals, count)
-        windows.check()
+        totals = saved.array("totals", ints, count)
+        if (totals < 1).any():
+            raise ModelError(f"the totals in the snapshot of {self.name} are out of range")
+        values = saved.array("values", floats, int(np.minimum(totals, self.window).sum()))
         medians = saved.array("medians", floats, count)
         spreads = saved.array("spreads", floats, count)
         refreshed = saved.array("refreshed", ints, count)
-        if not (np.isfinite(medians).all() and (spreads > 0).all()):
+        if not (np.isfinite(values).all() and np.isfinite(medians).all() and (spreads > 0).all()):
             raise ModelError(f"the statistics in the snapshot of {self.name} are out of range")
-        self.close()
-        store, self._slots = self._store, slots
-        self._rows = np.array(store.allocate(count), np.int64)
-        store.windows.values[self._rows] = windows.values
-        store.windows.totals[self._rows] = windows.totals
-        store.medians[self._rows], store.spreads[self._rows] = medians, spreads
-        store.refreshed[self._rows] = refreshed
+        self._index.release()
+        store, self._index = self._store, ChannelIndex(slots, self._store)
+        rows = self._index.rows
+        store.clear(rows, np.arange(count))
+        store.windows.fill(rows, totals, values)
+        store.medians[rows], store.spreads[rows] = medians, spreads
+        store.refreshed[rows] = refreshed
 
     def learned_values(self, state: bytes) -> dict[str, int]:
         """Return how many values of each source a snapshot's model has learned."""
@@ -239,12 +225,12 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
 
     def select_sources(self, state: bytes, source_ids: Collection[str]) -> bytes:
         """Return the snapshot with only these of its sources."""
-        return encode(select_rows_of(self._unpacked(state), source_ids))
+        return encode(select_rows_of(self._unpacked(state), source_ids, self.window))
 
     def merge_sources(self, states: Sequence[bytes]) -> bytes:
         """Return a snapshot with the sources of all; beyond `max_keys`, the latest seen."""
         parts = [self._unpacked(state) for state in states]
-        return encode(merge_rows(parts, self._slots.max_keys))
+        return encode(merge_rows(parts, self.max_keys, self.window))
 
     def _unpacked(self, state: bytes) -> Snapshot:
         return unpack(state, self.name, _STATE_VERSION, self._options())
@@ -255,13 +241,12 @@ def z_to_score(z: Floats) -> Floats:
     return 1.0 - HALF_SCORE_Z / (HALF_SCORE_Z + z)
 
 
-def _flatten(batch: Sequence[SensorReading]) -> tuple[list[tuple[str, ...]], Floats]:
-    """Return all (source_id, channel) keys and values (n,), reading by reading."""
-    keys: list[tuple[str, ...]] = [
-        (reading.source_id, channel) for reading in batch for channel in reading.values
-    ]
-    values = chain.from_iterable(reading.values.values() for reading in batch)
-    return keys, np.fromiter(values, np.float64, len(keys))
+def _values(readings: Sequence[SensorReading]) -> Floats:
+    """Return the values (n,) of all channels, reading by reading."""
+    values: list[float] = []
+    for reading in readings:
+        values += reading.values.values()
+    return np.array(values, np.float64)
 
 
 def _argmax_of_each(z: Floats, lengths: list[int]) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,18 @@ S = TypeVar("S", bound=np.generic)
 #: Returned by `find` for a key without a row.
 NO_SLOT = -1
 _FIRST_CAPACITY = 16
+
+
+class Claim(NamedTuple, Generic[K]):
+    """Which rows the keys of a learning step have."""
+
+    rows: list[int]
+    """Of each key. If a step has more keys than `max_keys`, keys that lost their row in the
+    same step have `NO_SLOT`."""
+    fresh: list[int]
+    """The rows that belong to a new key and have to be cleared; one may occur twice."""
+    lost: list[K]
+    """The keys that lost their rows."""
 
 
 class Slots(Generic[K]):
@@ -40,37 +52,68 @@ class Slots(Generic[K]):
         """Number of rows that arrays need now; it doubles as needed, up to `max_keys`."""
         return len(self.last_seen)
 
-    def find(self, keys: Iterable[K]) -> NDArray[np.int64]:
+    def find(self, keys: Iterable[K]) -> list[int]:
         """Return each key's row, or `NO_SLOT`."""
         get = self._index.get
-        return np.array([get(key, NO_SLOT) for key in keys], np.int64)
+        return [get(key, NO_SLOT) for key in keys]
 
-    def claim(self, keys: Sequence[K]) -> tuple[NDArray[np.int64], list[int]]:
-        """Assign a row to every key of a learning step and mark the keys as seen.
-
-        Returns:
-            Rows (n,), and the rows that belong to a new key and have to be cleared. If a step has
-            more keys than `max_keys`, keys that lost their row in the same step get `NO_SLOT`.
-        """
-        self.step += 1
+    def claim(self, keys: Sequence[K]) -> Claim[K]:
+        """Assign a row to every key of a learning step and mark the keys as seen."""
         rows = self.find(keys)
-        self.last_seen[rows[rows != NO_SLOT]] = self.step
-        fresh = [self._insert(key) for key in dict.fromkeys(keys) if key not in self._index]
-        return (self.find(keys) if fresh else rows), fresh
+        self.see([row for row in rows if row != NO_SLOT])
+        if NO_SLOT not in rows:
+            return Claim(rows, [], [])
+        new_keys = [key for key in dict.fromkeys(keys) if key not in self._index]
+        room = self.max_keys - len(self.keys)
+        added = self._add(new_keys[:room])
+        replaced, lost = self._replace(new_keys[room:])
+        return Claim(self.find(keys), added + replaced, lost)
 
-    def _insert(self, key: K) -> int:
-        if len(self.keys) < self.max_keys:
-            row = len(self.keys)
-            self.keys.append(key)
-            if row == self.capacity:
-                self.last_seen = grown(self.last_seen, min(2 * self.capacity, self.max_keys))
-        else:
-            row = int(np.argmin(self.last_seen))
+    def see(self, rows: Sequence[int]) -> None:
+        """Count a learning step and mark the keys of these rows as seen."""
+        self.step += 1
+        self.last_seen[rows] = self.step
+
+    def _add(self, new_keys: Sequence[K]) -> list[int]:
+        """Assign unused rows to new keys; return those."""
+        rows = list(range(len(self.keys), len(self.keys) + len(new_keys)))
+        self.keys += new_keys
+        self._index.update(zip(new_keys, rows, strict=True))
+        if len(self.keys) > self.capacity:
+            wanted = max(len(self.keys), 2 * self.capacity)
+            self.last_seen = grown(self.last_seen, min(wanted, self.max_keys))
+        self.last_seen[rows] = self.step
+        return rows
+
+    def _replace(self, new_keys: Sequence[K]) -> tuple[list[int], list[K]]:
+        """Give new keys the rows of those seen least recently; return the rows and the lost keys.
+
+        If there are more than were seen in earlier steps, the keys of this step take turns.
+        """
+        if not new_keys:
+            return [], []
+        rows = self._least_recent(len(new_keys))
+        rows += [0] * (len(new_keys) - len(rows))
+        lost = []
+        for row, key in zip(rows, new_keys, strict=True):
+            lost.append(self.keys[row])
             del self._index[self.keys[row]]
             self.keys[row] = key
-        self._index[key] = row
-        self.last_seen[row] = self.step
-        return row
+            self._index[key] = row
+        self.last_seen[rows] = self.step
+        return rows, lost
+
+    def _least_recent(self, count: int) -> list[int]:
+        """Return up to `count` rows whose keys are not of this step, seen least recently first."""
+        last = self.last_seen
+        if count < len(last):  # sort no more than needed
+            count_th = np.partition(last, count - 1)[count - 1]
+            candidates = np.flatnonzero((last <= count_th) & (last < self.step))
+        else:
+            candidates = np.flatnonzero(last < self.step)
+        order = np.argsort(last[candidates], kind="stable")
+        rows: list[int] = candidates[order[:count]].tolist()
+        return rows
 
     def adopt(self, keys: Sequence[K], last_seen: NDArray[np.int64]) -> None:
         """Replace all keys by saved ones, in row order, with the steps that saw them last."""
@@ -81,10 +124,12 @@ class Slots(Generic[K]):
 
 def grown(array: NDArray[S], capacity: int) -> NDArray[S]:
     """Append rows of zeros up to `capacity`; return the array itself if it is long enough."""
-    missing = capacity - len(array)
-    if missing <= 0:
+    if capacity <= len(array):
         return array
-    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), array.dtype)])
+    # The operating system provides zeros where something is written first, and not here.
+    longer = np.zeros((capacity, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 def reload_slots(saved: Snapshot, max_keys: int, *lists: str) -> tuple[Slots[tuple[str, ...]], int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.clustering.seeding import sum_by
 from schemas import Cluster
 
 Floats = NDArray[np.float64]
@@ -49,14 +48,13 @@ class Centers:
             self.ids = self.ids[kept]
         self.add(place[None])
 
-    def move(self, index: Ints, values: Floats) -> None:
+    def move(self, sums: Floats, counts: Ints) -> None:
         """Move each center to the mean of its events, old and new.
 
         Args:
-            index: (n,) the cluster of each event.
-            values: (n, F) the events.
+            sums: (k, F) of the new events' distances from their centers.
+            counts: (k,) numbers of the new events.
         """
-        sums, counts = sum_by(index, values - self.places[index], len(self))
         self.weights = self.weights + counts
         self.places = self.places + sums / np.maximum(self.weights, 1e-300)[:, None]
 

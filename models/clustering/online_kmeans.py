@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError, OnlineModel
 from models.clustering.centers import Centers
-from models.clustering.scaling import RunningScale
-from models.clustering.seeding import nearest, seed_centers
+from models.clustering.clusters import (
+    Clusters,
+    first_centers,
+    learn_step,
+    nearest_centers,
+    stacked,
+)
+from models.feature_rows import feature_rows
 from models.options import check_option
 from models.snapshots import Option, pack, unpack
 from schemas import BehaviorEvent, ClusterAssignment, ClusterUpdate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-#: A new cluster must reduce the squared distances of a step by this share.
-_LEAST_GAIN = 0.25
 
 _STATE_VERSION = 1
 
@@ -74,16 +79,10 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         if features is not None:
             check_option("features (their number)", len(set(features)), 1, max_features)
         self._wanted_features = None if features is None else list(dict.fromkeys(features))
-        self._start(self._wanted_features or [])
+        self._clusters = self._fresh(self._wanted_features or [])
 
-    def _start(self, features: list[str]) -> None:
-        """Start without any state, with these features."""
-        self._features = features
-        self._scale = RunningScale(len(features))
-        self._waiting: Floats = np.zeros((0, len(features)))
-        self._centers = Centers(self.k, len(features))
-        self._spread = 0.0  # the decayed mean of squared distances
-        self._num_steps = 0
+    def _fresh(self, features: list[str]) -> Clusters:
+        return Clusters(features, self.k, self.seed_events, self.seed)
 
     def predict_batch(self, batch: Sequence[BehaviorEvent]) -> list[ClusterAssignment]:
         """Assign each event to the nearest center; changes nothing.
@@ -94,97 +93,88 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         Returns:
             B results in input order; `cluster_id` -1 and distance 0 before a cluster exists.
         """
-        if not len(self._centers):
-            return [ClusterAssignment(cluster_id=-1, distance=0.0) for _ in batch]
-        index, squared = self._nearest(self._values(batch))
-        pairs = zip(self._centers.ids[index].tolist(), np.sqrt(squared).tolist(), strict=True)
-        return [ClusterAssignment(cluster_id=i, distance=d) for i, d in pairs]
+        return self.predict_joined([self], [batch])[0]
 
-    def _values(self, batch: Sequence[BehaviorEvent]) -> Floats:
-        """Return features (B, F), NaN where an event lacks one."""
-        names, nan = self._features, float("nan")
-        rows = [[event.features.get(name, nan) for name in names] for event in batch]
-        return np.array(rows, np.float64).reshape(len(batch), len(names))
+    def predict_joined(
+        self, models: Sequence[OnlineKMeans], batches: Sequence[Sequence[BehaviorEvent]]
+    ) -> list[list[ClusterAssignment]]:
+        """Assign the events of several models at once, each to its own model's centers.
 
-    def _nearest(self, values: Floats) -> tuple[Ints, Floats]:
-        return nearest(self._scale.scaled(values), self._scale.scaled(self._centers.places))
+        Args:
+            models: M distinct ones.
+            batches: M batches as for `predict_batch`; may be empty.
+
+        Returns:
+            M lists of results.
+        """
+        results = [[ClusterAssignment(cluster_id=-1, distance=0.0) for _ in b] for b in batches]
+        every = [model._clusters for model in models]
+        seeded = [i for i, batch in enumerate(batches) if batch and len(every[i].centers)]
+        for members in _by_width(seeded, [every[i].features for i in seeded]):
+            group = [every[i] for i in members]
+            values, owners = stacked([_values(batches[i], every[i].features) for i in members])
+            index, squared = nearest_centers(group, values, owners)
+            ids = np.concatenate([clusters.centers.ids for clusters in group])
+            pairs = zip(
+                ids[first_centers(group)[owners] + index].tolist(),
+                np.sqrt(squared).tolist(),
+                strict=True,
+            )
+            assigned = iter([ClusterAssignment(cluster_id=i, distance=d) for i, d in pairs])
+            for i in members:
+                results[i] = list(islice(assigned, len(batches[i])))
+        return results
 
     def learn_batch(self, batch: Sequence[BehaviorEvent]) -> None:
         """Update the scale and move the centers by the events of a step."""
-        if not batch:
-            return
-        if not self._features:
-            names = sorted({name for event in batch for name in event.features})
-            self._start(names[: self.max_features])
-        values, decay = self._values(batch), 0.5 ** (len(batch) / self.half_life_events)
-        self._num_steps += 1
-        values = self._scale.clipped(values)
-        self._scale.learn(values, decay)
-        values = np.where(np.isnan(values), self._scale.mean, values)
-        if len(self._centers):
-            self._move(values, decay)
-        else:
-            self._seed(values)
+        self.learn_joined([self], [batch])
 
-    def _seed(self, values: Floats) -> None:
-        """Keep the events until there are enough to seed the centers."""
-        self._waiting = np.concatenate([self._waiting, values])
-        if len(self._waiting) < self.seed_events:
-            return
-        waiting, self._waiting = self._waiting, self._waiting[:0]
-        places = seed_centers(self._scale.scaled(waiting), self.k, self._rng())
-        self._centers.add(places * self._scale.std + self._scale.mean)
-        self._spread = float(self._nearest(waiting)[1].mean())
-        self._move(waiting, 1.0)
+    def learn_joined(
+        self, models: Sequence[OnlineKMeans], batches: Sequence[Sequence[BehaviorEvent]]
+    ) -> None:
+        """Let several models learn at once, each from its own events.
 
-    def _rng(self) -> np.random.Generator:
-        return np.random.default_rng([self.seed, self._num_steps])
-
-    def _move(self, values: Floats, decay: float) -> None:
-        """Decay the clusters and add the events `values` (n, F) to them."""
-        self._centers.weights *= decay
-        index, squared = self._nearest(values)
-        if self._centers.has_room() and self._admit_one_of(values, squared):
-            index, squared = self._nearest(values)
-        self._centers.move(index, values)
-        self._spread = decay * self._spread + (1 - decay) * float(squared.mean())
-
-    def _admit_one_of(self, values: Floats, squared: Floats) -> bool:
-        """Add a center at an event farther out than usual, if that gains enough; return if so."""
-        far = np.where(squared > self._spread, squared, 0.0)
-        if not far.any():
-            return False
-        chosen = int(self._rng().choice(len(values), p=far / far.sum()))
-        points = self._scale.scaled(values)
-        to_chosen = ((points - points[chosen]) ** 2).sum(axis=1)
-        if np.maximum(squared - to_chosen, 0.0).sum() <= _LEAST_GAIN * squared.sum():
-            return False
-        self._centers.admit(values[chosen])
-        return True
+        Args:
+            models: M distinct ones.
+            batches: M batches as for `learn_batch`; an empty one changes nothing.
+        """
+        learning = [(model, batch) for model, batch in zip(models, batches, strict=True) if batch]
+        features = [
+            model._clusters.features or _names(batch)[: self.max_features]
+            for model, batch in learning
+        ]
+        # An event that can't be read is found here, before any model has changed.
+        steps = [_values(batch, f) for (_, batch), f in zip(learning, features, strict=True)]
+        for (model, _), names in zip(learning, features, strict=True):
+            if not model._clusters.features:
+                model._clusters = model._fresh(names)
+        for members in _by_width(range(len(learning)), features):
+            group = [learning[i][0]._clusters for i in members]
+            learn_step(group, [steps[i] for i in members], self.half_life_events)
 
     def update(self) -> ClusterUpdate | None:
         """Return the current clusters by id; None before there are any."""
-        if not len(self._centers):
+        clusters = self._clusters
+        if not len(clusters.centers):
             return None
-        return ClusterUpdate(clusters=self._centers.to_clusters(self._features))
+        return ClusterUpdate(clusters=clusters.centers.to_clusters(clusters.features))
 
     def snapshot(self) -> bytes:
         """Return the scale, the centers and the waiting events."""
+        clusters = self._clusters
+        scale, centers = clusters.scale, clusters.centers
+        counts = [len(clusters.waiting), len(centers), centers.next_id, clusters.num_steps]
         arrays = {
-            "scale": np.stack([self._scale.weight, self._scale.mean, self._scale.squares]),
-            "waiting": self._waiting,
-            "centres": self._centers.places,
-            "weights": self._centers.weights,
-            "ids": self._centers.ids,
-            "counts": self._counts(),
-            "spread": np.array([self._spread]),
+            "scale": np.concatenate([scale.weight, scale.mean, scale.squares]),
+            "waiting": clusters.waiting,
+            "centres": centers.places,
+            "weights": centers.weights,
+            "ids": centers.ids,
+            "counts": np.array(counts, np.int64),
+            "spread": np.array([clusters.spread]),
         }
-        names = {"features": self._features}
+        names = {"features": clusters.features}
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
-
-    def _counts(self) -> Ints:
-        held, centers = len(self._waiting), self._centers
-        return np.array([held, len(centers), centers.next_id, self._num_steps], np.int64)
 
     def _options(self) -> dict[str, Option]:
         names = ("k", "half_life_events", "seed_events", "max_features", "seed")
@@ -206,11 +196,29 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         ):
             raise ModelError(f"the counts in the snapshot of {self.name} do not fit: it is damaged")
         scale, spread = saved.array("scale", floats, 3, width), saved.array("spread", floats, 1)
-        kept, centers = saved.array("waiting", floats, waiting, width), Centers(self.k, width)
+        clusters, centers = self._fresh(features), Centers(self.k, width)
+        clusters.waiting = saved.array("waiting", floats, waiting, width)
         centers.places = saved.array("centres", floats, k, width)
         centers.weights = saved.array("weights", floats, k)
         centers.ids, centers.next_id = saved.array("ids", ints, k), next_id
-        self._start(features)
-        self._scale.weight, self._scale.mean, self._scale.squares = scale
-        self._waiting, self._centers, self._spread = kept, centers, float(spread[0])
-        self._num_steps = num_steps
+        clusters.scale.weight, clusters.scale.mean, clusters.scale.squares = scale[:, None]
+        clusters.centers, clusters.spread = centers, float(spread[0])
+        clusters.num_steps = num_steps
+        self._clusters = clusters
+
+
+def _by_width(positions: Iterable[int], features: Sequence[list[str]]) -> list[list[int]]:
+    """Group positions by the number of their features: arrays have rows of one width."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    for position, names in zip(positions, features, strict=True):
+        groups[len(names)].append(position)
+    return list(groups.values())
+
+
+def _names(batch: Sequence[BehaviorEvent]) -> list[str]:
+    return sorted({name for event in batch for name in event.features})
+
+
+def _values(batch: Sequence[BehaviorEvent], features: Sequence[str]) -> Floats:
+    """Return features (B, F), NaN where an event lacks one."""
+    return feature_rows([event.features for event in batch], features)

@@ -1,11 +1,17 @@
-"""Decayed running mean and variance of each feature."""
+"""Decayed running mean and variance of each feature, for several models at once."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.clustering.seeding import sum_by
+
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 #: Scaled values are clipped to this, so that one absurd value does not outweigh all others.
 MAX_SCALED = 10.0
@@ -16,30 +22,59 @@ _LEAST_STD = 1e-9
 
 
 class RunningScale:
-    """Decayed mean and variance of F features; NaN is a missing value."""
+    """Decayed mean and variance of F features of M models; NaN is a missing value.
+
+    Each model has its own row of statistics, and `owners` says whose row a value (n, F) belongs
+    to. What a row becomes depends on its own values alone, in their order.
+    """
 
     def __init__(self, num_features: int) -> None:
-        self.weight: Floats = np.zeros(num_features)
-        """(F,) number of values, older ones counting less."""
-        self.mean: Floats = np.zeros(num_features)
-        self.squares: Floats = np.zeros(num_features)
-        """(F,) decayed sum of squared deviations from the mean."""
+        self.weight: Floats = np.zeros((1, num_features))
+        """(M, F) number of values, older ones counting less."""
+        self.mean: Floats = np.zeros((1, num_features))
+        self.squares: Floats = np.zeros((1, num_features))
+        """(M, F) decayed sum of squared deviations from the mean."""
+
+    @classmethod
+    def joined(cls, scales: Sequence[Self]) -> Self:
+        """Return the rows of several, which have the same number of features."""
+        joined = cls(0)
+        joined.weight = np.concatenate([scale.weight for scale in scales])
+        joined.mean = np.concatenate([scale.mean for scale in scales])
+        joined.squares = np.concatenate([scale.squares for scale in scales])
+        return joined
+
+    def split(self) -> list[RunningScale]:
+        """Return one for each row."""
+        parts = [RunningScale(0) for _ in self.weight]
+        for row, part in enumerate(parts):
+            here = slice(row, row + 1)
+            part.weight, part.mean = self.weight[here], self.mean[here]
+            part.squares = self.squares[here]
+        return parts
 
     @property
     def std(self) -> Floats:
-        """(F,) standard deviations, > 0."""
+        """(M, F) standard deviations, > 0."""
         deviation: Floats = np.sqrt(self.squares / np.maximum(self.weight, 1.0))
         return np.maximum(deviation, np.maximum(_LEAST_STD, _LEAST_STD * np.abs(self.mean)))
 
-    def learn(self, values: Floats, decay: float) -> None:
-        """Learn values (n, F) after multiplying the weight of earlier values by `decay`.
+    def learn(self, values: Floats, owners: Ints, decays: Floats) -> None:
+        """Learn values (n, F) that `clipped` returned, at least one for each model.
+
+        Args:
+            values: (n, F).
+            owners: (n,) the model of each.
+            decays: (M,) factors of the weights of earlier values.
 
         Source: Chan, Golub and LeVeque, 1983, "Algorithms for Computing the Sample Variance".
         """
-        values = self.clipped(values)
-        count = np.count_nonzero(~np.isnan(values), axis=0)
-        mean = np.nansum(values, axis=0) / np.maximum(count, 1)
-        squares = np.nansum((values - mean) ** 2, axis=0)
+        num_models, is_given, decay = len(self.weight), ~np.isnan(values), decays[:, None]
+        count = sum_by(owners, is_given.astype(np.float64), num_models)[0]
+        sums = sum_by(owners, np.where(is_given, values, 0.0), num_models)[0]
+        mean = sums / np.maximum(count, 1)
+        deviations = np.where(is_given, values - mean[owners], 0.0)
+        squares = sum_by(owners, deviations**2, num_models)[0]
         old = self.weight * decay
         self.weight = old + count
         share = count / np.maximum(self.weight, 1e-300)
@@ -47,13 +82,13 @@ class RunningScale:
         self.mean = self.mean + difference * share
         self.squares = self.squares * decay + squares + difference**2 * old * share
 
-    def clipped(self, values: Floats) -> Floats:
+    def clipped(self, values: Floats, owners: Ints) -> Floats:
         """Clip values (n, F) to `_MAX_MOVE` deviations; features without values: to 1e100."""
         reach = np.where(self.weight > 0, _MAX_MOVE * self.std, 1e100)
-        return np.clip(values, self.mean - reach, self.mean + reach)
+        return np.clip(values, (self.mean - reach)[owners], (self.mean + reach)[owners])
 
-    def scaled(self, values: Floats) -> Floats:
+    def scaled(self, values: Floats, owners: Ints) -> Floats:
         """Return values (n, F) in deviations from the mean, up to `MAX_SCALED`; 0 if missing."""
         with np.errstate(over="ignore"):
-            z = np.clip((values - self.mean) / self.std, -MAX_SCALED, MAX_SCALED)
-        return np.where(np.isnan(z), 0.0, z)
+            z = (values - self.mean[owners]) / self.std[owners]
+        return np.where(np.isnan(z), 0.0, np.clip(z, -MAX_SCALED, MAX_SCALED))

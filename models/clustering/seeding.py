@@ -1,9 +1,11 @@
-"""Choose the first centers for k-means, and find the nearest center of each point."""
+"""Choose the first centers for k-means."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.clustering.nearest import nearest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -12,22 +14,6 @@ Ints = NDArray[np.int64]
 _NUM_DRAWS = 4
 #: Rounds of Lloyd's algorithm on the first points; it mostly converges within these.
 _NUM_ROUNDS = 10
-
-
-def nearest(points: Floats, centers: Floats) -> tuple[Ints, Floats]:
-    """Return the nearest center of each point and the squared distance to it.
-
-    Args:
-        points: (n, F).
-        centers: (k, F).
-
-    Returns:
-        (n,) indices, the lowest of equal ones; (n,) squared distances, >= 0.
-    """
-    squared = ((points**2).sum(1)[:, None] - 2 * points @ centers.T) + (centers**2).sum(1)
-    index = squared.argmin(axis=1)
-    # Computed again, because the product form loses precision near 0.
-    return index, ((points - centers[index]) ** 2).sum(axis=1)
 
 
 def seed_centers(points: Floats, k: int, rng: np.random.Generator) -> Floats:
@@ -54,12 +40,15 @@ def _lloyd(points: Floats, centers: Floats) -> Floats:
         index, _ = nearest(points, centers)
         sums, counts = sum_by(index, points, len(centers))
         filled = counts > 0
-        centers = np.where(filled[:, None], sums / np.maximum(counts, 1)[:, None], centers)
+        moved = np.where(filled[:, None], sums / np.maximum(counts, 1)[:, None], centers)
+        if np.array_equal(moved, centers):  # all further rounds would change nothing
+            break
+        centers = moved
     return centers
 
 
 def sum_by(index: Ints, points: Floats, k: int) -> tuple[Floats, Ints]:
-    """Return (k, F) sums and (k,) counts of the points at each index."""
+    """Return (k, F) sums, in the order of points, and (k,) counts of the points at each index."""
     sums = np.zeros((k, points.shape[1]))
     np.add.at(sums, index, points)
     return sums, np.bincount(index, minlength=k)

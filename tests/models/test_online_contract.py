@@ -14,7 +14,7 @@ from models.base import ModelError, OnlineModel
 from models.registry import model_class
 from schemas import Event, InputError
 from streams.joint_calls import answer_each, learn_each
-from streams.model_protocols import JoinedLearner
+from streams.model_protocols import SharingModel
 from tests.models.contract import assert_alike, events_for, make_registered, online_names
 
 #: Sums of float64 in another order.
@@ -163,8 +163,7 @@ def test_other_partitions_change_no_answer(name: str, seed: int, tmp_path: Path)
     dice = random.Random(seed)
     models = [fresh(name, tmp_path) for _ in range(3)]
     for model in models[1:]:
-        if isinstance(model, JoinedLearner):
-            model.join(models[0])
+        join(model, models[0])
     logs = [_of_partition(log_of(models[0], steps=8), partition) for partition in range(3)]
     every = models[0].learn_every
     runs = [Run([], []) for _ in models]
@@ -185,22 +184,46 @@ def test_other_partitions_change_no_answer(name: str, seed: int, tmp_path: Path)
         assert model.snapshot() == alone.snapshot()
 
 
-@pytest.mark.parametrize("joined", [n for n in online_names() if hasattr(model_class(n), "join")])
-def test_a_joined_partition_moves_and_makes_room(joined: str, tmp_path: Path) -> None:
+def join(model: OnlineModel[Any, Any], other: OnlineModel[Any, Any]) -> None:
+    """Do as the engine does with a partition's new model, where the models can share."""
+    if isinstance(model, SharingModel):
+        model.join(other)
+
+
+def test_a_joined_partition_moves_and_makes_room(name: str, tmp_path: Path) -> None:
     """A snapshot is restored into a joined instance; one that closes disturbs no other."""
-    first, second, third, fourth = (fresh(joined, tmp_path) for _ in range(4))
-    second.join(first)  # type: ignore[attr-defined]
+    first, second, third, fourth = (fresh(name, tmp_path) for _ in range(4))
+    join(second, first)
     log, other = (_of_partition(log_of(first, steps=8), partition) for partition in range(2))
     drive(first, log, micro=5)
     drive(second, other, micro=5)
     state, kept = first.snapshot(), second.snapshot()
     first.close()
-    third.join(second)  # type: ignore[attr-defined]
+    join(third, second)
     third.restore(state)
-    fourth.join(second)  # type: ignore[attr-defined]
+    join(fourth, second)
     drive(fourth, other, micro=5)
     assert third.snapshot() == state
     assert second.snapshot() == kept == fourth.snapshot()
+
+
+@pytest.mark.parametrize(
+    "joined", [n for n in online_names() if hasattr(model_class(n), "learn_joined")]
+)
+def test_a_joint_step_that_fails_changes_no_model(joined: str, tmp_path: Path) -> None:
+    """The engine then lets each model learn alone, to find the one whose step is bad."""
+    first, second = fresh(joined, tmp_path), fresh(joined, tmp_path)
+    join(second, first)
+    log = log_of(first, steps=8)
+    for model in (first, second):
+        drive(model, log, micro=5)
+    states = first.snapshot(), second.snapshot()
+    with pytest.raises(AttributeError):
+        first.learn_joined([first, second], [log[:3], [object()]])  # type: ignore[attr-defined]
+    assert (first.snapshot(), second.snapshot()) == states
+    assert learn_each([first, second], [log[:3], [object()]]) == [True, False]
+    first.restore(states[0])
+    assert learn_each([first], [log[:3]]) == [True]
 
 
 def _of_partition(log: list[Event], partition: int) -> list[Event]:

@@ -89,6 +89,22 @@ def test_a_step_that_fails_to_learn_is_skipped() -> None:
     assert updates == [(10, 1, 5)]
 
 
+def test_without_a_topic_for_updates_none_are_made() -> None:
+    made: list[int] = []
+
+    class NotingUpdates(RunningSum):
+        def update(self) -> int:
+            made.append(self.total)
+            return self.total
+
+    runner = OnlineRunner(NotingUpdates, "cpu", makes_updates=False)
+    batch = record_batch([b"x"] * 12, tracker=OffsetTracker(), offsets=list(range(12)))
+    answers, updates = runner.answer(MicroBatch([Chunk(batch, range(12), [1] * 12)], 0.0))
+    assert answers == [0] * 5 + [5] * 5 + [10] * 2
+    assert updates == []
+    assert made == []
+
+
 def test_a_partition_that_is_read_again_gets_a_new_model() -> None:
     runner = OnlineRunner(RunningSum, "cpu")
 

@@ -19,8 +19,8 @@ REPORT = SendReport(
     primed_ms=1_000, started_ms=5_000, late_p50_ms=0, late_p99_ms=0, late_max_ms=0,
     records_per_request=1,
 )  # fmt: skip
-EVENT_TYPES = {"readings": SensorReading, "sensors": SensorReading, "behavior": BehaviorEvent,
-               "texts": TextMessage}  # fmt: skip
+EVENT_TYPES = {"readings": SensorReading, "sensors": SensorReading, "wide_sensors": SensorReading,
+               "behavior": BehaviorEvent, "texts": TextMessage}  # fmt: skip
 
 
 def plan(kind: str, rate: float = 10.0) -> SendPlan:
@@ -71,7 +71,7 @@ def test_the_right_answers_of_online_models(model: str) -> None:
     learner = make_model(model_class(model), model_options(model))
     assert isinstance(learner, OnlineModel)
     learner.load("cpu")
-    event_type = {"sensors": SensorReading, "behavior": BehaviorEvent}[MODELS[model]]
+    event_type = EVENT_TYPES[MODELS[model]]
     events = [
         msgspec.json.decode(record.value, type=event_type)
         for index, record in enumerate(records.records())

@@ -15,21 +15,23 @@ def test_rows_are_unique_limited_and_belong_to_the_latest_keys(
     slots: Slots[str] = Slots(limit)
     seen: dict[str, int] = {}
     for number, step in enumerate(steps):
-        before = dict(zip(slots.keys, slots.find(slots.keys).tolist(), strict=True))
-        rows, fresh = slots.claim(step)
+        before = dict(zip(slots.keys, slots.find(slots.keys), strict=True))
+        rows, fresh, lost_keys = slots.claim(step)
         seen |= dict.fromkeys(step, number)
-        held = slots.find(slots.keys).tolist()
+        held = slots.find(slots.keys)
         assert held == list(range(len(slots.keys)))
         assert len(held) == min(limit, len(set(before) | set(step)))
-        assert rows.tolist() == slots.find(step).tolist()
+        assert rows == slots.find(step)
         for key, row in zip(slots.keys, held, strict=True):
             assert row in fresh or before[key] == row
+        assert set(before) - set(slots.keys) <= set(lost_keys)
         lost = [when for key, when in seen.items() if key not in slots.keys]
         assert max(lost, default=-1) <= min((seen[key] for key in slots.keys), default=0)
 
 
 def test_with_more_keys_than_rows_some_get_none() -> None:
     slots: Slots[str] = Slots(2)
-    rows, fresh = slots.claim(["a", "b", "c"])
-    assert rows.tolist() == [NO_SLOT, 1, 0]
+    rows, fresh, lost = slots.claim(["a", "b", "c"])
+    assert lost == ["a"]
+    assert rows == [NO_SLOT, 1, 0]
     assert sorted(set(fresh)) == [0, 1]
