@@ -16,7 +16,12 @@ from streams.assignment import AssignedPartitions
 from streams.records import RawRecords, RecordBatch, TopicPartition
 from streams.retry import retry, within
 from streams.transport.begun_topics import BegunTopics
-from streams.transport.consumer_thread import LAST_COMMIT_SECONDS, ConsumerThread, columns
+from streams.transport.consumer_thread import (
+    LAST_COMMIT_SECONDS,
+    LEAST_SECONDS,
+    ConsumerThread,
+    columns,
+)
 from streams.transport.starting_offsets import starting_offsets
 from streams.transport.takeover import (
     OncePerGeneration,
@@ -239,10 +244,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _commit_in_time(self) -> None:
         """Commit; while the worker stops, wait only a limited time for the broker."""
-        left = self.app.seconds_to_stop()
+        left = self.app.seconds_to_stop(LAST_COMMIT_SECONDS)
         if left is None:
             await self.commit()
-        elif not await within(max(left, LAST_COMMIT_SECONDS), self.commit()):
+        elif not await within(max(left, LEAST_SECONDS), self.commit()):
             self.log.warning(
                 "offsets not committed: no broker answers; the records will be read again"
             )
@@ -367,8 +372,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _store_in_time(self) -> None:
         """Store the state of online models, in a limited time."""
-        left = self.app.seconds_to_stop()
-        seconds = self.app.drain_seconds if left is None else max(left, LAST_COMMIT_SECONDS)
+        left = self.app.seconds_to_stop(LAST_COMMIT_SECONDS)
+        seconds = self.app.drain_seconds if left is None else max(left, LEAST_SECONDS)
         if not await within(seconds, self.assigned.on_revoked()):
             self.log.warning(
                 "online models' state was not stored in time: a restart replays more records"

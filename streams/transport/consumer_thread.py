@@ -28,8 +28,13 @@ from streams.transport.topic_watch import TopicWatch
 #: How often the group coordination is checked for errors.
 _COORDINATION_SECONDS = 1.0
 
-#: The least time that a stopping worker waits for its last commit.
+#: How long after its time to stop a worker waits for its last commits and for state to be stored,
+#: and how long for the group that it leaves. With its producer's second, it ends within 6 seconds
+#: of that time, whatever the brokers do.
 LAST_COMMIT_SECONDS = 3.0
+LEAVE_SECONDS = 4.0
+#: The least time for any of these.
+LEAST_SECONDS = 0.5
 #: How often an unanswered commit checks whether the worker is stopping.
 _COMMIT_LOOK_SECONDS = 0.25
 
@@ -256,8 +261,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def on_thread_stop(self) -> None:
         """Leave the group, in a limited time even if no broker answers."""
-        left = (self.app.seconds_to_stop() or 0.0) + LAST_COMMIT_SECONDS
-        if not await within(left, super().on_thread_stop()):
+        left = self.app.seconds_to_stop(LEAVE_SECONDS)
+        seconds = LEAVE_SECONDS if left is None else max(left, LEAST_SECONDS)
+        if not await within(seconds, super().on_thread_stop()):
             self.log.warning("the worker could not leave its group in time: no broker answers")
         if self._consumer is not None:
             # If the fetcher is stopped during its back-off, aiokafka does not close its client.

@@ -123,6 +123,7 @@ def test_latest_reads_added_partitions_from_their_start(
     pipeline = NumbersFromNow(tmp_path, kafka_bootstrap, partitions=2, guarantee=guarantee)
     produce_to(kafka_bootstrap, pipeline.input, [number(7)] * 10, 2)
     with pipeline.worker() as worker:
+        worker.await_ready()
         # Where reading starts is committed before anything is read.
         wait_until("the group has begun", lambda: set(pipeline.committed().values()) == {5})
         produce_to(kafka_bootstrap, pipeline.input, [number(100 + x) for x in range(200)], 2)
@@ -142,6 +143,7 @@ def test_latest_reads_partitions_that_were_added_while_no_worker_ran(
     pipeline = NumbersFromNow(tmp_path, kafka_bootstrap, partitions=2)
     produce_to(kafka_bootstrap, pipeline.input, [number(7)] * 10, 2)
     with pipeline.worker() as worker:
+        worker.await_ready()
         wait_until("the group has begun", lambda: set(pipeline.committed().values()) == {5})
         worker.stop()
     # Nothing was answered: what is committed is where the group began.
