@@ -127,7 +127,7 @@ class App(FaustApp):
             ),
             interval_seconds=settings.commit_interval_seconds,
             committed_offsets=lambda partitions: self.consumer.stable_offsets(partitions),
-            offset_metadata=lambda topic: self.consumer.offset_metadata(topic),
+            offset_metadata=lambda tp, offset: self.consumer.offset_metadata(tp, offset),
             on_lost=lambda tp: self.consumer.lose(tp),
             on_failure=self.stop_for,
         )

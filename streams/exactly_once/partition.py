@@ -33,8 +33,8 @@ class Owner(Protocol):
         """Release a partition whose transaction failed."""
         ...
 
-    def offset_metadata(self, topic: str, /) -> Awaitable[str | None]:
-        """Return the metadata of a topic's offsets; None if none may be committed any more."""
+    def offset_metadata(self, tp: TopicPartition, offset: int, /) -> Awaitable[str | None]:
+        """Return the metadata of an offset; None if it may not be committed any more."""
         ...
 
 
@@ -145,7 +145,7 @@ class OwnedPartition:
         offset, pieces = contents
         if offset is None or not (pieces or offset != (self._committed or 0)):
             return
-        metadata = await self._owner.offset_metadata(self._tp.topic)
+        metadata = await self._owner.offset_metadata(self._tp, offset)
         if metadata is None and not pieces:
             return
         await self._producer.begin_transaction()

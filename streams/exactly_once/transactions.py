@@ -67,7 +67,7 @@ _PERMANENT = (
 
 Seek: TypeAlias = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 FetchOffsets: TypeAlias = Callable[[Sequence[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
-OffsetMetadata: TypeAlias = Callable[[str], Awaitable[str | None]]
+OffsetMetadata: TypeAlias = Callable[[TopicPartition, int], Awaitable[str | None]]
 OnLost: TypeAlias = Callable[[TopicPartition], Awaitable[None]]
 OnFailure: TypeAlias = Callable[[BaseException], Coroutine[Any, Any, None]]
 
@@ -99,7 +99,7 @@ class Transactions:
             limits: returns the limits of a topic's partitions.
             interval_seconds: between two transactions of a partition with output.
             committed_offsets: fetches committed offsets that no open transaction can change.
-            offset_metadata: returns the metadata of a topic's offsets; None if the topic is no
+            offset_metadata: returns the metadata of a partition's offset; None if the topic is no
                 longer the one that is being read.
             on_lost: called for a released partition: drop its records, and rebalance.
             on_failure: called when the brokers reject output or transactions permanently: end the

@@ -52,11 +52,20 @@ class LostRecords:
             )
             return
         logger.warning(
-            "%s:%d: offset %d was to be read next, as read or committed before, but the topic ends "
+            "%s:%d: offset %d was to be read next, as read or committed before, but the topic %s "
             "at offset %d: its last records were lost (an unclean leader election, a restored "
             "broker), or the group's offset was set too high; %s",
-            *(*tp, reset.first_lost + reset.num_lost, reset.first_lost, goes_on),
+            *(*tp, reset.first_lost + reset.num_lost),
+            *("was cut" if reset.start == reset.first_lost else "ends", reset.first_lost, goes_on),
         )
+
+    def unknown_epoch(self, tp: TopicPartition, offset: int) -> None:
+        """Report a partition whose leader does not know the leader epoch of a committed offset."""
+        logger.warning(
+            "%s:%d: its leader does not know in which leader epoch the record below offset %d was "
+            "written: the log may have been cut (a restored broker); reading goes on there", *tp,
+            offset,
+        )  # fmt: skip
 
     def topic_deleted(self, topic: str, num_unread: int, num_in_work: int) -> None:
         """Report a topic that is gone."""
@@ -79,7 +88,12 @@ class LostRecords:
         logger.warning("topic %s exists again", topic)
 
     def topic_made_again(
-        self, topic: str, ids: tuple[str, str], num_unread: int, num_in_work: int
+        self,
+        topic: str,
+        ids: tuple[str, str],
+        num_unread: int = 0,
+        num_in_work: int = 0,
+        is_reported: bool = False,
     ) -> None:
         """Report a topic that was deleted and made again.
 
@@ -88,11 +102,12 @@ class LostRecords:
             ids: the old topic's and the new topic's.
             num_unread: records of the old topic that were not read.
             num_in_work: records of the old topic that were read and not finished.
+            is_reported: whether the deletion was reported before, with these numbers.
         """
         if topic in self.outputs:
             logger.warning(
-                "output topic %s was deleted and made again (topic id %s, now %s): the results that "
-                "were in it are gone; results go on, and none that was not acknowledged is lost",
+                "output topic %s was deleted and made again (topic id %s, now %s): what was in it "
+                "is gone; what waited for its acknowledgement is written to the new one",
                 *(topic, *ids),
             )
             return
@@ -100,7 +115,7 @@ class LostRecords:
         logger.warning(
             "input topic %s was deleted and made again (topic id %s, now %s): %s; no offset of the "
             "old topic holds for the new one, which is read from its start",
-            *(topic, *ids, _remains(num_unread, num_in_work)),
+            *(topic, *ids, "see above" if is_reported else _remains(num_unread, num_in_work)),
         )
 
     def unfinished(self, topic: str, num_records: int) -> None:
@@ -122,5 +137,7 @@ class LostRecords:
 
 
 def _remains(num_unread: int, num_in_work: int) -> str:
+    if not num_unread and not num_in_work:
+        return "as far as is known, all of its records were answered"
     unread = f"up to {num_unread:,} of its records were never read"
     return f"{unread}, {num_in_work:,} were read and are still answered, as far as there is time"

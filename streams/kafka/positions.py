@@ -17,6 +17,7 @@ from confluent_kafka import TopicPartition, Uuid
 #: The length of a topic id as Kafka's tools print it.
 TOPIC_ID_CHARS = 22
 _NO_ID = bytes(16)
+UNKNOWN_EPOCH = -1
 
 
 class CommittedPosition(NamedTuple):
@@ -26,12 +27,15 @@ class CommittedPosition(NamedTuple):
     """The offset of the next record to read."""
     topic_id: str = ""
     """The topic that the offset belongs to; "" if the commit does not say."""
+    leader_epoch: int = UNKNOWN_EPOCH
+    """The leader epoch of the record below the offset (KIP-320); -1 if the commit does not say."""
     began_with: int = 0
     """How many partitions the topic had when the group began to read it; 0 if it does not say."""
 
 
 class _Metadata(msgspec.Struct, omit_defaults=True):
     topic_id: str = ""
+    leader_epoch: int = UNKNOWN_EPOCH
     began_with: int = 0
 
 
@@ -62,16 +66,17 @@ def parse_topic_id(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "==") if text else _NO_ID
 
 
-def commit_metadata(topic_id: str, began_with: int = 0) -> str:
+def commit_metadata(topic_id: str, leader_epoch: int = UNKNOWN_EPOCH, began_with: int = 0) -> str:
     """Return the metadata of a commit: compact JSON, "" if nothing is known.
 
     Args:
         topic_id: of the topic; "" if it has none.
+        leader_epoch: of the record below the offset; -1 if it is not known.
         began_with: how many partitions the topic had when the group began to read it.
     """
     if not topic_id and not began_with:
         return ""
-    return msgspec.json.encode(_Metadata(topic_id, began_with)).decode()
+    return msgspec.json.encode(_Metadata(topic_id, leader_epoch, began_with)).decode()
 
 
 def committed_position(offset: int, metadata: str | None) -> CommittedPosition:
@@ -79,7 +84,7 @@ def committed_position(offset: int, metadata: str | None) -> CommittedPosition:
     whole, end, _ = (metadata or "{}").partition("}")
     try:
         found = _decoder.decode(whole + end)
-        return CommittedPosition(offset, found.topic_id, found.began_with)
+        return CommittedPosition(offset, found.topic_id, found.leader_epoch, found.began_with)
     except (msgspec.MsgspecError, RecursionError):
         return CommittedPosition(offset)
 

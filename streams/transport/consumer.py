@@ -13,6 +13,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streams.assignment import AssignedPartitions
+from streams.kafka.positions import CommittedPosition
 from streams.records import RawRecords, RecordBatch, TopicPartition
 from streams.retry import retry, within
 from streams.transport.begun_topics import BegunTopics
@@ -332,12 +333,17 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         committed = await self.app.stable_offsets.fetch(self._all_of_topics(partitions))
         return await starting_offsets(self, committed, partitions)
 
-    async def offset_metadata(self, topic: str) -> str | None:
-        """Return the metadata of a topic's offsets; None if it is no longer the one being read."""
-        if topic in await self._thread.call_thread(self._thread.topics.still_read, [topic]):
-            metadata: str = self._thread.metadata_of(topic)
+    async def offset_metadata(self, tp: TopicPartition, offset: int) -> str | None:
+        """Return the metadata of an offset; None if its topic is no longer the one being read."""
+        topics = self._thread.topics
+        if tp.topic in await self._thread.call_thread(topics.still_read, [tp.topic]):
+            metadata: str = topics.metadata(tp, offset)
             return metadata
         return None
+
+    def begin_at(self, tp: TopicPartition, position: CommittedPosition) -> None:
+        """Note the leader epoch of the record below a committed offset."""
+        self._thread.topics.epochs.begin(tp, position.offset, position.leader_epoch)
 
     def topics_made_again(self) -> frozenset[str]:
         """Return the topics that were made again while this worker ran."""

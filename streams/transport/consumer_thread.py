@@ -16,7 +16,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
-from streams.kafka.positions import CommittedPosition, commit_metadata, committed_position
+from streams.kafka.positions import CommittedPosition, committed_position
 from streams.records import RawRecords, TopicPartition
 from streams.retry import within
 from streams.transport.begun_topics import BegunTopics
@@ -92,9 +92,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         Decided by the fetcher's position, since transaction markers take offsets too. Records of a
         partition without a leader, and of an open transaction, can't be fetched.
         """
-        consumer = self._ensure_consumer()
-        assignment = consumer._subscription.subscription.assignment
-        state = assignment.state_value(tp) if assignment is not None else None
+        consumer, state = self._ensure_consumer(), self._partition_state(tp)
         if state is None or state.highwater is None or not state.has_valid_position:
             return False
         if consumer._client.cluster.leader_for_partition(tp) in (None, -1):
@@ -102,6 +100,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         has_stable_end = consumer._isolation_level == "read_committed" and state.lso is not None
         end = min(state.highwater, state.lso) if has_stable_end else state.highwater
         return bool(state.position < end)
+
+    def _partition_state(self, tp: TP) -> Any:
+        """Return aiokafka's state of an assigned partition; None if it is not assigned."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription else None
+        return assignment.state_value(tp) if assignment is not None else None
+
+    def fetch_position(self, tp: TP) -> int | None:
+        """Return the offset that is fetched next; None if it is not known."""
+        state = self._partition_state(tp)
+        return state.position if state is not None and state.has_valid_position else None
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _watch_topics(self) -> None:
@@ -224,7 +233,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         try:
             topics = await self.topics.still_read({tp.topic for tp in offsets})
             wanted = {
-                KafkaTopicPartition(*tp): OffsetAndMetadata(offset, self.metadata_of(tp.topic))
+                KafkaTopicPartition(*tp): OffsetAndMetadata(
+                    offset, self.topics.metadata(TopicPartition(*tp), offset)
+                )
                 for tp, offset in offsets.items()
                 if tp in assigned and tp.topic in topics
             }
@@ -239,10 +250,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             log("can't commit offsets, retrying in the next round: %r", error)
             return False
         return True
-
-    def metadata_of(self, topic: str) -> str:
-        """Return the metadata of a topic's commits."""
-        return commit_metadata(self.topics.ids.id_of(topic), self.begun.began_with(topic))
 
     def num_partitions(self, topic: str) -> int:
         """Return how many partitions a topic has, from the client's cached metadata."""

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPar
 from aiokafka.protocol.fetch import FetchRequest
 
 from streams.records import TopicPartition
+from streams.transport.leader_epochs import LeaderEpochs
 from streams.transport.topic_ids import TopicIds
 from streams.transport.topic_requests import (
     FETCH_KEY,
@@ -31,6 +32,7 @@ _REFUSED_SECONDS = 0.2
 _NO_RECORDS = b""
 
 #: Resets partitions; called with the offsets that are gone.
+OnDiverged = Callable[[Mapping[TopicPartition, tuple[int, int]]], Awaitable[None]]
 OnOutOfRange = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
 
 
@@ -38,16 +40,27 @@ class FetchGuard:
     """Sends the fetches of one aiokafka client."""
 
     def __init__(
-        self, ids: TopicIds, on_out_of_range: OnOutOfRange, on_other_topic: Callable[[], None]
+        self,
+        ids: TopicIds,
+        epochs: LeaderEpochs,
+        *,
+        on_out_of_range: OnOutOfRange,
+        on_diverged: OnDiverged,
+        on_other_topic: Callable[[], None],
     ) -> None:
         """Guard no client yet.
 
         Args:
             ids: of the topics.
+            epochs: of the records that are fetched.
             on_out_of_range: called with offsets that their partitions don't have.
+            on_diverged: called with partitions whose log was cut below what was fetched: the
+                offset to fetch next, and the one from which on the log is another.
             on_other_topic: called when a broker does not know a topic by its id.
         """
         self._ids = ids
+        self._epochs = epochs
+        self._on_diverged = on_diverged
         self._on_out_of_range = on_out_of_range
         self._on_other_topic = on_other_topic
         self._client: Any = None
@@ -82,8 +95,24 @@ class FetchGuard:
     async def _by_id(self, send: Callable[..., Awaitable[Any]], node_id: Any, request: Any) -> Any:
         ids = {topic: self._ids.id_of(topic) for topic, _ in request.topics}
         names = {topic_id: topic for topic, topic_id in ids.items()}
-        response = await send(node_id, FetchById(request, ids))
+        response = await send(node_id, FetchById(request, ids, self._epochs.below))
         response.topics = [(names[topic_id], fetched) for topic_id, fetched in response.by_id]
+        for topic, partitions in response.topics:
+            for fetched in partitions:
+                if fetched.records:
+                    self._epochs.note((topic, fetched.partition), fetched.records)
+        diverging = {
+            TopicPartition(names[topic_id], partition): end
+            for topic_id, ends in response.diverging.items()
+            for partition, end in ends.items()
+        }
+        if diverging:
+            try:
+                await self._on_diverged(
+                    {tp: (_offset_of(request, tp), end) for tp, end in diverging.items()}
+                )
+            except KafkaError:
+                pass  # the broker went away: the next fetch asks again
         # Topics without an id were absent when they were looked up.
         response.topics += [
             (topic, [_absent(partition) for partition, *_ in partitions])

@@ -74,6 +74,8 @@ async def starting_offsets(
     """
     ids = {tp.topic: consumer.topic_id(tp.topic) for tp in partitions}
     chosen = choose(partitions, committed, ids, consumer.topics_made_again())
+    for tp in chosen.committed:
+        consumer.begin_at(tp, committed[tp])
     lost = consumer.app.lost
     for topic, (old_id, foreign) in chosen.foreign.items():
         if topic not in consumer.topics_made_again():  # else it has been reported

@@ -24,6 +24,9 @@ from streams.transport.topic_requests import DescribedTopic, DescribeTopics
 
 #: How long a topic is looked up again while brokers disagree on its id.
 _PIN_ATTEMPTS, _PIN_SECONDS = 10, 0.2
+#: Requests of one connection are answered in order, and a fetch waits for records. So these have
+#: connections of their own, beside those of aiokafka's groups 0 and 1.
+_CONNECTIONS = 2
 _NOTHING: Mapping[str, DescribedTopic] = MappingProxyType({})
 
 
@@ -38,6 +41,8 @@ class TopicIds:
     def __init__(self) -> None:
         self._client: Any = None
         self._has_ids = True
+        self._node: Any = None
+        """The broker that answered last."""
         self._pinned: dict[str, str] = {}
         self._last: dict[str, str] = {}
         self._gone: set[str] = set()
@@ -119,17 +124,26 @@ class TopicIds:
         if time.monotonic() - at <= max_age_seconds and seen.keys() >= set(topics):
             return seen
         began = time.monotonic()
-        node = self._client.get_random_node()
-        if node is None:
-            raise KafkaConnectionError("no broker is known yet")
+        request = DescribeTopics(sorted(topics))
+        node = self._broker()
         try:
-            response = await self._client.send(node, DescribeTopics(sorted(topics)))
+            response = await self._client.send(node, request, group=_CONNECTIONS)
         except IncompatibleBrokerVersion:
             self._has_ids = False
             return _NOTHING
         described: Mapping[str, DescribedTopic] = response.topics
         self._seen = began, described
+        self._node = node
         return described
+
+    def _broker(self) -> Any:
+        """Return the broker to ask: the same one, as long as there is no error."""
+        if self._node is None or self._client.cluster.broker_metadata(self._node) is None:
+            self._node = self._client.get_random_node()
+        if self._node is None:
+            raise KafkaConnectionError("no broker is known yet")
+        node, self._node = self._node, None
+        return node
 
     def has_changed(self, topic: str, described: DescribedTopic) -> bool:
         """Whether a topic that is being read is now another one of the same name."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from aiokafka.protocol.abstract import AbstractType
 from aiokafka.protocol.api import Request, RequestStruct, Response
@@ -33,6 +33,8 @@ _FETCHED = struct.Struct(">ihqqq")
 _ABORTED = struct.Struct(">qq")
 #: A partition in metadata: error, number, leader, leader epoch.
 _PARTITION = struct.Struct(">hiii")
+#: The tagged field of a partition whose log has diverged: the epoch that both have, and its end.
+_DIVERGING_EPOCH, _EPOCH_END = 0, struct.Struct(">iq")
 _SHORT, _INT = struct.Struct(">h"), struct.Struct(">i")
 _ID_BYTES = 16
 _UNKNOWN = -1
@@ -41,8 +43,8 @@ _NO_TAGS = b"\0"
 _NO_SESSION = (0, -1)
 _CONSUMER = -1
 
-#: Partition, offset, most bytes.
-Wanted = tuple[int, int, int]
+#: Called with a topic and partition, and an offset.
+EpochBelow: TypeAlias = Callable[[tuple[str, int], int], int]
 
 
 class _Encoded(AbstractType[bytes]):  # type: ignore[misc]
@@ -94,6 +96,16 @@ class _Cursor:
     def skip_numbers(self) -> None:
         num_bytes = max(self.varint() - 1, 0) * _INT.size
         self._at += num_bytes
+
+    def diverging_end(self) -> int | None:
+        """Read a partition's tagged fields; return the end offset of a diverging epoch, if any."""
+        end = None
+        for _ in range(self.varint()):
+            tag, num_bytes = self.varint(), self.varint()
+            if tag == _DIVERGING_EPOCH:
+                _, end = _EPOCH_END.unpack_from(self._data, self._at)
+            self._at += num_bytes
+        return end
 
     def skip_tags(self) -> None:
         for _ in range(self.varint()):
@@ -202,6 +214,8 @@ class _FetchResponse(Response):  # type: ignore[misc]
     """Kafka's error code of the whole request."""
     by_id: list[tuple[str, list[FetchedPartition]]]
     """The partitions by the topic's id."""
+    diverging: dict[str, dict[int, int]]
+    """By the topic's id and partition: where the log differs from what was fetched before."""
     topics: list[tuple[str, list[FetchedPartition]]]
     """The partitions by the topic's name; set by the caller, who knows it."""
 
@@ -220,15 +234,21 @@ class _FetchResponse(Response):  # type: ignore[misc]
             transactions = cursor.array(aborted)
             (preferred,) = cursor.numbers(_INT)
             records = cursor.compact()
-            cursor.skip_tags()
+            if (end := cursor.diverging_end()) is not None:
+                ends[fetched[0]] = end
             return FetchedPartition._make((*fetched, transactions, preferred, records))
 
         def topic() -> tuple[str, list[FetchedPartition]]:
             topic_id = format_topic_id(cursor.take(_ID_BYTES))
             partitions = cursor.array(partition)
             cursor.skip_tags()
+            if ends:
+                response.diverging[topic_id] = dict(ends)
+                ends.clear()
             return topic_id, partitions
 
+        ends: dict[int, int] = {}
+        response.diverging = {}
         cursor.numbers(_INT)  # throttle time
         (response.error,) = cursor.numbers(_SHORT)
         cursor.numbers(_INT)  # session id
@@ -249,17 +269,23 @@ class FetchById(Request[_FetchRequest]):  # type: ignore[misc]
 
     API_KEY = FETCH_KEY
 
-    def __init__(self, fetch: Any, topic_ids: Mapping[str, str]) -> None:
+    def __init__(self, fetch: Any, topic_ids: Mapping[str, str], epoch_below: EpochBelow) -> None:
         """Keep the request.
 
         Args:
             fetch: aiokafka's `FetchRequest`.
             topic_ids: the ids of its topics; topics without one are left out, as the broker
                 refuses a request that names no topic.
+            epoch_below: returns the leader epoch of the record below an offset, -1 if unknown.
         """
         self._fetch = fetch
         self._topics = [
-            (topic_ids[topic], partitions) for topic, partitions in fetch.topics if topic_ids[topic]
+            (
+                topic_ids[topic],
+                [(*wanted, epoch_below((topic, wanted[0]), wanted[1])) for wanted in partitions],
+            )
+            for topic, partitions in fetch.topics
+            if topic_ids[topic]
         ]
 
     def build(self, request_struct_class: type[_FetchRequest]) -> _FetchRequest:
@@ -272,8 +298,8 @@ class FetchById(Request[_FetchRequest]):  # type: ignore[misc]
         ]
         for topic_id, partitions in self._topics:
             parts += [parse_topic_id(topic_id), UnsignedVarInt32.encode(len(partitions) + 1)]
-            for partition, offset, max_bytes in partitions:
-                wanted = (partition, _UNKNOWN, offset, _UNKNOWN, _UNKNOWN, max_bytes)
+            for partition, offset, max_bytes, epoch in partitions:
+                wanted = (partition, _UNKNOWN, offset, epoch, _UNKNOWN, max_bytes)
                 parts += [_WANTED.pack(*wanted), _NO_TAGS]
             parts.append(_NO_TAGS)
         no_forgotten_topics = UnsignedVarInt32.encode(1)

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import TopicPartition as KafkaTopicPartition
 
-from streams.kafka.position_reset import LostReason, reset_position
+from streams.kafka.position_reset import LostReason, PositionReset, reset_position
+from streams.kafka.positions import UNKNOWN_EPOCH, commit_metadata
 from streams.records import TopicPartition
 from streams.transport.fetch_guard import FetchGuard
+from streams.transport.leader_epochs import LeaderEpochs
 from streams.transport.topic_ids import TopicIds, is_absent
 from streams.transport.topic_requests import DescribedTopic
 
@@ -49,12 +51,21 @@ class TopicWatch:
         self.ids = TopicIds()
         self._thread = thread
         self._app = thread.app
-        self._guard = FetchGuard(self.ids, self._reset_positions, self._suspect)
+        self.epochs = LeaderEpochs()
+        self._guard = FetchGuard(
+            self.ids,
+            self.epochs,
+            on_out_of_range=self._reset_positions,
+            on_diverged=self._go_back_to_common_records,
+            on_other_topic=self._suspect,
+        )
         self._suspicion: asyncio.Event | None = None
         self._changed: set[str] = set()
         """Topics that changed and whose partitions are not given up yet."""
         self._announced: set[tuple[str, str]] = set()
         """Pairs of old and new topic id that were reported."""
+        self._reported_deleted: set[str] = set()
+        """Topics whose deletion was reported before they were made again."""
         self._remaining: dict[str, int] = {}
         """Unfinished records of each topic when its partitions were given up."""
         self.made_again: frozenset[str] = frozenset()
@@ -107,7 +118,7 @@ class TopicWatch:
             self._app.lost.topic_is_back(topic)
         if self.ids.has_changed(topic, described):
             ids = self.ids.last_id(topic), described.topic_id
-            self._app.lost.topic_made_again(topic, ids, 0, 0)
+            self._app.lost.topic_made_again(topic, ids)
         if described.topic_id and not self.ids.is_gone(described.topic_id):
             self.ids.saw(topic, described.topic_id)
 
@@ -115,6 +126,7 @@ class TopicWatch:
         self._app.added.forget(topic)
         self._app.health.absent_topics |= {topic}
         self._changed.add(topic)
+        self._reported_deleted.add(topic)
         self._app.lost.topic_deleted(topic, *self._unread_and_in_work(topic))
         self._remaining.pop(topic, None)
 
@@ -143,7 +155,9 @@ class TopicWatch:
         self.made_again |= {topic}
         if ids not in self._announced:
             self._announced.add(ids)
-            self._app.lost.topic_made_again(topic, ids, unread, in_work)
+            is_reported = topic in self._reported_deleted
+            self._reported_deleted.discard(topic)
+            self._app.lost.topic_made_again(topic, ids, unread, in_work, is_reported)
             self._remaining.pop(topic, None)
 
     def _unread_and_in_work(self, topic: str) -> tuple[int, int]:
@@ -154,6 +168,8 @@ class TopicWatch:
             if tp.topic != topic:
                 continue
             end, position = self._thread.highwater(tp), tracker.next_offset(tp)
+            if position is None:
+                position = self._thread.fetch_position(tp)
             if end is not None and position is not None:
                 num_unread += max(end - position, 0)
             num_in_work += tracker.under_way(tp)[0]
@@ -208,6 +224,12 @@ class TopicWatch:
                 )
         self._changed.clear()
         self.ids.release()
+        self.epochs.forget()
+
+    def metadata(self, tp: TopicPartition, offset: int) -> str:
+        """Return the metadata with which to commit an offset."""
+        began_with = self._thread.begun.began_with(tp.topic)
+        return commit_metadata(self.ids.id_of(tp.topic), self.epochs.below(tp, offset), began_with)
 
     async def _reset_positions(self, gone: Mapping[TopicPartition, int]) -> None:
         """Let partitions go on where they still have records; report what is passed over."""
@@ -221,12 +243,29 @@ class TopicWatch:
         for tp in partitions:
             reset = reset_position(gone[tp], first[tp], end[tp], policy)
             if reset is None:
+                # The leader does not know the leader epoch of the record below the offset.
+                if self.epochs.below(tp, gone[tp]) != UNKNOWN_EPOCH:
+                    self._app.lost.unknown_epoch(tp, gone[tp])
+                self.epochs.forget([tp])
                 continue
-            self._app.lost.position_reset(tp, reset, policy)
-            if policy == "none":
-                await self._on_main_loop(self._app.stop_for(no_reset(tp, gone[tp])))
-            elif reset.reason is LostReason.REMOVED or await self._may_go_back(tp, reset.start):
-                consumer.seek(KafkaTopicPartition(*tp), reset.start)
+            await self._reset(tp, gone[tp], reset)
+
+    async def _go_back_to_common_records(
+        self, diverged: Mapping[TopicPartition, tuple[int, int]]
+    ) -> None:
+        """Read partitions again from where their log was cut and written anew."""
+        for tp, (position, end) in diverged.items():
+            start = min(position, end)
+            cut = PositionReset(LostReason.TRUNCATED, start, start, position - start)
+            await self._reset(tp, position, cut)
+
+    async def _reset(self, tp: TopicPartition, position: int, reset: PositionReset) -> None:
+        self._app.lost.position_reset(tp, reset, self._app.reset_policy)
+        if self._app.reset_policy == "none":
+            await self._on_main_loop(self._app.stop_for(no_reset(tp, position)))
+        elif reset.reason is LostReason.REMOVED or await self._may_go_back(tp, reset.start):
+            self.epochs.forget([tp])
+            self._thread._ensure_consumer().seek(KafkaTopicPartition(*tp), reset.start)
 
     async def _may_go_back(self, tp: TopicPartition, offset: int) -> bool:
         """Whether a partition may be read again from a lower offset without a rebalance."""

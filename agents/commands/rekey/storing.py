@@ -55,7 +55,7 @@ def commit_positions(
     Raises:
         BrokerError: the broker refuses.
     """
-    metadata = commit_metadata(topic_id, len(found))
+    metadata = commit_metadata(topic_id, began_with=len(found))
     places = [TopicPartition(s.key.topic, s.key.partition, s.position, metadata) for s in found]
     consumer = make_consumer(kafka, {"group.id": group})
     try:

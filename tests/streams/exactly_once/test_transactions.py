@@ -125,7 +125,7 @@ class Setting:
     ) -> dict[TopicPartition, int]:
         return {TP: 5}
 
-    async def _offset_metadata(self, topic: str) -> str | None:
+    async def _offset_metadata(self, tp: TopicPartition, offset: int) -> str | None:
         return None if self.is_deleted else METADATA
 
     async def _lost(self, tp: TopicPartition) -> None:

@@ -57,9 +57,11 @@ def test_metadata_of_other_programs_gives_no_topic_id(metadata: str | None) -> N
 
 
 def test_a_commit_says_how_many_partitions_the_group_began_with() -> None:
-    metadata = commit_metadata(ID, 4)
-    assert committed_position(7, metadata) == CommittedPosition(7, ID, 4)
-    assert committed_position(7, commit_metadata("", 4)) == CommittedPosition(7, "", 4)
+    metadata = commit_metadata(ID, began_with=4)
+    assert committed_position(7, metadata) == CommittedPosition(7, ID, began_with=4)
+    assert committed_position(7, commit_metadata("", began_with=4)) == CommittedPosition(
+        7, "", began_with=4
+    )
 
 
 class Place:
@@ -77,8 +79,8 @@ class Place:
 
 @pytest.mark.parametrize("rest", [b"", b"}", b"{7", b" \x01", b"\xff", b"x\xf0\x9f"])
 def test_bytes_of_memory_behind_the_metadata_are_ignored(rest: bytes) -> None:
-    place: Any = Place(commit_metadata(ID, 4).encode() + rest)
-    assert position_of(place) == CommittedPosition(7, ID, 4)
+    place: Any = Place(commit_metadata(ID, began_with=4).encode() + rest)
+    assert position_of(place) == CommittedPosition(7, ID, began_with=4)
 
 
 def test_a_partition_without_a_commit_has_no_position() -> None:

@@ -22,7 +22,12 @@ def test_a_group_without_commits_begins_with_all_partitions() -> None:
 
 def test_partitions_above_those_that_the_commits_name_were_added() -> None:
     begun = BegunTopics()
-    begun.note("in", OLD, [CommittedPosition(7, OLD, 4), CommittedPosition(0, OLD, 4)], 8)
+    begun.note(
+        "in",
+        OLD,
+        [CommittedPosition(7, OLD, began_with=4), CommittedPosition(0, OLD, began_with=4)],
+        8,
+    )
     assert begun.began_with("in") == 4
     assert [added(begun, p) for p in (3, 4, 7)] == [False, True, True]
 
@@ -38,7 +43,7 @@ def test_a_worker_remembers_what_it_began_with() -> None:
 def test_two_workers_that_begin_together_agree() -> None:
     """One has committed its partitions, the other not yet: these were there from the start."""
     other = BegunTopics()
-    other.note("in", OLD, [CommittedPosition(100, OLD, 4)], 4)
+    other.note("in", OLD, [CommittedPosition(100, OLD, began_with=4)], 4)
     assert not added(other, 3)
 
 
@@ -52,7 +57,7 @@ def test_commits_of_other_programs_do_not_say() -> None:
 
 def test_commits_of_a_deleted_topic_of_the_same_name_do_not_count() -> None:
     begun = BegunTopics()
-    begun.note("in", NEW, [CommittedPosition(7, OLD, 2)], 6)
+    begun.note("in", NEW, [CommittedPosition(7, OLD, began_with=2)], 6)
     assert begun.began_with("in") == 6
     begun = BegunTopics()
     begun.note("in", OLD, [], 2)

@@ -78,7 +78,7 @@ async def start(consumer: Any, committed: dict[int, CommittedPosition]) -> dict[
 
 
 def at(offset: int, began_with: int = 2, topic_id: str = ID) -> CommittedPosition:
-    return CommittedPosition(offset, topic_id, began_with)
+    return CommittedPosition(offset, topic_id, began_with=began_with)
 
 
 async def test_latest_reads_added_partitions_from_their_start(

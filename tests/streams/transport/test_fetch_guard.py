@@ -1,0 +1,143 @@
+"""Fetches carry topic ids; offsets and topics that are gone are taken out of the response."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.protocol.fetch import FetchRequest
+
+from streams.records import TopicPartition
+from streams.transport import fetch_guard
+from streams.transport.fetch_guard import FetchGuard
+from streams.transport.leader_epochs import LeaderEpochs
+from streams.transport.topic_requests import FetchById, FetchedPartition
+
+ID = "AAAAAAAAAAAAAAAAAAAAAA"
+NONE, OUT_OF_RANGE, UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID = 0, 1, 3, 100
+NEXT = 7
+
+
+def fetched(partition: int, error: int = NONE) -> FetchedPartition:
+    return FetchedPartition(partition, error, 9, 9, 0, None, -1, b"")
+
+
+class World:
+    """A broker with a range of fetch versions, which answers each partition with an error code."""
+
+    def __init__(self, ids: Mapping[str, str], highest_version: int = 16) -> None:
+        self.ids = ids
+        self.errors = dict.fromkeys(range(3), NONE)
+        self.diverging: dict[int, int] = {}
+        self.sent: list[Any] = []
+        self.out_of_range: dict[TopicPartition, int] = {}
+        self.diverged: dict[TopicPartition, tuple[int, int]] = {}
+        self.num_suspicions = 0
+        self.fails = False
+        connection = SimpleNamespace(_versions={1: (4, highest_version)})
+        self.client = SimpleNamespace(send=self._send, _conns={(1, 0): connection}, ready=_ready)
+        guard = FetchGuard(
+            SimpleNamespace(pin=self._pin, id_of=lambda topic: ids.get(topic, "")),  # type: ignore[arg-type]
+            LeaderEpochs(),
+            on_out_of_range=self._on_out_of_range,
+            on_diverged=self._on_diverged,
+            on_other_topic=self._suspect,
+        )
+        guard.guard(self.client)
+
+    async def _pin(self, topics: list[str]) -> None:
+        pass
+
+    async def _send(self, node: int, request: Any, **kwargs: Any) -> Any:
+        self.sent.append(request)
+        partitions = [fetched(partition, error) for partition, error in self.errors.items()]
+        by_id = [(self.ids[topic], partitions) for topic in self.ids if self.ids[topic]]
+        diverging = {ID: self.diverging} if self.diverging else {}
+        return SimpleNamespace(
+            topics=[("numbers", partitions)], by_id=by_id, diverging=diverging, API_VERSION=11
+        )
+
+    async def _on_out_of_range(self, gone: Mapping[TopicPartition, int]) -> None:
+        if self.fails:
+            raise KafkaConnectionError
+        self.out_of_range |= gone
+
+    async def _on_diverged(self, gone: Mapping[TopicPartition, tuple[int, int]]) -> None:
+        self.diverged |= gone
+
+    def _suspect(self) -> None:
+        self.num_suspicions += 1
+
+    async def fetch(self) -> dict[str, list[int]]:
+        wanted = [("numbers", [(partition, NEXT, 100) for partition in self.errors])]
+        request = FetchRequest(
+            500, 1, 1000, 0, wanted + [(t, [(0, 0, 9)]) for t in self.ids if t != "numbers"]
+        )
+        response = await self.client.send(1, request)
+        return {topic: [p[0] for p in partitions] for topic, partitions in response.topics}
+
+
+async def _ready(node: int) -> bool:
+    return True
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch_guard, "_REFUSED_SECONDS", 0.0)
+
+
+async def test_a_fetch_names_topics_by_id() -> None:
+    world = World({"numbers": ID})
+    assert await world.fetch() == {"numbers": [0, 1, 2]}
+    assert isinstance(world.sent[0], FetchById)
+
+
+@pytest.mark.parametrize(("ids", "highest"), [({"numbers": ""}, 16), ({"numbers": ID}, 12)])
+async def test_a_broker_without_ids_is_asked_by_name(ids: dict[str, str], highest: int) -> None:
+    world = World(ids, highest)
+    assert await world.fetch() == {"numbers": [0, 1, 2]}
+    assert isinstance(world.sent[0], FetchRequest)
+
+
+async def test_a_topic_that_was_absent_is_left_out() -> None:
+    """The broker refuses a whole request that names no topic."""
+    world = World({"numbers": ID, "absent": ""})
+    assert await world.fetch() == {"numbers": [0, 1, 2], "absent": []}
+    assert world.num_suspicions == 1
+
+
+@pytest.mark.parametrize("error", [UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID])
+async def test_a_topic_that_the_broker_does_not_know_is_suspected(error: int) -> None:
+    world = World({"numbers": ID})
+    world.errors[1] = error
+    assert await world.fetch() == {"numbers": [0, 2]}
+    assert world.num_suspicions == 1
+
+
+async def test_an_offset_that_is_gone_is_reset_here() -> None:
+    """aiokafka would reset it without a word."""
+    world = World({"numbers": ID})
+    world.errors[2] = OUT_OF_RANGE
+    assert await world.fetch() == {"numbers": [0, 1]}
+    assert world.out_of_range == {TopicPartition("numbers", 2): NEXT}
+    world.fails = True  # no broker: it is fetched, and reset, again
+    assert await world.fetch() == {"numbers": [0, 1]}
+
+
+async def test_a_log_that_was_cut_and_written_anew() -> None:
+    world = World({"numbers": ID})
+    world.diverging = {1: 5}
+    await world.fetch()
+    assert world.diverged == {TopicPartition("numbers", 1): (NEXT, 5)}
+
+
+async def test_other_requests_pass(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    world = World({"numbers": ID})
+    request = object()
+    await world.client.send(1, request)
+    assert world.sent == [request]
