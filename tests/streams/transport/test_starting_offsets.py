@@ -52,6 +52,8 @@ class FakeConsumer:
     def num_partitions(self, topic: str) -> int:
         return self.count
 
+    def begin_at(self, tp: TopicPartition, position: CommittedPosition) -> None: ...
+
     async def earliest_offsets(self, *tps: TopicPartition) -> Mapping[TopicPartition, int]:
         return dict.fromkeys(tps, FIRST)
 
