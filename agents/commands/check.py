@@ -64,7 +64,7 @@ def command(
     settings = load_pipeline(config, os.environ)
     agents = [check_agent(n, a, config.parent, load) for n, a in settings.agents.items()]
     learning = [a.agent for a in agents if a.is_online]
-    broker = None if offline else check_broker(settings, timeout, learning)
+    broker = None if offline else check_broker(settings, timeout, learning, config.parent)
     problems = [f"{config}: {a.problem}" for a in agents if a.problem]
     problems += [broker.problem] if broker and broker.problem else []
     if json:
@@ -119,7 +119,7 @@ def _try_model(parts: AgentParts, settings: AgentSettings, is_loading: bool) -> 
 
 
 def check_broker(
-    settings: PipelineSettings, timeout: float, learning: Collection[str]
+    settings: PipelineSettings, timeout: float, learning: Collection[str], base_dir: Path
 ) -> CheckedBroker:
     """Read the broker's topics and name those of the pipeline that are missing.
 
@@ -127,6 +127,7 @@ def check_broker(
         settings: of the pipeline.
         timeout: seconds, > 0.
         learning: the agents with online models.
+        base_dir: the pipeline file's folder.
     """
     # Imported here, so that `--offline` works without confluent-kafka.
     from agents.pipeline.added_partitions import added_partition_notes
@@ -153,7 +154,7 @@ def check_broker(
             "`penstock topics create`"
         )
     if not checked.problem:
-        checked.notes = added_partition_notes(settings, learning, cluster.topics)
+        checked.notes = added_partition_notes(settings, base_dir, learning, cluster.topics)
     return checked
 
 

@@ -73,7 +73,8 @@ def _added_notes(settings: PipelineSettings, config: Path, plan: list[PlannedTop
     from agents.pipeline.topics import learning_agents
 
     existing = {p.topic: p.partitions for p in plan if p.partitions}
-    return added_partition_notes(settings, learning_agents(settings, config.parent), existing)
+    learning = learning_agents(settings, config.parent)
+    return added_partition_notes(settings, config.parent, learning, existing)
 
 
 def _print(

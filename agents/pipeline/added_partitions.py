@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
+from agents.pipeline.parts import load_agent
+from models.keyed_state import KeyedState
 from streams.kafka.admin import topic_ids
 from streams.kafka.errors import BrokerError
 from streams.kafka.positions import is_same_topic
@@ -12,18 +15,30 @@ from streams.settings import PipelineSettings
 
 
 def added_partition_notes(
-    settings: PipelineSettings, learning: Collection[str], existing: Mapping[str, int]
+    settings: PipelineSettings,
+    base_dir: Path,
+    learning: Collection[str],
+    existing: Mapping[str, int],
 ) -> list[str]:
     """Return a sentence for each input whose learned state may be in the wrong partitions.
 
+    Agents whose model can't be taken apart by source are left out: there is nothing to move.
+
     Args:
         settings: of the pipeline.
+        base_dir: the pipeline file's folder.
         learning: agents with online models.
         existing: the broker's topics, and how many partitions each has.
     """
-    if settings.state.store == "none" or not learning:
+    inputs = {
+        topic: name
+        for name in learning
+        if issubclass(load_agent(settings.agents[name], base_dir).model_type, KeyedState)
+        for topic in settings.agents[name].inputs
+        if topic in existing
+    }
+    if settings.state.store == "none" or not inputs:
         return []
-    inputs = {t: name for name in learning for t in settings.agents[name].inputs if t in existing}
     try:
         ids = topic_ids(settings.kafka, list(inputs))
         with TopicReader(settings.kafka, settings.group) as reader:

@@ -75,5 +75,6 @@ class AddedPartitions:
         agents = self._agents.get(topic, ())
         return (
             f"; what the models of {', '.join(agents)} have learned about a key stays in its old "
-            "partition until it is moved: stop the workers and run `penstock state rekey`"
+            "partition until it is moved: stop the workers and run `penstock state rekey`, which "
+            "says whether the model can"
         )

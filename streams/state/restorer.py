@@ -128,9 +128,9 @@ class Restorer:
         elif is_committed and position > 0:
             self._lost(
                 tp, "missing",
-                f"{key}: the group has answered records up to offset {position}, but there is no "
-                "snapshot: what its model had learned from them is lost (was the state deleted, "
-                "or is state.store another one?)",
+                f"{key}: the group has committed offset {position}, but there is no snapshot: what "
+                "its model had learned from the records below is lost (was the state deleted, is "
+                "state.store another one, or was the offset set by hand?)",
             )  # fmt: skip
 
     async def _load_into_model(

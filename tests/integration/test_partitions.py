@@ -279,7 +279,7 @@ def test_a_lost_state_topic_stops_the_worker_unless_models_may_start_fresh(
     with pipeline.worker() as worker:
         log = worker.await_exit(1)
     assert "the worker ends: score, " in log
-    assert "what its model had learned from them is lost" in log
+    assert "what its model had learned from the records below is lost" in log
     assert "Traceback" not in log
     lenient = replace(pipeline, on_mismatch="fresh")
     with lenient.worker() as worker:

@@ -35,7 +35,7 @@ async def test_committed_records_without_a_snapshot_end_the_worker() -> None:
     begun.cancel()
     (failure,) = worker.failures
     assert isinstance(failure, StateMismatchError)
-    assert "add, numbers:0: the group has answered records up to offset 13" in str(failure)
+    assert "add, numbers:0: the group has committed offset 13" in str(failure)
     assert "`penstock state reset add`" in str(failure)
     assert mismatches(worker, "missing") == 1
 
@@ -45,7 +45,7 @@ async def test_committed_records_without_a_snapshot_start_fresh_if_so_set(
 ) -> None:
     worker = Worker(MemoryStore(), on_mismatch="fresh")
     assert await worker.keeper.begin({TP: 13}, [TP]) == {TP: 13}
-    assert "what its model had learned from them is lost" in caplog.text
+    assert "what its model had learned from the records below is lost" in caplog.text
     assert "its model starts fresh" in caplog.text
     assert mismatches(worker, "missing") == 1
 
