@@ -29,8 +29,8 @@ from streams.transport.topic_watch import TopicWatch
 _COORDINATION_SECONDS = 1.0
 
 #: How long after its time to stop a worker waits for its last commits and for state to be stored,
-#: and how long for the group that it leaves. With its producer's second, it ends within 6 seconds
-#: of that time, whatever the brokers do.
+#: and how long for the group that it leaves. With its producer's second and the end of the process
+#: it ends within 8 seconds of that time, whatever the brokers do.
 LAST_COMMIT_SECONDS = 3.0
 LEAVE_SECONDS = 4.0
 #: The least time for any of these.
