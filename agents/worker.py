@@ -107,6 +107,8 @@ class Worker:
             raise ModelError(f"agent {name}: {error}") from error
         metrics = self.metrics.for_agent(name, agent.inputs, pool.name)
         tracker, stop_for = self.app.assigned.tracker, self.app.stop_for
+        # In a transaction the brokers themselves reject what a former owner sends.
+        may_send = self.app.group_session.confirm if self.app.exactly_once is None else None
         codec = make_codec(agent.output_codec, Event)
         return Inference(
             name,
@@ -114,7 +116,9 @@ class Worker:
             decoder=Decoder(parts.codec, agent.max_record_bytes, agent.limits, parts.event_type),
             pool=pool,
             encoder=ResultEncoder(name, codec, pool, self.packing),
-            delivery=Delivery(name, agent, self.sink, tracker, metrics, stop_for, self.packing),
+            delivery=Delivery(
+                name, agent, self.sink, tracker, metrics, stop_for, self.packing, may_send
+            ),
             metrics=metrics,
             host=self.host,
             preparing=self.preparing,
@@ -150,6 +154,8 @@ class Worker:
             topic_id=lambda topic: str(self.app.consumer.topic_id(topic)),
         )
         self.app.assigned.keep_state(inputs, keeper)
+        if self.settings.state.store == "topic":
+            self.app.lost.add_output(self.settings.state_topic(name), f"state of agent {name}")
         return keeper
 
     def load(self) -> None:

@@ -6,7 +6,8 @@ InputError                    invalid_input           the model refuses the even
 ├── DecodeError               decode_error            the bytes are not in the codec's format
 │   └── EmptyValueError       empty_value             zero bytes
 ├── SchemaError               schema_error            decoded, but it does not fit the event type
-│   └── UnknownVersionError   unknown_schema_version
+│   ├── UnknownVersionError   unknown_schema_version
+│   └── ImplausibleTimeError  implausible_time        its time can't be right
 ├── TooLargeError             too_large               over a declared limit (bytes, pixels, nesting)
 ├── ExpiredError              expired                 older than its agent's deadline
 ├── ModelFailedError          model_error             the model raises on this event alone
@@ -55,6 +56,12 @@ class UnknownVersionError(SchemaError):
     """This build can't read the record's `schema_version`."""
 
     reason = "unknown_schema_version"
+
+
+class ImplausibleTimeError(SchemaError):
+    """The event time can't be right, and the agent's rule is `dead_letter`."""
+
+    reason = "implausible_time"
 
 
 class TooLargeError(InputError):

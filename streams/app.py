@@ -14,14 +14,17 @@ from streams.exactly_once.partition import TransactionLimits
 from streams.exactly_once.stable_offsets import StableOffsets
 from streams.exactly_once.transactions import Transactions
 from streams.health.added_partitions import AddedPartitions
+from streams.health.group_watch import GroupWatch
 from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.lost_records import LostRecords
 from streams.health.metrics import Metrics
+from streams.kafka.group_members import Membership, group_members
 from streams.kafka.position_reset import ResetPolicy
 from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.output_records import Packing
 from streams.settings import EXACTLY_ONCE, PipelineSettings
 from streams.transport.faust_app import FaustApp, Tables
+from streams.transport.group_session import GroupSession
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +38,14 @@ _MAX_POLL_INTERVAL_SECONDS = 24 * 3600.0
 _RECOVERY_SECONDS = 24 * 3600.0
 
 #: Maximum number of records that one fetch returns, over all partitions.
-_MAX_POLL_RECORDS = 1_000
+_MAX_POLL_RECORDS = 2_000
 
 #: After this time the producer sends a request again on a new connection. Faust's default of 20
 #: minutes is too long if the broker's machine has lost its network.
 _REQUEST_TIMEOUT_MS = 30_000
+
+#: aiokafka's default.
+_SESSION_TIMEOUT_MS = 10_000
 
 #: Maximum output of one partition that waits for its transaction. The same amount may arrive while
 #: the transaction is committed.
@@ -76,6 +82,7 @@ class App(FaustApp):
             str(consumer.get("group_id", "penstock")),
             broker=[f"penstock://{server}" for server in servers],
             autodiscover=False,
+            broker_client_id="penstock",
             broker_commit_interval=settings.commit_interval_seconds,
             broker_max_poll_interval=_MAX_POLL_INTERVAL_SECONDS,
             broker_max_poll_records=_MAX_POLL_RECORDS,
@@ -101,14 +108,28 @@ class App(FaustApp):
             settings.liveness_timeout_seconds,
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
+            on_clock_step=metrics.clock_steps.inc,
         )
-        outputs = [t for agent in settings.agents.values() for t in agent.output_topics]
-        self.lost = LostRecords(metrics, settings.agents_by_input(), outputs)
+        self.pipeline_topics = self.assigned.batch_topics | settings.written_topics().keys()
+        """Every topic that the pipeline's agents read and write."""
+        self.membership = Membership.of(settings)
+        """What this worker says about itself to the other members of its group."""
+        self.group_watch = GroupWatch(
+            self.membership,
+            self.assigned.batch_topics,
+            lambda: group_members(settings.kafka, self.conf.id),
+            metrics,
+        )
+        self.assigned.on_change(lambda: None, lambda held: self.group_watch.rebalanced())
+        self.lost = LostRecords(metrics, settings.agents_by_input(), settings.written_topics())
         """Reports records that can't be read any more."""
         self.added = AddedPartitions(metrics, settings.agents_by_input(), self.assigned)
         """Reports partitions that are added to input topics."""
         self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
         self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
+        self.group_session = GroupSession(
+            int(consumer.get("session_timeout_ms", _SESSION_TIMEOUT_MS)) / 1000
+        )
         self.exactly_once = (
             self._make_transactions(settings) if settings.guarantee == EXACTLY_ONCE else None
         )
@@ -146,7 +167,7 @@ class App(FaustApp):
 
     def on_init_dependencies(self) -> Iterable[Any]:
         """Start the health checks before everything else and stop them last."""
-        return [self.health, *super().on_init_dependencies()]
+        return [self.health, *super().on_init_dependencies(), self.group_watch]
 
     async def on_stop(self) -> None:
         """Report the worker as not ready as soon as it begins to stop."""

@@ -42,6 +42,7 @@ class Delivery:
         metrics: AgentMetrics,
         on_failure: Callable[[BaseException], Coroutine[Any, Any, None]],
         packing: Packing | None = None,
+        may_send: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Set where output goes; nothing is sent yet.
 
@@ -53,6 +54,8 @@ class Delivery:
             metrics: metrics of the agent.
             on_failure: called when the broker rejects output permanently; must end the worker.
             packing: limits and compression of producer batches; None for the defaults.
+            may_send: awaited before results are sent: ends once this worker surely owns the
+                partitions that it holds. None: it always does.
         """
         self._agent = agent
         self._settings = settings
@@ -61,6 +64,7 @@ class Delivery:
         self._metrics = metrics
         self.on_failure = on_failure
         self._packing = packing or Packing()
+        self._may_send = may_send
         self._unacknowledged: dict[asyncio.Future[None], float] = {}
         """Output that waits for the broker, with the start of its wait in monotonic seconds."""
         self._queuing_since: float | None = None
@@ -73,6 +77,8 @@ class Delivery:
         """
         self._queuing_since = time.monotonic()
         try:
+            if self._may_send is not None:
+                await self._may_send()
             await self._results(outputs)
         finally:
             self._queuing_since = None

@@ -10,24 +10,19 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from schemas import InputError, Origin, Result
-from schemas.cloudevents import constant_headers, event_headers, rfc3339_column, type_name
+from schemas.cloudevents import event_headers, type_name
 from schemas.codecs import Codec
 from schemas.errors import ResultTooLargeError, UnencodableResultError
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
 from streams.encoded_output import EncodedChunk, EncodedOutput
 from streams.kafka.positions import id_suffix, result_id
-from streams.kafka.record_format import encode_header, header_name, varint
 from streams.online import Update
 from streams.output_records import OutputRecord, OutputRecords, Packing
 from streams.records import RecordBatch, TopicPartition
+from streams.result_headers import ResultHeaders
 
 Headers: TypeAlias = list[tuple[str, bytes]]
-
-#: Number of decimal digits of the largest offset; Kafka's offsets have 64 bits.
-_MAX_DIGITS = 19
-#: An encoded `ce_time` header without its value, which is an RFC 3339 time of 24 characters.
-_TIME = header_name("ce_time") + varint(24)
 
 
 @dataclass(slots=True)
@@ -91,13 +86,15 @@ class ResultEncoder:
             updates: updates to publish, each with the position of the event that completed it.
             timings: size and times of this batch.
         """
-        shared = timings.headers()
+        headers = ResultHeaders(
+            self._agent, self._source, self._codec.content_type, timings.headers()
+        )
         partitions: dict[TopicPartition, list[EncodedChunk]] = {}
         start = 0
         for chunk in batch.chunks:
             stop = start + len(chunk.rows)
             completed = [u for u in updates if start <= u.position < stop]
-            encoded = self._encode_chunk(chunk, answers[start:stop], completed, start, shared)
+            encoded = self._encode_chunk(chunk, answers[start:stop], completed, start, headers)
             partitions.setdefault(chunk.batch.tp, []).append(encoded)
             start = stop
         return [EncodedOutput.of(chunks, self._packing) for chunks in partitions.values()]
@@ -108,19 +105,23 @@ class ResultEncoder:
         answers: Sequence[Any],
         updates: Sequence[Update],
         position: int,
-        shared: Headers,
+        headers: ResultHeaders,
     ) -> EncodedChunk:
         encoded = EncodedChunk(chunk.batch)
         for update in updates:
             index = update.position - position
-            encoded.updates.append(self._encode_update(update, chunk, index, shared))
-        if not self._encode_results(chunk, answers, shared, encoded):
+            encoded.updates.append(self._encode_update(update, chunk, index, headers.shared))
+        if not self._encode_results(chunk, answers, headers, encoded):
             encoded.records = OutputRecords()
-            self._encode_answers(chunk, answers, shared, encoded)
+            self._encode_answers(chunk, answers, headers.shared, encoded)
         return encoded
 
     def _encode_results(
-        self, chunk: Chunk[Any], answers: Sequence[Any], shared: Headers, encoded: EncodedChunk
+        self,
+        chunk: Chunk[Any],
+        answers: Sequence[Any],
+        headers: ResultHeaders,
+        encoded: EncodedChunk,
     ) -> bool:
         """Fast path: encode a chunk of one `Result` per row, all of one type; False otherwise."""
         kinds = {type(answer) for answer in answers}
@@ -134,7 +135,8 @@ class ResultEncoder:
             return False
         if max(map(len, columns.values)) > MAX_BYTES:
             return False
-        columns.headers = self._chunk_headers(chunk, kind, shared)
+        times_ms = [event.event_time_ms for event in chunk.events]
+        columns.headers = headers.encode(kind, chunk, times_ms)
         keys = chunk.batch.keys
         columns.keys = [
             key if key is not None else _source_key(event)
@@ -159,30 +161,6 @@ class ResultEncoder:
             result.model_version = version
             values.append(encode(result))
         return values
-
-    def _chunk_headers(self, chunk: Chunk[Any], kind: str, shared: Headers) -> list[bytes]:
-        """Return each row's encoded headers; the parts that rows share are encoded once."""
-        topic, partition = chunk.batch.tp
-        offsets = chunk.batch.offsets
-        constant = [*constant_headers(kind, self._source, self._codec.content_type), *shared]
-        before = b"".join(encode_header(*header) for header in constant) + header_name("ce_id")
-        with_time, without = (varint(len(constant) + n) + before for n in (2, 1))
-        prefix = f"{topic}:{partition}:".encode()
-        suffix = f":{self._agent}:{kind}:0{id_suffix(chunk.batch.topic_id)}".encode()
-        # The length of an id depends on the number of digits of its offset.
-        lengths = [varint(len(prefix) + n + len(suffix)) for n in range(_MAX_DIGITS + 1)]
-        heads = [with_time + length + prefix for length in lengths]
-        timed_suffix = suffix + _TIME
-        times = rfc3339_column([event.event_time_ms for event in chunk.events])
-        join = b"".join
-        encoded = []
-        for row, time_text in zip(chunk.rows, times, strict=True):
-            offset = b"%d" % offsets[row]
-            if time_text:
-                encoded.append(join((heads[len(offset)], offset, timed_suffix, time_text)))
-            else:
-                encoded.append(join((without, lengths[len(offset)], prefix, offset, suffix)))
-        return encoded
 
     def _encode_answers(
         self, chunk: Chunk[Any], answers: Sequence[Any], shared: Headers, encoded: EncodedChunk

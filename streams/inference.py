@@ -13,6 +13,7 @@ prepared and batch n-1 is encoded.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from streams.decoding import Decoder
 from streams.delivery import Delivery
 from streams.encoded_output import EncodedOutput
 from streams.encoding import ResultEncoder, Timings
+from streams.event_times import EventTimes, Implausible
 from streams.executor import MAX_INLINE_SECONDS, InlineOrPool
 from streams.health.health import AgentFacts
 from streams.health.metrics import AgentMetrics, Filtered
@@ -36,6 +38,8 @@ from streams.out_of_memory import BatchSizeLimit
 from streams.records import RecordBatch
 from streams.settings import AgentSettings
 from streams.sink import ProduceError
+
+logger = logging.getLogger(__name__)
 
 #: `submit` blocks an input topic while two full batches of its decoded events wait for the model,
 #: or this many events if that is more. Further records wait as bytes, which need less memory.
@@ -81,7 +85,10 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._max_waiting = max(_MIN_WAITING, 2 * batch.max_batch_size)
         seconds = settings.deadline_seconds
         self._deadline = None if seconds is None else Deadline(seconds, wall_clock)
-        self._ingest = Ingest(decoder, self._deadline)
+        self._event_times = EventTimes(settings.event_time.implausible, wall_clock)
+        self._warned_of_times: set[str] = set()
+        """Input topics of which an implausible event time has been logged."""
+        self._ingest = Ingest(decoder, self._deadline, self._event_times)
         self._limit = BatchSizeLimit(agent, batch.max_batch_size, metrics, pool.free_memory)
         self._arrived = asyncio.Event()
         """Set when something changed that may let a batch leave."""
@@ -89,6 +96,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Set when events left the queue, so that `submit` may continue."""
         self._slots = asyncio.Semaphore(pool.num_slots)
         self._num_answering = 0
+        self._answering: set[asyncio.Future[Answered]] = set()
         self._answers: asyncio.Queue[tuple[MicroBatch[Any], asyncio.Future[Answered]]] = (
             asyncio.Queue(maxsize=pool.num_slots + 1)
         )
@@ -128,6 +136,12 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         await self._delivery.close()
         self.pool.close()
 
+    async def on_shutdown(self) -> None:
+        """Cancel what still waits for a model; a running model call ends by itself."""
+        for answer in self._answering:
+            answer.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
+
     async def submit(self, fetched: Sequence[RecordBatch]) -> None:
         """Decode and queue record batches of one topic; return once there is room for more.
 
@@ -162,8 +176,21 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         else:
             self._delivery.filtered(batch, read.tombstones, Filtered.TOMBSTONE)
             self._delivery.spawn_dead_letters(batch, read.failed)
+            if read.implausible is not None:
+                self._report_times(batch.tp.topic, read.implausible)
         if read.expired is not None:
             self._finish_expired(read.expired)
+
+    def _report_times(self, topic: str, found: Implausible) -> None:
+        """Count implausible event times, and log the first of each topic."""
+        self._metrics.implausible_times(topic, found.num_events)
+        if topic not in self._warned_of_times:
+            self._warned_of_times.add(topic)
+            logger.warning(
+                "%s: implausible event time: %s; %s (event_time.implausible), and further ones are "
+                "only counted (penstock_implausible_event_times_total)",
+                self.agent, found.example, self._event_times.consequence,
+            )  # fmt: skip
 
     def _finish_expired(self, chunk: Chunk[Any]) -> None:
         """Finish events older than the deadline, as the setting `expired` says."""
@@ -171,8 +198,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         if self.settings.expired == "filter":
             self._delivery.filtered(chunk.batch, chunk.rows, Filtered.EXPIRED)
             return
-        errors = map(self._deadline.error, chunk.events)
-        self._delivery.spawn_dead_letters(chunk.batch, list(zip(chunk.rows, errors, strict=True)))
+        self._delivery.spawn_dead_letters(chunk.batch, self._deadline.errors(chunk))
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _form(self) -> None:
@@ -181,6 +207,8 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             batch = await self._next_batch()
             self._num_answering += 1
             answer = asyncio.ensure_future(self._answer(batch))
+            self._answering.add(answer)
+            answer.add_done_callback(self._answered)
             await self._answers.put((batch, answer))
 
     async def _next_batch(self) -> MicroBatch[Any]:
@@ -214,7 +242,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         if self._deadline is None:
             return
         deadline = self._deadline
-        expired = self._batcher.remove(lambda chunk: deadline.expired(chunk.events))
+        expired = self._batcher.remove(deadline.expired)
         for chunk in expired:
             self._finish_expired(chunk)
         if expired:
@@ -234,6 +262,11 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             self._num_answering -= 1
             self._slots.release()
             self._arrived.set()
+
+    def _answered(self, answer: asyncio.Future[Answered]) -> None:
+        self._answering.discard(answer)
+        if not answer.cancelled():
+            answer.exception()  # retrieved: after a stop, nothing awaits it any more
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _deliver(self) -> None:

@@ -3,8 +3,9 @@
 An agent on a live stream, where only the newest events matter, has a deadline. The age of an event
 is the wall clock's time minus its `event_time_ms`. If the value has no event time, the decoder has
 taken it from the record's headers or from Kafka's timestamp. So the age is known only after
-decoding: a Kafka timestamp may be before or after the event time in the value. An event without any
-time never expires, nor does one whose time lies in the future.
+decoding: a Kafka timestamp may be before or after the event time in the value. An event whose time
+is implausible (`streams/event_times.py`) is as old as its record. An event without any time never
+expires, nor does one whose time lies in the future.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas import Event, InputError
+from schemas import InputError
 from schemas.errors import ExpiredError
 from streams.batching import Chunk
 from streams.decoding import Decoder
+from streams.event_times import EventTimes, Implausible, times_for_age
 from streams.records import RecordBatch
 
 
@@ -28,14 +30,23 @@ class Deadline:
         self._seconds = seconds
         self._wall_clock = wall_clock
 
-    def expired(self, events: Sequence[Event]) -> list[int]:
+    def expired(self, chunk: Chunk[Any]) -> list[int]:
         """Return the positions of the events older than the deadline, ascending."""
-        oldest_ms = (self._wall_clock() - self._seconds) * 1000.0
-        return [i for i, event in enumerate(events) if 0 < event.event_time_ms < oldest_ms]
+        now = self._wall_clock()
+        oldest_ms = (now - self._seconds) * 1000.0
+        times_ms = times_for_age(chunk, int(now * 1000))
+        return [i for i, time_ms in enumerate(times_ms) if 0 < time_ms < oldest_ms]
 
-    def error(self, event: Event) -> ExpiredError:
-        """Return the error for the dead letter of an expired event."""
-        age = self._wall_clock() - event.event_time_ms / 1000.0
+    def errors(self, chunk: Chunk[Any]) -> list[tuple[int, InputError]]:
+        """Return a row and the error for its dead letter for each event; all have expired."""
+        now = self._wall_clock()
+        times_ms = times_for_age(chunk, int(now * 1000))
+        return [
+            (row, self._error(now - time_ms / 1000.0))
+            for row, time_ms in zip(chunk.rows, times_ms, strict=True)
+        ]
+
+    def _error(self, age: float) -> ExpiredError:
         return ExpiredError(
             f"the event was {age:.3f} s old before it reached the model; this agent's "
             f"deadline_seconds is {self._seconds:g}"
@@ -50,14 +61,22 @@ class Ingested:
     failed: Sequence[tuple[int, InputError]]
     tombstones: Sequence[int]
     expired: Chunk[Any] | None = None
+    implausible: Implausible | None = None
+    """Event times that can't be right, handled by the agent's rule."""
 
 
 class Ingest:
     """Decodes one agent's record batches and separates expired events; thread-safe."""
 
-    def __init__(self, decoder: Decoder[Any], deadline: Deadline | None = None) -> None:
+    def __init__(
+        self,
+        decoder: Decoder[Any],
+        deadline: Deadline | None = None,
+        event_times: EventTimes | None = None,
+    ) -> None:
         self._decoder = decoder
         self._deadline = deadline
+        self._event_times = event_times or EventTimes()
 
     def read(self, batches: Sequence[RecordBatch]) -> list[Ingested]:
         """Decode record batches of any partitions, in order; never raises."""
@@ -66,9 +85,11 @@ class Ingest:
     def _read(self, batch: RecordBatch) -> Ingested:
         decoded = self._decoder.decode(batch)
         chunk: Chunk[Any] = Chunk(batch, decoded.rows, decoded.events)
+        chunk, refused, implausible = self._event_times.apply(chunk)
         expired = None
-        if self._deadline and (late := self._deadline.expired(chunk.events)):
+        if self._deadline and (late := self._deadline.expired(chunk)):
             expired = chunk.pick(late)
             dropped = set(late)
             chunk = chunk.pick([i for i in range(len(chunk.events)) if i not in dropped])
-        return Ingested(chunk, decoded.failed, decoded.tombstones, expired)
+        failed = [*decoded.failed, *refused]
+        return Ingested(chunk, failed, decoded.tombstones, expired, implausible)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from streams.span import Range, Span, ranges_of
 
@@ -40,6 +40,7 @@ class _Partition:
         self.ceiling: int | None = None
         """The lowest offset that was handed back unprocessed: the watermark never passes it."""
         self.next_offset: int | None = None
+        """Where reading continues: offsets below it hold no record that is not tracked."""
         self.catch_up_end = 0
         """Records below it were finished by an earlier worker: the watermark is never lower."""
 
@@ -47,7 +48,9 @@ class _Partition:
         """Drop finished spans at the front; move the watermark to the first unfinished record."""
         while self.spans and self.spans[0].num_open == 0:
             self.watermark = self.spans.popleft().offsets[-1] + _NEXT
-        if self.spans and self.spans[0].head:
+        if not self.spans and self.next_offset is not None:
+            self.watermark = max(self.next_offset, self.watermark or 0)
+        elif self.spans and self.spans[0].head:
             self.watermark = self.spans[0].offsets[self.spans[0].head]
         if self.ceiling is not None and self.watermark is not None:
             self.watermark = min(self.watermark, self.ceiling)
@@ -112,6 +115,21 @@ class OffsetTracker:
         state.num_records += len(offsets)
         state.num_bytes += num_bytes
         return span
+
+    def read_to(self, partition: Hashable, offset: int) -> None:
+        """Note that every record below an offset was passed to `start`.
+
+        The offsets behind the last record hold none: transaction markers, aborted records, records
+        removed by compaction. Once all records are finished, the watermark passes these too.
+
+        Args:
+            partition: the partition.
+            offset: where reading continues; one that was passed before has no effect.
+        """
+        state = self._partitions.setdefault(partition, _Partition())
+        if offset > (state.next_offset or 0):
+            state.next_offset = offset
+            state.advance()
 
     def finish(self, span: Span, rows: Sequence[int]) -> bool:
         """Mark rows as finished: the broker has acknowledged their results or dead letters.
@@ -201,15 +219,20 @@ class OffsetTracker:
             if row:
                 reached = span.offsets[row]
             break
-        if reached is None or state.ceiling is None:
-            return reached
-        return min(reached, state.ceiling)
+        else:
+            if state.next_offset is not None:
+                reached = max(reached or 0, state.next_offset)
+        if reached is None:
+            return None
+        if state.ceiling is not None:
+            reached = min(reached, state.ceiling)
+        return max(reached, state.catch_up_end)
 
-    def position(self, partition: Hashable) -> int | None:
-        """Return the lowest unfinished offset, None before any record was read."""
+    def first_unfinished(self, partition: Hashable) -> int | None:
+        """Return the lowest offset that is read and not finished; None if there is none."""
         state = self._partitions.get(partition)
         if state is None or not state.spans:
-            return state.watermark if state else None
+            return None
         return state.spans[0].offsets[state.spans[0].head]
 
     def committable(self) -> dict[Hashable, int]:
@@ -235,14 +258,24 @@ class OffsetTracker:
 
     def give_up_untaken(self) -> None:
         """Drop the spans that no agent has begun to process; their records are fetched again."""
+        self._drop(lambda span: not span.taken)
+
+    def give_up_unfinished(self) -> None:
+        """Drop all spans; the watermarks stay. Their records are read again, by another worker."""
+        self._drop(lambda span: True)
+
+    def _drop(self, is_dropped: Callable[[Span], bool]) -> None:
         for state in self._partitions.values():
-            kept = deque(span for span in state.spans if span.taken)
+            kept: deque[Span] = deque()
             for span in state.spans:
-                if not span.taken:
-                    if state.ceiling is None:
-                        state.ceiling = span.offsets[span.head]
-                    span.is_live = False
-                    state.num_records -= span.num_open
+                if not is_dropped(span):
+                    kept.append(span)
+                    continue
+                if state.ceiling is None:
+                    state.ceiling = span.offsets[span.head]
+                span.is_live = False
+                state.num_records -= span.num_open
+                if span.num_open:
                     state.num_bytes -= span.num_bytes
             state.spans = kept
 

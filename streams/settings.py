@@ -73,6 +73,15 @@ class LimitSettings(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventTimeSettings(_Settings):
+    """What to do with event times that can't be right, such as seconds taken for milliseconds."""
+
+    implausible: Literal["accept", "use_record_time", "dead_letter"] = "accept"
+    """For a time before 2000, or over a day after the record's own timestamp: keep it, replace it
+    by the record's timestamp, or refuse the record. Each is counted and logged once."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AgentSettings(_Settings):
     """One agent: input topics -> micro-batches -> model -> output topic."""
 
@@ -101,6 +110,7 @@ class AgentSettings(_Settings):
     """With `latest`: the age above which an event is dropped rather than answered."""
     expired: Literal["filter", "dead_letter"] = "filter"
     """With `latest`: whether an event that is dropped is only counted, or a dead letter."""
+    event_time: EventTimeSettings = EventTimeSettings()
     batch: BatchSettings = BatchSettings()
     intake: IntakeSettings = IntakeSettings()
     concurrency: Annotated[int, Bounds(ge=1, le=64)] = 1
@@ -220,6 +230,17 @@ class PipelineSettings(_Settings):
             for topic in agent.inputs:
                 readers.setdefault(topic, []).append(name)
         return readers
+
+    def written_topics(self) -> dict[str, str]:
+        """Return every topic that the agents write, except state, with its role in words."""
+        roles: dict[str, str] = {}
+        for name, agent in self.agents.items():
+            roles[agent.output] = f"output of agent {name}"
+            if agent.updates:
+                roles[agent.updates] = f"updates of agent {name}"
+            for topic in agent.dead_letter_topics:
+                roles[topic] = f"dead letters of agent {name}"
+        return roles
 
     def state_topic(self, agent: str) -> str:
         """Return where snapshots of an agent's online model go, if `state.store` is `topic`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -11,7 +12,7 @@ import msgspec
 import typer
 
 from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption, JsonOption, print_table
-from agents.errors import EXIT_CODE, error_lines
+from agents.errors import EXIT_CODE, error_lines, printable
 from agents.pipeline.file import load_pipeline
 from agents.pipeline.parts import AgentParts, choose_devices, load_agent
 from agents.pipeline.topics import guarantee_problem, plan_topics
@@ -44,6 +45,8 @@ class CheckedBroker(msgspec.Struct):
     notes: list[str] = []
     """What is no mistake, but should be known."""
     problem: str = ""
+    warnings: list[str] = []
+    """What may be a mistake: another pipeline's workers in the same group."""
 
 
 def command(
@@ -142,6 +145,7 @@ def check_broker(
         checked.problem = str(error)
         return checked
     checked.num_brokers = cluster.num_brokers
+    checked.warnings = foreign_members(settings)
     checked.problem = guarantee_problem(settings, cluster)
     checked.missing_topics = [
         p.topic for p in plan_topics(settings, cluster.topics, learning) if not p.partitions
@@ -158,6 +162,20 @@ def check_broker(
     return checked
 
 
+def foreign_members(settings: PipelineSettings) -> list[str]:
+    """Return a sentence for each member of the group that runs another pipeline."""
+    from aiokafka.errors import KafkaError
+
+    from streams.kafka.group_members import Membership, group_members, strangers
+
+    try:
+        members = asyncio.run(group_members(settings.kafka, settings.group))
+    except (KafkaError, TimeoutError, NotImplementedError):
+        return []  # the embedded broker, or no permission to describe the group
+    inputs = {topic for agent in settings.agents.values() for topic in agent.inputs}
+    return list(strangers(members, Membership.of(settings), inputs).values())
+
+
 def _print_tables(
     config: Path, agents: list[CheckedAgent], broker: CheckedBroker | None, problems: list[str]
 ) -> None:
@@ -172,6 +190,8 @@ def _print_tables(
         typer.echo(f"broker {broker.servers}: {state}")
         for note in broker.notes:
             typer.echo(f"note: {note}")
+    for warning in broker.warnings if broker else []:
+        typer.echo(f"penstock: warning: {printable(warning)}", err=True)
     for problem in problems:
         typer.echo("\n".join(error_lines(ValueError(problem))), err=True)
     if not problems:

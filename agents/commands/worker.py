@@ -11,12 +11,20 @@ import typer
 
 from agents.commands import PENSTOCK
 from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption
-from agents.commands.worker_log import ignore_unwritable_log, log_outages_once, log_to_stderr
+from agents.commands.worker_log import (
+    ignore_unwritable_log,
+    log_missing_topics_once,
+    log_outages_once,
+    log_to_stderr,
+)
 from agents.errors import UserError, expected_errors
 from streams.settings import PipelineSettings
 
-#: Beyond `shutdown_timeout_seconds`: to commit, to leave the group, and for the loop's end.
-_LEAVING_SECONDS = 15.0
+#: A stopping worker may take this long beyond `shutdown_timeout_seconds`: to commit, to store state
+#: and to leave its group. Then it ends by force: docs/operations.md promises 8 seconds.
+_LEAVING_SECONDS = 7.5
+#: The same for processes that are started by one command, before it kills them.
+_KILL_SECONDS = 15.0
 
 
 def command(
@@ -34,28 +42,38 @@ def command(
 ) -> None:
     """Run until SIGTERM or Ctrl-C: then finish what is under way, commit, leave the group.
 
-    Exit code 0 after that; 1 if the broker refused output for good, 3 if a model call hung. With
-    --processes, the first process that fails ends the others in order, and its exit code is that
-    of all.
+    Exit code 0 after that, and at once while the models load; 1 if the broker refused output for
+    good, 3 if a model call hung. With --processes, the first process that fails ends the others
+    in order, and its exit code is that of all.
     """
-    from agents.pipeline.file import load_pipeline
+    from agents.process.exit import end_on_signals
 
     ignore_unwritable_log()
-    if process:
-        try:
-            _run_one_of_several(config, log_level, process)
-        except expected_errors() as error:
-            raise UserError(f"[{process}] {error}") from error
-        return
+    with end_on_signals():  # until the app handles them
+        if process:
+            try:
+                _run_one_of_several(config, log_level, process)
+            except expected_errors() as error:
+                raise UserError(f"[{process}] {error}") from error
+            return
+        count = _num_processes(processes)
+        settings = _load_settings(config, log_level)
+        if count == 1:
+            _run(settings, config.parent)
+            return
+    raise typer.Exit(_run_several(config, settings, log_level, count))
+
+
+def _load_settings(config: Path, log_level: str) -> PipelineSettings:
+    """Read the pipeline file and check that its topics exist."""
+    from agents.pipeline.file import load_pipeline
+
     settings = load_pipeline(config)
-    count = _num_processes(processes)
     log_to_stderr(log_level)
     from agents.pipeline.topics import learning_agents, require_topics
 
     require_topics(settings, learning_agents(settings, config.parent))
-    if count > 1:
-        raise typer.Exit(_run_several(config, settings, log_level, count))
-    _run(settings, config.parent)
+    return settings
 
 
 def _num_processes(option: str) -> int:
@@ -76,7 +94,7 @@ def _run_several(config: Path, settings: PipelineSettings, log_level: str, count
     require_room(settings, count, len(visible_gpus(os.environ)))
     command = (*PENSTOCK, "worker", "-c", str(config), "--log-level", log_level, "--process")
     names = [f"{i + 1}/{count}" for i in range(count)]
-    seconds = settings.shutdown_timeout_seconds + _LEAVING_SECONDS
+    seconds = settings.shutdown_timeout_seconds + _KILL_SECONDS
     return run_together({name: (*command, name) for name in names}, seconds)
 
 
@@ -86,7 +104,7 @@ def _run_one_of_several(config: Path, log_level: str, process: str) -> None:
     from agents.process.share import Share
 
     settings = load_pipeline(config)
-    watch_parent(settings.shutdown_timeout_seconds + _LEAVING_SECONDS)
+    watch_parent(settings.shutdown_timeout_seconds + _KILL_SECONDS)
     log_to_stderr(log_level, f"[{process}] ")
     share = Share.parse(process)
     share.take()
@@ -104,6 +122,7 @@ def _run(settings: PipelineSettings, base_dir: Path) -> None:
     worker = Worker(settings, base_dir, on_stopping=_end_in_time)
     health = worker.app.health
     log_outages_once(lambda: health.is_broker_away or health.has_given_up)
+    log_missing_topics_once(lambda topic: topic in worker.app.pipeline_topics)
     # Before the models are loaded, which may take minutes.
     serve_metrics(settings.metrics, worker.metrics.registry, health)
     worker.load()
@@ -122,10 +141,10 @@ def use_fast_loop() -> None:
 
 def _end_in_time(app: Any) -> None:
     """Have the process end soon after its app begins to stop, whatever does not end by itself."""
-    from agents.process.exit import end_process_after
+    from agents.process.exit import end_process_after, exit_code_of
 
-    code = 0 if app.failure is None else 1
-    end_process_after(app.drain_seconds + _LEAVING_SECONDS / 2, code)
+    code = 0 if app.failure is None else exit_code_of(app.failure)
+    end_process_after(app.drain_seconds + _LEAVING_SECONDS, code)
 
 
 def _run_until_stopped(worker: Any) -> None:

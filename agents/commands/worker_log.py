@@ -60,6 +60,24 @@ def log_outages_once(is_known: Callable[[], bool]) -> None:
         handler.addFilter(lambda record: not (_is_of_client(record) and is_known()))
 
 
+def log_missing_topics_once(is_watched: Callable[[str], bool]) -> None:
+    """Leave out what Kafka clients log about a missing topic: it is logged once.
+
+    Args:
+        is_watched: whether a topic is watched, and logged when it is missing.
+    """
+
+    def is_new(record: logging.LogRecord) -> bool:
+        names = record.args if isinstance(record.args, tuple) else ()
+        return not (
+            record.name.startswith("aiokafka")
+            and any(isinstance(name, str) and is_watched(name) for name in names)
+        )
+
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(is_new)
+
+
 def is_no_service_step(record: logging.LogRecord) -> bool:
     """Return false for a line below WARNING that a service logs about itself."""
     return record.levelno >= logging.WARNING or not _is_of_service(record)

@@ -17,6 +17,10 @@ from streams.kafka.tls import TLS_SETTINGS
 from streams.settings import NAME, AgentSettings, PipelineSettings
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]*")
+_NAMES_IN_KAFKA = {
+    "group.id": ": it begins the name of each state topic",
+    "group.instance.id": "",  # Kafka's own rule
+}
 _MAX_TOPIC_LENGTH = 249  # org.apache.kafka.common.internals.Topic
 
 
@@ -43,9 +47,10 @@ def _unused_topics(settings: PipelineSettings) -> Iterator[Mistake]:
 
 def kafka_mistakes(kafka: Mapping[str, Any]) -> Iterator[Mistake]:
     """Yield every unknown Kafka setting, and every value that a setting can't have."""
-    if not NAME.matches(str(kafka.get("group.id", "-"))):
-        message = f"expected {NAME.meaning}: it begins the name of each state topic"
-        yield Mistake(("kafka", "group.id"), message)
+    for name, reason in _NAMES_IN_KAFKA.items():
+        value = str(kafka.get(name, "-"))
+        if not NAME.matches(value) or value in (".", ".."):
+            yield Mistake(("kafka", name), f"expected {NAME.meaning}{reason}")
     for name, value in kafka.items():
         if name in TLS_SETTINGS:
             continue

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: Exit code of a worker that ended because a model call hung.
 HANG_EXIT_CODE = 3
+#: Exit code of a worker whose `group.instance.id` another member of the group has taken.
+FENCED_EXIT_CODE = 4
 
 
 class ModelHangsError(RuntimeError):
@@ -28,12 +30,17 @@ class ModelHangsError(RuntimeError):
 
 def exit_code_of(failure: BaseException) -> int:
     """Return the exit code of a worker that ends because of a failure."""
-    return HANG_EXIT_CODE if isinstance(failure, ModelHangsError) else 1
+    from streams.transport.static_member import FencedMemberError
+
+    if isinstance(failure, ModelHangsError):
+        return HANG_EXIT_CODE
+    return FENCED_EXIT_CODE if isinstance(failure, FencedMemberError) else 1
 
 
 def end_process(code: int) -> None:
     """End the process at once, whatever its threads do; buffered output is written first."""
-    logging.shutdown()
+    with suppress(Exception):
+        logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):  # closed, or its disk is full
             stream.flush()
@@ -49,6 +56,27 @@ def end_process_after(seconds: float, code: int) -> None:
         end_process(code)
 
     threading.Thread(target=wait_and_end, name="end", daemon=True).start()
+
+
+@contextmanager
+def end_on_signals() -> Iterator[None]:
+    """End the process at once, with exit code 0, on SIGINT or SIGTERM.
+
+    For the time before a worker begins: its models load on threads that nothing can end, and
+    nothing needs to be finished. Only for the main thread.
+    """
+
+    def end(_: int, __: FrameType | None) -> None:
+        with suppress(Exception):  # the signal may have interrupted a write to the same stream
+            logger.info("stopped before the worker began")
+        end_process(0)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The worker's HTTP server: `/metrics`, `/live` and `/ready`."""
+"""HTTP servers of `/metrics` and probes, with an error for a port that is taken."""
 
 from __future__ import annotations
 
@@ -8,25 +8,44 @@ from prometheus_client import CollectorRegistry
 
 from agents.errors import UserError
 from streams.health.health import Health
-from streams.health.http_server import serve
+from streams.health.http_server import Probes, serve
 from streams.settings import MetricsSettings
 
 logger = logging.getLogger(__name__)
 
 
 def serve_metrics(settings: MetricsSettings, registry: CollectorRegistry, health: Health) -> None:
-    """Start the server in a thread.
+    """Start the worker's server in a thread.
 
     Raises:
         UserError: the address is taken or does not belong to this machine.
     """
-    host, port = settings.host, settings.port
+    probes = {"/live": health.live, "/ready": health.ready}
+    where = "metrics.port in the pipeline file"
+    serve_registry(settings.host, settings.port, registry, probes, where)
+
+
+def serve_registry(
+    host: str, port: int, registry: CollectorRegistry, probes: Probes, port_setting: str
+) -> None:
+    """Start a server in a thread, and log its address.
+
+    Args:
+        host: a name or an address, IPv4 or IPv6.
+        port: 0 for any free port.
+        registry: the metrics of `/metrics`.
+        probes: by path.
+        port_setting: what sets the port, for the error.
+
+    Raises:
+        UserError: the address is taken or does not belong to this machine.
+    """
     try:
-        port = serve(host, port, registry, {"/live": health.live, "/ready": health.ready})
+        port = serve(host, port, registry, probes)
     except OSError as error:
         raise UserError(
-            f"can't serve metrics at {host}:{port}: {error.strerror}: set metrics.port in the "
-            "pipeline file, or 0 for any free one"
+            f"can't serve metrics at {host}:{port}: {error.strerror}: set {port_setting}, or 0 for "
+            "any free one"
         ) from error
     shown_host = f"[{host}]" if ":" in host else host
     logger.info("metrics at http://%s:%d/metrics", shown_host, port)

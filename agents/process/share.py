@@ -101,14 +101,17 @@ class Share:
             environment[_VISIBLE] = ",".join(gpus)
 
     def settings(self, whole: PipelineSettings) -> PipelineSettings:
-        """Return the pipeline's settings with this process's metrics port and client id."""
+        """Return the pipeline's settings with this process's metrics port and names in Kafka."""
         if self.count == 1:
             return whole
         port = whole.metrics.port and whole.metrics.port + self.index
-        client_id = f"{whole.kafka.get('client.id', 'penstock')}-{self.index + 1}"
+        names = {"client.id": whole.kafka.get("client.id", "penstock")}
+        if "group.instance.id" in whole.kafka:  # of which the group has one member
+            names["group.instance.id"] = whole.kafka["group.instance.id"]
+        numbered = {name: f"{value}-{self.index + 1}" for name, value in names.items()}
         return replace(
             whole,
-            kafka={**whole.kafka, "client.id": client_id},
+            kafka={**whole.kafka, **numbered},
             metrics=replace(whole.metrics, port=port),
         )
 

@@ -107,9 +107,13 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         self.max_channels = check_option("max_channels", max_channels, 1, 1024)
         self.seed = check_option("seed", seed, 0)
         self.learn_every = check_option("learn_every", learn_every, 1)
-        self._slots: Slots[tuple[str, ...]] = Slots(check_option("max_keys", max_keys, 1))
+        self.max_keys = check_option("max_keys", max_keys, 1)
+        self._slots = self._no_slots()
         self._sources: list[Recent] = []
         self._masses: Masses = np.zeros((0, trees, num_nodes(depth)), np.uint16)
+
+    def _no_slots(self) -> Slots[tuple[str, ...]]:
+        return Slots(self.max_keys, f"sources of {self.name}")
 
     def predict_batch(self, batch: Sequence[SensorReading]) -> list[AnomalyScore]:
         """Score each reading by its source's reference; changes nothing.
@@ -271,7 +275,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
 
     def _options(self) -> dict[str, Option]:
         names = ("trees", "depth", "window", "features_per_tree", "max_channels", "seed")
-        return {name: getattr(self, name) for name in names} | {"max_keys": self._slots.max_keys}
+        return {name: getattr(self, name) for name in names} | {"max_keys": self.max_keys}
 
     def restore(self, state: bytes) -> None:
         """Replace the state by that of a snapshot.
@@ -281,7 +285,8 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
                 the state depends on. The model is then unchanged.
         """
         saved = unpack(state, self.name, _STATE_VERSION, self._options())
-        slots, rows = reload_slots(saved, self._slots.max_keys, "sources")
+        slots = self._no_slots()
+        rows = reload_slots(saved, slots, "sources")
         sources = unpack_recent(saved, rows, self.window, self.max_channels)
         masses = saved.array("masses", self._masses, rows, *self._masses.shape[1:])
         self._slots, self._sources = slots, sources

@@ -68,7 +68,10 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         self.learn_every = check_option("learn_every", learn_every, 1)
         self.max_keys = check_option("max_keys", max_keys, 1)
         self._store = ChannelStore(window)
-        self._index = ChannelIndex(Slots(max_keys), self._store)
+        self._index = ChannelIndex(self._no_slots(), self._store)
+
+    def _no_slots(self) -> Slots[tuple[str, ...]]:
+        return Slots(self.max_keys, f"channels of {self.name}")
 
     def warm_up(self) -> None:
         """Score and learn with another instance: NumPy imports some modules on first use."""
@@ -200,7 +203,8 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
                 `max_keys`. The model is then unchanged.
         """
         saved = self._unpacked(state)
-        slots, count = reload_slots(saved, self.max_keys, "sources", "channels")
+        slots = self._no_slots()
+        count = reload_slots(saved, slots, "sources", "channels")
         floats, ints = np.zeros(0), np.zeros(0, np.int64)
         totals = saved.array("totals", ints, count)
         if (totals < 1).any():

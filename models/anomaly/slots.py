@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterable, Sequence
+from functools import cache
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -17,6 +19,8 @@ S = TypeVar("S", bound=np.generic)
 #: Returned by `find` for a key without a row.
 NO_SLOT = -1
 _FIRST_CAPACITY = 16
+
+logger = logging.getLogger(__name__)
 
 
 class Claim(NamedTuple, Generic[K]):
@@ -38,8 +42,15 @@ class Slots(Generic[K]):
     rows.
     """
 
-    def __init__(self, max_keys: int) -> None:
+    def __init__(self, max_keys: int, kind: str) -> None:
+        """Make slots without keys.
+
+        Args:
+            max_keys: limit of keys, >= 1.
+            kind: what the keys are, for a warning: `channels of robust_zscore`.
+        """
         self.max_keys = max_keys
+        self._kind = kind
         self.keys: list[K] = []
         """In row order."""
         self._index: dict[K, int] = {}
@@ -63,11 +74,22 @@ class Slots(Generic[K]):
         self.see([row for row in rows if row != NO_SLOT])
         if NO_SLOT not in rows:
             return Claim(rows, [], [])
-        new_keys = [key for key in dict.fromkeys(keys) if key not in self._index]
-        room = self.max_keys - len(self.keys)
-        added = self._add(new_keys[:room])
-        replaced, lost = self._replace(new_keys[room:])
-        return Claim(self.find(keys), added + replaced, lost)
+        distinct = dict.fromkeys(keys)
+        new_keys = [key for key in distinct if key not in self._index]
+        fresh = self._add(new_keys[: self.max_keys - len(self.keys)])
+        lost: list[K] = []
+        if len(fresh) < len(new_keys):
+            _warn_once(self._kind, self.max_keys)
+            old_rows = self._least_recent(len(new_keys) - len(fresh))
+            replacing = new_keys[len(fresh) : len(fresh) + len(old_rows)]
+            lost = list(map(self._replace, old_rows, replacing))
+            fresh += old_rows
+            for key in distinct:
+                # With more keys than rows, those of this step take turns in the first one.
+                if key not in self._index:
+                    lost.append(self._replace(0, key))
+                    fresh.append(0)
+        return Claim(self.find(keys), fresh, lost)
 
     def see(self, rows: Sequence[int]) -> None:
         """Count a learning step and mark the keys of these rows as seen."""
@@ -85,23 +107,13 @@ class Slots(Generic[K]):
         self.last_seen[rows] = self.step
         return rows
 
-    def _replace(self, new_keys: Sequence[K]) -> tuple[list[int], list[K]]:
-        """Give new keys the rows of those seen least recently; return the rows and the lost keys.
-
-        If there are more than were seen in earlier steps, the keys of this step take turns.
-        """
-        if not new_keys:
-            return [], []
-        rows = self._least_recent(len(new_keys))
-        rows += [0] * (len(new_keys) - len(rows))
-        lost = []
-        for row, key in zip(rows, new_keys, strict=True):
-            lost.append(self.keys[row])
-            del self._index[self.keys[row]]
-            self.keys[row] = key
-            self._index[key] = row
-        self.last_seen[rows] = self.step
-        return rows, lost
+    def _replace(self, row: int, key: K) -> K:
+        """Give a row to another key; return the one that loses it."""
+        lost, self.keys[row] = self.keys[row], key
+        del self._index[lost]
+        self._index[key] = row
+        self.last_seen[row] = self.step
+        return lost
 
     def _least_recent(self, count: int) -> list[int]:
         """Return up to `count` rows whose keys are not of this step, seen least recently first."""
@@ -122,6 +134,17 @@ class Slots(Generic[K]):
         self.last_seen = grown(last_seen, min(_FIRST_CAPACITY, self.max_keys))
 
 
+@cache
+def _warn_once(kind: str, max_keys: int) -> None:
+    """Warn once in a process: keys that stay away for good are forgotten in this way, too."""
+    logger.warning(
+        "a partition has more than %d %s (max_keys): those seen least recently are forgotten, and "
+        "learned anew when they come back. If all of them are in use, raise max_keys",
+        max_keys,
+        kind,
+    )
+
+
 def grown(array: NDArray[S], capacity: int) -> NDArray[S]:
     """Append rows of zeros up to `capacity`; return the array itself if it is long enough."""
     if capacity <= len(array):
@@ -132,12 +155,12 @@ def grown(array: NDArray[S], capacity: int) -> NDArray[S]:
     return longer
 
 
-def reload_slots(saved: Snapshot, max_keys: int, *lists: str) -> tuple[Slots[tuple[str, ...]], int]:
-    """Restore slots from a snapshot; return them and the number of rows in use.
+def reload_slots(saved: Snapshot, slots: Slots[tuple[str, ...]], *lists: str) -> int:
+    """Fill slots from a snapshot; return the number of rows in use.
 
     Args:
         saved: a snapshot with the arrays `last_seen` (rows,) and `step` (1,).
-        max_keys: the limit, which the snapshot must not exceed.
+        slots: without keys; the snapshot must not exceed their limit.
         lists: names of the snapshot's lists that form the keys, row by row.
 
     Raises:
@@ -146,10 +169,9 @@ def reload_slots(saved: Snapshot, max_keys: int, *lists: str) -> tuple[Slots[tup
     columns = [saved.list_of(name) for name in lists]
     keys = list(zip(*columns, strict=False))
     rows = len(keys)
-    if rows > max_keys or {len(c) for c in columns} != {rows} or len(set(keys)) != rows:
+    if rows > slots.max_keys or {len(c) for c in columns} != {rows} or len(set(keys)) != rows:
         raise ModelError(f"the keys in the snapshot of {saved.kind} do not fit: it is damaged")
-    slots: Slots[tuple[str, ...]] = Slots(max_keys)
     slots.step = int(saved.array("step", slots.last_seen, 1)[0])
     last_seen = saved.array("last_seen", slots.last_seen, rows)
     slots.adopt(keys, last_seen)
-    return slots, rows
+    return rows

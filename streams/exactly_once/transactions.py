@@ -37,6 +37,7 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     IncompatibleBrokerVersion,
+    InvalidTimestampError,
     InvalidTransactionTimeout,
     KafkaError,
     ProducerFenced,
@@ -50,7 +51,7 @@ from streams.records import TopicPartition
 from streams.retry import retry
 from streams.sink import Output, ProduceError, Rows
 from streams.transport.producer import TransactionalProducer
-from streams.transport.sink import num_partitions
+from streams.transport.sink import CLOCK_REFUSED, num_partitions
 
 logger = logging.getLogger(__name__)
 
@@ -250,4 +251,6 @@ def _describe(error: BaseException) -> str:
             "the broker does not authorize the transactional id <group.id>/<topic>/<partition>: "
             "add an ACL"
         )
+    if isinstance(error, InvalidTimestampError):
+        return f"transactions fail: {CLOCK_REFUSED}"
     return f"transactions fail: {error!r}"

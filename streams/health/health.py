@@ -23,6 +23,7 @@ import msgspec
 from mode import Service
 
 from streams.assignment import AssignedPartitions
+from streams.health.clock_steps import ClockSteps
 from streams.transport.broker_contact import BrokerContact
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         broker_seconds: float = BROKER_SECONDS,
         *,
         on_hang: OnHang,
+        on_clock_step: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         **kwargs: Any,
     ) -> None:
@@ -122,6 +124,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
             liveness_timeout_seconds: how long an agent with work may finish nothing.
             broker_seconds: the time without an answer after which the broker counts as away.
             on_hang: called once, with the reason, when a model call hangs: end the worker.
+            on_clock_step: called when the system clock was set.
             clock: monotonic, seconds.
             kwargs: of the service.
         """
@@ -138,6 +141,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         self._clock = clock
         self._agents: Sequence[WatchedAgent] = ()
         self._progress: dict[str, _Progress] = {}
+        self._clock_steps = ClockSteps(on_clock_step)
         self._last_turn: float | None = None
         self._is_stopping = False
         self._stuck: list[str] = []
@@ -228,6 +232,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
     async def _watch(self) -> None:
         while not self.should_stop:
             await self.check()
+            self._clock_steps.look()
             await asyncio.sleep(_CHECK_SECONDS)
 
     async def check(self) -> None:

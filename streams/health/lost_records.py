@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from streams.health.metrics import Metrics
 from streams.kafka.position_reset import LostReason, PositionReset, ResetPolicy
@@ -16,23 +17,38 @@ class LostRecords:
     """Logs and counts lost records of the input topics; thread-safe."""
 
     def __init__(
-        self, metrics: Metrics, agents: Mapping[str, Sequence[str]], outputs: Iterable[str] = ()
+        self,
+        metrics: Metrics,
+        agents: Mapping[str, Sequence[str]],
+        outputs: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Count nothing yet.
 
         Args:
             metrics: of the worker.
             agents: the agents that read each topic.
-            outputs: the topics that agents write.
+            outputs: the role of each topic that agents write, such as `output of agent z`.
         """
         self._metrics = metrics
         self._agents = agents
-        self.outputs = frozenset(outputs) - agents.keys()
-        for topic in self.outputs | agents.keys():
-            metrics.topic_absent.labels(topic).set(0)
+        self._roles: dict[str, str] = {}
+        for topic, role in outputs.items():
+            self.add_output(topic, role)
         for topic in agents:
+            metrics.topic_missing.labels(topic).set(0)
             for reason in LostReason:
                 self.count(topic, reason, 0)
+
+    def add_output(self, topic: str, role: str) -> None:
+        """Report this topic too, which agents write and none reads."""
+        if topic not in self._agents:
+            self._roles[topic] = role
+            self._metrics.topic_missing.labels(topic).set(0)
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """The topics that agents write and none reads."""
+        return frozenset(self._roles)
 
     def count(self, topic: str, reason: LostReason, num_records: int) -> None:
         """Count lost records of a topic."""
@@ -69,11 +85,12 @@ class LostRecords:
 
     def topic_deleted(self, topic: str, num_unread: int, num_in_work: int) -> None:
         """Report a topic that is gone."""
-        self._metrics.topic_absent.labels(topic).set(1)
+        self._metrics.topic_missing.labels(topic).set(1)
         if topic in self.outputs:
             logger.warning(
-                "output topic %s does not exist: what is to be written to it waits until it exists "
-                "again, /ready fails meanwhile; what was in it is gone", topic,
+                "output topic %s does not exist (%s): what is to be written to it waits until it "
+                "exists again, /ready fails meanwhile; the worker creates no topic: "
+                "`penstock topics create` does; what was in it is gone", topic, self._roles[topic],
             )  # fmt: skip
             return
         self.count(topic, LostReason.TOPIC_DELETED, num_unread)
@@ -84,7 +101,7 @@ class LostRecords:
 
     def topic_is_back(self, topic: str) -> None:
         """Report that a topic exists again."""
-        self._metrics.topic_absent.labels(topic).set(0)
+        self._metrics.topic_missing.labels(topic).set(0)
         logger.warning("topic %s exists again", topic)
 
     def topic_made_again(

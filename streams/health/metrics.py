@@ -60,6 +60,11 @@ class Metrics:
             "penstock_records_filtered", "Records filtered, by reason.", (*agent_topic, "reason"),
             registry=registry,
         )  # fmt: skip
+        self.implausible_times = Counter(
+            "penstock_implausible_event_times",
+            "Events whose time can't be right: before 2000, or over a day after their record's.",
+            agent_topic, registry=registry,
+        )  # fmt: skip
         self.handed_back = Counter(
             "penstock_records_handed_back",
             "Unfinished records whose partition a rebalance moved to another worker.",
@@ -77,8 +82,8 @@ class Metrics:
             "Records that can't be read any more, by reason: removed, truncated, topic_deleted.",
             (*agent_topic, "reason"), registry=registry,
         )  # fmt: skip
-        self.topic_absent = Gauge(
-            "penstock_topic_absent", "1 while a topic of the pipeline does not exist, else 0.",
+        self.topic_missing = Gauge(
+            "penstock_topic_missing", "1 while a topic of the pipeline does not exist, else 0.",
             ("topic",), registry=registry,
         )  # fmt: skip
         self.in_flight = Gauge(
@@ -144,7 +149,16 @@ class Metrics:
         self.ready = Gauge(
             "penstock_worker_ready", "1 while /ready answers 200, else 0.", registry=registry
         )
+        self.foreign_members = Gauge(
+            "penstock_group_foreign_members",
+            "Members of the consumer group that run another pipeline, at the last rebalance.",
+            registry=registry,
+        )
         self.live = Gauge("penstock_live", "1 while /live answers 200, else 0.", registry=registry)
+        self.clock_steps = Counter(
+            "penstock_clock_steps", "Times that the system clock was set, by a second or more.",
+            registry=registry,
+        )  # fmt: skip
         self.model_timeouts = Counter(
             "penstock_model_timeouts", "Model calls that took longer than predict_timeout_seconds.",
             ("agent",), registry=registry,
@@ -182,6 +196,7 @@ class AgentMetrics:
         self._filtered = {
             (t, why): metrics.filtered.labels(agent, t, why) for t in topics for why in Filtered
         }
+        self._implausible_times = {t: metrics.implausible_times.labels(agent, t) for t in topics}
         self._handed_back = {t: metrics.handed_back.labels(agent, t) for t in topics}
         self.num_in_flight = self.num_done = 0
         """Records taken in and not finished; records finished or handed back."""
@@ -191,8 +206,9 @@ class AgentMetrics:
         self._batch_size_limit = metrics.batch_size_limit.labels(agent)
         self._out_of_memory = metrics.out_of_memory.labels(agent)
         self._queue_wait = metrics.queue_wait.labels(agent)
-        self._last_progress = metrics.last_progress.labels(agent)
-        self._last_progress.set_to_current_time()  # for an agent that is stuck from the start
+        self._progressed_at = time.monotonic()  # for an agent that is stuck from the start
+        # Computed when it is read: an age does not change when the system clock is set.
+        metrics.last_progress.labels(agent).set_function(self._last_progress_time)
         self._stages = {
             stage: metrics.stage_duration.labels(agent, stage)
             for stage in ("decode", "prepare", "predict", "encode", "deliver")
@@ -208,11 +224,18 @@ class AgentMetrics:
         """Count finished records, by outcome."""
         self._outcomes[topic, outcome].inc(num_records)
         self._done(num_records)
-        self._last_progress.set_to_current_time()
+        self._progressed_at = time.monotonic()
+
+    def _last_progress_time(self) -> float:
+        return time.time() - (time.monotonic() - self._progressed_at)
 
     def filtered(self, topic: str, reason: Filtered, num_records: int) -> None:
         """Count filtered records, by reason."""
         self._filtered[topic, reason].inc(num_records)
+
+    def implausible_times(self, topic: str, num_events: int) -> None:
+        """Count events whose time can't be right."""
+        self._implausible_times[topic].inc(num_events)
 
     def handed_back(self, topic: str, num_records: int) -> None:
         """Count unfinished records of a partition that moved to another worker."""
@@ -228,7 +251,7 @@ class AgentMetrics:
         """Count records that were read again only to learn from."""
         self._replayed[topic].inc(num_records)
         self.num_done += num_records
-        self._last_progress.set_to_current_time()
+        self._progressed_at = time.monotonic()
 
     def snapshot_stored(self, num_bytes: int) -> None:
         """Count a stored snapshot."""

@@ -96,8 +96,7 @@ def create_topics(
     cluster = _metadata(admin, errors, servers, timeout)
     absent = [name for name in topics if name not in cluster.topics]
     if cluster.is_embedded:
-        for name in absent:
-            admin.list_topics(name, timeout=timeout)
+        _create_by_naming(kafka, absent, timeout)
         return absent
     made = _request(admin, {name: topics[name] for name in absent}, timeout)
     deadline = time.monotonic() + timeout
@@ -109,6 +108,12 @@ def create_topics(
             )
         time.sleep(0.02)
     return made
+
+
+def _create_by_naming(kafka: Kafka, topics: Sequence[str], timeout: float) -> None:
+    admin = make_admin(kafka, settings={"allow.auto.create.topics": True})
+    for topic in topics:
+        admin.list_topics(topic, timeout=timeout)
 
 
 def _request(admin: AdminClient, topics: Mapping[str, TopicSettings], timeout: float) -> list[str]:

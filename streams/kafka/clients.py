@@ -21,6 +21,9 @@ _silent = logging.getLogger("penstock.kafka.librdkafka")
 _silent.addHandler(logging.NullHandler())
 _silent.propagate = False
 
+#: No client creates a topic by naming it. librdkafka's producers and admin clients would, on a
+#: broker with `auto.create.topics.enable` (Kafka's default), with its own number of partitions.
+_NO_NEW_TOPICS: dict[str, str | int | float | bool] = {"allow.auto.create.topics": False}
 #: Every consumer made here reads the partitions that it assigns to itself.
 _CONSUMER_DEFAULTS: dict[str, str | int | float | bool] = {
     "group.id": "penstock",  # librdkafka requires a group even if none is joined
@@ -30,7 +33,6 @@ _CONSUMER_SETTINGS: dict[str, str | int | float | bool] = {
     "enable.auto.offset.store": False,
     # Records that retention removes before they are read are skipped. They are not an error.
     "auto.offset.reset": "earliest",
-    "allow.auto.create.topics": False,
 }
 
 _Client = TypeVar("_Client")
@@ -50,6 +52,7 @@ def make_consumer(kafka: Kafka, settings: Kafka | None = None) -> Consumer:
         **_CONSUMER_DEFAULTS,
         **confluent_config(kafka, "consumer"),
         **_CONSUMER_SETTINGS,
+        **_NO_NEW_TOPICS,
         **(settings or {}),
     }
     config.pop("group.instance.id", None)  # only a member of a group has one
@@ -57,7 +60,7 @@ def make_consumer(kafka: Kafka, settings: Kafka | None = None) -> Consumer:
 
 
 def make_producer(kafka: Kafka, settings: Kafka | None = None) -> Producer:
-    """Create a producer.
+    """Create a producer. Records for a topic that does not exist fail after 30 seconds.
 
     Args:
         kafka: client settings by librdkafka's names.
@@ -66,22 +69,27 @@ def make_producer(kafka: Kafka, settings: Kafka | None = None) -> Producer:
     Raises:
         BrokerSettingsError: a client setting is missing or has a wrong value.
     """
-    return _make(Producer, {**confluent_config(kafka, "producer"), **(settings or {})})
+    config = {**confluent_config(kafka, "producer"), **_NO_NEW_TOPICS, **(settings or {})}
+    return _make(Producer, config)
 
 
 def make_admin(
-    kafka: Kafka, on_error: Callable[[KafkaError], None] = lambda _: None
+    kafka: Kafka,
+    on_error: Callable[[KafkaError], None] = lambda _: None,
+    settings: Kafka | None = None,
 ) -> AdminClient:
     """Create an admin client.
 
     Args:
         kafka: client settings by librdkafka's names.
         on_error: called with each error of the client's connections.
+        settings: override `kafka`.
 
     Raises:
         BrokerSettingsError: a client setting is missing or has a wrong value.
     """
-    return _make(AdminClient, {**confluent_config(kafka, "admin"), "error_cb": on_error})
+    config = {**confluent_config(kafka, "admin"), **_NO_NEW_TOPICS, **(settings or {})}
+    return _make(AdminClient, {**config, "error_cb": on_error})
 
 
 def _make(client: Callable[..., _Client], config: dict[str, Any]) -> _Client:

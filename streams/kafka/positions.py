@@ -80,7 +80,11 @@ def commit_metadata(topic_id: str, leader_epoch: int = UNKNOWN_EPOCH, began_with
 
 
 def committed_position(offset: int, metadata: str | None) -> CommittedPosition:
-    """Read a committed offset with its metadata; metadata of other programs gives no topic id."""
+    """Read a committed offset with its metadata; metadata of other programs gives no topic id.
+
+    What `commit_metadata` writes ends with its first brace; confluent-kafka adds a NUL to metadata
+    that it commits.
+    """
     whole, end, _ = (metadata or "{}").partition("}")
     try:
         found = _decoder.decode(whole + end)

@@ -85,7 +85,7 @@ class Publisher:
         """Queue a record; waits only while librdkafka's queue is full.
 
         Args:
-            topic: must exist, or the broker must create topics on first use.
+            topic: must exist; records for a missing one fail.
             value: None for a tombstone.
             key: decides the partition, unless `partition` is given.
             partition: -1: chosen by the key.

@@ -143,8 +143,8 @@ def confluent_config(kafka: Kafka, role: Role) -> dict[str, str | int | float | 
     }
 
 
-def aiokafka_arguments(kafka: Kafka, role: Literal["consumer", "producer"]) -> dict[str, Any]:
-    """Return keyword arguments of `AIOKafkaConsumer` or `AIOKafkaProducer`.
+def aiokafka_arguments(kafka: Kafka, role: Role) -> dict[str, Any]:
+    """Return keyword arguments of aiokafka's consumer, producer or admin client.
 
     Raises:
         BrokerSettingsError: a setting is unknown or of a wrong value, or a file can't be read.

@@ -66,16 +66,15 @@ async def send_batch_until_queued(
 
 
 async def find_partitions(producer: AIOKafkaProducer, topic: str) -> int:
-    """Return a topic's number of partitions; wait until a broker answers.
+    """Return a topic's number of partitions; wait until a broker answers and has the topic.
+
+    The topic existed when the worker started. `TopicWatch` logs that it is missing now.
 
     Raises:
-        UnknownTopicOrPartitionError: a broker answered that the topic does not exist.
-        KafkaError: the topic's metadata can't be read.
+        KafkaError: the topic's metadata can't be read, for any other reason.
     """
     while True:
         try:
             return len(await producer.partitions_for(topic))
         except UnknownTopicOrPartitionError:
-            has_answered = await producer.client.force_metadata_update()
-            if has_answered and producer.client.cluster.partitions_for_topic(topic) is None:
-                raise
+            await asyncio.sleep(_FIRST_BACK_OFF_SECONDS)

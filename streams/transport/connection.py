@@ -1,4 +1,8 @@
-"""aiokafka's connection with a bug on uvloop fixed.
+"""aiokafka's connection: no topic is created, large requests are not copied, and a bug is fixed.
+
+Kafka's metadata request may create the topics that it names: a broker with
+`auto.create.topics.enable` (Kafka's default) then makes a deleted topic again, with its own number
+of partitions. aiokafka has no setting for that, but every request passes through here.
 
 uvloop raises RuntimeError on a write to a connection that has just broken. aiokafka 0.14 handles
 OSError only: a RuntimeError silently ends its background tasks (the metadata refresh, a producer's
@@ -7,24 +11,36 @@ sender), and everything that waits for them hangs.
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import aiokafka.conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.util import wait_for
+
+from streams.transport.encoded_batch import encode_in_pieces
+
+_SIZE = struct.Struct(">i")
 
 
 class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
-    """`AIOKafkaConnection` whose sends raise `KafkaConnectionError` on every event loop."""
+    """`AIOKafkaConnection` that creates no topics, and raises the same errors on every loop."""
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
-        """Send a request.
+        """Send a request; a broken connection is a `KafkaConnectionError` on every event loop.
 
         Raises:
             KafkaConnectionError: the connection is broken and now closed; the client opens another.
             IncompatibleBrokerVersion: client and broker share no version of this request.
         """
+        if isinstance(request, MetadataRequest):
+            request._allow_auto_topic_creation = False
         try:
+            if isinstance(request, ProduceRequest) and self._writer is not None:
+                return self._produce(request, expect_response)
             return super().send(request, expect_response)
         except KafkaError:  # also a RuntimeError, but with its own message
             raise
@@ -32,6 +48,19 @@ class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
             raise IncompatibleBrokerVersion(str(error)) from error
         except (OSError, RuntimeError) as error:
             raise self._broken(error) from error
+
+    def _produce(self, request: Any, expect_response: bool) -> Any:
+        """Send like the base class, but write the parts of the request without joining them."""
+        prepared = request.prepare(self._versions)
+        number = self._next_correlation_id()
+        header = prepared.build_request_header(correlation_id=number, client_id=self._client_id)
+        pieces = [header.encode(), *encode_in_pieces(prepared)]
+        self._writer.writelines([_SIZE.pack(sum(map(len, pieces))), *pieces])
+        if not expect_response:
+            return self._writer.drain()
+        answer = self._loop.create_future()
+        self._requests.append((number, prepared, answer))
+        return wait_for(answer, self._request_timeout)
 
     def _send_sasl_token(self, payload: bytes, expect_response: bool = True) -> Any:
         try:

@@ -13,6 +13,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streams.assignment import AssignedPartitions
+from streams.fetch_messages import in_messages, in_parts
 from streams.kafka.positions import CommittedPosition
 from streams.records import RawRecords, RecordBatch, TopicPartition
 from streams.retry import retry, within
@@ -23,6 +24,7 @@ from streams.transport.consumer_thread import (
     ConsumerThread,
     columns,
 )
+from streams.transport.read_positions import export_lag, note_read
 from streams.transport.starting_offsets import starting_offsets
 from streams.transport.takeover import (
     OncePerGeneration,
@@ -111,14 +113,16 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return transactions.owns(tp) and not transactions.is_full(tp)
 
     async def _hand_out(self, fetched: Mapping[TP, RawRecords | Sequence[Any]]) -> None:
-        """Hand what a fetch brought to the streams: one message for each topic of an agent."""
+        """Hand what a fetch brought to the streams: one or several messages for each topic."""
         by_topic: dict[str, list[RecordBatch]] = {}
         for tp, records in fetched.items():
             if isinstance(records, RawRecords):
                 batches = self._record_batches(TopicPartition(*tp), records)
                 by_topic.setdefault(tp.topic, []).extend(batches)
+        note_read(self, {tp for tp, r in fetched.items() if not isinstance(r, RawRecords)})
         for batches_of_topic in by_topic.values():
-            await self.callback(self._message_of(batches_of_topic))
+            for batches_of_message in in_messages(batches_of_topic):
+                await self.callback(self._message_of(batches_of_message))
         for tp, records in fetched.items():
             if isinstance(records, RawRecords):
                 continue
@@ -129,12 +133,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def _record_batches(self, tp: TopicPartition, records: RawRecords) -> Iterator[RecordBatch]:
         """Yield a partition's records as batches: those of a catch-up first, on their own."""
         caught_up, fresh = records.split(self.assigned.tracker.catch_up_end(tp))
-        if caught_up is not None:
-            batch = self._start(tp, caught_up)
+        for part in in_parts(caught_up) if caught_up is not None else ():
+            batch = self._start(tp, part)
             batch.is_catch_up = True
             yield batch
-        if fresh is not None:
-            yield self._start(tp, fresh)
+        for part in in_parts(fresh) if fresh is not None else ():
+            yield self._start(tp, part)
 
     async def _hand_out_singly(self, tp: TopicPartition, records: Sequence[Any]) -> None:
         """Hand records to a stock agent, one by one."""
@@ -189,7 +193,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         offsets = self.assigned.tracker.committable()
         if self.app.exactly_once is not None:
             offsets = {tp: offset for tp, offset in offsets.items() if not self._is_batch(tp)}
-        self._export_lag()
+        export_lag(self)
         if not offsets or not await self._commit(offsets):
             return False
         self.assigned.tracker.committed(offsets)
@@ -203,15 +207,6 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 self.assigned.tracker.finish_offset(tp, offset)
             self._acked_index[tp].difference_update(acked)
             acked.clear()
-
-    def _export_lag(self) -> None:
-        for tp in self.assignment():
-            end = self.highwater(tp)
-            position = self.assigned.tracker.position(tp)
-            if position is None:
-                position = self._committed_offset[tp]
-            if end is not None and position is not None:
-                self.assigned.observe_lag(tp, max(end - position, 0), self._thread.has_waiting(tp))
 
     async def wait_empty(self) -> None:
         """Wait until records in work are finished, then commit them and store state.
@@ -228,6 +223,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         left = self.app.seconds_to_stop()
         deadline = time.monotonic() + (self.app.drain_seconds if left is None else left)
         while self.assigned.tracker.num_taken() and time.monotonic() < deadline:
+            if transactions is None and self.app.group_session.is_lost:
+                # Others read these records again, whether they are answered here or not.
+                self.assigned.tracker.give_up_unfinished()
             await asyncio.sleep(0.01)
             self._collect_inlined_acks()
         for topic, num_left in self.assigned.tracker.under_way_by_topic().items():
@@ -265,6 +263,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self._takeover.run(
                 self.app.consumer_generation_id, lambda: take_over(self, transactions)
             )
+        await self._thread.call_thread(self._thread.topics.begin)
 
     async def committed_offsets(
         self, partitions: Sequence[TopicPartition]

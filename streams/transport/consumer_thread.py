@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import aiokafka
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, KafkaError, UnknownMemberIdError
 from aiokafka.structs import OffsetAndMetadata
 from aiokafka.structs import TopicPartition as KafkaTopicPartition
@@ -19,10 +18,17 @@ from mode import Service
 from streams.kafka.positions import CommittedPosition, committed_position
 from streams.records import RawRecords, TopicPartition
 from streams.retry import within
+from streams.transport.assignor import Assignor
 from streams.transport.begun_topics import BegunTopics
 from streams.transport.broker_retry import start_with_retry
 from streams.transport.fetch import BatchFetchResult
 from streams.transport.fetch_pacer import FetchPacer
+from streams.transport.fetch_positions import (
+    Fetched,
+    NotedPositions,
+    fetched_of,
+    partition_state,
+)
 from streams.transport.topic_watch import TopicWatch
 
 #: How often the group coordination is checked for errors.
@@ -57,6 +63,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Finish the base class's construction."""
         super().__post_init__()
         self._pacer = FetchPacer()
+        self.positions = NotedPositions()
         self.topics = TopicWatch(self)
         self.begun = BegunTopics()
 
@@ -64,7 +71,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         conf = self.app.conf
         # Faust's assignor places tables; without tables round robin is enough.
         has_tables = bool(self.app.tables.changelog_topics)
-        self._assignor = self.app.assignor if has_tables else RoundRobinPartitionAssignor
+        self._assignor = self.app.assignor if has_tables else Assignor(self.app.membership)
         arguments = {
             "client_id": conf.broker_client_id,
             "group_id": conf.id,
@@ -80,11 +87,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         )
         self.app.health.consumer.watch(consumer._client)
         self.topics.use(consumer._client)
+        self.app.group_session.watch(consumer._client)
         return consumer
 
     async def on_start(self) -> None:
         """Start; wait while no broker can be reached."""
         await start_with_retry(super().on_start)
+
+    def fetched(self, tp: TP) -> Fetched | None:
+        """Return how far a partition was fetched, and how far it can be; None: not known yet."""
+        return fetched_of(self._ensure_consumer(), tp)
 
     def has_waiting(self, tp: TP) -> bool:
         """Whether a partition has records that could be fetched now and have not been.
@@ -92,24 +104,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         Decided by the fetcher's position, since transaction markers take offsets too. Records of a
         partition without a leader, and of an open transaction, can't be fetched.
         """
-        consumer, state = self._ensure_consumer(), self._partition_state(tp)
-        if state is None or state.highwater is None or not state.has_valid_position:
+        consumer = self._ensure_consumer()
+        fetched = fetched_of(consumer, tp)
+        if fetched is None or consumer._client.cluster.leader_for_partition(tp) in (None, -1):
             return False
-        if consumer._client.cluster.leader_for_partition(tp) in (None, -1):
-            return False
-        has_stable_end = consumer._isolation_level == "read_committed" and state.lso is not None
-        end = min(state.highwater, state.lso) if has_stable_end else state.highwater
-        return bool(state.position < end)
-
-    def _partition_state(self, tp: TP) -> Any:
-        """Return aiokafka's state of an assigned partition; None if it is not assigned."""
-        subscription = self._ensure_consumer()._subscription.subscription
-        assignment = subscription.assignment if subscription else None
-        return assignment.state_value(tp) if assignment is not None else None
+        return fetched.position < fetched.end
 
     def fetch_position(self, tp: TP) -> int | None:
         """Return the offset that is fetched next; None if it is not known."""
-        state = self._partition_state(tp)
+        state = partition_state(self._ensure_consumer(), tp)
         return state.position if state is not None and state.has_valid_position else None
 
     @Service.task  # type: ignore[untyped-decorator]
@@ -128,6 +131,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             if self._consumer is None:
                 continue
             coordinator = self._consumer._coordinator
+            if coordinator.fenced is not None:
+                asyncio.run_coroutine_threadsafe(
+                    self.app.stop_for(coordinator.fenced), self.consumer.loop
+                )
+                return
             try:
                 coordinator.check_errors()
             except KafkaError as error:
@@ -160,6 +168,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         making a `ConsumerRecord` of each costs several times as much as parsing it.
         """
         fetcher = consumer._fetcher
+        self.positions.clear()
         if not self.consumer.flow_active:
             return {}
         if consumer._closed or fetcher._closed:
@@ -181,8 +190,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                     return {}
                 self._take_batches(fetcher)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
-        self._pacer.took(sum(map(len, fetched.values())))
+        self._pacer.took(sum(map(len, fetched.values())), len(fetched))
         self.fetched_generation = self.app.consumer_generation_id
+        self.positions.note(consumer, active_partitions, fetched)
         batch_topics = self.app.assigned.batch_topics
         return {
             tp: columns(records) if tp.topic in batch_topics else records

@@ -47,6 +47,7 @@ class FetchGuard:
         on_out_of_range: OnOutOfRange,
         on_diverged: OnDiverged,
         on_other_topic: Callable[[], None],
+        is_never_held: Callable[[str], bool],
     ) -> None:
         """Guard no client yet.
 
@@ -57,13 +58,29 @@ class FetchGuard:
             on_diverged: called with partitions whose log was cut below what was fetched: the
                 offset to fetch next, and the one from which on the log is another.
             on_other_topic: called when a broker does not know a topic by its id.
+            is_never_held: whether a topic is read while others are held: changelogs of Faust's
+                tables are read first.
         """
         self._ids = ids
         self._epochs = epochs
         self._on_diverged = on_diverged
         self._on_out_of_range = on_out_of_range
         self._on_other_topic = on_other_topic
+        self._is_never_held = is_never_held
         self._client: Any = None
+        self._may_fetch = asyncio.Event()
+
+    def hold(self) -> None:
+        """Let fetches wait until `release` is called: it is not known where they should begin.
+
+        aiokafka fetches from the committed offset as soon as it has a partition, before its topic's
+        id and the leader epoch of that offset are known.
+        """
+        self._may_fetch.clear()
+
+    def release(self) -> None:
+        """Let fetches go."""
+        self._may_fetch.set()
 
     def guard(self, client: Any) -> None:
         """Guard every fetch of an `aiokafka.client.AIOKafkaClient` from now on."""
@@ -73,12 +90,24 @@ class FetchGuard:
         async def send_guarded(node_id: Any, request: Any, **kwargs: Any) -> Any:
             if not isinstance(request, FetchRequest):
                 return await send(node_id, request, **kwargs)
+            request = await self._allowed(request)
             await self._ids.pin([topic for topic, _ in request.topics])
             if not await self._can_fetch_by_id(node_id, request):
                 return await self._checked(request, await send(node_id, request, **kwargs))
             return await self._checked(request, await self._by_id(send, node_id, request))
 
         client.send = send_guarded
+
+    async def _allowed(self, request: Any) -> Any:
+        """Return the part of a request that may be sent now; wait while there is none."""
+        if self._may_fetch.is_set():
+            return request
+        topics = [each for each in request.topics if self._is_never_held(each[0])]
+        if not topics:
+            await self._may_fetch.wait()
+            return request
+        limits = request._max_wait_ms, request._min_bytes, request._max_bytes
+        return FetchRequest(*limits, request._isolation_level, topics, request._rack_id)
 
     async def _can_fetch_by_id(self, node_id: Any, request: Any) -> bool:
         if not any(self._ids.id_of(topic) for topic, _ in request.topics):

@@ -1,8 +1,9 @@
 """Lets records gather after a small fetch.
 
 aiokafka sends the next fetch once all of the last has been taken. A fetch costs both sides about
-as much whether it brings one record or a hundred, so that at a live rate the number of fetches
-decides what a record costs.
+as much whether it brings one record or a hundred of a partition, and so do the requests that its
+results cause. So at a live rate the number of fetches decides what a record costs, and with many
+partitions the number of partitions in each.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections.abc import Callable
 
 #: A fetch of fewer records than this is small.
 _FEW_RECORDS = 250
-#: From a small fetch to the next, at least.
-_PAUSE_SECONDS = 0.005
+#: From a small fetch to the next, at least: this, or so long for each partition in it.
+_PAUSE_SECONDS, _PAUSE_SECONDS_PER_PARTITION = 0.005, 0.0003
+#: At most.
+_LONGEST_PAUSE_SECONDS = 0.02
 
 
 class FetchPacer:
@@ -33,7 +36,9 @@ class FetchPacer:
         if seconds := self.seconds_left():
             await asyncio.sleep(seconds)
 
-    def took(self, num_records: int) -> None:
-        """Note that a fetch of so many records was taken just now."""
+    def took(self, num_records: int, num_partitions: int) -> None:
+        """Note that so many records of so many partitions were taken just now."""
         if 0 < num_records < _FEW_RECORDS:
-            self._next_take = self._clock() + _PAUSE_SECONDS
+            by_partitions = num_partitions * _PAUSE_SECONDS_PER_PARTITION
+            pause = min(max(_PAUSE_SECONDS, by_partitions), _LONGEST_PAUSE_SECONDS)
+            self._next_take = self._clock() + pause

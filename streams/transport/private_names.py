@@ -42,8 +42,18 @@ PRIVATE_NAMES = (
     ),
     # Connections.
     *_names(
+        "aiokafka.protocol.metadata:MetadataRequest",
+        _allow_auto_topic_creation="set to False: no request may create a topic",
+    ),
+    *_names(
         "aiokafka.conn:AIOKafkaConnection",
-        _versions="find what a broker supports: exactly_once, topic ids",
+        _writer="write the parts of a produce request",
+        _versions="prepare a request; find what a broker supports: exactly_once, topic ids",
+        _client_id="build a request header",
+        _next_correlation_id="build a request header",
+        _requests="register a request that awaits its response",
+        _request_timeout="limit the wait for a response",
+        _loop="make the future of a response",
         _send_sasl_token="overridden: raises KafkaConnectionError where uvloop raises RuntimeError",
     ),
     *_names(
@@ -61,9 +71,13 @@ PRIVATE_NAMES = (
         _isolation_level="know whether open transactions hold back records",
         _subscription="read a partition's position and end offset",
     ),
+    *_names("aiokafka.consumer.consumer", GroupCoordinator="replaced by `Coordinator`"),
     *_names(
         "aiokafka.consumer.group_coordinator:GroupCoordinator",
+        _closing="wait for the end of a consumer that is fenced",
         _coordination_task="tell whether the coordination has ended for good",
+        _group_instance_id="send it with heartbeats",
+        _send_req="overridden: notices that another member has the same group.instance.id",
     ),
     *_names(
         "aiokafka.consumer.fetcher:Fetcher",
@@ -119,6 +133,7 @@ PRIVATE_NAMES = (
     ),
     *_names(
         "aiokafka.producer.message_accumulator:MessageAccumulator",
+        _batches="retrieve the errors of batches that were never sent",
         _batch_size="build the accumulator again",
         _closed="stop a transactional producer",
         _cluster="share the metadata of another producer's client",
@@ -126,6 +141,10 @@ PRIVATE_NAMES = (
         _linger_time="build the accumulator again",
         _pop_batch="overridden: gives back the sequence numbers of a rejected batch",
         _txn_manager="give back sequence numbers",
+    ),
+    *_names(
+        "aiokafka.producer.message_accumulator:MessageBatch",
+        _drain_waiter="retrieve the error of a batch that was never sent",
     ),
     *_names(
         "aiokafka.producer.transaction_manager:TransactionManager",
@@ -172,6 +191,10 @@ PRIVATE_NAMES = (
         _settings_auth="make a transactional producer",
         _settings_default="make a transactional producer",
         _settings_extra="overridden: the client settings of the pipeline file",
+    ),
+    *_names(
+        "faust.transport.drivers.aiokafka:Transport",
+        _create_topic="overridden: creates no topic of the pipeline",
     ),
     *_names(
         "faust.transport.conductor:Conductor",

@@ -61,6 +61,15 @@ class _Accumulator(MessageAccumulator):  # type: ignore[misc]
             batch.future.add_done_callback(take_back)
         return batch
 
+    def fail_all(self, exception: Exception) -> None:
+        """Fail the batches that wait or are under way; those that wait have two futures each."""
+        super().fail_all(exception)
+        for batches in self._batches.values():
+            for batch in batches:
+                # `send_batch` awaits it only for a second batch of a partition. Its error is that
+                # of `batch.future`, and asyncio warns of errors that nothing retrieves.
+                batch._drain_waiter.exception()
+
 
 class KafkaProducer(AIOKafkaProducer):  # type: ignore[misc]
     """`AIOKafkaProducer` with correct sequence numbers, whose batches never expire.

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import (
+    InvalidTimestampError,
     InvalidTopicError,
     KafkaError,
     MessageSizeTooLargeError,
@@ -35,6 +36,11 @@ REFUSED = (
     TopicAuthorizationFailedError,
     InvalidTopicError,
     UnknownTopicOrPartitionError,
+)
+#: What `InvalidTimestampError` means. Brokers from 4.0 on allow an hour ahead of their own clock.
+CLOCK_REFUSED = (
+    "the broker refuses the time of results, which is this machine's: check its clock, and the "
+    "topic's message.timestamp.after.max.ms and message.timestamp.before.max.ms"
 )
 
 
@@ -65,15 +71,13 @@ class KafkaSink:
 async def num_partitions(producer: AIOKafkaProducer, topic: str) -> int:
     """Return how many partitions a topic has, from the client's cached metadata.
 
+    Waits while the topic does not exist.
+
     Raises:
-        ProduceError: the topic does not exist, or its metadata can't be read.
+        ProduceError: its metadata can't be read.
     """
     try:
         return await find_partitions(producer, topic)
-    except UnknownTopicOrPartitionError as error:
-        raise ProduceError(
-            f"output topic {topic} does not exist: create it with `penstock topics create`"
-        ) from error
     except KafkaError as error:
         raise ProduceError(f"can't read the metadata of output topic {topic}: {error!r}") from error
 
@@ -120,4 +124,6 @@ def explain(error: KafkaError, topic: str) -> ProduceError:
     """Return the `ProduceError` for a permanent client error: too large, or rejected."""
     if isinstance(error, _TOO_LARGE):
         return RecordTooLargeError(f"a record is too large for topic {topic}: {error}")
+    if isinstance(error, InvalidTimestampError):
+        return ProduceError(f"topic {topic}: {CLOCK_REFUSED}")
     return ProduceError(f"topic {topic} rejected results: {error!r}")

@@ -18,6 +18,7 @@ from aiokafka.structs import TopicPartition as KafkaTopicPartition
 from streams.kafka.position_reset import LostReason, PositionReset, reset_position
 from streams.kafka.positions import UNKNOWN_EPOCH, commit_metadata
 from streams.records import TopicPartition
+from streams.sink import ProduceError
 from streams.transport.fetch_guard import FetchGuard
 from streams.transport.leader_epochs import LeaderEpochs
 from streams.transport.topic_ids import TopicIds, is_absent
@@ -58,6 +59,7 @@ class TopicWatch:
             on_out_of_range=self._reset_positions,
             on_diverged=self._go_back_to_common_records,
             on_other_topic=self._suspect,
+            is_never_held=lambda topic: topic in self._app.tables.changelog_topics,
         )
         self._suspicion: asyncio.Event | None = None
         self._changed: set[str] = set()
@@ -66,6 +68,8 @@ class TopicWatch:
         """Pairs of old and new topic id that were reported."""
         self._reported_deleted: set[str] = set()
         """Topics whose deletion was reported before they were made again."""
+        self._num_partitions: dict[str, int] = {}
+        """Partitions of each output topic when it was last seen."""
         self._remaining: dict[str, int] = {}
         """Unfinished records of each topic when its partitions were given up."""
         self.made_again: frozenset[str] = frozenset()
@@ -107,12 +111,12 @@ class TopicWatch:
             self._deleted(topic)
         for topic in sorted(described.keys() - absent):
             if topic in self._app.lost.outputs:
-                self._check_output(topic, described[topic])
+                await self._check_output(topic, described[topic])
             else:
                 await self._check_present(topic, described[topic])
 
-    def _check_output(self, topic: str, described: DescribedTopic) -> None:
-        """Report an output topic that exists again, or that is another one."""
+    async def _check_output(self, topic: str, described: DescribedTopic) -> None:
+        """Report an output topic that exists again, is another one, or has fewer partitions."""
         if topic in self._app.health.absent_topics:
             self._app.health.absent_topics -= {topic}
             self._app.lost.topic_is_back(topic)
@@ -121,6 +125,12 @@ class TopicWatch:
             self._app.lost.topic_made_again(topic, ids)
         if described.topic_id and not self.ids.is_gone(described.topic_id):
             self.ids.saw(topic, described.topic_id)
+        before = self._num_partitions.get(topic, 0)
+        if described.error == 0:
+            self._num_partitions[topic] = described.num_partitions
+            if described.num_partitions < before:
+                failure = fewer_partitions(topic, before, described.num_partitions)
+                await self._on_main_loop(self._app.stop_for(failure))
 
     def _deleted(self, topic: str) -> None:
         self._app.added.forget(topic)
@@ -223,8 +233,13 @@ class TopicWatch:
                     topic, 0
                 )
         self._changed.clear()
+        self._guard.hold()
         self.ids.release()
         self.epochs.forget()
+
+    async def begin(self) -> None:
+        """Let fetches begin: every partition was sought to where it starts."""
+        self._guard.release()
 
     def metadata(self, tp: TopicPartition, offset: int) -> str:
         """Return the metadata with which to commit an offset."""
@@ -277,6 +292,14 @@ class TopicWatch:
     async def _on_main_loop(self, work: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(work, self._thread.parent_loop)
         return await asyncio.wrap_future(future)
+
+
+def fewer_partitions(topic: str, before: int, now: int) -> ProduceError:
+    """Return why a worker ends whose output topic was made again with fewer partitions."""
+    return ProduceError(
+        f"topic {topic} had {before} partitions and was made again with {now}: results that wait "
+        "for the others can't be delivered; start the worker again"
+    )
 
 
 def no_reset(tp: TopicPartition, offset: int | None) -> NoResetError:

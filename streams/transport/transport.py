@@ -23,6 +23,7 @@ from streams.transport.connection import fix_connections
 from streams.transport.consumer import Consumer
 from streams.transport.fetch import take_by_batch
 from streams.transport.producer import KafkaProducer, TransactionalProducer
+from streams.transport.static_member import notice_fencing
 
 
 class Producer(driver.Producer):  # type: ignore[misc]
@@ -98,3 +99,11 @@ class Transport(driver.Transport):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         fix_connections()
         take_by_batch()
+        notice_fencing()
+
+    async def _create_topic(
+        self, owner: Any, client: Any, topic: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Create a topic of a stock Faust agent (its table, its replies); none of the pipeline."""
+        if topic not in self.app.pipeline_topics:
+            await super()._create_topic(owner, client, topic, *args, **kwargs)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from agents.commands.lag.command import LAG_PORT
 from agents.pipeline.file import load_pipeline
 from streams.settings import PipelineSettings
 from tests.conftest import REPO
@@ -68,7 +69,7 @@ def test_the_environment_reaches_the_pipeline(
 
 
 def test_commands_name_the_mounted_file(services: dict[str, Any]) -> None:
-    for name in ("topics", "worker"):
+    for name in ("topics", "worker", "lag"):
         mounted = services[name]["volumes"][0].split(":")[1]
         assert services[name]["command"][-1] == mounted
 
@@ -80,14 +81,17 @@ def test_docker_waits_longer_than_the_worker_s_shutdown_timeout(
     assert grace > settings.shutdown_timeout_seconds
 
 
-def test_prometheus_scrapes_the_workers(
+def test_prometheus_scrapes_the_workers_and_the_lag(
     services: dict[str, Any], settings: PipelineSettings
 ) -> None:
     folder = REPO / mounts(services["prometheus"])[0].split(":")[0]
-    (job,) = yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]
-    (discovery,) = job["dns_sd_configs"]
-    assert set(discovery["names"]) <= set(services)
-    assert discovery["port"] == settings.metrics.port
+    jobs = yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]
+    ports = {"penstock": settings.metrics.port, "penstock-lag": LAG_PORT}
+    assert {job["job_name"] for job in jobs} == set(ports)
+    for job in jobs:
+        (discovery,) = job["dns_sd_configs"]
+        assert set(discovery["names"]) <= set(services)
+        assert discovery["port"] == ports[job["job_name"]]
 
 
 def test_the_broker_version_is_the_one_of_the_tests(services: dict[str, Any]) -> None:

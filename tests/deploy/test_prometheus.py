@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from agents.commands.lag.exporting import LagExporter
 from streams.health.metrics import Metrics
 from tests.conftest import REPO, skip_or_fail
 
@@ -20,8 +21,8 @@ FOLDER = REPO / "deploy" / "prometheus"
     "arguments",
     [
         "check config prometheus.yml",
-        "check rules --lint-fatal rules/penstock.yml",
-        "test rules tests/penstock_test.yml",
+        "check rules --lint-fatal rules/penstock.yml rules/broker.yml",
+        "test rules tests/penstock_test.yml tests/broker_test.yml",
     ],
 )
 def test_promtool_accepts_the_files(arguments: str) -> None:
@@ -35,7 +36,9 @@ def test_promtool_accepts_the_files(arguments: str) -> None:
 
 
 def rules() -> list[dict[str, object]]:
-    groups = yaml.safe_load((FOLDER / "rules" / "penstock.yml").read_text())["groups"]
+    files = sorted((FOLDER / "rules").glob("*.yml"))
+    assert len(files) >= 2
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
     return [rule for group in groups for rule in group["rules"]]
 
 
@@ -48,16 +51,17 @@ def test_every_alert_has_a_summary_and_a_long_description() -> None:
 
 
 def test_every_alert_is_unit_tested() -> None:
-    tests = (FOLDER / "tests" / "penstock_test.yml").read_text()
+    tests = "".join(file.read_text() for file in (FOLDER / "tests").glob("*.yml"))
     untested = [rule["alert"] for rule in rules() if str(rule["alert"]) not in tests]
     assert untested == []
 
 
-def test_alerts_use_only_metrics_that_a_worker_exports() -> None:
+def test_alerts_use_only_metrics_that_are_exported() -> None:
+    """By a worker, or by `penstock lag --serve`."""
     exported = set()
     registry = CollectorRegistry()
     Metrics(registry)
-    for family in registry.collect():
+    for family in [*registry.collect(), *LagExporter([], 1.0, 1.0).collect()]:
         exported.add(f"{family.name}_total" if family.type == "counter" else family.name)
     for rule in rules():
         named = set(re.findall(r"penstock_\w+", str(rule["expr"])))

@@ -26,6 +26,7 @@ CLASSES = [
     settings.PipelineSettings,
     settings.AgentSettings,
     settings.ModelSettings,
+    settings.EventTimeSettings,
     settings.BatchSettings,
     settings.IntakeSettings,
     settings.LimitSettings,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import fields
 
 import msgspec
 import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from agents.commands.audit import Problem
+from agents.commands.audit import AgentReport, Problem
+from agents.commands.lag.exporting import LagExporter
 from models.registry import model_class, model_names
 from schemas import EVENT_TYPES, RESULT_TYPES, InputError, Result, SensorReading, errors, make_codec
 from schemas.dead_letter import ERROR_PREFIX
@@ -47,15 +49,30 @@ def test_labels_of_metrics() -> None:
     assert {name: documented[name] for name in labels} == labels
 
 
+def test_metrics_of_the_lag() -> None:
+    families = LagExporter([], 1.0, 1.0).collect()
+    found = {family.name: list(family._labelnames) for family in families}
+    rows = table(OPERATIONS, "lag metrics")
+    assert {code_spans(row[0])[0]: code_spans(row[1]) for row in rows} == found
+
+
 def test_alerts() -> None:
-    rules = yaml.safe_load((REPO / "deploy/prometheus/rules/penstock.yml").read_text())
-    found = [rule["alert"] for group in rules["groups"] for rule in group["rules"]]
+    files = [REPO / "deploy/prometheus/rules" / name for name in ("penstock.yml", "broker.yml")]
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    found = [rule["alert"] for group in groups for rule in group["rules"]]
     assert [code_spans(row[0])[0] for row in table(OPERATIONS, "alerts")] == found
 
 
 def test_problems_of_an_audit() -> None:
     documented = [code_spans(row[0])[0] for row in table(DOCS / "guarantees.md", "audit problems")]
     assert documented == [problem.value for problem in Problem]
+
+
+def test_fields_of_an_audit() -> None:
+    documented = [
+        n for row in table(DOCS / "guarantees.md", "audit fields") for n in code_spans(row[0])
+    ]
+    assert sorted(documented) == sorted(["verdict", *(f.name for f in fields(AgentReport))])
 
 
 def _input_errors() -> dict[str, type[InputError]]:

@@ -129,7 +129,9 @@ class ChangingTopics:
 
     def send(self, numbers: Iterable[int]) -> None:
         """Publish a record for each number."""
-        producer = Producer({"bootstrap.servers": self.bootstrap})
+        # A fetch returns whole batches.
+        small = {"batch.num.messages": 100}
+        producer = Producer({"bootstrap.servers": self.bootstrap, **small})
         for number in numbers:
             value = msgspec.json.encode({"values": {"number": number}})
             producer.produce(self.input, value, str(number % 50))

@@ -11,10 +11,17 @@ import pytest
 
 from agents.commands.audit import AgentReport, AuditOptions, Problem, Verdict, audit_pipeline
 from agents.pipeline.file import load_pipeline
+from schemas import Origin, Settlement
 from streams.kafka.admin import topic_ids
 from tests.agents.commands.hand_made import AGENT, HandMade
 from tests.integration.pipelines import Pipeline, number
-from tests.integration.topic_changes import commit, delete_records, make_again, send_transactions
+from tests.integration.topic_changes import (
+    commit,
+    delete_records,
+    make_again,
+    send_transactions,
+    set_config,
+)
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
@@ -56,9 +63,42 @@ def test_records_removed_before_they_were_read(pipeline: HandMade) -> None:
     # Stopped, not committed, and removed while nobody read.
     fill(pipeline, 50)
     delete_records(pipeline.servers, pipeline.input, 130)
+    found = pipeline.audit()
+    assert ranges(found) == [(20, 79, True), (100, 129, True)]  # no worker has them in work
     found = pipeline.audit(is_drained=True)
     assert ranges(found) == [(20, 79, True), (100, 129, True)]
     assert found.problems == {Problem.REMOVED: 90, Problem.UNFINISHED: 20}
+
+
+def test_records_removed_before_the_first_answer_of_all(pipeline: HandMade) -> None:
+    fill(pipeline, 100)
+    delete_records(pipeline.servers, pipeline.input, 60)
+    answer(pipeline, range(60, 100))
+    pipeline.commit(100)
+    # Perhaps the group began before they went, perhaps the topic is older than the group.
+    found = pipeline.audit(is_drained=True)
+    assert (found.verdict, found.answered) == (Verdict.NOT_PROVABLE, 40), found
+    assert ranges(found) == [(0, 59, False)]
+    assert "gone before the group's first answer" in found.doubts[0]
+    assert pipeline.audit(is_drained=True, since_ms=1).is_proven
+
+
+def test_output_that_expires_earlier_than_its_records(pipeline: HandMade) -> None:
+    hour_ago = time.time_ns() // 1_000_000 - 3_600_000
+    for _ in range(100):
+        pipeline.send(pipeline.input, b"{}", b"k", timestamp_ms=hour_ago)
+    answer(pipeline, range(100))
+    pipeline.commit(100)
+    delete_records(pipeline.servers, pipeline.agent.output, 40)
+    assert pipeline.audit(is_drained=True).removed_output == 40
+    # The output may expire after a minute, its records not before a week.
+    set_config(pipeline.servers, pipeline.agent.output, "retention.ms", "60000")
+    found = pipeline.audit(is_drained=True)
+    assert (found.verdict, found.removed_output) == (Verdict.NOT_PROVABLE, 40)
+    # Both may: the rest of the input is only still there because its segment is.
+    set_config(pipeline.servers, pipeline.input, "retention.ms", "120000")
+    found = pipeline.audit(is_drained=True)
+    assert (found.verdict, found.expired, found.answered) == (Verdict.PROVEN, 40, 60), found
 
 
 def test_records_removed_after_they_were_answered_are_no_alarm(pipeline: HandMade) -> None:
@@ -79,6 +119,31 @@ def test_records_removed_after_they_were_answered_are_no_alarm(pipeline: HandMad
     found = pipeline.audit(is_drained=True)
     assert (found.verdict, found.problems) == (Verdict.NOT_PROVABLE, {})
     assert any("holds no record any more" in doubt for doubt in found.doubts)
+
+
+def test_deleted_dead_letters_are_no_alarm_when_their_records_go_too(pipeline: HandMade) -> None:
+    fill(pipeline, 100)
+    answer(pipeline, range(10))
+    pipeline.letter(10, key=b"k")
+    answer(pipeline, range(11, 100))
+    pipeline.commit(100)
+    # As `penstock dlq drop --delete` does.
+    settled = Settlement(
+        letter=Origin(pipeline.dead_letters, 0, 0), action="deleted",
+        settled_at_ms=time.time_ns() // 1_000_000, below={0: 11},
+    )  # fmt: skip
+    key, value, headers = settled.to_record()
+    pipeline.send(pipeline.dead_letters, value, key, headers)
+    pipeline.flush()
+    delete_records(pipeline.servers, pipeline.dead_letters, 1)
+    found = pipeline.audit(is_drained=True)
+    assert (found.is_proven, found.expired) == (True, 1), found
+    fill(pipeline, 10)
+    answer(pipeline, range(100, 110))
+    pipeline.commit(110)
+    delete_records(pipeline.servers, pipeline.input, 105)
+    found = pipeline.audit(is_drained=True)
+    assert (found.is_proven, found.answered) == (True, 5), found
 
 
 def test_an_aborted_transaction_is_no_loss(kafka_bootstrap: str) -> None:
@@ -105,7 +170,8 @@ def test_an_input_that_was_made_again(pipeline: HandMade) -> None:
     servers, topic = pipeline.servers, pipeline.input
     old = topic_ids(pipeline.kafka, [topic])[topic]
     fill(pipeline, 50)
-    answer(pipeline, range(50), old)
+    answer(pipeline, range(49), old)
+    pipeline.letter(49, topic_id=old)
     commit(servers, pipeline.name, topic, 50, old)
     assert pipeline.audit(is_drained=True).is_proven
     new = make_again(servers, topic, 4)
@@ -165,6 +231,15 @@ def test_an_output_that_was_made_again(pipeline: HandMade) -> None:
     assert any("made again" in note for note in found.notes), found.notes
 
 
+class SmallPipeline(Pipeline):
+    """Its worker reads few records ahead."""
+
+    def settings(self) -> dict[str, Any]:
+        document = super().settings()
+        document["agents"]["double"]["intake"] = {"max_records": 500}
+        return document
+
+
 class LatestPipeline(Pipeline):
     def settings(self) -> dict[str, Any]:
         document = super().settings()
@@ -183,6 +258,27 @@ class OtherPipeline(Pipeline):
 def audit(pipeline: Pipeline, **options: bool) -> AgentReport:
     settings = load_pipeline(pipeline.config, os.environ)
     return audit_pipeline(settings, AuditOptions(**options)).agent("double")  # type: ignore[arg-type]
+
+
+def test_records_removed_while_the_workers_were_stopped(
+    tmp_path: Path, kafka_bootstrap: str
+) -> None:
+    pipeline = SmallPipeline(tmp_path, kafka_bootstrap, partitions=1, batch_seconds=0.1)
+    pipeline.produce(number(100 + i) for i in range(6_000))
+    with pipeline.worker() as worker:
+        pipeline.await_answered(200)
+        worker.stop()
+    num_before = len(pipeline.answered())
+    delete_records(kafka_bootstrap, pipeline.input, 5_000)
+    found = audit(pipeline)
+    assert ranges(found) == [(num_before, 4_999, True)]
+    with pipeline.worker() as worker:
+        pipeline.await_answered(num_before + 1_000, 60)
+        wait_until("all is committed", lambda: pipeline.committed()[0] == 6_000)
+        worker.stop()
+    found = audit(pipeline, is_drained=True)
+    assert found.problems == {Problem.REMOVED: 5_000 - num_before}, found
+    assert ranges(found) == [(num_before, 4_999, True)]
 
 
 def test_latest_leaves_out_what_was_there_before(tmp_path: Path, kafka_bootstrap: str) -> None:

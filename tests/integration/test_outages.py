@@ -22,6 +22,10 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 
+#: What docs/operations.md promises: the longest end beyond `shutdown_timeout_seconds`; and a second
+#: for this machine, which runs other tests too.
+_LEAVING_SECONDS = 8.0 + 1.0
+
 AWAY: dict[str, Callable[[BrokerProcess], Any]] = {
     "stopped": BrokerProcess.stop,
     "killed": BrokerProcess.kill,
@@ -126,8 +130,7 @@ def test_a_stop_ends_in_time_while_the_broker_is_away(tmp_path: Path, how: str) 
             time.sleep(2)
             began = time.monotonic()
             worker.stop()
-            # The time to stop, the bound of docs/operations.md, and a second for a busy machine.
-            assert time.monotonic() - began < 3 + 8 + 1
+            assert time.monotonic() - began < 3 + _LEAVING_SECONDS
         assert "Traceback" not in worker.log_text()
         BACK[how](broker)
         wait_until("the topics have leaders", lambda: _has_leaders(pipeline), timeout=60)

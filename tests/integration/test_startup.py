@@ -14,6 +14,7 @@ from streams.settings import TopicSettings
 from tests.integration.outcomes import line_with
 from tests.integration.pipelines import Pipeline
 from tests.penstock_command import run_penstock
+from tests.waiting import wait_until
 
 
 def start_worker(config: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -107,6 +108,29 @@ def test_a_metrics_port_that_is_in_use(tmp_path: Path, embedded_bootstrap: str) 
 def test_an_unknown_log_level(tmp_path: Path, embedded_bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, embedded_bootstrap)
     assert_one_error_line(start_worker(pipeline.config, "--log-level", "LOUD"), "LOUD", "INFO")
+
+
+@pytest.mark.parametrize("options", [(), ("--processes", "2")])
+def test_a_signal_while_the_models_load(
+    tmp_path: Path, embedded_bootstrap: str, options: tuple[str, ...]
+) -> None:
+    """It ends at once with exit code 0: it has begun nothing that would need to be finished."""
+    pipeline = Pipeline(tmp_path, embedded_bootstrap)
+    settings = pipeline.settings()
+    settings["agents"]["double"] |= {"model": "./slow.py:Model", "event": "SensorReading"}
+    pipeline.config.write_text(yaml.safe_dump(settings))
+    (tmp_path / "slow.py").write_text(
+        "import time\n"
+        "class Model:\n"
+        "    def load(self, device):\n"
+        f"        open({str(tmp_path / 'loading')!r}, 'w').close()\n"
+        "        time.sleep(100)\n"
+        "    def predict_batch(self, batch): return batch\n"
+    )
+    with pipeline.worker(*options) as worker:
+        wait_until("a model loads", (tmp_path / "loading").exists)
+        worker.stop()
+        assert "stopped before the worker began" in worker.log_text()
 
 
 def test_a_worker_imports_only_what_its_agents_need(

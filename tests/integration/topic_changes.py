@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource
 
 from streams.kafka.admin import create_topics, probe, topic_ids
 from streams.kafka.positions import commit_metadata
@@ -35,6 +35,14 @@ def make_again(servers: str, topic: str, partitions: int) -> str:
 
     wait_until("the topic is there again", is_made)
     return topic_ids(kafka, [topic])[topic]
+
+
+def set_config(servers: str, topic: str, name: str, value: str) -> None:
+    """Change one setting of a topic."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+    admin.incremental_alter_configs([resource])[resource].result(20)
 
 
 def commit(

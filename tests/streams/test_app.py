@@ -110,3 +110,17 @@ async def test_an_app_that_begins_to_stop_calls_back_and_is_not_ready() -> None:
     assert stopping == [app]
     assert "the worker is stopping" in app.health.ready().reasons
     assert 0 < (app.seconds_to_stop() or 0) <= app.drain_seconds
+
+
+async def test_faust_declares_no_topic_of_the_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may declare those of a stock agent: its table, its replies."""
+    declared: list[str] = []
+
+    async def create(self: Any, owner: Any, client: Any, topic: str, *settings: int) -> None:
+        declared.append(topic)
+
+    monkeypatch.setattr("faust.transport.drivers.aiokafka.Transport._create_topic", create)
+    app = make()
+    for topic in ("in", "out", "in.dlq", "counts-changelog"):
+        await app.transport._create_topic(None, None, topic, 1, 1)
+    assert declared == ["counts-changelog"]

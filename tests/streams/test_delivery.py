@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -20,13 +21,39 @@ from tests.fakes import ListSink, record_batch
 TP = TopicPartition("numbers", 0)
 
 
-def make(tracker: OffsetTracker, sink: ListSink) -> Delivery:
+def make(
+    tracker: OffsetTracker,
+    sink: ListSink,
+    may_send: Callable[[], Awaitable[None]] | None = None,
+) -> Delivery:
     async def fail(error: BaseException) -> None:
         raise error
 
     metrics = Metrics(CollectorRegistry()).for_agent("a", ["numbers"], "m")
     settings = AgentSettings(input="numbers", output="o", model="m")
-    return Delivery("a", settings, sink, tracker, metrics, fail)
+    return Delivery("a", settings, sink, tracker, metrics, fail, may_send=may_send)
+
+
+async def test_results_wait_until_they_may_be_sent() -> None:
+    """A partition that is given up meanwhile belongs to another worker: its results are dropped."""
+    tracker, sink, may_send = OffsetTracker(), ListSink(), asyncio.Event()
+
+    async def wait() -> None:
+        await may_send.wait()
+
+    outputs = []
+    for partition in (0, 1):
+        batch = record_batch([b"x"], tracker=tracker, partition=partition)
+        chunk = EncodedChunk(batch, rows=[0], record_rows=[0])
+        chunk.records.append(OutputRecord(b"k", b"%d" % partition, []))
+        outputs.append(EncodedOutput.of([chunk], Packing(1000)))
+    sending = asyncio.ensure_future(make(tracker, sink, wait).results(outputs))
+    await asyncio.sleep(0.01)
+    assert sink.topic("o") == []
+    tracker.give_up([TopicPartition("numbers", 1)])
+    may_send.set()
+    await sending
+    assert [record.value for record in sink.topic("o")] == [b"0"]
 
 
 @pytest.mark.parametrize("rows", [[0, 1, 2, 3], [3, 1], [2, 0, 3, 1], [0, 3, 2]])

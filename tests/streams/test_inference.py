@@ -269,3 +269,11 @@ async def test_models_are_loaded_and_closed() -> None:
         assert models[0].is_loaded
     await asyncio.sleep(0.05)
     assert models[0].is_closed
+
+
+async def test_a_stop_leaves_no_task_behind() -> None:
+    before = asyncio.all_tasks()
+    async with engine(lambda: Doubling(0.2)) as e:
+        await e.inference.submit([e.batch([1] * 40)])
+        await asyncio.sleep(0.05)
+    assert asyncio.all_tasks() == before

@@ -77,6 +77,20 @@ def test_the_watermark_never_passes_dropped_spans() -> None:
     assert tracker.watermark(TP) == 0
 
 
+def test_all_spans_can_be_dropped_and_the_watermark_stays() -> None:
+    tracker = OffsetTracker()
+    spans = [tracker.start(TP, range(start, start + 4), 40) for start in (0, 4, 8)]
+    for span in spans[:2]:
+        span.taken = True
+    tracker.finish(spans[0], [0, 1])
+    tracker.finish(spans[1], range(4))
+    tracker.give_up_unfinished()
+    assert tracker.under_way(TP) == (0, 0)
+    assert tracker.num_taken() == 0
+    assert not tracker.finish(spans[0], [2, 3])
+    assert tracker.committable() == {TP: 2}
+
+
 def test_offsets_that_go_back_are_rejected() -> None:
     tracker = OffsetTracker()
     tracker.start(TP, range(4), 4)
@@ -93,7 +107,7 @@ def test_a_single_offset_finishes_once() -> None:
     assert tracker.finish_offset(TP, 5)
     assert not tracker.finish_offset(TP, 5)
     assert tracker.watermark(TP) == 9
-    assert tracker.position(TP) == 9
+    assert tracker.first_unfinished(TP) == 9
 
 
 @given(st.data())
@@ -167,3 +181,61 @@ def test_dropped_records_of_a_catch_up_do_not_change_the_watermark() -> None:
     tracker.start("p", range(95, 100), 0)
     tracker.give_up_untaken()
     assert tracker.committable() == {}
+
+
+def test_the_watermark_passes_offsets_without_records_once_all_before_them_is_finished() -> None:
+    tracker = OffsetTracker()
+    span = tracker.start(TP, [3, 4], 2)
+    tracker.read_to(TP, 8)
+    assert tracker.watermark(TP) is None
+    tracker.finish(span, [0])
+    assert tracker.watermark(TP) == 4
+    tracker.finish(span, [1])
+    assert tracker.watermark(TP) == 8
+    assert tracker.first_unfinished(TP) is None
+    assert tracker.next_offset(TP) == 8
+
+
+def test_offsets_without_records_are_committable_even_if_no_record_was_read() -> None:
+    """A restart behind the last record: only markers follow, or nothing was committed yet."""
+    tracker = OffsetTracker()
+    tracker.read_to(TP, 8)
+    assert tracker.committable() == {TP: 8}
+    tracker.committed({TP: 8})
+    tracker.read_to(TP, 8)
+    tracker.read_to(TP, 5)
+    assert tracker.committable() == {}
+    assert tracker.watermark(TP) == 8
+
+
+def test_a_transaction_reaches_past_offsets_without_records_only_with_all_before_them() -> None:
+    tracker = OffsetTracker()
+    span = tracker.start(TP, [3, 4], 2)
+    tracker.read_to(TP, 8)
+    assert tracker.reach(TP, [(span, [0])]) == 4
+    assert tracker.reach(TP, [(span, [0, 1])]) == 8
+
+
+def test_records_handed_back_hold_the_watermark_below_offsets_without_records() -> None:
+    tracker = OffsetTracker()
+    begun = tracker.start(TP, [3], 1)
+    begun.taken = True
+    tracker.start(TP, [4, 5], 2)
+    tracker.read_to(TP, 9)
+    tracker.give_up_untaken()
+    tracker.finish(begun, [0])
+    assert tracker.watermark(TP) == 4
+    assert tracker.reach(TP, []) == 4
+
+
+def test_a_catch_up_moves_the_watermark_only_above_what_was_committed() -> None:
+    tracker = OffsetTracker()
+    tracker.begin(TP, 100, 50)
+    tracker.read_to(TP, 70)
+    assert tracker.committable() == {}
+    assert tracker.reach(TP, []) == 100
+    span = tracker.start(TP, [80, 81], 2)
+    assert tracker.reach(TP, [(span, [0])]) == 100
+    tracker.finish(span, [0, 1])
+    tracker.read_to(TP, 103)
+    assert tracker.committable() == {TP: 103}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from agents.commands.audit.comparing import blame_differing, compare_differing
 from agents.commands.audit.hints import hint_at_other_pipelines
@@ -15,11 +16,14 @@ from agents.commands.audit.limits import note_limits
 from agents.commands.audit.removed import Reach, judge_removed
 from agents.commands.audit.report import AgentReport, PartitionRange, Problem
 from agents.commands.audit.results import ResultReader
-from agents.commands.audit.retention import expiry, is_compacted
+from agents.commands.audit.retention import Expiry, expiry, is_compacted
 from streams.kafka.admin import ClusterInfo, topic_configs
 from streams.kafka.positions import is_same_topic
-from streams.kafka.reader import TopicReader
+from streams.kafka.reader import Bounds, TopicReader
 from streams.settings import PipelineSettings
+
+#: The settings of each topic, by Kafka's names.
+Configs: TypeAlias = Mapping[str, Mapping[str, str]]
 
 #: One fetch may exceed the limit of records in work by this many.
 _FETCH_RECORDS = 1_000
@@ -45,28 +49,34 @@ class AuditOptions:
     """Only input records with this timestamp or a later one, milliseconds since 1970; 0: all."""
 
 
+@dataclass(frozen=True)
+class Context:
+    """What the audits of all inputs share."""
+
+    settings: PipelineSettings
+    options: AuditOptions
+    inputs: TopicReader
+    outputs: TopicReader
+    cluster: ClusterInfo
+    topic_ids: Mapping[str, str]
+    """The id of each topic; "": the broker gives none."""
+    group: str
+    has_workers: bool
+    """The group had members when the audit began: records may be in work."""
+
+
 class AgentAudit:
     """Takes the offsets of an agent's topics when it is created; `run` reads up to them."""
 
-    def __init__(
-        self,
-        name: str,
-        topic: str,
-        settings: PipelineSettings,
-        options: AuditOptions,
-        cluster: ClusterInfo,
-        inputs: TopicReader,
-        outputs: TopicReader,
-        group: str,
-        topic_id: str,
-    ) -> None:
-        agent = settings.agents[name]
-        self._agent, self._options = agent, options
-        self._settings, self._group, self._cluster = settings, group, cluster
-        partitions = cluster.topics
+    def __init__(self, name: str, topic: str, context: Context) -> None:
+        agent, options = context.settings.agents[name], context.options
+        inputs, outputs = context.inputs, context.outputs
+        partitions = context.cluster.topics
+        self._agent, self._options, self._context = agent, options, context
         self._inputs, self._outputs = inputs, outputs
         letters = agent.dead_letter_topic(topic)
-        self.report = AgentReport(name, topic, agent.output, letters, topic_id=topic_id)
+        self.report = AgentReport(name, topic, agent.output, letters)
+        self.report.topic_id = context.topic_ids[topic]
         # The order matters: what was removed before is not committed later, a committed record has
         # its output, and an answered one is in the input.
         self._cut = inputs.bounds(topic, partitions[topic])
@@ -91,7 +101,7 @@ class AgentAudit:
         """
         report = self.report
         topics = [report.input, *self._agent.output_topics]
-        configs = topic_configs(self._settings.kafka, topics)
+        configs = topic_configs(self._context.settings.kafka, topics)
         compacted = {topic for topic, config in configs.items() if is_compacted(config)}
         ledgers = [
             Ledger(report, partition, is_compacted=report.input in compacted)
@@ -99,8 +109,8 @@ class AgentAudit:
         ]
         for ledger, bounds in zip(ledgers, self._input, strict=True):
             read_input(self._inputs, ledger, report.input, bounds, on_read)
-        self._read_results(ledgers, configs[report.output], on_read)
-        self._read_letters(ledgers, configs[report.dead_letters], on_read)
+        self._read_results(ledgers, configs, on_read)
+        self._read_letters(ledgers, configs, on_read)
         self._doubt_compacted(ledgers, compacted)
         report.partitions = [self._range(ledger) for ledger in ledgers]
         rules = self._rules()
@@ -109,12 +119,12 @@ class AgentAudit:
             self._judge_removed(ledger, rules)
         note_limits(
             ledgers, report, rules, is_whole=not self._options.since_ms,
-            can_be_made_again=not self._cluster.is_embedded,
+            can_be_made_again=not self._context.cluster.is_embedded,
         )  # fmt: skip
         if report.problems[Problem.MISSING] or (report.without_output and report.doubts):
-            kafka = self._settings.kafka
+            kafka = self._context.settings.kafka
             report.notes += hint_at_other_pipelines(
-                kafka, self._outputs, self._group, ledgers, report
+                kafka, self._outputs, self._context.group, ledgers, report
             )
         if self._options.tolerance and any(ledger.differing for ledger in ledgers):
             compare_differing(
@@ -124,25 +134,27 @@ class AgentAudit:
             blame_differing(ledgers)
         return report
 
-    def _read_results(
-        self, ledgers: list[Ledger], config: Mapping[str, str], on_read: OnRead
-    ) -> None:
-        expired = expiry(self._inputs, self.report.input, self._input, self._output, config)
+    def _read_results(self, ledgers: list[Ledger], configs: Configs, on_read: OnRead) -> None:
+        expired = self._expiry(self.report.output, self._output, configs)
         results = ResultReader(
             self.report, ledgers, self._other_sources(), self._other_inputs(), expired
         )
         for partition, bounds in enumerate(self._output):
             results.read(self._outputs, partition, bounds, len(self._output), on_read)
 
-    def _read_letters(
-        self, ledgers: list[Ledger], config: Mapping[str, str], on_read: OnRead
-    ) -> None:
-        expired = expiry(self._inputs, self.report.input, self._input, self._letters, config)
+    def _read_letters(self, ledgers: list[Ledger], configs: Configs, on_read: OnRead) -> None:
+        expired = self._expiry(self.report.dead_letters, self._letters, configs)
         letters = LetterReader(
             self.report, ledgers, self._max_in_work, expired, self._other_inputs()
         )
         for partition, bounds in enumerate(self._letters):
             letters.read(self._outputs, partition, bounds, len(self._letters), on_read)
+
+    def _expiry(self, output: str, bounds: Sequence[Bounds], configs: Configs) -> Expiry:
+        topic = self.report.input
+        return expiry(
+            self._inputs, topic, self._input, bounds, configs[output], configs[topic]
+        )  # fmt: skip
 
     @property
     def _max_in_work(self) -> int:
@@ -183,8 +195,9 @@ class AgentAudit:
         reach = Reach(
             log_start=cut,
             committed=rules.committed[partition],
-            in_work=0 if rules.is_drained else self._max_in_work,
+            in_work=self._max_in_work if self._context.has_workers and not rules.is_drained else 0,
             silence_allowed=rules.silence_allowed,
+            ignores_beginning=rules.starts_at_latest or bool(self._options.since_ms),
         )
         judge_removed(ledger, self.report, reach)
 
@@ -197,7 +210,7 @@ class AgentAudit:
             is_drained=options.is_drained,
             repeats_allowed=options.repeats_allowed,
             silence_allowed=self._agent.may_be_silent and not options.expects_answers,
-            starts_at_latest=self._settings.kafka.get("auto.offset.reset") == "latest",
+            starts_at_latest=self._context.settings.kafka.get("auto.offset.reset") == "latest",
         )
 
     def _other_inputs(self) -> frozenset[str]:
@@ -209,6 +222,6 @@ class AgentAudit:
         topics = {self.report.output, self.report.dead_letters}
         return frozenset(
             f"penstock/{name}".encode()
-            for name, agent in self._settings.agents.items()
+            for name, agent in self._context.settings.agents.items()
             if topics & set(agent.output_topics)
         )

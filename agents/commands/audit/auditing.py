@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
-from agents.commands.audit.agent_audit import AgentAudit, AuditOptions
+from agents.commands.audit.agent_audit import AgentAudit, AuditOptions, Context
 from agents.commands.audit.report import Report
-from streams.kafka.admin import ClusterInfo, probe, topic_ids
+from streams.kafka.admin import ClusterInfo, num_members, probe, topic_ids
 from streams.kafka.errors import BrokerError, or_hidden
 from streams.kafka.reader import TopicReader
 from streams.settings import EXACTLY_ONCE, AgentSettings, PipelineSettings
@@ -51,8 +51,11 @@ def audit_pipeline(
         cluster = _cluster(settings, names, options)
         topics = sorted({t for name in names for t in _topics(settings.agents[name])})
         ids = topic_ids(settings.kafka, topics)
+        # Before the offsets are read: then whoever could have records in work is a member.
+        has_workers = cluster.is_embedded or num_members(settings.kafka, group) > 0
+        context = Context(settings, options, inputs, outputs, cluster, ids, group, has_workers)
         audits = [
-            AgentAudit(name, topic, settings, options, cluster, inputs, outputs, group, ids[topic])
+            AgentAudit(name, topic, context)
             for name in names
             for topic in settings.agents[name].inputs
         ]

@@ -150,7 +150,8 @@ def _sentence(report: Report) -> str:
     if report.verdict == "not_provable":
         return f"not provable: none of the {judged} records is known to be lost, doubled or out "\
                f"of order{rest}, but see above what can't be known"  # fmt: skip
-    return f"wrong: {sum(sum(agent.problems.values()) for agent in report.agents)} problems"
+    num_problems = sum(sum(agent.problems.values()) for agent in report.agents)
+    return f"wrong: {num_problems} problem{'s' * (num_problems != 1)}"
 
 
 def _remarks(agent: AgentReport) -> list[str]:

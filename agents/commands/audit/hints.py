@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -66,11 +66,8 @@ def hint_at_other_pipelines(
         report: of the agent.
     """
     found = defaultdict[tuple[str, str], set[int]](set)
-    num_partitions = 0
-    for topic, partitions in sorted(probe(kafka).topics.items()):
-        num_partitions += partitions
-        if topic.startswith("__") or num_partitions > _MAX_PARTITIONS:
-            continue
+    topics, num_left_out = _topics_to_search(probe(kafka).topics)
+    for topic, partitions in topics.items():
         for message in _last_records(reader, topic, partitions):
             agent, origin = _answer(message)
             is_own = topic == report.output and agent == report.agent
@@ -82,6 +79,26 @@ def hint_at_other_pipelines(
             f"{partitions_of(sorted(answered))}: another pipeline answers this input. If it uses "
             f"the same group.id ({group}), the two share the records: give each its own"
         )
+    if num_left_out:
+        yield f"results of other pipelines were not looked for in {num_left_out} other topics"
+
+
+def _topics_to_search(topics: Mapping[str, int]) -> tuple[Mapping[str, int], int]:
+    """Return topics within the limit of partitions, and how many are left out.
+
+    Args:
+        topics: number of partitions by name; Kafka's internal ones are never searched.
+    """
+    searched, num_partitions, num_left_out = dict[str, int](), 0, 0
+    for topic, partitions in sorted(topics.items()):
+        if topic.startswith("__"):
+            continue
+        if num_partitions + partitions > _MAX_PARTITIONS:
+            num_left_out += 1
+            continue
+        searched[topic] = partitions
+        num_partitions += partitions
+    return searched, num_left_out
 
 
 def _ranges(ledger: Ledger) -> Iterator[tuple[int, int]]:

@@ -53,7 +53,7 @@ class Incarnation:
             return False
         kind, time_ms = message.timestamp()
         if kind == TIMESTAMP_LOG_APPEND_TIME and ledger.is_broker_time:
-            is_earlier = 0 <= time_ms < ledger.oldest_ms
+            is_earlier = bool(0 <= time_ms < ledger.oldest_ms)
             report.earlier_topic += is_earlier
             return is_earlier
         report.older += 0 <= time_ms < ledger.oldest_ms - CLOCK_MS

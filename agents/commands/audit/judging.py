@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agents.commands.audit.columns import Bools, Ints
 from agents.commands.audit.ledger import (
     KEYLESS,
     LETTER,
     OFFSET_BITS,
     REPLAY,
     TOMBSTONE,
-    Bools,
-    Ints,
     Ledger,
     describe_origin,
     partition_and_offset,

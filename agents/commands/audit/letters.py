@@ -82,7 +82,8 @@ class LetterReader:
                 if ledger.partition % num_partitions == partition:
                     above = first.get(ledger.partition, ledger.end) + self._slack
                     below = min(above, self._expiry.below[ledger.partition])
-                    ledger.doubt_below(below, expired_below=below if self._expiry.is_known else 0)
+                    expected_below = self._expiry.expected_below[ledger.partition]
+                    ledger.doubt_below(below, expired_below=expected_below)
 
     def _letter(self, message: Message) -> DeadLetter | None:
         headers = headers_of(message)
@@ -121,9 +122,9 @@ class LetterReader:
                 if not 0 <= partition < len(self._ledgers):
                     continue
                 ledger, below = self._ledgers[partition], min(offset, MAX_OFFSET)
-                # Otherwise it is about an earlier topic of this name, or about removed records.
-                if settlement.settled_at_ms >= ledger.oldest_ms - CLOCK_MS:
-                    ledger.doubt_below(below, expired_below=below)
+                if settlement.settled_at_ms < ledger.oldest_ms - CLOCK_MS:
+                    below = min(below, ledger.oldest)  # the records held now came later
+                ledger.doubt_below(below, expired_below=below)
         return settlement is not None
 
     def _blame(self, problem: Problem, message: Message, detail: str) -> None:

@@ -50,6 +50,7 @@ def note_limits(
     report.notes += [
         *hint_at_missing(ledgers, report),
         *_below_log_start(ledgers, report),
+        *([] if is_whole else _since(report)),
         *_not_judged(report),
         *_nothing_committed(report),
     ]
@@ -93,8 +94,8 @@ def _removed_output(report: AgentReport) -> Iterator[str]:
     if report.removed_output:
         yield (
             f"{report.removed_output} committed records have no output, and output was removed "
-            f"from {report.output} or {report.dead_letters}, though these records are not older "
-            "than its retention (or its settings can't be read): it may have been theirs"
+            f"from {report.output} or {report.dead_letters} that may have been theirs: earlier "
+            "than the input's retention removes the records, or the topics' settings can't be read"
         )
 
 
@@ -170,21 +171,30 @@ def _below_log_start(ledgers: Sequence[Ledger], report: AgentReport) -> Iterator
         for ledger, at in zip(ledgers, report.partitions, strict=True)
     )
     num_unknown = sum(report.unknown_offsets.values())
-    rest = max(num_below - num_answered - report.removed - num_unknown, 0)
-    yield (
-        f"{report.input} no longer holds {num_below} offsets below its log start: {num_answered} "
-        f"were answered, {report.removed} were removed before they were answered, {num_unknown} "
-        f"may have been, and {rest} are not audited (before the first answer that is still there, "
-        "or no records: transaction markers, aborted or compacted ones)"
-    )
+    rest = num_below - num_answered - report.removed - num_unknown
+    parts = [
+        (num_answered, "were answered"),
+        (report.removed, "were removed before they were answered"),
+        (num_unknown, "may have been"),
+        (rest, "are not audited: before the first answer that is still there, or no records"),
+    ]
+    counts = ", ".join(f"{count} {what}" for count, what in parts if count > 0)
+    yield f"{report.input} no longer holds {num_below} offsets below its log start: {counts}"
+
+
+def _since(report: AgentReport) -> Iterator[str]:
+    later = [at for at in report.partitions if at.audited_from > at.log_start]
+    starts = named(f"[{at.partition}] {at.audited_from}" for at in later)
+    if later:
+        yield f"--since leaves out the records of {report.input} below offset {starts}"
 
 
 def _not_judged(report: AgentReport) -> Iterator[str]:
     if report.expired:
         yield (
-            f"{report.expired} committed records are older than the retention of {report.output} "
-            f"or {report.dead_letters}, or their dead letters were deleted by `penstock dlq drop`: "
-            "they have no output any more and are not judged"
+            f"{report.expired} committed records have no output any more and are not judged: they "
+            "are older than the retention of output and input, or `penstock dlq drop` deleted "
+            "their dead letters"
         )
     if report.before_first:
         yield (

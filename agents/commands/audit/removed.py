@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.commands.audit.ledger import TOMBSTONE, Ints, Ledger
+from agents.commands.audit.columns import Ints
+from agents.commands.audit.ledger import TOMBSTONE, Ledger
 from agents.commands.audit.report import (
     MAX_RANGES,
     AgentReport,
@@ -32,6 +33,10 @@ _LOST = "removed from the topic without a result or dead letter"
 _COMPACTED = "compaction may have removed these records"
 _SILENT = "the agent may give no answer"
 _IN_WORK = "a worker may have read them in time and still have them in work"
+_BEFORE_FIRST = (
+    "they were gone before the group's first answer: lost, if the group began before they went, "
+    "or older than it (--since leaves them out)"
+)
 _NOT_COMMITTED = "the group has no committed offset that says how far it came"
 _TRANSACTIONS = "aborted transactions and transaction markers leave gaps too"
 _NOTHING_HELD = "the topic holds no record that shows whether such gaps are usual there"
@@ -49,6 +54,9 @@ class Reach:
     """So many records above the committed offset may be in work; 0: no worker runs."""
     silence_allowed: bool
     """A committed record may have no output."""
+    ignores_beginning: bool = False
+    """What was gone before the group's first answer is not to be judged: it began with `latest`, or
+    only later records are to be audited."""
 
 
 class _Gap(NamedTuple):
@@ -95,6 +103,8 @@ def _gaps(ledger: Ledger, reach: Reach) -> Iterator[_Gap]:
     """Yield the ranges below the log start without outcome, where output still shows it."""
     past = ledger.past_answers()
     log_start, committed = reach.log_start, reach.committed
+    if (begin := _begin(ledger, reach)) and not reach.ignores_beginning:
+        yield _Gap(0, begin - 1)
     passed = log_start if committed < 0 else min(committed, log_start)
     if len(past):
         yield from _between(past, max(int(past[0]), ledger.unprovable_below), passed)
@@ -102,6 +112,15 @@ def _gaps(ledger: Ledger, reach: Reach) -> Iterator[_Gap]:
         in_work = min(committed + reach.in_work, log_start)
         yield from _between(past, committed, in_work)
         yield from _between(past, in_work, log_start)
+
+
+def _begin(ledger: Ledger, reach: Reach) -> int:
+    """Return the offset below which nothing was ever answered; 0 if output for it may be gone."""
+    if ledger.unprovable_below:
+        return 0
+    first = ledger.first_answered()
+    limits = [limit for limit in (first, reach.committed) if limit is not None and limit >= 0]
+    return min([reach.log_start, *limits])
 
 
 def _between(answered: Ints, start: int, stop: int) -> Iterator[_Gap]:
@@ -119,6 +138,8 @@ def _why_unknown(gap: _Gap, usual: int | None, ledger: Ledger, reach: Reach) -> 
     if usual is not None and gap.length <= usual:
         if reach.silence_allowed or gap.length <= _MAX_MARKERS:
             return ""
+    if gap.last < _begin(ledger, reach):
+        return _BEFORE_FIRST
     if reach.committed < 0:
         return _NOT_COMMITTED
     if reach.committed <= gap.first < reach.committed + reach.in_work:

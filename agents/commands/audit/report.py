@@ -135,10 +135,10 @@ class AgentReport:
     without_output: int = 0
     """Committed without output, which the pipeline file allows (`answers: sometimes`)."""
     expired: int = 0
-    """Without output, and older than the retention of the output or dead-letter topic (or without
-    a dead letter where `penstock dlq drop --delete` deleted some): not judged."""
+    """Without output, and older than the retention of the output and of the input (or where
+    `penstock dlq drop --delete` deleted dead letters): not judged."""
     removed_output: int = 0
-    """Without output, where output was removed before its retention: nothing can be known."""
+    """Without output, where output was removed earlier than that: nothing can be known."""
     before_first: int = 0
     """Before the first record that the group answered, which began with `latest`: not judged."""
     removed: int = 0

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from confluent_kafka import Message
 
+from agents.commands.audit.columns import Answers
 from agents.commands.audit.incarnation import Incarnation
 from agents.commands.audit.ledger import (
     MAX_OFFSET,
-    Answers,
     Ledger,
     OnRead,
     describe_origin,
@@ -25,7 +25,7 @@ from streams.kafka.message_headers import headers_of
 from streams.kafka.positions import split_id_suffix
 from streams.kafka.reader import Bounds, TopicReader
 
-_NO_EXPIRY = Expiry((), is_known=True)
+_NO_EXPIRY = Expiry((), ())
 
 
 class _Envelope(msgspec.Struct):
@@ -100,10 +100,8 @@ class ResultReader:
             for ledger in self._ledgers:
                 if ledger.partition % num_partitions == partition:
                     below = first.get(ledger.partition, ledger.end)
-                    expired_below = self._expiry.below[ledger.partition]
-                    ledger.doubt_below(
-                        below, expired_below=expired_below if self._expiry.is_known else 0
-                    )
+                    expected_below = self._expiry.expected_below[ledger.partition]
+                    ledger.doubt_below(below, expired_below=expected_below)
 
     def results(self, messages: Sequence[Message]) -> Iterator[tuple[Message, Origin, int]]:
         """Yield this agent's results with their origin and index; problems go to the report."""

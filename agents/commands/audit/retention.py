@@ -15,8 +15,8 @@ class Expiry:
 
     below: Sequence[int]
     """Output for records below these offsets may be gone by the settings of its topic."""
-    is_known: bool
-    """False: the settings could not be read, or the topic is compacted; `below` is a guess."""
+    expected_below: Sequence[int]
+    """The same, and by its settings the input need not have these records any more either."""
 
 
 def expiry(
@@ -25,6 +25,7 @@ def expiry(
     held: Sequence[Bounds],
     output: Sequence[Bounds],
     config: Mapping[str, str],
+    input_config: Mapping[str, str],
 ) -> Expiry:
     """Find the records whose output may be gone by the output's settings.
 
@@ -34,17 +35,26 @@ def expiry(
         held: bounds of the input's partitions.
         output: bounds of the output's partitions.
         config: of the output's topic, by Kafka's names; empty: not known.
+        input_config: of the input's topic.
 
     Raises:
         BrokerError: the broker can't find offsets by time.
     """
-    is_known = bool(config) and not is_compacted(config)
-    before_ms = expiry_ms(config, time.time_ns() // 1_000_000)
-    if before_ms is None:
-        return Expiry([bound.end for bound in held], is_known)
-    if before_ms <= 0 or not any(bound.low for bound in output):
-        return Expiry([0] * len(held), is_known)
-    return Expiry([bound.low for bound in inputs.since(topic, held, before_ms)], is_known)
+    now_ms = time.time_ns() // 1_000_000
+    is_cut = any(bound.low for bound in output)
+
+    def below(before_ms: int | None) -> list[int]:
+        if before_ms is None:
+            return [bound.end for bound in held]
+        if before_ms <= 0 or not is_cut:
+            return [0] * len(held)
+        return [bound.low for bound in inputs.since(topic, held, before_ms)]
+
+    before_ms, input_before_ms = expiry_ms(config, now_ms), expiry_ms(input_config, now_ms)
+    if not config or not input_config or is_compacted(config):
+        return Expiry(below(before_ms), [0] * len(held))
+    limits = [limit for limit in (before_ms, input_before_ms) if limit is not None]
+    return Expiry(below(before_ms), below(min(limits, default=None)))
 
 
 def is_compacted(config: Mapping[str, str]) -> bool:

@@ -142,7 +142,7 @@ def delete_settled(settings: PipelineSettings, agents: Sequence[str] = ()) -> in
     """Delete everything before the first open letter of each partition.
 
     Kafka can only delete the beginning of a partition. A mark stays behind: an audit can no longer
-    prove what became of those records, and reports them as removed.
+    prove what became of those records, and does not judge them.
 
     Args:
         settings: of the pipeline.

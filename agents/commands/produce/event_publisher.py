@@ -54,7 +54,7 @@ class EventPublisher:
 
     Args:
         kafka: client settings by librdkafka's names.
-        topic: must exist, or the broker must create topics on first use.
+        topic: must exist; records for a missing one fail.
         encoder: of the topic's events.
         stamp_now: replace each event's time by the moment of sending, to publish old data as if it
             were live.

@@ -10,10 +10,11 @@ from agents.commands.produce.event_publisher import EventPublisher
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources.opening import EVENT_TYPE_OF, SourceOptions, open_source
 from agents.commands.produce.sources.source import Kind, SourceError
-from streams.kafka.admin import probe
+from streams.kafka.admin import create_topics, probe
 from streams.kafka.errors import BrokerError, or_hidden
 from streams.kafka.publisher import Deliveries
 from streams.kafka.settings import Kafka
+from streams.settings import TopicSettings
 
 
 class Published(NamedTuple):
@@ -65,14 +66,17 @@ class PublishJob:
 
 
 def require_topic(kafka: Kafka, topic: str) -> None:
-    """Check that a topic exists, without creating it.
+    """Check that a topic exists; create it on the embedded broker alone.
 
     Raises:
-        BrokerError: it does not exist, or the broker can't be reached. The embedded broker creates
-            topics on first use, so any topic is accepted there.
+        BrokerError: it does not exist, or the broker can't be reached.
     """
     cluster = probe(kafka)
-    if topic not in cluster.topics and not cluster.is_embedded:
+    if topic in cluster.topics:
+        return
+    if cluster.is_embedded:
+        create_topics(kafka, {topic: TopicSettings()})
+    else:
         raise BrokerError(
             f"no topic {topic!r} on {kafka['bootstrap.servers']}{or_hidden(kafka)}: create it with "
             "`penstock topics create -c FILE`, or name another topic with --topic"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,9 @@ _STOP_SECONDS = 60.0
 class WorkerProcess(ChildProcess):
     """One `penstock worker`."""
 
-    def __init__(self, config: Path, log: Path) -> None:
-        """Start it and return at once."""
-        super().__init__([*PENSTOCK, "worker", "-c", str(config)], log)
+    def __init__(self, config: Path, log: Path, *options: str) -> None:
+        """Start it with options of `penstock worker`, and return at once."""
+        super().__init__([*PENSTOCK, "worker", "-c", str(config), *options], log)
 
     def await_member(self) -> None:
         """Wait until the group has assigned it partitions, which may be none.
@@ -71,6 +72,8 @@ class Setup:
     """The broker, if faults may restart it."""
     guarantee: str = "at_least_once"
     num_workers: int = 2
+    worker_options: Sequence[str] = ()
+    """Options of `penstock worker`."""
     partitions: int = 4
     per_second: float = 400.0
     """Records published per second."""
@@ -169,7 +172,7 @@ class Testbed:
     def add_worker(self) -> WorkerProcess:
         """Start another worker and return at once."""
         log = self.folder / f"{self.name}-worker-{uuid.uuid4().hex[:6]}.log"
-        self.workers.append(WorkerProcess(self.config, log))
+        self.workers.append(WorkerProcess(self.config, log, *self.setup.worker_options))
         return self.workers[-1]
 
     def await_progress(self, num_records: int = 200, timeout: float = 120.0) -> None:

@@ -65,8 +65,12 @@ class HandMade:
         key: bytes | None = b"k",
         headers: Sequence[Header] = (),
         partition: int = 0,
+        timestamp_ms: int = 0,
     ) -> None:
-        self._producer.produce(topic, value, key, partition=partition, headers=list(headers))
+        """Write one record; timestamp 0: now."""
+        self._producer.produce(
+            topic, value, key, partition=partition, headers=list(headers), timestamp=timestamp_ms
+        )
 
     def records(self, count: int, keys: int = 3, partition: int = 0) -> None:
         """Fill an input partition, keyed `key-0`, `key-1` ... in turn."""
@@ -134,6 +138,7 @@ class HandMade:
         error: InputError | None = None,
         payload: DeadLetterPayload = "full",
         max_bytes: int = 1_000_000,
+        topic_id: str = "",
     ) -> None:
         """Write a dead letter as a worker does."""
         batch = record_batch(
@@ -145,7 +150,7 @@ class HandMade:
             keys=[self.key(offset) if key is None else key],
             headers=[headers],
         )
-        batch.timestamps_ms = [timestamp_ms]
+        batch.timestamps_ms, batch.topic_id = [timestamp_ms], topic_id
         made = make_dead_letter(agent, batch, 0, error or DecodeError("bad"), max_bytes, payload)
         to = partition if to is None else to
         self.send(letters or self.dead_letters, made.value, made.key, made.headers, to)

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 
-from agents.process.exit import ModelHangsError, exit_code_of, stop_on_signals
+from agents.process.exit import ModelHangsError, end_on_signals, exit_code_of, stop_on_signals
+from streams.transport.static_member import FencedMemberError
 
 _HANGING_THREAD = """
 import sys, threading, time
@@ -50,8 +53,29 @@ def test_the_first_signal_asks_to_stop_and_the_second_acts_as_usual(number: sign
         signal.signal(number, before)
 
 
-def test_signal_handlers_are_restored() -> None:
+_LOADING = """
+import os, signal, threading, time
+from agents.process.exit import end_on_signals
+threading.Thread(target=time.sleep, args=(60,)).start()
+with end_on_signals():
+    os.kill(os.getpid(), signal.{name})
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_ends_a_process_although_a_model_loads(name: str) -> None:
+    command = [sys.executable, "-c", _LOADING.format(name=name)]
+    assert subprocess.run(command, timeout=30, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("handle", [stop_on_signals, end_on_signals])
+def test_signal_handlers_are_restored(handle: Callable[[], AbstractContextManager[object]]) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with stop_on_signals():
+    with handle():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_fenced_worker_has_its_own_exit_code() -> None:
+    assert exit_code_of(FencedMemberError("another member has joined")) == 4

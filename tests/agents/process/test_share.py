@@ -135,6 +135,13 @@ def test_each_process_has_its_client_id() -> None:
     assert Share(0, 2).settings(named).kafka == {"client.id": "pumps-1", "group.id": "g"}
 
 
+def test_each_process_is_a_static_member_of_its_own() -> None:
+    static = pipeline(kafka={"group.instance.id": "w1"})
+    ids = [Share(i, 2).settings(static).kafka["group.instance.id"] for i in range(2)]
+    assert ids == ["w1-1", "w1-2"]
+    assert Share(0, 1).settings(static).kafka["group.instance.id"] == "w1"
+
+
 def test_a_single_process_has_the_settings_of_the_file() -> None:
     assert Share(0, 1).settings(pipeline()) == pipeline()
 

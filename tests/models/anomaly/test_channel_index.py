@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.anomaly.channel_index import ChannelIndex
+from models.anomaly.channel_index import ChannelIndex, Key
 from models.anomaly.channel_store import ChannelStore
 from models.anomaly.slots import NO_SLOT, Slots
 from schemas import SensorReading
@@ -22,13 +22,14 @@ READINGS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(READINGS, max_size=12), st.integers(1, 13))
 def test_rows_are_those_of_a_look_up_of_every_key(
     steps: list[list[SensorReading]], max_keys: int
 ) -> None:
     store = ChannelStore(4)
     store.allocate(5)  # of another model
-    index, slots = ChannelIndex(Slots(max_keys), store), Slots[tuple[str, ...]](max_keys)
+    index, slots = ChannelIndex(Slots(max_keys, "x"), store), Slots[Key](max_keys, "x")
     for step in steps:
         keys = [(reading.source_id, name) for reading in step for name in reading.values]
         assert len(index.claim(step)) == len(keys)
@@ -43,7 +44,7 @@ def test_rows_are_those_of_a_look_up_of_every_key(
 
 def test_a_released_index_knows_nothing_and_its_rows_are_free() -> None:
     store = ChannelStore(4)
-    index = ChannelIndex(Slots(10), store)
+    index = ChannelIndex(Slots(10, "x"), store)
     rows = index.claim([SensorReading(source_id="s", values={"a": 1.0, "b": 2.0})])
     index.release()
     assert len(index.rows) == 0

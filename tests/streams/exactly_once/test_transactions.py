@@ -177,6 +177,27 @@ async def test_filtered_records_alone_move_the_offset() -> None:
         assert s.producer.committed == [([], 8)]
 
 
+async def test_markers_behind_the_last_record_are_committed_once() -> None:
+    """At rest there is one transaction for each time that the position advances, not more."""
+    async with owned(Setting()) as s:
+        s.tracker.read_to(TP, 7)
+        await asyncio.sleep(0.1)
+        assert s.producer.committed == [([], 7)]
+        s.tracker.read_to(TP, 8)
+        await asyncio.sleep(0.1)
+        assert s.producer.committed == [([], 7), ([], 8)]
+
+
+async def test_markers_are_committed_with_the_records_before_them() -> None:
+    async with owned(Setting()) as s:
+        batch = record_batch([b"x"] * 2, tracker=s.tracker, first_offset=5)
+        s.tracker.read_to(TP, 9)
+        await (await send(s, batch, [0], 10))
+        await (await send(s, batch, [1], 10))
+        await asyncio.sleep(0.05)
+        assert s.producer.committed == [([1], 6), ([1], 9)]
+
+
 async def test_results_of_a_deleted_topic_are_committed_without_an_offset() -> None:
     """The offset would count for a new topic of the same name."""
     async with owned(Setting()) as s:

@@ -1,36 +1,37 @@
-"""The ages of answered rows are observed, and of no others."""
+"""What the metrics of an agent show when the system clock is set."""
 
 from __future__ import annotations
 
-import time
-from array import array
-from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from streams.health.metrics import Metrics
-
-NOW = 1_700_000_100.0
-#: One record a second, the last without a timestamp.
-STAMPS = array("q", [1_700_000_000_000 + 1000 * i for i in range(10)] + [-1])
+from streams.health import metrics as module
+from streams.health.metrics import Metrics, Outcome
 
 
-@pytest.mark.parametrize(
-    ("rows", "seconds"),
-    [
-        (range(11), [100.0 - i for i in range(10)]),
-        (range(4, 6), [96.0, 95.0]),
-        ([0, 3, 10], [100.0, 97.0]),
-        ([9, 2], [91.0, 98.0]),
-    ],
-)
-def test_only_the_ages_of_answered_rows_are_observed(
-    monkeypatch: pytest.MonkeyPatch, rows: Sequence[int], seconds: list[float]
+def test_the_age_of_the_last_progress_does_not_change_when_the_clock_is_set(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(time, "time", lambda: NOW)
+    """`time() - penstock_last_progress_timestamp_seconds` is what an alert compares."""
+    wall, mono = 1_700_000_000.0, 50.0
+    clock = SimpleNamespace(time=lambda: wall, monotonic=lambda: mono)
+    monkeypatch.setattr(module, "time", clock)
     registry = CollectorRegistry()
-    Metrics(registry).for_agent("a", ["t"], "m").ages_of(STAMPS, rows)
-    name = "penstock_event_age_seconds"
-    assert registry.get_sample_value(f"{name}_count", {"agent": "a"}) == len(seconds)
-    assert registry.get_sample_value(f"{name}_sum", {"agent": "a"}) == pytest.approx(sum(seconds))
+    agent = Metrics(registry).for_agent("count", ["numbers"], "m")
+
+    def age() -> float:
+        name = "penstock_last_progress_timestamp_seconds"
+        last = registry.get_sample_value(name, {"agent": "count"})
+        assert last is not None
+        return wall - last
+
+    mono, wall = mono + 30, wall + 30
+    assert age() == pytest.approx(30)
+    agent.took_in("numbers", 1)
+    agent.finished("numbers", Outcome.ANSWERED, 1)
+    mono, wall = mono + 2, wall + 2
+    for step in (7200, -14_400):
+        wall += step
+        assert age() == pytest.approx(2)

@@ -48,6 +48,11 @@ def test_a_commit_carries_the_topic_id() -> None:
     assert committed_position(7, metadata) == CommittedPosition(7, ID)
 
 
+def test_a_commit_that_confluent_kafka_repeats_keeps_its_topic_id() -> None:
+    """It adds a NUL."""
+    assert committed_position(7, commit_metadata(ID, 3) + "\0") == CommittedPosition(7, ID, 3)
+
+
 @pytest.mark.parametrize(
     "metadata",
     ["", None, "written by another program", "[1]", '{"topic_id":3}', "{", "[" * 5000],

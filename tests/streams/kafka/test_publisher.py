@@ -1,14 +1,28 @@
 import pytest
 
+from streams.kafka.admin import create_topics, probe
 from streams.kafka.errors import BrokerSettingsError
 from streams.kafka.publisher import Deliveries, Publisher
 from streams.kafka.reader import TopicReader, record_of
 from streams.kafka.settings import Kafka
+from streams.settings import TopicSettings
 
 
 @pytest.fixture
 def kafka(embedded_bootstrap: str) -> Kafka:
-    return {"bootstrap.servers": embedded_bootstrap}
+    kafka: Kafka = {"bootstrap.servers": embedded_bootstrap}
+    names = ("publisher-whole", "publisher-full", "publisher-large")
+    create_topics(kafka, dict.fromkeys(names, TopicSettings()))
+    return kafka
+
+
+def test_a_missing_topic_is_not_created(bootstrap: str) -> None:
+    kafka: Kafka = {"bootstrap.servers": bootstrap}
+    publisher = Publisher(kafka, {"topic.metadata.propagation.max.ms": 500})
+    publisher.send("publisher-missing", b"value")
+    assert publisher.flush(20) == 0
+    assert "Unknown topic" in publisher.deliveries.first_failure
+    assert "publisher-missing" not in probe(kafka).topics
 
 
 def test_a_record_arrives_whole_and_is_counted(kafka: Kafka) -> None:

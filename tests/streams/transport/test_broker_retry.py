@@ -74,31 +74,25 @@ async def test_a_rejected_batch_is_not_retried() -> None:
 
 
 class Cluster:
-    """A producer whose broker does not answer the first requests."""
+    """A producer whose topic is missing at the first questions."""
 
-    def __init__(self, num_away: int, topics: dict[str, set[int]]) -> None:
-        self.client = self.cluster = self
-        self.num_away, self.topics = num_away, topics
+    def __init__(self, num_misses: int) -> None:
+        self.num_misses = num_misses
 
     async def partitions_for(self, topic: str) -> set[int]:
-        if self.num_away == 0 and topic in self.topics:
-            return self.topics[topic]
-        raise UnknownTopicOrPartitionError
-
-    async def force_metadata_update(self) -> bool:
-        if self.num_away == 0:
-            return True
-        self.num_away -= 1
-        return False
-
-    def partitions_for_topic(self, topic: str) -> set[int] | None:
-        return self.topics.get(topic)
+        if self.num_misses:
+            self.num_misses -= 1
+            raise UnknownTopicOrPartitionError
+        return {0, 1}
 
 
-async def test_a_topic_is_missing_only_if_a_broker_answers_so() -> None:
-    there: Any = Cluster(5, {"t": {0, 1}})
-    assert await find_partitions(there, "t") == 2
-    gone: Any = Cluster(5, {})
-    with pytest.raises(UnknownTopicOrPartitionError):
-        await find_partitions(gone, "t")
-    assert gone.num_away == 0
+async def test_a_missing_topic_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("streams.transport.broker_retry.asyncio.sleep", sleep)
+    producer: Any = Cluster(5)
+    assert await find_partitions(producer, "t") == 2
+    assert slept == [0.5] * 5

@@ -144,3 +144,13 @@ def test_large_results_arrive_whole_at_a_slow_reader(run: Run) -> None:
         assert received == len(expected).to_bytes(4, "big") + expected
 
     run(main())
+
+
+async def test_no_metadata_request_may_create_a_topic() -> None:
+    """By the bytes that are sent: the request's last one is `allow_auto_topic_creation`."""
+    for asked in (None, True):
+        async with served() as (connection, received):
+            answer = connection.send(MetadataRequest(["absent"], asked))
+            await asyncio.sleep(0.05)
+            answer.close()
+        assert received[-len("absent") - 1 :] == b"absent\x00"

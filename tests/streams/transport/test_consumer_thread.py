@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +14,7 @@ from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from streams.records import TopicPartition
 from streams.transport.consumer_thread import ConsumerThread, columns
+from streams.transport.static_member import FencedMemberError
 
 
 @dataclass
@@ -104,6 +107,8 @@ def test_records_of_an_open_transaction_are_not_waiting() -> None:
 class Coordinator:
     """A fake of aiokafka's coordinator: keeps its errors until `check_errors`."""
 
+    fenced: FencedMemberError | None = None
+
     def __init__(self, errors: list[KafkaError], has_ended: bool = False) -> None:
         self.errors = errors
         self._coordination_task = SimpleNamespace(done=lambda: has_ended)
@@ -113,12 +118,16 @@ class Coordinator:
             raise self.errors.pop(0)
 
 
-async def keep_membership(coordinator: Coordinator, rounds: int) -> None:
+async def keep_membership(
+    coordinator: Coordinator, rounds: int, stop_for: Callable[[BaseException], Any] | None = None
+) -> None:
     left = iter(range(rounds))
 
     class Thread:
         log = logging.getLogger("streams.transport.consumer_thread")
         _consumer = SimpleNamespace(_coordinator=coordinator)
+        app = SimpleNamespace(stop_for=stop_for)
+        consumer = SimpleNamespace(loop=asyncio.get_running_loop())
         should_stop = property(lambda self: next(left, None) is None)
 
         async def sleep(self, seconds: float) -> None:
@@ -144,3 +153,16 @@ async def test_a_coordination_that_has_ended_ends_the_worker() -> None:
     coordinator = Coordinator([KafkaError("a separate fault")], has_ended=True)
     with pytest.raises(KafkaError, match="a separate fault"):
         await keep_membership(coordinator, 4)
+
+
+async def test_a_member_that_is_fenced_ends_the_worker() -> None:
+    failures: list[BaseException] = []
+
+    async def stop_for(failure: BaseException) -> None:
+        failures.append(failure)
+
+    coordinator = Coordinator([])
+    coordinator.fenced = FencedMemberError("another member has joined")
+    await keep_membership(coordinator, 4, stop_for)
+    await asyncio.sleep(0.01)
+    assert failures == [coordinator.fenced]

@@ -1,16 +1,18 @@
-"""A batch is encoded as by aiokafka's builder."""
+"""A batch is encoded as by aiokafka's builder, without copying its records."""
 
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
+from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from aiokafka.record.memory_records import MemoryRecords
 
 from streams.kafka.record_format import compress, encode_headers, encode_records
 from streams.output_records import PackedBatch
-from streams.transport.encoded_batch import EncodedBatch
+from streams.transport.encoded_batch import EncodedBatch, Pieces, encode_in_pieces
 
 AT_MS = 1_700_000_000_000
 
@@ -31,7 +33,7 @@ def by_aiokafka(encoded: bytes, count: int, codec: int, is_transactional: bool) 
     return bytes(builder.build())
 
 
-def built(encoded: bytes, count: int, codec: int = 0, is_transactional: bool = False) -> bytes:
+def built(encoded: bytes, count: int, codec: int = 0, is_transactional: bool = False) -> Pieces:
     packed = PackedBatch(count, *compress(encoded, codec))
     batch = EncodedBatch(packed, AT_MS, is_transactional)
     batch._set_producer_state(12345678901, 7, 2_000_000_000)
@@ -45,14 +47,15 @@ def built(encoded: bytes, count: int, codec: int = 0, is_transactional: bool = F
 @pytest.mark.parametrize("codec", [0, 2, 4])  # gzip tells the time of day, LZ4 has another level
 def test_a_batch_is_encoded_as_by_aiokafka(codec: int, is_transactional: bool) -> None:
     encoded = records(50)
-    expected = by_aiokafka(encoded, 50, codec, is_transactional)
-    assert built(encoded, 50, codec, is_transactional) == expected
+    ours = b"".join(built(encoded, 50, codec, is_transactional).parts)
+    theirs = by_aiokafka(encoded, 50, codec, is_transactional)
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("codec", [0, 1, 2, 3, 4])
 def test_aiokafka_reads_an_encoded_batch(codec: int) -> None:
     encoded = records(50)
-    written = built(encoded, 50, codec)
+    written = b"".join(built(encoded, 50, codec).parts)
     assert (len(written) < len(encoded)) == bool(codec)
     batch = MemoryRecords(written).next_batch()
     assert batch is not None
@@ -62,12 +65,40 @@ def test_aiokafka_reads_an_encoded_batch(codec: int) -> None:
 
 def test_records_that_do_not_shrink_are_sent_uncompressed() -> None:
     encoded = random.Random(1).randbytes(500)
-    assert built(encoded, 1, codec=3) == by_aiokafka(encoded, 1, 0, False)
+    pieces = built(encoded, 1, codec=3)
+    assert pieces.parts[1] is encoded
+    assert b"".join(pieces.parts) == by_aiokafka(encoded, 1, 0, False)
 
 
-def test_a_batch_is_built_once() -> None:
-    batch = EncodedBatch(PackedBatch(50, records(50)), AT_MS)
-    first = batch._build()
-    assert len(first) == batch.size()
-    batch._set_producer_state(1, 2, 3)  # a retry sends the same bytes
-    assert batch._build() is first
+def test_a_batch_is_built_once_without_copying_its_records() -> None:
+    encoded = records(50)
+    batch = EncodedBatch(PackedBatch(50, encoded), AT_MS)
+    pieces = batch._build()
+    assert pieces.parts[1] is encoded
+    assert len(pieces) == batch.size() == len(b"".join(pieces.parts))
+    batch._set_producer_state(1, 2, 3)  # sent again it is the same
+    assert batch._build() is pieces
+
+
+@pytest.mark.parametrize("size", [2, 300])
+@pytest.mark.parametrize("version", [2, *range(3, 9)])
+def test_a_request_in_pieces_equals_the_whole_request(version: int, size: int) -> None:
+    batches = [built(records(count, size), count) for count in (1, 40, 50)]
+    joined = [b"".join(batch.parts) for batch in batches]
+
+    def request(parts: list[bytes] | list[Pieces]) -> ProduceRequest:
+        topics: Any = [("one", [(0, parts[0]), (1, parts[1])]), ("other", [(5, parts[2])])]
+        name = "id" if version == 8 else None  # of a transaction
+        return ProduceRequest(name, required_acks=-1, timeout=1000, topics=topics)
+
+    versions = {0: (0, version)}
+    expected = request(joined).prepare(versions).encode()
+    pieces = encode_in_pieces(request(batches).prepare(versions))
+    assert b"".join(pieces) == expected
+    if version == 2:  # it has other fields, and is sent as aiokafka encodes it
+        return
+    large = [batch.parts[1] for batch in batches if len(batch.parts[1]) >= 4096]
+    assert [piece for piece in pieces if len(piece) >= 4096] == large
+    assert len(pieces) == 2 * len(large) + 1
+    # Stock batches are sent like encoded ones.
+    assert b"".join(encode_in_pieces(request(joined).prepare(versions))) == expected

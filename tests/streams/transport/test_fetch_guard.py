@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from streams.transport.fetch_guard import FetchGuard
 from streams.transport.leader_epochs import LeaderEpochs
 from streams.transport.topic_requests import FetchById, FetchedPartition
 
-ID = "AAAAAAAAAAAAAAAAAAAAAA"
+ID = "AAAAAAAAAAAAAAAAAAAAAQ"
 NONE, OUT_OF_RANGE, UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID = 0, 1, 3, 100
 NEXT = 7
 
@@ -46,8 +47,11 @@ class World:
             on_out_of_range=self._on_out_of_range,
             on_diverged=self._on_diverged,
             on_other_topic=self._suspect,
+            is_never_held=lambda topic: topic == "changelog",
         )
         guard.guard(self.client)
+        guard.release()
+        self.guard = guard
 
     async def _pin(self, topics: list[str]) -> None:
         pass
@@ -55,7 +59,8 @@ class World:
     async def _send(self, node: int, request: Any, **kwargs: Any) -> Any:
         self.sent.append(request)
         partitions = [fetched(partition, error) for partition, error in self.errors.items()]
-        by_id = [(self.ids[topic], partitions) for topic in self.ids if self.ids[topic]]
+        asked = request._topics if isinstance(request, FetchById) else ()
+        by_id = [(topic_id, partitions) for topic_id, _ in asked]
         diverging = {ID: self.diverging} if self.diverging else {}
         return SimpleNamespace(
             topics=[("numbers", partitions)], by_id=by_id, diverging=diverging, API_VERSION=11
@@ -133,6 +138,24 @@ async def test_a_log_that_was_cut_and_written_anew() -> None:
     world.diverging = {1: 5}
     await world.fetch()
     assert world.diverged == {TopicPartition("numbers", 1): (NEXT, 5)}
+
+
+async def test_fetches_wait_until_positions_are_known() -> None:
+    world = World({"numbers": ID})
+    world.guard.hold()
+    waiting = asyncio.ensure_future(world.fetch())
+    await asyncio.sleep(0.01)
+    assert not world.sent
+    world.guard.release()
+    assert await waiting == {"numbers": [0, 1, 2]}
+
+
+async def test_changelogs_of_tables_are_read_first() -> None:
+    world = World({"numbers": ID, "changelog": ID[::-1]})
+    world.guard.hold()
+    await world.fetch()
+    (sent,) = world.sent
+    assert [topic_id for topic_id, _ in sent._topics] == [ID[::-1]]
 
 
 async def test_other_requests_pass(caplog: pytest.LogCaptureFixture) -> None:

@@ -14,6 +14,7 @@ from streams.records import TopicPartition
 from streams.transport.consumer import Consumer
 from streams.transport.consumer_thread import ConsumerThread
 from streams.transport.fetch_pacer import FetchPacer
+from streams.transport.fetch_positions import NotedPositions
 
 TP = TopicPartition("numbers", 0)
 
@@ -58,10 +59,13 @@ class World:
         self.app = SimpleNamespace(
             consumer_generation_id=1, assigned=SimpleNamespace(batch_topics={"numbers"})
         )
-        self.consumer = SimpleNamespace(_closed=False, _fetcher=Fetcher(self.app))
+        self.consumer = SimpleNamespace(
+            _closed=False, _fetcher=Fetcher(self.app), _isolation_level="read_uncommitted"
+        )
         self.thread: Any = SimpleNamespace(
             app=self.app, consumer=SimpleNamespace(flow_active=True), fetched_generation=-1,
             _take_batches=lambda fetcher: None, _pacer=FetchPacer(),
+            positions=NotedPositions(),
         )  # fmt: skip
         self.handed_out: list[int] = []
         self.num_fetches = 0

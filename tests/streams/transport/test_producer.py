@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,7 +21,10 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from streams import records
 from streams.exactly_once.stable_offsets import StableOffsets
 from streams.kafka.admin import create_topics
+from streams.kafka.record_format import encode_records
+from streams.output_records import PackedBatch
 from streams.settings import TopicSettings
+from streams.transport.encoded_batch import EncodedBatch
 from streams.transport.producer import KafkaProducer, TransactionalProducer
 
 
@@ -230,6 +234,28 @@ async def test_the_offsets_of_a_fenced_owner_are_rejected(
     assert await stable_offsets(kafka_bootstrap, group, place) == {}
     await old.stop()
     await new.stop()
+
+
+async def test_a_batch_that_is_never_sent_leaves_no_unretrieved_error(
+    embedded_bootstrap: str,
+) -> None:
+    """As where a producer is fenced before its partitions are added to the transaction."""
+    problems: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, problem: problems.append(problem))
+    topic = make_topic(embedded_bootstrap)
+    packed = PackedBatch(1, encode_records([None], [b"x"], [b"\0"], 0, 1000)[0])
+    settings: dict[str, Any] = {"bootstrap_servers": embedded_bootstrap}
+    async with KafkaProducer(**settings, enable_idempotence=True) as producer:
+        await producer.partitions_for(topic)
+        await producer._sender.close()  # as when it was fenced
+        written = await producer.send_batch(EncodedBatch(packed, 1), topic, partition=0)
+        producer._message_accumulator.fail_all(ProducerFenced())
+        with pytest.raises(ProducerFenced):
+            await written
+        producer._message_accumulator._batches.clear()
+    del written
+    gc.collect()
+    assert problems == []
 
 
 @pytest.mark.kafka

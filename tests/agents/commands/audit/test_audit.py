@@ -382,7 +382,7 @@ def test_records_whose_output_was_removed_are_not_provable(pipeline: HandMade) -
     assert found.verdict == Verdict.NOT_PROVABLE, found.culprits
     assert found.removed_output > 0
     assert found.removed_output + found.answered == 80
-    assert "it may have been theirs" in found.doubts[0]
+    assert "that may have been theirs" in found.doubts[0]
 
 
 def test_nothing_is_committed_and_no_group_is_joined(pipeline: HandMade) -> None:

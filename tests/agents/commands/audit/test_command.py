@@ -52,7 +52,7 @@ def test_problems_are_named_and_the_exit_code_is_1(pipeline: HandMade, tmp_path:
         "score: 1 unfinished",
         f"  unfinished: {pipeline.name}[0] offset 3: is not committed, and has neither a "
         "result nor a dead letter",
-        "wrong: 1 problems",
+        "wrong: 1 problem",
     ]
 
 

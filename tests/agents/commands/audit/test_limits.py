@@ -98,7 +98,7 @@ def test_output_removed_by_its_retention_is_no_alarm() -> None:
     case.ledgers[0].doubt_below(40, expired_below=40)
     report = case.judge()
     assert (report.verdict, report.expired, report.not_judged) == (Verdict.PROVEN, 40, 40)
-    assert report.notes[0].startswith("40 committed records are older than the retention")
+    assert report.notes[0].startswith("40 committed records have no output any more")
 
 
 def test_latest_begins_at_the_first_answer() -> None:

@@ -74,18 +74,34 @@ def test_nothing_is_said_of_records_whose_output_is_gone_too() -> None:
     ledger = ledger_of(without(range(30, 80)))
     ledger.doubt_below(80)
     assert not judged(ledger).removed_ranges
-    assert not judged(ledger_of(range(LOG_START, END))).removed_ranges  # no answer below at all
+    ledger = ledger_of(range(LOG_START, END))
+    ledger.doubt_below(LOG_START)
+    assert not judged(ledger).removed_ranges
 
 
-def test_records_before_the_first_answer_are_not_judged() -> None:
-    assert not judged(ledger_of(range(50, END))).removed_ranges
+@pytest.mark.parametrize(("first", "last"), [(50, 49), (LOG_START, 99), (110, 99)])
+def test_records_that_were_gone_before_the_first_answer_are_not_known(
+    first: int, last: int
+) -> None:
+    report = judged(ledger_of(range(first, END)))
+    assert ranges(report) == [(0, last, False)]
+    assert "--since" in next(iter(report.unknown_offsets))
+    latest = replace(REACH, ignores_beginning=True)
+    assert not judged(ledger_of(range(first, END)), latest).removed_ranges
+
+
+def test_a_partition_that_was_never_answered() -> None:
+    assert ranges(judged(ledger_of([]), replace(REACH, committed=-1))) == [(0, 99, False)]
+    assert ranges(judged(ledger_of([]), REACH)) == [(0, 99, False)]
 
 
 def test_records_that_were_not_committed_when_they_went_are_lost() -> None:
     reach = replace(REACH, committed=40)
     assert ranges(judged(ledger_of(range(40)), reach)) == [(40, 99, True)]
     # Whether or not any answer below the log start is left.
-    assert ranges(judged(ledger_of([]), reach)) == [(40, 99, True)]
+    ledger = ledger_of([])
+    ledger.doubt_below(10)
+    assert ranges(judged(ledger, reach)) == [(40, 99, True)]
     # The worker had read up to 60 and answers those.
     assert ranges(judged(ledger_of(range(60)), reach)) == [(60, 99, True)]
 

@@ -11,12 +11,18 @@ from agents.commands.broker import BrokerProcess, embedded_broker
 from agents.commands.produce.event_publisher import MAX_BEHIND_SECONDS, EventPublisher, Pace
 from agents.commands.produce.event_records import EventEncoder
 from schemas import SensorReading, make_codec
+from streams.kafka.admin import create_topics
 from streams.kafka.reader import TopicReader, record_of
+from streams.settings import TopicSettings
 
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[str]:
     with embedded_broker() as broker:
+        names = ("arrive", "murmur", "bounded", "large", "rate", "now")
+        create_topics(
+            {"bootstrap.servers": broker.bootstrap_servers}, dict.fromkeys(names, TopicSettings())
+        )
         yield broker.bootstrap_servers
 
 
