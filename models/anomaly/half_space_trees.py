@@ -332,7 +332,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
     def _empty(self) -> HalfSpaceTrees:
         """Return an instance with the same options that has learned nothing."""
         empty = copy(self)
-        empty._slots, empty._sources = Slots(self._slots.max_keys), []
+        empty._slots, empty._sources = self._no_slots(), []
         empty._masses = self._masses[:0]
         return empty
 
