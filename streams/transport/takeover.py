@@ -67,6 +67,7 @@ async def take_over(consumer: Consumer, transactions: Transactions) -> None:
     async def seek(offsets: Mapping[TopicPartition, int]) -> None:
         await _seek(consumer, offsets)
         await seek_to_state(consumer)
+        await consumer.commit_starts()
 
     try:
         await transactions.release_all()
@@ -122,7 +123,7 @@ async def seek_to_state(consumer: Consumer) -> None:
                 await consumer.stop_without_reset(tp, answer_from[tp])
             answer_from[tp] = reset.start
     seeks: dict[TopicPartition, int] = {}
-    for tp, start in (await assigned.begin(answer_from)).items():
+    for tp, start in (await assigned.begin(answer_from, consumer.committed)).items():
         if start < first[tp]:
             logger.warning(
                 "%s:%d: the topic no longer has offsets %d to %d, which its model should learn "

@@ -53,6 +53,8 @@ class FakeConsumer:
     async def committed_offsets(self, partitions: Any) -> Mapping[TopicPartition, int]:
         return dict.fromkeys(partitions, 9)
 
+    async def commit_starts(self) -> None: ...
+
     async def seek_wait(self, offsets: Mapping[Any, int]) -> None:
         self.sought.update(offsets)
 
