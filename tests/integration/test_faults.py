@@ -32,6 +32,7 @@ def test_a_killed_worker_loses_nothing(tmp_path: Path, kafka_bootstrap: str) -> 
             pipeline.await_answered(before + 500)
             worker.kill()
     with pipeline.worker() as worker:
+        worker.await_started()  # the killed ones may have answered all
         pipeline.await_finished(count)
         worker.stop()
     assert_nothing_is_lost(pipeline, count)
