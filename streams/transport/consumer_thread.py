@@ -21,6 +21,7 @@ from streams.retry import within
 from streams.transport.assignor import Assignor
 from streams.transport.begun_topics import BegunTopics
 from streams.transport.broker_retry import start_with_retry
+from streams.transport.client_requests import send_through
 from streams.transport.fetch import BatchFetchResult
 from streams.transport.fetch_pacer import FetchPacer
 from streams.transport.fetch_positions import (
@@ -85,9 +86,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             enable_auto_commit=False,
             **arguments,
         )
-        self.app.health.consumer.watch(consumer._client)
-        self.topics.use(consumer._client)
-        self.app.group_session.watch(consumer._client)
+        client = consumer._client
+        self.topics.use(client)
+        layers = (self.app.group_session, self.topics.guard)
+        send_through(client, *layers, contact=self.app.health.consumer)
         return consumer
 
     async def on_start(self) -> None:

@@ -25,7 +25,7 @@ from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1, Join
 from aiokafka.protocol.types import Int32, Schema, String
 
 #: Error code FENCED_INSTANCE_ID, which aiokafka 0.14 does not know.
-_FENCED = 82
+FENCED = 82
 
 
 class FencedMemberError(KafkaError):  # type: ignore[misc]
@@ -83,7 +83,7 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]
         code = getattr(response, "error_code", 0)
         if isinstance(request, _StaticHeartbeat | JoinGroupRequest):
             self._is_unknown = code == UnknownMemberIdError.errno
-        if code == _FENCED:
+        if code == FENCED:
             await self._be_fenced(instance_id)
         return response
 

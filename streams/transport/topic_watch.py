@@ -53,7 +53,7 @@ class TopicWatch:
         self._thread = thread
         self._app = thread.app
         self.epochs = LeaderEpochs()
-        self._guard = FetchGuard(
+        self.guard = FetchGuard(
             self.ids,
             self.epochs,
             on_out_of_range=self._reset_positions,
@@ -76,9 +76,9 @@ class TopicWatch:
         """Topics that were made again while this worker ran."""
 
     def use(self, client: Any) -> None:
-        """Watch through this client, and guard its fetches."""
+        """Watch through this `aiokafka.client.AIOKafkaClient`, whose fetches `guard` sends."""
         self.ids.use(client)
-        self._guard.guard(client)
+        self.guard.use(client)
 
     def _suspect(self) -> None:
         if self._suspicion is not None:
@@ -163,7 +163,7 @@ class TopicWatch:
             self._thread._ensure_consumer()._coordinator.request_rejoin()
 
     def _was_absent_at_takeover(self, topic: str) -> bool:
-        if self.ids.is_pinned(topic) or not self._guard.is_open:
+        if self.ids.is_pinned(topic) or not self.guard.is_open:
             return False
         return any(tp.topic == topic for tp in self._thread.assignment())
 
@@ -239,13 +239,13 @@ class TopicWatch:
                     topic, 0
                 )
         self._changed.clear()
-        self._guard.hold()
+        self.guard.hold()
         self.ids.release()
         self.epochs.forget()
 
     async def begin(self) -> None:
         """Let fetches begin: every partition was sought to where it starts."""
-        self._guard.release()
+        self.guard.release()
 
     def metadata(self, tp: TopicPartition, offset: int) -> str:
         """Return the metadata with which to commit an offset."""

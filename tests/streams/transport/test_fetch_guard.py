@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,7 +53,8 @@ class World:
             on_other_topic=self._suspect,
             is_never_held=lambda topic: topic == "changelog",
         )
-        guard.guard(self.client)
+        guard.use(self.client)
+        self.client.send = partial(guard.send, self._send)
         guard.release()
         self.guard = guard
 
