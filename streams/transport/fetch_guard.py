@@ -17,14 +17,14 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from streams.records import TopicPartition
 from streams.transport.client_requests import Send
-from streams.transport.leader_epochs import LeaderEpochs
-from streams.transport.topic_ids import TopicIds
-from streams.transport.topic_requests import (
+from streams.transport.fetch_by_id import (
     FETCH_KEY,
     FETCH_VERSION,
     FetchById,
     FetchedPartition,
 )
+from streams.transport.leader_epochs import LeaderEpochs
+from streams.transport.topic_ids import TopicIds
 
 #: Kafka's error codes that aiokafka 0.14 does not know: the topic has another id, or is absent.
 _UNKNOWN_TOPIC_ID, _INCONSISTENT_TOPIC_ID = 100, 103

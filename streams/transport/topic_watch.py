@@ -19,10 +19,10 @@ from streams.kafka.position_reset import LostReason, PositionReset, no_reset, re
 from streams.kafka.positions import UNKNOWN_EPOCH, commit_metadata
 from streams.records import TopicPartition
 from streams.sink import ProduceError
+from streams.transport.describe_topics import DescribedTopic
 from streams.transport.fetch_guard import FetchGuard
 from streams.transport.leader_epochs import LeaderEpochs
 from streams.transport.topic_ids import TopicIds, is_absent
-from streams.transport.topic_requests import DescribedTopic
 
 if TYPE_CHECKING:
     from streams.transport.consumer_thread import ConsumerThread

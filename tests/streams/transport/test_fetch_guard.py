@@ -15,9 +15,9 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from streams.records import TopicPartition
 from streams.transport import fetch_guard
+from streams.transport.fetch_by_id import FetchById, FetchedPartition
 from streams.transport.fetch_guard import FetchGuard
 from streams.transport.leader_epochs import LeaderEpochs
-from streams.transport.topic_requests import FetchById, FetchedPartition
 
 ID = "AAAAAAAAAAAAAAAAAAAAAQ"
 NONE, OUT_OF_RANGE, UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID = 0, 1, 3, 100
