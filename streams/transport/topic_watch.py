@@ -224,7 +224,7 @@ class TopicWatch:
         topics: frozenset[str] = subscription.topics if subscription else frozenset()
         return topics
 
-    def release(self, unfinished: Mapping[str, int]) -> None:
+    async def release(self, unfinished: Mapping[str, int]) -> None:
         """Note that all partitions are given up.
 
         Args:
