@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import aiokafka
 from aiokafka.errors import ConsumerStoppedError, KafkaError, UnknownMemberIdError
@@ -31,6 +31,8 @@ from streams.transport.fetch_positions import (
 )
 from streams.transport.stop_limits import LAST_COMMIT_SECONDS, LEAST_SECONDS, LEAVE_SECONDS
 from streams.transport.topic_watch import TopicWatch
+
+T = TypeVar("T")
 
 #: How often the group coordination is checked for errors.
 _COORDINATION_SECONDS = 1.0
@@ -262,6 +264,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 return False
         commit.result()
         return True
+
+    async def on_main_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work on the worker's main event loop; call it on this thread."""
+        future = asyncio.run_coroutine_threadsafe(work, self.parent_loop)
+        return await asyncio.wrap_future(future)
 
     async def on_thread_stop(self) -> None:
         """Leave the group, in a limited time even if no broker answers."""
