@@ -1,6 +1,6 @@
 """Where a consumer group stands, read from the broker: commits, ends, topic ids, members.
 
-All partitions are asked for at once, and nobody joins the group. For a program that asks again and
+All partitions are asked for at once, and the group is not joined. For a program that asks again and
 again: it keeps one client.
 """
 
@@ -200,4 +200,4 @@ class GroupOffsets:
 
 
 class _NoGroupError(BrokerError):
-    """The broker knows no such group: nobody has joined it or committed yet."""
+    """The broker knows no such group: no member has joined it or committed yet."""

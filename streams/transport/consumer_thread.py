@@ -116,7 +116,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Make aiokafka rejoin the group after an error.
 
         Its coordination stops until `check_errors` is called. aiokafka's own reads call it; Faust
-        bypasses those reads, and without this task the worker would stay idle for ever.
+        bypasses those reads, and without this task the worker would stay idle.
         """
         while not self.should_stop:
             await self.sleep(_COORDINATION_SECONDS)

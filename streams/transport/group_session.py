@@ -1,8 +1,8 @@
 """Hold results back while this worker may have lost its partitions without knowing it.
 
 A worker that was frozen (by its machine, by SIGSTOP) for longer than its session is no longer a
-member of its group. Others answer its records then, and whatever it sends before the group tells it
-so is a repeat. So after such a gap it first waits for the answer to a heartbeat.
+member of its group. Other workers answer its records then, and what it sends before it learns that
+is a repeat. So after such a gap it first waits for the answer to a heartbeat.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class PositionResets:
     async def on_out_of_range(self, gone: Mapping[TopicPartition, int]) -> None:
         """Let partitions go on where they still have records; report what is passed over."""
         consumer = self._thread._ensure_consumer()
-        # Offsets of another topic of this name are reported as such.
+        # Offsets of an earlier topic of this name are reported by the topic watch.
         current = await self._still_read({tp.topic for tp in gone})
         partitions = [tp for tp in gone if tp.topic in current]
         first = await consumer.beginning_offsets(partitions)
@@ -65,7 +65,7 @@ class PositionResets:
             await self._reset(tp, gone[tp], reset)
 
     async def on_diverged(self, diverged: Mapping[TopicPartition, tuple[int, int]]) -> None:
-        """Read partitions again from where their log was cut and written anew."""
+        """Read partitions again from where their log was cut."""
         for tp, (position, end) in diverged.items():
             start = min(position, end)
             cut = PositionReset(LostReason.TRUNCATED, start, start, position - start)
