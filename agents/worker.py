@@ -172,7 +172,7 @@ class Worker:
                 logger.debug("agent %s can't load its model", inference.agent, exc_info=True)
                 raise ModelError(
                     f"agent {inference.agent}: its model can't be loaded: "
-                    f"{type(error).__name__}: {error} (--log-level DEBUG tells where)"
+                    f"{type(error).__name__}: {error} (--log-level DEBUG shows where)"
                 ) from error
         tune_garbage_collector()
 

@@ -117,7 +117,7 @@ class AssignedPartitions:
         for callback in self._on_given_up:
             callback()
         for topic, partition in given_up:
-            # Otherwise this worker would report the partition's last lag for ever.
+            # Otherwise this worker would report the partition's last lag until it ends.
             self._metrics.forget_lag(topic, partition)
         self._waiting.difference_update(given_up)
         self._held, self.num_held = frozenset(), 0

@@ -150,7 +150,7 @@ class Decoder(Generic[E]):
 def fill_in(event: Event, batch: RecordBatch, row: int, key_format: KeyFormat) -> None:
     """Fill in an event's missing id, time and source from the record's key, headers and timestamp.
 
-    This changes a frozen event, which is safe: nobody else has a reference to it yet.
+    This changes a frozen event, which is safe: nothing else has a reference to it yet.
 
     Raises:
         SchemaError: a header that is read is not as CloudEvents has it.

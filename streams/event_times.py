@@ -80,7 +80,7 @@ class EventTimes:
 
     @property
     def consequence(self) -> str:
-        """What the rule does with such an event, in words."""
+        """What the rule does with an implausible event, for a message."""
         return {
             "accept": "the event keeps it",
             "use_record_time": "the record's timestamp is used instead",

@@ -87,8 +87,3 @@ class RecordBatch:
     def first_offset(self) -> int:
         """The lowest offset."""
         return self.span.offsets[0]
-
-    @property
-    def last_offset(self) -> int:
-        """The highest offset."""
-        return self.span.offsets[-1]

@@ -197,7 +197,7 @@ class StateSettings(_Settings):
     interval_seconds: Annotated[float, Bounds(gt=0, le=86_400)] = 30.0
     """After a crash the next worker learns again from the records of about this long."""
     on_mismatch: Literal["stop", "fresh"] = "stop"
-    """When there are snapshots and none fits: end the worker, or let the model start anew."""
+    """When there are snapshots and none fits: end the worker, or start with a fresh model."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,7 +139,7 @@ def _warn_once(kind: str, max_keys: int) -> None:
     """Warn once in a process: keys that stay away for good are forgotten in this way, too."""
     logger.warning(
         "a partition has more than %d %s (max_keys): those seen least recently are forgotten, and "
-        "learned anew when they come back. If all of them are in use, raise max_keys",
+        "learned again when they come back. If all of them are in use, raise max_keys",
         max_keys,
         kind,
     )

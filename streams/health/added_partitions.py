@@ -1,4 +1,4 @@
-"""Say and count that partitions were added to an input topic, and what that means."""
+"""Log and count partitions that were added to an input topic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say and count records that can't be read any more, so that nothing is passed over in silence."""
+"""Log and count records that can't be read any more, so that no loss goes unnoticed."""
 
 from __future__ import annotations
 

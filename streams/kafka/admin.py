@@ -50,12 +50,23 @@ def probe(kafka: Kafka, timeout: float = 5.0) -> ClusterInfo:
     """
     errors = ClientErrors()
     admin = make_admin(kafka, errors.add)
-    return _metadata(admin, errors, bootstrap_servers(kafka), timeout)
+    return read_cluster(admin, errors, bootstrap_servers(kafka), timeout)
 
 
-def _metadata(
+def read_cluster(
     admin: AdminClient, errors: ClientErrors, servers: str, timeout: float
 ) -> ClusterInfo:
+    """Return the cluster's metadata, for a caller that keeps its admin client.
+
+    Args:
+        admin: a client of `make_admin`.
+        errors: receives the client's errors.
+        servers: the bootstrap servers, for the message.
+        timeout: seconds, > 0; a rejected login or a failed handshake raises sooner.
+
+    Raises:
+        BrokerError: the cluster can't be reached or used.
+    """
     deadline = time.monotonic() + timeout
     while (left := deadline - time.monotonic()) > 0:
         try:
@@ -93,14 +104,14 @@ def create_topics(
     errors = ClientErrors()
     admin = make_admin(kafka, errors.add)
     servers = bootstrap_servers(kafka)
-    cluster = _metadata(admin, errors, servers, timeout)
+    cluster = read_cluster(admin, errors, servers, timeout)
     absent = [name for name in topics if name not in cluster.topics]
     if cluster.is_embedded:
         _create_by_naming(kafka, absent, timeout)
         return absent
     made = _request(admin, {name: topics[name] for name in absent}, timeout)
     deadline = time.monotonic() + timeout
-    while not set(made) <= set(_metadata(admin, errors, servers, timeout).topics):
+    while not set(made) <= set(read_cluster(admin, errors, servers, timeout).topics):
         # The controller has a topic earlier than the other brokers.
         if time.monotonic() > deadline:
             raise BrokerError(
@@ -152,7 +163,7 @@ def topic_configs(
     """
     errors = ClientErrors()
     admin = make_admin(kafka, errors.add)
-    if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
+    if read_cluster(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
         return {topic: {} for topic in topics}
     resources = {topic: ConfigResource(ConfigResource.Type.TOPIC, topic) for topic in topics}
     futures = admin.describe_configs(list(resources.values()), request_timeout=timeout)
@@ -181,15 +192,29 @@ def topic_ids(kafka: Kafka, topics: Sequence[str], timeout: float = 5.0) -> dict
     """
     errors = ClientErrors()
     admin = make_admin(kafka, errors.add)
-    if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded or not topics:
+    if read_cluster(admin, errors, bootstrap_servers(kafka), timeout).is_embedded or not topics:
         return dict.fromkeys(topics, "")
+    try:
+        return describe_ids(admin, topics, timeout)
+    except KafkaException as error:
+        raise BrokerError(f"can't read topic ids: {error.args[0].str()}") from None
+
+
+def describe_ids(admin: AdminClient, topics: Sequence[str], timeout: float) -> dict[str, str]:
+    """Return the id of each topic, for a caller that keeps its admin client; see `topic_ids`.
+
+    Raises:
+        KafkaException: no broker answers in time.
+    """
     futures = admin.describe_topics(TopicCollection(list(topics)), request_timeout=timeout)
     ids = {}
     for topic, future in futures.items():
         try:
             ids[topic] = topic_id_of(future.result().topic_id)
-        except KafkaException:  # not authorized, or gone by now
-            ids[topic] = ""
+        except KafkaException as error:
+            if error.args[0].code() < 0:  # librdkafka's own: no answer
+                raise
+            ids[topic] = ""  # not authorized, or gone by now
     return ids
 
 
@@ -234,7 +259,7 @@ def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:
     """
     errors = ClientErrors()
     admin = make_admin(kafka, errors.add)
-    if _metadata(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
+    if read_cluster(admin, errors, bootstrap_servers(kafka), timeout).is_embedded:
         return 0
     try:
         described = admin.describe_consumer_groups([group], request_timeout=timeout)[group]

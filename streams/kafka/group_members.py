@@ -20,7 +20,7 @@ from streams.settings import PipelineSettings
 
 #: Hexadecimal digits of a fingerprint.
 _FINGERPRINT_LENGTH = 12
-#: The state of a group whose members' subscriptions the broker tells.
+#: The state of a group in which the broker lists the members' subscriptions.
 _STABLE = "Stable"
 
 

@@ -1,6 +1,6 @@
 """Where a consumer group stands, read from the broker: commits, ends, topic ids, members.
 
-All partitions are asked for at once, and nobody joins the group. For a program that asks again and
+All partitions are asked for at once, and the group is not joined. For a program that asks again and
 again: it keeps one client.
 """
 
@@ -16,20 +16,17 @@ from confluent_kafka import (
     IsolationLevel,
     KafkaError,
     KafkaException,
-    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import OffsetSpec
 
-from streams.kafka.admin import ClusterInfo
+from streams.kafka.admin import ClusterInfo, describe_ids, read_cluster
 from streams.kafka.clients import make_admin
 from streams.kafka.errors import BrokerError, ClientErrors
-from streams.kafka.positions import CommittedPosition, position_of, topic_id_of
+from streams.kafka.positions import CommittedPosition, position_of
 from streams.kafka.reader import Bounds
 from streams.kafka.settings import Kafka, bootstrap_servers
 
-#: How long one metadata request may block before the client's errors are checked.
-_POLL_SECONDS = 0.25
 _RETRY_SECONDS = 0.1
 #: A cluster that elects a leader or a coordinator answers with these for a moment.
 _TRANSIENT = (
@@ -89,17 +86,7 @@ class GroupOffsets:
         Raises:
             BrokerError: the cluster can't be reached or used.
         """
-        deadline = time.monotonic() + self._timeout
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                metadata = self._admin.list_topics(timeout=min(left, _POLL_SECONDS))
-            except KafkaException:
-                self._admin.poll(0)
-                self._errors.raise_conclusive(self._servers)
-                continue
-            topics = {name: len(topic.partitions) for name, topic in metadata.topics.items()}
-            return ClusterInfo(metadata.cluster_id or "", len(metadata.brokers), topics)
-        raise self._errors.unreachable(self._servers)
+        return read_cluster(self._admin, self._errors, self._servers, self._timeout)
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
         """Return the id of each topic; "" where the broker gives none or hides it.
@@ -109,18 +96,10 @@ class GroupOffsets:
         """
         if not topics:
             return {}
-        futures = self._admin.describe_topics(
-            TopicCollection(list(topics)), request_timeout=self._timeout
-        )
-        ids = {}
-        for topic, future in futures.items():
-            try:
-                ids[topic] = topic_id_of(future.result().topic_id)
-            except KafkaException as error:
-                if error.args[0].code() < 0:  # librdkafka's own: no answer in time
-                    raise self._refused("topic ids", error) from None
-                ids[topic] = ""
-        return ids
+        try:
+            return describe_ids(self._admin, topics, self._timeout)
+        except KafkaException as error:
+            raise self._refused("topic ids", error) from None
 
     def committed(self, places: Sequence[Place]) -> dict[Place, CommittedPosition]:
         """Return the committed position of those partitions that have one.
@@ -221,4 +200,4 @@ class GroupOffsets:
 
 
 class _NoGroupError(BrokerError):
-    """The broker knows no such group: nobody has joined it or committed yet."""
+    """The broker knows no such group: no member has joined it or committed yet."""

@@ -7,7 +7,7 @@ while it has results.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka.errors import for_code
@@ -27,34 +27,32 @@ class BrokerContact:
         self.last_error = ""
         """Why the last request failed or was rejected; "" if it succeeded."""
 
-    def watch(self, client: Any) -> None:
-        """Note every request of an `aiokafka.client.AIOKafkaClient` from now on."""
-        send = client.send
+    async def send(
+        self, send: Callable[..., Awaitable[Any]], node_id: Any, request: Any, **kwargs: Any
+    ) -> Any:
+        """Send a request, and note when it began and how it ended."""
+        self._note_request()
+        try:
+            response = await send(node_id, request, **kwargs)
+        except Exception as error:
+            self.asked, self.last_error = self._clock(), str(error) or type(error).__name__
+            raise
+        self.asked = self.answered = self._clock()
+        self.last_error = _rejection(response)
+        return response
 
-        async def send_and_note(node_id: Any, request: Any, **kwargs: Any) -> Any:
-            self._note_request()
-            try:
-                response = await send(node_id, request, **kwargs)
-            except Exception as error:
-                self.asked, self.last_error = self._clock(), str(error) or type(error).__name__
-                raise
-            self.asked = self.answered = self._clock()
-            self.last_error = _rejection(response)
-            return response
-
-        update = client._metadata_update
-
-        async def update_and_note(*args: Any, **kwargs: Any) -> bool:
-            self._note_request()
-            updated: bool = await update(*args, **kwargs)
-            self.asked = self._clock()
-            if updated:
-                self.answered = self.asked
-            else:
-                self.last_error = self.last_error or "no broker can be reached"
-            return updated
-
-        client.send, client._metadata_update = send_and_note, update_and_note
+    async def update_metadata(
+        self, update: Callable[..., Awaitable[bool]], *args: Any, **kwargs: Any
+    ) -> bool:
+        """Update the client's metadata, and note whether a broker answered."""
+        self._note_request()
+        updated = await update(*args, **kwargs)
+        self.asked = self._clock()
+        if updated:
+            self.answered = self.asked
+        else:
+            self.last_error = self.last_error or "no broker can be reached"
+        return updated
 
     def _note_request(self) -> None:
         self.asked = self._clock()

@@ -17,14 +17,11 @@ from streams.fetch_messages import in_messages, in_parts
 from streams.kafka.position_reset import no_reset
 from streams.kafka.positions import CommittedPosition
 from streams.records import RawRecords, RecordBatch, TopicPartition
-from streams.retry import retry, within
+from streams.retry import retry
 from streams.transport.begun_topics import BegunTopics
-from streams.transport.consumer_thread import (
-    LAST_COMMIT_SECONDS,
-    LEAST_SECONDS,
-    ConsumerThread,
-    columns,
-)
+from streams.transport.consumer_thread import ConsumerThread
+from streams.transport.drain import Drain
+from streams.transport.fetch import columns
 from streams.transport.read_positions import export_lag, note_read
 from streams.transport.starting_offsets import starting_offsets
 from streams.transport.takeover import (
@@ -52,13 +49,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._takeover = OncePerGeneration()
-        self._num_unfinished: dict[str, int] = {}
-        """Records of each topic that were read and not finished before a rebalance."""
+        self._drain = Drain(self)
         self.committed: set[TopicPartition] = set()
         """Held partitions that go on at an offset that the group has committed."""
         self._to_commit: dict[TopicPartition, int] = {}
 
-    def _is_batch(self, tp: Any) -> bool:
+    def is_batch(self, tp: Any) -> bool:
+        """Whether a partition's agent receives whole record batches."""
         return tp.topic in self.assigned.batch_topics
 
     def _new_consumer_thread(self) -> ConsumerThread:
@@ -108,7 +105,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         if self.assigned.is_full(tp):
             return False
         transactions = self.app.exactly_once
-        if transactions is None or not self._is_batch(tp):
+        if transactions is None or not self.is_batch(tp):
             return True
         return transactions.owns(tp) and not transactions.is_full(tp)
 
@@ -189,10 +186,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self, topics: Any = None, start_new_transaction: bool = True
     ) -> bool:  # fmt: skip
         """Commit the watermarks that have moved; exactly-once partitions commit in transactions."""
-        self._collect_inlined_acks()
+        self.collect_inlined_acks()
         offsets = self.assigned.tracker.committable()
         if self.app.exactly_once is not None:
-            offsets = {tp: offset for tp, offset in offsets.items() if not self._is_batch(tp)}
+            offsets = {tp: offset for tp, offset in offsets.items() if not self.is_batch(tp)}
         export_lag(self)
         if not offsets or not await self._commit(offsets):
             return False
@@ -200,7 +197,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self.app.monitor.on_tp_commit(offsets)
         return True
 
-    def _collect_inlined_acks(self) -> None:
+    def collect_inlined_acks(self) -> None:
         """Finish the offsets that Faust's compiled stream iterator notes without `ack`."""
         for tp, acked in self._acked.items():
             for offset in acked:
@@ -209,48 +206,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             acked.clear()
 
     async def wait_empty(self) -> None:
-        """Wait until records in work are finished, then commit them and store state.
-
-        The wait is bounded: records not finished in time stay uncommitted and are read again.
-        """
-        transactions = self.app.exactly_once
-        num_in_work = self.assigned.tracker.under_way_by_topic()
-        self.assigned.tracker.give_up_untaken()
-        num_taken = self.assigned.tracker.under_way_by_topic()
-        if transactions is not None:
-            transactions.flush()
-        # Faust calls this twice while it stops: both calls share one deadline.
-        left = self.app.seconds_to_stop()
-        deadline = time.monotonic() + (self.app.drain_seconds if left is None else left)
-        while self.assigned.tracker.num_taken() and time.monotonic() < deadline:
-            if transactions is None and self.app.group_session.is_lost:
-                # Others read these records again, whether they are answered here or not.
-                self.assigned.tracker.give_up_unfinished()
-            await asyncio.sleep(0.01)
-            self._collect_inlined_acks()
-        for topic, num_left in self.assigned.tracker.under_way_by_topic().items():
-            num_left += num_in_work[topic] - num_taken[topic]
-            self._num_unfinished[topic] = max(num_left, self._num_unfinished.get(topic, 0))
-        if left := self.assigned.tracker.num_taken():
-            self.log.warning("%d records were not finished in time and will be read again", left)
-        await self._commit_in_time()
-        await self._store_in_time()
-        if transactions is not None:
-            self.assigned.tracker.give_up(
-                filter(self._is_batch, self.assigned.tracker.partitions())
-            )
-            await transactions.release_all()
-
-    async def _commit_in_time(self) -> None:
-        """Commit; while the worker stops, wait only a limited time for the broker."""
-        left = self.app.seconds_to_stop(LAST_COMMIT_SECONDS)
-        if left is None:
-            await self.commit()
-        elif not await within(max(left, LEAST_SECONDS), self.commit()):
-            self.log.warning(
-                "offsets not committed: no broker answers; the records will be read again"
-            )
-            self.app.health.has_given_up = True
+        """Wait until records in work are finished, then commit them and store state."""
+        await self._drain.run()
 
     async def perform_seek(self) -> None:
         """Seek every partition to its committed offset; with exactly once, fence earlier owners."""
@@ -376,15 +333,6 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self.assigned.give_up([tp])
         await self._thread.rejoin()
 
-    async def _store_in_time(self) -> None:
-        """Store the state of online models, in a limited time."""
-        left = self.app.seconds_to_stop(LAST_COMMIT_SECONDS)
-        seconds = self.app.drain_seconds if left is None else max(left, LEAST_SECONDS)
-        if not await within(seconds, self.assigned.on_revoked()):
-            self.log.warning(
-                "online models' state was not stored in time: a restart replays more records"
-            )
-
     async def latest_offsets(self, *partitions: TP) -> Mapping[TP, int]:
         """Return the end offset of each partition."""
         offsets: Mapping[TP, int] = await self._thread.call_thread(
@@ -395,9 +343,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Finish records in work (through `wait_empty`), then release the partitions."""
         self._takeover.cancel()
-        self._num_unfinished = {}
+        self._drain.num_unfinished.clear()
         await super().on_partitions_revoked(revoked)
-        await self._thread.release_topics(self._num_unfinished)
+        await self._thread.release_topics(self._drain.num_unfinished)
         self.assigned.give_up(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:

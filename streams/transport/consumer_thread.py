@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import aiokafka
 from aiokafka.errors import ConsumerStoppedError, KafkaError, UnknownMemberIdError
@@ -21,7 +20,8 @@ from streams.retry import within
 from streams.transport.assignor import Assignor
 from streams.transport.begun_topics import BegunTopics
 from streams.transport.broker_retry import start_with_retry
-from streams.transport.fetch import BatchFetchResult
+from streams.transport.client_requests import send_through
+from streams.transport.fetch import BatchFetchResult, columns
 from streams.transport.fetch_pacer import FetchPacer
 from streams.transport.fetch_positions import (
     Fetched,
@@ -29,25 +29,16 @@ from streams.transport.fetch_positions import (
     fetched_of,
     partition_state,
 )
+from streams.transport.stop_limits import LAST_COMMIT_SECONDS, LEAST_SECONDS, LEAVE_SECONDS
 from streams.transport.topic_watch import TopicWatch
+
+T = TypeVar("T")
 
 #: How often the group coordination is checked for errors.
 _COORDINATION_SECONDS = 1.0
 
-#: How long after its time to stop a worker waits for its last commits and for state to be stored,
-#: and how long for the group that it leaves. With its producer's second and the end of the process
-#: it ends within 8 seconds of that time, whatever the brokers do.
-LAST_COMMIT_SECONDS = 3.0
-LEAVE_SECONDS = 4.0
-#: The least time for any of these.
-LEAST_SECONDS = 0.5
 #: How often an unanswered commit checks whether the worker is stopping.
 _COMMIT_LOOK_SECONDS = 0.25
-
-#: Timestamp of records in format v0, which has none.
-_NO_TIMESTAMP = -1
-#: Shared by all records without headers.
-_NO_HEADERS = ()
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -85,9 +76,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             enable_auto_commit=False,
             **arguments,
         )
-        self.app.health.consumer.watch(consumer._client)
-        self.topics.use(consumer._client)
-        self.app.group_session.watch(consumer._client)
+        client = consumer._client
+        self.topics.use(client)
+        layers = (self.app.group_session, self.topics.guard)
+        send_through(client, *layers, contact=self.app.health.consumer)
         return consumer
 
     async def on_start(self) -> None:
@@ -124,7 +116,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         """Make aiokafka rejoin the group after an error.
 
         Its coordination stops until `check_errors` is called. aiokafka's own reads call it; Faust
-        bypasses those reads, and without this task the worker would stay idle for ever.
+        bypasses those reads, and without this task the worker would stay idle.
         """
         while not self.should_stop:
             await self.sleep(_COORDINATION_SECONDS)
@@ -226,10 +218,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def release_topics(self, num_unfinished: Mapping[str, int]) -> None:
         """Note that all partitions are given up, with each topic's unfinished records."""
-        await self.call_thread(self._release_topics, num_unfinished)
-
-    async def _release_topics(self, num_unfinished: Mapping[str, int]) -> None:
-        self.topics.release(num_unfinished)
+        await self.call_thread(self.topics.release, num_unfinished)
 
     async def rejoin(self) -> None:
         """Ask the group to rebalance."""
@@ -276,6 +265,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         commit.result()
         return True
 
+    async def on_main_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run work on the worker's main event loop; call it on this thread."""
+        future = asyncio.run_coroutine_threadsafe(work, self.parent_loop)
+        return await asyncio.wrap_future(future)
+
     async def on_thread_stop(self) -> None:
         """Leave the group, in a limited time even if no broker answers."""
         left = self.app.seconds_to_stop(LEAVE_SECONDS)
@@ -285,19 +279,3 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if self._consumer is not None:
             # If the fetcher is stopped during its back-off, aiokafka does not close its client.
             await self._consumer._client.close()
-
-
-def columns(records: Sequence[Any]) -> RawRecords:
-    """Turn parsed records into columns; few objects, since they live until the commit."""
-    first, last = records[0].offset, records[-1].offset
-    is_whole = last - first == len(records) - 1
-    keys = [record.key for record in records]
-    values = [record.value for record in records]
-    return RawRecords(
-        offsets=range(first, last + 1) if is_whole else [record.offset for record in records],
-        timestamps_ms=array("q", [record.timestamp or _NO_TIMESTAMP for record in records]),
-        keys=keys,
-        values=values,
-        headers=[record.headers or _NO_HEADERS for record in records],
-        num_bytes=sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values))),
-    )

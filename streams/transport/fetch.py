@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -22,12 +23,17 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
 from streams.kafka.record_format import crc32c
+from streams.records import RawRecords
 
 #: The start of a batch of any version: base offset, length of the rest.
 _HEAD = struct.Struct(">qi")
 _MAGIC_AT, _V2 = 16, 2
 #: In format v2: a checksum of all bytes after it.
 _CHECKSUM_AT, _CHECKSUM = 17, struct.Struct(">I")
+#: Timestamp of records in format v0, which has none.
+_NO_TIMESTAMP = -1
+#: Shared by all records without headers.
+_NO_HEADERS = ()
 
 
 class RetainedRecords:
@@ -201,3 +207,19 @@ def take_by_batch() -> None:
     """Make aiokafka use `BatchFetchResult` from now on, in the whole process."""
     aiokafka.consumer.fetcher.MemoryRecords = RetainedRecords
     aiokafka.consumer.fetcher.FetchResult = BatchFetchResult
+
+
+def columns(records: Sequence[Any]) -> RawRecords:
+    """Turn parsed records into columns; few objects, since they live until the commit."""
+    first, last = records[0].offset, records[-1].offset
+    is_whole = last - first == len(records) - 1
+    keys = [record.key for record in records]
+    values = [record.value for record in records]
+    return RawRecords(
+        offsets=range(first, last + 1) if is_whole else [record.offset for record in records],
+        timestamps_ms=array("q", [record.timestamp or _NO_TIMESTAMP for record in records]),
+        keys=keys,
+        values=values,
+        headers=[record.headers or _NO_HEADERS for record in records],
+        num_bytes=sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values))),
+    )

@@ -2,7 +2,7 @@
 
 Every fetch of a consumer passes here. With Kafka 3.1 and later it is sent with the topics' ids, so
 that the broker refuses it once a topic was deleted and made again. An offset that the broker no
-longer has is reported and reset here: aiokafka would do it without a word.
+longer has is reported and reset here: aiokafka would do it without a log message.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPar
 from aiokafka.protocol.fetch import FetchRequest
 
 from streams.records import TopicPartition
-from streams.transport.leader_epochs import LeaderEpochs
-from streams.transport.topic_ids import TopicIds
-from streams.transport.topic_requests import (
+from streams.transport.client_requests import Send
+from streams.transport.fetch_by_id import (
     FETCH_KEY,
     FETCH_VERSION,
     FetchById,
     FetchedPartition,
 )
+from streams.transport.leader_epochs import LeaderEpochs
+from streams.transport.topic_ids import TopicIds
 
 #: Kafka's error codes that aiokafka 0.14 does not know: the topic has another id, or is absent.
 _UNKNOWN_TOPIC_ID, _INCONSISTENT_TOPIC_ID = 100, 103
@@ -32,9 +33,10 @@ _OTHER_TOPIC = (_UNKNOWN_TOPIC_ID, _INCONSISTENT_TOPIC_ID, UnknownTopicOrPartiti
 _REFUSED_SECONDS = 0.2
 _NO_RECORDS = b""
 
-#: Resets partitions; called with the offsets that are gone.
-OnDiverged = Callable[[Mapping[TopicPartition, tuple[int, int]]], Awaitable[None]]
+#: Called with the offset of each partition that its broker no longer has.
 OnOutOfRange = Callable[[Mapping[TopicPartition, int]], Awaitable[None]]
+#: Called with two offsets of each partition: to fetch next, and where its log became another.
+OnDiverged = Callable[[Mapping[TopicPartition, tuple[int, int]]], Awaitable[None]]
 
 
 class FetchGuard:
@@ -50,7 +52,7 @@ class FetchGuard:
         on_other_topic: Callable[[], None],
         is_never_held: Callable[[str], bool],
     ) -> None:
-        """Guard no client yet.
+        """Hold every fetch until `release` is called.
 
         Args:
             ids: of the topics.
@@ -83,25 +85,23 @@ class FetchGuard:
         """Let fetches go."""
         self._may_fetch.set()
 
-    def guard(self, client: Any) -> None:
-        """Guard every fetch of an `aiokafka.client.AIOKafkaClient` from now on."""
+    def use(self, client: Any) -> None:
+        """Send the fetches of this `aiokafka.client.AIOKafkaClient`."""
         self._client = client
-        send = client.send
 
-        async def send_guarded(node_id: Any, request: Any, **kwargs: Any) -> Any:
-            if not isinstance(request, FetchRequest):
-                return await send(node_id, request, **kwargs)
-            request = await self._allowed(request)
-            known, unknown = await self._by_pin(request)
-            response: Any = SimpleNamespace(API_VERSION=11, topics=[])
-            if known and await self._can_fetch_by_id(node_id, known):
-                response = await self._by_id(send, node_id, _part(request, known))
-            elif known:
-                response = await send(node_id, _part(request, known), **kwargs)
-            response.topics += [(topic, list(map(_absent, wanted))) for topic, wanted in unknown]
-            return await self._checked(request, response)
-
-        client.send = send_guarded
+    async def send(self, send: Send, node_id: Any, request: Any, **kwargs: Any) -> Any:
+        """Send a request; a fetch waits until it may go, and its response is checked."""
+        if not isinstance(request, FetchRequest):
+            return await send(node_id, request, **kwargs)
+        request = await self._allowed(request)
+        known, unknown = await self._by_pin(request)
+        response: Any = SimpleNamespace(API_VERSION=11, topics=[])
+        if known and await self._can_fetch_by_id(node_id, known):
+            response = await self._by_id(send, node_id, _part(request, known))
+        elif known:
+            response = await send(node_id, _part(request, known), **kwargs)
+        response.topics += [(topic, list(map(_absent, wanted))) for topic, wanted in unknown]
+        return await self._checked(request, response)
 
     @property
     def is_open(self) -> bool:
@@ -136,7 +136,7 @@ class FetchGuard:
         lowest, highest = versions.get(FETCH_KEY, (0, 0))
         return bool(lowest <= FETCH_VERSION <= highest)
 
-    async def _by_id(self, send: Callable[..., Awaitable[Any]], node_id: Any, request: Any) -> Any:
+    async def _by_id(self, send: Send, node_id: Any, request: Any) -> Any:
         ids = {topic: self._ids.id_of(topic) for topic, _ in request.topics}
         names = {topic_id: topic for topic, topic_id in ids.items()}
         response = await send(node_id, FetchById(request, ids, self._epochs.below))

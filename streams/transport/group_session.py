@@ -1,8 +1,8 @@
 """Hold results back while this worker may have lost its partitions without knowing it.
 
 A worker that was frozen (by its machine, by SIGSTOP) for longer than its session is no longer a
-member of its group. Others answer its records then, and whatever it sends before the group tells it
-so is a repeat. So after such a gap it first waits for the answer to a heartbeat.
+member of its group. Other workers answer its records then, and what it sends before it learns that
+is a repeat. So after such a gap it first waits for the answer to a heartbeat.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from aiokafka.errors import IllegalGenerationError, KafkaError, UnknownMemberIdE
 from aiokafka.protocol.coordination import FindCoordinatorRequest
 from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 
+from streams.transport.client_requests import Send
+from streams.transport.static_member import FENCED
+
 _JOINED = SyncGroupRequest.API_KEY
 #: Sent all the time: while no coordinator answers heartbeats, it is looked for.
 _GROUP_REQUESTS = {HeartbeatRequest.API_KEY, _JOINED, FindCoordinatorRequest.API_KEY}
-#: FENCED_INSTANCE_ID, which aiokafka 0.14 does not know.
-_FENCED = 82
 #: Answers to a worker that is not a member any more.
-_EXPELLED = {IllegalGenerationError.errno, UnknownMemberIdError.errno, _FENCED}
+_EXPELLED = {IllegalGenerationError.errno, UnknownMemberIdError.errno, FENCED}
 _LOOK_SECONDS = 0.02
 
 
@@ -43,25 +44,20 @@ class GroupSession:
         self.is_lost = False
         """Whether the group has expelled this worker, until it has joined again."""
 
-    def watch(self, client: Any) -> None:
-        """Note the group requests of an `aiokafka.client.AIOKafkaClient` from now on."""
-        send = client.send
-
-        async def send_and_note(node_id: Any, request: Any, **kwargs: Any) -> Any:
-            if request.API_KEY not in _GROUP_REQUESTS:
-                return await send(node_id, request, **kwargs)
-            began = self._clock()
-            try:
-                response = await send(node_id, request, **kwargs)
-            except KafkaError:
-                # No answer: this worker is not frozen, and as much a member as before. While the
-                # coordinator is away, results are sent as long as other brokers take them.
-                self._asked = began
-                raise
-            self._note(request.API_KEY, response.error_code, began)
-            return response
-
-        client.send = send_and_note
+    async def send(self, send: Send, node_id: Any, request: Any, **kwargs: Any) -> Any:
+        """Send a request; note the answer if the group's coordinator gives it."""
+        if request.API_KEY not in _GROUP_REQUESTS:
+            return await send(node_id, request, **kwargs)
+        began = self._clock()
+        try:
+            response = await send(node_id, request, **kwargs)
+        except KafkaError:
+            # No answer: this worker is not frozen, and as much a member as before. While the
+            # coordinator is away, results are sent as long as other brokers take them.
+            self._asked = began
+            raise
+        self._note(request.API_KEY, response.error_code, began)
+        return response
 
     def _note(self, api_key: int, error_code: int, began: float) -> None:
         if error_code in _EXPELLED:

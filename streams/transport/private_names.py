@@ -59,7 +59,7 @@ PRIVATE_NAMES = (
     *_names(
         "aiokafka.client:AIOKafkaClient",
         _conns="find what a broker supports: exactly_once, topic ids",
-        _metadata_update="wrapped: notes when a broker last answered",
+        _metadata_update="wrapped: `BrokerContact` notes when a broker last answered",
     ),
     # The consumer.
     *_names(
@@ -75,7 +75,7 @@ PRIVATE_NAMES = (
     *_names(
         "aiokafka.consumer.group_coordinator:GroupCoordinator",
         _closing="wait for the end of a consumer that is fenced",
-        _coordination_task="tell whether the coordination has ended for good",
+        _coordination_task="know whether the coordination has ended for good",
         _group_instance_id="send it with heartbeats",
         _send_req="overridden: notices that another member has the same group.instance.id",
     ),
@@ -205,7 +205,7 @@ PRIVATE_NAMES = (
         _create_directories="overridden: no folder where no table needs one",
         FlowControlQueue="overridden: never cleared on resume",
     ),
-    *_names("faust.tables.base:Collection", _store="tell whether a table is stored on disk"),
+    *_names("faust.tables.base:Collection", _store="know whether a table is stored on disk"),
     *_names("faust.tables.manager:TableManager", sleep="overridden: no wait without tables"),
     *_names("faust.tables.recovery", RebalanceAgain="raised when a takeover is interrupted"),
 )

@@ -3,11 +3,11 @@
 Kafka gives a static member's place to whoever joins last with its id, and fences the one before.
 aiokafka 0.14 does not notice: its heartbeats do not carry the id, so the broker answers that the
 member is unknown, aiokafka forgets its member id and joins again, and takes the place back. Two
-workers with one id would do so for ever, each with all partitions.
+workers with one id would do so without end, each with all partitions.
 
 Here heartbeats carry the id, and a member that the broker does not know joins with its old member
 id first. The broker then says which it is: fenced (another has its place), or unknown (its session
-ended, and it may join anew).
+ended, and it may join again).
 
 Source: KIP-345, Heartbeat version 3, error code FENCED_INSTANCE_ID.
 """
@@ -25,7 +25,7 @@ from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1, Join
 from aiokafka.protocol.types import Int32, Schema, String
 
 #: Error code FENCED_INSTANCE_ID, which aiokafka 0.14 does not know.
-_FENCED = 82
+FENCED = 82
 
 
 class FencedMemberError(KafkaError):  # type: ignore[misc]
@@ -83,7 +83,7 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]
         code = getattr(response, "error_code", 0)
         if isinstance(request, _StaticHeartbeat | JoinGroupRequest):
             self._is_unknown = code == UnknownMemberIdError.errno
-        if code == _FENCED:
+        if code == FENCED:
             await self._be_fenced(instance_id)
         return response
 
@@ -97,7 +97,7 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]
         raise self.fenced
 
     def reset_generation(self) -> None:
-        """Join again; with the same member id, unless the broker has said that it is unknown."""
+        """Join again; with the same member id, unless the broker answered that it is unknown."""
         member_id = self.member_id
         super().reset_generation()
         if self._group_instance_id is not None and not self._is_unknown:

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 
 from streams.kafka.positions import is_same_topic
-from streams.transport.topic_requests import DescribedTopic, DescribeTopics
+from streams.transport.describe_topics import DescribedTopic, DescribeTopics
 
 #: How long a topic is looked up again while brokers disagree on its id.
 _PIN_ATTEMPTS, _PIN_SECONDS = 10, 0.2

@@ -1,4 +1,4 @@
-"""Watch the input topics of a worker: deleted, made again, or with offsets that are gone.
+"""Watch the topics of a worker: deleted, made again, or with more or fewer partitions.
 
 Runs on the consumer's thread. Kafka does not say when a topic is deleted and made again under the
 same name. So the worker asks for the topics' ids every two seconds, before each commit, and when a
@@ -9,25 +9,22 @@ nothing of the old topic is committed, and the new one is read from its start.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from aiokafka.errors import KafkaError, KafkaTimeoutError
-from aiokafka.structs import TopicPartition as KafkaTopicPartition
 
-from streams.kafka.position_reset import LostReason, PositionReset, no_reset, reset_position
-from streams.kafka.positions import UNKNOWN_EPOCH, commit_metadata
+from streams.kafka.positions import commit_metadata
 from streams.records import TopicPartition
 from streams.sink import ProduceError
+from streams.transport.describe_topics import DescribedTopic
 from streams.transport.fetch_guard import FetchGuard
 from streams.transport.leader_epochs import LeaderEpochs
+from streams.transport.position_resets import PositionResets
 from streams.transport.topic_ids import TopicIds, is_absent
-from streams.transport.topic_requests import DescribedTopic
 
 if TYPE_CHECKING:
     from streams.transport.consumer_thread import ConsumerThread
-
-T = TypeVar("T")
 
 #: How often the topics are looked up.
 _LOOK_SECONDS = 2.0
@@ -36,8 +33,6 @@ _ABSENT_SECONDS = 1.0
 #: A look before a commit may be this old: partitions with transactions commit one by one.
 _COMMIT_LOOK_SECONDS = 0.2
 _LOOK_LIMIT_SECONDS = 3.0
-#: Wait after a partition was asked to be taken over again.
-_RESTART_SECONDS = 1.0
 
 
 class TopicWatch:
@@ -53,11 +48,12 @@ class TopicWatch:
         self._thread = thread
         self._app = thread.app
         self.epochs = LeaderEpochs()
-        self._guard = FetchGuard(
+        resets = PositionResets(thread, self.epochs, self.still_read)
+        self.guard = FetchGuard(
             self.ids,
             self.epochs,
-            on_out_of_range=self._reset_positions,
-            on_diverged=self._go_back_to_common_records,
+            on_out_of_range=resets.on_out_of_range,
+            on_diverged=resets.on_diverged,
             on_other_topic=self._suspect,
             is_never_held=lambda topic: topic in self._app.tables.changelog_topics,
         )
@@ -76,9 +72,9 @@ class TopicWatch:
         """Topics that were made again while this worker ran."""
 
     def use(self, client: Any) -> None:
-        """Watch through this client, and guard its fetches."""
+        """Watch through this `aiokafka.client.AIOKafkaClient`, whose fetches `guard` sends."""
         self.ids.use(client)
-        self._guard.guard(client)
+        self.guard.use(client)
 
     def _suspect(self) -> None:
         if self._suspicion is not None:
@@ -130,7 +126,7 @@ class TopicWatch:
             self._num_partitions[topic] = described.num_partitions
             if described.num_partitions < before:
                 failure = fewer_partitions(topic, before, described.num_partitions)
-                await self._on_main_loop(self._app.stop_for(failure))
+                await self._thread.on_main_loop(self._app.stop_for(failure))
 
     def _deleted(self, topic: str) -> None:
         self._app.added.forget(topic)
@@ -163,7 +159,7 @@ class TopicWatch:
             self._thread._ensure_consumer()._coordinator.request_rejoin()
 
     def _was_absent_at_takeover(self, topic: str) -> bool:
-        if self.ids.is_pinned(topic) or not self._guard.is_open:
+        if self.ids.is_pinned(topic) or not self.guard.is_open:
             return False
         return any(tp.topic == topic for tp in self._thread.assignment())
 
@@ -224,7 +220,7 @@ class TopicWatch:
         topics: frozenset[str] = subscription.topics if subscription else frozenset()
         return topics
 
-    def release(self, unfinished: Mapping[str, int]) -> None:
+    async def release(self, unfinished: Mapping[str, int]) -> None:
         """Note that all partitions are given up.
 
         Args:
@@ -239,65 +235,18 @@ class TopicWatch:
                     topic, 0
                 )
         self._changed.clear()
-        self._guard.hold()
+        self.guard.hold()
         self.ids.release()
         self.epochs.forget()
 
     async def begin(self) -> None:
         """Let fetches begin: every partition was sought to where it starts."""
-        self._guard.release()
+        self.guard.release()
 
     def metadata(self, tp: TopicPartition, offset: int) -> str:
         """Return the metadata with which to commit an offset."""
         began_with = self._thread.begun.began_with(tp.topic)
         return commit_metadata(self.ids.id_of(tp.topic), self.epochs.below(tp, offset), began_with)
-
-    async def _reset_positions(self, gone: Mapping[TopicPartition, int]) -> None:
-        """Let partitions go on where they still have records; report what is passed over."""
-        consumer = self._thread._ensure_consumer()
-        # Offsets of another topic of this name are reported as such.
-        current = await self.still_read({tp.topic for tp in gone})
-        partitions = [tp for tp in gone if tp.topic in current]
-        first = await consumer.beginning_offsets(partitions)
-        end = await consumer.end_offsets(partitions)
-        policy = self._app.reset_policy
-        for tp in partitions:
-            reset = reset_position(gone[tp], first[tp], end[tp], policy)
-            if reset is None:
-                # The leader does not know the leader epoch of the record below the offset.
-                if self.epochs.below(tp, gone[tp]) != UNKNOWN_EPOCH:
-                    self._app.lost.unknown_epoch(tp, gone[tp])
-                self.epochs.forget([tp])
-                continue
-            await self._reset(tp, gone[tp], reset)
-
-    async def _go_back_to_common_records(
-        self, diverged: Mapping[TopicPartition, tuple[int, int]]
-    ) -> None:
-        """Read partitions again from where their log was cut and written anew."""
-        for tp, (position, end) in diverged.items():
-            start = min(position, end)
-            cut = PositionReset(LostReason.TRUNCATED, start, start, position - start)
-            await self._reset(tp, position, cut)
-
-    async def _reset(self, tp: TopicPartition, position: int, reset: PositionReset) -> None:
-        self._app.lost.position_reset(tp, reset, self._app.reset_policy)
-        if self._app.reset_policy == "none":
-            await self._on_main_loop(self._app.stop_for(no_reset(tp, position)))
-        elif reset.reason is LostReason.REMOVED or await self._may_go_back(tp, reset.start):
-            self.epochs.forget([tp])
-            self._thread._ensure_consumer().seek(KafkaTopicPartition(*tp), reset.start)
-
-    async def _may_go_back(self, tp: TopicPartition, offset: int) -> bool:
-        """Whether a partition may be read again from a lower offset without a rebalance."""
-        may_seek: bool = await self._on_main_loop(self._thread.consumer.go_back(tp, offset))
-        if not may_seek:
-            await asyncio.sleep(_RESTART_SECONDS)
-        return may_seek
-
-    async def _on_main_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._thread.parent_loop)
-        return await asyncio.wrap_future(future)
 
 
 def fewer_partitions(topic: str, before: int, now: int) -> ProduceError:

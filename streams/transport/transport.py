@@ -19,6 +19,7 @@ from faust.types.tuples import ConsumerMessage
 
 from streams.retry import within
 from streams.transport.broker_retry import start_with_retry
+from streams.transport.client_requests import send_through
 from streams.transport.connection import fix_connections
 from streams.transport.consumer import Consumer
 from streams.transport.fetch import take_by_batch
@@ -31,7 +32,7 @@ class Producer(driver.Producer):  # type: ignore[misc]
 
     def _new_producer(self, transactional_id: str | None = None) -> aiokafka.AIOKafkaProducer:
         producer = super()._new_producer(transactional_id)
-        self.app.health.producer.watch(producer.client)
+        send_through(producer.client, contact=self.app.health.producer)
         return producer
 
     async def on_start(self) -> None:

@@ -51,7 +51,7 @@ def audit_pipeline(
         cluster = _cluster(settings, names, options)
         topics = sorted({t for name in names for t in _topics(settings.agents[name])})
         ids = topic_ids(settings.kafka, topics)
-        # Before the offsets are read: then whoever could have records in work is a member.
+        # Asked before the offsets are read, so that any worker with records in work is counted.
         has_workers = cluster.is_embedded or num_members(settings.kafka, group) > 0
         context = Context(settings, options, inputs, outputs, cluster, ids, group, has_workers)
         audits = [

@@ -104,7 +104,7 @@ def _print(report: LagReport) -> None:
     for topic in report.missing_topics:
         typer.echo(f"missing: the broker has no topic {topic}")
     if report.num_members is None:
-        typer.echo(f"group {report.group}: this broker does not tell its members")
+        typer.echo(f"group {report.group}: this broker does not list its members")
         return
     typer.echo(f"group {report.group}: {report.num_members} members")
     for member in report.members:

@@ -170,7 +170,7 @@ def read_until_stopped(
     interval_seconds: float,
     stop: threading.Event,
 ) -> None:
-    """Read the lag again and again; a reading that fails is exported as such.
+    """Read the lag again and again; a reading that fails is exported as failed.
 
     Args:
         read: returns the present lag.

@@ -46,7 +46,7 @@ class LagReport(msgspec.Struct, frozen=True, kw_only=True):
     isolation: str
     """`read_committed` or `read_uncommitted`: what the pipeline reads."""
     num_members: int | None
-    """Members of the group; None if the broker can't tell (the embedded broker)."""
+    """Members of the group; None if the broker does not list them (the embedded broker)."""
     members: list[MemberReport]
     partitions: list[PartitionLag]
     missing_topics: list[str]

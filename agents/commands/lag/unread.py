@@ -1,10 +1,10 @@
-"""Read the begin of what waits, to tell records from offsets that hold none.
+"""Read the first unread offsets, to count only those that hold a record.
 
 An offset between a group's position and the end of a partition may be a transaction marker, an
-aborted record, or one that compaction has removed: no offset request tells. A consumer that reads
-as the pipeline does passes over them. So each partition is read from the group's position to its
-first record, whose timestamp is the age of what waits; or to its end, and then nothing waits. Where
-few offsets are left, their records are counted one by one.
+aborted record, or one that compaction has removed: no offset request says which. A consumer that
+reads as the pipeline does passes over them. So each partition is read from the group's position to
+its first record, whose timestamp is the age of what waits; or to its end, and then nothing waits.
+Where few offsets are left, their records are counted one by one.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class UnreadReader:
     def read(self, ranges: Mapping[Place, Bounds]) -> dict[Place, Unread]:
         """Read each partition from `low` until its first record is found, or to `end`.
 
-        What was not reached in time is left as it is: its `position` tells.
+        A partition that was not reached in time is left as it is; `position` says how far it got.
 
         Args:
             ranges: the group's position and the end of each partition, `low` < `end`.

@@ -29,7 +29,7 @@ def unmatched(
 ) -> Iterator[tuple[Keys, str]]:
     """Yield the keys below the agent whose path or pattern matches nothing, and what it is.
 
-    Records that the codec can't read tell nothing. Filtered ones count: a path that only they have
+    Records that the codec can't read are left out. Filtered ones count: a path that only they have
     is still a path.
     """
     if parts.reader is None or not settings.fields:

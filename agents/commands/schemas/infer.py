@@ -59,7 +59,7 @@ def _decoded(topic: str, records: Sequence[KafkaRecord]) -> tuple[str, list[Any]
                 values.append(codec().read(record.value or b"", record.headers))
             except InputError as error:
                 refusal = refusal or f"{record.partition}@{record.offset}: {error}"
-        # A byte that is no JSON may be a MessagePack number: only objects tell.
+        # A byte that is no JSON may be a MessagePack number: only objects decide.
         is_telling = name == "image" or any(isinstance(value, dict) for value in values)
         if is_telling and len(values) > len(best[1]):
             best = name, values

@@ -7,6 +7,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.produce import ProduceResponse_v0
 
 from streams.transport.broker_contact import BrokerContact
+from streams.transport.client_requests import send_through
 
 
 class Client:
@@ -31,7 +32,7 @@ class World:
         self.now = 100.0
         self.contact = BrokerContact(lambda: self.now)
         self.client: Any = Client()
-        self.contact.watch(self.client)
+        send_through(self.client, contact=self.contact)
 
 
 @pytest.fixture

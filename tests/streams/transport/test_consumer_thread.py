@@ -1,11 +1,10 @@
-"""Records become columns of few objects; waiting records; rejoining the group."""
+"""Waiting records; rejoining the group."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,44 +12,8 @@ import pytest
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from streams.records import TopicPartition
-from streams.transport.consumer_thread import ConsumerThread, columns
+from streams.transport.consumer_thread import ConsumerThread
 from streams.transport.static_member import FencedMemberError
-
-
-@dataclass
-class Parsed:
-    offset: int
-    key: bytes | None = b"k"
-    value: bytes | None = b"value"
-    timestamp: int | None = 1_700_000_000_000
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
-
-
-@pytest.mark.parametrize(
-    "offsets", [[7], [7, 8, 9], [7, 9], [0, 1, 3, 4], [5, 8, 9], [3, 4, 4_000_000_000]]
-)
-def test_offsets_keep_their_gaps(offsets: list[int]) -> None:
-    """Compaction and transaction markers leave gaps."""
-    raw = columns([Parsed(offset) for offset in offsets])
-    assert list(raw.offsets) == offsets
-    whole = offsets == list(range(offsets[0], offsets[0] + len(offsets)))
-    assert isinstance(raw.offsets, range) == whole
-
-
-def test_every_column_has_every_record() -> None:
-    raw = columns(
-        [
-            Parsed(1, key=None, headers=[("a", b"b")]),
-            Parsed(2, value=None, timestamp=None),
-            Parsed(3, timestamp=12),
-        ]
-    )
-    assert raw.keys == [None, b"k", b"k"]
-    assert raw.values == [b"value", None, b"value"]
-    assert list(raw.timestamps_ms) == [1_700_000_000_000, -1, 12]
-    assert [list(headers) for headers in raw.headers] == [[("a", b"b")], [], []]
-    assert raw.num_bytes == 12
-
 
 TP = TopicPartition("numbers", 0)
 

@@ -1,8 +1,9 @@
-"""Records taken by the batch equal those that aiokafka returns one by one."""
+"""Records taken by the batch equal those that aiokafka returns one by one, and become columns."""
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +23,7 @@ from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from streams.transport.fetch import BatchFetchResult, RetainedRecords, _Batch
+from streams.transport.fetch import BatchFetchResult, RetainedRecords, _Batch, columns
 
 _TP = TopicPartition("readings", 0)
 _GZIP = 1
@@ -221,3 +222,38 @@ def test_without_by_batch_it_returns_aiokafka_s_records() -> None:
     result = BatchFetchResult(_TP, assignment=_Assignment(0), partition_records=records, backoff=0)
     first, *_ = result.getall(3)
     assert (first.topic, first.offset, first.value) == ("readings", 0, b"v0")
+
+
+@dataclass
+class _Parsed:
+    offset: int
+    key: bytes | None = b"k"
+    value: bytes | None = b"value"
+    timestamp: int | None = 1_700_000_000_000
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+@pytest.mark.parametrize(
+    "offsets", [[7], [7, 8, 9], [7, 9], [0, 1, 3, 4], [5, 8, 9], [3, 4, 4_000_000_000]]
+)
+def test_offsets_keep_their_gaps(offsets: list[int]) -> None:
+    """Compaction and transaction markers leave gaps."""
+    raw = columns([_Parsed(offset) for offset in offsets])
+    assert list(raw.offsets) == offsets
+    whole = offsets == list(range(offsets[0], offsets[0] + len(offsets)))
+    assert isinstance(raw.offsets, range) == whole
+
+
+def test_every_column_has_every_record() -> None:
+    raw = columns(
+        [
+            _Parsed(1, key=None, headers=[("a", b"b")]),
+            _Parsed(2, value=None, timestamp=None),
+            _Parsed(3, timestamp=12),
+        ]
+    )
+    assert raw.keys == [None, b"k", b"k"]
+    assert raw.values == [b"value", None, b"value"]
+    assert list(raw.timestamps_ms) == [1_700_000_000_000, -1, 12]
+    assert [list(headers) for headers in raw.headers] == [[("a", b"b")], [], []]
+    assert raw.num_bytes == 12

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,9 +15,9 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from streams.records import TopicPartition
 from streams.transport import fetch_guard
+from streams.transport.fetch_by_id import FetchById, FetchedPartition
 from streams.transport.fetch_guard import FetchGuard
 from streams.transport.leader_epochs import LeaderEpochs
-from streams.transport.topic_requests import FetchById, FetchedPartition
 
 ID = "AAAAAAAAAAAAAAAAAAAAAQ"
 NONE, OUT_OF_RANGE, UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID = 0, 1, 3, 100
@@ -52,7 +53,8 @@ class World:
             on_other_topic=self._suspect,
             is_never_held=lambda topic: topic == "changelog",
         )
-        guard.guard(self.client)
+        guard.use(self.client)
+        self.client.send = partial(guard.send, self._send)
         guard.release()
         self.guard = guard
 

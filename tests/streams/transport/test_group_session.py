@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,8 +25,7 @@ class World:
         self.error_code: int | Exception = 0
         self.seconds_to_answer = 0.0
         self.session = GroupSession(10.0, lambda: self.now)
-        self.client: Any = SimpleNamespace(send=self._answer)
-        self.session.watch(self.client)
+        self.client: Any = SimpleNamespace(send=partial(self.session.send, self._answer))
 
     async def _answer(self, node_id: int, request: Any, *, group: int = 0) -> Any:
         self.now += self.seconds_to_answer

@@ -9,8 +9,8 @@ import pytest
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
 
 from streams.transport import topic_ids
+from streams.transport.describe_topics import DescribedTopic
 from streams.transport.topic_ids import TopicIds
-from streams.transport.topic_requests import DescribedTopic
 
 OLD, NEW = "AAAAAAAAAAAAAAAAAAAAAA", "BBBBBBBBBBBBBBBBBBBBBB"
 ABSENT = DescribedTopic(3, "", 0)

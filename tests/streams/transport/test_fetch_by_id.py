@@ -1,4 +1,4 @@
-"""The requests that aiokafka can't send: against a broker, and their bytes."""
+"""Topics are described and fetched from by their ids: against a broker, and the bytes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,8 @@ from confluent_kafka.admin import AdminClient
 
 from streams.kafka.admin import create_topics
 from streams.settings import TopicSettings
-from streams.transport.topic_requests import (
-    DescribeTopics,
-    FetchById,
-    _FetchRequest,
-    _FetchResponse,
-)
+from streams.transport.describe_topics import DescribeTopics
+from streams.transport.fetch_by_id import FetchById, _FetchRequest, _FetchResponse
 
 ID = "AAAAAAAAAAAAAAAAAAAAAQ"
 
