@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "models": "List the models that a pipeline file can name.",
     "eval": "Measure the models' quality on a folder of real data.",
     "broker": "Run a broker on this machine, for trying and testing.",
+    "registry": "Run a schema registry on this machine, for trying and testing.",
     "bench": "Measure Penstock and its peers on the same work.",
     "soak": "Put workers through faults and audit every record.",
     "demo": "Run the whole job for a minute and show it live.",
