@@ -120,12 +120,28 @@ class Decoder(Generic[E]):
         return event
 
     def _decode_value(self, batch: RecordBatch, row: int, value: bytes) -> Event:
+        """Decode one value; open a structured CloudEvent if it is no event by itself.
+
+        The fast path looks at no header, so an event as it stands is one here too, whatever its
+        headers say. Only a type that any object fits needs the headers first.
+        """
         headers = batch.headers[row]
-        if self._structured is None or not headers or not is_structured(headers):
+        if self._structured is None or not headers:
             return self._codec.decode(value, dict(headers) if headers else {})
+        if self._takes_any and is_structured(headers):
+            return self._open(self._structured, batch, row, value)
+        try:
+            return self._codec.decode(value, dict(headers))
+        except InputError:
+            if not is_structured(headers):
+                raise
+        return self._open(self._structured, batch, row, value)
+
+    def _open(self, reader: RecordReader, batch: RecordBatch, row: int, value: bytes) -> Event:
+        headers = batch.headers[row]
         self._limits.check_headers(headers)
         record = RecordParts(batch.keys[row], headers, batch.timestamps_ms[row])
-        events = self._structured.read(value, record)
+        events = reader.read(value, record)
         if isinstance(events, str):
             raise SchemaError("the CloudEvent has no data")
         return events[0]

@@ -107,3 +107,15 @@ def test_a_type_that_needs_nothing_does_not_take_an_envelope_for_an_event() -> N
     value = CLOUDEVENT % b'{"note": "here"}'
     batch = record_batch([value], tracker=OffsetTracker(), headers=[STRUCTURED])
     assert [event.note for event in made.decode(batch).events] == ["here"]
+
+
+@pytest.mark.parametrize(
+    "kind", [b"application/cloudevents+json", b"application/cloudevents+avro", b"text/plain"]
+)
+def test_an_event_as_it_stands_is_one_whatever_its_neighbors_and_headers_are(kind: bytes) -> None:
+    codec = make_codec("json", SensorReading)
+    made: Decoder[SensorReading] = Decoder(codec, 1000, None, SensorReading)
+    headers = [[("content-type", kind)]] * 2
+    for values in ([GOOD, GOOD], [GOOD, b"{"]):
+        batch = record_batch(values, tracker=OffsetTracker(), headers=headers)
+        assert made.decode(batch).events[0] == codec.decode(GOOD, {})
