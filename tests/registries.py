@@ -13,7 +13,7 @@ from tests.conftest import skip_or_fail
 
 
 def need_registry() -> None:
-    """Skip (or fail) if this machine can't run the registry: no Java, or no archive and no Maven."""
+    """Skip (or fail) if this machine can't run the registry: no Java, no archive and no Maven."""
     if shutil.which("java") is None:
         skip_or_fail("Java is absent: `make tools` installs it")
     try:

@@ -78,6 +78,8 @@ def command(
     broker = None if offline else check_broker(settings, timeout, learning)
     problems = [f"{config}: {a.problem}" for a in agents if a.problem]
     problems += [broker.problem] if broker and broker.problem else []
+    if not offline and (problem := check_registry(settings)):
+        problems.append(problem)
     samples: list[SampledInput] = []
     if sample and broker and not broker.problem:
         samples = check_samples(config, settings, agents, sample, timeout)
@@ -111,9 +113,28 @@ def check_samples(
         sample_input(config, settings, checked.agent, topic, parts, count, timeout)
         for checked in agents
         if not checked.problem
-        for parts in [load_agent(settings.agents[checked.agent], config.parent)]
+        for parts in [_sampled_parts(settings, checked.agent, config.parent)]
         for topic in checked.inputs
     ]
+
+
+def _sampled_parts(settings: PipelineSettings, agent: str, base_dir: Path) -> AgentParts:
+    is_checking = settings.registry is not None and settings.registry.check_json
+    return load_agent(settings.agents[agent], base_dir, is_checking_json=is_checking)
+
+
+def check_registry(settings: PipelineSettings) -> str:
+    """Return why the schema registry can't be used; "" if it can, or no agent needs it."""
+    from agents.pipeline.schemas import make_client, uses_registry
+    from streams.registry.errors import RegistryError
+
+    if not uses_registry(settings):
+        return ""
+    try:
+        make_client(settings.registry).probe()
+    except RegistryError as error:
+        return str(error)
+    return ""
 
 
 def check_agent(

@@ -43,7 +43,7 @@ class AvroValues(FramedValues):
         def read(rest: bytes | None, payload: bytes) -> Any:
             stream = BytesIO(payload)
             try:
-                value = reader(stream, parsed, None)
+                value: Any = reader(stream, parsed, None)
             except RecursionError:
                 raise TooLargeError(f"the value is nested too deep ({what})") from None
             except Exception as error:  # of any type, on bytes that are not Avro

@@ -7,7 +7,7 @@ before the batch is decoded, and never at the same time.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from schemas.errors import DecodeError, InputError
@@ -47,39 +47,37 @@ class FramedValues(ABC):
             UnusableSchemaError: it can't be used.
         """
 
-    def missing(
-        self, values: Iterable[bytes | None], headers: Iterable[Headers]
-    ) -> set[SchemaKey]:
+    def missing(self, values: Sequence[bytes | None], headers: Sequence[Headers]) -> set[SchemaKey]:
         """Return the schemas that these records need and `learn` has not been given."""
+        if not any(headers):  # fast path: every schema is known
+            prefixes = {value[:PREFIX_BYTES] for value in values if value is not None}
+            if prefixes <= self._by_prefix.keys():
+                return set()
         keys: set[SchemaKey] = set()
-        prefixes: set[bytes] = set()
         for value, own in zip(values, headers, strict=True):
             if value is None:
-                continue
-            if not own and value[:1] == b"\0":
-                prefixes.add(value[:PREFIX_BYTES])
                 continue
             try:
                 keys.add(read_frame(value, own).key)
             except InputError:  # becomes a dead letter when it is decoded
                 continue
-        keys |= {int.from_bytes(prefix[1:], "big") for prefix in prefixes
-                 if prefix not in self._by_prefix and len(prefix) == PREFIX_BYTES}  # fmt: skip
         return keys - self._readers.keys()
 
-    def learn(self, key: SchemaKey, schema: RegisteredSchema | None) -> None:
+    def learn(self, key: SchemaKey, schema: RegisteredSchema | UnusableSchemaError | None) -> None:
         """Take a schema, and compile it, which may take a second.
 
         Args:
             key: its id.
-            schema: None: the registry has none of this id.
+            schema: an error: why it can't be used; None: the registry has none of this id.
         """
+        if schema is None:
+            self._readers[key] = UnknownSchemaError(
+                f"the registry has no schema with id {key}: is it the registry of the producer?"
+            )
+            return
         try:
-            if schema is None:
-                self._readers[key] = UnknownSchemaError(
-                    f"the registry has no schema with id {key}: is it the registry of the producer?"
-                )
-                return
+            if isinstance(schema, UnusableSchemaError):
+                raise schema
             reader = self._reader(key, schema)
         except UnusableSchemaError as error:
             self._readers[key] = DecodeError(f"schema id {key} can't be used: {error}")

@@ -1,4 +1,4 @@
-"""JSON of a schema registry: framed, and checked against its schema only where that is asked for."""
+"""JSON of a schema registry: framed, and checked against its schema only where asked for."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class JsonSchemaValues(FramedValues):
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise DecodeError(not_the_format("JSON", error, payload, "json")) from error
             if check is not None:
-                error = next(check.iter_errors(value), None)
-                if error is not None:
-                    message = str(error.message)[:300]
-                    raise SchemaError(f"{error.json_path}: {message} (schema id {key})")
+                found = next(check.iter_errors(value), None)
+                if found is not None:
+                    message = str(found.message)[:300]
+                    raise SchemaError(f"{found.json_path}: {message} (schema id {key})")
             return value
 
         return read

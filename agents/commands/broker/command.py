@@ -85,9 +85,7 @@ def serve(
                 raise BrokerError(f"{name} ended by itself: start it again")
 
 
-def _announce(
-    running: BrokerProcess, address: str, notes: tuple[str, ...], as_json: bool
-) -> None:
+def _announce(running: BrokerProcess, address: str, notes: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         values = {address: running.bootstrap_servers, "pid": running.pid}
         typer.echo(json.dumps({**values, "notes": notes}))
