@@ -18,7 +18,7 @@ from confluent_kafka import TopicPartition as ConfluentTopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streams.kafka.clients import make_admin
-from streams.kafka.positions import CommittedPosition, committed_position
+from streams.kafka.positions import CommittedPosition, position_of
 from streams.kafka.settings import Kafka
 from streams.records import TopicPartition
 from streams.retry import retry
@@ -103,9 +103,7 @@ class StableOffsets:
             if partition.error is not None:
                 raise self._error(partition.error)
         return {
-            TopicPartition(partition.topic, partition.partition): committed_position(
-                partition.offset, partition.metadata
-            )
+            TopicPartition(partition.topic, partition.partition): position_of(partition)
             for partition in response.topic_partitions
             if partition.offset >= 0
         }

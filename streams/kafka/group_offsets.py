@@ -24,7 +24,7 @@ from confluent_kafka.admin import OffsetSpec
 from streams.kafka.admin import ClusterInfo
 from streams.kafka.clients import make_admin
 from streams.kafka.errors import BrokerError, ClientErrors
-from streams.kafka.positions import CommittedPosition, committed_position, topic_id_of
+from streams.kafka.positions import CommittedPosition, position_of, topic_id_of
 from streams.kafka.reader import Bounds
 from streams.kafka.settings import Kafka, bootstrap_servers
 
@@ -144,7 +144,7 @@ class GroupOffsets:
 
         answered = self._retried(ask, f"the committed offsets of group {self._group}")
         return {
-            (found.topic, found.partition): committed_position(found.offset, found.metadata)
+            (found.topic, found.partition): position_of(found)
             for found in answered
             if found.offset >= 0
         }

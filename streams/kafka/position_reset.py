@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal, NamedTuple, TypeAlias
 
+from streams.records import TopicPartition
+
 #: The setting `auto.offset.reset`.
 ResetPolicy: TypeAlias = Literal["earliest", "latest", "none"]
 
@@ -48,3 +50,20 @@ def reset_position(
     if position > end:
         return PositionReset(LostReason.TRUNCATED, start, end, position - end)
     return None
+
+
+def no_reset(tp: TopicPartition, offset: int | None) -> NoResetError:
+    """Return why a worker with `auto.offset.reset: none` ends."""
+    where = f"{tp.topic}:{tp.partition}"
+    if offset is None:
+        what = f"{where}: the group has no committed offset"
+    else:
+        what = f"{where}: offset {offset}, which is to be read next, is not in the topic"
+    return NoResetError(
+        f"{what}, and auto.offset.reset is none: set the group's offset with Kafka's "
+        "kafka-consumer-groups --reset-offsets, or choose earliest or latest"
+    )
+
+
+class NoResetError(RuntimeError):
+    """A partition has no offset to start from, and the pipeline file forbids to choose one."""

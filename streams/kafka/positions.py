@@ -9,10 +9,11 @@ gives no id, it is "" everywhere, and an offset is compared by the topic's name 
 from __future__ import annotations
 
 import base64
+import json
 from typing import NamedTuple
 
 import msgspec
-from confluent_kafka import Uuid
+from confluent_kafka import TopicPartition, Uuid
 
 #: The length of a topic id as Kafka's tools print it.
 TOPIC_ID_CHARS = 22
@@ -36,7 +37,7 @@ class _Metadata(msgspec.Struct, omit_defaults=True):
     leader_epoch: int = UNKNOWN_EPOCH
 
 
-_decoder = msgspec.json.Decoder(_Metadata)
+_decoder = json.JSONDecoder()
 
 
 def format_topic_id(raw: bytes) -> str:
@@ -71,13 +72,28 @@ def commit_metadata(topic_id: str, leader_epoch: int = UNKNOWN_EPOCH) -> str:
 def committed_position(offset: int, metadata: str | None) -> CommittedPosition:
     """Read a committed offset with its metadata; metadata of other programs gives no topic id.
 
-    confluent-kafka adds a NUL to metadata that it commits.
+    What follows the first JSON object is ignored: see `position_of`.
     """
     try:
-        found = _decoder.decode((metadata or "{}").rstrip("\0"))
-        return CommittedPosition(offset, found.topic_id, found.leader_epoch)
-    except (msgspec.MsgspecError, RecursionError):
+        fields, _ = _decoder.raw_decode(metadata or "{}")
+        found = msgspec.convert(fields, _Metadata)
+    except (ValueError, msgspec.ValidationError, RecursionError):
         return CommittedPosition(offset)
+    return CommittedPosition(offset, found.topic_id, found.leader_epoch)
+
+
+def position_of(committed: TopicPartition) -> CommittedPosition:
+    """Return the committed position that confluent-kafka read, offset -1 if there is none.
+
+    Always use this function for offsets that confluent-kafka (2.16) read. It takes metadata for a C
+    string, but librdkafka does not end it with a NUL: whatever lies behind it in memory is read
+    too, and need not be UTF-8. (Metadata that it commits itself gets a NUL at its end.)
+    """
+    try:
+        metadata = committed.metadata
+    except UnicodeDecodeError as error:
+        metadata = error.object[: error.start].decode()
+    return committed_position(max(committed.offset, -1), metadata)
 
 
 def is_same_topic(one: str, other: str) -> bool:

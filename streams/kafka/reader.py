@@ -20,7 +20,7 @@ from confluent_kafka import (
 from streams.kafka.clients import make_consumer
 from streams.kafka.errors import BrokerError
 from streams.kafka.message_headers import headers_of
-from streams.kafka.positions import CommittedPosition, committed_position
+from streams.kafka.positions import CommittedPosition, position_of
 from streams.kafka.settings import Kafka
 
 #: Limit of one request for offsets.
@@ -199,7 +199,7 @@ class TopicReader:
                 raise BrokerError(
                     f"{topic}: can't read the committed offsets: {error.args[0].str()}"
                 ) from None
-            return [committed_position(max(at.offset, -1), at.metadata) for at in places]
+            return [position_of(place) for place in places]
 
     def since(self, topic: str, bounds: Sequence[Bounds], time_ms: int) -> list[Bounds]:
         """Return bounds that begin at each partition's first record at or after a moment.

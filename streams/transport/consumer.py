@@ -14,6 +14,7 @@ from faust.types.tuples import ConsumerMessage
 
 from streams.assignment import AssignedPartitions
 from streams.fetch_messages import in_messages, in_parts
+from streams.kafka.position_reset import no_reset
 from streams.kafka.positions import CommittedPosition
 from streams.records import RawRecords, RecordBatch, TopicPartition
 from streams.retry import retry, within
@@ -26,7 +27,6 @@ from streams.transport.takeover import (
     seek_to_state,
     take_over,
 )
-from streams.transport.topic_watch import no_reset
 
 #: How long a fetch waits for new records. Shorter while a partition is paused, so that the
 #: partition is fetched from again soon after it has room.

@@ -8,7 +8,8 @@ longer has is reported and reset here: aiokafka would do it without a word.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, UnknownTopicOrPartitionError
@@ -91,12 +92,27 @@ class FetchGuard:
             if not isinstance(request, FetchRequest):
                 return await send(node_id, request, **kwargs)
             request = await self._allowed(request)
-            await self._ids.pin([topic for topic, _ in request.topics])
-            if not await self._can_fetch_by_id(node_id, request):
-                return await self._checked(request, await send(node_id, request, **kwargs))
-            return await self._checked(request, await self._by_id(send, node_id, request))
+            known, unknown = await self._by_pin(request)
+            response: Any = SimpleNamespace(API_VERSION=11, topics=[])
+            if known and await self._can_fetch_by_id(node_id, known):
+                response = await self._by_id(send, node_id, _part(request, known))
+            elif known:
+                response = await send(node_id, _part(request, known), **kwargs)
+            response.topics += [(topic, list(map(_absent, wanted))) for topic, wanted in unknown]
+            return await self._checked(request, response)
 
         client.send = send_guarded
+
+    @property
+    def is_open(self) -> bool:
+        """Whether fetches go: every partition was sought to where it starts."""
+        return self._may_fetch.is_set()
+
+    async def _by_pin(self, request: Any) -> tuple[list[Any], list[Any]]:
+        """Return the topics with a known id, and those that were absent at the takeover."""
+        await self._ids.pin([topic for topic, _ in request.topics if self._is_never_held(topic)])
+        known = [each for each in request.topics if self._ids.is_pinned(each[0])]
+        return known, [each for each in request.topics if not self._ids.is_pinned(each[0])]
 
     async def _allowed(self, request: Any) -> Any:
         """Return the part of a request that may be sent now; wait while there is none."""
@@ -106,11 +122,10 @@ class FetchGuard:
         if not topics:
             await self._may_fetch.wait()
             return request
-        limits = request._max_wait_ms, request._min_bytes, request._max_bytes
-        return FetchRequest(*limits, request._isolation_level, topics, request._rack_id)
+        return _part(request, topics)
 
-    async def _can_fetch_by_id(self, node_id: Any, request: Any) -> bool:
-        if not any(self._ids.id_of(topic) for topic, _ in request.topics):
+    async def _can_fetch_by_id(self, node_id: Any, topics: Sequence[Any]) -> bool:
+        if not all(self._ids.id_of(topic) for topic, _ in topics):
             return False
         if not await self._client.ready(node_id):
             return False  # sending it raises the right error
@@ -142,12 +157,6 @@ class FetchGuard:
                 )
             except KafkaError:
                 pass  # the broker went away: the next fetch asks again
-        # Topics without an id were absent when they were looked up.
-        response.topics += [
-            (topic, [_absent(partition) for partition, *_ in partitions])
-            for topic, partitions in request.topics
-            if not ids[topic]
-        ]
         return response
 
     async def _checked(self, request: Any, response: Any) -> Any:
@@ -182,7 +191,16 @@ class FetchGuard:
         return response
 
 
-def _absent(partition: int) -> FetchedPartition:
+def _part(request: Any, topics: Sequence[Any]) -> Any:
+    """Return a fetch request for some of its topics."""
+    if len(topics) == len(request.topics):
+        return request
+    limits = request._max_wait_ms, request._min_bytes, request._max_bytes
+    return FetchRequest(*limits, request._isolation_level, list(topics), request._rack_id)
+
+
+def _absent(wanted: tuple[int, int, int]) -> FetchedPartition:
+    partition, *_ = wanted
     error = UnknownTopicOrPartitionError.errno
     return FetchedPartition(partition, error, -1, -1, -1, None, -1, _NO_RECORDS)
 

@@ -274,8 +274,7 @@ class FetchById(Request[_FetchRequest]):  # type: ignore[misc]
 
         Args:
             fetch: aiokafka's `FetchRequest`.
-            topic_ids: the ids of its topics; topics without one are left out, as the broker
-                refuses a request that names no topic.
+            topic_ids: the ids of its topics.
             epoch_below: returns the leader epoch of the record below an offset, -1 if unknown.
         """
         self._fetch = fetch
@@ -285,7 +284,6 @@ class FetchById(Request[_FetchRequest]):  # type: ignore[misc]
                 [(*wanted, epoch_below((topic, wanted[0]), wanted[1])) for wanted in partitions],
             )
             for topic, partitions in fetch.topics
-            if topic_ids[topic]
         ]
 
     def build(self, request_struct_class: type[_FetchRequest]) -> _FetchRequest:

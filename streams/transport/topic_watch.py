@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from aiokafka.structs import TopicPartition as KafkaTopicPartition
 
-from streams.kafka.position_reset import LostReason, PositionReset, reset_position
+from streams.kafka.position_reset import LostReason, PositionReset, no_reset, reset_position
 from streams.kafka.positions import UNKNOWN_EPOCH, commit_metadata
 from streams.records import TopicPartition
 from streams.sink import ProduceError
@@ -153,10 +153,16 @@ class TopicWatch:
             self._announce(topic, (self.ids.last_id(topic), described.topic_id), *numbers)
             self._changed.add(topic)
         known = client.cluster.partitions_for_topic(topic) or ()
-        if is_back or has_changed or len(known) != described.num_partitions:
+        must_rejoin = is_back or has_changed or self._was_absent_at_takeover(topic)
+        if must_rejoin or len(known) != described.num_partitions:
             await client.force_metadata_update()
-        if is_back or has_changed:
+        if must_rejoin:
             self._thread._ensure_consumer()._coordinator.request_rejoin()
+
+    def _was_absent_at_takeover(self, topic: str) -> bool:
+        if self.ids.is_pinned(topic) or not self._guard.is_open:
+            return False
+        return any(tp.topic == topic for tp in self._thread.assignment())
 
     def _announce(self, topic: str, ids: tuple[str, str], unread: int, in_work: int) -> None:
         self.made_again |= {topic}
@@ -296,20 +302,3 @@ def fewer_partitions(topic: str, before: int, now: int) -> ProduceError:
         f"topic {topic} had {before} partitions and was made again with {now}: results that wait "
         "for the others can't be delivered; start the worker again"
     )
-
-
-def no_reset(tp: TopicPartition, offset: int | None) -> NoResetError:
-    """Return why a worker with `auto.offset.reset: none` ends."""
-    where = f"{tp.topic}:{tp.partition}"
-    if offset is None:
-        what = f"{where}: the group has no committed offset"
-    else:
-        what = f"{where}: offset {offset}, which is to be read next, is not in the topic"
-    return NoResetError(
-        f"{what}, and auto.offset.reset is none: set the group's offset with Kafka's "
-        "kafka-consumer-groups --reset-offsets, or choose earliest or latest"
-    )
-
-
-class NoResetError(RuntimeError):
-    """A partition has no offset to start from, and the pipeline file forbids to choose one."""

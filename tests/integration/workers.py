@@ -53,7 +53,10 @@ class RunningWorker:
 
     def await_ready(self, timeout: float = _START_SECONDS) -> None:
         """Wait until `/ready` answers 200."""
-        wait_until("the worker is ready", self.is_ready, timeout)
+        try:
+            wait_until("the worker is ready", self.is_ready, timeout)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: /ready says {self.probe('/ready')}") from error
 
     def await_answered(self, count: int, timeout: float = 30.0) -> None:
         """Wait until it has started and has counted `count` answered records or more."""

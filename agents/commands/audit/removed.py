@@ -28,6 +28,9 @@ from agents.commands.audit.report import (
 #: Each transaction ends with a marker, which takes one offset. Longer gaps than this many markers
 #: in a row are taken for aborted records, of which nothing can be known later.
 _MAX_MARKERS = 16
+#: Where an agent may be silent, runs without output vary by chance: longer ones than this multiple
+#: of the longest run that is held are not.
+_SILENT_RUNS = 10
 
 _LOST = "removed from the topic without a result or dead letter"
 _COMPACTED = "compaction may have removed these records"
@@ -135,9 +138,8 @@ def _why_unknown(gap: _Gap, usual: int | None, ledger: Ledger, reach: Reach) -> 
     """Return why a gap may be no loss; "": it is a usual one; None: it is a loss."""
     if ledger.is_compacted:
         return "" if gap.last < reach.committed else _COMPACTED
-    if usual is not None and gap.length <= usual:
-        if reach.silence_allowed or gap.length <= _MAX_MARKERS:
-            return ""
+    if usual is not None and gap.length <= _longest_usual(usual, reach):
+        return ""
     if gap.last < _begin(ledger, reach):
         return _BEFORE_FIRST
     if reach.committed < 0:
@@ -151,6 +153,10 @@ def _why_unknown(gap: _Gap, usual: int | None, ledger: Ledger, reach: Reach) -> 
     if usual is None:
         return _NOTHING_HELD
     return _TRANSACTIONS if usual else None
+
+
+def _longest_usual(usual: int, reach: Reach) -> int:
+    return usual * _SILENT_RUNS if reach.silence_allowed else min(usual, _MAX_MARKERS)
 
 
 def _note(report: AgentReport, found: RemovedRange) -> None:

@@ -9,6 +9,7 @@ from models.anomaly.robust_zscore import RobustZScore
 from models.base import ModelError
 from models.evaluation import answer_stream
 from models.registry import make_model
+from models.snapshots import pack
 from schemas import AnomalyScore, SensorReading
 
 
@@ -173,6 +174,16 @@ def test_a_truncated_snapshot_is_refused_and_changes_nothing(cut: int) -> None:
 def test_a_snapshot_with_other_options_is_refused() -> None:
     with pytest.raises(ModelError, match="same options"):
         RobustZScore(window=64).restore(learned().snapshot())
+
+
+def test_a_snapshot_of_an_earlier_layout_is_refused() -> None:
+    old = pack("robust_zscore", 1, {"window": 1024, "max_keys": 4096}, {}, {})
+    with pytest.raises(ModelError, match="version 1, expected robust_zscore version 2"):
+        RobustZScore().restore(old)
+
+
+def test_a_snapshot_is_as_large_as_the_values_that_it_contains() -> None:
+    assert len(learned(100, window=65_536).snapshot()) < 2 * 100 * 8 + 1000
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,21 @@ def test_a_topic_that_is_gone(world: World, caplog: pytest.LogCaptureFixture) ->
     world.lost.topic_deleted("numbers", 5, 0)
     assert world.count("topic_deleted") == 5
     assert "input topic numbers does not exist" in caplog.text
+
+
+def test_a_topic_that_is_written_and_missing(caplog: pytest.LogCaptureFixture) -> None:
+    registry = CollectorRegistry()
+    inputs = {"a": ["first"], "b": ["second"]}
+    lost = LostRecords(Metrics(registry), inputs, {"b": "output of agent first"})
+    lost.add_output("g.second.state", "state of agent second")
+    assert lost.outputs == {"g.second.state"}, "what another agent reads is an input"
+    missing = {"topic": "g.second.state"}
+    values = [registry.get_sample_value("penstock_topic_missing", missing)]
+    lost.topic_deleted("g.second.state", 0, 0)
+    values.append(registry.get_sample_value("penstock_topic_missing", missing))
+    lost.topic_is_back("g.second.state")
+    values.append(registry.get_sample_value("penstock_topic_missing", missing))
+    assert values == [0, 1, 0]
+    first, second = caplog.messages
+    assert first.startswith("output topic g.second.state does not exist (state of agent second): ")
+    assert second == "topic g.second.state exists again"

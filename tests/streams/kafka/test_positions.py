@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import uuid
+from typing import Any
 
 import pytest
-from confluent_kafka import Uuid
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as AioTopicPartition
+from aiokafka.structs import OffsetAndMetadata
+from confluent_kafka import TopicPartition, Uuid
 
+from streams.kafka.admin import create_topics
 from streams.kafka.positions import (
     CommittedPosition,
     commit_metadata,
@@ -13,10 +19,13 @@ from streams.kafka.positions import (
     id_suffix,
     is_same_topic,
     parse_topic_id,
+    position_of,
     result_id,
     split_id_suffix,
     topic_id_of,
 )
+from streams.kafka.reader import TopicReader
+from streams.settings import TopicSettings
 
 ID = "mYgTvHNrTlu2nWfsJP5AwQ"
 
@@ -49,6 +58,64 @@ def test_a_commit_carries_the_topic_id() -> None:
 def test_a_commit_that_confluent_kafka_repeats_keeps_its_topic_id() -> None:
     """It adds a NUL."""
     assert committed_position(7, commit_metadata(ID, 3) + "\0") == CommittedPosition(7, ID, 3)
+
+
+class Place:
+    """A committed offset of confluent-kafka, whose metadata is decoded when it is read."""
+
+    offset = 7
+
+    def __init__(self, metadata: bytes | None) -> None:
+        self._metadata = metadata
+
+    @property
+    def metadata(self) -> str | None:
+        return None if self._metadata is None else self._metadata.decode()
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0", b"\x01junk", b"}{", b"\xc1\x0a", b"\xf0\x9f"])
+def test_what_follows_metadata_in_confluent_kafkas_memory_is_ignored(rest: bytes) -> None:
+    place: Any = Place(commit_metadata(ID, 3).encode() + rest)
+    assert position_of(place) == CommittedPosition(7, ID, 3)
+
+
+@pytest.mark.parametrize("metadata", [None, b"", b"\xc1", b"of another program"])
+def test_a_place_without_metadata_gives_no_topic_id(metadata: bytes | None) -> None:
+    place: Any = Place(metadata)
+    assert position_of(place) == CommittedPosition(7)
+
+
+@pytest.mark.parametrize("rest", ["TluA", "}", " {", "\x01"])
+def test_what_lies_behind_metadata_in_memory_is_ignored(rest: str) -> None:
+    at = TopicPartition("in", 0, 7, commit_metadata(ID, 3) + rest)
+    assert position_of(at) == CommittedPosition(7, ID, 3)
+
+
+@pytest.mark.kafka
+def test_positions_that_aiokafka_committed_are_read_whole(kafka_bootstrap: str) -> None:
+    """Read again and again, with memory full of bytes that are not UTF-8."""
+    kafka: dict[str, str | int | float | bool] = {"bootstrap.servers": kafka_bootstrap}
+    topic, metadata = f"positions-{uuid.uuid4().hex[:8]}", commit_metadata(ID, 123)
+    create_topics(kafka, {topic: TopicSettings(partitions=16)})
+    asyncio.run(commit_with_aiokafka(kafka_bootstrap, topic, 16, metadata))
+    expected = [CommittedPosition(5, ID, 123)] * 16
+    with TopicReader(kafka, topic) as reader:
+        for size in range(20, 90):
+            ballast = [b"\xff" * size for _ in range(500)]
+            assert reader.committed_positions(topic, 16) == expected
+            del ballast
+
+
+async def commit_with_aiokafka(servers: str, topic: str, partitions: int, metadata: str) -> None:
+    """Commit offset 5 of each partition as the topic's own group, as a worker does."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=servers, group_id=topic, enable_auto_commit=False
+    )  # fmt: skip
+    await consumer.start()
+    places = [AioTopicPartition(topic, partition) for partition in range(partitions)]
+    consumer.assign(places)
+    await consumer.commit(dict.fromkeys(places, OffsetAndMetadata(5, metadata)))
+    await consumer.stop()
 
 
 @pytest.mark.parametrize(

@@ -68,8 +68,8 @@ async def test_a_broker_describes_topics_and_is_fetched_from_by_id(
 
 
 def test_a_fetch_names_the_epoch_below_its_offset() -> None:
-    fetch = FetchRequest(500, 1, 1000, 1, [("numbers", [(3, 42, 100)]), ("absent", [(0, 0, 9)])])
-    request = FetchById(fetch, {"numbers": ID, "absent": ""}, lambda tp, offset: 6)
+    fetch = FetchRequest(500, 1, 1000, 1, [("numbers", [(3, 42, 100)])])
+    request = FetchById(fetch, {"numbers": ID}, lambda tp, offset: 6)
     body = request.build(_FetchRequest).encode()
     assert bytes(15) + b"\x01" + b"\x02" in body, "one topic, one partition"
     partition = b"\0\0\0\x03" + b"\xff" * 4 + bytes(7) + b"\x2a" + b"\0\0\0\x06" + b"\xff" * 8
