@@ -18,7 +18,6 @@ from agents.process.exit import HANG_EXIT_CODE, ModelHangsError, end_process_aft
 from agents.process.model_proxy import isolated
 from agents.process.share import available_cores, share_cores
 from models.base import ModelError
-from schemas import Event, make_codec
 from streams.app import App
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
@@ -110,7 +109,7 @@ class Worker:
         tracker, stop_for = self.app.assigned.tracker, self.app.stop_for
         # In a transaction the brokers themselves reject what a former owner sends.
         may_send = self.app.group_session.confirm if self.app.exactly_once is None else None
-        codec = make_codec(agent.output_codec, Event)
+        codec = self.schemas.output_codec(name, agent, parts)
         return Inference(
             name,
             agent,
@@ -165,7 +164,9 @@ class Worker:
 
         Raises:
             ModelError: one can't be loaded; names the agent.
+            RegistryError: a schema that an agent writes with is not registered.
         """
+        self.schemas.learn_ids()
         for inference in self.inferences:
             try:
                 inference.pool.load()

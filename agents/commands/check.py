@@ -78,8 +78,8 @@ def command(
     broker = None if offline else check_broker(settings, timeout, learning)
     problems = [f"{config}: {a.problem}" for a in agents if a.problem]
     problems += [broker.problem] if broker and broker.problem else []
-    if not offline and (problem := check_registry(settings)):
-        problems.append(problem)
+    if not offline:
+        problems += check_registry(settings, config.parent)
     samples: list[SampledInput] = []
     if sample and broker and not broker.problem:
         samples = check_samples(config, settings, agents, sample, timeout)
@@ -123,18 +123,27 @@ def _sampled_parts(settings: PipelineSettings, agent: str, base_dir: Path) -> Ag
     return load_agent(settings.agents[agent], base_dir, is_checking_json=is_checking)
 
 
-def check_registry(settings: PipelineSettings) -> str:
-    """Return why the schema registry can't be used; "" if it can, or no agent needs it."""
+def check_registry(settings: PipelineSettings, base_dir: Path) -> list[str]:
+    """Return what is wrong with the schema registry: not there, or it lacks an output's schema."""
+    from agents.commands.schemas.register import pipeline_schemas
+    from agents.pipeline.registry_outputs import missing
     from agents.pipeline.schemas import make_client, uses_registry
     from streams.registry.errors import RegistryError
 
     if not uses_registry(settings):
-        return ""
+        return []
     try:
-        make_client(settings.registry).probe()
+        with make_client(settings.registry) as client:
+            client.probe()
+            return [
+                str(missing(written))
+                for written in pipeline_schemas(settings, base_dir)
+                if client.id_of(written.subject, written.schema) is None
+            ]
     except RegistryError as error:
-        return str(error)
-    return ""
+        return [str(error)]
+    except ModelError:  # reported for its agent
+        return []
 
 
 def check_agent(

@@ -24,7 +24,7 @@ COMMANDS: dict[str, str] = {
     "dlq": "List, show, replay or drop dead letters.",
     "lag": "Show or serve how many records wait, worker or not.",
     "audit": "Prove that no record was lost, doubled or reordered.",
-    "schemas": "Export a pipeline's schemas, or infer the fields of a topic.",
+    "schemas": "Export or register a pipeline's schemas, infer fields.",
     "models": "List the models that a pipeline file can name.",
     "eval": "Measure the models' quality on a folder of real data.",
     "broker": "Run a broker on this machine, for trying and testing.",

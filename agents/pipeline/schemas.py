@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from agents.pipeline.parts import AgentParts
+from agents.pipeline.registry_outputs import WrittenSchema, learn_ids, written_schemas
+from schemas import Event, make_codec
+from schemas.codecs import Encoder
 from schemas.registry.framed import FramedValues
+from schemas.registry.output import FramedResults
 from streams.registry.errors import RegistrySettingsError, RegistryUnreachableError
 from streams.registry.supply import SchemaSupply
-from streams.settings import PipelineSettings, RegistrySettings
+from streams.settings import AgentSettings, PipelineSettings, RegistrySettings
 
 if TYPE_CHECKING:
     from streams.registry.client import RegistryClient
@@ -31,6 +37,7 @@ class AgentSchemas:
             on_refused: called with the error when the registry refuses the login at run time.
         """
         self._settings, self._on_refused = settings, on_refused
+        self._outputs: list[tuple[str, FramedResults, list[WrittenSchema]]] = []
 
     @property
     def is_checking_json(self) -> bool:
@@ -55,6 +62,28 @@ class AgentSchemas:
         if codec is None:
             return None
         return SchemaSupply(agent, self.client, codec, self._executor, self._on_refused)
+
+    def output_codec(self, agent: str, settings: AgentSettings, parts: AgentParts) -> Encoder:
+        """Return what encodes an agent's results; `learn_ids` comes before the first of them.
+
+        Raises:
+            ModelError: a result type has no schema in the codec's format.
+        """
+        if not settings.writes_schemas or self._settings is None:
+            return make_codec(settings.output_codec, Event)
+        codec = FramedResults(settings.output_codec)
+        written = written_schemas(settings, parts.model_type, self._settings)
+        self._outputs.append((agent, codec, written))
+        return codec
+
+    def learn_ids(self) -> None:
+        """Look up the ids of all output schemas; wait as long as the registry is away.
+
+        Raises:
+            RegistryError: one is not registered, or the registry refuses the login.
+        """
+        for agent, codec, written in self._outputs:
+            learn_ids(agent, self.client, codec, written)
 
 
 def make_client(settings: RegistrySettings | None) -> RegistryClient:
@@ -84,10 +113,6 @@ def require_registry(settings: PipelineSettings) -> None:
     """
     if not uses_registry(settings):
         return
-    client = make_client(settings.registry)
-    try:
+    # One that is away is waited for when the first record needs a schema.
+    with make_client(settings.registry) as client, suppress(RegistryUnreachableError):
         client.probe()
-    except RegistryUnreachableError:
-        pass  # the worker waits for it when the first record needs a schema
-    finally:
-        client.close()

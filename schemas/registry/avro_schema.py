@@ -32,7 +32,8 @@ def avro_schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
     Raises:
         UnusableSchemaError: a field has no Avro type, such as `Any`.
     """
-    return _Types().record(inspect.type_info(struct))
+    schema: dict[str, Any] = _Types().record(inspect.type_info(struct))
+    return schema
 
 
 class _Types:

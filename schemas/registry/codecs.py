@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from schemas.codecs import CODECS
 from schemas.registry.framed import FramedValues
 
 #: Codec -> the media type of its values.
@@ -30,3 +31,8 @@ def make_framed(name: str, is_checking_json: bool = False) -> FramedValues:
     from schemas.registry.json_schema import JsonSchemaValues
 
     return JsonSchemaValues(is_checking_json)
+
+
+def content_type_of(codec: str) -> str:
+    """Return the media type of any codec's values."""
+    return CONTENT_TYPES[codec] if codec in CONTENT_TYPES else CODECS[codec].content_type

@@ -10,11 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeAlias
 
-from schemas.errors import DecodeError, InputError
+from schemas.errors import DecodeError, InputError, UnknownSchemaError
 from schemas.registry.framing import PREFIX_BYTES, SchemaKey, read_frame
 from schemas.registry.registered import (
     RegisteredSchema,
-    UnknownSchemaError,
     UnusableSchemaError,
 )
 from schemas.values import Headers

@@ -36,13 +36,28 @@ class JsonSchemaValues(FramedValues):
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise DecodeError(not_the_format("JSON", error, payload, "json")) from error
             if check is not None:
-                found = next(check.iter_errors(value), None)
+                found = _first_error(check, value, key)
                 if found is not None:
                     message = str(found.message)[:300]
                     raise SchemaError(f"{found.json_path}: {message} (schema id {key})")
             return value
 
         return read
+
+
+def _first_error(check: Any, value: Any, key: SchemaKey) -> Any:
+    """Return what is wrong with a value; None: nothing."""
+    from referencing.exceptions import Unresolvable
+
+    try:
+        return next(check.iter_errors(value), None)
+    except Unresolvable as error:
+        raise DecodeError(
+            f"schema id {key} can't be used: it refers to {error.ref}, which it does not name "
+            "among its references: no address is ever requested"
+        ) from None
+    except RecursionError:
+        raise DecodeError(f"schema id {key} can't be used: it refers to itself") from None
 
 
 def _checker(schema: RegisteredSchema) -> Any:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from io import BytesIO
 from typing import Any, Literal
 
 import msgspec
 
+from schemas.event import Origin, Result
+from schemas.json_schema import DRAFT
 from schemas.registry.avro_schema import NAMESPACE, avro_schema
 from schemas.registry.codecs import CONTENT_TYPES
+from schemas.registry.framing import PREFIX_BYTES
 from schemas.registry.registered import RegisteredSchema
 
 SubjectNames = Literal["topic", "record", "topic_record"]
@@ -34,7 +38,34 @@ def result_schema(codec: str, result_type: type[msgspec.Struct]) -> RegisteredSc
     if codec == "avro":
         return RegisteredSchema("AVRO", json.dumps(avro_schema(result_type)))
     schema = msgspec.json.schema(result_type)
-    return RegisteredSchema("JSON", json.dumps({"title": result_type.__name__, **schema}))
+    return RegisteredSchema(
+        "JSON", json.dumps({"$schema": DRAFT, "title": result_type.__name__, **schema})
+    )
+
+
+def avro_origin(value: bytes) -> Origin:
+    """Return the input record of a framed Avro result, without its schema.
+
+    The fields of `Result` come first in the schema of each result type, and new fields last: so
+    the start of a value is the same in all of them.
+
+    Raises:
+        ValueError: the value is not a result.
+    """
+    import fastavro
+
+    try:
+        plain: Any = fastavro.schemaless_reader(BytesIO(value[PREFIX_BYTES:]), _result_avro(), None)
+        return msgspec.convert(plain["origin"], Origin)
+    except Exception as error:  # of any type, on bytes that are not Avro
+        raise ValueError(f"not an Avro result: {type(error).__name__}: {error}") from error
+
+
+@cache
+def _result_avro() -> Any:
+    import fastavro
+
+    return fastavro.parse_schema(avro_schema(Result))
 
 
 def subject_of(names: SubjectNames, topic: str, result_type: type[msgspec.Struct]) -> str:

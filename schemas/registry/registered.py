@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from schemas.errors import InputError
-
 #: Bytes of a schema and what it refers to: above it, it is not compiled.
 MAX_SCHEMA_BYTES = 1_000_000
 #: Schemas that one schema refers to, all levels together.
@@ -26,9 +24,3 @@ class RegisteredSchema(NamedTuple):
 
 class UnusableSchemaError(ValueError):
     """A registered schema can't be compiled; the message says why."""
-
-
-class UnknownSchemaError(InputError):
-    """The registry has no schema of the record's id."""
-
-    reason = "unknown_schema"

@@ -6,9 +6,10 @@ Source: docs.confluent.io, "Schema Registry API Reference".
 from __future__ import annotations
 
 import json
+import logging
 import ssl
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 import httpx
@@ -27,6 +28,9 @@ from streams.registry.errors import (
     RegistryUnreachableError,
 )
 from streams.settings import RegistrySettings
+
+# It logs each request at the level INFO.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 _CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 #: Of an answer: a schema is escaped in it.
@@ -81,6 +85,12 @@ class RegistryClient:
             follow_redirects=False,
             trust_env=False,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close the connections."""
@@ -146,6 +156,13 @@ class RegistryClient:
         """Return the versions of a subject; none: there is no such subject."""
         answer = self._ask("GET", f"/subjects/{_quoted(subject)}/versions")
         return [] if answer.is_absent else list(self._content(answer, list))
+
+    def compatibility(self, subject: str) -> str:
+        """Return what new schemas of a subject must be compatible with; NONE: nothing."""
+        answer = self._ask("GET", f"/config/{_quoted(subject)}")
+        if answer.status == HTTPStatus.NOT_FOUND and answer.content is not None:
+            return "NONE"  # no rule of its own; the registry may have one for all
+        return str(self._content(answer).get("compatibilityLevel") or "NONE")
 
     def require_compatibility(self, subject: str, level: str) -> None:
         """Set what new schemas of a subject must be compatible with."""

@@ -63,7 +63,9 @@ def _process(port: int, folder: Path, is_kept: bool) -> BrokerProcess:
         "quarkus.log.console.color": "false",
     }
     if is_kept:
-        properties["apicurio.datasource.url"] = f"jdbc:h2:file:{folder.absolute() / 'schemas'}"
+        # Without the option, half a second's schemas are lost when it is killed.
+        database = f"jdbc:h2:file:{folder.absolute() / 'schemas'};WRITE_DELAY=0"
+        properties["apicurio.datasource.url"] = database
     options = [f"-D{name}={value}" for name, value in properties.items()]
     url = f"http://{HOST}:{port}{API_PATH}"
     command = [java, *_HEAP, *options, "-jar", str(registry_program())]

@@ -78,7 +78,8 @@ def _fetch_schemas(
 ) -> None:
     """Fetch the schemas that sampled records need."""
     keys = codec.missing([r.value for r in records], [r.headers for r in records])
-    fetch(make_client(settings.registry), codec, keys)
+    with make_client(settings.registry) as client:
+        fetch(client, codec, keys)
 
 
 def _nothing_read(settings: AgentSettings, sampled: SampledInput) -> Iterator[tuple[Keys, str]]:
