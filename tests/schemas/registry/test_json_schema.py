@@ -43,7 +43,7 @@ def test_references_are_looked_up_among_the_registered_ones_only() -> None:
         codec.read(PREFIX + b'{"bar": "x"}', ())
     # Port 9 is the discard port: a request to it would fail in another way.
     remote = values_of({"properties": {"bar": {"$ref": "http://127.0.0.1:9/x"}}}, True)
-    with pytest.raises(DecodeError, match="refers to http://127[.]0[.]0[.]1:9/x"):
+    with pytest.raises(DecodeError, match="no address is ever requested"):
         remote.read(PREFIX + b'{"bar": "x"}', ())
 
 
