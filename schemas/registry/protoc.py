@@ -6,13 +6,16 @@ schema can't reach other files, and a fault of the compiler can't end the worker
 
 from __future__ import annotations
 
+import base64
+import importlib
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.message import DecodeError as ProtobufError
 
 from schemas.registry.registered import RegisteredSchema, UnusableSchemaError
 
@@ -22,6 +25,12 @@ FILE = "penstock-schema.proto"
 _NAME = re.compile(r"(?!/)(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]{0,250}")
 _GOOGLES = "google/protobuf/"
 _SECONDS = 60.0
+_IS_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
+#: Google's files without imports of their own.
+_WELL_KNOWN = tuple(
+    f"{_GOOGLES}{name}.proto"
+    for name in ("any", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers")
+)
 
 
 def compile_descriptors(schema: RegisteredSchema) -> FileDescriptorSet:
@@ -30,6 +39,8 @@ def compile_descriptors(schema: RegisteredSchema) -> FileDescriptorSet:
     Raises:
         UnusableSchemaError: it is not a Protobuf schema, or imports what the registry lacks.
     """
+    if _IS_BASE64.fullmatch(schema.text):
+        return _decoded(schema)
     with tempfile.TemporaryDirectory(prefix="penstock-protoc-") as folder:
         root = Path(folder) / "schemas"
         for name, text in (*schema.references, (FILE, schema.text)):
@@ -38,6 +49,35 @@ def compile_descriptors(schema: RegisteredSchema) -> FileDescriptorSet:
         out = Path(folder) / "descriptors"
         _run(root, out)
         return FileDescriptorSet.FromString(out.read_bytes())
+
+
+def _decoded(schema: RegisteredSchema) -> FileDescriptorSet:
+    """Return the descriptors of a schema that is registered as a compiled file in base64.
+
+    Some of Confluent's serializers (Python, .NET) register schemas so.
+    """
+    found = FileDescriptorSet()
+    names: set[str] = set()
+    for name, text in (*schema.references, (FILE, schema.text)):
+        try:
+            file = FileDescriptorProto.FromString(base64.b64decode(text, validate=True))
+        except (ValueError, ProtobufError) as error:
+            raise UnusableSchemaError(f"not a Protobuf schema: {name}: {error}") from None
+        file.name = name
+        for needed in [n for n in file.dependency if n.startswith(_GOOGLES) and n not in names]:
+            names.add(needed)
+            found.file.append(_googles(needed))
+        found.file.append(file)
+    return found
+
+
+def _googles(name: str) -> FileDescriptorProto:
+    if name not in _WELL_KNOWN:
+        raise UnusableSchemaError(f"it imports {name}: expected one of {', '.join(_WELL_KNOWN)}")
+    module = importlib.import_module(name.removesuffix(".proto").replace("/", ".") + "_pb2")
+    file = FileDescriptorProto()
+    module.DESCRIPTOR.CopyToProto(file)
+    return file
 
 
 def _write(root: Path, name: str, text: str) -> None:

@@ -1,13 +1,18 @@
 """Confluent's own serializers, run in their own environment: what they write and what they read.
 
-    judge.py write URL avro|protobuf|json_schema TOPIC [header]  ->  one line of JSON: value, headers (hex)
-    judge.py read  URL avro|json_schema TOPIC VALUE_HEX          ->  the value as JSON
+judge.py write URL avro|protobuf|json_schema TOPIC [header]
+    prints one line of JSON: value and headers in hexadecimal digits, and the registered schema
+judge.py read URL avro|json_schema TOPIC VALUE_HEX
+    prints the value as JSON
 """
 
 import json
 import sys
 
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import (
+    SchemaRegistryClient,
+    header_schema_id_serializer,
+)
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
@@ -33,14 +38,15 @@ JSON = {
 def protobuf_message():
     """The second message of a file, so that its index is written."""
     file = descriptor_pb2.FileDescriptorProto(
-        name="plant.proto", package="plant", syntax="proto3", dependency=["google/protobuf/timestamp.proto"]
+        name="plant.proto",
+        package="plant",
+        syntax="proto3",
+        dependency=["google/protobuf/timestamp.proto"],
     )
     file.message_type.add(name="Unused").field.add(name="x", number=1, type=5, label=1)
     message = file.message_type.add(name="Reading")
     message.field.add(name="device", number=1, type=9, label=1)
-    message.field.add(
-        name="at", number=2, type=11, label=1, type_name=".google.protobuf.Timestamp"
-    )
+    message.field.add(name="at", number=2, type=11, label=1, type_name=".google.protobuf.Timestamp")
     message.field.add(name="pressure", number=3, type=1, label=1)
     pool = descriptor_pool.Default()
     timestamp_pb2.Timestamp()
@@ -61,18 +67,18 @@ def serializer(client, codec, conf):
 
 
 def main(action, url, codec, topic, *rest):
-    client = SchemaRegistryClient({"url": url})
+    client = SchemaRegistryClient.new_client({"url": url})
     headers = []
     context = SerializationContext(topic, MessageField.VALUE, headers)
     if action == "write":
         conf = {}
         if rest:
-            from confluent_kafka.schema_registry.serde import header_schema_id_serializer
-
             conf["schema.id.serializer"] = header_schema_id_serializer
         write, value = serializer(client, codec, conf)
         written = write(value, context)
-        print(json.dumps({"value": written.hex(), "headers": [[n, v.hex()] for n, v in headers]}))
+        hex_headers = [[name, content.hex()] for name, content in headers]
+        schema = client.get_latest_version(f"{topic}-value").schema.schema_str
+        print(json.dumps({"value": written.hex(), "headers": hex_headers, "schema": schema}))
         return
     value = bytes.fromhex(rest[0])
     if codec == "avro":
