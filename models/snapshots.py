@@ -97,6 +97,11 @@ def pack(
     snapshot = Snapshot(
         kind=kind, version=version, options=dict(options), names=dict(names), arrays=saved
     )
+    return encode(snapshot)
+
+
+def encode(snapshot: Snapshot) -> bytes:
+    """Return the bytes that `unpack` reads."""
     state = bytearray(_HEADER_BYTES)
     msgspec.msgpack.Encoder().encode_into(snapshot, state, _HEADER_BYTES)
     checksum = zlib.crc32(memoryview(state)[_HEADER_BYTES:])

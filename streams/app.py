@@ -13,6 +13,7 @@ from streams.assignment import AssignedPartitions
 from streams.exactly_once.partition import TransactionLimits
 from streams.exactly_once.stable_offsets import StableOffsets
 from streams.exactly_once.transactions import Transactions
+from streams.health.added_partitions import AddedPartitions
 from streams.health.group_watch import GroupWatch
 from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.lost_records import LostRecords
@@ -122,6 +123,8 @@ class App(FaustApp):
         self.assigned.on_change(lambda: None, lambda held: self.group_watch.rebalanced())
         self.lost = LostRecords(metrics, settings.agents_by_input(), settings.written_topics())
         """Reports records that can't be read any more."""
+        self.added = AddedPartitions(metrics, settings.agents_by_input(), self.assigned)
+        """Reports partitions that are added to input topics."""
         self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
         self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
         self.group_session = GroupSession(

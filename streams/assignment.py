@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from streams.health.metrics import Metrics
@@ -21,7 +21,9 @@ _DEFAULT_LIMITS = IntakeSettings()
 class Keeper(Protocol):
     """Restores and stores the state of one agent's models."""
 
-    async def begin(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    async def begin(
+        self, positions: Mapping[TopicPartition, int], committed: Collection[TopicPartition]
+    ) -> dict[TopicPartition, int]:
         """Restore the state and return the offsets to read from."""
         ...
 
@@ -39,6 +41,7 @@ class AssignedPartitions:
         self.tracker = OffsetTracker()
         self.num_held = 0
         """Number of partitions that the group has assigned to this worker."""
+        self._held: frozenset[TopicPartition] = frozenset()
         self._waiting: set[TopicPartition] = set()
         self._limits = dict(limits)
         self._metrics = metrics
@@ -50,11 +53,19 @@ class AssignedPartitions:
 
     def is_full(self, tp: TopicPartition) -> bool:
         """Whether a partition has reached its limit of records in work, so must not be fetched."""
-        if tp.topic in self.learning_topics and self.tracker.committed_offset(tp) is None:
-            return True  # its model is not restored yet
+        if self._is_unrestored(tp):
+            return True
         limits = self._limits.get(tp.topic, _DEFAULT_LIMITS)
         num_records, num_bytes = self.tracker.under_way(tp)
         return num_records >= limits.max_records or num_bytes >= limits.max_bytes
+
+    def _is_unrestored(self, tp: TopicPartition) -> bool:
+        """Whether a partition's model learns and is not restored yet."""
+        return tp.topic in self.learning_topics and self.tracker.committed_offset(tp) is None
+
+    def num_unrestored(self) -> int:
+        """Return how many held partitions wait for their model's state; thread-safe."""
+        return sum(map(self._is_unrestored, self._held))
 
     def on_change(
         self, on_given_up: Callable[[], None], on_assigned: Callable[[set[Hashable]], None]
@@ -73,11 +84,16 @@ class AssignedPartitions:
         self.learning_topics |= frozenset(topics)
         self._keepers.append((frozenset(topics), keeper))
 
-    async def begin(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    async def begin(
+        self,
+        positions: Mapping[TopicPartition, int],
+        committed: Collection[TopicPartition] = (),
+    ) -> dict[TopicPartition, int]:
         """Restore the state of partitions of learning topics.
 
         Args:
             positions: for each partition, the offset of the first record to answer.
+            committed: those of which the group has committed this position.
 
         Returns:
             For each partition, the offset to read from: its position, or lower to catch up.
@@ -85,7 +101,7 @@ class AssignedPartitions:
         starts: dict[TopicPartition, int] = {}
         for topics, keeper in self._keepers:
             kept = {tp: offset for tp, offset in positions.items() if tp.topic in topics}
-            starts |= await keeper.begin(kept)
+            starts |= await keeper.begin(kept, committed)
         for tp, position in positions.items():
             self.tracker.begin(tp, position, starts[tp])
         return starts
@@ -104,7 +120,7 @@ class AssignedPartitions:
             # Otherwise this worker would report the partition's last lag for ever.
             self._metrics.forget_lag(topic, partition)
         self._waiting.difference_update(given_up)
-        self.num_held = 0
+        self._held, self.num_held = frozenset(), 0
 
     def assigned(self, partitions: Iterable[TopicPartition]) -> None:
         """Record the partitions that the group has assigned to this worker."""
@@ -112,7 +128,7 @@ class AssignedPartitions:
         logger.info("holding %d partitions", len(held))
         for callback in self._on_assigned:
             callback(held)
-        self.num_held = len(held)
+        self._held, self.num_held = frozenset(held), len(held)  # type: ignore[arg-type]
 
     def observe_lag(self, tp: TopicPartition, num_records: int, is_waiting: bool) -> None:
         """Export a partition's lag, and record whether it has records to fetch."""

@@ -45,6 +45,8 @@ class CheckedBroker(msgspec.Struct):
     servers: str
     num_brokers: int = 0
     missing_topics: list[str] = []
+    notes: list[str] = []
+    """What is no mistake, but should be known."""
     problem: str = ""
     warnings: list[str] = []
     """What may be a mistake: another pipeline's workers in the same group."""
@@ -75,7 +77,7 @@ def command(
     settings = load_pipeline(config, os.environ)
     agents = [check_agent(n, a, config.parent, load) for n, a in settings.agents.items()]
     learning = [a.agent for a in agents if a.is_online]
-    broker = None if offline else check_broker(settings, timeout, learning)
+    broker = None if offline else check_broker(settings, timeout, learning, config.parent)
     problems = [f"{config}: {a.problem}" for a in agents if a.problem]
     problems += [broker.problem] if broker and broker.problem else []
     if not offline:
@@ -189,7 +191,7 @@ def _try_model(parts: AgentParts, settings: AgentSettings, is_loading: bool) -> 
 
 
 def check_broker(
-    settings: PipelineSettings, timeout: float, learning: Collection[str]
+    settings: PipelineSettings, timeout: float, learning: Collection[str], base_dir: Path
 ) -> CheckedBroker:
     """Read the broker's topics and name those of the pipeline that are missing.
 
@@ -197,8 +199,10 @@ def check_broker(
         settings: of the pipeline.
         timeout: seconds, > 0.
         learning: the agents with online models.
+        base_dir: the pipeline file's folder.
     """
     # Imported here, so that `--offline` works without confluent-kafka.
+    from agents.pipeline.added_partitions import added_partition_notes
     from streams.kafka.admin import probe
     from streams.kafka.settings import aiokafka_arguments
 
@@ -222,6 +226,8 @@ def check_broker(
             f"no topic {names}{or_hidden(settings.kafka)}: create missing topics with "
             "`penstock topics create`"
         )
+    if not checked.problem:
+        checked.notes = added_partition_notes(settings, base_dir, learning, cluster.topics)
     return checked
 
 
@@ -251,6 +257,8 @@ def _print_tables(
     if broker:
         state = f"{broker.num_brokers} brokers" if broker.num_brokers else "not reached"
         typer.echo(f"broker {broker.servers}: {state}")
+        for note in broker.notes:
+            typer.echo(f"note: {note}")
     for warning in broker.warnings if broker else []:
         typer.echo(f"penstock: warning: {printable(warning)}", err=True)
     for problem in problems:

@@ -18,7 +18,7 @@ COMMANDS: dict[str, str] = {
     "worker": "Run the agents of a pipeline file.",
     "check": "Check a pipeline file, its models and its broker.",
     "topics": "Plan or create the topics of a pipeline file.",
-    "state": "List, show or reset the state of online models.",
+    "state": "List, show, reset or rekey the state of online models.",
     "produce": "Publish events from files, cameras or demo sources.",
     "tail": "Print the records of a topic in words.",
     "dlq": "List, show, replay or drop dead letters.",

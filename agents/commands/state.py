@@ -1,4 +1,4 @@
-"""`penstock state list|show|reset`: the stored snapshots of online models."""
+"""`penstock state list|show|reset|rekey`: the stored snapshots of online models."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from agents.commands.rekey.command import rekey_command
 from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption, JsonOption, print_table
 from agents.errors import UserError
 from agents.pipeline.file import load_pipeline
@@ -25,8 +26,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="List, show or reset the stored state of online models.",
+    help="List, show, reset or rekey the stored state of online models.",
 )
+app.command("rekey")(rekey_command)
 
 AgentArgument = Annotated[str, typer.Argument(help="An agent of the pipeline file.")]
 PartitionOption = Annotated[
@@ -105,8 +107,18 @@ def reset_command(
                 f"delete what the model of {agent} has learned on {len(keys)} partitions?",
                 abort=True,
             )
-        num_deleted = sum(store.delete(key) for key in keys)
+        num_deleted = sum(_reset(store, key) for key in keys)
     typer.echo(f"{num_deleted} snapshots deleted")
+
+
+def _reset(store: StateStore, key: StateKey) -> int:
+    """Delete a partition's snapshots; leave a blank one, or the next worker would miss them."""
+    from streams.state.snapshot import blank_snapshot, encode_snapshot
+
+    num_deleted = store.delete(key)
+    blank = blank_snapshot(key)
+    store.save(key, blank.sequence, encode_snapshot(blank))
+    return num_deleted
 
 
 @contextmanager
@@ -179,12 +191,15 @@ def stored_states(
         committed[topic] = reader.committed(topic, num_partitions)
     for key in keys:
         for encoded in store.saved(key):
-            yield _stored_state(key, encoded, committed[key.topic][key.partition])
+            state = _stored_state(key, encoded, committed[key.topic][key.partition])
+            if state is not None:
+                yield state
             if latest_only:
                 break
 
 
-def _stored_state(key: StateKey, encoded: bytes, committed: int) -> StoredState:
+def _stored_state(key: StateKey, encoded: bytes, committed: int) -> StoredState | None:
+    """Return a snapshot as shown; None for a blank one, which says that the state was reset."""
     from streams.state.snapshot import StateMismatchError, decode_snapshot
 
     try:
@@ -193,6 +208,8 @@ def _stored_state(key: StateKey, encoded: bytes, committed: int) -> StoredState:
         return StoredState(
             **key._asdict(), committed=committed, num_bytes=len(encoded), problem=str(error)
         )
+    if snapshot.is_blank:
+        return None
     return StoredState(
         **key._asdict(),
         sequence=snapshot.sequence,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,8 @@ def plan_command(
 ) -> None:
     """Show which topics exist and which are missing."""
     settings = load_pipeline(config, os.environ)
-    _print(settings, _planned(settings, config, timeout), [], json)
+    plan = _planned(settings, config, timeout)
+    _print(settings, plan, [], json, _added_notes(settings, config, plan))
 
 
 @app.command("create")
@@ -66,10 +68,23 @@ def _planned(settings: PipelineSettings, config: Path, timeout: float) -> list[P
         raise UserError(str(error)) from error
 
 
+def _added_notes(settings: PipelineSettings, config: Path, plan: list[PlannedTopic]) -> list[str]:
+    from agents.pipeline.added_partitions import added_partition_notes
+    from agents.pipeline.topics import learning_agents
+
+    existing = {p.topic: p.partitions for p in plan if p.partitions}
+    learning = learning_agents(settings, config.parent)
+    return added_partition_notes(settings, config.parent, learning, existing)
+
+
 def _print(
-    settings: PipelineSettings, plan: list[PlannedTopic], created: list[str], as_json: bool
+    settings: PipelineSettings,
+    plan: list[PlannedTopic],
+    created: list[str],
+    as_json: bool,
+    added: Sequence[str] = (),
 ) -> None:
-    notes = partition_notes(settings, plan)
+    notes = [*partition_notes(settings, plan), *added]
     if as_json:
         typer.echo(msgspec.json.encode({"topics": plan, "created": created, "notes": notes}))
         return

@@ -92,12 +92,23 @@ def _topics(settings: PipelineSettings) -> tuple[dict[str, str], dict[str, list[
 
 
 def partition_notes(settings: PipelineSettings, plan: list[PlannedTopic]) -> list[str]:
-    """Return a sentence for each output whose number of partitions differs from its input's.
+    """Return a sentence for each output or state topic with other partitions than its input.
 
-    It is not a mistake: a key's results still share a partition. But whoever joins the two topics
-    by partition should know.
+    It is not a mistake: a key's results still share a partition, and every partition's state has a
+    place. But whoever joins topics by partition should know, and state is spread unevenly.
     """
     partitions = {p.topic: p.partitions or p.wanted.partitions for p in plan}
+    return _output_notes(settings, partitions) + [
+        f"{p.topic} has {p.partitions} partitions and {topic} has {partitions[topic]}: state of "
+        f"several partitions shares one; give it {partitions[topic]} to spread it evenly"
+        for p in plan
+        if p.role == "state" and p.partitions
+        for topic in settings.agents[p.agents[0]].inputs
+        if p.partitions < partitions[topic]
+    ]
+
+
+def _output_notes(settings: PipelineSettings, partitions: Mapping[str, int]) -> list[str]:
     return [
         f"{agent.output} has {partitions[agent.output]} partitions and {topic} has "
         f"{partitions[topic]}: a result goes to its input's partition modulo "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from copy import copy
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from models.anomaly.recent_state import pack_recent, unpack_recent
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
 from models.anomaly.trees import Trees, num_nodes, trees_for
 from models.base import OnlineModel
+from models.keyed_state import merge_last_seen, most_recent, require_distinct
 from models.options import check_option
 from models.snapshots import Option, pack, unpack
 from schemas import AnomalyScore, SensorReading
@@ -249,12 +251,26 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
 
     def snapshot(self) -> bytes:
         """Return the readings and counts of every source; the options determine the trees."""
-        rows = len(self._slots.keys)
-        names, arrays = pack_recent(self._sources)
-        names["sources"] = [key[0] for key in self._slots.keys]
-        arrays["masses"] = self._masses[:rows]
-        arrays["last_seen"] = self._slots.last_seen[:rows]
-        arrays["step"] = np.array([self._slots.step], np.int64)
+        slots, rows = self._slots, len(self._slots.keys)
+        return self._packed(
+            [key[0] for key in slots.keys],
+            self._sources,
+            self._masses[:rows],
+            slots.last_seen[:rows],
+            slots.step,
+        )
+
+    def _packed(
+        self,
+        source_ids: list[str],
+        sources: Sequence[Recent],
+        masses: Masses,
+        last_seen: Ints,
+        step: int,
+    ) -> bytes:
+        names, arrays = pack_recent(sources)
+        names["sources"] = source_ids
+        arrays |= {"masses": masses, "last_seen": last_seen, "step": np.array([step], np.int64)}
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
     def _options(self) -> dict[str, Option]:
@@ -275,3 +291,52 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         masses = saved.array("masses", self._masses, rows, *self._masses.shape[1:])
         self._slots, self._sources = slots, sources
         self._masses = grown(masses, slots.capacity)
+
+    def learned_values(self, state: bytes) -> dict[str, int]:
+        """Return how many readings of each source a snapshot's model has learned."""
+        saved = self._restored(state)
+        ids = [key[0] for key in saved._slots.keys]
+        return {name: source.total for name, source in zip(ids, saved._sources, strict=True)}
+
+    def select_sources(self, state: bytes, source_ids: Collection[str]) -> bytes:
+        """Return the snapshot with only these of its sources."""
+        saved = self._restored(state)
+        ids = [key[0] for key in saved._slots.keys]
+        rows = [row for row, source_id in enumerate(ids) if source_id in source_ids]
+        return self._packed(
+            [ids[row] for row in rows],
+            [saved._sources[row] for row in rows],
+            saved._masses[rows],
+            saved._slots.last_seen[rows],
+            saved._slots.step,
+        )
+
+    def merge_sources(self, states: Sequence[bytes]) -> bytes:
+        """Return a snapshot with the sources of all; beyond `max_keys`, the latest seen."""
+        parts = [self._restored(state) for state in states]
+        keys = [key for part in parts for key in part._slots.keys]
+        require_distinct(self.name, keys)
+        seen = [(p._slots.last_seen[: len(p._slots.keys)], p._slots.step) for p in parts]
+        last_seen, step = merge_last_seen(seen)
+        rows = most_recent(last_seen, self._slots.max_keys)
+        sources = [source for part in parts for source in part._sources]
+        masses = np.concatenate([p._masses[: len(p._slots.keys)] for p in [self._empty(), *parts]])
+        return self._packed(
+            [keys[row][0] for row in rows.tolist()],
+            [sources[row] for row in rows.tolist()],
+            masses[rows],
+            last_seen[rows],
+            step,
+        )
+
+    def _empty(self) -> HalfSpaceTrees:
+        """Return an instance with the same options that has learned nothing."""
+        empty = copy(self)
+        empty._slots, empty._sources = self._no_slots(), []
+        empty._masses = self._masses[:0]
+        return empty
+
+    def _restored(self, state: bytes) -> HalfSpaceTrees:
+        restored = self._empty()
+        restored.restore(state)
+        return restored

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import islice
 
 import numpy as np
@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from models.anomaly.channel_index import ChannelIndex
 from models.anomaly.channel_store import ChannelStore
+from models.anomaly.row_state import merge_rows, select_rows_of, values_of_sources
 from models.anomaly.slots import NO_SLOT, Slots, reload_slots
 from models.base import ModelError, OnlineModel
 from models.options import check_option
-from models.snapshots import Option, pack, unpack
+from models.snapshots import Option, Snapshot, encode, pack, unpack
 from schemas import AnomalyScore, SensorReading
 
 Floats = NDArray[np.float64]
@@ -201,7 +202,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
             ModelError: not a snapshot of this model, damaged, or made with another `window` or
                 `max_keys`. The model is then unchanged.
         """
-        saved = unpack(state, self.name, _STATE_VERSION, self._options())
+        saved = self._unpacked(state)
         slots = self._no_slots()
         count = reload_slots(saved, slots, "sources", "channels")
         floats, ints = np.zeros(0), np.zeros(0, np.int64)
@@ -221,6 +222,22 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         store.windows.fill(rows, totals, values)
         store.medians[rows], store.spreads[rows] = medians, spreads
         store.refreshed[rows] = refreshed
+
+    def learned_values(self, state: bytes) -> dict[str, int]:
+        """Return how many values of each source a snapshot's model has learned."""
+        return values_of_sources(self._unpacked(state))
+
+    def select_sources(self, state: bytes, source_ids: Collection[str]) -> bytes:
+        """Return the snapshot with only these of its sources."""
+        return encode(select_rows_of(self._unpacked(state), source_ids, self.window))
+
+    def merge_sources(self, states: Sequence[bytes]) -> bytes:
+        """Return a snapshot with the sources of all; beyond `max_keys`, the latest seen."""
+        parts = [self._unpacked(state) for state in states]
+        return encode(merge_rows(parts, self.max_keys, self.window))
+
+    def _unpacked(self, state: bytes) -> Snapshot:
+        return unpack(state, self.name, _STATE_VERSION, self._options())
 
 
 def z_to_score(z: Floats) -> Floats:

@@ -1,6 +1,7 @@
 """Decide whether the worker is live and ready, from facts gathered as it works.
 
-*Ready*: it holds partitions, every model is loaded, and the broker answers and accepts results.
+*Ready*: it holds partitions, every model is loaded and its state restored, and the broker answers
+and accepts results.
 *Live*: a restart would not help. A worker is not live when its event loop does not turn, when a
 model call hangs, or when an agent has records to work on and finishes none for
 `liveness_timeout_seconds`. While the broker does not answer, the worker is not ready but stays
@@ -181,11 +182,13 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         """Return whether the worker can process records; thread-safe, never blocks."""
         facts = {agent.agent: agent.facts() for agent in self._agents}
         silent = self.consumer.silent_seconds()
+        unrestored = self._assigned.num_unrestored()
         reasons = [
             *(["the worker is stopping"] if self._is_stopping else []),
             *(f"agent {name}: its model is not loaded" for name, f in facts.items()
               if not f.is_warm),
             *([] if self._assigned.num_held else ["no partition is assigned to this worker"]),
+            *([f"the state of {unrestored} partitions is not restored yet"] if unrestored else []),
             *(f"topic {topic} does not exist" for topic in sorted(self.absent_topics)),
             *self._broker_reasons(silent, facts),
             *(f"agent {name}: {f.waiting_for}" for name, f in facts.items() if f.waiting_for),
@@ -195,6 +198,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
             reasons,
             {
                 "partitions": self._assigned.num_held,
+                "partitions_not_restored": unrestored,
                 "records_in_flight": sum(f.num_unfinished for f in facts.values()),
                 "broker_silent_seconds": None if silent is None else round(silent, 1),
                 "delivery_seconds": round(

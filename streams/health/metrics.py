@@ -138,6 +138,10 @@ class Metrics:
             "penstock_snapshot_bytes", "Size of the last stored snapshot.",
             ("agent",), registry=registry,
         )  # fmt: skip
+        self.state_mismatch = Counter(
+            "penstock_state_mismatch", "Partitions whose learned state does not apply, by reason.",
+            (*agent_topic, "reason"), registry=registry,
+        )  # fmt: skip
         self.lag = Gauge(
             "penstock_consumer_lag_records", "Records behind the end of the partition.",
             ("topic", "partition"), registry=registry,
@@ -261,6 +265,10 @@ class AgentMetrics:
     def snapshot_failed(self) -> None:
         """Count a failed attempt to take or store a snapshot."""
         self._metrics.snapshots.labels(self._agent, "failed").inc()
+
+    def state_mismatch(self, topic: str, reason: str) -> None:
+        """Count a partition of an input topic whose learned state can't be used, by reason."""
+        self._metrics.state_mismatch.labels(self._agent, topic, reason).inc()
 
     def emitted(self, topic: str, num_results: int) -> None:
         """Count acknowledged results on an output topic."""

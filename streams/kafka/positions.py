@@ -9,7 +9,6 @@ gives no id, it is "" everywhere, and an offset is compared by the topic's name 
 from __future__ import annotations
 
 import base64
-import json
 from typing import NamedTuple
 
 import msgspec
@@ -30,14 +29,17 @@ class CommittedPosition(NamedTuple):
     """The topic that the offset belongs to; "" if the commit does not say."""
     leader_epoch: int = UNKNOWN_EPOCH
     """The leader epoch of the record below the offset (KIP-320); -1 if the commit does not say."""
+    began_with: int = 0
+    """How many partitions the topic had when the group began to read it; 0 if it does not say."""
 
 
 class _Metadata(msgspec.Struct, omit_defaults=True):
     topic_id: str = ""
     leader_epoch: int = UNKNOWN_EPOCH
+    began_with: int = 0
 
 
-_decoder = json.JSONDecoder()
+_decoder = msgspec.json.Decoder(_Metadata)
 
 
 def format_topic_id(raw: bytes) -> str:
@@ -64,22 +66,31 @@ def parse_topic_id(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "==") if text else _NO_ID
 
 
-def commit_metadata(topic_id: str, leader_epoch: int = UNKNOWN_EPOCH) -> str:
-    """Return the metadata of a commit: compact JSON, "" if the topic has no id."""
-    return msgspec.json.encode(_Metadata(topic_id, leader_epoch)).decode() if topic_id else ""
+def commit_metadata(topic_id: str, leader_epoch: int = UNKNOWN_EPOCH, began_with: int = 0) -> str:
+    """Return the metadata of a commit: compact JSON, "" if nothing is known.
+
+    Args:
+        topic_id: of the topic; "" if it has none.
+        leader_epoch: of the record below the offset; -1 if it is not known.
+        began_with: how many partitions the topic had when the group began to read it.
+    """
+    if not topic_id and not began_with:
+        return ""
+    return msgspec.json.encode(_Metadata(topic_id, leader_epoch, began_with)).decode()
 
 
 def committed_position(offset: int, metadata: str | None) -> CommittedPosition:
     """Read a committed offset with its metadata; metadata of other programs gives no topic id.
 
-    What follows the first JSON object is ignored: see `position_of`.
+    What `commit_metadata` writes ends with its first brace; what follows is ignored: see
+    `position_of`.
     """
+    whole, end, _ = (metadata or "{}").partition("}")
     try:
-        fields, _ = _decoder.raw_decode(metadata or "{}")
-        found = msgspec.convert(fields, _Metadata)
-    except (ValueError, msgspec.ValidationError, RecursionError):
+        found = _decoder.decode(whole + end)
+        return CommittedPosition(offset, found.topic_id, found.leader_epoch, found.began_with)
+    except (msgspec.MsgspecError, RecursionError):
         return CommittedPosition(offset)
-    return CommittedPosition(offset, found.topic_id, found.leader_epoch)
 
 
 def position_of(committed: TopicPartition) -> CommittedPosition:

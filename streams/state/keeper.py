@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,22 +32,21 @@ from streams.online import Learned, OnlineRunner
 from streams.records import TopicPartition
 from streams.retry import retry
 from streams.settings import StateSettings
+from streams.state.restorer import Restored, Restorer
 from streams.state.snapshot import (
-    Loaded,
     Snapshot,
     StateError,
     StateKey,
-    StateMismatchError,
     StateStore,
     StateStoreError,
     encode_snapshot,
-    load_snapshot,
 )
 
 logger = logging.getLogger(__name__)
 
-#: How long a worker that starts waits for a failing store. Less than Faust waits.
+#: How long a worker that starts waits for a failing store.
 _LOAD_SECONDS = 60.0
+#: How long it waits for the next partition to be restored.
 _BEGIN_SECONDS = 80.0
 _RETRY_SECONDS = 2.0
 #: How often to check whether a snapshot is due, or may be stored.
@@ -100,7 +99,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             agent: its name.
             pool: its models, which are online models.
             store: where snapshots are stored; None: nowhere, models start fresh.
-            settings: the interval, and what to do with a snapshot that does not fit.
+            settings: the interval, and what to do where learned state can't be used.
             tracker: the committed offsets.
             metrics: of the agent.
             on_failure: called when the worker can't continue: end it.
@@ -123,38 +122,78 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         self._held: dict[Hashable, _Held] = {}
         self._threads = ThreadPoolExecutor(_NUM_THREADS, thread_name_prefix=f"state-{agent}")
         self._is_failing = False
+        self._num_restored_bytes = 0
+        self._restorer = (
+            None
+            if store is None
+            else Restorer(agent, pool, store, settings, metrics, topic_id, self._retried)
+        )
 
     @property
     def label(self) -> str:
         """The name in logs and service trees."""
         return f"StateKeeper: {self.agent}"
 
-    async def begin(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    async def begin(
+        self,
+        positions: Mapping[TopicPartition, int],
+        committed: Collection[TopicPartition] = (),
+    ) -> dict[TopicPartition, int]:
         """Restore the model of each partition to its state at the group's position.
 
         Args:
             positions: for every partition held now, the offset of the first record to answer.
+            committed: those of which the group has committed this position.
 
         Returns:
             The offsets to read from; records below the position are only learned from.
         """
         self._held = {tp: held for tp, held in self._held.items() if tp in positions}
+        tasks = {
+            tp: asyncio.ensure_future(self._begin(tp, position, tp in committed))
+            for tp, position in positions.items()
+        }
         try:
-            restored = asyncio.gather(*(self._begin(*item) for item in positions.items()))
-            starts = await asyncio.wait_for(restored, _BEGIN_SECONDS)
-        except TimeoutError:
-            await self._on_failure(
-                StateError(f"{self.agent}: its state was not restored in {_BEGIN_SECONDS:.0f} s")
-            )
-            await asyncio.Event().wait()
+            await self._all_restored(tasks.values())
+            return {tp: task.result() for tp, task in tasks.items()}
         except Exception as error:
-            if self.should_stop:
-                raise
-            await self._on_failure(error)
-            await asyncio.Event().wait()  # until the worker stops: nothing may be read
-        return dict(zip(positions, starts, strict=True))
+            # While the worker stops, its threads end before their work: that is no failure.
+            if not self.should_stop:
+                await self._on_failure(error)
+            await asyncio.Event().wait()  # until the worker has stopped: nothing may be read
+            raise
+        finally:
+            for task in tasks.values():
+                task.cancel()
 
-    async def _begin(self, tp: TopicPartition, position: int) -> int:
+    async def _all_restored(self, tasks: Collection[asyncio.Task[int]]) -> None:
+        """Wait until every partition's model is restored, and log how long it took.
+
+        Raises:
+            StateError: for a long time no partition was restored.
+            Exception: the first error of a partition.
+        """
+        began, self._num_restored_bytes = self._clock(), 0
+        pending: set[asyncio.Task[int]] = set(tasks)
+        while pending:
+            done, pending = await asyncio.wait(
+                pending, timeout=_BEGIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                raise StateError(
+                    f"{self.agent}: the state of {len(pending)} partitions was not restored: "
+                    f"no progress in {_BEGIN_SECONDS:.0f} s"
+                )
+            for task in done:
+                task.result()
+        if self._num_restored_bytes:
+            logger.info(
+                "%s: the state of %d partitions is restored: %s bytes in %.1f s",
+                *(self.agent, len(tasks), f"{self._num_restored_bytes:,}"),
+                self._clock() - began,
+            )
+
+    async def _begin(self, tp: TopicPartition, position: int, is_committed: bool) -> int:
         held = self._held.get(tp)
         # Only if no other worker had the partition in between and learned more.
         is_same = held is not None and is_same_topic(held.topic_id, self._topic_id(tp.topic))
@@ -162,53 +201,18 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
             start = await self._pool.on_device(self._runner.resume, tp, position)
             if start is not None:
                 return start
-        loaded = await self._load(tp, position)
-        now = self._clock()
-        held = self._held[tp] = _Held(
-            loaded.sequence, -1, self._topic_id(tp.topic), now + self._settings.interval_seconds
-        )
-        if loaded.snapshot is not None and await self._restore(tp, loaded.snapshot, position):
-            held.stored = loaded.snapshot.next_offset
+        restored = Restored(-1, None)
+        if self._restorer is not None:
+            restored = await self._restorer.restore(tp, position, is_committed)
+        due = self._clock() + self._settings.interval_seconds
+        held = self._held[tp] = _Held(restored.sequence, -1, self._topic_id(tp.topic), due)
+        if restored.next_offset is not None:
+            self._num_restored_bytes += restored.num_bytes
+            held.stored = restored.next_offset
             return held.stored
         await self._pool.on_device(self._runner.start, tp, position)
         await self._store_initial_snapshot(tp)
         return position
-
-    async def _load(self, tp: TopicPartition, position: int) -> Loaded:
-        if self._store is None:
-            return Loaded(None, -1)
-        try:
-            key = self._key(tp)
-            topic_id = self._topic_id(tp.topic)
-            loaded: Loaded = await self._retried(
-                load_snapshot, self._store, key, position, topic_id
-            )
-            return loaded
-        except StateMismatchError as error:
-            self._refuse_unless_fresh(str(error))
-            # Any higher sequence: the stored snapshots can't be read.
-            return Loaded(None, int(time.time()))
-
-    async def _restore(self, tp: TopicPartition, snapshot: Snapshot, position: int) -> bool:
-        try:
-            await self._pool.on_device(self._runner.restore, tp, snapshot)
-        except StateMismatchError as error:
-            where = f"{self._key(tp)}: the snapshot of offset {snapshot.next_offset}"
-            self._refuse_unless_fresh(f"{where} does not fit: {error}")
-            return False
-        logger.info(
-            "%s: continues from the snapshot of offset %d, and learns again from %d offsets",
-            *(self._key(tp), snapshot.next_offset, position - snapshot.next_offset),
-        )
-        return True
-
-    def _refuse_unless_fresh(self, why: str) -> None:
-        if self._settings.on_mismatch == "stop":
-            raise StateMismatchError(
-                f"{why}: go back to the settings that it was made with, or discard the state: "
-                f"`penstock state reset {self.agent}`, or state.on_mismatch: fresh"
-            )
-        logger.warning("%s: its model starts fresh", why)
 
     async def _store_initial_snapshot(self, tp: TopicPartition) -> None:
         """Store a fresh model, before it learns."""

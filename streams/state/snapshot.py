@@ -12,6 +12,7 @@ StateError                   base class; the message is one line for users
 from __future__ import annotations
 
 import logging
+import time
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -70,6 +71,19 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The return value of the model's `snapshot()`."""
     topic_id: str = ""
     """The topic that `next_offset` belongs to; "" if the broker gives no ids."""
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it only says that the state was reset, so that a fresh model is no loss."""
+        return not self.model
+
+
+def blank_snapshot(key: StateKey) -> Snapshot:
+    """Return a snapshot of no model: the next worker starts with a fresh one."""
+    return Snapshot(
+        **key._asdict(), next_offset=0, sequence=0, model="", model_version="", learn_every=1,
+        saved_at_ms=time.time_ns() // 1_000_000, state=b"",
+    )  # fmt: skip
 
 
 class StateStore(Protocol):
@@ -143,6 +157,10 @@ class Loaded(NamedTuple):
     """The snapshot to continue from; None: start fresh."""
     sequence: int
     """The highest sequence number in the store; -1 if it is empty."""
+    offsets_ahead: tuple[int, ...] = ()
+    """What stored snapshots cover that have learned from records still to be answered."""
+    num_of_earlier_topic: int = 0
+    """Snapshots of a deleted topic of this name."""
 
 
 def load_snapshot(store: StateStore, key: StateKey, committed: int, topic_id: str = "") -> Loaded:
@@ -178,16 +196,6 @@ def load_snapshot(store: StateStore, key: StateKey, committed: int, topic_id: st
         if snapshot.next_offset <= committed:
             return Loaded(snapshot, last_sequence)
         ahead.append(snapshot.next_offset)
-    if num_earlier:
-        logger.warning(
-            "%s: its snapshots are of an earlier topic of this name, which was deleted: its model "
-            "starts fresh", key,
-        )  # fmt: skip
-    elif damaged is not None and not ahead:
+    if damaged is not None and not ahead and not num_earlier:
         raise StateMismatchError(f"{key}: {damaged}")
-    if ahead:
-        logger.warning(
-            "%s: reading starts at offset %d, behind every snapshot (%s): its model starts fresh",
-            *(key, committed, ", ".join(map(str, ahead))),
-        )
-    return Loaded(None, last_sequence)
+    return Loaded(None, last_sequence, tuple(ahead), num_earlier)

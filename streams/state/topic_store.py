@@ -37,6 +37,8 @@ _NUM_SLOTS = 2
 _FIRST_READ, _NEXT_READ_FACTOR = 64, 8
 _TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.1
+#: How long the number of a topic's partitions is not asked for again.
+_COUNT_SECONDS = 10.0
 _CONSUMER_SETTINGS: dict[str, str | int | float | bool] = {
     "enable.partition.eof": True,
     "isolation.level": "read_uncommitted",
@@ -77,17 +79,37 @@ class TopicStore:
         self._part_bytes = min(PART_BYTES, int(kafka.get("message.max.bytes", 10**9)) * 9 // 10)
         self._lock = threading.Lock()
         self._producer: Producer | None = None
-        self._places: dict[str, int] = {}
+        self._num_partitions: dict[str, int] = {}
+        self._counted: dict[str, float] = {}
+        """When each topic's partitions were last counted; more may be added at any time."""
 
     def saved(self, key: StateKey) -> Iterator[bytes]:
-        """Yield the whole snapshots of a key, the latest first."""
+        """Yield the whole snapshots of a key, the latest first.
+
+        If the topic was given more partitions, the earlier ones are in the partition that was the
+        key's then; they are looked for if the present one has none.
+        """
+        has_found = False
         try:
-            yield from self._saved(key)
+            for place in self._places_of(key):
+                for encoded in self._saved_at(key, place):
+                    has_found = True
+                    yield encoded
+                if has_found:
+                    return
         except (KafkaException, BrokerError) as error:
             raise self._failed(key, "can't be read", error.args[0]) from error
 
-    def _saved(self, key: StateKey) -> Iterator[bytes]:
+    def _places_of(self, key: StateKey) -> Iterator[TopicPartition]:
+        """Yield the key's partition, then those that it had while the topic had fewer of them."""
         place = self._place(key)
+        yield place
+        num_partitions = self._num_partitions[place.topic]
+        earlier = {key.partition % fewer for fewer in range(1, num_partitions)}
+        for partition in sorted(earlier - {place.partition}, reverse=True):
+            yield TopicPartition(place.topic, partition)
+
+    def _saved_at(self, key: StateKey, place: TopicPartition) -> Iterator[bytes]:
         with self._consumer() as consumer:
             low, end = bounds_of(consumer, place.topic, place.partition, _TIMEOUT_SECONDS)
             seen: set[bytes] = set()
@@ -119,20 +141,26 @@ class TopicStore:
             )
             for number, start in enumerate(starts)
         ]
-        self._write(key, records)
+        try:
+            place = self._place(key)
+        except (KafkaException, BrokerError) as error:
+            raise self._failed(key, "can't be written", error.args[0]) from error
+        self._write(key, place, records)
 
     def delete(self, key: StateKey) -> int:
-        """Write a tombstone for each part of a key."""
+        """Write a tombstone for each part of a key, wherever it is."""
+        return sum(self._delete_at(key, place) for place in list(self._places_of(key)))
+
+    def _delete_at(self, key: StateKey, place: TopicPartition) -> int:
+        slots = _Slots(key)
         try:
             with self._consumer() as consumer:
-                place = self._place(key)
                 low, end = bounds_of(consumer, place.topic, place.partition, _TIMEOUT_SECONDS)
-                slots = _Slots(key)
                 for message in _read(consumer, place, low, end):
                     slots.add(message)
         except (KafkaException, BrokerError) as error:
             raise self._failed(key, "can't be read", error.args[0]) from error
-        self._write(key, [(record_key, None) for record_key in slots.record_keys])
+        self._write(key, place, [(record_key, None) for record_key in slots.record_keys])
         return len(slots.whole())
 
     def close(self) -> None:
@@ -147,14 +175,15 @@ class TopicStore:
                 self._producer = make_producer(
                     {"compression.type": "lz4", **self._kafka}, _PRODUCER_SETTINGS
                 )
-            if topic not in self._places:
+            if time.monotonic() - self._counted.get(topic, -_COUNT_SECONDS) >= _COUNT_SECONDS:
                 metadata = self._producer.list_topics(topic, timeout=_TIMEOUT_SECONDS).topics[topic]
                 if metadata.error is not None or not metadata.partitions:
                     raise StateStoreError(
                         f"the broker has no topic {topic}: create it with `penstock topics create`"
                     )
-                self._places[topic] = len(metadata.partitions)
-        return TopicPartition(topic, key.partition % self._places[topic])
+                self._num_partitions[topic] = len(metadata.partitions)
+                self._counted[topic] = time.monotonic()
+        return TopicPartition(topic, key.partition % self._num_partitions[topic])
 
     @contextlib.contextmanager
     def _consumer(self) -> Iterator[Consumer]:
@@ -164,7 +193,9 @@ class TopicStore:
         finally:
             consumer.close()
 
-    def _write(self, key: StateKey, records: list[tuple[bytes, bytes | None]]) -> None:
+    def _write(
+        self, key: StateKey, place: TopicPartition, records: list[tuple[bytes, bytes | None]]
+    ) -> None:
         errors: list[KafkaError] = []
         num_done = 0
 
@@ -175,7 +206,6 @@ class TopicStore:
                 errors.append(error)
 
         try:
-            place = self._place(key)
             producer = self._producer
             assert producer is not None
             for record_key, value in records:

@@ -18,7 +18,13 @@ from streams.kafka.position_reset import no_reset
 from streams.kafka.positions import CommittedPosition
 from streams.records import RawRecords, RecordBatch, TopicPartition
 from streams.retry import retry, within
-from streams.transport.consumer_thread import LAST_COMMIT_SECONDS, ConsumerThread, columns
+from streams.transport.begun_topics import BegunTopics
+from streams.transport.consumer_thread import (
+    LAST_COMMIT_SECONDS,
+    LEAST_SECONDS,
+    ConsumerThread,
+    columns,
+)
 from streams.transport.read_positions import export_lag, note_read
 from streams.transport.starting_offsets import starting_offsets
 from streams.transport.takeover import (
@@ -48,6 +54,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._takeover = OncePerGeneration()
         self._num_unfinished: dict[str, int] = {}
         """Records of each topic that were read and not finished before a rebalance."""
+        self.committed: set[TopicPartition] = set()
+        """Held partitions that go on at an offset that the group has committed."""
+        self._to_commit: dict[TopicPartition, int] = {}
 
     def _is_batch(self, tp: Any) -> bool:
         return tp.topic in self.assigned.batch_topics
@@ -234,10 +243,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _commit_in_time(self) -> None:
         """Commit; while the worker stops, wait only a limited time for the broker."""
-        left = self.app.seconds_to_stop()
+        left = self.app.seconds_to_stop(LAST_COMMIT_SECONDS)
         if left is None:
             await self.commit()
-        elif not await within(max(left, LAST_COMMIT_SECONDS), self.commit()):
+        elif not await within(max(left, LEAST_SECONDS), self.commit()):
             self.log.warning(
                 "offsets not committed: no broker answers; the records will be read again"
             )
@@ -249,19 +258,57 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         if transactions is None:
             await seek_to_committed(self)
             await seek_to_state(self)
+            await self.commit_starts()
         else:
             await self._takeover.run(
                 self.app.consumer_generation_id, lambda: take_over(self, transactions)
             )
-        await self._thread.call_thread(self._thread.topics.begin)
+        if self.app.seconds_to_stop() is None:
+            await self._thread.call_thread(self._thread.topics.begin)
 
     async def committed_offsets(
         self, partitions: Sequence[TopicPartition]
     ) -> dict[TopicPartition, int]:
         """Return where partitions start, without those that have no committed offset."""
         await self.pin_topics(partitions)
-        committed = await self._thread.committed_positions(partitions)
+        committed = await self._thread.committed_positions(self._all_of_topics(partitions))
         return await starting_offsets(self, committed, partitions)
+
+    def _all_of_topics(self, partitions: Iterable[TopicPartition]) -> list[TopicPartition]:
+        """Return all partitions of some partitions' topics."""
+        of_topics = {
+            TopicPartition(topic, partition)
+            for topic in {tp.topic for tp in partitions}
+            for partition in range(self.num_partitions(topic))
+        }
+        return sorted(of_topics.union(partitions))
+
+    @property
+    def begun(self) -> BegunTopics:
+        """How many partitions each topic had when the group began to read it."""
+        begun: BegunTopics = self._thread.begun
+        return begun
+
+    def num_partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has, from the client's cached metadata."""
+        num_partitions: int = self._thread.num_partitions(topic)
+        return num_partitions
+
+    def note_committed(
+        self, partitions: Iterable[TopicPartition], committed: Iterable[TopicPartition]
+    ) -> None:
+        """Note which of these partitions go on at an offset that the group has committed."""
+        self.committed = self.committed.difference(partitions).union(committed)
+
+    def commit_later(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit these offsets once the models of their partitions have state in the store."""
+        self._to_commit |= offsets
+
+    async def commit_starts(self) -> None:
+        """Commit where partitions start that the group has begun to read at their end."""
+        offsets, self._to_commit = self._to_commit, {}
+        if offsets:
+            await self._commit(offsets)
 
     async def pin_topics(self, partitions: Iterable[TopicPartition]) -> None:
         """Read topics under the ids that they have now; wait while no broker answers."""
@@ -283,7 +330,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     ) -> dict[TopicPartition, int]:
         """Return where partitions start, once no open transaction can change it."""
         await self.pin_topics(partitions)
-        committed = await self.app.stable_offsets.fetch(partitions)
+        committed = await self.app.stable_offsets.fetch(self._all_of_topics(partitions))
         return await starting_offsets(self, committed, partitions)
 
     async def offset_metadata(self, tp: TopicPartition, offset: int) -> str | None:
@@ -331,8 +378,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     async def _store_in_time(self) -> None:
         """Store the state of online models, in a limited time."""
-        left = self.app.seconds_to_stop()
-        seconds = self.app.drain_seconds if left is None else max(left, LAST_COMMIT_SECONDS)
+        left = self.app.seconds_to_stop(LAST_COMMIT_SECONDS)
+        seconds = self.app.drain_seconds if left is None else max(left, LEAST_SECONDS)
         if not await within(seconds, self.assigned.on_revoked()):
             self.log.warning(
                 "online models' state was not stored in time: a restart replays more records"

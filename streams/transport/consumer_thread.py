@@ -19,6 +19,7 @@ from streams.kafka.positions import CommittedPosition, committed_position
 from streams.records import RawRecords, TopicPartition
 from streams.retry import within
 from streams.transport.assignor import Assignor
+from streams.transport.begun_topics import BegunTopics
 from streams.transport.broker_retry import start_with_retry
 from streams.transport.fetch import BatchFetchResult
 from streams.transport.fetch_pacer import FetchPacer
@@ -33,8 +34,13 @@ from streams.transport.topic_watch import TopicWatch
 #: How often the group coordination is checked for errors.
 _COORDINATION_SECONDS = 1.0
 
-#: The least time that a stopping worker waits for its last commit.
+#: How long after its time to stop a worker waits for its last commits and for state to be stored,
+#: and how long for the group that it leaves. With its producer's second and the end of the process
+#: it ends within 8 seconds of that time, whatever the brokers do.
 LAST_COMMIT_SECONDS = 3.0
+LEAVE_SECONDS = 4.0
+#: The least time for any of these.
+LEAST_SECONDS = 0.5
 #: How often an unanswered commit checks whether the worker is stopping.
 _COMMIT_LOOK_SECONDS = 0.25
 
@@ -59,6 +65,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         self._pacer = FetchPacer()
         self.positions = NotedPositions()
         self.topics = TopicWatch(self)
+        self.begun = BegunTopics()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
@@ -254,6 +261,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             return False
         return True
 
+    def num_partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has, from the client's cached metadata."""
+        return len(self._ensure_consumer()._client.cluster.partitions_for_topic(topic) or ())
+
     async def _committed(self, offsets: Mapping[KafkaTopicPartition, OffsetAndMetadata]) -> bool:
         """Commit without a time limit; return False if the worker must stop first."""
         commit = asyncio.ensure_future(self._ensure_consumer().commit(offsets))
@@ -267,8 +278,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     async def on_thread_stop(self) -> None:
         """Leave the group, in a limited time even if no broker answers."""
-        left = (self.app.seconds_to_stop() or 0.0) + LAST_COMMIT_SECONDS
-        if not await within(left, super().on_thread_stop()):
+        left = self.app.seconds_to_stop(LEAVE_SECONDS)
+        seconds = LEAVE_SECONDS if left is None else max(left, LEAST_SECONDS)
+        if not await within(seconds, super().on_thread_stop()):
             self.log.warning("the worker could not leave its group in time: no broker answers")
         if self._consumer is not None:
             # If the fetcher is stopped during its back-off, aiokafka does not close its client.

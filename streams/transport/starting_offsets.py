@@ -2,8 +2,9 @@
 
 At the group's committed offset, if it belongs to the topic as it is now. A committed offset of an
 earlier topic of the same name does not hold: then the partition is read from its start, since every
-record of the new topic is newer than what the group has read. Where nothing is committed,
-`auto.offset.reset` decides, in aiokafka.
+record of the new topic is newer than what the group has read. So is a partition that was added
+after the group began. Where else nothing is committed, `auto.offset.reset` decides; the end of a
+partition is committed at once.
 """
 
 from __future__ import annotations
@@ -64,7 +65,12 @@ async def starting_offsets(
 ) -> dict[TopicPartition, int]:
     """Return where partitions start; report committed offsets that don't hold.
 
-    Partitions without an offset are left out: `auto.offset.reset` decides.
+    Partitions without an offset are left out: they start at the first one.
+
+    Args:
+        consumer: the worker's.
+        committed: what the group has committed, for all partitions of these topics.
+        partitions: that are assigned.
     """
     ids = {tp.topic: consumer.topic_id(tp.topic) for tp in partitions}
     chosen = choose(partitions, committed, ids, consumer.topics_made_again())
@@ -74,10 +80,40 @@ async def starting_offsets(
     for topic, (old_id, foreign) in chosen.foreign.items():
         if topic not in consumer.topics_made_again():  # else it has been reported
             lost.commit_of_another_topic(topic, (old_id, ids[topic]), len(foreign))
-    if consumer.app.reset_policy == "none":
-        if without := [tp for tp in partitions if tp not in chosen.committed]:
-            await consumer.stop_without_reset(without[0])
-    if not chosen.from_start:
-        return chosen.committed
-    first = await consumer.earliest_offsets(*chosen.from_start)
-    return chosen.committed | {tp: first[tp] for tp in chosen.from_start}
+    policy = consumer.app.reset_policy
+    without = [tp for tp in partitions if tp not in chosen.committed]
+    begins = [tp for tp in without if tp not in chosen.from_start]
+    added = _added(consumer, committed, ids, begins)
+    if policy == "none" and (missing := [tp for tp in without if tp not in added]):
+        await consumer.stop_without_reset(missing[0])
+    consumer.note_committed(partitions, chosen.committed)
+    offsets = dict(chosen.committed)
+    if from_start := [*chosen.from_start, *added]:
+        first = await consumer.earliest_offsets(*from_start)
+        offsets |= {tp: first[tp] for tp in from_start}
+    if policy == "latest" and (at_end := [tp for tp in begins if tp not in added]):
+        end = await consumer.latest_offsets(*at_end)
+        offsets |= {tp: end[tp] for tp in at_end}
+        consumer.commit_later({tp: end[tp] for tp in at_end})
+    return offsets
+
+
+def _added(
+    consumer: Consumer,
+    committed: Mapping[TopicPartition, CommittedPosition],
+    topic_ids: Mapping[str, str],
+    begins: Collection[TopicPartition],
+) -> list[TopicPartition]:
+    """Return and report the partitions that were added since the group began to read the topic."""
+    begun = consumer.begun
+    for topic, topic_id in topic_ids.items():
+        positions = [position for tp, position in committed.items() if tp.topic == topic]
+        num_partitions = consumer.num_partitions(topic)
+        begun.note(topic, topic_id, positions, num_partitions)
+        consumer.app.added.saw(topic, num_partitions)
+    is_latest = consumer.app.reset_policy == "latest"
+    added = [tp for tp in begins if begun.is_added(tp, if_unknown=is_latest)]
+    for topic in topic_ids:
+        mine = [tp for tp in added if tp.topic == topic]
+        consumer.app.added.starts(topic, mine, begun.began_with(topic))
+    return added

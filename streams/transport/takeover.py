@@ -67,6 +67,7 @@ async def take_over(consumer: Consumer, transactions: Transactions) -> None:
     async def seek(offsets: Mapping[TopicPartition, int]) -> None:
         await _seek(consumer, offsets)
         await seek_to_state(consumer)
+        await consumer.commit_starts()
 
     try:
         await transactions.release_all()
@@ -78,7 +79,10 @@ async def take_over(consumer: Consumer, transactions: Transactions) -> None:
         # No longer assigned: the next generation starts from the beginning.
         logger.info("the group rebalanced during a takeover: %s", error)
     except Exception as error:
-        await transactions.on_failure(error)
+        if consumer.app.seconds_to_stop() is None:
+            await transactions.on_failure(error)
+        else:  # its consumer is closed, or closes: nothing is read any more
+            logger.info("the worker stops during a takeover: %r", error)
 
 
 async def seek_to_committed(consumer: Consumer) -> None:
@@ -119,7 +123,7 @@ async def seek_to_state(consumer: Consumer) -> None:
                 await consumer.stop_without_reset(tp, answer_from[tp])
             answer_from[tp] = reset.start
     seeks: dict[TopicPartition, int] = {}
-    for tp, start in (await assigned.begin(answer_from)).items():
+    for tp, start in (await assigned.begin(answer_from, consumer.committed)).items():
         if start < first[tp]:
             logger.warning(
                 "%s:%d: the topic no longer has offsets %d to %d, which its model should learn "

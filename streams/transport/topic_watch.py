@@ -133,6 +133,7 @@ class TopicWatch:
                 await self._on_main_loop(self._app.stop_for(failure))
 
     def _deleted(self, topic: str) -> None:
+        self._app.added.forget(topic)
         self._app.health.absent_topics |= {topic}
         self._changed.add(topic)
         self._reported_deleted.add(topic)
@@ -149,9 +150,11 @@ class TopicWatch:
             health.absent_topics -= {topic}
             self._app.lost.topic_is_back(topic)
         if has_changed:
+            self._app.added.forget(topic)
             numbers = self._unread_and_in_work(topic)
             self._announce(topic, (self.ids.last_id(topic), described.topic_id), *numbers)
             self._changed.add(topic)
+        self._app.added.saw(topic, described.num_partitions)
         known = client.cluster.partitions_for_topic(topic) or ()
         must_rejoin = is_back or has_changed or self._was_absent_at_takeover(topic)
         if must_rejoin or len(known) != described.num_partitions:
@@ -246,7 +249,8 @@ class TopicWatch:
 
     def metadata(self, tp: TopicPartition, offset: int) -> str:
         """Return the metadata with which to commit an offset."""
-        return commit_metadata(self.ids.id_of(tp.topic), self.epochs.below(tp, offset))
+        began_with = self._thread.begun.began_with(tp.topic)
+        return commit_metadata(self.ids.id_of(tp.topic), self.epochs.below(tp, offset), began_with)
 
     async def _reset_positions(self, gone: Mapping[TopicPartition, int]) -> None:
         """Let partitions go on where they still have records; report what is passed over."""

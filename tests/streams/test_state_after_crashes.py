@@ -52,7 +52,7 @@ class World:
 def run_worker(world: World, dice: random.Random, until: int) -> OnlineRunner:
     """Run one worker from its start until it has answered up to an offset and crashes."""
     runner = world.worker()
-    snapshot, sequence = load_snapshot(world.store, KEY, world.committed)
+    snapshot, sequence, *_ = load_snapshot(world.store, KEY, world.committed)
     if snapshot is None:
         runner.start(TP, world.committed)
         sequence = save(world, runner, sequence)

@@ -59,7 +59,7 @@ def hint_at_other_pipelines(
         report: of the agent.
     """
     found = defaultdict[tuple[str, str], set[int]](set)
-    topics, num_left_out = _topics_to_search(probe(kafka).topics)
+    topics, num_left_out = _topics_to_search(probe(kafka).topics, report.output)
     for topic, partitions in topics.items():
         for message in _last_records(reader, topic, partitions):
             agent, origin = _answer(message)
@@ -76,14 +76,16 @@ def hint_at_other_pipelines(
         yield f"results of other pipelines were not looked for in {num_left_out} other topics"
 
 
-def _topics_to_search(topics: Mapping[str, int]) -> tuple[Mapping[str, int], int]:
+def _topics_to_search(topics: Mapping[str, int], first: str) -> tuple[Mapping[str, int], int]:
     """Return topics within the limit of partitions, and how many are left out.
 
     Args:
         topics: number of partitions by name; Kafka's internal ones are never searched.
+        first: the topic to begin with.
     """
     searched, num_partitions, num_left_out = dict[str, int](), 0, 0
-    for topic, partitions in sorted(topics.items()):
+    for topic in sorted(topics, key=lambda topic: (topic != first, topic)):
+        partitions = topics[topic]
         if topic.startswith("__"):
             continue
         if num_partitions + partitions > _MAX_PARTITIONS:

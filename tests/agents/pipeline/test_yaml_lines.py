@@ -19,9 +19,11 @@ from agents.pipeline.yaml_lines import (
 #: JSON writes what is above as two escapes of UTF-16, which YAML does not know.
 texts = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]))
 scalars = st.none() | st.booleans() | st.integers(-(10**15), 10**15) | texts
+#: YAML takes at most 1,024 characters as a key of one line, escapes included.
+keys = st.text(st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs"]), max_size=100)
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
+    lambda inner: st.lists(inner) | st.dictionaries(keys, inner),
     max_leaves=20,
 )
 

@@ -88,6 +88,17 @@ async def test_a_starting_worker_is_live_and_not_ready() -> None:
     ]
 
 
+async def test_a_worker_is_not_ready_before_all_learned_state_is_restored(world: World) -> None:
+    learned = [TopicPartition("numbers", 0), TopicPartition("numbers", 1)]
+    world.held.learning_topics = frozenset(["numbers"])
+    world.held.assigned([*learned, TopicPartition("others", 0)])
+    assert world.health.ready().reasons == ["the state of 2 partitions is not restored yet"]
+    world.held.tracker.begin(learned[0], 5, 5)
+    assert world.health.ready().facts["partitions_not_restored"] == 1
+    world.held.tracker.begin(learned[1], 0, 0)
+    assert world.health.ready().ok
+
+
 async def test_an_idle_worker_lives_for_ever(world: World) -> None:
     await world.pass_seconds(10_000)
     assert world.health.live().ok

@@ -73,7 +73,9 @@ class Place:
         return None if self._metadata is None else self._metadata.decode()
 
 
-@pytest.mark.parametrize("rest", [b"", b"\0", b"\x01junk", b"}{", b"\xc1\x0a", b"\xf0\x9f"])
+@pytest.mark.parametrize(
+    "rest", [b"", b"\0", b"\x01junk", b"TluA", b"}{", b"\xc1\x0a", b"\xf0\x9f"]
+)
 def test_what_follows_metadata_in_confluent_kafkas_memory_is_ignored(rest: bytes) -> None:
     place: Any = Place(commit_metadata(ID, 3).encode() + rest)
     assert position_of(place) == CommittedPosition(7, ID, 3)
@@ -83,12 +85,6 @@ def test_what_follows_metadata_in_confluent_kafkas_memory_is_ignored(rest: bytes
 def test_a_place_without_metadata_gives_no_topic_id(metadata: bytes | None) -> None:
     place: Any = Place(metadata)
     assert position_of(place) == CommittedPosition(7)
-
-
-@pytest.mark.parametrize("rest", ["TluA", "}", " {", "\x01"])
-def test_what_lies_behind_metadata_in_memory_is_ignored(rest: str) -> None:
-    at = TopicPartition("in", 0, 7, commit_metadata(ID, 3) + rest)
-    assert position_of(at) == CommittedPosition(7, ID, 3)
 
 
 @pytest.mark.kafka
@@ -124,6 +120,18 @@ async def commit_with_aiokafka(servers: str, topic: str, partitions: int, metada
 )
 def test_metadata_of_other_programs_gives_no_topic_id(metadata: str | None) -> None:
     assert committed_position(7, metadata) == CommittedPosition(7, "")
+
+
+def test_a_commit_says_how_many_partitions_the_group_began_with() -> None:
+    metadata = commit_metadata(ID, began_with=4)
+    assert committed_position(7, metadata) == CommittedPosition(7, ID, began_with=4)
+    assert committed_position(7, commit_metadata("", began_with=4)) == CommittedPosition(
+        7, "", began_with=4
+    )
+
+
+def test_a_partition_without_a_commit_has_no_position() -> None:
+    assert position_of(TopicPartition("in", 3)) == CommittedPosition(-1)
 
 
 def test_fields_of_later_versions_are_ignored() -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from streams.state.snapshot import (
+    Loaded,
     Snapshot,
     StateKey,
     StateMismatchError,
@@ -62,19 +63,15 @@ def test_another_format_is_rejected_by_its_number() -> None:
 def test_the_latest_snapshot_below_the_committed_offset_is_loaded() -> None:
     older, newer = snapshot(100, 4), snapshot(200, 5)
     store = store_of(encode_snapshot(older), encode_snapshot(newer))
-    assert load_snapshot(store, KEY, 250) == (newer, 5)
-    assert load_snapshot(store, KEY, 200) == (newer, 5)
-    assert load_snapshot(store, KEY, 199) == (older, 5)
+    assert load_snapshot(store, KEY, 250) == Loaded(newer, 5)
+    assert load_snapshot(store, KEY, 200) == Loaded(newer, 5)
+    assert load_snapshot(store, KEY, 199) == Loaded(older, 5)
 
 
-def test_without_a_usable_snapshot_the_model_starts_fresh(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    assert load_snapshot(MemoryStore(), KEY, 250) == (None, -1)
-    assert not caplog.messages
+def test_without_a_usable_snapshot_none_is_loaded() -> None:
+    assert load_snapshot(MemoryStore(), KEY, 250) == Loaded(None, -1)
     store = store_of(encode_snapshot(snapshot(100, 4)), encode_snapshot(snapshot(200, 5)))
-    assert load_snapshot(store, KEY, 99) == (None, 5)
-    assert "offset 99, behind every snapshot (200, 100)" in caplog.text
+    assert load_snapshot(store, KEY, 99) == Loaded(None, 5, (200, 100))
 
 
 def test_one_damaged_snapshot_is_skipped_but_not_two() -> None:
@@ -84,14 +81,14 @@ def test_one_damaged_snapshot_is_skipped_but_not_two() -> None:
         load_snapshot(store_of(good[:-1], bad), KEY, 250)
 
 
-def test_a_snapshot_of_an_earlier_topic_is_never_taken(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_snapshot_of_an_earlier_topic_is_never_taken() -> None:
     """Its offset is below the committed one only by chance."""
     old = msgspec.structs.replace(snapshot(100, 4), topic_id="AAAAAAAAAAAAAAAAAAAAAA")
     store = store_of(encode_snapshot(old))
-    assert load_snapshot(store, KEY, 250, "BBBBBBBBBBBBBBBBBBBBBB") == (None, 4)
-    assert "of an earlier topic of this name, which was deleted" in caplog.text
-    assert load_snapshot(store, KEY, 250, old.topic_id) == (old, 4)
-    assert load_snapshot(store, KEY, 250, "") == (old, 4)
+    found = load_snapshot(store, KEY, 250, "BBBBBBBBBBBBBBBBBBBBBB")
+    assert found == Loaded(None, 4, num_of_earlier_topic=1)
+    assert load_snapshot(store, KEY, 250, old.topic_id) == Loaded(old, 4)
+    assert load_snapshot(store, KEY, 250, "") == Loaded(old, 4)
 
 
 def test_a_snapshot_of_an_earlier_version_has_no_topic_id() -> None:

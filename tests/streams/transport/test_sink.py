@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 
 import pytest
@@ -12,7 +13,7 @@ from streams.kafka.admin import create_topics
 from streams.kafka.record_format import CODECS
 from streams.output_records import OutputRecord, OutputRecords, Packing
 from streams.settings import TopicSettings
-from streams.sink import Output, ProduceError, RecordTooLargeError
+from streams.sink import Output, RecordTooLargeError
 from streams.transport.sink import KafkaSink
 
 
@@ -75,9 +76,12 @@ async def test_a_rejected_batch_is_a_produce_error(kafka_bootstrap: str) -> None
 
 
 @pytest.mark.kafka
-async def test_a_missing_topic_is_a_produce_error(kafka_bootstrap: str) -> None:
+async def test_a_missing_topic_is_waited_for(kafka_bootstrap: str) -> None:
+    topic = f"sink-{uuid.uuid4().hex[:8]}"
     async with AIOKafkaProducer(
         bootstrap_servers=kafka_bootstrap, request_timeout_ms=1000
     ) as producer:
-        with pytest.raises(ProduceError, match="penstock topics create"):
-            await KafkaSink(lambda: producer).num_partitions("no-such-topic")
+        waiting = asyncio.ensure_future(KafkaSink(lambda: producer).num_partitions(topic))
+        assert not (await asyncio.wait([waiting], timeout=2))[0]
+        create_topics({"bootstrap.servers": kafka_bootstrap}, {topic: TopicSettings(partitions=2)})
+        assert await asyncio.wait_for(waiting, 60) == 2

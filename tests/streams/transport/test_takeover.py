@@ -43,6 +43,8 @@ class FakeConsumer:
     def __init__(self) -> None:
         self.assigned = SimpleNamespace(batch_topics={"numbers"}, learning_topics=frozenset())
         self._committed_offset: dict[Any, int] = {}
+        self.seconds_to_stop: float | None = None
+        self.app = SimpleNamespace(seconds_to_stop=lambda: self.seconds_to_stop)
         self.sought: dict[Any, int] = {}
 
     def assignment(self) -> set[TP]:
@@ -50,6 +52,8 @@ class FakeConsumer:
 
     async def committed_offsets(self, partitions: Any) -> Mapping[TopicPartition, int]:
         return dict.fromkeys(partitions, 9)
+
+    async def commit_starts(self) -> None: ...
 
     async def seek_wait(self, offsets: Mapping[Any, int]) -> None:
         self.sought.update(offsets)
@@ -111,6 +115,18 @@ async def test_a_failed_takeover_is_reported(world: World) -> None:
     world.transactions.own = fail
     await world.start()
     assert [str(error) for error in world.transactions.failures] == ["no"]
+
+
+async def test_a_takeover_that_fails_while_the_worker_stops_is_no_failure(world: World) -> None:
+    """Its consumer's event loop may be closed by then."""
+
+    async def fail(partitions: Any, seek: Any) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    world.transactions.own = fail
+    world.consumer.seconds_to_stop = 3.0
+    await world.start()
+    assert not world.transactions.failures
 
 
 async def test_an_error_of_the_work_is_raised(world: World) -> None:

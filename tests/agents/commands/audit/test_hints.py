@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
 from agents.commands.audit import Problem
 from agents.commands.audit.hints import _topics_to_search
+from agents.commands.broker import embedded_broker
 from tests.agents.commands.hand_made import HandMade
 
 
-def test_results_of_another_pipeline_for_missing_records_are_found(
-    embedded_bootstrap: str,
-) -> None:
-    pipeline = HandMade(embedded_bootstrap)
-    other = HandMade(embedded_bootstrap)
+@pytest.fixture
+def fresh_bootstrap() -> Iterator[str]:
+    """The address of a broker without topics of other tests: not all would be searched."""
+    with embedded_broker() as broker:
+        yield broker.bootstrap_servers
+
+
+def test_results_of_another_pipeline_for_missing_records_are_found(fresh_bootstrap: str) -> None:
+    pipeline = HandMade(fresh_bootstrap)
+    other = HandMade(fresh_bootstrap)
     for partition in range(4):
         pipeline.records(10, partition=partition)
         pipeline.commit(10, partition=partition)
@@ -36,4 +46,6 @@ def test_results_of_another_pipeline_for_missing_records_are_found(
 
 def test_not_more_than_500_partitions_are_searched() -> None:
     topics = {"a": 100, "__consumer_offsets": 50, "b": 450, "c": 400, "d": 1}
-    assert _topics_to_search(topics) == ({"a": 100, "c": 400}, 2)
+    assert _topics_to_search(topics, "x") == ({"a": 100, "c": 400}, 2)
+    # The agent's own output comes first.
+    assert _topics_to_search(topics, "b") == ({"b": 450, "d": 1}, 2)

@@ -8,6 +8,8 @@ from agents.commands.demo import production
 from agents.commands.demo.inputs import packaged_inputs
 from agents.commands.demo.production import Feeder
 from schemas import Event
+from streams.kafka.admin import create_topics
+from streams.settings import TopicSettings
 from tests.agents.commands.demo.worlds import run_settings
 
 
@@ -17,6 +19,7 @@ def test_a_feeder_waits_for_the_agent(tmp_path: Path, monkeypatch: pytest.Monkey
     source = packaged_inputs().by_kind["behavior"]
     with run_settings(tmp_path) as settings:
         agent = settings.agents["cluster_behavior"]
+        create_topics(settings.kafka, {agent.inputs[0]: TopicSettings()})
         feeder = Feeder(source, agent, settings.kafka, "run", events.append)
         feeder.start()
         most = int(0.1 * source.rate) + 1
