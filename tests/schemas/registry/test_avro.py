@@ -68,6 +68,15 @@ def test_every_type() -> None:
     assert codec.read_all([value, value], [(), ()]) == [RECORD, RECORD]
 
 
+def test_a_topic_whose_schema_changed_is_read_with_the_schema_of_each_record() -> None:
+    fields = [{"name": "bar", "type": "int"}]
+    codec = values_of({"type": "record", "name": "R", "fields": fields})
+    newer = {"type": "record", "name": "R", "fields": [*fields, {"name": "flow", "type": "int"}]}
+    codec.learn(8, RegisteredSchema("AVRO", json.dumps(newer)))
+    values = [PREFIX + b"\2", b"\0\0\0\0\x08\2\4"]
+    assert codec.read_all(values, [(), ()]) == [{"bar": 1}, {"bar": 1, "flow": 2}]
+
+
 def test_the_header_form() -> None:
     value = written(EVERYTHING, RECORD)[5:]
     headers = [("__value_schema_id", PREFIX)]
