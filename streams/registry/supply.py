@@ -87,6 +87,8 @@ class SchemaSupply:
         self._agent, self._client, self._codec = agent, client, codec
         self._executor, self._on_refused, self._clock = executor, on_refused, clock
         self._away_since: float | None = None
+        self._num_waiting = 0
+        """Topics whose records wait."""
         self._reason = ""
         self._asked_at = clock()
 
@@ -109,25 +111,37 @@ class SchemaSupply:
             Nothing if the worker stops before: the records are read again.
         """
         self._forget_unknown()
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            batches = [batch for batch in batches if batch.span.is_live]
-            keys = {key for b in batches for key in self._codec.missing(b.values, b.headers)}
-            if not keys:
-                self._note_answer()
-                return list(batches)
-            if is_stopping():
-                return []
-            try:
-                await run_on(self._executor, fetch, self._client, self._codec, keys)
-                continue
-            except RegistryLoginError as error:
-                await self._on_refused(error)
-                return []
-            except RegistryError as error:
-                self._note_absence(error)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _MAX_PAUSE_SECONDS)
+        pause, is_waiting = _FIRST_PAUSE_SECONDS, False
+        try:
+            while True:
+                batches = [batch for batch in batches if batch.span.is_live]
+                keys = {key for b in batches for key in self._codec.missing(b.values, b.headers)}
+                if not keys:
+                    return list(batches)
+                if is_stopping():
+                    return []
+                error = await self._fetch(keys)
+                if isinstance(error, RegistryLoginError):
+                    await self._on_refused(error)
+                    return []
+                if error is not None:
+                    self._num_waiting += not is_waiting
+                    is_waiting = True
+                    self._note_absence(error)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _MAX_PAUSE_SECONDS)
+        finally:
+            self._num_waiting -= is_waiting
+            if not self._num_waiting:
+                self._away_since = None
+
+    async def _fetch(self, keys: Collection[SchemaKey]) -> RegistryError | None:
+        try:
+            await run_on(self._executor, fetch, self._client, self._codec, keys)
+        except RegistryError as error:
+            return error
+        self._note_answer()
+        return None
 
     def _forget_unknown(self) -> None:
         now = self._clock()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -109,6 +110,24 @@ async def test_a_registry_that_is_away_is_waited_for_with_one_line(
     first, last = (record.getMessage() for record in caplog.records)
     assert "waiting for it; nothing is lost" in first
     assert "answers again" in last
+
+
+async def test_a_topic_whose_schemas_are_there_goes_on_and_ends_no_other_wait(
+    executor: ThreadPoolExecutor, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(FakeClient(*[RegistryUnreachableError("away")] * 9), executor)
+    world.codec.learn(9, INT)
+    is_stopping = False
+    waiting = asyncio.create_task(world.supply.fetched([world.batch(7)], lambda: is_stopping))
+    while not world.supply.problem:
+        await asyncio.sleep(0.01)
+    batch = world.batch(9)
+    assert await world.supply.fetched([batch], lambda: False) == [batch]
+    assert world.supply.problem
+    assert "answers again" not in caplog.text
+    is_stopping = True
+    assert await waiting == []
+    assert not world.supply.problem
 
 
 async def test_the_wait_ends_when_the_worker_stops(executor: ThreadPoolExecutor) -> None:
