@@ -37,10 +37,12 @@ def _make_app() -> Any:
 
 def _before_work(worker: Any, sender: Any, **kwargs: Any) -> None:
     """Do what `penstock worker` does before it joins the group."""
+    from agents.pipeline.schemas import require_registry
     from agents.pipeline.topics import require_topics
     from agents.process.metrics_server import serve_metrics
 
     with _errors_in_one_line():
+        require_registry(worker.settings)
         require_topics(worker.settings, worker.learning_agents)
         serve_metrics(worker.settings.metrics, worker.metrics.registry, worker.app.health)
         worker.load()

@@ -6,6 +6,7 @@ UserError                agents.errors: a wrong option, a missing file
 PipelineFileError        agents.pipeline.file: the pipeline file is wrong
 ModelError               models.base: a model can't be made or loaded
 BrokerError              streams.kafka.errors: the broker can't be reached or refuses a request
+RegistryError            streams.registry.errors: the schema registry can't be used
 UnsupportedLibraryError  streams.transport.private_names: aiokafka or Faust lacks a name in use
 """
 
@@ -35,9 +36,17 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from agents.pipeline.file import PipelineFileError
     from models.base import ModelError
     from streams.kafka.errors import BrokerError
+    from streams.registry.errors import RegistryError
     from streams.transport.private_names import UnsupportedLibraryError
 
-    return UserError, PipelineFileError, ModelError, BrokerError, UnsupportedLibraryError
+    return (
+        UserError,
+        PipelineFileError,
+        ModelError,
+        BrokerError,
+        RegistryError,
+        UnsupportedLibraryError,
+    )
 
 
 def error_lines(error: Exception) -> list[str]:

@@ -12,12 +12,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.registry import REGISTRY
 
 from agents.pipeline.parts import choose_devices, load_agent, make_decoder
+from agents.pipeline.schemas import AgentSchemas
 from agents.pipeline.topics import make_store
 from agents.process.exit import HANG_EXIT_CODE, ModelHangsError, end_process_after
 from agents.process.model_proxy import isolated
 from agents.process.share import available_cores, share_cores
 from models.base import ModelError
-from schemas import Event, make_codec
 from streams.app import App
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
@@ -82,6 +82,7 @@ class Worker:
         self.packing = Packing(producer["max_batch_size"], CODECS[producer.get("compression_type")])
         self.host = host_executor(available_cores())
         self.preparing = preparing_executor(available_cores())
+        self.schemas = AgentSchemas(settings.registry, self.app.stop_for)
         store = make_store(settings)
         self.inferences = [
             self._make_inference(name, agent, base_dir) for name, agent in settings.agents.items()
@@ -97,7 +98,7 @@ class Worker:
     def _make_inference(self, name: str, agent: AgentSettings, base_dir: Path) -> Inference:
         """Join the parts of one agent: what decodes, answers, encodes and delivers."""
         try:
-            parts = load_agent(agent, base_dir)
+            parts = load_agent(agent, base_dir, is_checking_json=self.schemas.is_checking_json)
             make_model = isolated(self.metrics, name, agent, base_dir, parts)
             devices = choose_devices(agent.device, parts.model_type)
             has_updates = agent.updates is not None
@@ -108,7 +109,7 @@ class Worker:
         tracker, stop_for = self.app.assigned.tracker, self.app.stop_for
         # In a transaction the brokers themselves reject what a former owner sends.
         may_send = self.app.group_session.confirm if self.app.exactly_once is None else None
-        codec = make_codec(agent.output_codec, Event)
+        codec = self.schemas.output_codec(name, agent, parts)
         return Inference(
             name,
             agent,
@@ -121,6 +122,7 @@ class Worker:
             metrics=metrics,
             host=self.host,
             preparing=self.preparing,
+            schemas=self.schemas.supply(name, parts.framed),
         )
 
     def _add_agent(self, inference: Inference, store: StateStore | None) -> None:
@@ -162,7 +164,9 @@ class Worker:
 
         Raises:
             ModelError: one can't be loaded; names the agent.
+            RegistryError: a schema that an agent writes with is not registered.
         """
+        self.schemas.learn_ids()
         for inference in self.inferences:
             try:
                 inference.pool.load()

@@ -42,11 +42,23 @@ def without_marks(values: Sequence[bytes]) -> Sequence[bytes]:
     return values
 
 
-class Codec(Protocol):
-    """Decodes one event type; encodes any struct."""
+class Encoder(Protocol):
+    """Encodes structs."""
 
     name: str
     content_type: str
+
+    def encode(self, message: Any) -> bytes:
+        """Return the bytes of a struct, dict or list.
+
+        Raises:
+            Exception: of any type, if it can't be encoded.
+        """
+        ...
+
+
+class Codec(Encoder, Protocol):
+    """Decodes one event type; encodes any struct."""
 
     def decode(self, value: bytes, headers: Mapping[str, bytes]) -> Event:
         """Return the validated event.
@@ -66,10 +78,6 @@ class Codec(Protocol):
         Raises:
             Exception: of any type, if a value is not a valid event; `decode` finds out which.
         """
-        ...
-
-    def encode(self, message: Any) -> bytes:
-        """Return the bytes of a struct, dict or list."""
         ...
 
 

@@ -4,7 +4,8 @@ The `reason` of each class is the public contract: `docs/producing-and-consuming
 
 InputError                    invalid_input           the model refuses the event
 ├── DecodeError               decode_error            the bytes are not in the codec's format
-│   └── EmptyValueError       empty_value             zero bytes
+│   ├── EmptyValueError       empty_value             zero bytes
+│   └── UnknownSchemaError    unknown_schema          the registry has no schema of its id
 ├── SchemaError               schema_error            decoded, but it does not fit the event type
 │   ├── UnknownVersionError   unknown_schema_version
 │   └── ImplausibleTimeError  implausible_time        its time can't be right
@@ -44,6 +45,12 @@ class EmptyValueError(DecodeError):
     """The value has zero bytes (a null value is a tombstone and no error)."""
 
     reason = "empty_value"
+
+
+class UnknownSchemaError(DecodeError):
+    """The schema registry has no schema of the record's id."""
+
+    reason = "unknown_schema"
 
 
 class SchemaError(InputError):

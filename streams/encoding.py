@@ -13,7 +13,7 @@ import msgspec
 
 from schemas import InputError, Origin, Result
 from schemas.cloudevents import event_headers, type_name
-from schemas.codecs import Codec
+from schemas.codecs import Encoder
 from schemas.errors import ResultTooLargeError, UnencodableResultError
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
@@ -63,7 +63,7 @@ class ResultEncoder:
     def __init__(
         self,
         agent: str,
-        codec: Codec,
+        codec: Encoder,
         model: ModelIdentity,
         packing: Packing | None = None,
     ) -> None:

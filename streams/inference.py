@@ -35,6 +35,7 @@ from streams.model_pool import ModelPool
 from streams.online import Update
 from streams.out_of_memory import BatchSizeLimit
 from streams.records import RecordBatch
+from streams.registry.supply import SchemaSupply
 from streams.settings import AgentSettings
 from streams.sink import ProduceError
 
@@ -62,6 +63,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         metrics: AgentMetrics,
         host: ThreadPoolExecutor,
         preparing: ThreadPoolExecutor | None = None,
+        schemas: SchemaSupply | None = None,
         max_inline_seconds: float = MAX_INLINE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -79,6 +81,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._decoding = InlineOrPool(host, -1.0 if decoder.reads_files else max_inline_seconds)
         self._encoding = InlineOrPool(host, max_inline_seconds)
         self._preparing = preparing or host
+        self._schemas = schemas
         self._clock = clock
         self._lanes = {topic: lane for lane, topic in enumerate(settings.inputs)}
         self._batcher: MicroBatcher[Any] = MicroBatcher(batch, len(self._lanes))
@@ -120,6 +123,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             num_done=self._metrics.num_done,
             delivery_seconds=self._delivery.waiting_seconds(),
             call_seconds=self.pool.calls.longest_seconds(),
+            waiting_for=self._schemas.problem if self._schemas else "",
         )
 
     @property
@@ -150,6 +154,8 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
                 the order of the `submit` calls and of the batches within a call.
         """
         batches = [batch for batch in fetched if batch.span.is_live]
+        if self._schemas is not None:
+            batches = await self._schemas.fetched(batches, lambda: self.should_stop)
         if not batches:  # the partitions were revoked: another worker reads their records
             return
         topic = batches[0].tp.topic

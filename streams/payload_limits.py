@@ -117,6 +117,11 @@ def json_depth(value: bytes, max_depth: int) -> int:
     return int(_BRACKET_STEPS[brackets].cumsum().max()) if brackets.size else 0
 
 
+def _framed_json_depth(value: bytes, max_depth: int) -> int:
+    """Return the depth of a JSON value behind the five bytes of a schema registry."""
+    return json_depth(value[5:] if value[:1] == b"\0" else value, max_depth)
+
+
 #: First byte -> the bytes that follow to give a length, and what that length counts.
 _MSGPACK_SIZED = {
     **dict.fromkeys((0xC4, 0xD9), (1, "bytes")),
@@ -180,6 +185,7 @@ _DepthScan: TypeAlias = tuple[Callable[[bytes, int], bool], Callable[[bytes, int
 _DEPTH_SCANS: dict[str, _DepthScan] = {
     "json": (may_be_deep_json, json_depth),
     "msgpack": (may_be_deep_msgpack, msgpack_depth),
+    "json_schema": (may_be_deep_json, _framed_json_depth),
 }
 
 

@@ -24,6 +24,8 @@ Device = Annotated[str, Pattern(r"auto|cpu|cuda(:\d+)?", "auto, cpu, cuda or cud
 DeadLetterPayload = Literal["full", "none"]
 
 EXACTLY_ONCE = "exactly_once"
+#: Codecs whose schemas are in a schema registry.
+REGISTRY_CODECS = ("avro", "protobuf", "json_schema")
 
 
 class _Settings:
@@ -99,7 +101,8 @@ class AgentSettings(_Settings):
     event: str = ""
     """A registered event type, `package.module:Class` or `./file.py:Class`; "": the model's."""
     codec: str = "json"
-    """How input is written: `json`, `msgpack` or `image`."""
+    """How input is written: `json`, `msgpack` or `image`; with a schema registry `avro`,
+    `protobuf` or `json_schema`."""
     fields: dict[str, Any] = field(default_factory=dict)
     """Where each field of the event is in other people's values; empty: they have its names."""
     where: str = ""
@@ -108,8 +111,8 @@ class AgentSettings(_Settings):
     """What is around each value: a structured CloudEvent or Kafka Connect's schema and payload."""
     key_format: Literal["text", "hex", "integer"] = "text"
     """How a record's key is written where it names the source."""
-    output_codec: Literal["json", "msgpack"] = "json"
-    """How results and updates are written."""
+    output_codec: Literal["json", "msgpack", "avro", "json_schema"] = "json"
+    """How results and updates are written; `avro` and `json_schema` with a schema registry."""
     updates: Name | None = None
     """Topic of the model's global updates (moving cluster centers), if it makes any."""
     dead_letters: Name | None = None
@@ -164,7 +167,18 @@ class AgentSettings(_Settings):
     @property
     def is_mapped(self) -> bool:
         """Whether input values are not events as they stand."""
-        return bool(self.fields or self.where) or self.envelope != "none"
+        is_plain = self.envelope == "none" and not self.has_schemas
+        return bool(self.fields or self.where) or not is_plain
+
+    @property
+    def has_schemas(self) -> bool:
+        """Whether the schemas of input values are in a registry."""
+        return self.codec in REGISTRY_CODECS
+
+    @property
+    def writes_schemas(self) -> bool:
+        """Whether the schemas of results are in a registry."""
+        return self.output_codec in REGISTRY_CODECS
 
     @property
     def may_filter(self) -> bool:
@@ -221,6 +235,32 @@ class TopicSettings(_Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RegistrySettings(_Settings):
+    """A schema registry that speaks Confluent's API."""
+
+    url: str
+    """`http://` or `https://`, with the path where the API starts."""
+    username: str = ""
+    """With `password`: basic authentication."""
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    """A bearer token, in place of user and password."""
+    ca_file: str = ""
+    """PEM certificates of the authorities to trust; "": the system's."""
+    certificate_file: str = ""
+    """This client's PEM certificate, where the registry asks for one."""
+    key_file: str = ""
+    """Its key; "": in `certificate_file`."""
+    key_password: str = field(default="", repr=False)
+    timeout_seconds: Annotated[float, Bounds(gt=0, le=300)] = 10.0
+    """Of one request."""
+    subjects: Literal["topic", "record", "topic_record"] = "topic"
+    """The subject of a schema that Penstock writes: `TOPIC-value`, `RECORD` or `TOPIC-RECORD`."""
+    check_json: bool = False
+    """Whether each value of codec `json_schema` is checked against its schema."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PipelineSettings(_Settings):
     """A whole pipeline file."""
 
@@ -228,6 +268,8 @@ class PipelineSettings(_Settings):
     """Kafka client settings by their Kafka names: `bootstrap.servers`, `group.id`,
     `security.protocol`, `sasl.mechanism`, `ssl.ca.location`, `compression.type` ..."""
     agents: Annotated[dict[Name, AgentSettings], Bounds(min_length=1)]
+    registry: RegistrySettings | None = None
+    """The schema registry of the codecs that need one."""
     metrics: MetricsSettings = MetricsSettings()
     state: StateSettings = StateSettings()
     topics: dict[str, TopicSettings] = field(default_factory=dict)

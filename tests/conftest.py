@@ -11,7 +11,7 @@ import pytest
 pytest.register_assert_rewrite(
     *(f"tests.{name}" for name in ("integration", "faults", "waiting", "streams", "fakes"))
 )
-pytest_plugins = ["tests.brokers"]
+pytest_plugins = ["tests.brokers", "tests.registries"]
 
 REPO = Path(__file__).parent.parent
 _LOG_LINES = 40

@@ -80,6 +80,8 @@ def command(
     broker = None if offline else check_broker(settings, timeout, learning, config.parent)
     problems = [f"{config}: {a.problem}" for a in agents if a.problem]
     problems += [broker.problem] if broker and broker.problem else []
+    if not offline:
+        problems += check_registry(settings, config.parent)
     samples: list[SampledInput] = []
     if sample and broker and not broker.problem:
         samples = check_samples(config, settings, agents, sample, timeout)
@@ -113,9 +115,37 @@ def check_samples(
         sample_input(config, settings, checked.agent, topic, parts, count, timeout)
         for checked in agents
         if not checked.problem
-        for parts in [load_agent(settings.agents[checked.agent], config.parent)]
+        for parts in [_sampled_parts(settings, checked.agent, config.parent)]
         for topic in checked.inputs
     ]
+
+
+def _sampled_parts(settings: PipelineSettings, agent: str, base_dir: Path) -> AgentParts:
+    is_checking = settings.registry is not None and settings.registry.check_json
+    return load_agent(settings.agents[agent], base_dir, is_checking_json=is_checking)
+
+
+def check_registry(settings: PipelineSettings, base_dir: Path) -> list[str]:
+    """Return what is wrong with the schema registry: not there, or it lacks an output's schema."""
+    from agents.commands.schemas.register import pipeline_schemas
+    from agents.pipeline.registry_outputs import missing
+    from agents.pipeline.schemas import make_client, uses_registry
+    from streams.registry.errors import RegistryError
+
+    if not uses_registry(settings):
+        return []
+    try:
+        with make_client(settings.registry) as client:
+            client.probe()
+            return [
+                str(missing(written))
+                for written in pipeline_schemas(settings, base_dir)
+                if client.id_of(written.subject, written.schema) is None
+            ]
+    except RegistryError as error:
+        return [str(error)]
+    except ModelError:  # reported for its agent
+        return []
 
 
 def check_agent(

@@ -70,8 +70,10 @@ def _load_settings(config: Path, log_level: str) -> PipelineSettings:
 
     settings = load_pipeline(config)
     log_to_stderr(log_level)
+    from agents.pipeline.schemas import require_registry
     from agents.pipeline.topics import learning_agents, require_topics
 
+    require_registry(settings)
     require_topics(settings, learning_agents(settings, config.parent))
     return settings
 

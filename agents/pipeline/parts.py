@@ -27,6 +27,8 @@ from schemas import (
 )
 from schemas.codecs import Codec
 from schemas.mapping.reader import RecordReader
+from schemas.registry.codecs import make_framed
+from schemas.registry.framed import FramedValues
 from streams.decoding import Decoder
 from streams.ingest import BatchDecoder
 from streams.mapped_decoding import MappedDecoder
@@ -50,14 +52,19 @@ class AgentParts(msgspec.Struct, frozen=True):
     make_model: Callable[[], AnyModel]
     """Makes an instance that is not loaded yet: one for each replica, or one for each partition of
     an online model. Raises `ModelError` if the options don't fit."""
+    framed: FramedValues | None = None
+    """The reader's codec, if its schemas come from a registry."""
 
 
-def load_agent(settings: AgentSettings, base_dir: Path = Path()) -> AgentParts:
+def load_agent(
+    settings: AgentSettings, base_dir: Path = Path(), *, is_checking_json: bool = False
+) -> AgentParts:
     """Return an agent's parts, after checking that they fit together.
 
     Args:
         settings: of the agent.
         base_dir: where relative paths and user packages are looked for: the pipeline file's folder.
+        is_checking_json: the registry's `check_json`.
 
     Raises:
         ModelError: something named does not exist, or the event type, the codec and the model
@@ -68,12 +75,18 @@ def load_agent(settings: AgentSettings, base_dir: Path = Path()) -> AgentParts:
     _require_fit(settings, model_type)
     event_type = _agreed_event_type(declared, model_type)
     try:
-        codec = make_codec(settings.codec, event_type)
+        codec = make_codec("json" if settings.has_schemas else settings.codec, event_type)
     except ValueError as error:
         raise ModelError(str(error)) from error
-    reader = make_reader(settings, event_type, base_dir) if settings.is_mapped else None
+    framed = make_framed(settings.codec, is_checking_json) if settings.has_schemas else None
+    if settings.writes_schemas and model_type.result_type is None:
+        raise ModelError(
+            f"output_codec: {settings.output_codec} needs a model with a result_type, which "
+            f"{model_type.__name__} lacks: its answers have no schema"
+        )
+    reader = make_reader(settings, event_type, base_dir, framed) if settings.is_mapped else None
     return AgentParts(
-        event_type, codec, reader, model_type, lambda: make_model(model_type, options)
+        event_type, codec, reader, model_type, lambda: make_model(model_type, options), framed
     )
 
 

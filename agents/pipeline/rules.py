@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agents.pipeline.input_fields import input_mistakes
+from agents.pipeline.registry_rules import registry_mistakes
 from agents.pipeline.validation import Mistake, did_you_mean
 from models.registry import model_names
 from schemas import CODECS, EVENT_TYPES, make_codec
 from streams.kafka.errors import BrokerSettingsError
 from streams.kafka.settings import SETTINGS, aiokafka_arguments
 from streams.kafka.tls import TLS_SETTINGS
-from streams.settings import NAME, AgentSettings, PipelineSettings
+from streams.settings import NAME, REGISTRY_CODECS, AgentSettings, PipelineSettings
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]*")
 _NAMES_IN_KAFKA = {
@@ -32,6 +33,7 @@ def rule_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
             yield Mistake(("agents", name, key), message)
         for path, message, is_about_key in input_mistakes(agent):
             yield Mistake(("agents", name, *path), message, is_about_key)
+    yield from registry_mistakes(settings)
     yield from kafka_mistakes(settings.kafka)
     yield from _state_topic_mistakes(settings)
     yield from _shared_inputs(settings)
@@ -90,9 +92,10 @@ def _name_mistakes(agent: AgentSettings) -> Iterator[tuple[str, str]]:
     if not is_event_known:
         hint = did_you_mean(agent.event, EVENT_TYPES)
         yield "event", f"no event type '{agent.event}'{hint} (your own: ./file.py:Class)"
-    if agent.codec not in CODECS:
-        yield "codec", f"no codec '{agent.codec}'{did_you_mean(agent.codec, CODECS)}"
-    elif agent.event in EVENT_TYPES:
+    codecs = [*CODECS, *REGISTRY_CODECS]
+    if agent.codec not in codecs:
+        yield "codec", f"no codec '{agent.codec}'{did_you_mean(agent.codec, codecs)}"
+    elif agent.codec in CODECS and agent.event in EVENT_TYPES:
         try:
             make_codec(agent.codec, EVENT_TYPES[agent.event])
         except ValueError as error:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from agents.pipeline.parts import load_agent, make_decoder
+from benchmarks.harness.framed import SCHEMA_ID, SCHEMAS, framed
 from streams.ingest import BatchDecoder
 from streams.offsets import OffsetTracker
 from streams.records import RecordBatch, TopicPartition
@@ -43,6 +44,14 @@ FORMS: dict[str, dict[str, Any]] = {
     "mapped: nested JSON, ISO time, where": {
         "fields": {"source_id": "id", "event_time": _TIME_ISO, "values": {"from": "data"}},
         "where": "data.bar >= 0",
+    },
+    "mapped: Avro, schema registry": {
+        "codec": "avro",
+        "fields": {"source_id": "id", "event_time": _TIME_MS, "values": {"from": "data"}},
+    },
+    "mapped: Protobuf, schema registry": {
+        "codec": "protobuf",
+        "fields": {"source_id": "id", "event_time": _TIME_MS, "values": {"from": "data"}},
     },
     "envelope: structured CloudEvents": {"envelope": "cloudevents"},
     "envelope: Kafka Connect": {"envelope": "connect"},
@@ -88,7 +97,10 @@ def _seconds(decoder: BatchDecoder, batch: RecordBatch) -> float:
 
 def _decoder(settings: dict[str, Any]) -> BatchDecoder:
     agent = AgentSettings(input="i", output="o", model="robust_zscore", **settings)
-    return make_decoder(agent, load_agent(agent, Path()))
+    parts = load_agent(agent, Path())
+    if parts.framed is not None:
+        parts.framed.learn(SCHEMA_ID, SCHEMAS[agent.codec])
+    return make_decoder(agent, parts)
 
 
 def _batch(form: str) -> RecordBatch:
@@ -121,6 +133,9 @@ def _value(form: str, i: int) -> bytes:
                    "data": reading}  # fmt: skip
     elif form.endswith("Connect"):
         reading = {"schema": {"type": "struct", "optional": False}, "payload": reading}
+    elif form.endswith("schema registry"):
+        codec = str(FORMS[form]["codec"])
+        return framed(codec, {"id": "pump-1", "ts": _START_MS + i, "data": channels})
     is_packed = form == "plain MessagePack"
     return msgspec.msgpack.encode(reading) if is_packed else json.dumps(reading).encode()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -11,6 +12,10 @@ from schemas.errors import SchemaError
 from schemas.event import Event, check_versions
 from schemas.lenient import lenient_type
 from schemas.mapping.paths import Scope
+from schemas.mapping.times import time_converter
+
+#: For formats with types for times, such as Avro; a datetime is a date, too.
+_to_ms = time_converter("unix_ms", None, is_text=False)
 
 
 class ConvertMapping:
@@ -30,6 +35,8 @@ class ConvertMapping:
             SchemaError: a field is absent, of another type or out of range.
             UnknownVersionError: this build does not read its `schema_version`.
         """
+        if isinstance(value, dict) and isinstance(value.get("event_time_ms"), date):
+            value = {**value, "event_time_ms": _to_ms(value["event_time_ms"])}
         try:
             event = self._convert(value)
         except msgspec.ValidationError as error:

@@ -74,6 +74,8 @@ class AgentFacts:
     """How long its oldest output has waited for acknowledgement; 0 if there is none."""
     call_seconds: float
     """How long its oldest running model call has taken; 0 if there is none."""
+    waiting_for: str = ""
+    """What its records wait for beside the broker, in words: a schema registry that is away."""
 
 
 class WatchedAgent(Protocol):
@@ -189,6 +191,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
             *([f"the state of {unrestored} partitions is not restored yet"] if unrestored else []),
             *(f"topic {topic} does not exist" for topic in sorted(self.absent_topics)),
             *self._broker_reasons(silent, facts),
+            *(f"agent {name}: {f.waiting_for}" for name, f in facts.items() if f.waiting_for),
             *self.live().reasons,
         ]  # fmt: skip
         return ProbeResult.of(
@@ -267,6 +270,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         if (
             not has_work
             or facts.num_done != progress.num_done
+            or facts.waiting_for
             or self._is_waiting_for_broker(facts)
             or self._is_stopping
         ):

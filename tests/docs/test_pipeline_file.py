@@ -31,6 +31,7 @@ CLASSES = [
     settings.IntakeSettings,
     settings.LimitSettings,
     settings.MetricsSettings,
+    settings.RegistrySettings,
     settings.StateSettings,
     settings.TopicSettings,
 ]

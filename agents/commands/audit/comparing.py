@@ -12,6 +12,8 @@ from confluent_kafka import Message
 from agents.commands.audit.ledger import Ledger, OnRead, place_of
 from agents.commands.audit.report import AgentReport, Problem
 from agents.commands.audit.results import ResultReader
+from schemas.registry.codecs import CONTENT_TYPES
+from schemas.registry.framing import PREFIX_BYTES
 from streams.kafka.message_headers import headers_of
 from streams.kafka.reader import Bounds, TopicReader
 
@@ -94,6 +96,10 @@ def _decoded(message: Message) -> Any:
     value, headers = message.value() or b"", dict(headers_of(message))
     if headers.get("content-type") == b"application/msgpack":
         return msgspec.msgpack.decode(value)
+    if headers.get("content-type") == CONTENT_TYPES["avro"].encode():
+        return value  # compared byte by byte
+    if value[:1] == b"\0":  # JSON in a schema registry's frame
+        value = value[PREFIX_BYTES:]
     return msgspec.json.decode(value)
 
 

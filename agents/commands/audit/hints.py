@@ -10,6 +10,7 @@ import numpy as np
 from confluent_kafka import Message
 
 from agents.commands.audit.describing import named, partitions_of
+from agents.commands.audit.envelope import origin_of
 from agents.commands.audit.ledger import TOMBSTONE, Ledger
 from agents.commands.audit.report import AgentReport
 from schemas import Origin
@@ -23,14 +24,6 @@ from streams.kafka.settings import Kafka
 #: many partitions at most.
 _NUM_LAST, _MAX_PARTITIONS = 200, 500
 _SOURCE = b"penstock/"
-
-
-class _Envelope(msgspec.Struct):
-    origin: Origin
-
-
-_json = msgspec.json.Decoder(_Envelope)
-_msgpack = msgspec.msgpack.Decoder(_Envelope)
 
 
 def hint_at_missing(ledgers: Sequence[Ledger], report: AgentReport) -> Iterator[str]:
@@ -132,12 +125,11 @@ def _answer(message: Message) -> tuple[str, Origin | None]:
     source = headers.get("ce_source", b"")
     if not source.startswith(_SOURCE):
         return "", None
-    is_msgpack = headers.get("content-type") == b"application/msgpack"
     try:
-        envelope = (_msgpack if is_msgpack else _json).decode(message.value() or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        origin = origin_of(headers, message.value())
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return "", None
-    return source.removeprefix(_SOURCE).decode("utf-8", "replace"), envelope.origin
+    return source.removeprefix(_SOURCE).decode("utf-8", "replace"), origin
 
 
 def _is_open(origin: Origin, ledgers: Sequence[Ledger], report: AgentReport) -> bool:

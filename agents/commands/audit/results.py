@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
 from confluent_kafka import Message
 
 from agents.commands.audit.columns import Answers
+from agents.commands.audit.envelope import origin_of
 from agents.commands.audit.incarnation import Incarnation
 from agents.commands.audit.ledger import (
     MAX_OFFSET,
@@ -26,16 +26,6 @@ from streams.kafka.positions import split_id_suffix
 from streams.kafka.reader import Bounds, TopicReader
 
 _NO_EXPIRY = Expiry((), ())
-
-
-class _Envelope(msgspec.Struct):
-    """The part of a result's value that an audit needs."""
-
-    origin: Origin
-
-
-_json = msgspec.json.Decoder(_Envelope)
-_msgpack = msgspec.msgpack.Decoder(_Envelope)
 
 
 class ResultReader:
@@ -114,7 +104,7 @@ class ResultReader:
                 self._report.foreign += source not in self._other_sources
                 continue
             try:
-                origin = _decoder(headers)(message.value()).origin
+                origin = origin_of(headers, message.value())
                 index, topic_id = _parse_id(headers["ce_id"], origin, self._report.agent)
             except (msgspec.MsgspecError, KeyError, ValueError, TypeError, RecursionError) as error:
                 self._unreadable(message, error)
@@ -153,11 +143,6 @@ class ResultReader:
 def _by_name(message: Message) -> dict[str, bytes]:
     headers = headers_of(message)
     return dict(headers) if headers else {}
-
-
-def _decoder(headers: dict[str, bytes]) -> Callable[[Any], _Envelope]:
-    is_msgpack = headers.get("content-type") == b"application/msgpack"
-    return _msgpack.decode if is_msgpack else _json.decode
 
 
 def _parse_id(result_id: bytes, origin: Origin, agent: str) -> tuple[int, str]:

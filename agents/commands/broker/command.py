@@ -23,6 +23,7 @@ app = typer.Typer(
 _END_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 #: The broker's process is checked this often.
 _CHECK_SECONDS = 0.5
+_ADDRESS = "bootstrap.servers"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -33,7 +34,7 @@ def embedded(as_json: AsJson = False) -> None:
 
     It picks a free port and prints its limits. For real use, use a real cluster.
     """
-    _serve(embedded_broker(), EMBEDDED_LIMITS, as_json)
+    serve(embedded_broker(), _ADDRESS, "the broker", EMBEDDED_LIMITS, as_json)
 
 
 @app.command()
@@ -53,28 +54,43 @@ def kafka(
     as KAFKA_HOME.
     """
     notes = (f"data and server.log are in {data_dir}",) if data_dir else ()
-    _serve(kafka_broker(port, data_dir), notes, as_json)
+    serve(kafka_broker(port, data_dir), _ADDRESS, "the broker", notes, as_json)
 
 
-def _serve(
-    broker: AbstractContextManager[BrokerProcess], notes: tuple[str, ...], as_json: bool
+def serve(
+    process: AbstractContextManager[BrokerProcess],
+    address: str,
+    name: str,
+    notes: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Keep the broker running until SIGINT or SIGTERM, which end the command with exit code 0."""
-    # Blocked before the start, so that a signal can't leave the broker half started.
+    """Keep a process running until SIGINT or SIGTERM, which end the command with exit code 0.
+
+    Args:
+        process: starts it.
+        address: the setting that its address is a value of: `bootstrap.servers`.
+        name: for messages: "the broker".
+        notes: printed below the address.
+        as_json: whether to print one JSON object.
+
+    Raises:
+        BrokerError: it did not start, or ended by itself.
+    """
+    # Blocked before the start, so that a signal can't leave the process half started.
     signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)
-    with broker as running:
-        _announce(running, notes, as_json)
+    with process as running:
+        _announce(running, address, notes, as_json)
         while signal.sigtimedwait(_END_SIGNALS, _CHECK_SECONDS) is None:
             if not running.is_alive:
-                raise BrokerError("the broker ended by itself: start it again")
+                raise BrokerError(f"{name} ended by itself: start it again")
 
 
-def _announce(broker: BrokerProcess, notes: tuple[str, ...], as_json: bool) -> None:
+def _announce(running: BrokerProcess, address: str, notes: tuple[str, ...], as_json: bool) -> None:
     if as_json:
-        address = {"bootstrap.servers": broker.bootstrap_servers, "pid": broker.pid}
-        typer.echo(json.dumps({**address, "notes": notes}))
+        values = {address: running.bootstrap_servers, "pid": running.pid}
+        typer.echo(json.dumps({**values, "notes": notes}))
         return
-    typer.echo(f"bootstrap.servers={broker.bootstrap_servers}")
+    typer.echo(f"{address}={running.bootstrap_servers}")
     for note in notes:
         typer.echo(f"  - {note}")
     typer.echo("Press Ctrl-C to stop it.")

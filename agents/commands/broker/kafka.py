@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from agents.commands.broker.kafka_libs import DEPLOY, kafka_libs, program
+from agents.commands.broker.kafka_libs import DEPLOY, INSTEAD, kafka_libs
+from agents.commands.broker.maven import program
 from agents.commands.broker.process import BrokerProcess
 from streams.kafka.errors import BrokerError
 
@@ -78,7 +79,7 @@ def prepare(
     Raises:
         BrokerError: Java or Maven is absent, or the folder can't be formatted.
     """
-    java, libs = program("java", "default-jre-headless"), kafka_libs()
+    java, libs = program("java", "default-jre-headless", "Apache Kafka", INSTEAD), kafka_libs()
     config = _write_config(folder, ports, properties)
     jvm = [java, *_HEAP, *_logging(), "-cp", f"{libs}/*"]
     if not (folder / "data" / "meta.properties").is_file():

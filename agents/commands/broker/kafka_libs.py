@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
+from agents.commands.broker.maven import (
+    cache_folder,
+    copy_dependencies,
+    program,
+    temporary_beside,
+)
 from streams.kafka.errors import BrokerError
 
 DEPLOY = Path(__file__).parents[3] / "deploy" / "kafka"
-
-
-def program(name: str, package: str) -> str:
-    """Return the path of a program.
-
-    Raises:
-        BrokerError: it is not installed; the message says how to install it.
-    """
-    path = shutil.which(name)
-    if path is None:
-        raise BrokerError(
-            f"`{name}` is not installed, and Apache Kafka needs it: install it (`make tools`, or "
-            f"on Debian `apt-get install {package}`), or use `penstock broker embedded`"
-        )
-    return path
+#: What to do without Java or Maven.
+INSTEAD = ", or use `penstock broker embedded`"
 
 
 def kafka_libs() -> Path:
@@ -42,7 +32,7 @@ def kafka_libs() -> Path:
     named = os.environ.get("PENSTOCK_KAFKA_LIBS")
     if not named and (home := os.environ.get("KAFKA_HOME")):
         return _libs_of(Path(home))
-    libs = Path(named).expanduser() if named else _cache_folder()
+    libs = Path(named).expanduser() if named else cache_folder("kafka", _pom())
     if not _has_kafka(libs):
         _download(libs)
     return libs
@@ -68,22 +58,11 @@ def _pom() -> Path:
     return pom
 
 
-def _cache_folder() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    versions = hashlib.sha256(_pom().read_bytes()).hexdigest()[:12]
-    return cache / "penstock" / f"kafka-{versions}"
-
-
 def _download(libs: Path) -> None:
-    maven, pom = program("mvn", "maven"), _pom()
-    libs.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=libs.parent, prefix=".downloading-") as folder:
+    maven, pom = program("mvn", "maven", "Apache Kafka", INSTEAD), _pom()
+    with temporary_beside(libs) as folder:
         downloaded = Path(folder) / "libs"
-        command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
-        command.append(f"-DoutputDirectory={downloaded}")
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            raise BrokerError(f"Maven can't download Apache Kafka: {_first_error(result.stdout)}")
+        copy_dependencies(maven, pom, downloaded, "Apache Kafka")
         _move(downloaded, libs)
 
 
@@ -94,8 +73,3 @@ def _move(downloaded: Path, libs: Path) -> None:
     except OSError:
         if not _has_kafka(libs):
             shutil.copytree(downloaded, libs, dirs_exist_ok=True)
-
-
-def _first_error(output: str) -> str:
-    errors = [line for line in output.splitlines() if "ERROR" in line]
-    return (errors or output.splitlines() or ["it printed nothing"])[0][:300]

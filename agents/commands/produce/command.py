@@ -143,9 +143,10 @@ def _codec_of(pipeline: PipelineSettings | None, topic: str) -> str:
     for name, agent in pipeline.agents.items() if pipeline else ():
         if topic not in agent.inputs:
             continue
-        if agent.fields or agent.envelope != "none":
+        if agent.fields or agent.envelope != "none" or agent.has_schemas:
             raise UserError(
-                f"agent {name} reads other people's values from {topic} (`fields`, `envelope`): "
+                f"agent {name} reads other people's values from {topic} (`fields`, `envelope` or "
+                "a codec with a schema registry): "
                 "events as `produce` writes them would be dead letters: name another --topic"
             )
         return agent.codec

@@ -16,7 +16,12 @@ from agents.commands.sample.newest import newest_records
 from agents.commands.terminal import print_table
 from agents.pipeline.file import place_in_file
 from agents.pipeline.parts import AgentParts
+from agents.pipeline.schemas import make_client
+from schemas.registry.framed import FramedValues
 from streams.kafka.errors import BrokerError
+from streams.kafka.reader import KafkaRecord
+from streams.registry.errors import RegistryError
+from streams.registry.supply import fetch
 from streams.settings import AgentSettings, PipelineSettings
 
 _SHOWN_EVENTS = 3
@@ -54,12 +59,27 @@ def sample_input(
     except BrokerError as error:
         sampled.problems.append(str(error))
         return sampled
+    if parts.framed is not None:
+        try:
+            _fetch_schemas(settings, parts.framed, records)
+        except RegistryError as error:
+            sampled.problems.append(str(error))
+            return sampled
     sampled.records = decode_records(own, parts, records)
     found = [*unmatched(own, parts, records), *_nothing_read(own, sampled)]
     for keys, message in found:
         place = place_in_file(config, ("agents", agent, *keys))
         sampled.problems.append(f"{place}: {message}")
     return sampled
+
+
+def _fetch_schemas(
+    settings: PipelineSettings, codec: FramedValues, records: Sequence[KafkaRecord]
+) -> None:
+    """Fetch the schemas that sampled records need."""
+    keys = codec.missing([r.value for r in records], [r.headers for r in records])
+    with make_client(settings.registry) as client:
+        fetch(client, codec, keys)
 
 
 def _nothing_read(settings: AgentSettings, sampled: SampledInput) -> Iterator[tuple[Keys, str]]:

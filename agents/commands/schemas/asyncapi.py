@@ -14,10 +14,11 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from agents.commands.schemas.flows import Flow
-from schemas import CODECS, DeadLetter, Event, Result
+from schemas import DeadLetter, Event, Result
 from schemas.cloudevents import type_name
 from schemas.header_schemas import HEADER_SCHEMAS
 from schemas.json_schema import schema_file_name
+from schemas.registry.codecs import content_type_of
 
 _KAFKA_BINDING_VERSION = "0.5.0"
 #: The most common; each record's header says whether it is JPEG, PNG or WebP.
@@ -130,7 +131,7 @@ def mapped_message(flow: Flow) -> Node:
     text = msgspec.json.encode(stated).decode()
     payload: Node = {"description": f"Read as {cls.__name__} by the agent's settings: {text}"}
     content_type = _IMAGE_CONTENT_TYPE if settings.codec == "image" else ""
-    content_type = content_type or CODECS[settings.codec].content_type
+    content_type = content_type or content_type_of(settings.codec)
     return _message(
         cls, f"{cls.__name__}_of_{_identifier(flow.agent)}", content_type, payload, "EventHeaders"
     )
@@ -151,7 +152,7 @@ def dead_letter_message() -> Node:
 def _struct_message(cls: type[Any], codec: str, headers: str) -> Node:
     title = cls.__name__ if codec == "json" else f"{cls.__name__}_{codec}"
     payload = {"$ref": f"./{schema_file_name(cls)}"}
-    return _message(cls, title, CODECS[codec].content_type, payload, headers)
+    return _message(cls, title, content_type_of(codec), payload, headers)
 
 
 def _message(cls: type[Any], title: str, content_type: str, payload: Node, headers: str) -> Node:

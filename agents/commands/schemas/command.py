@@ -15,19 +15,20 @@ from agents.commands.cluster import (
     kafka_settings,
     optional_pipeline,
 )
+from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption, JsonOption, print_table
 from agents.errors import UserError
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Export a pipeline's schemas, or infer the fields of a topic.",
+    help="Export or register a pipeline's schemas, or infer the fields of a topic.",
 )
 
 
 @app.callback()
 def group() -> None:
-    """Export a pipeline's schemas, or infer the fields of a topic."""
+    """Export or register a pipeline's schemas, or infer the fields of a topic."""
 
 
 @app.command()
@@ -62,6 +63,41 @@ def export(
             typer.echo(path)
     except OSError as error:
         raise UserError(f"can't write to {out}: {error.strerror}") from error
+
+
+@app.command()
+def register(
+    config: ConfigOption = DEFAULT_CONFIG,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only check; change nothing in the registry.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Register the schemas of what the agents write with `output_codec: avro` or `json_schema`.
+
+    A schema that can't read what the one before it wrote (BACKWARD) is refused. Workers never
+    register a schema: they end with exit code 2 while one is absent.
+    """
+    import msgspec
+
+    from agents.commands.schemas.register import pipeline_schemas
+    from agents.commands.schemas.register import register as register_one
+    from agents.pipeline.file import load_pipeline
+    from agents.pipeline.schemas import make_client
+
+    settings = load_pipeline(config, os.environ)
+    schemas = list(pipeline_schemas(settings, config.parent))
+    if not schemas:
+        raise UserError(
+            f"{config}: no agent has `output_codec: avro` or `json_schema`: nothing to register"
+        )
+    with make_client(settings.registry) as client:
+        done = [register_one(client, written, dry_run) for written in schemas]
+    if as_json:
+        typer.echo(msgspec.json.encode(done))
+        return
+    rows = [[d.subject, d.type, d.outcome, "" if d.id is None else str(d.id)] for d in done]
+    print_table(["subject", "type", "state", "id"], rows)
 
 
 @app.command()
