@@ -274,4 +274,4 @@ def _odd(leaves: Sequence[_Leaf]) -> str:
 
 
 def _is_number_text(value: Any) -> bool:
-    return isinstance(value, str) and isinstance(parsed_number(value), float)
+    return isinstance(value, str) and _is_number(parsed_number(value))
