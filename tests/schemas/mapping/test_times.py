@@ -80,7 +80,9 @@ def test_an_unknown_zone() -> None:
         parse_zone("Mars/Olympus")
 
 
-@pytest.mark.parametrize("text", ["1_795_839_978", "\u0661\u0667", "nan", "inf", "0x10", "", "1" * 500])
+@pytest.mark.parametrize(
+    "text", ["1_795_839_978", "\u0661\u0667", "nan", "inf", "0x10", "", "1" * 500]
+)
 def test_a_text_that_only_python_takes_for_a_number_is_refused(text: str) -> None:
     with pytest.raises(SchemaError):
         time_converter("unix_s", None, is_text=True)(text)
