@@ -61,6 +61,10 @@ class Channels(NamedTuple):
     numeric_text: bool = False
     not_numbers: str = "refuse"
     """`refuse`, or `skip`: what happens to texts, lists and objects among the numbers."""
+    name: FieldPath | None = None
+    """Where `from_path` is a list: the path of an entry's name, from the entry."""
+    value: FieldPath | None = None
+    """Then also: the path of its number."""
 
 
 class FieldsSpec(NamedTuple):
@@ -206,13 +210,16 @@ def _channels(key: str, value: Any) -> Channels:
     if "from" not in value:
         named = [(name, _path(text, (key, name))) for name, text in value.items()]
         return _distinct(key, Channels(paths=tuple(named)))
-    keys = ("from", "include", "exclude", "rename", "numeric_text", "not_numbers")
+    keys = ("from", "name", "value", "include", "exclude", "rename", "numeric_text", "not_numbers")
     options = _Options(value, (key,), keys)
     rename = value.get("rename", {})
     if not isinstance(rename, dict) or not all(isinstance(v, str) for v in rename.values()):
         raise FieldsError((key, "rename"), "expected names with new names")
+    is_list = "name" in value or "value" in value
     return Channels(
         from_path=options.path("from"),
+        name=options.path("name") if is_list else None,
+        value=options.path("value") if is_list else None,
         include=options.texts("include", ("*",)),
         exclude=options.texts("exclude", ()),
         rename=rename,

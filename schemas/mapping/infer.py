@@ -48,8 +48,8 @@ def infer(values: Sequence[Any]) -> Guesses | None:
     """Return guesses for plain values, at least one; None if they are no objects."""
     envelope = _envelope(values)
     opened = [_opened(envelope, value) for value in values]
-    objects = [value for value in opened if isinstance(value, dict)]
-    lists = [value for value in opened if isinstance(value, list)]
+    objects: list[Any] = [value for value in opened if isinstance(value, dict)]
+    lists: list[Any] = [value for value in opened if isinstance(value, list)]
     if len(lists) > len(objects):  # the value is the list of readings itself
         each, objects, whole = "$value", lists, []
         items: list[Any] = [entry for value in lists for entry in value if isinstance(entry, dict)]

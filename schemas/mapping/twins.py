@@ -167,7 +167,7 @@ def _channels(name: str, source: Channels, event_type: type[Event], tree: _Tree)
     kind = info.type
     if not isinstance(kind.value_type, msgspec.inspect.FloatType) or source.numeric_text:
         raise NotImplementedError
-    if source.not_numbers != "refuse" or (kind.min_length or 0) > 1:
+    if source.name is not None or source.not_numbers != "refuse" or (kind.min_length or 0) > 1:
         raise NotImplementedError
     most = kind.max_length or 2**63
     if source.from_path is None:
