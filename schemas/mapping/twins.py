@@ -3,7 +3,7 @@
 msgspec then finds, checks and converts the fields in C, and skips all others unread. A twin knows
 only what most records look like; where one differs (a text for a number, an object that is absent),
 decoding the batch raises, and `FieldMapping` reads each record with its own rules. So both must
-agree on every value that the twin accepts: tests/schemas/mapping/test_twins.py compares them.
+agree on every value that the twin accepts: tests/schemas/mapping/test_properties.py compares them.
 """
 
 from __future__ import annotations
