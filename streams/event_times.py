@@ -144,5 +144,6 @@ def describe_time(time_ms: int, now_ms: int) -> str:
     why = "before 2000" if time_ms < EARLIEST_MS else "more than a day after the record's timestamp"
     for unit, (times, over) in _UNITS.items():
         if _is_plausible(time_ms * times // over, now_ms):
-            return f"{time_ms} ({at}) is {why}: it looks like {unit}, expected milliseconds"
+            looks = f"it looks like {unit}, expected milliseconds"
+            return f"{time_ms} ({at}) is {why}: {looks} (with `fields`: check the time's `format`)"
     return f"{time_ms} ({at}) is {why}"

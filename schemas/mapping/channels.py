@@ -10,7 +10,7 @@ from schemas.errors import SchemaError
 from schemas.mapping.conversions import to_number, to_number_or_text
 from schemas.mapping.describe import found
 from schemas.mapping.field_spec import Channels
-from schemas.mapping.paths import Getter, compile_path
+from schemas.mapping.paths import FieldPath, Getter, compile_path
 
 _LARGEST = 1.7976931348623157e308
 #: How many names of channels are remembered, so that patterns are matched once for each.
@@ -54,10 +54,46 @@ def _from_paths(channels: Channels) -> Make:
     return make
 
 
+def entries_getter(channels: Channels) -> Getter:
+    """Return what gets names with values: an object, or a list of entries with a name each.
+
+    The function raises a `SchemaError` if the list's entries have no names or one name twice.
+    """
+    assert channels.from_path is not None
+    get = compile_path(channels.from_path)
+    if channels.name is None or channels.value is None:
+        return get
+    return _listed(channels.from_path, get, channels.name, channels.value)
+
+
+def _listed(path: FieldPath, get: Getter, name: FieldPath, value: FieldPath) -> Getter:
+    get_name, get_value = compile_path(name), compile_path(value)
+
+    def get_entries(item: Any, scope: Any) -> Any:
+        entries = get(item, scope)
+        if not isinstance(entries, list):
+            raise SchemaError(f"{path.text}: expected a list of entries, found {found(entries)}")
+        made: dict[str, Any] = {}
+        for i, entry in enumerate(entries):
+            try:
+                named, number = get_name(entry, scope), get_value(entry, scope)
+            except SchemaError as error:
+                raise SchemaError(f"{path.text}[{i}]: {error}") from None
+            if not isinstance(named, str):
+                what = f"expected a channel's name, found {found(named)}"
+                raise SchemaError(f"{path.text}[{i}]: {name.text}: {what}")
+            if named in made:
+                raise SchemaError(f"{path.text}: two entries have the name {named!r}")
+            made[named] = number
+        return made
+
+    return get_entries
+
+
 def _from_object(channels: Channels) -> Make:
     path = channels.from_path
     assert path is not None
-    get: Getter = compile_path(path)
+    get = entries_getter(channels)
     convert, is_skipping = _convert(channels, False), channels.not_numbers == "skip"
     names = ChannelNames(channels)
 

@@ -67,14 +67,16 @@ def to_number_or_text(value: Any) -> float:
 
 
 def parsed_number(text: str) -> Any:
-    """Return the number that a text holds, or the text where it holds none."""
+    """Return the number that a text holds, exactly if it is whole; the text where it holds none."""
     text = text.strip()
-    if len(text) > 400 or not text or "_" in text:  # Python allows 1_000
+    if len(text) > 400 or not text.isascii() or "_" in text:  # Python allows 1_000 and other digits
         return text
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def to_whole_number(value: Any) -> int:
@@ -96,12 +98,8 @@ def to_whole_number_or_text(value: Any) -> int:
     Raises:
         SchemaError: it is no whole number.
     """
-    if isinstance(value, str) and len(value) <= 20:
-        try:
-            value = int(value)
-        except ValueError:
-            pass
-    return to_whole_number(value)
+    number = parsed_number(value) if isinstance(value, str) else value
+    return to_whole_number(value if isinstance(number, str) else number)
 
 
 def to_truth(value: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -17,10 +18,13 @@ import msgspec
 from schemas.cloudevents import CONTENT_TYPE, parse_time
 from schemas.errors import DecodeError, SchemaError
 from schemas.mapping.describe import found
+from schemas.mapping.frames import describe_frame
 
 EnvelopeName: TypeAlias = Literal["none", "cloudevents", "connect"]
 STRUCTURED = b"application/cloudevents+json"
 _ANY_FORM = b"application/cloudevents"
+#: Absent means JSON (CloudEvents 1.0.2, JSON format, section 3.1).
+_JSON_TYPE = re.compile(r"\s*[\w.-]+/([\w.-]+\+)?json\s*(;|$)", re.IGNORECASE)
 _BATCHED = b"application/cloudevents-batch"
 
 
@@ -73,7 +77,7 @@ def open_cloudevent(value: Any) -> Opened:
 
     Raises:
         SchemaError: a required attribute is absent, or `time` is no time.
-        DecodeError: `data_base64` is not base64 of JSON.
+        DecodeError: `data_base64` is not base64, or not JSON where it should be.
     """
     if not isinstance(value, dict) or not isinstance(value.get("specversion"), str):
         raise SchemaError(
@@ -103,13 +107,24 @@ def _time(value: dict[str, Any]) -> int:
 
 
 def _data(value: dict[str, Any]) -> Any:
+    """Return the data: of `data_base64` what JSON in it says, or the bytes of another format."""
     encoded = value.get("data_base64")
     if encoded is None:
         return value.get("data")
+    if value.get("data") is not None:
+        raise SchemaError("CloudEvent: expected data or data_base64, found both")
     try:
-        return msgspec.json.decode(base64.b64decode(encoded, validate=True))
-    except (binascii.Error, ValueError, TypeError, msgspec.DecodeError, RecursionError):
-        raise DecodeError("CloudEvent data_base64: expected base64 of a JSON value") from None
+        content = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        raise DecodeError(f"CloudEvent data_base64: not base64: {found(encoded)}") from None
+    kind = value.get("datacontenttype")
+    if isinstance(kind, str) and not _JSON_TYPE.match(kind):
+        return content
+    try:
+        return msgspec.json.decode(content)
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        frame = describe_frame(content, "json") or f"set datacontenttype ({found(kind)})"
+        raise DecodeError(f"CloudEvent data_base64: not JSON: {frame}") from None
 
 
 def open_connect(value: Any) -> Opened:

@@ -5,8 +5,7 @@ Everything that can be wrong without looking at a record is found here, with the
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -15,7 +14,19 @@ import msgspec
 
 from schemas.event import Event
 from schemas.mapping import images, times
-from schemas.mapping.paths import FieldPath, PathError, parse_path
+from schemas.mapping.field_options import FieldOptions, FieldsError, did_you_mean, path_of
+from schemas.mapping.paths import FieldPath
+
+__all__ = [
+    "EACH",
+    "EVENT_TIME",
+    "Channels",
+    "FieldsError",
+    "FieldsSpec",
+    "Source",
+    "kind_of",
+    "parse_fields",
+]
 
 #: The key under which `fields:` gives the event's time, and the event's own name of it.
 EVENT_TIME = "event_time"
@@ -23,14 +34,6 @@ _EVENT_TIME_MS = "event_time_ms"
 #: The key that names a list of readings, each of which is an event.
 EACH = "each"
 _NOT_MAPPED = ("schema_version", _EVENT_TIME_MS)
-
-
-class FieldsError(ValueError):
-    """`fields:` is not right; `keys` leads to the entry, from `fields` down."""
-
-    def __init__(self, keys: tuple[str | int, ...], message: str, is_about_key: bool = False):
-        self.keys, self.is_about_key = keys, is_about_key
-        super().__init__(message)
 
 
 class Source(NamedTuple):
@@ -61,6 +64,10 @@ class Channels(NamedTuple):
     numeric_text: bool = False
     not_numbers: str = "refuse"
     """`refuse`, or `skip`: what happens to texts, lists and objects among the numbers."""
+    name: FieldPath | None = None
+    """Where `from_path` is a list: the path of an entry's name, from the entry."""
+    value: FieldPath | None = None
+    """Then also: the path of its number."""
 
 
 class FieldsSpec(NamedTuple):
@@ -107,10 +114,10 @@ def parse_fields(fields: Mapping[str, Any], event_type: type[Event] | None) -> F
     known = {} if event_type is None else _mappable(event_type)
     for key, value in fields.items():
         if key == EACH:
-            each = _path(value, (EACH,))
+            each = path_of(value, (EACH,))
             continue
         if event_type is not None and key not in known:
-            hint = _did_you_mean(key, [*known, EACH])
+            hint = did_you_mean(key, [*known, EACH])
             raise FieldsError((key,), f"{event_type.__name__} has no such field{hint}", True)
         name = _EVENT_TIME_MS if key == EVENT_TIME else key
         kind = "time" if key == EVENT_TIME else known.get(key, "")
@@ -141,11 +148,11 @@ def _source(key: str, value: Any, kind: str) -> Source | Channels:
     if kind == "channels" or (kind == "" and is_selection):
         return _channels(key, value)
     if isinstance(value, str):
-        source = Source(_path(value, (key,)), format=_default_format(kind))
+        source = Source(path_of(value, (key,)), format=_default_format(kind))
         return _checked_format(key, source, kind)
     if not isinstance(value, dict):
         raise FieldsError((key,), "expected a path, or a mapping with `path`")
-    options = _Options(value, (key,), ("path", "optional", *_options_of(kind)))
+    options = FieldOptions(value, (key,), ("path", "optional", *_options_of(kind)))
     return _checked_format(
         key,
         Source(
@@ -197,22 +204,25 @@ def _checked_format(key: str, source: Source, kind: str) -> Source:
 
 def _channels(key: str, value: Any) -> Channels:
     if isinstance(value, str):
-        return Channels(from_path=_path(value, (key,)))
+        return Channels(from_path=path_of(value, (key,)))
     if isinstance(value, list):
-        paths = [_path(text, (key, i)) for i, text in enumerate(value)]
+        paths = [path_of(text, (key, i)) for i, text in enumerate(value)]
         return _distinct(key, Channels(paths=tuple((path.name, path) for path in paths)))
     if not isinstance(value, dict):
         raise FieldsError((key,), "expected {from: path}, a list of paths, or names with paths")
     if "from" not in value:
-        named = [(name, _path(text, (key, name))) for name, text in value.items()]
+        named = [(name, path_of(text, (key, name))) for name, text in value.items()]
         return _distinct(key, Channels(paths=tuple(named)))
-    keys = ("from", "include", "exclude", "rename", "numeric_text", "not_numbers")
-    options = _Options(value, (key,), keys)
+    keys = ("from", "name", "value", "include", "exclude", "rename", "numeric_text", "not_numbers")
+    options = FieldOptions(value, (key,), keys)
     rename = value.get("rename", {})
     if not isinstance(rename, dict) or not all(isinstance(v, str) for v in rename.values()):
         raise FieldsError((key, "rename"), "expected names with new names")
+    is_list = "name" in value or "value" in value
     return Channels(
         from_path=options.path("from"),
+        name=options.path("name") if is_list else None,
+        value=options.path("value") if is_list else None,
         include=options.texts("include", ("*",)),
         exclude=options.texts("exclude", ()),
         rename=rename,
@@ -229,69 +239,3 @@ def _distinct(key: str, channels: Channels) -> Channels:
         message = f"two paths have the name {twice[0]!r}: give names, as {{name: path}}"
         raise FieldsError((key,), message)
     return channels
-
-
-def _path(text: Any, keys: tuple[str | int, ...]) -> FieldPath:
-    if not isinstance(text, str):
-        raise FieldsError(keys, "expected a path such as data.temperature or $key")
-    try:
-        return parse_path(text)
-    except PathError as error:
-        raise FieldsError(keys, str(error)) from None
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    known = list(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f": did you mean '{close[0]}'?" if close else f": expected one of {', '.join(known)}"
-
-
-class _Options:
-    """The options of one field, each checked when it is asked for."""
-
-    def __init__(self, value: dict[str, Any], keys: tuple[str, ...], known: Iterable[str]) -> None:
-        self._value, self._keys = value, keys
-        for key in value:
-            if key not in known:
-                hint = _did_you_mean(key, known)
-                raise FieldsError((*keys, key), f"unknown key{hint}", True)
-
-    def path(self, key: str) -> FieldPath:
-        return _path(self._value.get(key), (*self._keys, key))
-
-    def truth(self, key: str) -> bool:
-        return bool(self._of(key, bool, False, "true or false"))
-
-    def text(self, key: str, default: str) -> str:
-        return str(self._of(key, str, default, "a text"))
-
-    def whole(self, key: str, default: int) -> int:
-        value = self._of(key, int, default, "a whole number above 0")
-        if isinstance(value, bool) or value <= 0:
-            raise FieldsError((*self._keys, key), "expected a whole number above 0")
-        return int(value)
-
-    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        value = self._of(key, list, list(default), "a list of texts")
-        if not all(isinstance(text, str) for text in value):
-            raise FieldsError((*self._keys, key), "expected a list of texts")
-        return tuple(value)
-
-    def one_of(self, key: str, known: tuple[str, ...]) -> str:
-        value = self.text(key, known[0])
-        if value not in known:
-            raise FieldsError((*self._keys, key), f"expected one of {', '.join(known)}")
-        return value
-
-    def zone(self) -> tzinfo | None:
-        text = self.text("zone", "")
-        try:
-            return times.parse_zone(text) if text else None
-        except ValueError as error:
-            raise FieldsError((*self._keys, "zone"), str(error)) from None
-
-    def _of(self, key: str, kind: type, default: Any, expected: str) -> Any:
-        value = self._value.get(key, default)
-        if not isinstance(value, kind):
-            raise FieldsError((*self._keys, key), f"expected {expected}")
-        return value

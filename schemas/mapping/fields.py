@@ -85,7 +85,7 @@ class FieldMapping:
 def _needs_scope(source: Any) -> bool:
     paths = [source]
     if isinstance(source, Channels):
-        paths = [source.from_path, *(path for _, path in source.paths)]
+        paths = [source.from_path, source.name, source.value, *(path for _, path in source.paths)]
     if isinstance(source, Source):
         paths = [source.path]
     return any(path is not None and not path.is_plain for path in paths)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
 #: First bytes -> what starts so.
 _STARTS = {
     b"\x1f\x8b": "gzip data: the producer compressed the value itself, rather than by "
@@ -26,11 +28,18 @@ _STARTS = {
     b"\xac\xed\x00\x05": "a serialized Java object, which is never read: send JSON",
     b"\x80\x04\x95": "a Python pickle, which is never read: send JSON",
     b"\x80\x05\x95": "a Python pickle, which is never read: send JSON",
+    b"\x78\x9c": "zlib data: the producer compressed the value itself, rather than by "
+    "compression.type",
+    b"\xff\xfe\0\0": "UTF-32 text (its byte order mark): send UTF-8",
+    b"\0\0\xfe\xff": "UTF-32 text (its byte order mark): send UTF-8",
     b"\xff\xfe": "UTF-16 text (its byte order mark): send UTF-8",
     b"\xfe\xff": "UTF-16 text (its byte order mark): send UTF-8",
     b"\xff\xd8\xff": "a JPEG picture: `codec: image` reads it",
     b"\x89PNG": "a PNG picture: `codec: image` reads it",
 }
+#: What JSON in two bytes a character starts like: without a byte order mark, the high bytes are 0.
+_UTF_16 = re.compile(rb"\0[\x20-\x7e]\0[\x20-\x7e]|[\x20-\x7e]\0[\x20-\x7e]\0")
+_SEVERAL = re.compile(rb"[}\]]\s*[{\[]")
 _NOT_A_NUMBER = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)\b")
 _CONFLUENT_HEADER_BYTES = 5
 _GLUE_HEADER_BYTES = 18
@@ -44,6 +53,11 @@ def describe_frame(value: bytes, codec: str) -> str:
         value: the record's bytes, which the codec could not read.
         codec: the codec's name.
     """
+    for start, what in _STARTS.items():
+        if value.startswith(start):
+            return f"the value starts like {what}"
+    if codec == "json" and _UTF_16.match(value):
+        return "the value looks like UTF-16 text: send UTF-8"
     if value[:1] == b"\0" and len(value) > _CONFLUENT_HEADER_BYTES:
         schema_id = int.from_bytes(value[1:5], "big")
         return (
@@ -52,9 +66,6 @@ def describe_frame(value: bytes, codec: str) -> str:
         )
     if value[:2] in (b"\x03\x00", b"\x03\x05") and len(value) > _GLUE_HEADER_BYTES:
         return "the value is framed by AWS Glue's schema registry (header version 3)"
-    for start, what in _STARTS.items():
-        if value.startswith(start):
-            return f"the value starts like {what}"
     if codec == "json":
         return _describe_not_json(value)
     first = value.removeprefix(_BOM).lstrip()[:1]
@@ -62,8 +73,6 @@ def describe_frame(value: bytes, codec: str) -> str:
 
 
 def _describe_not_json(value: bytes) -> str:
-    if value[1:2] == b"\0" and value[3:4] == b"\0":
-        return "the value looks like UTF-16 text: send UTF-8"
     text = value.rstrip(b"\0")
     if len(text) < len(value) and text.rstrip()[-1:] in (b"}", b"]", b'"'):
         return f"a NUL byte follows the JSON (byte {len(text)}): send the text without it"
@@ -71,9 +80,23 @@ def _describe_not_json(value: bytes) -> str:
         return "the value looks like MessagePack: use codec msgpack"
     if match := _NOT_A_NUMBER.search(value):
         return f"the value holds {match[1].decode()}, which JSON can't: send null or leave it out"
-    if value.count(b"\n{") and value[:1] == b"{":
-        return "the value holds several lines of JSON: send one object a record"
+    if value.lstrip()[:1] == b"<":
+        return "the value looks like XML or HTML: send JSON"
+    if _holds_several(value):
+        return "the value holds several JSON values one after the other: send one a record"
     return ""
+
+
+def _holds_several(value: bytes) -> bool:
+    """Return whether a value is a whole object or list with another one right behind it."""
+    match = _SEVERAL.search(value)
+    if match is None:
+        return False
+    try:
+        msgspec.json.decode(value[: match.start() + 1], type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def describe_envelope(value: Any) -> str:

@@ -1,5 +1,7 @@
 """Paths into a value: `data.temp`, `data["odd name"]`, `readings[0]`, `$key`, `$header.NAME`.
 
+`attributes[key == "host"].value` is the entry of a list whose `key` is "host".
+
 A path starts at the value (with `each`: at one reading). `$value` is the whole value, `$key`,
 `$timestamp` and `$header.NAME` are the record's, `$envelope` is the envelope around the value.
 """
@@ -19,6 +21,9 @@ ROOTS = ("$value", "$key", "$header", "$timestamp", "$envelope")
 _NAME = re.compile(r"[^\s.\[\]\"'$(),<>=!&|]+")
 _INDEX = re.compile(r"\[(-?\d{1,9})\]")
 _QUOTED = re.compile(r"\[\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)')\s*\]")
+_ENTRY = re.compile(
+    r"\[\s*([^\s.\[\]\"'$(),<>=!&|]+)\s*==\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)')\s*\]"
+)
 _MAX_CHARS = 1000
 
 
@@ -43,13 +48,34 @@ class PathError(ValueError):
     """Not a path; the message says where it goes wrong."""
 
 
+class Entry(NamedTuple):
+    """A step to the one entry of a list whose `name` is `text`."""
+
+    name: str
+    text: str
+
+    def of(self, entries: list[Any]) -> Any:
+        """Return the entry; None: there is none.
+
+        Raises:
+            SchemaError: there are several, so that nobody can know which is meant.
+        """
+        found = [e for e in entries if isinstance(e, dict) and e.get(self.name) == self.text]
+        if len(found) > 1:
+            raise SchemaError(f"{len(found)} entries have {self.name} {self.text!r}, expected one")
+        return found[0] if found else None
+
+
+Step: TypeAlias = str | int | Entry
+
+
 class FieldPath(NamedTuple):
     """A parsed path."""
 
     text: str
     root: str
     """One of `ROOTS`, or "" for the value or reading itself."""
-    steps: tuple[str | int, ...]
+    steps: tuple[Step, ...]
 
     @property
     def name(self) -> str:
@@ -89,7 +115,7 @@ def scan_path(text: str, start: int) -> tuple[FieldPath, int]:
     if len(text) > _MAX_CHARS:
         raise PathError(f"a path has at most {_MAX_CHARS} characters")
     root = next((r for r in ROOTS if re.match(re.escape(r) + r"(?![\w])", text[start:])), "")
-    at, steps = start + len(root), list[str | int]()
+    at, steps = start + len(root), list[Step]()
     while at < len(text):
         step, at_next = _scan_step(text, at, is_first=not root and not steps)
         if step is None:
@@ -103,14 +129,16 @@ def scan_path(text: str, start: int) -> tuple[FieldPath, int]:
     return path, at
 
 
-def _scan_step(text: str, at: int, *, is_first: bool) -> tuple[str | int | None, int]:
+def _scan_step(text: str, at: int, *, is_first: bool) -> tuple[Step | None, int]:
     if match := _INDEX.match(text, at):
         return int(match[1]), match.end()
     if match := _QUOTED.match(text, at):
-        quoted = match[1] if match[1] is not None else match[2]
-        return re.sub(r"\\(.)", r"\1", quoted), match.end()
+        return _unquoted(match[1], match[2]), match.end()
+    if match := _ENTRY.match(text, at):
+        return Entry(match[1], _unquoted(match[2], match[3])), match.end()
     if text[at] == "[":
-        raise PathError(f"{text!r}: after [ expected a number or a quoted name, then ]")
+        expected = 'a number, a quoted name or key == "text", then ]'
+        raise PathError(f"{text!r}: after [ expected {expected}")
     if text[at] == "." and is_first:
         raise PathError(f"{text!r}: a path starts with a name, not with a dot")
     if text[at] == ".":
@@ -120,6 +148,10 @@ def _scan_step(text: str, at: int, *, is_first: bool) -> tuple[str | int | None,
             raise PathError(f'{text!r}: after . expected a name (odd ones: a["odd name"])')
     match = _NAME.match(text, at) if is_first else None
     return (match[0], match.end()) if match else (None, at)
+
+
+def _unquoted(double: str | None, single: str | None) -> str:
+    return re.sub(r"\\(.)", r"\1", (double if double is not None else single) or "")
 
 
 def _check_root(path: FieldPath) -> None:
@@ -174,27 +206,43 @@ def _below(root: Getter, path: FieldPath) -> Getter:
                 if not isinstance(value, dict):
                     raise _wrong_shape(path, i, value)
                 value = value.get(step)
-            elif isinstance(value, list):
+            elif not isinstance(value, list):
+                raise _wrong_shape(path, i, value)
+            elif isinstance(step, int):
                 value = value[step] if -len(value) <= step < len(value) else None
             else:
-                raise _wrong_shape(path, i, value)
+                value = _entry(path, i, step, value)
         return value
 
     return get
+
+
+def _entry(path: FieldPath, position: int, step: Entry, entries: list[Any]) -> Any:
+    try:
+        return step.of(entries)
+    except SchemaError as error:
+        raise SchemaError(f"{path.text}: {_joined(path, position)}: {error}") from None
 
 
 def _wrong_shape(path: FieldPath, position: int, value: Any) -> SchemaError:
     step = path.steps[position]
     above = _joined(path, position)
     expected = (
-        f"a list with an entry {step}" if isinstance(step, int) else f"an object with {step!r}"
+        f"an object with {step!r}"
+        if isinstance(step, str)
+        else f"a list with an entry {_bare(step)}"
     )
     return SchemaError(f"{path.text}: {above} is {found(value)}, expected {expected}")
 
 
 def _joined(path: FieldPath, num_steps: int) -> str:
-    parts = [f"[{s}]" if isinstance(s, int) else f".{s}" for s in path.steps[:num_steps]]
+    steps = path.steps[:num_steps]
+    parts = [f".{step}" if isinstance(step, str) else f"[{_bare(step)}]" for step in steps]
     return (path.root + "".join(parts)).removeprefix(".") or "the value"
+
+
+def _bare(step: int | Entry) -> str:
+    return str(step) if isinstance(step, int) else f"{step.name} == {step.text!r}"
 
 
 def _header_getter(path: FieldPath) -> Getter:

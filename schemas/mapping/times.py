@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from schemas.errors import SchemaError
+from schemas.mapping.conversions import parsed_number
 from schemas.mapping.describe import found
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -94,8 +95,8 @@ def _in_range(time_ms: int, value: Any) -> int:
 def _from_unix(value: Any, format: str, per_second: int, is_text: bool) -> int:
     if isinstance(value, datetime | date):  # a format with types of its own for times
         return _from_moment(value, UTC)
-    if is_text and isinstance(value, str) and len(value) <= 40:
-        value = _number(value)
+    if is_text and isinstance(value, str):
+        value = parsed_number(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value * 1000 // per_second
     if isinstance(value, float) and math.isfinite(value):
@@ -105,15 +106,6 @@ def _from_unix(value: Any, format: str, per_second: int, is_text: bool) -> int:
             else int(value * 1000 / per_second)
         )
     raise SchemaError(f"expected a number ({format}), found {found(value)}")
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _from_iso(value: Any, zone: tzinfo | None) -> int:

@@ -3,7 +3,7 @@
 msgspec then finds, checks and converts the fields in C, and skips all others unread. A twin knows
 only what most records look like; where one differs (a text for a number, an object that is absent),
 decoding the batch raises, and `FieldMapping` reads each record with its own rules. So both must
-agree on every value that the twin accepts: tests/schemas/mapping/test_twins.py compares them.
+agree on every value that the twin accepts: tests/schemas/mapping/test_properties.py compares them.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def _channels(name: str, source: Channels, event_type: type[Event], tree: _Tree)
     kind = info.type
     if not isinstance(kind.value_type, msgspec.inspect.FloatType) or source.numeric_text:
         raise NotImplementedError
-    if source.not_numbers != "refuse" or (kind.min_length or 0) > 1:
+    if source.name is not None or source.not_numbers != "refuse" or (kind.min_length or 0) > 1:
         raise NotImplementedError
     most = kind.max_length or 2**63
     if source.from_path is None:

@@ -93,7 +93,7 @@ def test_accept_keeps_the_time_and_says_so() -> None:
     assert found.num_events == 2
     assert found.example == (
         "t[0]@1: the event time 1700000000 (1970-01-20T16:13:20Z) is before 2000: it looks like "
-        "seconds, expected milliseconds"
+        "seconds, expected milliseconds (with `fields`: check the time's `format`)"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from agents.pipeline.input_fields import fields_of
 from agents.pipeline.parts import AgentParts
 from schemas import InputError
+from schemas.mapping.channels import entries_getter
 from schemas.mapping.field_spec import EACH, EVENT_TIME, Channels, Source, parse_fields
 from schemas.mapping.paths import FieldPath, compile_path
 from schemas.mapping.reader import RecordReader
@@ -94,7 +95,7 @@ def _unmatched_source(
     if not _any_value(source.from_path, items):
         yield (), f"{source.from_path.text} is null or absent"
         return
-    get = compile_path(source.from_path)
+    get = entries_getter(source)
     names = {n for item in items if isinstance(v := _value(get, item), dict) for n in v}
     for i, pattern in enumerate(source.include):
         if not any(fnmatchcase(str(name), pattern) for name in names):

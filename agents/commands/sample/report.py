@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from agents.commands.sample.decoded import SampledRecord, decode_records
 from agents.commands.sample.matching import Keys, unmatched
 from agents.commands.sample.newest import newest_records
 from agents.commands.terminal import print_table
+from agents.errors import printable
 from agents.pipeline.file import place_in_file
 from agents.pipeline.parts import AgentParts
 from agents.pipeline.schemas import make_client
@@ -26,6 +27,9 @@ from streams.settings import AgentSettings, PipelineSettings
 
 _SHOWN_EVENTS = 3
 _SHOWN_CHARS = 200
+_SHOWN_GROUPS = 20
+#: What messages quote of a record, and its place: texts, numbers and bytes.
+_QUOTED_VALUE = re.compile(r"'(?:[^'\\]|\\.)*'|\"[^\"]*\"|\d\S*")
 
 
 class SampledInput(msgspec.Struct):
@@ -112,8 +116,14 @@ def print_samples(samples: Sequence[SampledInput]) -> None:
         ]
         if rows:
             print_table(["record", "value", "event"], rows)
-        for words, group in _groups(sampled.records).items():
-            typer.echo(f"  {len(group)} x {words}, e.g. {_place(group[0])}: {_cut(group[0].raw)}")
+        groups = _groups(sampled.records)
+        for group in groups[:_SHOWN_GROUPS]:
+            words, first = group[0]
+            example = f"{_place(first)}: {_cut(first.raw)}"
+            typer.echo(f"  {len(group)} x {printable(words)}, e.g. {example}")
+        if rest := groups[_SHOWN_GROUPS:]:
+            num_records = sum(map(len, rest))
+            typer.echo(f"  and {len(rest)} other messages ({num_records} records): see --json")
 
 
 def _place(record: SampledRecord) -> str:
@@ -121,8 +131,9 @@ def _place(record: SampledRecord) -> str:
 
 
 def _cut(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "..."
+    """Return text from outside as one short line without control characters."""
+    text = " ".join(text[: 10 * _SHOWN_CHARS].split())
+    return printable(text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "...")
 
 
 def _events_text(record: SampledRecord) -> str:
@@ -131,17 +142,22 @@ def _events_text(record: SampledRecord) -> str:
     return f"{first} and {more} more" if more > 0 else first
 
 
-def _groups(records: Sequence[SampledRecord]) -> dict[str, list[SampledRecord]]:
-    """Return the records that are refused, filtered or odd, by what is; the frequent first."""
-    groups: dict[str, list[SampledRecord]] = {}
+def _groups(records: Sequence[SampledRecord]) -> list[list[tuple[str, SampledRecord]]]:
+    """Return the records that are refused, filtered or odd, with what is; large groups first.
+
+    Messages that differ only in what they quote of the record are in one group.
+    """
+    groups: dict[str, list[tuple[str, SampledRecord]]] = {}
     for record in records:
-        if record.outcome == "filtered":
-            groups.setdefault(f"filtered ({record.reason})", []).append(record)
-        if record.outcome == "dead_letter":
-            words = f"dead letter ({record.reason}): {record.message}"
-            groups.setdefault(words, []).append(record)
-        if record.implausible:
-            words = record.implausible.partition(": ")[2]
-            groups.setdefault(f"implausible: {words}", []).append(record)
-    sizes = Counter({words: len(group) for words, group in groups.items()})
-    return {words: groups[words] for words, _ in sizes.most_common(20)}
+        for words in _remarks(record):
+            groups.setdefault(_QUOTED_VALUE.sub("...", words), []).append((words, record))
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def _remarks(record: SampledRecord) -> Iterator[str]:
+    if record.outcome == "filtered":
+        yield f"filtered ({record.reason})"
+    if record.outcome == "dead_letter":
+        yield f"dead letter ({record.reason}): {record.message}"
+    if record.implausible:
+        yield f"implausible: {record.implausible.partition(': ')[2]}"

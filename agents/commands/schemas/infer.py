@@ -60,12 +60,19 @@ def _decoded(topic: str, records: Sequence[KafkaRecord]) -> tuple[str, list[Any]
             except InputError as error:
                 refusal = refusal or f"{record.partition}@{record.offset}: {error}"
         # A byte that is no JSON may be a MessagePack number: only objects decide.
-        is_telling = name == "image" or any(isinstance(value, dict) for value in values)
+        is_telling = name == "image" or any(map(_holds_objects, values))
         if is_telling and len(values) > len(best[1]):
             best = name, values
+        if name == "json" and len(values) == len(records) and not is_telling:
+            raise UserError(f"{topic}: its values are {name}, but no objects with names")
     if not best[0]:
         raise UserError(f"{topic}: no codec reads its values: {refusal}")
     return best
+
+
+def _holds_objects(value: Any) -> bool:
+    entries = value if isinstance(value, list) else [value]
+    return any(isinstance(entry, dict) for entry in entries)
 
 
 def _lines(
@@ -73,7 +80,7 @@ def _lines(
 ) -> Iterator[str]:
     agent = _AGENTS[guesses.event]
     yield from _head(topic, agent, len(records), guesses.event)
-    if codec != "json":
+    if codec != "json" or guesses.event == "VideoFrame":  # whose agent inherits `codec: image`
         yield f"    codec: {codec}"
     if guesses.envelope != "none":
         yield f"    envelope: {guesses.envelope}   # guess: by the names in the values"
@@ -82,7 +89,11 @@ def _lines(
         yield f"      {guess.key}: {_yaml(guess.value)}   # guess: {_comment(guess.why)}"
     keys = {record.key for record in records}
     if all(keys) and not all(_is_text(key) for key in keys):
-        yield "    key_format: hex   # guess: keys are no text; `integer` if they are whole numbers"
+        if all(len(key) in (4, 8) and key[0] == 0 for key in keys if key):
+            yield "    key_format: integer   # guess: keys are 4 or 8 bytes, the first is 0"
+        else:
+            why = "keys are no text; `integer` if they are whole numbers"
+            yield f"    key_format: hex   # guess: {why}"
     for note in guesses.notes:
         yield f"    # {_comment(note)}"
 

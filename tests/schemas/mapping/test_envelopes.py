@@ -25,6 +25,14 @@ def test_data_in_base64() -> None:
     assert (opened.value, opened.event_time_ms) == ({"a": 1}, 0)
 
 
+def test_data_in_base64_of_another_format_is_bytes() -> None:
+    event = {**EVENT, "data": None, "data_base64": base64.b64encode(b"\xff\xd8\xff").decode()}
+    assert open_cloudevent({**event, "datacontenttype": "image/jpeg"}).value == b"\xff\xd8\xff"
+    for json_type in ("application/json; charset=utf-8", "Text/JSON", "application/ld+json"):
+        with pytest.raises(DecodeError, match="JPEG"):
+            open_cloudevent({**event, "datacontenttype": json_type})
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -34,7 +42,11 @@ def test_data_in_base64() -> None:
         ({"source": 5}, "CloudEvent source: expected a text, found the number 5"),
         ({"time": "noon"}, "CloudEvent time: 'noon' is no RFC 3339 time"),
         ({"time": 5}, "CloudEvent time: expected a text"),
-        ({"data_base64": "x"}, "data_base64: expected base64 of a JSON value"),
+        ({"data_base64": "eyJ9"}, "expected data or data_base64, found both"),
+        ({"data": None, "data_base64": "x"}, "data_base64: not base64: the text 'x'"),
+        ({"data": None, "data_base64": 5}, "data_base64: not base64: the number 5"),
+        ({"data": None, "data_base64": "PGEvPg=="}, "not JSON: the value looks like XML"),
+        ({"data": None, "data_base64": "AQI="}, r"not JSON: set datacontenttype .null or absent"),
     ],
 )
 def test_a_broken_cloudevent_is_refused(change: Any, words: str) -> None:

@@ -56,6 +56,7 @@ VALUES = {"values": ["a"]}
         (SensorReading, {"values": ["a", 5]}, ("values", 1), "expected a path"),
         (SensorReading, {"values": {"x": "a["}}, ("values", "x"), "expected a number"),
         (SensorReading, {"values": {"from": "d", "includ": []}}, ("values", "includ"), "include"),
+        (SensorReading, {"values": {"from": "d", "name": "n"}}, ("values", "value"), "a path"),
         (SensorReading, {"values": {"from": "d", "include": "*"}}, ("values", "include"), "a list"),
         (
             SensorReading,

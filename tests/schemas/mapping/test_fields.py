@@ -237,3 +237,40 @@ def test_pictures_in_files(tmp_path: Path) -> None:
 
 def test_json_text_and_python_agree() -> None:
     assert mapped(FIELDS, json.loads(json.dumps(VALUE))) == mapped(FIELDS, VALUE)
+
+
+METRICS = {"from": "metrics", "name": "name", "value": "value.asDouble"}
+
+
+def metric(name: Any, value: Any) -> dict[str, Any]:
+    return {"name": name, "value": {"asDouble": value}}
+
+
+def test_channels_of_a_list_whose_entries_have_names() -> None:
+    value = {
+        "metrics": [metric("cpu", 0.5), metric("up", True), metric("mem", None), {"name": "x"}]
+    }
+    assert mapped({"values": METRICS}, value).values == {"cpu": 0.5, "up": 1.0}
+    renamed = {**METRICS, "include": ["c*"], "rename": {"cpu": "load"}}
+    assert mapped({"values": renamed}, value).values == {"load": 0.5}
+    senml = [{"bn": "urn:dev:1", "n": "temp", "v": 20.5}, {"n": "hum", "v": 40}]
+    paths = {"from": "$value", "name": "n", "value": "v"}
+    event = mapped({"source_id": "$value[0].bn", "values": paths}, senml)
+    assert (event.source_id, event.values) == ("urn:dev:1", {"temp": 20.5, "hum": 40.0})
+
+
+@pytest.mark.parametrize(
+    ("metrics", "words"),
+    [
+        ([metric("cpu", 1), metric("cpu", 2)], "metrics: two entries have the name 'cpu'"),
+        ([metric("cpu", 1), metric(5, 2)], r"metrics\[1\]: name: expected a channel's name, found"),
+        ([metric("cpu", "1")], "metrics.cpu: expected a number, found the text '1'"),
+        ([metric("cpu", None)], "metrics: no channel has a value"),
+        ({"cpu": 1}, "metrics: expected a list of entries, found an object with cpu"),
+        ([7], r"metrics\[0\]: name: the value is the number 7, expected an object"),
+        (None, "metrics: expected a list of entries, found null or absent"),
+    ],
+)
+def test_a_list_that_names_no_channels(metrics: Any, words: str) -> None:
+    with pytest.raises(SchemaError, match=words):
+        mapped({"values": METRICS}, {"metrics": metrics})

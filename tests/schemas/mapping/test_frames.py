@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 
 import msgspec
 import pytest
@@ -32,7 +33,12 @@ PACKED = msgspec.msgpack.encode({"values": {"bar": 2.5}})
         ("json", JSON.decode().encode("utf-16-le"), "UTF-16"),
         ("json", PACKED, "looks like MessagePack: use codec msgpack"),
         ("json", JSON + b"\0", "a NUL byte follows the JSON .byte 24"),
-        ("json", JSON + b"\n" + JSON, "several lines of JSON"),
+        ("json", JSON + b"\n" + JSON, "several JSON values"),
+        ("json", JSON + JSON, "several JSON values"),
+        ("json", JSON.decode().encode("utf-16-be"), "looks like UTF-16"),
+        ("json", JSON.decode().encode("utf-32"), "UTF-32"),
+        ("json", zlib.compress(JSON), "zlib data"),
+        ("json", b" <reading/>", "XML or HTML"),
         ("json", b'{"values": {"bar": NaN}}', "holds NaN, which JSON can't"),
         ("json", b"\xff\xd8\xff\xe0", "JPEG picture: `codec: image`"),
         ("msgpack", b'[{"values"', "looks like JSON: use codec json|schema_error|trailing"),

@@ -11,6 +11,7 @@ from schemas.mapping.fields import FieldMapping
 from schemas.mapping.infer import Guesses, infer
 from tests.schemas.mapping.test_properties import LIKELY, VALUES
 
+MS = 1_795_839_978_454
 NESTED = [
     {"deviceId": f"p{i % 3}", "ts": f"2026-11-28T05:26:{i:02}.454+01:00", "seq": i,
      "data": {"tempC": 21.5 + i, "rpm": None if i % 2 else 1200, "on": True, "state": "OK"}}
@@ -128,3 +129,47 @@ def _scope(value: Any) -> Any:
     from schemas.mapping.paths import Scope
 
     return Scope(value, None, "k", {}, 1)
+
+
+def test_what_is_source_or_time_is_no_channel() -> None:
+    rows = [
+        {"op": "c", "after": {"id": i, "amount": 2.5, "qty": 1, "geo": {"x": 1}, "ts_ms": MS + i}}
+        for i in range(5)
+    ]
+    fields = fields_of(infer([{"schema": {}, "payload": row} for row in rows]))
+    assert fields["source_id"] == "after.id"
+    assert fields["values"]["exclude"] == ["id", "geo", "ts_ms"]
+
+
+def test_numbers_in_texts_among_numbers() -> None:
+    fields = fields_of(infer([{"body": {"t": 21.5, "rh": "60.5", "state": "on"}}] * 3))
+    assert fields["values"] == {
+        "from": "body", "include": ["*"], "exclude": ["state"], "numeric_text": True
+    }  # fmt: skip
+
+
+def test_an_id_below_a_source_names_it() -> None:
+    values = [{"id": 10**17 + i, "user": {"id": i % 2}, "text": "where is my order " * 3}
+              for i in range(6)]  # fmt: skip
+    assert fields_of(infer(values))["source_id"] == "user.id"
+
+
+def test_a_list_of_readings_without_a_name() -> None:
+    fields = fields_of(infer([[{"sensor": "s", "v": 2.5}, {"sensor": "t", "v": 3}]] * 3))
+    assert fields == {"each": "$value", "source_id": "sensor", "values": ["v"]}
+
+
+def test_pictures_in_texts() -> None:
+    values: list[Any] = [{"cam": "c1", "shot": f"data:image/jpeg;base64,/9j/{i}"} for i in range(9)]
+    guesses = infer([*values, {"cam": "c1", "shot": {"odd": 1}}])
+    assert guesses is not None
+    assert (guesses.event, fields_of(guesses)["image"]) == ("VideoFrame", "shot")
+
+
+def test_an_event_has_its_time_and_source_from_the_envelope() -> None:
+    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": {"v": 2.5}}
+    guesses = infer([event] * 3)
+    assert guesses is not None
+    assert "no path names the source: the record's key does, else the envelope's source" in (
+        guesses.notes
+    )

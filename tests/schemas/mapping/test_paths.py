@@ -6,6 +6,7 @@ import pytest
 
 from schemas import SchemaError
 from schemas.mapping.paths import PathError, Scope, compile_path, parse_path
+from schemas.mapping.where import parse_where
 
 VALUE = {"a": {"b": [{"c": 1}, {"c": 2}], "odd name": 3, "x.y": 4, "null": None}, "n": 5}
 SCOPE = Scope(VALUE, {"type": "t"}, "k1", {"device": b"d1", "bad": b"\xff"}, 17)
@@ -41,8 +42,8 @@ def test_a_path_reaches_its_value(path: str, value: Any) -> None:
         ("", "expected a path"),
         (".a", "not with a dot"),
         ("a..b", "after . expected a name"),
-        ("a[", "expected a number or a quoted name"),
-        ("a[x]", "expected a number or a quoted name"),
+        ("a[", "expected a number, a quoted name or key"),
+        ("a[x]", "expected a number, a quoted name or key"),
         ("a b", "can't read ' b'"),
         ("a;b", "^$"),
         ("$key.a", "nothing below"),
@@ -86,3 +87,52 @@ def test_a_value_that_is_no_object() -> None:
 @pytest.mark.parametrize(("path", "name"), [("a.b[0].c", "c"), ("$key", "key"), ("$header.d", "d")])
 def test_the_last_name_is_the_channels(path: str, name: str) -> None:
     assert parse_path(path).name == name
+
+
+ATTRIBUTES = {"attributes": [
+    {"key": "host", "value": {"text": "h1"}}, {"key": "a]\"b", "value": 2}, "odd", {"key": "twice"},
+    {"key": "twice"}, {"key": 7},
+]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ('attributes[key == "host"].value.text', "h1"),
+        ("$value.attributes[ key=='host' ].value.text", "h1"),
+        ('attributes[key == "a]\\"b"].value', 2),
+        ('attributes[key == "none"].value.text', None),
+        ('attributes[other == "host"]', None),
+        ('attributes[key == "7"]', None),
+    ],
+)
+def test_an_entry_of_a_list_by_its_key(path: str, value: Any) -> None:
+    scope = SCOPE._replace(value=ATTRIBUTES)
+    assert compile_path(parse_path(path))(ATTRIBUTES, scope) == value
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (
+            "attributes[key == 'twice'].value",
+            "attributes: 2 entries have key 'twice', expected one",
+        ),
+        (
+            "attributes[0][key == 'x']",
+            r"attributes\[0\] is an object with key, value, expected a list",
+        ),
+        (
+            "attributes[key == 'host'].key.x",
+            r"\.key is the text 'host', expected an object with 'x'",
+        ),
+    ],
+)
+def test_an_entry_that_is_not_one(path: str, words: str) -> None:
+    with pytest.raises(SchemaError, match=words):
+        compile_path(parse_path(path))(ATTRIBUTES, SCOPE)
+
+
+def test_an_entry_is_found_in_a_filter_too() -> None:
+    where = parse_where("attributes[key == 'host'].value.text == \"h1\" && has(attributes[0])")
+    assert where.keeps(ATTRIBUTES, SCOPE)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from schemas import SchemaError
+from schemas.mapping import conversions
 from schemas.mapping.times import parse_zone, time_converter
 
 MS = 1_795_839_978_454  # 2026-11-28T04:26:18.454Z
@@ -77,3 +78,21 @@ def test_the_zone_of_times_without_an_offset() -> None:
 def test_an_unknown_zone() -> None:
     with pytest.raises(ValueError, match="Europe/Berlin"):
         parse_zone("Mars/Olympus")
+
+
+@pytest.mark.parametrize(
+    "text", ["1_795_839_978", "\u0661\u0667", "nan", "inf", "0x10", "", "1" * 500]
+)
+def test_a_text_that_only_python_takes_for_a_number_is_refused(text: str) -> None:
+    with pytest.raises(SchemaError):
+        time_converter("unix_s", None, is_text=True)(text)
+    with pytest.raises(SchemaError):
+        conversions.to_whole_number_or_text(text)
+    with pytest.raises(SchemaError):
+        conversions.to_number_or_text(text)
+
+
+def test_whole_numbers_in_texts_are_exact() -> None:
+    assert conversions.to_whole_number_or_text(" 9007199254740993") == 9_007_199_254_740_993
+    assert conversions.to_whole_number_or_text("7.0") == 7
+    assert time_converter("unix_ns", None, is_text=True)("1795839978454999999") == 1_795_839_978_454

@@ -82,6 +82,27 @@ def test_the_text_shows_values_beside_events(tmp_path: Path, embedded_bootstrap:
     assert "1 x dead letter (decode_error): not JSON" in found.stdout
 
 
+def test_messages_that_differ_in_values_are_one_line(
+    tmp_path: Path, embedded_bootstrap: str
+) -> None:
+    values = [good(tempC=f"hot {i}") for i in range(5)] + [good()]
+    values += [{**good(), "deviceId": {f"name{chr(97 + i)}": 1}} for i in range(25)]
+    found = Topic(tmp_path, embedded_bootstrap, values).check("--sample", "100")
+    assert found.exit_code == 0, found.output
+    assert "  5 x dead letter (schema_error): data.tempC: expected a number" in found.stdout
+    assert "  and 6 other messages (6 records): see --json" in found.stdout
+
+
+def test_a_value_can_not_send_control_sequences_to_the_terminal(
+    tmp_path: Path, embedded_bootstrap: str
+) -> None:
+    bad = {**good(), "deviceId": {"\x1b]0;name\x07": 1}}
+    values = [b'{"\x1b[2J', bad, {**good(), "deviceId": "\x9b31m"}]
+    found = Topic(tmp_path, embedded_bootstrap, values).check("--sample", "10")
+    assert "\\x1b[2J" in found.stdout
+    assert all(c.isprintable() or c in "\n\t" for c in found.stdout), repr(found.stdout)
+
+
 def test_what_matches_nothing_is_an_error_with_line_and_key(
     tmp_path: Path, embedded_bootstrap: str
 ) -> None:

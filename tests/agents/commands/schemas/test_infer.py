@@ -74,7 +74,9 @@ def test_messagepack_and_binary_keys(tmp_path: Path) -> None:
     path = tmp_path / "penstock.yaml"
     path.write_text(inferred_pipeline("t", records(values, key=b"\0\0\0\x07")))
     agent = load_pipeline(path, {}).agents["score_anomalies"]
-    assert (agent.codec, agent.key_format) == ("msgpack", "hex")
+    assert (agent.codec, agent.key_format) == ("msgpack", "integer")
+    path.write_text(inferred_pipeline("t", records(values, key=b"\xff\0\0\x07")))
+    assert load_pipeline(path, {}).agents["score_anomalies"].key_format == "hex"
 
 
 def test_pictures(tmp_path: Path) -> None:
