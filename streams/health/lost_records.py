@@ -155,6 +155,9 @@ class LostRecords:
 
 def _remains(num_unread: int, num_in_work: int) -> str:
     if not num_unread and not num_in_work:
-        return "as far as is known, all of its records were answered"
+        return (
+            "every record that this worker knew of was answered; those that came in its last "
+            "seconds, if any, are not known"
+        )
     unread = f"up to {num_unread:,} of its records were never read"
     return f"{unread}, {num_in_work:,} were read and are still answered, as far as there is time"

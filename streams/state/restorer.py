@@ -10,7 +10,6 @@ model starts fresh, as it always does for the others, which are a person's decis
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -100,8 +99,9 @@ class Restorer:
             )
         except StateMismatchError as error:
             self._lost(tp, "unfit", str(error))
-            # Any higher sequence: the stored snapshots can't be read.
-            return Restored(int(time.time()), None)
+            # They give no sequence number that later ones could come after.
+            await self._call_store(self._store.delete, key)
+            return Restored(-1, None)
         if loaded.snapshot is None:
             self._explain_absence(tp, key, loaded, position, is_committed)
             return Restored(loaded.sequence, None)

@@ -67,7 +67,8 @@ class TopicWatch:
         self._num_partitions: dict[str, int] = {}
         """Partitions of each output topic when it was last seen."""
         self._remaining: dict[str, int] = {}
-        """Unfinished records of each topic when its partitions were given up."""
+        """Unfinished records of each topic when its partitions were given up, until it is seen
+        again: a topic may be deleted while the group rebalances."""
         self.made_again: frozenset[str] = frozenset()
         """Topics that were made again while this worker ran."""
 
@@ -146,11 +147,12 @@ class TopicWatch:
             health.absent_topics -= {topic}
             self._app.lost.topic_is_back(topic)
         if has_changed:
-            self._app.added.forget(topic)
             numbers = self._unread_and_in_work(topic)
             self._announce(topic, (self.ids.last_id(topic), described.topic_id), *numbers)
             self._changed.add(topic)
         self._app.added.saw(topic, described.num_partitions)
+        if not has_changed and self._guard.is_open:
+            self._remaining.pop(topic, None)  # its partitions have owners again
         known = client.cluster.partitions_for_topic(topic) or ()
         must_rejoin = is_back or has_changed or self._was_absent_at_takeover(topic)
         if must_rejoin or len(known) != described.num_partitions:
@@ -167,6 +169,7 @@ class TopicWatch:
         self.made_again |= {topic}
         if ids not in self._announced:
             self._announced.add(ids)
+            self._app.added.forget(topic)
             is_reported = topic in self._reported_deleted
             self._reported_deleted.discard(topic)
             self._app.lost.topic_made_again(topic, ids, unread, in_work, is_reported)
@@ -241,6 +244,8 @@ class TopicWatch:
 
     async def begin(self) -> None:
         """Let fetches begin: every partition was sought to where it starts."""
+        for topic in {tp.topic for tp in self._thread.assignment() if self.ids.is_pinned(tp.topic)}:
+            self._remaining.pop(topic, None)
         self.guard.release()
 
     def metadata(self, tp: TopicPartition, offset: int) -> str:

@@ -113,6 +113,26 @@ def test_the_input_is_made_again_with_records_in_work(
     report(pipeline.row(fault, num_said, Verdict.PROVEN))
 
 
+def test_what_another_worker_has_answered_is_not_said_to_be_lost(
+    tmp_path: Path, kafka_bootstrap: str, report: Report
+) -> None:
+    """A worker gave up a partition with unread records; the topic is made again much later."""
+    pipeline = ChangingTopics(kafka_bootstrap, tmp_path, batch_seconds=SLOW)
+    pipeline.make_again(pipeline.input, 2)
+    pipeline.send(range(4_000))
+    with pipeline.worker() as first:
+        pipeline.await_committed(500)
+        with pipeline.worker() as second:
+            pipeline.await_committed(4_000, 120)
+            pipeline.make_again(pipeline.input, 4)
+            pipeline.send(range(10_000, 10_100))
+            pipeline.await_committed(100)
+            said = [first.num_lost(), second.num_lost()]
+            added = first.warnings("partitions now") + second.warnings("partitions now")
+    assert (said, added) == ([0, 0], [])
+    report(pipeline.row("the input is made again after a rebalance", 0, Verdict.PROVEN))
+
+
 @BOTH
 @pytest.mark.parametrize("is_idle", [True, False])
 def test_the_input_is_made_again_while_the_worker_is_frozen(

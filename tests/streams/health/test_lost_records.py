@@ -65,6 +65,15 @@ def test_a_topic_made_again(world: World, caplog: pytest.LogCaptureFixture) -> N
     assert world.count("topic_deleted") == 90
 
 
+def test_a_topic_without_known_records_is_not_said_to_be_answered_in_full(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may have existed for seconds only, and no worker has read from it."""
+    world.lost.topic_made_again("numbers", (OLD, NEW))
+    (line,) = caplog.messages
+    assert "those that came in its last seconds, if any, are not known" in line
+
+
 def test_a_topic_that_is_gone(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.lost.topic_deleted("numbers", 5, 0)
     assert world.count("topic_deleted") == 5

@@ -19,7 +19,13 @@ from streams.records import TopicPartition
 from streams.settings import StateSettings
 from streams.state import keeper as state_keeper
 from streams.state.keeper import StateKeeper
-from streams.state.snapshot import StateKey, StateMismatchError, StateStoreError, decode_snapshot
+from streams.state.snapshot import (
+    StateKey,
+    StateMismatchError,
+    StateStore,
+    StateStoreError,
+    decode_snapshot,
+)
 from tests.fakes import MemoryStore, record_batch
 from tests.streams.test_online import RunningSum
 
@@ -30,7 +36,7 @@ KEY = StateKey("add", "numbers", 0)
 class Worker:
     """One worker's share in a partition: its model, tracker and keeper."""
 
-    def __init__(self, store: MemoryStore | None, model: Any = RunningSum, **settings: Any) -> None:
+    def __init__(self, store: StateStore | None, model: Any = RunningSum, **settings: Any) -> None:
         self.registry = CollectorRegistry()
         metrics = Metrics(self.registry).for_agent("add", ["numbers"], "running_sum")
         self.tracker = OffsetTracker()

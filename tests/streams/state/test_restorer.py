@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from streams.state.folder_store import FolderStore
 from streams.state.snapshot import StateMismatchError, blank_snapshot, encode_snapshot
 from tests.fakes import MemoryStore
 from tests.streams.state.test_keeper import KEY, TP, Worker, stored_offsets, until
@@ -87,3 +89,15 @@ async def test_what_was_restored_is_logged_with_size_and_time(
     assert await worker.keeper.begin({TP: 13}, [TP]) == {TP: 10}
     lines = [message for message in caplog.messages if "is restored" in message]
     assert lines[-1].startswith("add: the state of 1 partitions is restored: 2 bytes in ")
+
+
+async def test_a_fresh_start_after_unreadable_snapshots_is_found_again(tmp_path: Path) -> None:
+    store = FolderStore(str(tmp_path), "group")
+    for sequence in (2**40, 2**40 + 1):  # later than any clock says
+        store.save(KEY, sequence, b"damaged")
+    fresh = Worker(store, on_mismatch="fresh")
+    assert await fresh.keeper.begin({TP: 13}, [TP]) == {TP: 13}
+    assert mismatches(fresh, "unfit") == 1
+    again = Worker(store)
+    assert await asyncio.wait_for(again.keeper.begin({TP: 13}, [TP]), 20) == {TP: 13}
+    assert (again.failures, mismatches(again, "unfit")) == ([], 0)
