@@ -152,7 +152,7 @@ class MemoryStore:
         self.num_failures = 0
         """How many of the next calls fail."""
 
-    def saved(self, key: StateKey) -> Iterator[bytes]:
+    def saved(self, key: StateKey, is_expected: bool = True) -> Iterator[bytes]:
         self._fail_if_due()
         yield from self.kept.get(key, [])[::-1]
 

@@ -41,7 +41,7 @@ class FolderStore:
             raise StateStoreError(f"state.store {url}: {error}") from error
         self._root = f"{root.rstrip('/')}/{quote(group, safe='')}"
 
-    def saved(self, key: StateKey) -> Iterator[bytes]:
+    def saved(self, key: StateKey, is_expected: bool = True) -> Iterator[bytes]:
         """Yield the files of a key, the latest first."""
         with self._explained("can't be read"):
             names = self._names(key)

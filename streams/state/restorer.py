@@ -95,7 +95,12 @@ class Restorer:
         key = StateKey(self._agent, *tp)
         try:
             loaded: Loaded = await self._call_store(
-                load_snapshot, self._store, key, position, self._topic_id(tp.topic)
+                load_snapshot,
+                self._store,
+                key,
+                position,
+                self._topic_id(tp.topic),
+                is_committed,
             )
         except StateMismatchError as error:
             self._lost(tp, "unfit", str(error))

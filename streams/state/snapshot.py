@@ -89,8 +89,13 @@ def blank_snapshot(key: StateKey) -> Snapshot:
 class StateStore(Protocol):
     """Keeps at least the two latest snapshots of each key. Blocking and thread-safe."""
 
-    def saved(self, key: StateKey) -> Iterator[bytes]:
+    def saved(self, key: StateKey, is_expected: bool = True) -> Iterator[bytes]:
         """Yield the snapshots of a key, the latest first.
+
+        Args:
+            key: the agent and partition.
+            is_expected: whether there should be one, so that it is worth a search of places where
+                an earlier layout of the store kept it.
 
         Raises:
             StateStoreError: the store can't be read.
@@ -163,7 +168,13 @@ class Loaded(NamedTuple):
     """Snapshots of a deleted topic of this name."""
 
 
-def load_snapshot(store: StateStore, key: StateKey, committed: int, topic_id: str = "") -> Loaded:
+def load_snapshot(
+    store: StateStore,
+    key: StateKey,
+    committed: int,
+    topic_id: str = "",
+    is_expected: bool = True,
+) -> Loaded:
     """Return the latest snapshot that has learned from no record at or above an offset.
 
     Later snapshots have learned from records that are still to be answered. They exist if the
@@ -175,6 +186,7 @@ def load_snapshot(store: StateStore, key: StateKey, committed: int, topic_id: st
         key: the agent and partition.
         committed: the offset of the first record to answer.
         topic_id: the topic that it belongs to; "" if the broker gives no ids.
+        is_expected: whether there should be a snapshot, wherever it is; see `StateStore.saved`.
 
     Raises:
         StateMismatchError: there are snapshots, and none can be read.
@@ -182,7 +194,7 @@ def load_snapshot(store: StateStore, key: StateKey, committed: int, topic_id: st
     """
     damaged: StateMismatchError | None = None
     last_sequence, ahead, num_earlier = -1, list[int](), 0
-    for encoded in store.saved(key):
+    for encoded in store.saved(key, is_expected):
         try:
             snapshot = decode_snapshot(encoded)
         except StateMismatchError as error:

@@ -83,49 +83,54 @@ class TopicStore:
         self._counted: dict[str, float] = {}
         """When each topic's partitions were last counted; more may be added at any time."""
 
-    def saved(self, key: StateKey) -> Iterator[bytes]:
+    def saved(self, key: StateKey, is_expected: bool = True) -> Iterator[bytes]:
         """Yield the whole snapshots of a key, the latest first.
 
         If the topic was given more partitions, the earlier ones are in the partition that was the
-        key's then; they are looked for if the present one has none.
+        key's then; they are looked for if the present one has none and there should be one: that
+        takes a request for each partition of the topic.
         """
         has_found = False
         try:
-            for place in self._places_of(key):
-                for encoded in self._saved_at(key, place):
-                    has_found = True
-                    yield encoded
-                if has_found:
-                    return
+            with self._consumer() as consumer:
+                for place in self._places_of(key, is_expected):
+                    for encoded in self._saved_at(consumer, key, place):
+                        has_found = True
+                        yield encoded
+                    if has_found:
+                        return
         except (KafkaException, BrokerError) as error:
             raise self._failed(key, "can't be read", error.args[0]) from error
 
-    def _places_of(self, key: StateKey) -> Iterator[TopicPartition]:
+    def _places_of(self, key: StateKey, has_earlier: bool = True) -> Iterator[TopicPartition]:
         """Yield the key's partition, then those that it had while the topic had fewer of them."""
         place = self._place(key)
         yield place
+        if not has_earlier:
+            return
         num_partitions = self._num_partitions[place.topic]
         earlier = {key.partition % fewer for fewer in range(1, num_partitions)}
         for partition in sorted(earlier - {place.partition}, reverse=True):
             yield TopicPartition(place.topic, partition)
 
-    def _saved_at(self, key: StateKey, place: TopicPartition) -> Iterator[bytes]:
-        with self._consumer() as consumer:
-            low, end = bounds_of(consumer, place.topic, place.partition, _TIMEOUT_SECONDS)
-            seen: set[bytes] = set()
-            num_records = _FIRST_READ
-            while low < end:
-                start = max(low, end - num_records)
-                slots = _Slots(key)
-                for message in _read(consumer, place, start, end):
-                    slots.add(message)
-                for mark, encoded in slots.whole():
-                    if mark not in seen:
-                        seen.add(mark)
-                        yield encoded
-                if start == low or len(seen) >= _NUM_SLOTS:
-                    return
-                num_records *= _NEXT_READ_FACTOR
+    def _saved_at(
+        self, consumer: Consumer, key: StateKey, place: TopicPartition
+    ) -> Iterator[bytes]:
+        low, end = bounds_of(consumer, place.topic, place.partition, _TIMEOUT_SECONDS)
+        seen: set[bytes] = set()
+        num_records = _FIRST_READ
+        while low < end:
+            start = max(low, end - num_records)
+            slots = _Slots(key)
+            for message in _read(consumer, place, start, end):
+                slots.add(message)
+            for mark, encoded in slots.whole():
+                if mark not in seen:
+                    seen.add(mark)
+                    yield encoded
+            if start == low or len(seen) >= _NUM_SLOTS:
+                return
+            num_records *= _NEXT_READ_FACTOR
 
     def save(self, key: StateKey, sequence: int, encoded: bytes) -> None:
         """Write a snapshot's parts; return when the broker has acknowledged all of them."""

@@ -151,7 +151,7 @@ class TopicWatch:
             self._announce(topic, (self.ids.last_id(topic), described.topic_id), *numbers)
             self._changed.add(topic)
         self._app.added.saw(topic, described.num_partitions)
-        if not has_changed and self._guard.is_open:
+        if not has_changed and self.guard.is_open:
             self._remaining.pop(topic, None)  # its partitions have owners again
         known = client.cluster.partitions_for_topic(topic) or ()
         must_rejoin = is_back or has_changed or self._was_absent_at_takeover(topic)

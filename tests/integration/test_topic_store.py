@@ -6,10 +6,12 @@ import os
 import uuid
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 
 from streams.kafka.admin import create_topics
+from streams.kafka.reader import Bounds, bounds_of
 from streams.settings import TopicSettings
+from streams.state import topic_store
 from streams.state.snapshot import StateKey, StateStoreError
 from streams.state.topic_store import PART_BYTES, TOPIC_CONFIG, TopicStore
 
@@ -33,6 +35,24 @@ def test_the_latest_two_snapshots_are_kept(bootstrap: str) -> None:
     for sequence in range(4):
         store.save(KEY, sequence, b"%d" % sequence)
     assert list(store.saved(KEY)) == [b"3", b"2"]
+
+
+def test_earlier_places_are_searched_only_for_what_should_be_there(
+    bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new group on many partitions would search for hours otherwise."""
+    store = make_store(bootstrap)
+    searched: list[int] = []
+
+    def count(consumer: Consumer, topic: str, partition: int, seconds: float) -> Bounds:
+        searched.append(partition)
+        return bounds_of(consumer, topic, partition, seconds)
+
+    monkeypatch.setattr(topic_store, "bounds_of", count)
+    assert list(store.saved(KEY, is_expected=False)) == []
+    assert searched == [3]
+    assert list(store.saved(KEY)) == []
+    assert searched == [3, 3, 1, 0]
 
 
 def test_keys_that_share_a_partition_keep_their_own_snapshots(bootstrap: str) -> None:

@@ -121,7 +121,7 @@ BAD = {
     ),
     "output codec": (
         GOOD + "    output_codec: yaml\n",
-        ":9:19: agents.score.output_codec: expected one of json, msgpack",
+        ":9:19: agents.score.output_codec: expected one of json, msgpack, avro, json_schema",
     ),
     "codec": (
         GOOD + "    codec: jsn\n",
