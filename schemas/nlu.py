@@ -24,5 +24,7 @@ class NluResult(Result, kw_only=True):
     """Score of `intent`, in [0, 1]."""
     alternatives: list[IntentScore] = msgspec.field(default_factory=list)
     """The next candidates, by descending score."""
+    is_truncated: bool = False
+    """Whether the text was longer than the model reads: the answer is about its beginning."""
     embedding: list[float] | None = None
     """Unit-length sentence vector, if the pipeline asks for it."""

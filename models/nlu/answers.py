@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.nlu.intent_head import OUT_OF_SCOPE
+from models.nlu.tokenizer import CutTokens, Tokens
 from schemas import InputError, IntentScore, NluResult
 
 #: Further decimals of a float32 softmax are noise, and would double the length of a JSON result.
@@ -60,8 +61,19 @@ def _result(ranked: list[IntentScore], is_out: bool, top_k: int) -> NluResult:
 
 
 def put_back_errors(
-    slots: Sequence[object | InputError], results: Sequence[NluResult]
+    slots: Sequence[Tokens | InputError], results: Sequence[NluResult]
 ) -> list[NluResult | InputError]:
-    """Return the slots with each one that is no error replaced by the next result."""
+    """Return the slots with each one that is no error replaced by the next result.
+
+    Results of texts that were cut say so.
+    """
     remaining = iter(results)
-    return [slot if isinstance(slot, InputError) else next(remaining) for slot in slots]
+    return [
+        slot if isinstance(slot, InputError) else _with_length(next(remaining), slot)
+        for slot in slots
+    ]
+
+
+def _with_length(result: NluResult, tokens: Tokens) -> NluResult:
+    result.is_truncated = isinstance(tokens, CutTokens)
+    return result

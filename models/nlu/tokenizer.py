@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,18 @@ from schemas import InputError
 #: have 4-5 characters in prose, so the cut only saves the time to tokenize what is cut anyway.
 _CHARS_PER_TOKEN = 32
 
+_BLANKS = re.compile(r"\s{2,}")
+#: Most texts are known to show something by these characters.
+_FIRST_CHARS = 16
+#: Unicode categories of characters that show nothing: control, format, unassigned, separators.
+_INVISIBLE = {"Cc", "Cf", "Cn", "Zs", "Zl", "Zp"}
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
 Tokens = list[int]
+
+
+class CutTokens(Tokens):
+    """The token ids of a text that was longer than the model reads: only its beginning."""
 
 
 def check_max_tokens(max_tokens: int) -> None:
@@ -46,23 +59,53 @@ class Tokenizer:
             raise ModelError(f"{folder} has no fast tokenizer: expected a tokenizer.json")
         self._rust.no_padding()
         self._rust.enable_truncation(max_tokens)
+        # What looks like a control token in a text, such as "[SEP]", is text.
+        self._rust.encode_special_tokens = True
         self._max_chars = max_tokens * _CHARS_PER_TOKEN
+        self._num_special = len(self._rust.encode("").ids)
         self.pad_id: int = wrapper.pad_token_id or 0
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens | InputError]:
-        """Return the ids of B texts, 2 <= n <= max_tokens each (not padded), or a text's error."""
-        cut = [text[: self._max_chars] for text in texts]
-        try:
-            return [encoding.ids for encoding in self._rust.encode_batch(cut)]
-        except (TypeError, ValueError):  # some text is bad: find out which
-            return [self._encode_one(text) for text in cut]
+        """Return the ids of B texts, 2 <= n <= max_tokens each (not padded), or a text's error.
 
-    def _encode_one(self, text: str) -> Tokens | InputError:
+        The ids of a text that was cut are `CutTokens`. A text of which no token is left, such as
+        one of blanks, is an error.
+        """
+        read = [self._cut(text) for text in texts]
         try:
-            ids: Tokens = self._rust.encode(text).ids
+            encodings = self._rust.encode_batch([text for text, _ in read])
+        except (TypeError, ValueError):  # some text is bad: find out which
+            return [self._encode_one(*text) for text in read]
+        return [self._checked(e, *text) for e, text in zip(encodings, read, strict=True)]
+
+    def _cut(self, text: str) -> tuple[str, bool]:
+        """Shorten a long text, and say whether that lost more than blanks."""
+        if len(text) <= self._max_chars:
+            return text, False
+        dense = _BLANKS.sub(" ", text.strip())
+        return dense[: self._max_chars], len(dense) > self._max_chars
+
+    def _encode_one(self, text: str, is_cut: bool) -> Tokens | InputError:
+        try:
+            encoding = self._rust.encode(text)
         except (TypeError, ValueError) as error:
             return InputError(f"the text is not valid Unicode (lone surrogates?): {error}")
-        return ids
+        return self._checked(encoding, text, is_cut)
+
+    def _checked(self, encoding: Any, text: str, is_cut: bool) -> Tokens | InputError:
+        ids: Tokens = encoding.ids
+        if len(ids) <= self._num_special or _is_blank(text):
+            return InputError(
+                "the text has nothing that the model reads: only blanks or invisible characters"
+            )
+        return CutTokens(ids) if is_cut or encoding.overflowing else ids
+
+
+def _is_blank(text: str) -> bool:
+    """Whether a text shows nothing: some tokenizers have tokens for blanks."""
+    if any(map(str.isalnum, text[:_FIRST_CHARS])):
+        return False
+    return all(c == _REPLACEMENT or unicodedata.category(c) in _INVISIBLE for c in text)
 
 
 def _read(folder: Path) -> Any:

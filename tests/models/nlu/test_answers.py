@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.nlu.answers import put_back_errors, rank_intents
+from models.nlu.tokenizer import CutTokens
 from schemas import InputError, IntentScore, NluResult
 
 LABELS = ["a", "oos", "b", "c"]
@@ -38,6 +39,12 @@ def test_the_number_of_alternatives_is_limited_by_top_k_and_the_labels(
     top_k: int, count: int
 ) -> None:
     assert len(rank([0.3, 0.0, 0.5, 0.2], top_k=top_k).alternatives) == count
+
+
+def test_the_answer_to_a_text_that_was_cut_says_so() -> None:
+    whole, cut = NluResult(intent="a", score=1.0), NluResult(intent="b", score=1.0)
+    put_back_errors([[1], CutTokens([2])], [whole, cut])
+    assert [whole.is_truncated, cut.is_truncated] == [False, True]
 
 
 def test_errors_are_put_back_in_their_positions() -> None:
