@@ -109,7 +109,7 @@ def test_the_input_is_made_again_with_records_in_work(
         num_said = worker.num_lost()
         assert len(worker.warnings("was deleted and made again")) == 1
     assert pipeline.results().keys() >= set(new)
-    fault = f"the input is made again, {num_new:,} new records in {partitions} partitions"
+    fault = f"the input is made again, {num_new:,} new records, {partitions} partition(s)"
     report(pipeline.row(fault, num_said, Verdict.PROVEN))
 
 
