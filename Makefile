@@ -49,7 +49,7 @@ test: lint ## Check style and types, run the quick tests; ARGS="-k name" goes to
 test-all: setup ## Run what `make test` leaves out, but for faults: slow tests, Apache Kafka.
 	$(PYTEST) -m "$(REST)" $(ARGS)
 
-test-faults: setup ## Test every fault against Apache Kafka, half an hour; report in out/.
+test-faults: setup ## Test every fault against Apache Kafka, 45 minutes; report in out/.
 	$(BIN)/pytest -m "$(FAULTS)" $(ARGS)
 
 lint: setup ## Check style, types and the direction of imports.
