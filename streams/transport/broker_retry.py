@@ -50,17 +50,17 @@ def _warn_once(error: Exception, num_failures: int) -> None:
 async def send_batch_until_queued(
     producer: AIOKafkaProducer, batch: Any, topic: str, partition: int
 ) -> asyncio.Future[Any]:
-    """Queue a producer batch behind the previous one, without a time limit.
+    """Queue a producer batch behind the previous one; wait while the topic does not exist.
 
     Raises:
-        KafkaError: the batch can't be queued, for any reason but a timeout.
+        KafkaError: the batch can't be queued, for any other reason.
     """
     while True:
         try:
             future: asyncio.Future[Any] = await producer.send_batch(
                 batch, topic, partition=partition
             )
-        except KafkaTimeoutError:  # not queued within the request timeout
+        except (KafkaTimeoutError, UnknownTopicOrPartitionError):  # not within the request timeout
             continue
         return future
 

@@ -98,6 +98,17 @@ class KafkaProducer(AIOKafkaProducer):  # type: ignore[misc]
         self._sender._txn_manager = self._txn_manager
         self._sender._message_accumulator = self._message_accumulator
 
+    async def send_batch(self, batch: Any, topic: str, *, partition: int) -> asyncio.Future[Any]:
+        """Queue a batch; see aiokafka. The client asks for the topic's metadata from now on.
+
+        aiokafka adds a topic to those that it asks for only where its metadata lacks it. It begins
+        by asking for all topics, so that none is missing; once one is deleted, it asks for that one
+        alone, and forgets the leaders of all others, for whose batches it then waits for ever.
+        """
+        self.client.add_topic(topic)
+        queued: asyncio.Future[Any] = await super().send_batch(batch, topic, partition=partition)
+        return queued
+
     async def stop_within(self, seconds: float) -> None:
         """Stop; after some seconds, drop the batches that no broker has acknowledged."""
         if not await within(max(seconds, _ABANDON_SECONDS), self.stop()):

@@ -62,7 +62,8 @@ class Sender:
 
 
 async def test_a_full_queue_is_waited_for_without_a_limit() -> None:
-    sender: Any = Sender(*(KafkaTimeoutError() for _ in range(20)))
+    errors = [KafkaTimeoutError(), UnknownTopicOrPartitionError()]
+    sender: Any = Sender(*errors * 10)
     queued: Any = await send_batch_until_queued(sender, "batch", "t", 3)
     assert queued == ("batch", "t", 3)
 

@@ -63,6 +63,20 @@ async def test_a_rejected_batch_does_not_block_the_next(
 
 
 @pytest.mark.kafka
+async def test_leaders_are_known_although_another_topic_is_missing(
+    kafka_bootstrap: str, producer: KafkaProducer
+) -> None:
+    """Without its own topics, aiokafka asks for all of them until it asks for a missing one."""
+    topic = make_topic(kafka_bootstrap)
+    await producer.client.force_metadata_update()
+    packed = PackedBatch(1, encode_records([None], [b"x"], [b"\0"], 0, 1000)[0])
+    await producer.send_batch(EncodedBatch(packed, 1), topic, partition=0)
+    producer.client.add_topic("no-such-topic")
+    await producer.client.force_metadata_update()
+    assert producer.client.cluster.leader_for_partition(TopicPartition(topic, 0)) is not None
+
+
+@pytest.mark.kafka
 async def test_sequence_numbers_continue_at_zero(
     kafka_bootstrap: str, producer: KafkaProducer
 ) -> None:
