@@ -38,7 +38,7 @@ _MAX_POLL_INTERVAL_SECONDS = 24 * 3600.0
 _RECOVERY_SECONDS = 24 * 3600.0
 
 #: Maximum number of records that one fetch returns, over all partitions.
-_MAX_POLL_RECORDS = 2_000
+_MAX_POLL_RECORDS = 1_000
 
 #: After this time the producer sends a request again on a new connection. Faust's default of 20
 #: minutes is too long if the broker's machine has lost its network.

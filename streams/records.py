@@ -37,10 +37,9 @@ class RawRecords(NamedTuple):
         row = bisect_left(self.offsets, offset)
         if row == 0:
             return None, self
-        return self.rows(0, row), self.rows(row, len(self.offsets))
+        return self._rows(0, row), self._rows(row, len(self.offsets))
 
-    def rows(self, start: int, stop: int) -> RawRecords:
-        """Return rows [start, stop)."""
+    def _rows(self, start: int, stop: int) -> RawRecords:
         keys, values = self.keys[start:stop], self.values[start:stop]
         return RawRecords(
             self.offsets[start:stop],

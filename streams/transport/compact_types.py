@@ -37,7 +37,8 @@ class Cursor:
     """Reads a response from its beginning to its end."""
 
     def __init__(self, data: BytesIO) -> None:
-        self._data = data.getbuffer()
+        # Not `getbuffer`: it copies the whole response, which `getvalue` shares.
+        self._data = memoryview(data.getvalue())
         self._at = data.tell()
 
     def numbers(self, layout: struct.Struct) -> tuple[Any, ...]:

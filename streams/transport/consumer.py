@@ -13,7 +13,6 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from streams.assignment import AssignedPartitions
-from streams.fetch_messages import in_messages, in_parts
 from streams.kafka.position_reset import no_reset
 from streams.kafka.positions import CommittedPosition
 from streams.records import RawRecords, RecordBatch, TopicPartition
@@ -110,7 +109,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return transactions.owns(tp) and not transactions.is_full(tp)
 
     async def _hand_out(self, fetched: Mapping[TP, RawRecords | Sequence[Any]]) -> None:
-        """Hand what a fetch brought to the streams: one or several messages for each topic."""
+        """Hand what a fetch brought to the streams: one message for each topic of an agent."""
         by_topic: dict[str, list[RecordBatch]] = {}
         for tp, records in fetched.items():
             if isinstance(records, RawRecords):
@@ -118,8 +117,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
                 by_topic.setdefault(tp.topic, []).extend(batches)
         note_read(self, {tp for tp, r in fetched.items() if not isinstance(r, RawRecords)})
         for batches_of_topic in by_topic.values():
-            for batches_of_message in in_messages(batches_of_topic):
-                await self.callback(self._message_of(batches_of_message))
+            await self.callback(self._message_of(batches_of_topic))
         for tp, records in fetched.items():
             if isinstance(records, RawRecords):
                 continue
@@ -130,12 +128,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     def _record_batches(self, tp: TopicPartition, records: RawRecords) -> Iterator[RecordBatch]:
         """Yield a partition's records as batches: those of a catch-up first, on their own."""
         caught_up, fresh = records.split(self.assigned.tracker.catch_up_end(tp))
-        for part in in_parts(caught_up) if caught_up is not None else ():
-            batch = self._start(tp, part)
+        if caught_up is not None:
+            batch = self._start(tp, caught_up)
             batch.is_catch_up = True
             yield batch
-        for part in in_parts(fresh) if fresh is not None else ():
-            yield self._start(tp, part)
+        if fresh is not None:
+            yield self._start(tp, fresh)
 
     async def _hand_out_singly(self, tp: TopicPartition, records: Sequence[Any]) -> None:
         """Hand records to a stock agent, one by one."""
