@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -52,7 +53,14 @@ class StreamBench:
     _loaded: dict[int, LoadedTopic] = field(default_factory=dict)
 
     def run(self) -> list[Outcome]:
-        """Run every contender once a round and return the outcomes."""
+        """Run every contender once a round and return the outcomes; leave no topics behind."""
+        try:
+            return self._run_rounds()
+        finally:
+            inputs = [loaded.topic for loaded in self._loaded.values()]
+            remove_topics(self.plan.servers, [*inputs, *map("{}.dlq".format, inputs)])
+
+    def _run_rounds(self) -> list[Outcome]:
         contenders = self._prepare_all()
         outcomes = []
         for number in range(1, self.plan.rounds + 1):
@@ -81,7 +89,8 @@ class StreamBench:
         """Return the input of a contender; load it the first time."""
         if contender.share not in self._loaded:
             plan, count = self.plan, max(self.plan.num_records // contender.share, 1)
-            topic = f"bench-{plan.workload}-{count}"
+            # A name that no run before had: its records would still be there.
+            topic = f"bench-{plan.workload}-{count}-{uuid.uuid4().hex[:8]}"
             self.report(f"loading {count:,} records into {topic}")
             source = WORKLOADS[plan.workload].make_input(count, plan.partitions)
             partitions = load(plan.servers, topic, plan.partitions, source)
