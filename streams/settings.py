@@ -111,8 +111,9 @@ class AgentSettings(_Settings):
     """What is around each value: a structured CloudEvent or Kafka Connect's schema and payload."""
     key_format: Literal["text", "hex", "integer"] = "text"
     """How a record's key is written where it names the source."""
-    output_codec: Literal["json", "msgpack", "avro", "json_schema"] = "json"
-    """How results and updates are written; `avro` and `json_schema` with a schema registry."""
+    output_codec: Literal["json", "msgpack", "avro", "protobuf", "json_schema"] = "json"
+    """How results and updates are written; `avro`, `protobuf` and `json_schema` with a schema
+    registry."""
     updates: Name | None = None
     """Topic of the model's global updates (moving cluster centers), if it makes any."""
     dead_letters: Name | None = None

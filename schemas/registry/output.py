@@ -1,4 +1,4 @@
-"""Write results with schemas of a registry: framed Avro, or framed JSON.
+"""Write results with schemas of a registry: framed Avro, Protobuf or JSON.
 
 A schema is made from the result type; its id comes from the registry, before the first result.
 """
@@ -15,10 +15,11 @@ import msgspec
 
 from schemas.event import Origin, Result
 from schemas.json_schema import DRAFT
-from schemas.registry.avro_schema import NAMESPACE, avro_schema
+from schemas.registry.avro_schema import avro_schema
 from schemas.registry.codecs import CONTENT_TYPES
 from schemas.registry.framing import PREFIX_BYTES
 from schemas.registry.registered import RegisteredSchema
+from schemas.registry.struct_types import NAMESPACE
 
 SubjectNames = Literal["topic", "record", "topic_record"]
 
@@ -29,7 +30,7 @@ def result_schema(codec: str, result_type: type[msgspec.Struct]) -> RegisteredSc
     """Return the schema that results of a type are written with.
 
     Args:
-        codec: `avro` or `json_schema`.
+        codec: `avro`, `protobuf` or `json_schema`.
         result_type: of the results.
 
     Raises:
@@ -37,6 +38,10 @@ def result_schema(codec: str, result_type: type[msgspec.Struct]) -> RegisteredSc
     """
     if codec == "avro":
         return RegisteredSchema("AVRO", json.dumps(avro_schema(result_type)))
+    if codec == "protobuf":
+        from schemas.registry.protobuf_output import protobuf_text
+
+        return RegisteredSchema("PROTOBUF", protobuf_text(result_type))
     schema = msgspec.json.schema(result_type)
     return RegisteredSchema(
         "JSON", json.dumps({"$schema": DRAFT, "title": result_type.__name__, **schema})
@@ -81,7 +86,7 @@ class FramedResults:
         """Know no schema yet.
 
         Args:
-            codec: `avro` or `json_schema`.
+            codec: `avro`, `protobuf` or `json_schema`.
         """
         self.name = codec
         self.content_type = CONTENT_TYPES[codec]
@@ -92,6 +97,10 @@ class FramedResults:
         prefix = b"\0" + schema_id.to_bytes(4, "big")
         if self.name == "avro":
             self._writers[result_type] = _avro_writer(result_type, prefix)
+        elif self.name == "protobuf":
+            from schemas.registry.protobuf_output import protobuf_writer
+
+            self._writers[result_type] = protobuf_writer(result_type, prefix)
         else:
             self._writers[result_type] = lambda result: prefix + _encode_json(result)
 

@@ -17,6 +17,9 @@ from schemas.registry.framing import PREFIX_BYTES
 from streams.kafka.message_headers import headers_of
 from streams.kafka.reader import Bounds, TopicReader
 
+#: Content types of values that are not decoded, because that needs the registry.
+_COMPARED_AS_BYTES = tuple(CONTENT_TYPES[codec].encode() for codec in ("avro", "protobuf"))
+
 
 def blame_differing(ledgers: Sequence[Ledger]) -> None:
     """Report every repeat whose bytes differ from the first answer's."""
@@ -96,8 +99,8 @@ def _decoded(message: Message) -> Any:
     value, headers = message.value() or b"", dict(headers_of(message))
     if headers.get("content-type") == b"application/msgpack":
         return msgspec.msgpack.decode(value)
-    if headers.get("content-type") == CONTENT_TYPES["avro"].encode():
-        return value  # compared byte by byte
+    if headers.get("content-type") in _COMPARED_AS_BYTES:
+        return value
     if value[:1] == b"\0":  # JSON in a schema registry's frame
         value = value[PREFIX_BYTES:]
     return msgspec.json.decode(value)

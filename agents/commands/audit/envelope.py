@@ -11,7 +11,7 @@ from schemas.registry.codecs import CONTENT_TYPES
 from schemas.registry.framing import PREFIX_BYTES
 from schemas.registry.output import avro_origin
 
-_AVRO = CONTENT_TYPES["avro"].encode()
+_AVRO, _PROTOBUF = (CONTENT_TYPES[codec].encode() for codec in ("avro", "protobuf"))
 #: What a framed value begins with, and JSON never does.
 _MAGIC = b"\0"
 
@@ -43,4 +43,8 @@ def origin_of(headers: Mapping[str, bytes], value: bytes | None) -> Origin:
         return _msgpack.decode(value).origin
     if kind == _AVRO:
         return avro_origin(value)
+    if kind == _PROTOBUF:
+        from schemas.registry.protobuf_output import protobuf_origin
+
+        return protobuf_origin(value)
     return _json.decode(value[PREFIX_BYTES:] if value[:1] == _MAGIC else value).origin

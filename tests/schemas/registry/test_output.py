@@ -20,9 +20,13 @@ SCORE = AnomalyScore(
 
 
 @pytest.mark.parametrize("result_type", RESULT_TYPES.values())
-@pytest.mark.parametrize("codec", ["avro", "json_schema"])
+@pytest.mark.parametrize("codec", ["avro", "protobuf", "json_schema"])
 def test_every_result_type_has_a_schema(codec: str, result_type: type[Result]) -> None:
-    schema = json.loads(result_schema(codec, result_type).text)
+    text = result_schema(codec, result_type).text
+    if codec == "protobuf":
+        assert f"message {result_type.__name__} {{" in text
+        return
+    schema = json.loads(text)
     if codec == "avro":
         fastavro.parse_schema(schema)
         names = [field["name"] for field in schema["fields"]]
@@ -70,8 +74,19 @@ def test_a_type_without_a_schema_names_its_field() -> None:
     class Odd(Result, kw_only=True):
         anything: Any = None
 
-    with pytest.raises(UnusableSchemaError, match=r"Odd\.anything: Any has no Avro type"):
-        result_schema("avro", Odd)
+    for codec, name in (("avro", "Avro"), ("protobuf", "Protobuf")):
+        with pytest.raises(UnusableSchemaError, match=rf"Odd\.anything: Any has no {name} type"):
+            result_schema(codec, Odd)
+
+
+class _Keyed(Result, kw_only=True):
+    counts: dict[int, float] = {}
+
+
+def test_a_map_without_text_keys_has_no_schema() -> None:
+    for codec in ("avro", "protobuf"):
+        with pytest.raises(UnusableSchemaError, match=r"_Keyed\.counts: a map whose keys are not"):
+            result_schema(codec, _Keyed)
 
 
 def test_subjects() -> None:
