@@ -28,6 +28,7 @@ from schemas import (
 from schemas.cloudevents import read_attributes, rfc3339, type_name
 from schemas.codecs import image_content_type
 from schemas.dead_letter import ERROR_PREFIX
+from schemas.registry.letters import original_value
 from streams.kafka.reader import KafkaRecord
 
 R = TypeVar("R", bound=Result)
@@ -195,10 +196,11 @@ def _update(result: ClusterUpdate) -> str:
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
+        value = original_value(letter, value or b"")
     except (KeyError, ValueError):
         return f"dead letter on {topic} whose error headers can't be read"
     origin = letter.origin
-    size = letter.full_bytes if letter.full_bytes >= 0 else len(value or b"")
+    size = letter.full_bytes if letter.full_bytes >= 0 else len(value)
     return (
         f"{origin.topic}[{origin.partition}] offset {origin.offset}  {letter.reason}: "
         f"{letter.message} ({letter.exception} in {letter.agent}, {size} bytes)"

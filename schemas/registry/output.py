@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cache
 from io import BytesIO
 from typing import Any, Literal
 
@@ -17,7 +16,7 @@ from schemas.event import Origin, Result
 from schemas.json_schema import DRAFT
 from schemas.registry.avro_schema import avro_schema
 from schemas.registry.codecs import CONTENT_TYPES
-from schemas.registry.framing import PREFIX_BYTES
+from schemas.registry.leading_fields import leading_fields
 from schemas.registry.registered import RegisteredSchema
 from schemas.registry.struct_types import NAMESPACE
 
@@ -48,29 +47,16 @@ def result_schema(codec: str, result_type: type[msgspec.Struct]) -> RegisteredSc
     )
 
 
-def avro_origin(value: bytes) -> Origin:
-    """Return the input record of a framed Avro result, without its schema.
-
-    The fields of `Result` come first in the schema of each result type, and new fields last: so
-    the start of a value is the same in all of them.
+def result_origin(codec: str, value: bytes) -> Origin:
+    """Return the input record of a framed result, without its schema.
 
     Raises:
         ValueError: the value is not a result.
     """
-    import fastavro
-
-    try:
-        plain: Any = fastavro.schemaless_reader(BytesIO(value[PREFIX_BYTES:]), _result_avro(), None)
-        return msgspec.convert(plain["origin"], Origin)
-    except Exception as error:  # of any type, on bytes that are not Avro
-        raise ValueError(f"not an Avro result: {type(error).__name__}: {error}") from error
-
-
-@cache
-def _result_avro() -> Any:
-    import fastavro
-
-    return fastavro.parse_schema(avro_schema(Result))
+    origin = leading_fields(codec, Result, value).origin
+    if origin.offset < 0:
+        raise ValueError("a result without an origin")
+    return origin
 
 
 def subject_of(names: SubjectNames, topic: str, result_type: type[msgspec.Struct]) -> str:

@@ -60,6 +60,11 @@ class ProtobufValues(FramedValues):
         return read
 
 
+def to_plain_message(message: Any) -> Any:
+    """Return the plain value of a message."""
+    return _Converters().of(message.DESCRIPTOR)(message)
+
+
 def messages_of(file: Any) -> dict[tuple[int, ...], Descriptor]:
     """Return every message of a file by its indexes: position in the file, then within others."""
     found: dict[tuple[int, ...], Descriptor] = {}

@@ -1,4 +1,4 @@
-"""Write structs as framed Protobuf messages, and read the origin of a framed Protobuf result."""
+"""Write structs as framed Protobuf messages, and read them back."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 from google.protobuf import descriptor_pool, message_factory
 
-from schemas.event import Origin, Result
-from schemas.registry.framing import PREFIX_BYTES, read_indexes, write_indexes
-from schemas.registry.protobuf import messages_of
+from schemas.registry.framing import read_indexes, write_indexes
+from schemas.registry.protobuf import messages_of, to_plain_message
 from schemas.registry.protobuf_schema import protobuf_schema
 from schemas.registry.protoc import FILE, compile_descriptors
 from schemas.registry.registered import RegisteredSchema
@@ -49,34 +48,24 @@ def protobuf_writer(struct: type[msgspec.Struct], prefix: bytes) -> Callable[[An
     return encode
 
 
-def protobuf_origin(value: bytes) -> Origin:
-    """Return the input record of a framed Protobuf result, without its schema.
-
-    The fields of `Result` have the same numbers in the messages of all result types.
+def read_message(struct: type[msgspec.Struct], framed: bytes) -> Any:
+    """Return the plain fields of a struct from message indexes and a message of it, or below it.
 
     Raises:
-        ValueError: the value is not a result.
+        DecodeError: the message indexes are cut short.
+        google.protobuf.message.DecodeError: the bytes are no message.
     """
-    try:
-        return _origin(value[PREFIX_BYTES:])
-    except Exception as error:  # of any type, on bytes that are not Protobuf
-        raise ValueError(f"not a Protobuf result: {type(error).__name__}: {error}") from error
-
-
-def _origin(framed: bytes) -> Origin:
     _, at = read_indexes(framed)
-    message = _message(Result)[1].FromString(framed[at:])
-    if not message.HasField("origin"):
-        raise ValueError("it has no origin")
-    origin = message.origin
-    return Origin(origin.topic, origin.partition, origin.offset)
+    message = _message(struct)[1].FromString(framed[at:])
+    return to_plain_message(message)
 
 
 @cache
 def _message(struct: type[msgspec.Struct]) -> tuple[tuple[int, ...], Any]:
     """Return the indexes of a struct's message in its file, and the message's class."""
     pool = descriptor_pool.DescriptorPool()
-    for file in compile_descriptors(RegisteredSchema("PROTOBUF", protobuf_schema(struct).text)).file:
+    schema = RegisteredSchema("PROTOBUF", protobuf_schema(struct).text)
+    for file in compile_descriptors(schema).file:
         pool.Add(file)
     messages = messages_of(pool.FindFileByName(FILE))
     indexes = next(i for i, message in messages.items() if message.name == struct.__name__)

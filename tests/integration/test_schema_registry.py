@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import uuid
@@ -18,9 +19,11 @@ from confluent_kafka import Consumer, Message, Producer
 from google.protobuf import descriptor_pool, message_factory
 
 from agents.commands.registry import local_registry
+from schemas.registry.codecs import CONTENT_TYPES, make_framed
 from schemas.registry.protoc import FILE, compile_descriptors
 from schemas.registry.registered import RegisteredSchema
 from streams.registry.client import RegistryClient
+from streams.registry.supply import fetch
 from streams.settings import RegistrySettings
 from tests.conftest import REPO
 from tests.integration.workers import running_worker
@@ -124,6 +127,16 @@ class Run:
         consumer.close()
         return found
 
+    def decoded(self, message: Message) -> Any:
+        """Return a value as the codec that its header names reads it, with the registry."""
+        value = message.value() or b""
+        kind = dict(message.headers() or [])["content-type"].decode()
+        codec = next(name for name, stated in CONTENT_TYPES.items() if stated == kind)
+        values = make_framed(codec, is_checking_json=True)
+        with client_of(self.url) as client:
+            fetch(client, values, values.missing([value], [()]))
+        return values.read(value, ())
+
     def refused(self) -> list[tuple[str, str]]:
         headers = [dict(m.headers() or []) for m in self.read(f"{self.input}.dlq")]
         return [
@@ -196,6 +209,44 @@ def test_protobuf(tmp_path: Path, kafka_bootstrap: str, registry_url: str) -> No
     assert (result["source_id"], result["event_time_ms"]) == ("4711", NOW_MS)
     ((_, message),) = run.refused()
     assert message.startswith(f"not Protobuf of schema id {schema_id} (Order)")
+
+
+@pytest.mark.parametrize("codec", ["avro", "protobuf", "json_schema"])
+def test_results_and_dead_letters_in_a_format_of_the_registry(
+    tmp_path: Path, kafka_bootstrap: str, registry_url: str, codec: str
+) -> None:
+    run = Run(tmp_path, kafka_bootstrap, registry_url, "avro", output_codec=codec,
+              dead_letter_codec=codec)  # fmt: skip
+    assert "lacks the schema of DeadLetterRecord" in run.fails("check")
+    done = run.must("schemas", "register")
+    assert [line.split()[2] for line in done.splitlines()[1:]] == ["registered"] * 2
+    assert "registered" not in run.must("schemas", "register")
+    run.must("check")
+    schema_id = register(run.url, f"{run.input}-value", "AVRO", READING)
+    record = {"device": "p7", "at": NOW, "data": {"pressure": 2.5, "pump": 1.0}}
+    value = framed_avro(schema_id, READING, record)
+    stated = [("__value_schema_id", b"\0" + schema_id.to_bytes(4, "big")), ("mine", b"1")]
+    run.produce([value, value[:-2]])
+    run.produce([value[5:-2]], stated)
+    run.answer(3)
+    (answered,), letters = run.read(run.output), run.read(f"{run.input}.dlq")
+    assert run.decoded(answered)["source_id"] == "p7"
+    reads = [run.decoded(message) for message in letters]
+    assert [r["reason"] for r in reads] == ["decode_error"] * 2
+    assert [r["origin"]["offset"] for r in reads] == [1, 2]
+    originals = [base64.b64decode(r["value"]) if codec == "json_schema" else r["value"]
+                 for r in reads]  # fmt: skip
+    assert originals == [value[:-2], value[5:-2]]
+    shown = [json.loads(line) for line in
+             run.must("dlq", "list", "--each", "--json").splitlines()]  # fmt: skip
+    assert [base64.b64decode(s["value_base64"]) for s in shown] == originals
+    assert "not Avro" in run.must("dlq", "show")
+    assert "2 were replayed" in run.must("dlq", "replay", "--yes")
+    again = run.read(run.input)[3:]
+    assert [m.value() for m in again] == originals
+    assert dict(again[1].headers() or [])["__value_schema_id"] == stated[0][1]
+    run.answer(2)
+    run.must("audit", "--drained")
 
 
 def test_a_registry_that_is_away_is_waited_for(tmp_path: Path, kafka_bootstrap: str) -> None:

@@ -73,8 +73,9 @@ def register(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Register the schemas of what the agents write with `output_codec: avro` or `json_schema`.
+    """Register the schemas of the results and dead letters that the agents write.
 
+    That is of `output_codec` and `dead_letter_codec`: `avro`, `protobuf` or `json_schema`.
     A schema that can't read what the one before it wrote (BACKWARD) is refused. Workers never
     register a schema: they end with exit code 2 while one is absent.
     """
@@ -89,7 +90,8 @@ def register(
     schemas = list(pipeline_schemas(settings, config.parent))
     if not schemas:
         raise UserError(
-            f"{config}: no agent has `output_codec: avro` or `json_schema`: nothing to register"
+            f"{config}: nothing to register: no agent has an `output_codec` or `dead_letter_codec` "
+            "of avro, protobuf or json_schema"
         )
     with make_client(settings.registry) as client:
         done = [register_one(client, written, dry_run) for written in schemas]

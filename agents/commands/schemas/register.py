@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agents.pipeline.parts import load_agent
-from agents.pipeline.registry_outputs import WrittenSchema, written_schemas
+from agents.pipeline.registry_outputs import WrittenSchema, letter_schemas, result_schemas
 from models.base import ModelError
 from streams.settings import PipelineSettings
 
@@ -37,13 +37,16 @@ def pipeline_schemas(settings: PipelineSettings, base_dir: Path) -> Iterator[Wri
         ModelError: a model does not exist, or has no result type with a schema.
     """
     for name, agent in settings.agents.items():
-        if not agent.writes_schemas or settings.registry is None:
+        if settings.registry is None:
             continue
-        try:
-            model_type = load_agent(agent, base_dir).model_type
-            yield from written_schemas(agent, model_type, settings.registry)
-        except ModelError as error:
-            raise ModelError(f"agent {name}: {error}") from error
+        if agent.writes_schemas:
+            try:
+                model_type = load_agent(agent, base_dir).model_type
+                yield from result_schemas(agent, model_type, settings.registry)
+            except ModelError as error:
+                raise ModelError(f"agent {name}: {error}") from error
+        if agent.frames_dead_letters:
+            yield from letter_schemas(agent, settings.registry)
 
 
 def register(client: RegistryClient, written: WrittenSchema, is_dry: bool) -> Registration:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import RESULT_TYPES, AnomalyScore, Origin, Result
-from schemas.registry.output import FramedResults, avro_origin, result_schema, subject_of
+from schemas.registry.output import FramedResults, result_origin, result_schema, subject_of
 from schemas.registry.registered import UnusableSchemaError
 
 SCORE = AnomalyScore(
@@ -43,7 +43,7 @@ def test_avro_round_trip() -> None:
     schema = fastavro.parse_schema(json.loads(result_schema("avro", AnomalyScore).text))
     plain = fastavro.schemaless_reader(BytesIO(value[5:]), schema, None)
     assert msgspec.convert(plain, AnomalyScore) == SCORE
-    assert avro_origin(value) == SCORE.origin
+    assert result_origin("avro", value) == SCORE.origin
 
 
 def test_json_round_trip() -> None:
@@ -64,7 +64,7 @@ def test_a_result_of_another_type_is_an_error() -> None:
 @given(st.binary(max_size=60))
 def test_any_bytes_have_an_origin_or_are_refused(value: bytes) -> None:
     try:
-        origin = avro_origin(value)
+        origin = result_origin("avro", value)
     except ValueError:
         return
     assert isinstance(origin, Origin)
@@ -80,7 +80,7 @@ def test_a_type_without_a_schema_names_its_field() -> None:
 
 
 class _Keyed(Result, kw_only=True):
-    counts: dict[int, float] = {}
+    counts: dict[int, float] = msgspec.field(default_factory=dict)
 
 
 def test_a_map_without_text_keys_has_no_schema() -> None:

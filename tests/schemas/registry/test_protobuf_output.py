@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import RESULT_TYPES, AnomalyScore, Origin, Result
-from schemas.registry.output import FramedResults, result_schema
+from schemas.registry.output import FramedResults, result_origin, result_schema
 from schemas.registry.protobuf import ProtobufValues
-from schemas.registry.protobuf_output import protobuf_origin, protobuf_text
+from schemas.registry.protobuf_output import protobuf_text
 from schemas.registry.registered import UnusableSchemaError
 
 ORIGIN = Origin("t", 1, 2**40)
@@ -18,14 +18,14 @@ ORIGIN = Origin("t", 1, 2**40)
 
 class Part(msgspec.Struct):
     x: int
-    parts: list[Part] = []
+    parts: list[Part] = msgspec.field(default_factory=list)
 
 
 class Wide(Result, kw_only=True):
-    grid: list[list[float]] = []
-    cubes: list[list[list[int]]] = []
-    lists_by_name: dict[str, list[Part]] = {}
-    parts_by_name: dict[str, Part] = {}
+    grid: list[list[float]] = msgspec.field(default_factory=list)
+    cubes: list[list[list[int]]] = msgspec.field(default_factory=list)
+    lists_by_name: dict[str, list[Part]] = msgspec.field(default_factory=dict)
+    parts_by_name: dict[str, Part] = msgspec.field(default_factory=dict)
     maybe: dict[str, float] | None = None
     mixed: int | float = 0
     part: Part | None = None
@@ -38,16 +38,14 @@ def round_trip(result: Any) -> Any:
     written.learn(type(result), 258)
     value = written.encode(result)
     assert value[:6] == b"\0\0\0\1\2\0"
-    assert protobuf_origin(value) == result.origin
+    assert result_origin("protobuf", value) == result.origin
     read = ProtobufValues()
     read.learn(258, result_schema("protobuf", type(result)))
     return read.read(value, ())
 
 
 def test_round_trip() -> None:
-    score = AnomalyScore(
-        score=0.5, is_anomaly=True, threshold=0.25, source_id="p7", origin=ORIGIN
-    )
+    score = AnomalyScore(score=0.5, is_anomaly=True, threshold=0.25, source_id="p7", origin=ORIGIN)
     assert msgspec.convert(round_trip(score), AnomalyScore) == score
 
 
@@ -117,7 +115,7 @@ def test_two_types_of_one_name_are_refused() -> None:
 @given(st.binary(max_size=60))
 def test_any_bytes_have_an_origin_or_are_refused(value: bytes) -> None:
     try:
-        origin = protobuf_origin(value)
+        origin = result_origin("protobuf", value)
     except ValueError:
         return
     assert isinstance(origin, Origin)

@@ -180,6 +180,7 @@ def test_the_headers_that_penstock_writes_are_valid() -> None:
         full_bytes=9,
         cut="value",
         timestamp_ms=1,
+        value_codec="avro",
     )
     check = Draft202012Validator(HEADER_SCHEMAS["DeadLetterHeaders"])
     check.validate(texts(letter.to_headers()))
