@@ -39,14 +39,14 @@ def leading_fields(codec: str, struct: type[T], value: bytes) -> T:
         raise ValueError(f"not {codec} that Penstock wrote: {reason}") from error
 
 
-def _avro(struct: type[Any], payload: bytes) -> Any:
+def _avro(struct: type[msgspec.Struct], payload: bytes) -> Any:
     import fastavro
 
     return fastavro.schemaless_reader(BytesIO(payload), _avro_of(struct), None)
 
 
 @cache
-def _avro_of(struct: type[Any]) -> Any:
+def _avro_of(struct: type[msgspec.Struct]) -> Any:
     import fastavro
 
     from schemas.registry.avro_schema import avro_schema
