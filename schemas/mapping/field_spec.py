@@ -215,7 +215,7 @@ def _checked_format(key: str, source: Source, kind: str) -> Source:
             message = "`format: file` needs `folder`, the only folder that files are read from"
             raise FieldsError((key,), message)
         if (source.format == "url") != bool(source.allow):
-            message = "`format: url` needs `allow`, the prefixes of the URLs that are read"
+            message = "`format: url` needs `allow`, the prefixes of URLs that are read, and only it"
             raise FieldsError((key,), message)
     return source
 
