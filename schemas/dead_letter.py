@@ -95,3 +95,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
             schema_version=int(fields["schema_version"]),
             value_codec=fields.get("value_codec", ""),
         )
+
+
+def is_dead_letter(headers: Iterable[tuple[str, bytes]]) -> bool:
+    """Return whether a record with these headers is a dead letter."""
+    return any(name == f"{ERROR_PREFIX}reason" for name, _ in headers)

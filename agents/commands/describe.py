@@ -27,7 +27,7 @@ from schemas import (
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
 from schemas.codecs import image_content_type
-from schemas.dead_letter import ERROR_PREFIX
+from schemas.dead_letter import is_dead_letter
 from schemas.registry.letters import original_value
 from streams.kafka.reader import KafkaRecord
 
@@ -44,7 +44,7 @@ def describe_record(topic: str, value: bytes | None, headers: Sequence[tuple[str
         value: its bytes; None is a tombstone.
         headers: in the record's order; `ce_type` and `content-type` say how to read the value.
     """
-    if any(name == f"{ERROR_PREFIX}reason" for name, _ in headers):
+    if is_dead_letter(headers):
         return printable(_dead_letter(topic, value, headers))
     by_name = dict(headers)
     result_type = _TYPES.get(by_name.get("ce_type", b"").decode("utf-8", "replace"))
@@ -56,8 +56,12 @@ def describe_record(topic: str, value: bytes | None, headers: Sequence[tuple[str
     return printable(_source_and_time(by_name) + describe_value(value, by_name))
 
 
-def record_as_json(record: KafkaRecord) -> str:
+def record_as_json(record: KafkaRecord, decoded: bytes | None = None) -> str:
     """Return one line of JSON, all of it ASCII, so that it can't act on a terminal either.
+
+    Args:
+        record: any.
+        decoded: its value as JSON, where it is in a format that only a schema registry knows.
 
     `value` is the record's value as JSON; for a value that is neither JSON nor MessagePack, it is
     a string: the text, or the kind and size of bytes.
@@ -70,7 +74,9 @@ def record_as_json(record: KafkaRecord) -> str:
         "timestamp_ms": record.timestamp_ms,
         "key": None if record.key is None else record.key.decode("utf-8", "replace"),
         "headers": headers,
-        "value": _value_as_json(record.value, headers.get("content-type", "")),
+        "value": _value_as_json(record.value, headers.get("content-type", ""))
+        if decoded is None
+        else msgspec.json.decode(decoded),
     }
     return json.dumps(document)
 

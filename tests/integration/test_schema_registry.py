@@ -241,12 +241,72 @@ def test_results_and_dead_letters_in_a_format_of_the_registry(
              run.must("dlq", "list", "--each", "--json").splitlines()]  # fmt: skip
     assert [base64.b64decode(s["value_base64"]) for s in shown] == originals
     assert "not Avro" in run.must("dlq", "show")
+    seen = run.must("tail", run.output, "--from-beginning", "-n", "1")
+    assert "p7 04:26:18.454" in seen
+    assert "normal" in seen
+    seen = run.must("tail", run.output, "--from-beginning", "-n", "1", "--json")
+    assert json.loads(seen)["value"]["source_id"] == "p7"
+    seen = run.must("tail", f"{run.input}.dlq", "--from-beginning", "-n", "1")
+    assert "decode_error: not Avro" in seen
+    seen = run.must("tail", f"{run.input}.dlq", "--from-beginning", "-n", "1", "--json")
+    assert json.loads(seen)["value"]["reason"] == "decode_error"
     assert "2 were replayed" in run.must("dlq", "replay", "--yes")
     again = run.read(run.input)[3:]
     assert [m.value() for m in again] == originals
     assert dict(again[1].headers() or [])["__value_schema_id"] == stated[0][1]
     run.answer(2)
     run.must("audit", "--drained")
+
+
+@pytest.mark.parametrize("example", ["avro", "protobuf"])
+def test_fields_are_inferred_and_records_shown_with_the_registry(
+    tmp_path: Path, kafka_bootstrap: str, registry_url: str, example: str
+) -> None:
+    run = Run(tmp_path, kafka_bootstrap, registry_url, example)
+    if example == "avro":
+        schema_id = register(run.url, f"{run.input}-value", "AVRO", READING)
+        values = [
+            framed_avro(schema_id, READING, {"device": "p7", "at": NOW,
+                                             "data": {"pressure": 2.5 + n, "pump": 1.0}})
+            for n in range(4)
+        ]  # fmt: skip
+    else:
+        schema_id = register(run.url, f"{run.input}-value", "PROTOBUF", ORDER)
+        values = [order(schema_id, n) for n in range(4)]
+    unknown = b"\0" + (987_654).to_bytes(4, "big") + values[0][5:]
+    run.produce([*values, b'{"a": 1}', unknown])
+    servers = ("--bootstrap-servers", run.kafka["bootstrap.servers"])
+    done = run_penstock("schemas", "infer", run.input, *servers, timeout=60)
+    assert done.returncode == 2
+    assert "framed by a schema registry: name it with --registry URL" in done.stderr
+    done = run_penstock("schemas", "infer", run.input, *servers, "--registry", run.url, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert f"codec: {example}" in done.stdout
+    assert "path: at" in done.stdout or "path: updated_at" in done.stdout
+    inferred = tmp_path / "inferred.yaml"
+    inferred.write_text(done.stdout)
+    checked = run_penstock("check", "-c", str(inferred), "--sample", "9", "--json", timeout=120,
+                           env={"PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": servers[1]})  # fmt: skip
+    assert json.loads(checked.stdout)["samples"], checked.stdout + checked.stderr
+    (sample,) = json.loads(checked.stdout)["samples"]
+    assert [r["outcome"] for r in sample["records"]].count("events") == 4
+    tail = ("tail", run.input, "--from-beginning", "-n", "6", *servers)
+    lines = run_penstock(*tail, "--registry", run.url, timeout=60).stdout
+    assert lines.count("2026-11-28T04:26:18.454") == 4
+    assert "no schema with id 987654" in lines
+    assert '{"a": 1}' in lines or '{"a":1}' in lines
+
+
+def order(schema_id: int, number: int) -> bytes:
+    """Return a framed message of the example's schema."""
+    pool = descriptor_pool.DescriptorPool()
+    for file in compile_descriptors(RegisteredSchema("PROTOBUF", ORDER)).file:
+        pool.Add(file)
+    descriptor = pool.FindFileByName(FILE).message_types_by_name["Order"]
+    made = message_factory.GetMessageClass(descriptor)(id=4711, kind=1, amount=59.9, pages=number)
+    made.updated_at.FromDatetime(NOW.replace(tzinfo=None))
+    encoded: bytes = made.SerializeToString()
+    return b"\0" + schema_id.to_bytes(4, "big") + b"\0" + encoded
 
 
 def test_a_registry_that_is_away_is_waited_for(tmp_path: Path, kafka_bootstrap: str) -> None:

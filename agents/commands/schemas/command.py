@@ -15,6 +15,7 @@ from agents.commands.cluster import (
     kafka_settings,
     optional_pipeline,
 )
+from agents.commands.framed_values import RegistryOption, framed_values
 from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption, JsonOption, print_table
 from agents.errors import UserError
 
@@ -110,13 +111,18 @@ def infer(
     ] = 200,
     config: OptionalConfigOption = None,
     servers: ServersOption = "",
+    registry: RegistryOption = "",
 ) -> None:
     """Look at the newest records of a topic, and print an agent with the `fields:` for it.
 
-    Each guess is marked with what it rests on. Joins no consumer group and changes nothing.
+    Each guess is marked with what it rests on. Values that a schema registry frames need --registry
+    or a pipeline file that names it. Joins no consumer group and changes nothing.
     """
     from agents.commands.sample.newest import newest_records
     from agents.commands.schemas.infer import inferred_pipeline
 
-    kafka = kafka_settings(optional_pipeline(config, servers), servers)
-    typer.echo(inferred_pipeline(topic, newest_records(kafka, topic, records)), nl=False)
+    pipeline = optional_pipeline(config, servers)
+    found = newest_records(kafka_settings(pipeline, servers), topic, records)
+    url = registry or (pipeline.registry.url if pipeline and pipeline.registry else "")
+    with framed_values(pipeline, registry) as framed:
+        typer.echo(inferred_pipeline(topic, found, framed, url), nl=False)

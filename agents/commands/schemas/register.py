@@ -52,7 +52,7 @@ def pipeline_schemas(settings: PipelineSettings, base_dir: Path) -> Iterator[Wri
 def register(client: RegistryClient, written: WrittenSchema, is_dry: bool) -> Registration:
     """Register a schema unless it is there; check first that it can read what was written before.
 
-    A subject without a rule of its own gets BACKWARD; one that has a rule keeps it.
+    A subject without a compatibility rule gets BACKWARD; one that has a rule keeps it.
 
     Raises:
         IncompatibleSchemaError: it is not compatible with the latest schema of its subject.
