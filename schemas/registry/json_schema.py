@@ -36,10 +36,10 @@ class JsonSchemaValues(FramedValues):
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise DecodeError(not_the_format("JSON", error, payload, "json")) from error
             if check is not None:
-                error = _first_error(check, value, key)
-                if error is not None:
-                    message = str(error.message)[:300]
-                    raise SchemaError(f"{error.json_path}: {message} (schema id {key})")
+                mistake = _first_error(check, value, key)
+                if mistake is not None:
+                    message = str(mistake.message)[:300]
+                    raise SchemaError(f"{mistake.json_path}: {message} (schema id {key})")
             return value
 
         return read

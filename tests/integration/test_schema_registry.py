@@ -287,7 +287,7 @@ def test_fields_are_inferred_and_records_shown_with_the_registry(
     inferred.write_text(done.stdout)
     checked = run_penstock("check", "-c", str(inferred), "--sample", "9", "--json", timeout=120,
                            env={"PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": servers[1]})  # fmt: skip
-    assert json.loads(checked.stdout)["samples"], checked.stdout + checked.stderr
+    assert "create missing topics" in checked.stdout  # which does not keep it from sampling
     (sample,) = json.loads(checked.stdout)["samples"]
     assert [r["outcome"] for r in sample["records"]].count("events") == 4
     tail = ("tail", run.input, "--from-beginning", "-n", "6", *servers)
