@@ -15,7 +15,7 @@ from collections.abc import Callable
 #: A fetch of fewer records than this is small.
 _FEW_RECORDS = 250
 #: From a small fetch to the next, at least: this, or so long for each partition in it.
-_PAUSE_SECONDS, _PAUSE_SECONDS_PER_PARTITION = 0.005, 0.0003
+_PAUSE_SECONDS, _PAUSE_SECONDS_PER_PARTITION = 0.008, 0.0003
 #: At most.
 _LONGEST_PAUSE_SECONDS = 0.02
 

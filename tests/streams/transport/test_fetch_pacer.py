@@ -19,7 +19,7 @@ def test_only_a_small_fetch_delays_the_next(num_records: int, is_paced: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("num_partitions", "seconds"), [(1, 0.005), (16, 0.005), (50, 0.015), (200, 0.02)]
+    ("num_partitions", "seconds"), [(1, 0.008), (16, 0.008), (50, 0.015), (200, 0.02)]
 )
 def test_records_of_many_partitions_gather_for_longer(num_partitions: int, seconds: float) -> None:
     pacer = FetchPacer(lambda: 100.0)
