@@ -151,8 +151,8 @@ class Slots(Generic[K]):
 def _warn_once(kind: str, max_keys: int) -> None:
     """Warn once in a process."""
     logger.warning(
-        "a partition has more than %d %s (max_keys): further ones are not scored until one of these "
-        "stays away and is forgotten. Raise max_keys if that is too few "
+        "a partition has more than %d %s (max_keys): further ones are not scored until one of "
+        "these stays away and is forgotten. Raise max_keys if that is too few "
         "(penstock_model_incidents_total counts both)",
         max_keys,
         kind,
