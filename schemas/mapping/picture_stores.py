@@ -7,6 +7,7 @@ too large or too slow, in a store that does answer, is its record's fault.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as WaitTimeoutError
 from functools import partial
@@ -111,6 +112,8 @@ class BucketStore:
         except (ImportError, ValueError, OSError) as error:
             raise ValueError(f"{prefix}: {error}") from error
         self._files: Any = files
+        self._scheme = prefix.scheme
+        self._path_of: Callable[[str], str] = fsspec.core.strip_protocol
         self._root = root
         self._name = f"{prefix.scheme}://{prefix.place}"
         self._max_bytes, self._seconds = max_bytes, timeout_seconds
@@ -119,7 +122,7 @@ class BucketStore:
 
     def read(self, url: str) -> bytes:
         """Return an object's bytes; see `Store`."""
-        path = self._files._strip_protocol(url)
+        path = self._path_of(self._scheme + url[len(self._scheme) :])  # fsspec minds capitals
         for attempt in range(1, _TRIES + 1):
             try:
                 return self._limited(url, path)

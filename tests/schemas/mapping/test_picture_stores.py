@@ -134,6 +134,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_an_object_is_read(bucket: str) -> None:
     assert store(bucket).read(f"{bucket}/1.jpg") == b"picture"
+    assert store(bucket).read(f"BUCKET{bucket[6:]}/1.jpg") == b"picture"
     assert store(bucket).read(f"{bucket}/empty") == b""
 
 
