@@ -11,8 +11,8 @@ import numpy as np
 from models.core_pool import CorePool
 from models.detection.boxes import Floats
 from models.detection.fitting import Fit, letterbox, letterboxed_size, stretch
-from models.detection.images import ImageLimits, decode_image
 from models.detection.networks import write_planes
+from models.images import ImageLimits, decode_image
 from models.transfer import Transfer
 from schemas import InputError
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from models.base import ModelError
 from models.detection.detector import Detector, LoadedDetector, Selection
-from models.detection.images import ImageLimits
 from models.detection.input_format import InputFormat
 from models.detection.labels import read_labels
 from models.detection.layouts import LAYOUTS, Layout, find_layout
 from models.detection.networks import Network, Signature, file_version
 from models.detection.onnx_network import OnnxNetwork
+from models.images import ImageLimits
 from models.weights import refuse_pickle
 
 

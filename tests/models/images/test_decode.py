@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.detection.images import ImageLimits, Pixels, decode_image
+from models.images import ImageLimits, Pixels, decode_image
 from schemas import DecodeError, InputError, TooLargeError, VideoFrame
 
 LIMITS = ImageLimits()
