@@ -26,8 +26,8 @@ from schemas import (
     SchemaError,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
-from schemas.codecs import image_content_type
 from schemas.dead_letter import ERROR_PREFIX
+from schemas.image_formats import image_content_type
 from streams.kafka.reader import KafkaRecord
 
 R = TypeVar("R", bound=Result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from models.images import ImageLimits, Pixels, decode_image
 from schemas import DecodeError, InputError, TooLargeError, VideoFrame
@@ -200,11 +201,10 @@ def test_scaled_decoding_averages_squares_of_the_original(divisor: int) -> None:
     assert np.abs(small - squares).max() <= 6
 
 
-def test_other_formats_than_plain_jpeg_are_decoded_in_full() -> None:
+def test_other_formats_than_jpeg_are_decoded_in_full() -> None:
     image = Image.fromarray(gradient(640, 480))
-    for picture in (encode(image, "PNG"), encode(image.convert("CMYK"), "JPEG")):
-        decoded = decode_image(picture, LIMITS, needs(1, 1))
-        assert (decoded.pixels.shape, decoded.divisor) == ((480, 640, 3), 1)
+    decoded = decode_image(encode(image, "PNG"), LIMITS, needs(1, 1))
+    assert (decoded.pixels.shape, decoded.divisor) == ((480, 640, 3), 1)
 
 
 def test_scaled_decoding_has_the_same_limits_and_errors() -> None:
@@ -213,3 +213,188 @@ def test_scaled_decoding_has_the_same_limits_and_errors() -> None:
         decode_image(jpeg, ImageLimits(max_pixels=640 * 480 - 1), needs(1, 1))
     with pytest.raises(DecodeError, match="truncated"):
         decode_image(jpeg[: len(jpeg) // 2], LIMITS, needs(1, 1))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_a_picture_is_turned_as_a_viewer_shows_it(format: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = encode(Image.fromarray(gradient()), format, exif=exif)
+    shown = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(stored))).convert("RGB"))
+    picture = decode_image(stored, LIMITS)
+    np.testing.assert_array_equal(picture.pixels, shown)
+    assert (picture.height, picture.width) == shown.shape[:2]
+    assert picture.width == (48 if orientation >= 5 else 64)
+
+
+def test_scaled_decoding_needs_rows_and_columns_of_the_picture_as_shown() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    jpeg = encode(Image.fromarray(gradient(640, 480)), "JPEG", exif=exif)
+    picture = decode_image(jpeg, LIMITS, needs(320, 60))
+    assert (picture.width, picture.height, picture.divisor) == (480, 640, 2)
+    assert picture.pixels.shape == (320, 240, 3)
+
+
+def _stray_jpegs() -> dict[str, bytes]:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    image = Image.fromarray(noise)
+    clean, rows = encode(image, "JPEG"), encode(image, "JPEG", restart_marker_rows=1)
+    progressive = encode(image, "JPEG", progressive=True)
+    marker = rows.index(b"\xff\xd1")
+    every = re.sub(rb"(?=\xff[\xd0-\xd7])", bytes(16), rows)
+    return {
+        "two before the end": clean[:-2] + bytes(2) + clean[-2:],
+        "thousands before the end": clean[:-2] + bytes(3000) + clean[-2:],
+        "other bytes before the end": clean[:-2] + bytes(range(1, 80)) + clean[-2:],
+        "before one restart": rows[:marker] + bytes(16) + rows[marker:],
+        "before every restart": every,
+        "other bytes before a restart": rows[:marker] + b"camera 17, firmware 3" + rows[marker:],
+        "progressive": progressive[:-2] + bytes(20) + progressive[-2:],
+    }
+
+
+@pytest.mark.parametrize("name", _stray_jpegs())
+def test_stray_bytes_in_front_of_a_marker_touch_no_pixel(name: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    clean = decode_image(encode(Image.fromarray(noise), "JPEG"), LIMITS).pixels
+    decoded = decode_image(_stray_jpegs()[name], LIMITS).pixels
+    np.testing.assert_array_equal(decoded, clean)
+
+
+def test_stray_bytes_do_not_hide_other_damage() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    jpeg = encode(Image.fromarray(noise), "JPEG")
+    short = jpeg[:-200] + jpeg[-2:]  # 198 bytes of the last pixels are absent
+    with pytest.raises(DecodeError, match="damaged"):
+        decode_image(short, LIMITS)
+    rows = encode(Image.fromarray(noise), "JPEG", restart_marker_rows=1)
+    marker = rows.index(b"\xff\xd1")
+    both = rows[: marker - 100] + bytes(9) + rows[marker:-2] + bytes(20) + rows[-2:]
+    with pytest.raises(DecodeError, match="damaged"):
+        decode_image(both, LIMITS)
+
+
+def test_a_jpeg_without_its_end_says_so() -> None:
+    jpeg = encode(Image.fromarray(gradient()), "JPEG")
+    with pytest.raises(DecodeError, match="Premature end"):
+        decode_image(jpeg[:-2], LIMITS)
+
+
+@pytest.mark.parametrize("form", ["CMYK", "YCCK", "without Adobe's marker"])
+def test_cmyk_jpeg_is_read_as_viewers_read_it(form: str) -> None:
+    jpeg = bytearray(encode(Image.fromarray(gradient()).convert("CMYK"), "JPEG"))
+    adobe = jpeg.index(b"Adobe")
+    if form == "YCCK":
+        jpeg[adobe + 11] = 2
+    elif form != "CMYK":
+        del jpeg[adobe - 4 : adobe + 12]
+    expected = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB")).astype(int)
+    assert np.abs(decode_image(bytes(jpeg), LIMITS).pixels - expected).max() <= 1
+
+
+def test_a_truncated_cmyk_jpeg_is_refused() -> None:
+    jpeg = encode(Image.fromarray(gradient()).convert("CMYK"), "JPEG")
+    with pytest.raises(DecodeError):
+        decode_image(jpeg[:-60] + jpeg[-2:], LIMITS)
+
+
+def test_rare_samplings_of_color_are_decoded() -> None:
+    """simplejpeg knows no name for 4:4:1: the first component has sampling factors 1 and 4."""
+    jpeg = bytearray(encode(Image.fromarray(gradient(64, 64)), "JPEG", subsampling="4:2:0"))
+    frame = jpeg.index(b"\xff\xc0")
+    assert jpeg[frame + 11] == 0x22
+    jpeg[frame + 11] = 0x14  # the blocks come in the same number, in another place
+    shown = np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+    np.testing.assert_array_equal(decode_image(bytes(jpeg), LIMITS).pixels, shown)
+
+
+@pytest.mark.parametrize("format", ["GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1"])
+def test_other_formats_decode_as_pillow_reads_them(format: str, mode: str) -> None:
+    stored = encode(Image.fromarray(gradient()).convert(mode), format)
+    expected = np.asarray(Image.open(io.BytesIO(stored)).convert("RGB"))
+    np.testing.assert_array_equal(decode_image(stored, LIMITS).pixels, expected)
+
+
+@pytest.mark.parametrize("format", ["GIF", "TIFF", "AVIF"])
+def test_several_pictures_in_a_file_are_refused(format: str) -> None:
+    frames = [Image.fromarray(np.full((20, 30, 3), level, np.uint8)) for level in (0, 100, 200)]
+    stored = encode(frames[0], format, save_all=True, append_images=frames[1:])
+    with pytest.raises(TooLargeError, match="3 frames"):
+        decode_image(stored, LIMITS)
+
+
+@pytest.mark.parametrize("format", ["GIF", "BMP", "TIFF", "AVIF"])
+def test_the_limits_hold_for_every_format(format: str) -> None:
+    stored = encode(Image.fromarray(gradient()), format)
+    with pytest.raises(TooLargeError, match="64x48"):
+        decode_image(stored, ImageLimits(max_pixels=64 * 48 - 1))
+
+
+@pytest.mark.parametrize("format", ["GIF", "BMP", "TIFF"])
+def test_truncated_files_of_other_formats_are_refused(format: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3)).astype(np.uint8)
+    stored = encode(Image.fromarray(noise), format)
+    with pytest.raises(DecodeError, match="truncated"):
+        decode_image(stored[: len(stored) // 2], LIMITS)
+
+
+def test_a_picture_without_pixels_is_refused() -> None:
+    for width, height in ((0, 5), (5, 0), (0, 0)):
+        with pytest.raises(DecodeError, match=f"{width}x{height}"):
+            decode_image(png_header(width, height), LIMITS)
+
+
+def test_the_gray_range_is_an_option() -> None:
+    deep = Image.fromarray((np.arange(256, dtype=np.uint16) * 16).reshape(16, 16))
+    for stored in (encode(deep, "PNG"), encode(deep, "TIFF")):
+        assert decode_image(stored, LIMITS).pixels.max() == 15
+        ranged = decode_image(stored, LIMITS, gray_range=(0, 4080)).pixels
+        np.testing.assert_array_equal(ranged[..., 0].ravel(), np.arange(256))
+
+
+def test_floating_point_needs_a_gray_range() -> None:
+    stored = encode(Image.fromarray(np.linspace(-5, 5, 64, dtype=np.float32).reshape(8, 8)), "TIFF")
+    with pytest.raises(DecodeError, match="gray_range"):
+        decode_image(stored, LIMITS)
+    assert decode_image(stored, LIMITS, gray_range=(-5, 5)).pixels[-1, -1, 0] == 255
+
+
+_OTHERS = [
+    encode(Image.fromarray(gradient(36, 24)), format, **options)
+    for format, options in [
+        ("GIF", {}), ("BMP", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("AVIF", {}),
+    ]
+]  # fmt: skip
+
+
+@given(
+    picture=st.sampled_from(_OTHERS),
+    changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6),
+    length=st.integers(0, 4000),
+    tail=st.binary(max_size=20),
+)
+@settings(max_examples=300, deadline=None)
+def test_damage_to_any_format_gives_pixels_or_an_input_error(
+    picture: bytes, changes: list[tuple[int, int]], length: int, tail: bytes
+) -> None:
+    damaged = bytearray(picture[:length])
+    for place, value in changes:
+        if place < len(damaged):
+            damaged[place] = value
+    try:
+        pixels = decode_image(bytes(damaged + tail), LIMITS).pixels
+    except InputError:
+        return
+    assert pixels.dtype == np.uint8
+    assert pixels.ndim == 3
+
+
+@given(start=st.sampled_from([b"", b"\xff\xd8\xff", b"GIF89a", b"II*\0", b"BM"]), rest=st.binary())
+def test_any_bytes_are_pixels_or_an_input_error(start: bytes, rest: bytes) -> None:
+    try:
+        decode_image(start + rest, LIMITS)
+    except InputError:
+        pass
