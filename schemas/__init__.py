@@ -7,6 +7,7 @@ from schemas.behavior import BehaviorEvent
 from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
 from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_codec
 from schemas.dead_letter import DeadLetter
+from schemas.detected_frame import DetectedFrame
 from schemas.detection import Detection, Detections
 from schemas.errors import (
     DecodeError,
@@ -27,7 +28,7 @@ from schemas.text import TextMessage
 
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
-    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent)
+    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame)
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
@@ -45,6 +46,7 @@ __all__ = [
     "ClusterUpdate",
     "DeadLetter",
     "DecodeError",
+    "DetectedFrame",
     "Detection",
     "Detections",
     "EmptyValueError",
