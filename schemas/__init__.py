@@ -21,6 +21,7 @@ from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
 from schemas.nlu import IntentScore, NluResult
 from schemas.replay import Replay
+from schemas.scene_event import SceneEvent
 from schemas.score import AnomalyScore
 from schemas.sensor import SensorReading
 from schemas.settlement import Settlement
@@ -32,7 +33,8 @@ EVENT_TYPES: dict[str, type[Event]] = {
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
-    t.__name__: t for t in (Detections, NluResult, AnomalyScore, ClusterAssignment, ClusterUpdate)
+    t.__name__: t
+    for t in (Detections, NluResult, AnomalyScore, ClusterAssignment, ClusterUpdate, SceneEvent)
 }
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "Origin",
     "Replay",
     "Result",
+    "SceneEvent",
     "SchemaError",
     "SensorReading",
     "Settlement",
