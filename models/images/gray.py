@@ -24,8 +24,10 @@ def read_gray_range(option: str | Sequence[float] | None) -> GrayRange:
     Raises:
         ValueError: it is none.
     """
-    if option is None or option == "stretch":
-        return option
+    if option is None:
+        return None
+    if option == "stretch":
+        return "stretch"
     if not isinstance(option, str) and len(option) == 2:
         low, high = (float(level) for level in option)
         if np.isfinite([low, high]).all() and low < high:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from models.images.gray import GrayRange, to_eight_bits
 from models.images.headers import read_png_header, read_webp_header
@@ -49,7 +49,7 @@ def decode_with_pillow(
         raise
     except Exception as error:  # Pillow raises errors of many types for damaged files
         reason = str(error) or type(error).__name__
-        if isinstance(error, Image.UnidentifiedImageError):
+        if isinstance(error, UnidentifiedImageError):
             reason = "its header can't be read"
         raise DecodeError(
             f"damaged or truncated {image_format} of {len(image)} bytes: {reason}"

@@ -25,7 +25,8 @@ def iou(first: Floats, second: Floats) -> Floats:
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(axis=2)
     total = _areas(first)[:, None] + _areas(second)[None, :] - shared
-    return np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
+    overlap: Floats = np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
+    return overlap
 
 
 def _areas(boxes: Floats) -> Floats:

@@ -139,13 +139,11 @@ class ByteTracker(OnlineModel[DetectedFrame, Detections]):
             names, counts.tolist(), strict=True
         ):
             rows = slice(start, start + count)
+            ids, states, class_ids, first, last = (array[rows] for array in columns)
             cameras[source_id] = CameraTracks(
                 Motion(*(array[rows] for array in motion)),
-                *(array[rows] for array in columns),
-                frame,
-                next_id,
-                num_dropped,
-            )
+                ids, states, class_ids, first, last, frame, next_id, num_dropped,
+            )  # fmt: skip
             start += count
         (dropped,) = snapshot.array("num_dropped", np.zeros(0, np.int64), 1).tolist()
         self._cameras.replace(cameras, dropped)

@@ -10,7 +10,7 @@ two classes counts as less similar.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +54,7 @@ class Boxes(NamedTuple):
 
     def rows(self, chosen: Ints) -> Boxes:
         """Return some of the boxes."""
-        return Boxes(*(array[chosen] for array in self))
+        return Boxes(self.corners[chosen], self.scores[chosen], self.class_ids[chosen])
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,15 @@ class CameraTracks:
 
     def rows(self, chosen: NDArray[np.int64]) -> CameraTracks:
         """Return the same with only some of the tracks."""
-        return CameraTracks(
-            self.motion.rows(chosen),
-            *(array[chosen] for array in self.columns()),
-            self.frame,
-            self.next_id,
-            self.num_dropped,
+        ids, states, class_ids, first, last = (array[chosen] for array in self.columns())
+        return replace(
+            self,
+            motion=self.motion.rows(chosen),
+            ids=ids,
+            states=states,
+            class_ids=class_ids,
+            first_frames=first,
+            last_frames=last,
         )
 
     def columns(self) -> tuple[Ints, ...]:
@@ -181,13 +184,15 @@ def _start(tracks: CameraTracks, boxes: Boxes, rules: TrackingRules) -> tuple[Ca
     state = TRACKED if tracks.frame == 1 else NEW
     frame = np.full(count, tracks.frame, np.int64)
     columns = (ids, np.full(count, state, np.int64), boxes.class_ids, frame, frame)
-    joined = CameraTracks(
-        kalman.join(tracks.motion, kalman.begin(boxes.corners)),
-        *(np.concatenate(pair) for pair in zip(tracks.columns(), columns, strict=True)),
-        tracks.frame,
-        tracks.next_id + count,
-        tracks.num_dropped + max(0, len(tracks.ids) + count - rules.max_tracks),
+    motion = kalman.join(tracks.motion, kalman.begin(boxes.corners))
+    all_ids, states, class_ids, first, last = (
+        np.concatenate(pair) for pair in zip(tracks.columns(), columns, strict=True)
     )
+    num_dropped = tracks.num_dropped + max(0, len(all_ids) - rules.max_tracks)
+    joined = CameraTracks(
+        motion, all_ids, states, class_ids, first, last, tracks.frame, tracks.next_id + count,
+        num_dropped,
+    )  # fmt: skip
     # Of too many, those that were seen last go on, and of these the oldest.
     order = np.lexsort((joined.ids, -joined.last_frames))[: rules.max_tracks]
     return joined.rows(np.sort(order)), ids

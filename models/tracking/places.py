@@ -59,19 +59,20 @@ def read_zones(option: Mapping[str, Any] | None) -> list[Place]:
 
 
 def side(point: Point, line: Sequence[Point]) -> int:
-    """Return on which side of a line's straight a point is: -1 left, 1 right, 0 on it.
+    """Return on which side of a line's straight a point is: -1 left, 1 right or on it.
 
-    Left and right for a viewer who looks from the first to the second point.
+    Left and right for a viewer who looks from the first to the second point. A point on the line
+    has a side too: else an object that stops there would cross twice.
     """
     (x1, y1), (x2, y2) = line
     cross = (x2 - x1) * (point[1] - y1) - (y2 - y1) * (point[0] - x1)
-    return (cross > 0) - (cross < 0)
+    return 1 if cross >= 0 else -1
 
 
 def crosses(start: Point, end: Point, line: Sequence[Point]) -> bool:
     """Return whether the way from start to end meets the line between its points."""
     way = (start, end)
-    return side(line[0], way) * side(line[1], way) <= 0 and side(start, line) != side(end, line)
+    return side(line[0], way) != side(line[1], way) and side(start, line) != side(end, line)
 
 
 def is_inside(point: Point, zone: Sequence[Point]) -> bool:

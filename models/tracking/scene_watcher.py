@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from models.base import Answer, ModelError, OnlineModel
-from models.snapshots import pack, unpack
+from models.snapshots import Option, pack, unpack
 from models.tracking.byte_tracker import boxes_of
 from models.tracking.camera_store import CameraStore
 from models.tracking.places import Point, crosses, is_inside, read_lines, read_zones, side
@@ -78,7 +78,7 @@ class SceneWatcher(OnlineModel[DetectedFrame, SceneEvent]):
         self._lost_after_ms = round(1000 * lost_after_seconds)
         self._max_objects = max_objects
         self._cameras: CameraStore[_Scene] = CameraStore(self.name, max_cameras, _Scene)
-        self._options = {
+        self._options: dict[str, Option] = {
             "places": [f"{place.name} {place.points}" for place in [*self._lines, *self._zones]],
             "lost_after_ms": self._lost_after_ms, "max_objects": max_objects,
             "max_cameras": max_cameras,

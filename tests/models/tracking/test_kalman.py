@@ -39,7 +39,7 @@ def test_it_equals_the_reference_in_matrices() -> None:
     motion = begin(boxes)
     references = [MatrixFilter(measured) for measured in to_measured(boxes)]
     for _ in range(25):
-        boxes = boxes + [3.0, 1.0, 3.0, 1.0] + dice.normal(0, 1, boxes.shape)
+        boxes = boxes + np.array([3.0, 1.0, 3.0, 1.0]) + dice.normal(0, 1, boxes.shape)
         motion = predict(motion)
         for reference in references:
             reference.predict()
