@@ -23,6 +23,7 @@ from schemas import (
     Detections,
     NluResult,
     Result,
+    SceneEvent,
     SchemaError,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
@@ -192,6 +193,17 @@ def _update(result: ClusterUpdate) -> str:
     )
 
 
+def _scene_event(result: SceneEvent) -> str:
+    words = f"{result.label} {result.track_id} "
+    counts = ", ".join(_counted(label, count) for label, count in result.counts.items()) or "none"
+    if result.kind == "line_crossed":
+        way = result.direction.replace("_", " ")
+        return f"{words}crossed {result.place} from {way} (so far {counts})"
+    if result.kind == "zone_entered":
+        return f"{words}entered {result.place} (now {counts})"
+    return f"{words}left {result.place} after {result.dwell_ms / 1000:.1f} s (now {counts})"
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -211,6 +223,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     AnomalyScore: _anomaly,
     ClusterAssignment: _assignment,
     ClusterUpdate: _update,
+    SceneEvent: _scene_event,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

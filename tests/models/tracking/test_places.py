@@ -46,7 +46,8 @@ def test_sides_are_those_of_a_viewer_who_looks_along_the_line() -> None:
     ("start", "end", "expected"),
     [((0, 5), (9, 5), True), ((9, 5), (0, 5), True), ((0, 5), (4, 5), False),
      ((0, 5), (5, 5), True), ((5, 5), (9, 5), False), ((5, 5), (0, 5), True),
-     ((0, 15), (9, 15), False), ((0, 25), (9, -25), False), ((0, 20), (9, -10), True), ((5, 2), (5, 8), False)],
+     ((0, 15), (9, 15), False), ((0, 25), (9, -25), False),
+     ((0, 20), (9, -10), True), ((5, 2), (5, 8), False)],
 )  # fmt: skip
 def test_crossings(start: Any, end: Any, expected: bool) -> None:
     assert crosses(start, end, [(5.0, 10.0), (5.0, 0.0)]) == expected
