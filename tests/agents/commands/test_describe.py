@@ -1,7 +1,9 @@
+from typing import Any
+
 import msgspec
 import pytest
 
-from agents.commands.describe import describe_record
+from agents.commands.describe import describe_record, describe_result
 from agents.errors import MAX_CHARACTERS, printable
 from schemas import (
     RESULT_TYPES,
