@@ -8,11 +8,15 @@ these declarations (an agent of one of these names inherits what the file leaves
 from agents.cluster_behavior import CLUSTER_BEHAVIOR
 from agents.detect_objects import DETECT_OBJECTS
 from agents.score_anomalies import SCORE_ANOMALIES
+from agents.track_objects import TRACK_OBJECTS
 from agents.understand_text import UNDERSTAND_TEXT
+from agents.watch_scenes import WATCH_SCENES
 
 AGENTS = {
     "detect_objects": DETECT_OBJECTS,
     "understand_text": UNDERSTAND_TEXT,
     "score_anomalies": SCORE_ANOMALIES,
     "cluster_behavior": CLUSTER_BEHAVIOR,
+    "track_objects": TRACK_OBJECTS,
+    "watch_scenes": WATCH_SCENES,
 }

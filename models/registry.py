@@ -67,6 +67,8 @@ def make_model(cls: type[Model[Any, Any]], options: dict[str, Any]) -> Model[Any
 
 register("onnx_detector", "models.detection.onnx_detector:OnnxDetector")
 register("traffic_detector", "models.detection.traffic_detector:TrafficDetector")
+register("byte_tracker", "models.tracking.byte_tracker:ByteTracker")
+register("scene_watcher", "models.tracking.scene_watcher:SceneWatcher")
 register("onnx_tabular", "models.tabular:OnnxTabular")
 register("intent_classifier", "models.nlu.intent_classifier:IntentClassifier")
 register("huggingface_classifier", "models.nlu.sequence_classifier:HuggingFaceClassifier")

@@ -7,6 +7,7 @@ from schemas.behavior import BehaviorEvent
 from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
 from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_codec
 from schemas.dead_letter import DeadLetter
+from schemas.detected_frame import DetectedFrame
 from schemas.detection import Detection, Detections
 from schemas.errors import (
     DecodeError,
@@ -20,6 +21,7 @@ from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
 from schemas.nlu import IntentScore, NluResult
 from schemas.replay import Replay
+from schemas.scene_event import SceneEvent
 from schemas.score import AnomalyScore
 from schemas.sensor import SensorReading
 from schemas.settlement import Settlement
@@ -27,11 +29,12 @@ from schemas.text import TextMessage
 
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
-    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent)
+    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame)
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
-    t.__name__: t for t in (Detections, NluResult, AnomalyScore, ClusterAssignment, ClusterUpdate)
+    t.__name__: t
+    for t in (Detections, NluResult, AnomalyScore, ClusterAssignment, ClusterUpdate, SceneEvent)
 }
 
 __all__ = [
@@ -45,6 +48,7 @@ __all__ = [
     "ClusterUpdate",
     "DeadLetter",
     "DecodeError",
+    "DetectedFrame",
     "Detection",
     "Detections",
     "EmptyValueError",
@@ -59,6 +63,7 @@ __all__ = [
     "Origin",
     "Replay",
     "Result",
+    "SceneEvent",
     "SchemaError",
     "SensorReading",
     "Settlement",

@@ -23,11 +23,12 @@ from schemas import (
     Detections,
     NluResult,
     Result,
+    SceneEvent,
     SchemaError,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
-from schemas.codecs import image_content_type
 from schemas.dead_letter import is_dead_letter
+from schemas.image_formats import image_content_type
 from schemas.registry.letters import original_value
 from streams.kafka.reader import KafkaRecord
 
@@ -199,6 +200,17 @@ def _update(result: ClusterUpdate) -> str:
     )
 
 
+def _scene_event(result: SceneEvent) -> str:
+    words = f"{result.label} {result.track_id} "
+    counts = ", ".join(_counted(label, count) for label, count in result.counts.items()) or "none"
+    if result.kind == "line_crossed":
+        way = result.direction.replace("_", " ")
+        return f"{words}crossed {result.place} from {way} (so far {counts})"
+    if result.kind == "zone_entered":
+        return f"{words}entered {result.place} (now {counts})"
+    return f"{words}left {result.place} after {result.dwell_ms / 1000:.1f} s (now {counts})"
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -219,6 +231,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     AnomalyScore: _anomaly,
     ClusterAssignment: _assignment,
     ClusterUpdate: _update,
+    SceneEvent: _scene_event,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

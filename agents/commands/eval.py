@@ -21,6 +21,7 @@ class Task(StrEnum):
     nlu = "nlu"
     anomaly = "anomaly"
     clustering = "clustering"
+    tracking = "tracking"
 
 
 def command(

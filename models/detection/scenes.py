@@ -7,7 +7,7 @@ Everything is a function of the seed; in a clip, positions are functions of the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,8 @@ class Scene:
     """(n, 4) x1, y1, x2, y2 in pixels, clipped to the picture."""
     class_ids: npt.NDArray[np.int64]
     """(n,) into `LABELS`."""
+    object_ids: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(n,) the same in every frame of a clip; an object that re-enters the road has a new one."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class _Actor:
         margin = road_length / 4
         x = (self.start_x + self.speed * frame_index) % (road_length + 2 * margin) - margin
         return x, self.ground_y - self.height, x + self.width, self.ground_y
+
+    def rounds_at(self, frame_index: int, road_length: float) -> int:
+        """Return how often it has left the road and re-entered: negative if it moves left."""
+        return int((self.start_x + self.speed * frame_index) // (1.5 * road_length))
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,10 @@ class _World:
         truth = np.array(boxes, np.float32).reshape(-1, 4)
         kept, clipped = _visible(truth, image.width, image.height)
         class_ids = np.array([actor.kind_id for actor in self._actors], np.int64)[kept]
-        return Scene(_expose(image, self._light, rng), clipped[kept], class_ids)
+        rounds = [abs(actor.rounds_at(frame_index, float(image.width))) for actor in self._actors]
+        ids = np.array(rounds, np.int64) * len(self._actors) + np.arange(len(self._actors))
+        exposed = _expose(image, self._light, rng)
+        return Scene(exposed, clipped[kept], class_ids, ids[kept])
 
 
 def _make_actor(rng: np.random.Generator, backdrop: Backdrop) -> _Actor:

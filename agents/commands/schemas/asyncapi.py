@@ -17,12 +17,13 @@ from agents.commands.schemas.flows import Flow
 from schemas import DeadLetter, Event, Result
 from schemas.cloudevents import type_name
 from schemas.header_schemas import HEADER_SCHEMAS
+from schemas.image_formats import DECODED_TEXT
 from schemas.json_schema import schema_file_name
 from schemas.registry.codecs import content_type_of
 from schemas.registry.letters import DeadLetterRecord
 
 _KAFKA_BINDING_VERSION = "0.5.0"
-#: The most common; each record's header says whether it is JPEG, PNG or WebP.
+#: The most common; each record's header says which format it has.
 _IMAGE_CONTENT_TYPE = "image/jpeg"
 
 Node = dict[str, Any]
@@ -120,7 +121,7 @@ def _identifier(name: str) -> str:
 def event_message(cls: type[Event], codec: str) -> Node:
     """Return the message of an event type, encoded by a codec."""
     if codec == "image":
-        payload: Node = {"description": "The bytes of a JPEG, PNG or WebP image."}
+        payload: Node = {"description": f"The bytes of a picture: {DECODED_TEXT}."}
         return _message(cls, f"{cls.__name__}_image", _IMAGE_CONTENT_TYPE, payload, "ImageHeaders")
     return _struct_message(cls, codec, "EventHeaders")
 

@@ -1,7 +1,9 @@
+from typing import Any
+
 import msgspec
 import pytest
 
-from agents.commands.describe import describe_record
+from agents.commands.describe import describe_record, describe_result
 from agents.errors import MAX_CHARACTERS, printable
 from schemas import (
     RESULT_TYPES,
@@ -16,6 +18,7 @@ from schemas import (
     NluResult,
     Origin,
     Result,
+    SceneEvent,
     SensorReading,
     VideoFrame,
 )
@@ -168,3 +171,18 @@ def test_terminal_control_sequences_are_escaped() -> None:
 
 def test_long_values_are_cut() -> None:
     assert len(describe_record("t", b"x" * 1_000_000, [])) == MAX_CHARACTERS + 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "line"),
+    [
+        ("line_crossed", {"direction": "left_to_right"}, "crossed gate from left to right (so far"),
+        ("zone_entered", {}, "entered gate (now"),
+        ("zone_left", {"dwell_ms": 2500}, "left gate after 2.5 s (now"),
+    ],
+)
+def test_scene_events(kind: Any, more: dict[str, Any], line: str) -> None:
+    event = SceneEvent(
+        source_id="c", kind=kind, place="gate", track_id=7, label="bus", counts={"bus": 2}, **more
+    )
+    assert describe_result(event) == f"c  bus 7 {line} 2 buses)"

@@ -32,6 +32,7 @@ from schemas import (
     NluResult,
     Origin,
     Result,
+    SceneEvent,
     SensorReading,
     TextMessage,
     VideoFrame,
@@ -64,6 +65,7 @@ RESULTS: list[Result] = [
     ClusterUpdate(
         agent="a", partition=0, sequence=1, clusters=[Cluster(0, {"x": 1.0}, 2.0)], **STAMP
     ),
+    SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
 ]  # fmt: skip
 
 
@@ -208,8 +210,12 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
     }  # fmt: skip
     assert {c["address"]: set(c["messages"]) for c in document["channels"].values()} == {
         "video.frames": {"VideoFrame_image"},
-        "video.detections": {"Detections"},
+        "video.detections": {"Detections", "DetectedFrame"},
         "video.frames.dlq": {"DeadLetter"},
+        "video.detections.dlq": {"DeadLetter"},
+        "video.tracks": {"Detections", "DetectedFrame"},
+        "video.tracks.dlq": {"DeadLetter"},
+        "video.scene_events": {"SceneEvent"},
         "text.messages": {"TextMessage"},
         "text.understanding": {"NluResult"},
         "text.messages.dlq": {"DeadLetter"},
@@ -221,7 +227,7 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "behavior.cluster_updates": {"ClusterUpdate"},
         "behavior.events.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 13
+    assert len(document["operations"]) == 19
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")
