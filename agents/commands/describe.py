@@ -174,6 +174,8 @@ def _nlu(result: NluResult) -> str:
 
 
 def _anomaly(result: AnomalyScore) -> str:
+    if not result.is_scored:
+        return "not scored"
     words = f"{'ANOMALY' if result.is_anomaly else 'normal'} {result.score:.2f}"
     words += f" (threshold {result.threshold:.2f})"
     if result.channel:
@@ -183,7 +185,7 @@ def _anomaly(result: AnomalyScore) -> str:
 
 def _assignment(result: ClusterAssignment) -> str:
     if result.cluster_id < 0:
-        return "no cluster yet"
+        return "no cluster"
     return f"cluster {result.cluster_id}, {result.distance:.2f} from its center"
 
 

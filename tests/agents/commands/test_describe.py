@@ -78,10 +78,16 @@ RESULTS: list[tuple[Result, str]] = [
         "pump  normal 0.10 (threshold 0.90)",
     ),
     (
+        AnomalyScore(
+            source_id="pump", score=0.0, is_anomaly=False, threshold=0.9, is_scored=False
+        ),
+        "pump  not scored",
+    ),
+    (
         ClusterAssignment(source_id="u", cluster_id=3, distance=0.421),
         "u  cluster 3, 0.42 from its center",
     ),
-    (ClusterAssignment(source_id="u", cluster_id=-1, distance=0.0), "u  no cluster yet"),
+    (ClusterAssignment(source_id="u", cluster_id=-1, distance=0.0), "u  no cluster"),
     (
         ClusterUpdate(
             agent="cluster_behavior",
@@ -91,6 +97,18 @@ RESULTS: list[tuple[Result, str]] = [
         ),
         "?  cluster_behavior[2] step 12: 2 clusters, heaviest 4 (weight 120.5) at pages 12, "
         "seconds 340.5, amount 1",
+    ),
+    (
+        SceneEvent(
+            source_id="gate",
+            kind="zone_left",
+            place="bay",
+            track_id=4,
+            label="car",
+            dwell_ms=5200,
+            counts={"car": 2},
+        ),
+        "gate  car 4 left bay after 5.2 s (now 2 cars)",
     ),
 ]
 
