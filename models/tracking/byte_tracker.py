@@ -110,6 +110,10 @@ class ByteTracker(OnlineModel[DetectedFrame, Detections]):
         tracks, ids = advance(self._cameras.get(frame.source_id), boxes_of(frame), self._rules)
         return tracks, ids.tolist()
 
+    def take_incidents(self) -> dict[str, int]:
+        """Return how many cameras were forgotten since the last call."""
+        return self._cameras.take_incidents()
+
     def snapshot(self) -> bytes:
         """Return the tracks of all cameras."""
         pairs = list(self._cameras.items())

@@ -21,6 +21,12 @@ class CameraStore(Generic[S]):
         self._states: dict[str, S] = {}
         self.num_dropped = 0
         """Cameras that were dropped because there were too many."""
+        self._num_reported = 0
+
+    def take_incidents(self) -> dict[str, int]:
+        """Return how many cameras were dropped since the last call."""
+        number, self._num_reported = self.num_dropped - self._num_reported, self.num_dropped
+        return {"evicted_key": number}
 
     def get(self, source_id: str) -> S:
         """Return a camera's state; a fresh one if it is not known. Changes nothing."""
@@ -48,3 +54,4 @@ class CameraStore(Generic[S]):
     def replace(self, states: dict[str, S], num_dropped: int) -> None:
         """Take other states, in the order of `items`."""
         self._states, self.num_dropped = states, num_dropped
+        self._num_reported = num_dropped

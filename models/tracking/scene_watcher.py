@@ -115,6 +115,10 @@ class SceneWatcher(OnlineModel[DetectedFrame, SceneEvent]):
         step.leave_lost(self._lost_after_ms, self._max_objects)
         return _Scene(step.objects, step.crossings), step.events
 
+    def take_incidents(self) -> dict[str, int]:
+        """Return how many cameras were forgotten since the last call."""
+        return self._cameras.take_incidents()
+
     def snapshot(self) -> bytes:
         """Return the objects and counts of all cameras."""
         pairs = list(self._cameras.items())

@@ -12,6 +12,8 @@ from schemas import (
     EVENT_TYPES,
     BehaviorEvent,
     DecodeError,
+    DetectedFrame,
+    Detection,
     EmptyValueError,
     Event,
     InputError,
@@ -37,6 +39,21 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     TextMessage: {"text": TEXT.filter(bool), "language": TEXT},
     SensorReading: {"values": NUMBERS},
     BehaviorEvent: {"action": TEXT, "features": NUMBERS},
+    DetectedFrame: {
+        "width": st.integers(1, 9000),
+        "height": st.integers(1, 9000),
+        "detections": st.lists(
+            st.builds(
+                Detection,
+                label=TEXT,
+                class_id=st.integers(0, 99),
+                score=st.floats(0, 1),
+                box=st.tuples(*[st.floats(0, 9000)] * 4),
+                track_id=st.none() | st.integers(1, 2**60),
+            ),
+            max_size=4,
+        ),
+    },
 }
 FORMATS = {"json": "JSON", "msgpack": "MessagePack"}
 CODECS = list(FORMATS)

@@ -3,7 +3,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.commands.describe import describe_record, describe_result
+from agents.commands.describe import describe_record
 from agents.errors import MAX_CHARACTERS, printable
 from schemas import (
     RESULT_TYPES,
@@ -42,6 +42,12 @@ def detection(label: str, score: float) -> Detection:
 def detections(*found: Detection) -> Detections:
     return Detections(
         source_id="camera-1", event_time_ms=NOON, width=4, height=4, detections=list(found)
+    )
+
+
+def _scene(kind: Any, **more: Any) -> SceneEvent:
+    return SceneEvent(
+        source_id="c", kind=kind, place="gate", track_id=7, label="bus", counts={"bus": 2}, **more
     )
 
 
@@ -99,17 +105,11 @@ RESULTS: list[tuple[Result, str]] = [
         "seconds 340.5, amount 1",
     ),
     (
-        SceneEvent(
-            source_id="gate",
-            kind="zone_left",
-            place="bay",
-            track_id=4,
-            label="car",
-            dwell_ms=5200,
-            counts={"car": 2},
-        ),
-        "gate  car 4 left bay after 5.2 s (now 2 cars)",
+        _scene("line_crossed", direction="left_to_right"),
+        "c  bus 7 crossed gate from left to right (so far 2 buses)",
     ),
+    (_scene("zone_entered"), "c  bus 7 entered gate (now 2 buses)"),
+    (_scene("zone_left", dwell_ms=2500), "c  bus 7 left gate after 2.5 s (now 2 buses)"),
 ]
 
 
@@ -189,18 +189,3 @@ def test_terminal_control_sequences_are_escaped() -> None:
 
 def test_long_values_are_cut() -> None:
     assert len(describe_record("t", b"x" * 1_000_000, [])) == MAX_CHARACTERS + 3
-
-
-@pytest.mark.parametrize(
-    ("kind", "more", "line"),
-    [
-        ("line_crossed", {"direction": "left_to_right"}, "crossed gate from left to right (so far"),
-        ("zone_entered", {}, "entered gate (now"),
-        ("zone_left", {"dwell_ms": 2500}, "left gate after 2.5 s (now"),
-    ],
-)
-def test_scene_events(kind: Any, more: dict[str, Any], line: str) -> None:
-    event = SceneEvent(
-        source_id="c", kind=kind, place="gate", track_id=7, label="bus", counts={"bus": 2}, **more
-    )
-    assert describe_result(event) == f"c  bus 7 {line} 2 buses)"
