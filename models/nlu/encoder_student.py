@@ -1,8 +1,9 @@
 """The small RoBERTa that learns from MiniLM: its tokenizer, its network and its losses.
 
-Sources: Liu et al., 2019, "RoBERTa", arXiv:1907.11692 (byte-level BPE, dynamic masking); Sennrich et
-al., 2016, arXiv:1508.07909 (BPE); Reimers and Gurevych, 2020, "Making Monolingual Sentence Embeddings
-Multilingual using Knowledge Distillation", arXiv:2004.09813 (a student that learns sentence vectors).
+Sources: Liu et al., 2019, "RoBERTa", arXiv:1907.11692 (byte-level BPE, dynamic masking); Sennrich
+et al., 2016, arXiv:1508.07909 (BPE); Reimers and Gurevych, 2020, "Making Monolingual Sentence
+Embeddings Multilingual using Knowledge Distillation", arXiv:2004.09813 (a student that learns
+sentence vectors).
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def train_tokenizer(texts: Sequence[str], shape: StudentShape, folder: Path) -> 
     from tokenizers import ByteLevelBPETokenizer
     from tokenizers.processors import TemplateProcessing
 
-    trainer = ByteLevelBPETokenizer(add_prefix_space=True, lowercase=True, unicode_normalizer="nfkc")
+    trainer = ByteLevelBPETokenizer(
+        add_prefix_space=True, lowercase=True, unicode_normalizer="nfkc"
+    )
     trainer.train_from_iterator(
         texts, shape.vocabulary, min_frequency=2, show_progress=False, special_tokens=list(_SPECIAL)
     )
@@ -117,7 +120,9 @@ def teach_words(network: Any, tokenizer: Any, teacher: SentenceEncoder, axes: Ve
 
     size = tokenizer.get_vocab_size()
     words = [tokenizer.decode([token]).strip() for token in range(size)]
-    known = [i for i, word in enumerate(words) if word.isprintable() and any(map(str.isalnum, word))]
+    known = [
+        i for i, word in enumerate(words) if word.isprintable() and any(map(str.isalnum, word))
+    ]
     vectors = project(teacher.encode([words[i] for i in known]), axes)
     embeddings = network.roberta.embeddings.word_embeddings.weight
     with torch.no_grad():

@@ -211,15 +211,15 @@ def _check_settings(config: EncoderTraining, run: Path) -> None:
     path = run / "settings.json"
     if path.is_file():
         if json.loads(path.read_text(encoding="utf-8")) != ours:
-            raise ModelError(f"{run} holds a run with other settings: remove it, or name another --out")
+            raise ModelError(
+                f"{run} holds a run with other settings: remove it, or name another --out"
+            )
         return
     run.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(ours, indent=2) + "\n", encoding="utf-8")
 
 
-def _teacher_vectors(
-    teacher: SentenceEncoder, texts: list[str], run: Path
-) -> NDArray[np.float32]:
+def _teacher_vectors(teacher: SentenceEncoder, texts: list[str], run: Path) -> NDArray[np.float32]:
     """Return the teacher's vectors (N, D); finished blocks are kept in the run folder."""
     blocks = []
     for start in range(0, len(texts), _TEACHER_BLOCK):
