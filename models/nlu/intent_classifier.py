@@ -103,7 +103,7 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
             return []
         results = rank_intents(
             self._head.labels,
-            self._head.probabilities(vectors),
+            self._head.scores(vectors),
             top_k=self._top_k,
             min_score=self._head.min_score if self._min_score is None else self._min_score,
         )
