@@ -1,17 +1,16 @@
-"""Fit an intent head, choose its out-of-scope threshold, and rate it."""
+"""Fit an intent head, and choose its scores and its out-of-scope threshold."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError
-from models.nlu.answers import rank_intents
 from models.nlu.encoder import EncoderSettings
 from models.nlu.familiarity import calibrate, evidence, find_prototypes
 from models.nlu.intent_head import OUT_OF_SCOPE, IntentHead
@@ -119,25 +118,3 @@ def _cross_validate(
         best[test] = rows.max(axis=1)
         is_right[test] = names[columns[rows.argmax(axis=1)]] == truth[test]
     return best, is_right
-
-
-@dataclass(frozen=True)
-class HeadRating:
-    """How often a head with its threshold was right on texts with known intents."""
-
-    in_scope_accuracy: float
-    """Share of in-scope texts with the right intent, in [0, 1]; `oos` counts as wrong."""
-    oos_recall: float
-    """Share of out-of-scope texts that were recognized, in [0, 1]; NaN without such texts."""
-
-
-def rate_head(head: IntentHead, vectors: Vectors, intents: Sequence[str]) -> HeadRating:
-    """Rate a head on vectors (N, D) with N known intents, `oos` if out of scope."""
-    results = rank_intents(head.labels, head.scores(vectors), top_k=0, min_score=head.min_score)
-    truth = np.array(intents)
-    is_right = np.array([result.intent for result in results]) == truth
-    is_out = truth == OUT_OF_SCOPE
-    return HeadRating(
-        in_scope_accuracy=float(is_right[~is_out].mean()),
-        oos_recall=float(is_right[is_out].mean()) if is_out.any() else float("nan"),
-    )

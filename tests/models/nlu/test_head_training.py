@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from models.base import ModelError
 from models.nlu.encoder import EncoderSettings
-from models.nlu.head_training import fit_head, fit_head_with_threshold, rate_head
+from models.nlu.head_rating import rate_head
+from models.nlu.head_training import fit_head, fit_head_with_threshold
 
 SETTINGS = EncoderSettings("test", "mean", True)
 
@@ -47,11 +48,31 @@ def test_same_texts_give_the_same_head() -> None:
     assert first.fingerprint() == second.fingerprint()
 
 
-def test_the_threshold_rejects_about_the_given_share() -> None:
-    strict = fit_head_with_threshold(*blobs(["a", "b", "c"], 60), SETTINGS, rejected=0.4)
+def test_the_threshold_loses_about_the_given_share_of_right_answers() -> None:
+    strict = fit_head_with_threshold(*blobs(["a", "b", "c"], 60), SETTINGS, lost=0.4)
     rating = rate_head(strict, *blobs(["a", "b", "c"], 200, seed=3))
     assert 0.45 < rating.in_scope_accuracy < 0.75  # of 1 - 0.4; drawn anew
     assert math.isnan(rating.oos_recall)
+
+
+def test_a_score_is_about_the_share_of_right_answers() -> None:
+    """Two intents overlap, so that many answers are wrong; rated on texts drawn anew."""
+    labels = ["a", "b", "c"]
+
+    def draw(seed: int) -> tuple[NDArray[np.float32], list[str]]:
+        vectors, intents = blobs(labels, 200, seed)
+        vectors[:, 1] += np.where(np.array(intents) == "a", 0.8, 0).astype(np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), intents
+
+    head = fit_head_with_threshold(*draw(0), SETTINGS)
+    vectors, intents = draw(1)
+    scores = head.scores(vectors)
+    is_right = np.array(head.labels)[scores.argmax(axis=1)] == np.array(intents)
+    best = scores.max(axis=1)
+    unsure = best < 0.8
+    assert unsure.sum() > 20
+    assert abs(best[unsure].mean() - is_right[unsure].mean()) < 0.15
+    assert abs(best.mean() - is_right.mean()) < 0.05
 
 
 def test_vectors_unlike_the_training_texts_are_below_the_threshold() -> None:
