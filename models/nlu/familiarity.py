@@ -93,7 +93,7 @@ def calibrate(prototypes: Vectors, best: Vectors, is_right: NDArray[np.bool_]) -
     values = np.r_[best, best.min() - 1, best.max() + 1].astype(np.float64)
     center, scale = values.mean(), values.std()
     truth = np.r_[is_right, False, True]
-    curve = LogisticRegression(C=1e3).fit(((values - center) / scale)[:, None], truth)
+    curve = LogisticRegression().fit(((values - center) / scale)[:, None], truth)
     # Fewer right answers with more evidence would be chance in a few texts.
     slope = max(float(curve.coef_[0, 0]), _SMALLEST) / float(scale)
     offset = float(curve.intercept_[0]) - slope * float(center)

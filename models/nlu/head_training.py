@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError
+from models.nlu.answers import DECIMALS
 from models.nlu.encoder import EncoderSettings
 from models.nlu.familiarity import calibrate, evidence, find_prototypes
 from models.nlu.intent_head import OUT_OF_SCOPE, IntentHead
@@ -89,7 +90,7 @@ def fit_head_with_threshold(
     min_score = 0.0
     if len(right):
         share = min(1.0, lost * int(in_scope.sum()) / len(right))
-        min_score = math.floor(1000 * float(np.quantile(right, share))) / 1000
+        min_score = math.floor(10**DECIMALS * float(np.quantile(right, share))) / 10**DECIMALS
     return replace(head, min_score=min_score)
 
 

@@ -29,7 +29,8 @@ def find_folder(source: str) -> Path:
     """Return the folder that `source` refers to.
 
     Args:
-        source: `minilm`, `roberta`, an existing folder, or the id of a model on the Hugging Face hub.
+        source: `minilm`, `roberta`, an existing folder, or the id of a model on the Hugging
+            Face hub.
 
     Raises:
         ModelError: no such folder or package, or the hub has no such model or can't be reached.
