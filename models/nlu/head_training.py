@@ -68,7 +68,7 @@ def fit_head_with_threshold(
 ) -> IntentHead:
     """Train a head with calibrated scores, whose `min_score` loses the share `lost` of answers.
 
-    A score is about the share of right answers among those with it. Scores and threshold come from
+    Scores are on average the share of right answers. They and the threshold come from
     cross-validation on the same texts, so no test texts are needed.
 
     Args:

@@ -55,7 +55,7 @@ def test_the_threshold_loses_about_the_given_share_of_right_answers() -> None:
     assert math.isnan(rating.oos_recall)
 
 
-def test_a_score_is_about_the_share_of_right_answers() -> None:
+def test_scores_are_on_average_the_share_of_right_answers() -> None:
     """A third of the labels of `a` and `b` are exchanged; rated on texts drawn anew."""
 
     def draw(seed: int) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
@@ -74,7 +74,7 @@ def test_a_score_is_about_the_share_of_right_answers() -> None:
     best = scores.max(axis=1)
     assert is_right.mean() < 0.85
     assert abs(best.mean() - is_right.mean()) < 0.07
-    assert best[~unsure].mean() > best[unsure].mean() + 0.1
+    assert best[~unsure].mean() > best[unsure].mean() + 0.05
 
 
 def test_vectors_unlike_the_training_texts_are_below_the_threshold() -> None:
