@@ -128,6 +128,7 @@ def load_weights(auto_class: Any, folder: Path, device: str) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # it would disturb a worker's log
+    logging.set_verbosity_error()  # as would its report of missing weights, which is checked below
 
     def read() -> Any:
         return auto_class.from_pretrained(
