@@ -1,0 +1,13 @@
+"""Video frames in; what each one shows as a whole out."""
+
+from streams.settings import AgentSettings, BatchSettings
+
+CLASSIFY_IMAGES = AgentSettings(
+    input="video.frames",
+    output="video.classes",
+    event="VideoFrame",
+    codec="image",  # the record's value is the JPEG, PNG or WebP file
+    model="image_classifier",
+    batch=BatchSettings(max_batch_size=16, max_wait_seconds=0.05),
+    max_record_bytes=5_000_000,
+)
