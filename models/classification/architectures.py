@@ -109,7 +109,8 @@ def _make(name: str, state: State, path: Path) -> torch.nn.Module:
         from models.classification.efficientnet_lite import EfficientNetLite0
 
         return EfficientNetLite0(num_classes)
-    return _torchvision(name, path)(num_classes=num_classes)
+    net: torch.nn.Module = _torchvision(name, path)(num_classes=num_classes)
+    return net
 
 
 def _num_classes(state: State) -> int:

@@ -16,7 +16,7 @@ from schemas import Classification, ClassScore, InputError
 ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 
-class Classifier(FrameModel[Answer[Classification]]):
+class Classifier(FrameModel[Classification]):
     """Classifies frames; a subclass's `load` sets `_loaded` and `_activation`."""
 
     result_type = Classification
@@ -38,9 +38,7 @@ class Classifier(FrameModel[Answer[Classification]]):
         order = np.argsort(-scores, kind="stable")[: self._top_k].tolist()
         top = [ClassScore(labels[i], i, min(1.0, max(0.0, float(scores[i])))) for i in order]
         best = top[0]
-        return Classification(
-            label=best.label, class_id=best.class_id, score=best.score, top=top
-        )
+        return Classification(label=best.label, class_id=best.class_id, score=best.score, top=top)
 
 
 def activate(raw: Floats, activation: str) -> Floats:
@@ -49,7 +47,8 @@ def activate(raw: Floats, activation: str) -> Floats:
         return raw
     with np.errstate(over="ignore", invalid="ignore"):
         if activation == "sigmoid":
-            return 1 / (1 + np.exp(-raw))
+            likely: Floats = np.reciprocal(1 + np.exp(-raw), dtype=np.float32)
+            return likely
         raised = np.exp(raw - raw.max(axis=1, keepdims=True))
         shares: Floats = raised / raised.sum(axis=1, keepdims=True)
         return shares

@@ -78,9 +78,7 @@ class EfficientNetLite0(nn.Module):
         blocks, inputs = [], _STEM
         for repeats, kernel, stride, expand, outputs in _STAGES:
             for number in range(repeats):
-                blocks.append(
-                    _Block(inputs, outputs, kernel, stride if number == 0 else 1, expand)
-                )
+                blocks.append(_Block(inputs, outputs, kernel, stride if number == 0 else 1, expand))
                 inputs = outputs
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = _SameConv(inputs, _HEAD, 1, bias=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -28,28 +29,37 @@ def class_map(scores: Floats, height: int, width: int) -> ClassMap:
     Returns:
         (H, W), each in 0 to C - 1.
     """
+    if scores.shape[1:] == (height, width):
+        best: ClassMap = scores.argmax(axis=0).astype(np.int32)
+        return best
+    result = np.empty((height, width), np.int32)
+    for part, wide in interpolated(scores, height, width):
+        result[part] = wide.argmax(axis=0)
+    return result
+
+
+def interpolated(scores: Floats, height: int, width: int) -> Iterator[tuple[slice, Floats]]:
+    """Yield scores (C, h, w) at the size of a frame, some rows (C, r, W) at a time."""
     classes, rows, columns = scores.shape
-    if (rows, columns) == (height, width):
-        return scores.argmax(axis=0).astype(np.int32)
     above, below, row_share = _neighbors(rows, height)
     left, right, column_share = _neighbors(columns, width)
-    result = np.empty((height, width), np.int32)
     step = max(1, _MAX_VALUES // (classes * width))
     for start in range(0, height, step):
         part = slice(start, start + step)
         share = row_share[part, None]
         lines = scores[:, above[part]] * (1 - share) + scores[:, below[part]] * share
-        wide = lines[:, :, left] * (1 - column_share) + lines[:, :, right] * column_share
-        result[part] = wide.argmax(axis=0)
-    return result
+        sides = lines[:, :, left] * (1 - column_share), lines[:, :, right] * column_share
+        yield part, np.add(*sides, dtype=np.float32)
 
 
 def resize_map(classes: npt.NDArray[np.integer], height: int, width: int) -> ClassMap:
     """Return a map (h, w) of classes at another size, each pixel from the nearest cell."""
     rows = np.minimum((np.arange(height) + 0.5) * classes.shape[0] / height, classes.shape[0] - 1)
     columns = np.minimum((np.arange(width) + 0.5) * classes.shape[1] / width, classes.shape[1] - 1)
-    nearest = classes[rows.astype(np.int64)[:, None], columns.astype(np.int64)]
-    return nearest.astype(np.int32)
+    nearest: ClassMap = classes[rows.astype(np.int64)[:, None], columns.astype(np.int64)].astype(
+        np.int32
+    )
+    return nearest
 
 
 def _neighbors(

@@ -28,7 +28,7 @@ class RegionMap:
     """Region -> confidence in [0, 1], where there is one."""
 
 
-class Segmenter(FrameModel[Answer[Segmentation]]):
+class Segmenter(FrameModel[Segmentation]):
     """Segments frames; a subclass's `load` sets `_loaded`."""
 
     result_type = Segmentation

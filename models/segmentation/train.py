@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 UNSEEN_SEED = 1_000_000
 _PEAK_RATE, _WEIGHT_DECAY, _WARM_UP_SHARE = 4e-3, 0.01, 0.05
 #: Height and width of the crops that it trains on, multiples of 32: cheaper than whole scenes.
-_CROP = (224, 384)
+_CROP = (192, 320)
+#: Share of the crops that are around an object; the others are anywhere.
+_CENTERED_SHARE = 0.7
 _CHECKPOINT = "training.pt"
 
 
@@ -87,23 +89,47 @@ def augmented_batches(
 def _crop(
     data: TrainingSet, index: int, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Cut out a random part of a scene, mirrored half of the time."""
+    """Cut out a part of a scene, mirrored half of the time."""
     (rows, columns), (height, width) = _CROP, data.classes.shape[1:]
-    top = int(rng.integers(height - rows + 1))
-    left = int(rng.integers(width - columns + 1))
+    y, x = _center(data.classes[index], rng)
+    top = min(max(y - int(rng.integers(rows)), 0), height - rows)
+    left = min(max(x - int(rng.integers(columns)), 0), width - columns)
     where = (slice(top, top + rows), slice(left, left + columns))
     image, classes = data.images[index][where], data.classes[index][where]
     return (image[:, ::-1], classes[:, ::-1]) if rng.random() < 0.5 else (image, classes)
 
 
-def train(settings: Settings, data: TrainingSet, out: Path) -> TinyUnet:
-    """Train with AdamW and a one-cycle learning rate; continue from `out` if it was ended."""
+def _center(classes: npt.NDArray[np.uint8], rng: np.random.Generator) -> tuple[int, int]:
+    """Return a pixel y, x: mostly one of a class drawn from those in the scene, else any."""
+    height, width = classes.shape
+    present = np.unique(classes[::4, ::4])
+    present = present[present > 0]
+    if not len(present) or rng.random() >= _CENTERED_SHARE:
+        return int(rng.integers(height)), int(rng.integers(width))
+    places = np.flatnonzero(classes == rng.choice(present))
+    y, x = divmod(int(rng.choice(places)), width)
+    return y, x
+
+
+def train(settings: Settings, data: TrainingSet, out: Path, start: Path | None = None) -> TinyUnet:
+    """Train with AdamW and a one-cycle learning rate; continue from `out` if it was ended.
+
+    Args:
+        settings: how long to train.
+        data: on what.
+        out: folder of the checkpoint.
+        start: safetensors file of the weights to start with; None: random ones.
+    """
     import torch
+    from safetensors.torch import load_file
 
     from models.segmentation.tiny_unet import TinyUnet, segmentation_loss
 
     torch.manual_seed(settings.seed)
-    net = TinyUnet(1 + len(LABELS)).to(memory_format=torch.channels_last)
+    net = TinyUnet(1 + len(LABELS))
+    if start is not None:
+        net.load_state_dict(load_file(start))
+    net = net.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=_PEAK_RATE, weight_decay=_WEIGHT_DECAY)
     steps_per_epoch = len(data.images) // settings.batch_size
     first = _resume(out / _CHECKPOINT, settings, net, optimizer)
@@ -139,9 +165,7 @@ def _checkpoint(
     path.with_suffix(".new").replace(path)
 
 
-def _resume(
-    path: Path, settings: Settings, net: TinyUnet, optimizer: torch.optim.Optimizer
-) -> int:
+def _resume(path: Path, settings: Settings, net: TinyUnet, optimizer: torch.optim.Optimizer) -> int:
     """Restore an ended run with the same settings; return the epoch to start with."""
     import torch
 
@@ -171,6 +195,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("models/segmentation/weights"))
     parser.add_argument("--scenes", type=int, default=Settings.num_scenes)
     parser.add_argument("--epochs", type=int, default=Settings.num_epochs)
+    parser.add_argument("--start", type=Path, help="safetensors file of weights to start with")
     arguments = parser.parse_args()
     if not 0 <= arguments.seed < UNSEEN_SEED:
         parser.error(f"--seed {arguments.seed}: expected 0 to {UNSEEN_SEED - 1}")
@@ -179,7 +204,7 @@ def main() -> None:
 
     settings = Settings(arguments.seed, arguments.scenes, arguments.epochs)
     data = render_training_set(settings, INPUT_HEIGHT, INPUT_WIDTH)
-    save_all(train(settings, data, arguments.out), arguments.out)
+    save_all(train(settings, data, arguments.out, arguments.start), arguments.out)
     (arguments.out / _CHECKPOINT).unlink()
     from models.segmentation.evaluate import evaluate_scenes
 

@@ -71,7 +71,7 @@ class FrameModel(PreparedModel[VideoFrame, R], Generic[R]):
 
     def predict_prepared(self, prepared: PreparedFrames) -> Sequence[Answer[R]]:
         """Return B answers in input order: results, or a frame's `InputError`."""
-        results: list[R] = []
+        results: list[Answer[R]] = []
         if prepared.uploaded is not None:
             loaded = self._require_loaded()
             outputs = loaded.network.run(prepared.uploaded)
@@ -89,7 +89,9 @@ class FrameModel(PreparedModel[VideoFrame, R], Generic[R]):
             self._loaded.cores.close()
         self._loaded = None
 
-    def _answers(self, loaded: Loaded, outputs: list[Any], sizes: list[FrameSize]) -> list[R]:
+    def _answers(
+        self, loaded: Loaded, outputs: list[Any], sizes: list[FrameSize]
+    ) -> list[Answer[R]]:
         """Return the result of each of the n good frames from the network's outputs."""
         raise NotImplementedError
 
