@@ -25,7 +25,7 @@ _COMPARED = (
     "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large",
     "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3",
     "alexnet", "vgg11", "vgg16", "squeezenet1_0", "squeezenet1_1", "densenet121",
-    "shufflenet_v2_x1_0", "convnext_tiny", "regnet_y_400mf", "wide_resnet50_2",
+    "shufflenet_v2_x1_0", "convnext_tiny", "wide_resnet50_2",
     "resnext50_32x4d",
 )  # fmt: skip
 
