@@ -1,10 +1,10 @@
-"""Video frames in; what each one shows as a whole out."""
+"""Pictures in; what each one shows as a whole out."""
 
 from streams.settings import AgentSettings, BatchSettings, ModelSettings
 
 CLASSIFY_IMAGES = AgentSettings(
-    input="video.frames",
-    output="video.classes",
+    input="images",
+    output="images.classes",
     event="VideoFrame",
     codec="image",  # the record's value is the JPEG, PNG or WebP file
     model=ModelSettings(name="image_classifier", options={"path": "efficientnet_lite0"}),

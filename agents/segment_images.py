@@ -1,10 +1,10 @@
-"""Video frames in; which pixels of each one belong to which class out."""
+"""Pictures in; which pixels of each one belong to which class out."""
 
 from streams.settings import AgentSettings, BatchSettings
 
 SEGMENT_IMAGES = AgentSettings(
-    input="video.frames",
-    output="video.segments",
+    input="images.to_segment",
+    output="images.segments",
     event="VideoFrame",
     codec="image",  # the record's value is the JPEG, PNG or WebP file
     model="traffic_segmenter",

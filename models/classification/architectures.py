@@ -30,6 +30,10 @@ _COMPARED = (
 )  # fmt: skip
 
 
+#: Names of the part with the last layer: ResNet, EfficientNet-lite, most others, transformers.
+_LAST_LAYERS = ("fc", "_fc", "classifier", "head", "heads")
+
+
 def converted_folder(name: str) -> Path:
     """Return where `models.classification.convert` writes a model."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -92,6 +96,8 @@ def _found(state: State, path: Path) -> str:
 def _fits(name: str, state: State, path: Path) -> bool:
     import torch
 
+    if not _num_classes(state):
+        return False
     with torch.device("meta"):
         net = _make(name, state, path)
     expected = {key: tuple(value.shape) for key, value in net.state_dict().items()}
@@ -114,9 +120,16 @@ def _make(name: str, state: State, path: Path) -> torch.nn.Module:
 
 
 def _num_classes(state: State) -> int:
-    """Return the number of rows of the last weight: every classifier ends with its classes."""
-    weights = [value for key, value in state.items() if key.endswith("weight") and value.ndim > 1]
-    return int(weights[-1].shape[0]) if weights else 0
+    """Return the number of rows of the last layer's weight; 0 if no layer is called like one.
+
+    The order of a safetensors file says nothing, so the layer is found by its name.
+    """
+    weights = {
+        tuple(int(part) if part.isdigit() else 0 for part in key.split(".")): value.shape[0]
+        for key, value in state.items()
+        if key.endswith(".weight") and value.ndim > 1 and key.split(".")[0] in _LAST_LAYERS
+    }
+    return int(weights[max(weights)]) if weights else 0
 
 
 def _torchvision(name: str, path: Path) -> Callable[..., Any]:

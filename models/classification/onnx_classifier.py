@@ -18,6 +18,7 @@ from models.classification.classifier import (
 from models.detection.images import ImageLimits
 from models.detection.networks import file_version
 from models.vision.frame_model import Loaded
+from models.vision.image_input import ImageInput
 from models.vision.networks import OnnxImages, require_one
 from models.vision.onnx_input import InputOptions, onnx_image_input
 from models.weights import refuse_pickle
@@ -40,9 +41,9 @@ class OnnxClassifier(Classifier):
         input_size: side in pixels, if the file leaves it open.
         resize: `crop` or `stretch`; None: as declared beside the model, else `crop`.
         resized_to: length of the shorter side before a crop; None: as declared, else side / 0.875.
-        mean: of R, G and B, after `input_scale`; None: as declared beside the model.
+        mean: of R, G and B, after `scale`; None: as declared beside the model.
         std: of R, G and B; None: as declared beside the model.
-        input_scale: factor for gray levels of 0 to 255; None: as declared, else 1/255.
+        scale: factor for gray levels of 0 to 255; None: as declared, else 1/255.
         bgr: blue channel first.
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         max_pixels: larger pictures are refused before they are decoded.
@@ -63,7 +64,7 @@ class OnnxClassifier(Classifier):
         resized_to: int | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
-        input_scale: float | None = None,
+        scale: float | None = None,
         bgr: bool = False,
         threads: int = 0,
         max_pixels: int = ImageLimits.max_pixels,
@@ -75,9 +76,7 @@ class OnnxClassifier(Classifier):
         self._path, self._labels, self._num_classes = Path(path), labels, num_classes
         self._top_k = check_top_k(top_k)
         self._output, self._wanted_activation = output, activation
-        self._options = InputOptions(
-            input_size, resize, resized_to, mean, std, input_scale, is_bgr=bgr
-        )
+        self._options = InputOptions(input_size, resize, resized_to, mean, std, scale, is_bgr=bgr)
         self._threads, self._limits = threads, ImageLimits(max_pixels=max_pixels)
 
     def load(self, device: str = "cpu") -> None:
@@ -91,7 +90,7 @@ class OnnxClassifier(Classifier):
         network = OnnxImages(self._path, device, self._threads)
         network.read_outputs = [self._score_output(network)]
         image_input = onnx_image_input(network.picture, self._options, self._path)
-        probes = _probe(network, image_input.shape, self._path)
+        probes = _probe(network, image_input, self._path)
         num_classes = probes.shape[1]
         self._activation = self._wanted_activation or _told_activation(probes, self._path)
         labels = self._named(num_classes, is_sure=self._activation == "none")
@@ -131,12 +130,15 @@ def _may_be_scores(shape: list[Any]) -> bool:
     return len(shape) == 2 or (len(shape) == 4 and shape[2:] == [1, 1])
 
 
-def _probe(network: OnnxImages, shape: tuple[int, int, int], path: Path) -> Any:
+def _probe(network: OnnxImages, image_input: ImageInput, path: Path) -> Any:
     """Return the outputs (3, C) for pictures of noise, black and white."""
-    noise = np.random.default_rng(0).random(shape, np.float32)
-    if network.picture.is_uint8:
-        noise = noise * 255
-    rows = np.stack([noise, np.zeros_like(noise), np.full_like(noise, noise.max())])
+    shape = (image_input.height, image_input.width, 3)
+    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    rows = np.empty((3, *image_input.shape), np.float32)
+    for pixels, row in zip(
+        (noise, np.zeros_like(noise), np.full_like(noise, 255)), rows, strict=True
+    ):
+        image_input.write(pixels, row)
     try:
         (output,) = network.run(network.upload(rows))
     except Exception as error:  # ONNX Runtime's exceptions have no other common base

@@ -29,9 +29,9 @@ class OnnxSegmenter(Segmenter):
         background: name or id of a class that is not reported; None: all are.
         output: name of the output to read; None: the only one that can be.
         input_size: side in pixels, if the file leaves it open.
-        mean: of R, G and B, after `input_scale`; None: as declared beside the model.
+        mean: of R, G and B, after `scale`; None: as declared beside the model.
         std: of R, G and B; None: as declared beside the model.
-        input_scale: factor for gray levels of 0 to 255; None: as declared, else 1/255.
+        scale: factor for gray levels of 0 to 255; None: as declared, else 1/255.
         bgr: blue channel first.
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         max_pixels: larger pictures are refused before they are decoded.
@@ -48,7 +48,7 @@ class OnnxSegmenter(Segmenter):
         input_size: int | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
-        input_scale: float | None = None,
+        scale: float | None = None,
         bgr: bool = False,
         threads: int = 0,
         max_pixels: int = ImageLimits.max_pixels,
@@ -58,9 +58,7 @@ class OnnxSegmenter(Segmenter):
         self._path, self._labels = Path(path), labels
         self._wanted_background, self._output = background, output
         # The whole frame has to be seen, so it is stretched whatever is declared.
-        self._options = InputOptions(
-            input_size, "stretch", None, mean, std, input_scale, is_bgr=bgr
-        )
+        self._options = InputOptions(input_size, "stretch", None, mean, std, scale, is_bgr=bgr)
         self._threads, self._limits = threads, ImageLimits(max_pixels=max_pixels)
 
     def load(self, device: str = "cpu") -> None:

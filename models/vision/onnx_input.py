@@ -100,6 +100,6 @@ def _unknown_normalization(path: Path) -> str:
         f"model file {path}: nothing says how it expects gray levels: put the model's "
         "preprocessor_config.json beside it, or set the options mean and std. Usual are mean "
         "[0.485, 0.456, 0.406], std [0.229, 0.224, 0.225] (torchvision, timm); mean [0.5], std "
-        "[0.5] (values of -1 to 1); mean [0], std [1] (values of 0 to 1; with input_scale: 1, of "
+        "[0.5] (values of -1 to 1); mean [0], std [1] (values of 0 to 1; with scale: 1, of "
         "0 to 255)"
     )

@@ -80,7 +80,7 @@ def test_a_state_dict_is_known_by_its_tensors_and_preprocessed_as_torchvision_do
 def test_a_state_dict_of_no_known_network_lists_what_it_was_compared_with(tmp_path: Path) -> None:
     pytest.importorskip("torchvision", reason="the extra `vision`")
     save_file({"a.weight": torch.zeros(3, 4)}, tmp_path / "weights.safetensors")
-    with pytest.raises(ModelError, match="no known network fits: name it.*resnet18"):
+    with pytest.raises(ModelError, match=r"no known network fits: name it.*resnet18"):
         _load(tmp_path)
     with pytest.raises(ModelError, match="not the weights of resnet18"):
         _load(tmp_path, architecture="resnet18")

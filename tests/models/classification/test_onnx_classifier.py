@@ -105,7 +105,7 @@ def test_several_possible_outputs_are_listed(folder: Path) -> None:
         helper.make_node("ReduceMean", ["pixels", "axes"], [name], keepdims=0) for name in names
     ]
     save(folder / "m.onnx", nodes, pixels, outputs, {"axes": np.array([2, 3])})
-    with pytest.raises(ModelError, match="2 outputs may be the class scores.*age, kind"):
+    with pytest.raises(ModelError, match=r"2 outputs may be the class scores.*age, kind"):
         _load(folder / "m.onnx", num_classes=3)
     assert _load(folder / "m.onnx", num_classes=3, output="kind").predict_batch(_frames(1))
 
