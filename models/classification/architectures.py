@@ -105,7 +105,7 @@ def _fits(name: str, state: State, path: Path) -> bool:
 
 
 def _make(name: str, state: State, path: Path) -> torch.nn.Module:
-    num_classes = _num_classes(state)
+    num_classes = max(1, _num_classes(state))
     if name == "resnet20":
         from models.classification.small_resnet import ResNet20
 
