@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,10 @@ class Worker:
             make_model = isolated(self.metrics, name, agent, base_dir, parts)
             devices = choose_devices(agent.device, parts.model_type)
             has_updates = agent.updates is not None
-            pool = ModelPool(name, make_model, agent.concurrency, devices, has_updates)
+            on_incidents = partial(self.metrics.model_incidents, name)
+            pool = ModelPool(
+                name, make_model, agent.concurrency, devices, has_updates, on_incidents
+            )
         except ModelError as error:
             raise ModelError(f"agent {name}: {error}") from error
         metrics = self.metrics.for_agent(name, agent.inputs, pool.name)

@@ -18,3 +18,5 @@ class AnomalyScore(Result, kw_only=True):
     """The most unusual channel; "" if the model does not compare channels."""
     expected: float | None = None
     """The value that the model expected of `channel`, in its unit, if the model has one."""
+    is_scored: bool = True
+    """False if the model does not know the source yet, or has no room for it: `score` is 0 then."""
