@@ -1,4 +1,4 @@
-"""Train the shipped classifiers, ResNet-20 networks: `digits` and `traffic`.
+"""Train ResNet-20 classifiers: `digits`, which is shipped, and `traffic`, which is not yet.
 
     OMP_NUM_THREADS=1 python -m models.classification.train digits --seed 0
     OMP_NUM_THREADS=1 python -m models.classification.train traffic --seed 0
