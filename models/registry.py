@@ -67,6 +67,11 @@ def make_model(cls: type[Model[Any, Any]], options: dict[str, Any]) -> Model[Any
 
 register("onnx_detector", "models.detection.onnx_detector:OnnxDetector")
 register("traffic_detector", "models.detection.traffic_detector:TrafficDetector")
+register("image_classifier", "models.classification.image_classifier:ImageClassifier")
+register("onnx_classifier", "models.classification.onnx_classifier:OnnxClassifier")
+register("image_segmenter", "models.segmentation.image_segmenter:ImageSegmenter")
+register("onnx_segmenter", "models.segmentation.onnx_segmenter:OnnxSegmenter")
+register("traffic_segmenter", "models.segmentation.traffic_segmenter:TrafficSegmenter")
 register("byte_tracker", "models.tracking.byte_tracker:ByteTracker")
 register("scene_watcher", "models.tracking.scene_watcher:SceneWatcher")
 register("onnx_tabular", "models.tabular:OnnxTabular")

@@ -4,6 +4,7 @@ Imports no Kafka, no Faust and no model, so that a producer script can use it al
 """
 
 from schemas.behavior import BehaviorEvent
+from schemas.classification import Classification, ClassScore
 from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
 from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_codec
 from schemas.dead_letter import DeadLetter
@@ -23,6 +24,7 @@ from schemas.nlu import IntentScore, NluResult
 from schemas.replay import Replay
 from schemas.scene_event import SceneEvent
 from schemas.score import AnomalyScore
+from schemas.segmentation import Region, RunLengthMask, Segmentation
 from schemas.sensor import SensorReading
 from schemas.settlement import Settlement
 from schemas.text import TextMessage
@@ -34,7 +36,16 @@ EVENT_TYPES: dict[str, type[Event]] = {
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
     t.__name__: t
-    for t in (Detections, NluResult, AnomalyScore, ClusterAssignment, ClusterUpdate, SceneEvent)
+    for t in (
+        Detections,
+        Classification,
+        Segmentation,
+        NluResult,
+        AnomalyScore,
+        ClusterAssignment,
+        ClusterUpdate,
+        SceneEvent,
+    )
 }
 
 __all__ = [
@@ -43,6 +54,8 @@ __all__ = [
     "RESULT_TYPES",
     "AnomalyScore",
     "BehaviorEvent",
+    "ClassScore",
+    "Classification",
     "Cluster",
     "ClusterAssignment",
     "ClusterUpdate",
@@ -61,10 +74,13 @@ __all__ = [
     "MsgpackCodec",
     "NluResult",
     "Origin",
+    "Region",
     "Replay",
     "Result",
+    "RunLengthMask",
     "SceneEvent",
     "SchemaError",
+    "Segmentation",
     "SensorReading",
     "Settlement",
     "TextMessage",

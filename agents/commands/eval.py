@@ -18,6 +18,8 @@ class Task(StrEnum):
     """A task of the models: a folder of `models/`."""
 
     detection = "detection"
+    classification = "classification"
+    segmentation = "segmentation"
     nlu = "nlu"
     anomaly = "anomaly"
     clustering = "clustering"

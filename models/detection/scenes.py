@@ -14,6 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 from models.detection.backdrop import Backdrop, make_backdrop
+from models.detection.index_draw import IndexDraw
 from models.detection.sprites import KINDS, Kind, Pen
 
 LABELS: tuple[str, ...] = tuple(kind.label for kind in KINDS)
@@ -90,6 +91,19 @@ def render_scene(rng: np.random.Generator, width: int = 640, height: int = 384) 
     return world.render(0, rng)
 
 
+def render_scene_with_classes(
+    rng: np.random.Generator, width: int = 640, height: int = 384
+) -> tuple[Scene, npt.NDArray[np.uint8]]:
+    """Render a scene as `render_scene` does, and the class of each of its pixels.
+
+    Returns:
+        The scene, and (H, W): 0 for the background, else 1 + the index into `LABELS`. Shadows are
+        background; an object behind another one or behind a pole has only its visible pixels.
+    """
+    world = _World(rng, width, height)
+    return world.render(0, rng), world.render_classes(0)
+
+
 def render_clip(seed: int, num_frames: int, width: int = 640, height: int = 384) -> Iterator[Scene]:
     """Render one camera's frames at `FRAMES_PER_SECOND`; the same seed gives the same clip."""
     rng = np.random.default_rng(seed)
@@ -123,6 +137,17 @@ class _World:
         exposed = _expose(image, self._light, rng)
         return Scene(exposed, clipped[kept], class_ids, ids[kept])
 
+    def render_classes(self, frame_index: int) -> npt.NDArray[np.uint8]:
+        """Draw the same objects in the same order, each in its class id plus one."""
+        image = Image.new("L", self._backdrop.image.size)
+        canvas = IndexDraw(image)
+        for actor in self._actors:
+            canvas.index = 1 + actor.kind_id
+            _draw_sprite(canvas, actor, actor.box_at(frame_index, float(image.width)))
+        canvas.index = 0
+        self._backdrop.draw_foreground(canvas)
+        return np.array(image)
+
 
 def _make_actor(rng: np.random.Generator, backdrop: Backdrop) -> _Actor:
     kind_id = int(rng.choice(len(KINDS), p=_KIND_SHARES))
@@ -147,6 +172,13 @@ def _draw_actor(
     x1, _, x2, y2 = box
     shadow = actor.height * 0.05
     canvas.ellipse((x1, y2 - shadow, x2, y2 + shadow), fill=(40, 40, 44))
+    _draw_sprite(canvas, actor, box)
+
+
+def _draw_sprite(
+    canvas: ImageDraw.ImageDraw, actor: _Actor, box: tuple[float, float, float, float]
+) -> None:
+    x1 = box[0]
     # A stride is about as long as the walker is high, so the phase follows the distance.
     phase = actor.style_seed % 7 + 2 * np.pi * x1 / max(actor.height, 1.0)
     style = np.random.default_rng(actor.style_seed)

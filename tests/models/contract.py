@@ -25,6 +25,13 @@ from schemas import (
 from tests.models.detection.tiny_onnx import write_brightness_detector
 from tests.models.linear_onnx import save_linear
 from tests.models.nlu.tiny_bert import write_bert
+from tests.models.vision.tiny_files import (
+    write_onnx_classifier,
+    write_onnx_segmenter,
+    write_preprocessor,
+    write_resnet_folder,
+    write_segformer_folder,
+)
 
 Options = dict[str, Any]
 
@@ -45,9 +52,35 @@ def _classifier_options(folder: Path) -> Options:
     return {"path": str(folder)}
 
 
+def _onnx_classifier_options(folder: Path) -> Options:
+    write_preprocessor(folder)
+    write_onnx_classifier(folder / "classes.onnx", batch=2)
+    return {"path": str(folder / "classes.onnx"), "num_classes": 4}
+
+
+def _image_classifier_options(folder: Path) -> Options:
+    write_resnet_folder(folder)
+    return {"path": str(folder)}
+
+
+def _onnx_segmenter_options(folder: Path) -> Options:
+    write_preprocessor(folder)
+    write_onnx_segmenter(folder / "masks.onnx")
+    return {"path": str(folder / "masks.onnx")}
+
+
+def _image_segmenter_options(folder: Path) -> Options:
+    write_segformer_folder(folder)
+    return {"path": str(folder)}
+
+
 #: Models that need a file: the function that writes it to an empty folder.
 FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_detector": _detector_options,
+    "onnx_classifier": _onnx_classifier_options,
+    "image_classifier": _image_classifier_options,
+    "onnx_segmenter": _onnx_segmenter_options,
+    "image_segmenter": _image_segmenter_options,
     "onnx_tabular": _tabular_options,
     "huggingface_classifier": _classifier_options,
 }

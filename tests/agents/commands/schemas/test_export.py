@@ -20,6 +20,8 @@ from schemas import (
     EVENT_TYPES,
     RESULT_TYPES,
     AnomalyScore,
+    Classification,
+    ClassScore,
     Cluster,
     ClusterAssignment,
     ClusterUpdate,
@@ -31,8 +33,11 @@ from schemas import (
     IntentScore,
     NluResult,
     Origin,
+    Region,
     Result,
+    RunLengthMask,
     SceneEvent,
+    Segmentation,
     SensorReading,
     TextMessage,
     VideoFrame,
@@ -55,6 +60,15 @@ RESULTS: list[Result] = [
         width=4, height=3, detections=[Detection("car", 2, 0.5, (0.0, 1.0, 2.0, 3.0))], **STAMP
     ),
     Detections(width=4, height=3, detections=[], **STAMP),
+    Classification(
+        label="car", class_id=2, score=0.5, top=[ClassScore("car", 2, 0.5)], **STAMP
+    ),
+    Segmentation(
+        width=4, height=3, regions=[
+            Region("car", 2, RunLengthMask((3, 4), "03W1"), 3, (0.0, 0.0, 1.0, 3.0)),
+            Region("bus", 1, RunLengthMask((3, 4), "03W1"), 3, (0.0, 0.0, 1.0, 3.0), 0.5),
+        ], **STAMP
+    ),
     NluResult(intent="a", score=0.9, alternatives=[IntentScore("b", 0.1)], **STAMP),
     NluResult(intent="a", score=0.9, embedding=[0.6, 0.8], **STAMP),
     AnomalyScore(score=0.1, is_anomaly=False, threshold=0.9, **STAMP),
@@ -216,6 +230,12 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "video.tracks": {"Detections", "DetectedFrame"},
         "video.tracks.dlq": {"DeadLetter"},
         "video.scene_events": {"SceneEvent"},
+        "images": {"VideoFrame_image"},
+        "images.classes": {"Classification"},
+        "images.dlq": {"DeadLetter"},
+        "images.to_segment": {"VideoFrame_image"},
+        "images.segments": {"Segmentation"},
+        "images.to_segment.dlq": {"DeadLetter"},
         "text.messages": {"TextMessage"},
         "text.understanding": {"NluResult"},
         "text.messages.dlq": {"DeadLetter"},
