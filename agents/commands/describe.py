@@ -17,6 +17,7 @@ from agents.errors import printable
 from schemas import (
     RESULT_TYPES,
     AnomalyScore,
+    Classification,
     ClusterAssignment,
     ClusterUpdate,
     DeadLetter,
@@ -25,6 +26,7 @@ from schemas import (
     Result,
     SceneEvent,
     SchemaError,
+    Segmentation,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
 from schemas.dead_letter import is_dead_letter
@@ -168,6 +170,22 @@ def _counted(label: str, count: int) -> str:
     return f"{count} {label}{'es' if label.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
 
 
+def _classification(result: Classification) -> str:
+    others = ", ".join(
+        f"{c.label} {c.score:.2f}" for c in result.top if c.class_id != result.class_id
+    )
+    return f"{result.label} ({result.score:.2f})" + (f", or {others}" if others else "")
+
+
+def _segmentation(result: Segmentation) -> str:
+    pixels = max(result.width * result.height, 1)
+    areas: Counter[str] = Counter()
+    for region in result.regions:
+        areas[region.label] += region.area
+    shares = ", ".join(f"{label} {area / pixels:.1%}" for label, area in areas.most_common())
+    return shares or "no regions"
+
+
 def _nlu(result: NluResult) -> str:
     others = ", ".join(f"{a.intent} {a.score:.2f}" for a in result.alternatives[:2])
     return f"{result.intent} ({result.score:.2f})" + (f", or {others}" if others else "")
@@ -229,6 +247,8 @@ def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, b
 
 _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     Detections: _detections,
+    Classification: _classification,
+    Segmentation: _segmentation,
     NluResult: _nlu,
     AnomalyScore: _anomaly,
     ClusterAssignment: _assignment,

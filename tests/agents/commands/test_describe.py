@@ -8,6 +8,8 @@ from agents.errors import MAX_CHARACTERS, printable
 from schemas import (
     RESULT_TYPES,
     AnomalyScore,
+    Classification,
+    ClassScore,
     Cluster,
     ClusterAssignment,
     ClusterUpdate,
@@ -17,8 +19,11 @@ from schemas import (
     IntentScore,
     NluResult,
     Origin,
+    Region,
     Result,
+    RunLengthMask,
     SceneEvent,
+    Segmentation,
     SensorReading,
     VideoFrame,
 )
@@ -84,9 +89,31 @@ RESULTS: list[tuple[Result, str]] = [
         "pump  normal 0.10 (threshold 0.90)",
     ),
     (
-        AnomalyScore(
-            source_id="pump", score=0.0, is_anomaly=False, threshold=0.9, is_scored=False
+        Classification(
+            source_id="c",
+            label="cat",
+            class_id=281,
+            score=0.87,
+            top=[ClassScore("cat", 281, 0.87), ClassScore("tiger cat", 282, 0.1)],
         ),
+        "c  cat (0.87), or tiger cat 0.10",
+    ),
+    (
+        Segmentation(
+            source_id="c",
+            width=10,
+            height=10,
+            regions=[
+                Region("car", 0, RunLengthMask((10, 10), ""), 5, (0.0, 0.0, 1.0, 1.0)),
+                Region("bus", 2, RunLengthMask((10, 10), ""), 20, (0.0, 0.0, 1.0, 1.0)),
+                Region("car", 0, RunLengthMask((10, 10), ""), 3, (0.0, 0.0, 1.0, 1.0)),
+            ],
+        ),
+        "c  bus 20.0%, car 8.0%",
+    ),
+    (Segmentation(source_id="c", width=10, height=10, regions=[]), "c  no regions"),
+    (
+        AnomalyScore(source_id="pump", score=0.0, is_anomaly=False, threshold=0.9, is_scored=False),
         "pump  not scored",
     ),
     (
