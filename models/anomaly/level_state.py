@@ -60,11 +60,14 @@ class Levels(NamedTuple):
     peak: Floats
     quiet: Floats
     number: Floats
+    is_public: Floats
+    recent: Floats
+    usual: Floats
 
     @property
     def alarms(self) -> Alarms:
         """The channels' incidents."""
-        return Alarms(self.peak, self.quiet, self.number)
+        return Alarms(*self[-len(Alarms._fields) :])
 
     @property
     def _level_tail(self) -> NormalTail:
@@ -128,7 +131,7 @@ def surprises(state: Levels, raw: Raw) -> Floats:
     novel = np.where(novelty > 1, _NOVEL_SURPRISE + np.log10(novelty), 0.0)
     level = state._level_tail.surprise(raw.level_score)
     season = state._season_tail.surprise(raw.season_score)
-    season = np.where(state.num_residuals < _FIRST, 0.0, season)
+    season = np.where(state.num_residuals < 2 * _FIRST, 0.0, season)
     both: Floats = np.maximum(novel, _SUM_WEIGHT * (level + season))
     return both
 
@@ -141,7 +144,9 @@ def learn(
     surprise = np.where(state.total < min_values, 0.0, surprises(state, raw))
     alarms = state.alarms.learned(surprise, threshold, rest)
     level_tail = state._level_tail.learned(raw.level_score, state.total)
-    season_tail = state._season_tail.learned(raw.season_score, state.num_residuals)
+    # The first residuals have no scale yet.
+    num_scaled = np.maximum(state.num_residuals - _FIRST, 0.0)
+    season_tail = state._season_tail.learned(raw.season_score, num_scaled)
     total, mean, variance, outside = _moments(state, values)
     low, high = _range(state, values)
     step = np.where(np.isnan(expected), 0.0, values - expected)
@@ -166,7 +171,7 @@ def learn(
         state.num_residuals + is_known,
         *level_tail,
         *(
-            np.where(is_known, new, old)
+            np.where(is_known & (state.num_residuals >= _FIRST), new, old)
             for new, old in zip(season_tail, state._season_tail, strict=True)
         ),
         *alarms,
@@ -181,14 +186,16 @@ def _moments(state: Levels, values: Floats) -> tuple[Floats, Floats, Floats, Flo
     """
     reach = np.where(state.total < _FIRST, np.inf, _LEARN_REACH * state._spread)
     deviation = np.where(state.total < 1, 0.0, values - state.mean)
-    outside = np.where(np.abs(deviation) > reach, state.outside + 1.0, 0.0)
+    is_outside = np.abs(deviation) > reach
+    outside = np.where(is_outside, state.outside + 1.0, 0.0)
     is_changed = outside >= LASTING_CHANGE
     total = np.where(is_changed, 0.0, state.total)
     step = np.where(is_changed, 0.0, np.clip(deviation, -reach, reach))
     mean = np.where(total < 1, values, state.mean)
     variance = np.where(is_changed, 0.0, state.variance)
     rate = np.maximum(_RATE, 1.0 / (total + 1.0))
-    variance = (1.0 - rate) * (variance + rate * step * step)
+    learned = (1.0 - rate) * (variance + rate * step * step)
+    variance = np.where(is_outside & ~is_changed, variance, learned)
     return total + 1.0, mean + rate * step, variance, np.where(is_changed, 0.0, outside)
 
 

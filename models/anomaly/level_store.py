@@ -27,7 +27,7 @@ class Limits(NamedTuple):
 
 
 class LevelStore:
-    """A row for each channel: its state (19 float64) and its season (`bins` float32)."""
+    """A row for each channel: its state (22 float64) and its season (`bins` float32)."""
 
     def __init__(self, bins: int, limits: Limits) -> None:
         self.limits = limits
