@@ -26,6 +26,8 @@ _SEASON_RATE = 0.4
 _FIRST, _LEARN_REACH = 30, 5.0
 #: A single value counts in a level with at most so many standard deviations.
 _LEVEL_REACH = 30.0
+#: After so many readings in a row outside of the normal range, the spread is no longer learned.
+_FAULT = 32
 #: So many readings in a row outside of the normal range are a lasting change: learn anew.
 LASTING_CHANGE = 1024
 #: A value beyond the range seen so far by this share of the range has the surprise 4.
@@ -186,8 +188,7 @@ def _moments(state: Levels, values: Floats) -> tuple[Floats, Floats, Floats, Flo
     """
     reach = np.where(state.total < _FIRST, np.inf, _LEARN_REACH * state._spread)
     deviation = np.where(state.total < 1, 0.0, values - state.mean)
-    is_outside = np.abs(deviation) > reach
-    outside = np.where(is_outside, state.outside + 1.0, 0.0)
+    outside = np.where(np.abs(deviation) > reach, state.outside + 1.0, 0.0)
     is_changed = outside >= LASTING_CHANGE
     total = np.where(is_changed, 0.0, state.total)
     step = np.where(is_changed, 0.0, np.clip(deviation, -reach, reach))
@@ -195,7 +196,8 @@ def _moments(state: Levels, values: Floats) -> tuple[Floats, Floats, Floats, Flo
     variance = np.where(is_changed, 0.0, state.variance)
     rate = np.maximum(_RATE, 1.0 / (total + 1.0))
     learned = (1.0 - rate) * (variance + rate * step * step)
-    variance = np.where(is_outside & ~is_changed, variance, learned)
+    is_fault = (outside > _FAULT) & ~is_changed
+    variance = np.where(is_fault, variance, learned)
     return total + 1.0, mean + rate * step, variance, np.where(is_changed, 0.0, outside)
 
 
