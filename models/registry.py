@@ -72,7 +72,5 @@ register("intent_classifier", "models.nlu.intent_classifier:IntentClassifier")
 register("huggingface_classifier", "models.nlu.sequence_classifier:HuggingFaceClassifier")
 register("robust_zscore", "models.anomaly.robust_zscore:RobustZScore")
 register("half_space_trees", "models.anomaly.half_space_trees:HalfSpaceTrees")
-register(
-    "seasonal_likelihood", "models.anomaly.seasonal_likelihood:SeasonalLikelihood"
-)
+register("seasonal_likelihood", "models.anomaly.seasonal_likelihood:SeasonalLikelihood")
 register("online_kmeans", "models.clustering.online_kmeans:OnlineKMeans")

@@ -207,7 +207,9 @@ def _range(state: Levels, values: Floats) -> tuple[Floats, Floats]:
     reach = np.where(state.total < _FIRST, np.inf, np.maximum(span, _LEARN_REACH * state._spread))
     is_first = state.total < 1
     low = np.where(is_first, values, np.minimum(state.low, np.maximum(values, state.low - reach)))
-    high = np.where(is_first, values, np.maximum(state.high, np.minimum(values, state.high + reach)))
+    high = np.where(
+        is_first, values, np.maximum(state.high, np.minimum(values, state.high + reach))
+    )
     return low, high
 
 

@@ -147,9 +147,7 @@ class SeasonalLikelihood(OnlineModel[SensorReading, AnomalyScore]):
             after = state.alarms.learned(surprise, *limits)
             judged.surprise[known] = surprise
             judged.reported[known] = state.alarms.is_reported(surprise, *limits)
-            numbers = np.where(
-                judged.reported[known], after.number, after.open_number(self.rest)
-            )
+            numbers = np.where(judged.reported[known], after.number, after.open_number(self.rest))
             judged.incident[known] = numbers.astype(np.int64)
             judged.mean[known] = state.mean
         return judged

@@ -84,9 +84,7 @@ class ExcessTail(NamedTuple):
         is_above = raw > quantile
         num_above = self.num_above + is_above
         tail_rate = np.maximum(0.01, 1.0 / (num_above + 1.0))
-        excess = self.excess + np.where(
-            is_above, tail_rate * (raw - quantile - self.excess), 0.0
-        )
+        excess = self.excess + np.where(is_above, tail_rate * (raw - quantile - self.excess), 0.0)
         step = deviation * np.maximum(0.02, 3.0 / (totals + 1.0))
         moved = quantile + step * np.where(is_above, _QUANTILE, _QUANTILE - 1.0)
         return ExcessTail(moved, deviation, excess, num_above)
