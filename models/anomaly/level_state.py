@@ -176,7 +176,7 @@ def learn(
             np.where(is_known & (state.num_residuals >= _FIRST), new, old)
             for new, old in zip(season_tail, state._season_tail, strict=True)
         ),
-        *alarms,
+        *alarms,  # type: ignore[call-arg]  # mypy can't count unpacked generators
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,7 +235,7 @@ class SeasonalLikelihood(OnlineModel[SensorReading, AnomalyScore]):
             "channels": [key[1] for key in slots.keys],
         }
         states = self._store.states[rows]
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "states": states,
             "seasons": self._store.seasons[rows],
             "totals": states[:, 0].astype(np.int64),
