@@ -9,8 +9,8 @@ from typing import Any
 from models.base import ModelError
 from models.classification.architectures import build, resolve
 from models.classification.classifier import Classifier, check_top_k, complete_labels
-from models.images import ImageLimits
 from models.detection.networks import file_version
+from models.images import ImageLimits
 from models.vision.folder_config import (
     IMAGENET_MEAN,
     IMAGENET_STD,

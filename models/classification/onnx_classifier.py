@@ -15,8 +15,8 @@ from models.classification.classifier import (
     check_top_k,
     complete_labels,
 )
-from models.images import ImageLimits
 from models.detection.networks import file_version
+from models.images import ImageLimits
 from models.vision.frame_model import Loaded
 from models.vision.image_input import ImageInput
 from models.vision.networks import OnnxImages, require_one

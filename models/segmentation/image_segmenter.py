@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from models.base import ModelError
-from models.images import ImageLimits
 from models.detection.networks import file_version
+from models.images import ImageLimits
 from models.segmentation.queries import to_class_scores, to_objects
 from models.segmentation.segmenter import RegionMap, Segmenter, semantic_map
 from models.vision.folder_config import (

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from models.base import ModelError
-from models.images import ImageLimits
 from models.detection.networks import file_version
+from models.images import ImageLimits
 from models.segmentation.segmenter import Segmenter
 from models.vision.folder_config import read_labels
 from models.vision.frame_model import Loaded
