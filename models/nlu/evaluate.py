@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation import f1
+from models.evaluation import Measure, Row, f1, without_data
 from models.nlu.answers import rank_intents
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.head_training import fit_head, fit_head_with_threshold, rate_head
@@ -37,35 +37,46 @@ SHARED_INTENTS = {
 DEFAULT_LIMIT = 6000
 _SEED = 0
 
-Row = dict[str, Any]
-Figures = list[tuple[str, float]]
+Text = dict[str, Any]
+#: Name of the task and of the shipped head in measured rows.
+TASK, SHIPPED = "nlu", "intent_classifier (shipped head)"
 
 
-def evaluate_on(data_dir: Path, limit: int = DEFAULT_LIMIT) -> Figures:
+def evaluate_on(data_dir: Path, limit: int = DEFAULT_LIMIT) -> list[Row]:
     """Measure on the folders `clinc150` and `sms_spam` of `data_dir`.
 
     Args:
-        data_dir: contains `clinc150/clinc150.jsonl.gz` and `sms_spam/sms_spam.jsonl.gz`.
+        data_dir: contains `clinc150/clinc150.jsonl.gz` and `sms_spam/sms_spam.jsonl.gz`;
+            an absent one is skipped.
         limit: CLINC150 texts to train on, >= 302, the same number for each intent, drawn with a
             fixed seed; half as many are tested. Of the SMS (2,788) the first `limit` are used.
 
     Returns:
-        The name and value of each figure. Names contain data, split and size; values are in [0, 1].
+        Figures in [0, 1]; data sets are named with split and size.
 
     Raises:
-        FileNotFoundError: a file is absent.
         ModelError: the encoder is not installed.
     """
+    clinc_file = data_dir / "clinc150" / "clinc150.jsonl.gz"
+    sms_file = data_dir / "sms_spam" / "sms_spam.jsonl.gz"
     encoder = SentenceEncoder()
     encoder.load()
-    clinc = _read(data_dir / "clinc150" / "clinc150.jsonl.gz")
-    train = _balanced([row for row in clinc if row["split"] == "train"], limit)
-    test = _sample([row for row in clinc if row["split"] == "test"], limit // 2)
-    sms = _read(data_dir / "sms_spam" / "sms_spam.jsonl.gz")[:limit]
-    return [*_rate_clinc(train, test, encoder), *_rate_spam(sms, encoder)]
+    rows: list[Row] = []
+    if clinc_file.is_file():
+        clinc = _read(clinc_file)
+        train = _balanced([row for row in clinc if row["split"] == "train"], limit)
+        test = _sample([row for row in clinc if row["split"] == "test"], limit // 2)
+        rows += _rate_clinc(train, test, encoder)
+    else:
+        rows += without_data(TASK, "clinc150")
+    if sms_file.is_file():
+        rows += _rate_spam(_read(sms_file)[:limit], encoder)
+    else:
+        rows += without_data(TASK, "sms_spam")
+    return rows
 
 
-def _rate_clinc(train: list[Row], test: list[Row], encoder: SentenceEncoder) -> Figures:
+def _rate_clinc(train: list[Text], test: list[Text], encoder: SentenceEncoder) -> list[Row]:
     vectors = encoder.encode([row["text"] for row in test])
     intents = [row["intent"] for row in test]
     head = fit_head_with_threshold(
@@ -76,17 +87,20 @@ def _rate_clinc(train: list[Row], test: list[Row], encoder: SentenceEncoder) -> 
     trained_here = rate_head(head, vectors, intents)
     mapped = [SHARED_INTENTS.get(intent, OUT_OF_SCOPE) for intent in intents]
     shipped = rate_head(load_head(DEFAULT_HEAD), vectors, mapped)
-    where = f"CLINC150 test, {len(test)} sampled texts"
-    trained = f"head trained on {len(train)} of train, min_score {head.min_score}"
+    dataset = f"clinc150, {len(test)} sampled texts of test"
+    trained = f"intent_classifier (head on {len(train)} clinc150 texts, min_score {head.min_score})"
     return [
-        (f"{where}, {trained}: in-scope accuracy", trained_here.in_scope_accuracy),
-        (f"{where}, {trained}: out-of-scope recall", trained_here.oos_recall),
-        (f"{where}, shipped head: accuracy on 6 shared intents", shipped.in_scope_accuracy),
-        (f"{where}, shipped head: out-of-scope recall on the others", shipped.oos_recall),
+        Measure(task=TASK, dataset=dataset, model=model, metric=metric, value=value, seed=_SEED)
+        for model, metric, value in (
+            (trained, "in-scope accuracy", trained_here.in_scope_accuracy),
+            (trained, "out-of-scope recall", trained_here.oos_recall),
+            (SHIPPED, "accuracy on 6 shared intents", shipped.in_scope_accuracy),
+            (SHIPPED, "out-of-scope recall on the others", shipped.oos_recall),
+        )
     ]
 
 
-def _rate_spam(rows: list[Row], encoder: SentenceEncoder) -> Figures:
+def _rate_spam(rows: list[Text], encoder: SentenceEncoder) -> list[Row]:
     half = len(rows) // 2
     vectors = encoder.encode([row["text"] for row in rows])
     labels = [row["label"] for row in rows]
@@ -94,20 +108,22 @@ def _rate_spam(rows: list[Row], encoder: SentenceEncoder) -> Figures:
     results = rank_intents(head.labels, head.probabilities(vectors[half:]), top_k=0)
     flagged = np.array([result.intent == "spam" for result in results])
     truth = np.array(labels[half:]) == "spam"
-    name = f"SMS spam, {len(truth)} texts, trained on the {half} before them: F1"
-    return [(name, f1(flagged, truth))]
+    dataset = f"sms_spam, {len(truth)} texts"
+    model = f"intent_classifier (head on the {half} texts before them)"
+    value = f1(flagged, truth)
+    return [Measure(task=TASK, dataset=dataset, model=model, metric="F1", value=value)]
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path) -> list[Text]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
-def _sample(rows: list[Row], size: int) -> list[Row]:
+def _sample(rows: list[Text], size: int) -> list[Text]:
     return random.Random(_SEED).sample(rows, min(size, len(rows)))
 
 
-def _balanced(rows: list[Row], size: int) -> list[Row]:
+def _balanced(rows: list[Text], size: int) -> list[Text]:
     """Draw the same number of rows for each intent, as far as there are enough."""
     count: Counter[str] = Counter()
     ranked = []
