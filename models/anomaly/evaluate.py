@@ -20,12 +20,24 @@ from models.anomaly.labeled import LabeledSeries, load_nab, load_skab, load_tele
 from models.anomaly.nab_score import best_threshold, nab_score
 from models.anomaly.robust_zscore import RobustZScore
 from models.anomaly.seasonal_likelihood import SeasonalLikelihood
-from models.evaluation import answer_stream, f1, one_result, point_adjusted, roc_auc
+from models.evaluation import (
+    Measure,
+    Row,
+    answer_stream,
+    f1,
+    one_result,
+    point_adjusted,
+    print_rows,
+    roc_auc,
+    without_data,
+)
 
 Floats = NDArray[np.float64]
 Figures = list[tuple[str, float]]
 Detector = RobustZScore | HalfSpaceTrees | SeasonalLikelihood
 MakeDetector = Callable[[], Detector]
+
+TASK = "anomaly"
 
 #: The threshold for SKAB and SMAP/MSL is this quantile of the scores on the training rows.
 TRAIN_QUANTILE = 0.99
@@ -110,22 +122,42 @@ def _train_cut(scores: Floats) -> float:
     return float(np.quantile(scored, TRAIN_QUANTILE)) if len(scored) else 1.0
 
 
-def evaluate_on(data_dir: Path) -> Figures:
-    """Return the name and value of each figure, for each model on each data set in the folder."""
-    figures: Figures = []
+def evaluate_on(data_dir: Path) -> list[Row]:
+    """Return the figures of all models on each data set; an absent data set is skipped."""
+    rows: list[Row] = []
     models: list[MakeDetector] = [RobustZScore, HalfSpaceTrees, SeasonalLikelihood]
     for make in models:
-        rows: Figures = []
         if (data_dir / "nab").is_dir():
-            rows += rate_nab(make, load_nab(data_dir / "nab"))
+            rows += _measures(make, "nab", rate_nab(make, load_nab(data_dir / "nab")))
         if (data_dir / "skab").is_dir():
-            rows += rate_split(make, load_skab(data_dir / "skab" / "valve1"), "SKAB valve1")
+            series = load_skab(data_dir / "skab" / "valve1")
+            rows += _measures(make, "skab, valve1", rate_split(make, series, "SKAB valve1"))
         if (data_dir / "smap_msl").is_dir():
-            rows += rate_split(make, load_telemetry(data_dir / "smap_msl"), "SMAP/MSL")
-        figures += [(f"{make().name}, {name}", figure) for name, figure in rows]
-    return figures
+            series = load_telemetry(data_dir / "smap_msl")
+            rows += _measures(make, "smap_msl", rate_split(make, series, "SMAP/MSL"))
+    absent = [name for name in ("nab", "skab", "smap_msl") if not (data_dir / name).is_dir()]
+    return [*rows, *without_data(TASK, *absent)]
+
+
+#: Metrics of which higher is not better: what they end with -> `Measure.higher_is_better`.
+_NOT_HIGHER = {"normal rows flagged, default threshold": False, "that threshold": None}
+
+
+def _measures(make: MakeDetector, dataset: str, pairs: Figures) -> list[Measure]:
+    return [
+        Measure(
+            task=TASK,
+            dataset=dataset,
+            model=make().name,
+            metric=name.partition(": ")[2] or name,
+            value=value,
+            higher_is_better=next(
+                (h for end, h in _NOT_HIGHER.items() if name.endswith(end)), True
+            ),
+        )
+        for name, value in pairs
+    ]
 
 
 if __name__ == "__main__":
-    for name, figure in evaluate_on(Path(sys.argv[1])):
-        print(f"{figure:9.3f}  {name}")
+    print_rows(evaluate_on(Path(sys.argv[1])))
