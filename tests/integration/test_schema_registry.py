@@ -243,7 +243,7 @@ def test_results_and_dead_letters_in_a_format_of_the_registry(
     assert "not Avro" in run.must("dlq", "show")
     seen = run.must("tail", run.output, "--from-beginning", "-n", "1")
     assert "p7 04:26:18.454" in seen
-    assert "normal" in seen
+    assert "not scored" in seen
     seen = run.must("tail", run.output, "--from-beginning", "-n", "1", "--json")
     assert json.loads(seen)["value"]["source_id"] == "p7"
     seen = run.must("tail", f"{run.input}.dlq", "--from-beginning", "-n", "1")
