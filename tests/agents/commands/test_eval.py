@@ -20,7 +20,9 @@ def test_a_missing_folder_is_an_error_of_one_line() -> None:
 def test_an_unknown_task_is_refused() -> None:
     found = CliRunner().invoke(app, ["eval", "weather", "--data", "."])
     assert found.exit_code == 2
-    assert "no task 'weather': expected some of anomaly, clustering, detection" in found.stderr
+    assert (
+        "no task 'weather': expected some of anomaly, classification, clustering, " in found.stderr
+    )
 
 
 def test_tasks_and_all_together_are_refused() -> None:
@@ -58,6 +60,10 @@ def test_measures_on_real_data(data_dir: Path) -> None:
     found = CliRunner().invoke(app, ["eval", "anomaly", "--data", str(data_dir), "--json"])
     assert found.exit_code == 0, found.output
     rows = json.loads(found.stdout)
-    assert {row["model"] for row in rows} == {"robust_zscore", "half_space_trees"}
+    assert {row["model"] for row in rows} == {
+        "robust_zscore",
+        "half_space_trees",
+        "seasonal_likelihood",
+    }
     flagged = [row for row in rows if row["metric"].startswith("share of normal rows")]
     assert [row["higher_is_better"] for row in flagged] == [False, False]
