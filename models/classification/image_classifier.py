@@ -9,7 +9,7 @@ from typing import Any
 from models.base import ModelError
 from models.classification.architectures import build, resolve
 from models.classification.classifier import Classifier, check_top_k, complete_labels
-from models.detection.networks import file_version
+from models.content_hash import folder_version
 from models.images import ImageLimits
 from models.vision.folder_config import (
     IMAGENET_MEAN,
@@ -64,7 +64,7 @@ class ImageClassifier(Classifier):
         self._top_k, self._limits = check_top_k(top_k), ImageLimits(max_pixels=max_pixels)
 
     def load(self, device: str = "cpu") -> None:
-        """Load the weights to `cpu` or `cuda:N`; `version` becomes a short hash of their file.
+        """Load the weights to `cpu` or `cuda:N`; `version` becomes a short hash of them.
 
         Raises:
             ModelError: not an image classifier in safetensors, or it can't be told which.
@@ -78,7 +78,6 @@ class ImageClassifier(Classifier):
             module, declared = _load_transformers(folder, config), read_image_settings(folder)
         else:
             module, declared = self._load_state_dict(path, config), read_image_settings(folder)
-        weights = path if path.is_file() else sorted(folder.glob("*.safetensors"))[0]
         image_input = ImageInput(**(declared or _TORCHVISION_INPUT))
         multi_label = config.get("problem_type") == "multi_label_classification"
         self._activation = "sigmoid" if multi_label else "softmax"
@@ -86,7 +85,7 @@ class ImageClassifier(Classifier):
         num_classes = _num_outputs(network, image_input, path)
         labels = complete_labels(read_labels(self._labels, folder), num_classes, path)
         self._loaded = Loaded(network, image_input, labels)
-        self.version = file_version(weights)
+        self.version = folder_version(folder, path if path.is_file() else None)
 
     def _load_state_dict(self, path: Path, config: dict[str, Any]) -> Any:
         from safetensors import SafetensorError

@@ -15,7 +15,7 @@ from models.classification.classifier import (
     check_top_k,
     complete_labels,
 )
-from models.detection.networks import file_version
+from models.content_hash import content_version
 from models.images import ImageLimits
 from models.vision.frame_model import Loaded
 from models.vision.image_input import ImageInput
@@ -86,7 +86,7 @@ class OnnxClassifier(Classifier):
             ModelError: not a classifier, or something about it can't be told for sure.
         """
         refuse_pickle(self._path)
-        version = file_version(self._path)
+        version = content_version(self._path)
         network = OnnxImages(self._path, device, self._threads)
         network.read_outputs = [self._score_output(network)]
         image_input = onnx_image_input(network.picture, self._options, self._path)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.base import ModelError
+from models.content_hash import content_version
 from models.detection.detector import Detector, LoadedDetector, Selection
 from models.detection.input_format import InputFormat
 from models.detection.labels import read_labels
 from models.detection.layouts import LAYOUTS, Layout, find_layout
-from models.detection.networks import Network, Signature, file_version
+from models.detection.networks import Network, Signature
 from models.detection.onnx_network import OnnxNetwork
 from models.images import ImageLimits, read_gray_range
 from models.weights import refuse_pickle
@@ -81,7 +82,7 @@ class OnnxDetector(Detector):
     def load(self, device: str = "cpu") -> None:
         """Open the file on `cpu` or `cuda:N`; `version` becomes a short hash of the file."""
         refuse_pickle(self._path)
-        version = file_version(self._path)
+        version = content_version(self._path)
         network = self._open(device)
         shapes = network.signature.output_shapes
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.base import ModelError
-from models.detection.networks import file_version
+from models.content_hash import folder_version
 from models.images import ImageLimits
 from models.segmentation.queries import to_class_scores, to_objects
 from models.segmentation.segmenter import RegionMap, Segmenter, semantic_map
@@ -68,7 +68,7 @@ class ImageSegmenter(Segmenter):
         self._limits = ImageLimits(max_pixels=max_pixels)
 
     def load(self, device: str = "cpu") -> None:
-        """Load the folder to `cpu` or `cuda:N`; `version` becomes a short hash of its weights.
+        """Load the folder to `cpu` or `cuda:N`; `version` becomes a short hash of it.
 
         Raises:
             ModelError: not a segmentation model in safetensors.
@@ -82,7 +82,7 @@ class ImageSegmenter(Segmenter):
         network = TorchImages(module, device, _queries if classifies_masks else _logits)
         labels = read_labels(self._labels, self._path)
         self._loaded = Loaded(network, self._image_input(), labels)
-        self.version = file_version(sorted(self._path.glob("*.safetensors"))[0])
+        self.version = folder_version(self._path)
 
     def _image_input(self) -> ImageInput:
         declared = read_image_settings(self._path) or {

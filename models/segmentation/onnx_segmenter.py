@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from models.base import ModelError
-from models.detection.networks import file_version
+from models.content_hash import content_version
 from models.images import ImageLimits
 from models.segmentation.segmenter import Segmenter
 from models.vision.folder_config import read_labels
@@ -68,7 +68,7 @@ class OnnxSegmenter(Segmenter):
             ModelError: not a segmentation network, or several outputs can be read.
         """
         refuse_pickle(self._path)
-        version = file_version(self._path)
+        version = content_version(self._path)
         network = OnnxImages(self._path, device, self._threads)
         name = self._map_output(network)
         network.read_outputs = [name]

@@ -55,14 +55,15 @@ def write_onnx_segmenter(
 ) -> None:
     """Write class scores of pixels: R, G and B of the mean of each 2 x 2 pixels."""
     nodes = [
-        helper.make_node("AveragePool", ["pixels"], ["scores"], kernel_shape=[2, 2], strides=[2, 2])
+        helper.make_node("AveragePool", ["pixels"], ["means"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Mul", ["means", "gain"], ["scores"]),
     ]
     output = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [batch, 3, 16, 16])
     if is_argmax:
         nodes.append(helper.make_node("ArgMax", ["scores"], ["classes"], axis=1, keepdims=0))
         output = helper.make_tensor_value_info("classes", TensorProto.INT64, [batch, 16, 16])
     pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, [batch, 3, 32, 32])
-    save(path, nodes, pixels, [output], {})
+    save(path, nodes, pixels, [output], {"gain": np.ones((1, 3, 1, 1), np.float32)})
 
 
 def save(
