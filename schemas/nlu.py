@@ -25,6 +25,6 @@ class NluResult(Result, kw_only=True):
     alternatives: list[IntentScore] = msgspec.field(default_factory=list)
     """The next candidates, by descending score."""
     is_truncated: bool = False
-    """Whether the text was longer than the model reads: the answer is about its beginning."""
+    """Whether the text was longer than the model reads: the answer is about the part that it reads."""
     embedding: list[float] | None = None
     """Unit-length sentence vector, if the pipeline asks for it."""
