@@ -70,6 +70,8 @@ register("traffic_detector", "models.detection.traffic_detector:TrafficDetector"
 register("onnx_tabular", "models.tabular:OnnxTabular")
 register("intent_classifier", "models.nlu.intent_classifier:IntentClassifier")
 register("huggingface_classifier", "models.nlu.sequence_classifier:HuggingFaceClassifier")
+register("huggingface_entities", "models.nlu.token_classifier:HuggingFaceEntities")
+register("entity_recognizer", "models.nlu.entity_recognizer:EntityRecognizer")
 register("robust_zscore", "models.anomaly.robust_zscore:RobustZScore")
 register("half_space_trees", "models.anomaly.half_space_trees:HalfSpaceTrees")
 register("online_kmeans", "models.clustering.online_kmeans:OnlineKMeans")

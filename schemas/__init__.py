@@ -18,7 +18,7 @@ from schemas.errors import (
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
-from schemas.nlu import IntentScore, NluResult
+from schemas.nlu import Entity, IntentScore, NluResult, TextEntities
 from schemas.replay import Replay
 from schemas.score import AnomalyScore
 from schemas.sensor import SensorReading
@@ -31,7 +31,15 @@ EVENT_TYPES: dict[str, type[Event]] = {
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
-    t.__name__: t for t in (Detections, NluResult, AnomalyScore, ClusterAssignment, ClusterUpdate)
+    t.__name__: t
+    for t in (
+        Detections,
+        NluResult,
+        TextEntities,
+        AnomalyScore,
+        ClusterAssignment,
+        ClusterUpdate,
+    )
 }
 
 __all__ = [
@@ -48,6 +56,7 @@ __all__ = [
     "Detection",
     "Detections",
     "EmptyValueError",
+    "Entity",
     "Event",
     "FiniteFloat",
     "ImageCodec",
@@ -62,6 +71,7 @@ __all__ = [
     "SchemaError",
     "SensorReading",
     "Settlement",
+    "TextEntities",
     "TextMessage",
     "TooLargeError",
     "UnknownVersionError",

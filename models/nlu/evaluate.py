@@ -19,6 +19,7 @@ import numpy as np
 from models.evaluation import f1
 from models.nlu.answers import rank_intents
 from models.nlu.encoder import SentenceEncoder
+from models.nlu.evaluate_entities import rate_wnut17
 from models.nlu.head_training import fit_head, fit_head_with_threshold, rate_head
 from models.nlu.intent_classifier import DEFAULT_HEAD
 from models.nlu.intent_head import OUT_OF_SCOPE, load_head
@@ -42,7 +43,7 @@ Figures = list[tuple[str, float]]
 
 
 def evaluate_on(data_dir: Path, limit: int = DEFAULT_LIMIT) -> Figures:
-    """Measure on the folders `clinc150` and `sms_spam` of `data_dir`.
+    """Measure on the folders `clinc150` and `sms_spam` of `data_dir`, and `wnut17` if it is there.
 
     Args:
         data_dir: contains `clinc150/clinc150.jsonl.gz` and `sms_spam/sms_spam.jsonl.gz`.
@@ -62,7 +63,8 @@ def evaluate_on(data_dir: Path, limit: int = DEFAULT_LIMIT) -> Figures:
     train = _balanced([row for row in clinc if row["split"] == "train"], limit)
     test = _sample([row for row in clinc if row["split"] == "test"], limit // 2)
     sms = _read(data_dir / "sms_spam" / "sms_spam.jsonl.gz")[:limit]
-    return [*_rate_clinc(train, test, encoder), *_rate_spam(sms, encoder)]
+    entities = rate_wnut17(data_dir, limit) if (data_dir / "wnut17").is_dir() else []
+    return [*_rate_clinc(train, test, encoder), *_rate_spam(sms, encoder), *entities]
 
 
 def _rate_clinc(train: list[Row], test: list[Row], encoder: SentenceEncoder) -> Figures:

@@ -27,6 +27,8 @@ _FEWEST_TOKENS = 8
 
 Tokens = list[int]
 
+NOTHING_TO_READ = "the text has nothing that the model reads: only blanks or invisible characters"
+
 
 class CutTokens(Tokens):
     """The token ids of a text that was longer than the model reads: only its beginning."""
@@ -58,18 +60,18 @@ class Tokenizer:
         """
         _require_sentencepiece(folder)
         wrapper = _read(folder)
-        self._rust: Any = getattr(wrapper, "backend_tokenizer", None)
-        if self._rust is None:
+        self.backend: Any = getattr(wrapper, "backend_tokenizer", None)
+        if self.backend is None:
             raise ModelError(f"{folder} has no fast tokenizer: expected a tokenizer.json")
-        self._rust.no_padding()
+        self.backend.no_padding()
         # A tokenizer without its own limit has one of 1e30.
         max_tokens = int(min(max_tokens, max(wrapper.model_max_length, _FEWEST_TOKENS)))
         self._keeps_end = wrapper.truncation_side == "left"
-        self._rust.enable_truncation(max_tokens, direction=wrapper.truncation_side)
+        self.backend.enable_truncation(max_tokens, direction=wrapper.truncation_side)
         # What looks like a control token in a text, such as "[SEP]", is text.
-        self._rust.encode_special_tokens = True
+        self.backend.encode_special_tokens = True
         self._max_chars = max_tokens * _CHARS_PER_TOKEN
-        frame = self._rust.encode("")
+        frame = self.backend.encode("")
         if any(frame.type_ids):
             raise ModelError(
                 f"{folder}: its tokenizer marks control tokens with token_type_ids, which are not "
@@ -87,7 +89,7 @@ class Tokenizer:
         """
         read = [self._cut(text) for text in texts]
         try:
-            encodings = self._rust.encode_batch([text for text, _ in read])
+            encodings = self.backend.encode_batch([text for text, _ in read])
         except (TypeError, ValueError):  # some text is bad: find out which
             return [self._encode_one(*text) for text in read]
         return [self._checked(e, *text) for e, text in zip(encodings, read, strict=True)]
@@ -102,21 +104,19 @@ class Tokenizer:
 
     def _encode_one(self, text: str, is_cut: bool) -> Tokens | InputError:
         try:
-            encoding = self._rust.encode(text)
+            encoding = self.backend.encode(text)
         except (TypeError, ValueError) as error:
             return InputError(f"the text is not valid Unicode (lone surrogates?): {error}")
         return self._checked(encoding, text, is_cut)
 
     def _checked(self, encoding: Any, text: str, is_cut: bool) -> Tokens | InputError:
         ids: Tokens = encoding.ids
-        if len(ids) <= self._num_special or _is_blank(text):
-            return InputError(
-                "the text has nothing that the model reads: only blanks or invisible characters"
-            )
+        if len(ids) <= self._num_special or is_blank(text):
+            return InputError(NOTHING_TO_READ)
         return CutTokens(ids) if is_cut or encoding.overflowing else ids
 
 
-def _is_blank(text: str) -> bool:
+def is_blank(text: str) -> bool:
     """Whether a text shows nothing: some tokenizers have tokens for blanks."""
     if any(map(str.isalnum, text[:_FIRST_CHARS])):
         return False

@@ -37,11 +37,18 @@ def _classifier_options(folder: Path) -> Options:
     return {"path": str(folder)}
 
 
+def _entities_options(folder: Path) -> Options:
+    labels = {0: "O", 1: "B-person", 2: "I-person"}
+    write_bert(folder, "BertForTokenClassification", id2label=labels)
+    return {"path": str(folder)}
+
+
 #: Models that need a file: the function that writes it to an empty folder.
 FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_detector": _detector_options,
     "onnx_tabular": _tabular_options,
     "huggingface_classifier": _classifier_options,
+    "huggingface_entities": _entities_options,
 }
 
 

@@ -132,7 +132,7 @@ def test_typed_control_tokens_of_a_byte_level_tokenizer_are_text(tmp_path: Path,
     tokenizer = Tokenizer(tmp_path, 16)
     (ids,) = tokenizer([text])
     assert isinstance(ids, list)
-    controls = {tokenizer._rust.token_to_id(name) for name in special.values()}
+    controls = {tokenizer.backend.token_to_id(name) for name in special.values()}
     assert None not in controls
     assert not controls & set(ids)
 
