@@ -24,6 +24,7 @@ from schemas import (
     NluResult,
     Result,
     SchemaError,
+    TextEntities,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
 from schemas.codecs import image_content_type
@@ -165,6 +166,11 @@ def _nlu(result: NluResult) -> str:
     return f"{result.intent} ({result.score:.2f})" + (f", or {others}" if others else "")
 
 
+def _entities(result: TextEntities) -> str:
+    mentions = [f"{e.label} {e.text!r} ({e.score:.2f})" for e in result.entities]
+    return ", ".join(mentions) or "no entities"
+
+
 def _anomaly(result: AnomalyScore) -> str:
     words = f"{'ANOMALY' if result.is_anomaly else 'normal'} {result.score:.2f}"
     words += f" (threshold {result.threshold:.2f})"
@@ -208,6 +214,7 @@ def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, b
 _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     Detections: _detections,
     NluResult: _nlu,
+    TextEntities: _entities,
     AnomalyScore: _anomaly,
     ClusterAssignment: _assignment,
     ClusterUpdate: _update,

@@ -114,6 +114,11 @@ def _check_kind(folder: Path, config: dict[str, Any]) -> None:
     """Refuse folders that transformers would load with a random head or as a regression."""
     architectures = config.get("architectures") or ["none named"]
     if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
+        if any(str(name).endswith("ForTokenClassification") for name in architectures):
+            raise ModelError(
+                f"{folder} is a token classifier ({architectures[0]}): to find entities, write "
+                "`model: huggingface_entities` with the folder as option `path`"
+            )
         raise ModelError(
             f"{folder} is no sequence classifier (its config says {architectures[0]}): for an "
             "encoder, write `model: intent_classifier` with the folder as option `encoder`"

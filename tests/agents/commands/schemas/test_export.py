@@ -26,6 +26,7 @@ from schemas import (
     DeadLetter,
     Detection,
     Detections,
+    Entity,
     Event,
     InputError,
     IntentScore,
@@ -33,6 +34,7 @@ from schemas import (
     Origin,
     Result,
     SensorReading,
+    TextEntities,
     TextMessage,
     VideoFrame,
     make_codec,
@@ -56,6 +58,8 @@ RESULTS: list[Result] = [
     Detections(width=4, height=3, detections=[], **STAMP),
     NluResult(intent="a", score=0.9, alternatives=[IntentScore("b", 0.1)], **STAMP),
     NluResult(intent="a", score=0.9, embedding=[0.6, 0.8], **STAMP),
+    TextEntities(entities=[Entity("person", 0, 3, 0.9, "Ada")], **STAMP),
+    TextEntities(entities=[], is_truncated=True, **STAMP),
     AnomalyScore(score=0.1, is_anomaly=False, threshold=0.9, **STAMP),
     AnomalyScore(
         score=1.0, is_anomaly=True, threshold=0.9, channel="flow", expected=2.0, **STAMP
