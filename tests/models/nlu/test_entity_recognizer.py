@@ -55,6 +55,7 @@ def test_any_texts_get_an_answer_each(model: EntityRecognizer, texts: list[str])
     for text, answer in zip(texts, answers, strict=True):
         if isinstance(answer, InputError):
             continue
+        assert isinstance(answer, TextEntities)
         for entity in answer.entities:
             assert text[entity.start : entity.end] == entity.text
             assert 0 <= entity.score <= 1
