@@ -121,7 +121,15 @@ class Worker:
             pool=pool,
             encoder=ResultEncoder(name, codec, pool, self.packing),
             delivery=Delivery(
-                name, agent, self.sink, tracker, metrics, stop_for, self.packing, may_send
+                name,
+                agent,
+                self.sink,
+                tracker,
+                metrics,
+                stop_for,
+                self.packing,
+                may_send,
+                letter_codec=self.schemas.letter_codec(name, agent),
             ),
             metrics=metrics,
             host=self.host,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import Model, ModelError
+from models.content_hash import content_version
 from models.weights import onnx_reason, refuse_pickle
 from schemas import Event, InputError
 
@@ -54,22 +54,17 @@ class OnnxTabular(Model[Event, Row]):
         self._outputs = [output] if isinstance(output, str) else output
 
     def load(self, device: str = "cpu") -> None:
-        """Read the file and check its inputs and outputs; `version` becomes its short SHA-256.
+        """Read the file and check its inputs and outputs; `version` becomes a short hash of it.
 
         Raises:
             ModelError: the file is absent, no ONNX model, or its input has another shape.
         """
         refuse_pickle(self._path)
-        try:
-            content = self._path.read_bytes()
-        except OSError as error:
-            raise ModelError(
-                f"can't read {self._path} ({error.strerror}): expected an ONNX file"
-            ) from error
+        version = content_version(self._path)
         self._session = _open_session(self._path, device)
         self._input = self._check_input()
         self._outputs = self._check_outputs()
-        self.version = hashlib.sha256(content).hexdigest()[:12]
+        self.version = version
 
     def warm_up(self) -> None:
         """Run the model on one row of zeros."""

@@ -4,9 +4,11 @@ Imports no Kafka, no Faust and no model, so that a producer script can use it al
 """
 
 from schemas.behavior import BehaviorEvent
+from schemas.classification import Classification, ClassScore
 from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
 from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_codec
 from schemas.dead_letter import DeadLetter
+from schemas.detected_frame import DetectedFrame
 from schemas.detection import Detection, Detections
 from schemas.errors import (
     DecodeError,
@@ -20,25 +22,30 @@ from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
 from schemas.nlu import Entity, IntentScore, NluResult, TextEntities
 from schemas.replay import Replay
+from schemas.scene_event import SceneEvent
 from schemas.score import AnomalyScore
+from schemas.segmentation import Region, RunLengthMask, Segmentation
 from schemas.sensor import SensorReading
 from schemas.settlement import Settlement
 from schemas.text import TextMessage
 
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
-    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent)
+    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame)
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
     t.__name__: t
     for t in (
         Detections,
+        Classification,
+        Segmentation,
         NluResult,
         TextEntities,
         AnomalyScore,
         ClusterAssignment,
         ClusterUpdate,
+        SceneEvent,
     )
 }
 
@@ -48,11 +55,14 @@ __all__ = [
     "RESULT_TYPES",
     "AnomalyScore",
     "BehaviorEvent",
+    "ClassScore",
+    "Classification",
     "Cluster",
     "ClusterAssignment",
     "ClusterUpdate",
     "DeadLetter",
     "DecodeError",
+    "DetectedFrame",
     "Detection",
     "Detections",
     "EmptyValueError",
@@ -66,9 +76,13 @@ __all__ = [
     "MsgpackCodec",
     "NluResult",
     "Origin",
+    "Region",
     "Replay",
     "Result",
+    "RunLengthMask",
+    "SceneEvent",
     "SchemaError",
+    "Segmentation",
     "SensorReading",
     "Settlement",
     "TextEntities",

@@ -10,10 +10,10 @@ from models.base import Answer, ModelError, PreparedModel
 from models.core_pool import CorePool
 from models.detection.boxes import Selected, select
 from models.detection.fitting import Fit
-from models.detection.images import ImageLimits
 from models.detection.input_format import InputFormat, Slots
 from models.detection.layouts import Layout
 from models.detection.networks import Network
+from models.images import ImageLimits
 from schemas import Detection, Detections, InputError, VideoFrame
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from models.core_pool import CorePool
 from models.detection.boxes import Floats
 from models.detection.fitting import Fit, letterbox, letterboxed_size, stretch
-from models.detection.images import ImageLimits, decode_image
 from models.detection.networks import write_planes
+from models.images import GrayRange, ImageLimits, decode_image
 from models.transfer import Transfer
 from schemas import InputError
 
@@ -32,6 +32,8 @@ class InputFormat:
     """Factor for gray levels of 0 to 255."""
     scales_jpeg: bool = False
     """Whether JPEG is decoded at 1/2, 1/4 or 1/8 if the network needs no more pixels."""
+    gray_range: GrayRange = None
+    """Which levels of a gray picture of more than 8 bits become black and white."""
 
     def size_in_input(self, rows: int, columns: int) -> tuple[int, int]:
         """Return how many rows and columns a picture of that size has in the network's input."""
@@ -45,7 +47,8 @@ class InputFormat:
         Raises:
             InputError: the picture can't be decoded, or is over the limits.
         """
-        picture = decode_image(image, limits, self.size_in_input if self.scales_jpeg else None)
+        needed = self.size_in_input if self.scales_jpeg else None
+        picture = decode_image(image, limits, needed, self.gray_range)
         resize = letterbox if self.keeps_aspect else stretch
         pixels, fit = resize(picture.pixels, self.height, self.width)
         write_planes(pixels, self.scale, self.is_bgr, planes)

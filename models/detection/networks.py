@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -67,20 +65,6 @@ class TorchNetwork:
         with torch.inference_mode():
             outputs = self._module(uploaded.tensor())
         return [output.float().cpu().numpy() for output in outputs]
-
-
-def file_version(path: Path) -> str:
-    """Return the first 12 hex digits of a file's SHA-256, the version that results carry.
-
-    Raises:
-        ModelError: the file is absent or can't be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ModelError(f"model file {path}: {reason}: correct the model's path") from error
 
 
 def write_planes(image: npt.NDArray[np.uint8], scale: float, is_bgr: bool, planes: Floats) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.base import ModelError
+from models.content_hash import content_version
 from models.detection.detector import Detector, LoadedDetector, Selection
-from models.detection.images import ImageLimits
 from models.detection.input_format import InputFormat
 from models.detection.labels import read_labels
 from models.detection.layouts import LAYOUTS, Layout, find_layout
-from models.detection.networks import Network, Signature, file_version
+from models.detection.networks import Network, Signature
 from models.detection.onnx_network import OnnxNetwork
+from models.images import ImageLimits, read_gray_range
 from models.weights import refuse_pickle
 
 
@@ -34,6 +35,8 @@ class OnnxDetector(Detector):
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         max_pixels: larger pictures are refused before they are decoded.
         scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 if the network needs no more pixels.
+        gray_range: [low, high], the levels of a gray picture of more than 8 bits that become black
+            and white, or `stretch`: each picture's own; None: the whole range of 16 bits.
     """
 
     name = "onnx_detector"
@@ -53,6 +56,7 @@ class OnnxDetector(Detector):
         threads: int = 0,
         max_pixels: int = ImageLimits.max_pixels,
         scaled_decoding: bool = False,
+        gray_range: str | Sequence[float] | None = None,
     ) -> None:
         if layout is not None and layout not in LAYOUTS:
             raise ValueError(f"no layout {layout!r}: expected one of {', '.join(LAYOUTS)}")
@@ -73,11 +77,12 @@ class OnnxDetector(Detector):
         self._threads = threads
         self._limits = ImageLimits(max_pixels=max_pixels)
         self._scaled_decoding = scaled_decoding
+        self._gray_range = read_gray_range(gray_range)
 
     def load(self, device: str = "cpu") -> None:
         """Open the file on `cpu` or `cuda:N`; `version` becomes a short hash of the file."""
         refuse_pickle(self._path)
-        version = file_version(self._path)
+        version = content_version(self._path)
         network = self._open(device)
         shapes = network.signature.output_shapes
         try:
@@ -104,6 +109,7 @@ class OnnxDetector(Detector):
             is_bgr=layout.is_bgr if self._bgr is None else self._bgr,
             scale=self._input_scale,
             scales_jpeg=self._scaled_decoding,
+            gray_range=self._gray_range,
         )
 
     def _selection(self, layout: Layout) -> Selection:

@@ -61,7 +61,8 @@ class SentenceEncoder:
         """Check the options; nothing is loaded yet.
 
         Args:
-            source: `minilm` (extra `demo`), a folder with safetensors, or a hub id.
+            source: `minilm` (extra `demo`), `roberta` (small, shipped), a folder with
+                safetensors, or a hub id.
             max_tokens: longer texts are cut, 8 to 4096; the model's limit holds as well.
             pooling: see `EncoderSettings`.
             normalize: see `EncoderSettings`.

