@@ -20,7 +20,7 @@ from schemas.errors import (
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
-from schemas.nlu import IntentScore, NluResult
+from schemas.nlu import Entity, IntentScore, NluResult, TextEntities
 from schemas.replay import Replay
 from schemas.scene_event import SceneEvent
 from schemas.score import AnomalyScore
@@ -41,6 +41,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         Classification,
         Segmentation,
         NluResult,
+        TextEntities,
         AnomalyScore,
         ClusterAssignment,
         ClusterUpdate,
@@ -65,6 +66,7 @@ __all__ = [
     "Detection",
     "Detections",
     "EmptyValueError",
+    "Entity",
     "Event",
     "FiniteFloat",
     "ImageCodec",
@@ -83,6 +85,7 @@ __all__ = [
     "Segmentation",
     "SensorReading",
     "Settlement",
+    "TextEntities",
     "TextMessage",
     "TooLargeError",
     "UnknownVersionError",

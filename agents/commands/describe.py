@@ -27,6 +27,7 @@ from schemas import (
     SceneEvent,
     SchemaError,
     Segmentation,
+    TextEntities,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
 from schemas.dead_letter import is_dead_letter
@@ -191,6 +192,11 @@ def _nlu(result: NluResult) -> str:
     return f"{result.intent} ({result.score:.2f})" + (f", or {others}" if others else "")
 
 
+def _entities(result: TextEntities) -> str:
+    mentions = [f"{e.label} {e.text!r} ({e.score:.2f})" for e in result.entities]
+    return ", ".join(mentions) or "no entities"
+
+
 def _anomaly(result: AnomalyScore) -> str:
     if not result.is_scored:
         return "not scored"
@@ -250,6 +256,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     Classification: _classification,
     Segmentation: _segmentation,
     NluResult: _nlu,
+    TextEntities: _entities,
     AnomalyScore: _anomaly,
     ClusterAssignment: _assignment,
     ClusterUpdate: _update,

@@ -19,6 +19,7 @@ import numpy as np
 from models.evaluation import f1
 from models.nlu.answers import rank_intents
 from models.nlu.encoder import SentenceEncoder
+from models.nlu.evaluate_entities import rate_wnut17
 from models.nlu.head_rating import rate_head, rate_trained
 from models.nlu.head_training import fit_head
 from models.nlu.intent_classifier import DEFAULT_HEAD
@@ -40,7 +41,7 @@ Figures = list[tuple[str, float]]
 
 
 def evaluate_on(data_dir: Path, limit: int | None = None) -> Figures:
-    """Measure on the folders `clinc150` and `sms_spam` of `data_dir`.
+    """Measure on the folders `clinc150` and `sms_spam` of `data_dir`, and `wnut17` if it is there.
 
     Heads are trained on CLINC150's train and validation parts and rated on its test part, with
     MiniLM and with the small RoBERTa that is trained here. It takes about 6 minutes on one core.
@@ -67,11 +68,14 @@ def evaluate_on(data_dir: Path, limit: int | None = None) -> Figures:
     minilm, roberta = SentenceEncoder("minilm"), SentenceEncoder("roberta")
     minilm.load()
     roberta.load()
+    has_entities = (data_dir / "wnut17" / "dev.conll.gz").is_file()
+    entities = rate_wnut17(data_dir, limit) if has_entities else []
     return [
         *rate_trained(train, test, minilm),
         *rate_trained(train, test, roberta),
         *_rate_shipped(test, minilm),
         *_rate_spam(sms, minilm),
+        *entities,
     ]
 
 

@@ -21,6 +21,20 @@ ROBERTA = Path(__file__).parent / "weights" / "roberta"
 #: The only files that are downloaded from a hub: data, never code and never pickles.
 _HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
 
+#: Weights, config and everything that a tokenizer is made of: each can change an answer.
+_DECISIVE_FILES = (
+    "*.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "*.model",  # SentencePiece
+)
+
 #: Weights that are often left out, because neither sentence vectors nor most classifiers use them.
 _OPTIONAL_WEIGHTS = ("pooler.", "bert.pooler.", "embeddings.position_ids")
 
@@ -92,24 +106,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def token_limit(config: dict[str, Any]) -> int:
-    """Return the longest input, in tokens, that a model with this config has positions for."""
-    positions = config.get("max_position_embeddings")
-    if not isinstance(positions, int):  # relative positions: no limit
-        return 2**31
-    # RoBERTa and its relatives (padding is token 1) number positions from 2.
-    return positions - 2 if config.get("pad_token_id") == 1 else positions
-
-
 def fingerprint(folder: Path) -> str:
-    """Return the SHA-256 (hex) of the weights, config and tokenizer in a folder."""
+    """Return the SHA-256 (hex) of all files in a folder that decide an answer."""
     digest = hashlib.sha256()
-    names = ("config.json", "tokenizer.json", "vocab.txt")
-    for path in [*sorted(folder.glob("*.safetensors")), *(folder / name for name in names)]:
-        if path.is_file():
-            digest.update(path.name.encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+    paths = {path for pattern in _DECISIVE_FILES for path in folder.glob(pattern)}
+    for path in sorted(path for path in paths if path.is_file()):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 

@@ -52,6 +52,12 @@ def _classifier_options(folder: Path) -> Options:
     return {"path": str(folder)}
 
 
+def _entities_options(folder: Path) -> Options:
+    labels = {0: "O", 1: "B-person", 2: "I-person"}
+    write_bert(folder, "BertForTokenClassification", id2label=labels)
+    return {"path": str(folder)}
+
+
 def _onnx_classifier_options(folder: Path) -> Options:
     write_preprocessor(folder)
     write_onnx_classifier(folder / "classes.onnx", batch=2)
@@ -83,6 +89,7 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "image_segmenter": _image_segmenter_options,
     "onnx_tabular": _tabular_options,
     "huggingface_classifier": _classifier_options,
+    "huggingface_entities": _entities_options,
 }
 
 

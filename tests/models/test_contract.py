@@ -31,7 +31,8 @@ TOLERANCE = 1e-4
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Model[Any, Any]]:
-    if request.param == "intent_classifier" and find_spec(MINILM_PACKAGE) is None:
+    needs_minilm = request.param in ("intent_classifier", "entity_recognizer")
+    if needs_minilm and find_spec(MINILM_PACKAGE) is None:
         skip_or_fail("the extra `demo` is not installed: no MiniLM")
     made = make_registered(request.param, tmp_path_factory.mktemp(request.param))
     made.load("cpu")

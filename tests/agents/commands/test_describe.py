@@ -16,6 +16,7 @@ from schemas import (
     DeadLetter,
     Detection,
     Detections,
+    Entity,
     IntentScore,
     NluResult,
     Origin,
@@ -25,6 +26,7 @@ from schemas import (
     SceneEvent,
     Segmentation,
     SensorReading,
+    TextEntities,
     VideoFrame,
 )
 from schemas.cloudevents import event_headers, type_name
@@ -73,6 +75,11 @@ RESULTS: list[tuple[Result, str]] = [
         ),
         "c-1  balance (0.98), or pay 0.01",
     ),
+    (
+        TextEntities(source_id="c-1", entities=[Entity("person", 0, 3, 0.9, "Ada")]),
+        "c-1  person 'Ada' (0.90)",
+    ),
+    (TextEntities(source_id="c-1", entities=[]), "c-1  no entities"),
     (
         AnomalyScore(
             source_id="pump",

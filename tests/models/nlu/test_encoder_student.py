@@ -32,7 +32,7 @@ def test_the_saved_tokenizer_gives_the_ids_it_was_trained_with(tmp_path: Path) -
         assert (ids[0], ids[-1]) == (0, 2)
         if "<s>" not in text:
             assert ids == trained.encode(text).ids
-    assert loaded.pad_id == PAD
+    assert loaded.padding_candidates == [PAD]
     assert loaded(["WHERE is My order"]) == loaded(["where is my order"])
 
 

@@ -28,6 +28,7 @@ from schemas import (
     DeadLetter,
     Detection,
     Detections,
+    Entity,
     Event,
     InputError,
     IntentScore,
@@ -39,6 +40,7 @@ from schemas import (
     SceneEvent,
     Segmentation,
     SensorReading,
+    TextEntities,
     TextMessage,
     VideoFrame,
     make_codec,
@@ -71,6 +73,8 @@ RESULTS: list[Result] = [
     ),
     NluResult(intent="a", score=0.9, alternatives=[IntentScore("b", 0.1)], **STAMP),
     NluResult(intent="a", score=0.9, embedding=[0.6, 0.8], **STAMP),
+    TextEntities(entities=[Entity("person", 0, 3, 0.9, "Ada")], **STAMP),
+    TextEntities(entities=[], is_truncated=True, **STAMP),
     AnomalyScore(score=0.1, is_anomaly=False, threshold=0.9, **STAMP),
     AnomalyScore(
         score=1.0, is_anomaly=True, threshold=0.9, channel="flow", expected=2.0, **STAMP
