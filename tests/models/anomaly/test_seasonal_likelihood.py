@@ -152,7 +152,7 @@ def test_many_keys_in_one_step_answer_as_each_alone() -> None:
         assert mixed[number::20] == answers(SeasonalLikelihood(), log)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=60),
     st.integers(0, 59),

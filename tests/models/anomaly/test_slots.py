@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.anomaly import slots as slots_module
@@ -12,7 +12,6 @@ from models.anomaly.slots import NO_SLOT, PATIENCE, Slots
 STEPS = st.lists(st.lists(st.sampled_from("abcdefg"), max_size=6), max_size=60)
 
 
-@settings(deadline=None)
 @given(STEPS, st.integers(1, 3))
 def test_keys_make_room_by_the_rule(steps: list[list[str]], limit: int) -> None:
     """Compares with one key at a time: a key that stayed away, the lower row of equal ones."""
@@ -50,7 +49,6 @@ def test_keys_make_room_by_the_rule(steps: list[list[str]], limit: int) -> None:
     assert slots.take_incidents() == {"evicted_key": 0, "refused_key": 0}
 
 
-@settings(deadline=None)
 @given(STEPS, st.integers(1, 3))
 def test_rows_that_are_known_are_seen_like_their_keys(steps: list[list[str]], limit: int) -> None:
     by_keys: Slots[str] = Slots(limit, "letters")

@@ -150,7 +150,7 @@ def _encoded_gradients() -> list[bytes]:
     changes=st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6),
     length=st.integers(0, 4000),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damage_gives_pixels_or_an_input_error(
     picture: bytes, changes: list[tuple[int, int]], length: int
 ) -> None:
@@ -376,7 +376,7 @@ _OTHERS = [
     length=st.integers(0, 4000),
     tail=st.binary(max_size=20),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_damage_to_any_format_gives_pixels_or_an_input_error(
     picture: bytes, changes: list[tuple[int, int]], length: int, tail: bytes
 ) -> None:

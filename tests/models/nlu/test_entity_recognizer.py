@@ -47,7 +47,7 @@ def test_entities_are_found_beyond_the_positions_of_the_encoder(model: EntityRec
     assert [e.text for e in answer.entities][-3:] == ["Chicago", "Paris", "Barack Obama"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text(min_size=1, max_size=60), min_size=1, max_size=5))
 def test_any_texts_get_an_answer_each(model: EntityRecognizer, texts: list[str]) -> None:
     answers = model.predict_batch([TextMessage(text=text) for text in texts])
