@@ -20,6 +20,7 @@ from schemas.errors import (
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
+from schemas.heartbeat import Heartbeat
 from schemas.nlu import Entity, IntentScore, NluResult, TextEntities
 from schemas.replay import Replay
 from schemas.scene_event import SceneEvent
@@ -27,11 +28,13 @@ from schemas.score import AnomalyScore
 from schemas.segmentation import Region, RunLengthMask, Segmentation
 from schemas.sensor import SensorReading
 from schemas.settlement import Settlement
+from schemas.source_event import SourceEvent
 from schemas.text import TextMessage
 
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
-    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame)
+    t.__name__: t
+    for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame, Heartbeat)
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
@@ -46,6 +49,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         ClusterAssignment,
         ClusterUpdate,
         SceneEvent,
+        SourceEvent,
     )
 }
 
@@ -69,6 +73,7 @@ __all__ = [
     "Entity",
     "Event",
     "FiniteFloat",
+    "Heartbeat",
     "ImageCodec",
     "InputError",
     "IntentScore",
@@ -85,6 +90,7 @@ __all__ = [
     "Segmentation",
     "SensorReading",
     "Settlement",
+    "SourceEvent",
     "TextEntities",
     "TextMessage",
     "TooLargeError",
