@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from confluent_kafka import KafkaException, TopicPartition
@@ -137,7 +137,7 @@ class GroupOffsetsOfPipeline:
             targets = self._offsets_at(found, at_ms)
         return [msgspec.structs.replace(p, target=targets[p.topic, p.partition]) for p in found]
 
-    def _offsets_at(self, found: Sequence[PartitionOffsets], at_ms: int) -> Mapping[Place, int]:
+    def _offsets_at(self, found: Sequence[PartitionOffsets], at_ms: int) -> dict[Place, int]:
         wanted = [TopicPartition(p.topic, p.partition, at_ms) for p in found]
         consumer = make_consumer(self._kafka, {"group.id": self.group})
         try:
