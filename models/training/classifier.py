@@ -36,9 +36,7 @@ class Settings(NetworkSettings, frozen=True, kw_only=True):
 
     data: Annotated[
         str | None,
-        Meta(
-            description="Folder with a subfolder of pictures for each class; null: rendered traffic."
-        ),
+        Meta(description="A folder of pictures for each class in it; null: rendered traffic."),
     ] = None
     num_rendered: Annotated[
         int, Meta(ge=16, description="Number of rendered pictures, without data.")
@@ -100,8 +98,8 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
     _write(trained, pictures, run.model)
     return Trained(
         model="image_classifier",
-        what=f"ResNet-20 (He et al., 2015, arXiv:1512.03385, section 4.2), 0.27 M parameters, input "
-        f"{settings.side}x{settings.side}, trained from random weights.",
+        what="ResNet-20 (He et al., 2015, arXiv:1512.03385, section 4.2), 0.27 M parameters, "
+        f"input {settings.side}x{settings.side}, trained from random weights.",
         data=words,
         measures=_measures(run.model, held_out),
         use=USE,
@@ -118,7 +116,7 @@ def _read(
         run.begin("classifier", plain, "rendered")
         pictures = render_traffic(settings.seed, settings.num_rendered)
         unseen = render_traffic(UNSEEN_SEED, min(_NUM_UNSEEN, settings.num_rendered))
-        words = f"{settings.num_rendered} objects of rendered traffic; {len(unseen.pixels)} others held out"
+        words = f"{len(pictures.pixels)} objects of rendered traffic; {len(unseen.pixels)} held out"
         return pictures, unseen, words
     folder = Path(settings.data)
     paths, names = read_class_folders(folder)

@@ -170,9 +170,8 @@ Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.in
 class _Rendered:
     """Rendered traffic."""
 
-    labels = list(LABELS)
-
     def __init__(self, settings: Settings, run: RunFolder) -> None:
+        self.labels = list(LABELS)
         self._settings, self._run = settings, run
         self.words = f"{settings.num_scenes} rendered traffic scenes (models/detection/scenes.py)"
         run.begin("detector", _plain(settings), "rendered")

@@ -26,7 +26,8 @@ _MAX_MEASURED = 500
 
 USE = """model:
   name: intent_classifier
-  options: {encoder: FOLDER, head: HEAD}  # HEAD: of `penstock train intent` with `encoder: FOLDER`"""
+  options: {encoder: FOLDER, head: HEAD}
+# HEAD: made by `penstock train intent` with `encoder: FOLDER`"""
 
 
 class Settings(TrainingSettings, frozen=True, kw_only=True):
@@ -35,8 +36,8 @@ class Settings(TrainingSettings, frozen=True, kw_only=True):
     data: Annotated[
         str,
         Meta(
-            description="Texts, one a line, or the field `text` of CSV or JSON lines; may be gzipped. "
-            "Required."
+            description="Texts, one a line, or the field `text` of CSV or JSON lines; may be "
+            "gzipped. Required."
         ),
     ] = ""
     held_out: Annotated[

@@ -36,8 +36,8 @@ class Settings(TrainingSettings, frozen=True, kw_only=True):
     data: Annotated[
         str,
         Meta(
-            description="CoNLL columns: a token first and its tag (BIO) last on a line, an empty line "
-            "after each text; may be gzipped. Required."
+            description="CoNLL columns: a token first and its tag (BIO) last on a line, an empty "
+            "line after each text; may be gzipped. Required."
         ),
     ] = ""
     test: Annotated[

@@ -37,8 +37,8 @@ class Settings(TrainingSettings, frozen=True, kw_only=True):
     data: Annotated[
         str | None,
         Meta(
-            description="CSV or JSON lines with `text` and `label`; `oos` is the label of texts that "
-            "fit no other; null: composed phrases."
+            description="CSV or JSON lines with `text` and `label`; `oos` is the label of texts "
+            "that fit no other; null: composed phrases."
         ),
     ] = None
     test: Annotated[
@@ -55,8 +55,8 @@ class Settings(TrainingSettings, frozen=True, kw_only=True):
     min_score: Annotated[
         Annotated[float, Meta(ge=0, le=1)] | None,
         Meta(
-            description="Texts with a lower score are `oos`; null: by cross-validation, which is too "
-            "high if the texts are variants of a few templates."
+            description="Texts with a lower score are `oos`; null: by cross-validation, which is "
+            "too high if the texts are variants of a few templates."
         ),
     ] = None
     device: Annotated[str, Meta(description="cpu or cuda:N, for the encoder.")] = "cpu"

@@ -61,7 +61,7 @@ def write_card(
         "| | |",
         "| --- | --- |",
         f"| served by | `{trained.model}` |",
-        f"| version | `{folder_content_version(run.model)}`, a hash of the files that decide an answer |",
+        f"| version | `{folder_content_version(run.model)}`, a hash of all other files |",
         f"| data | {trained.data} |",
         f"| seed | {settings['seed']} |",
         *([f"| steps | {int(steps[-1]['step'])} |"] if steps else []),

@@ -4,7 +4,7 @@
     checkpoint.safetensors   tensors, and the number of steps done as metadata
     metrics.jsonl            a line for every few steps
     metrics.png              the same as a plot
-    prepared/                the data as the network reads it, so that a resumed run needs no decoding
+    prepared/                the data as the network reads it: decoded once
     model/                   the result: weights, config.json, card.md
 
 Files are written beside their place and then renamed: a kill leaves the old file or the new one.

@@ -198,9 +198,8 @@ def _measures(
 class _Rendered:
     """Rendered traffic."""
 
-    labels = ["background", *LABELS]  # noqa: RUF012
-
     def __init__(self, settings: Settings, run: RunFolder) -> None:
+        self.labels = ["background", *LABELS]
         self._settings, self._run = settings, run
         self.words = f"{settings.num_scenes} rendered traffic scenes (models/detection/scenes.py)"
         run.begin("segmenter", msgspec.to_builtins(settings), "rendered")
@@ -238,8 +237,8 @@ class _Users:
             "segmenter", msgspec.to_builtins(settings), digest_of([folder / "classes.txt", *files])
         )
         self.words = (
-            f"{len(self._pairs)} pictures with masks of {len(self.labels)} classes ({folder.name}); "
-            f"{len(self._held_out)} held out"
+            f"{len(self._pairs)} pictures with masks of {len(self.labels)} classes "
+            f"({folder.name}); {len(self._held_out)} held out"
         )
 
     def arrays(self, progress: Progress) -> tuple[Image3, Image3]:

@@ -1,3 +1,3 @@
-from tests.models.nlu.conftest import tiny_bert
+from tests.models.nlu.conftest import save_bert, tiny_bert
 
-__all__ = ["tiny_bert"]
+__all__ = ["save_bert", "tiny_bert"]

@@ -71,7 +71,7 @@ def test_masks(tmp_path: Path) -> None:
     assert labels == ["nothing", "square"]
     mask = read_mask(pairs[0][1], 2)
     assert set(np.unique(mask).tolist()) == {0, 1}
-    with pytest.raises(ModelError, match="a pixel of class 1, but classes.txt has 1"):
+    with pytest.raises(ModelError, match=r"a pixel of class 1, but classes\.txt has 1"):
         read_mask(pairs[0][1], 1)
     with pytest.raises(ModelError, match="its mode is RGB"):
         read_mask(pairs[0][0], 2)
