@@ -73,7 +73,8 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
 
     def loss(net: Any, rows: Rows, chance: np.random.Generator) -> torch.Tensor:
         images, moved = _augmented(pixels[rows], boxes[rows], chance, settings.mirrors)
-        return _loss(net, images, moved, class_ids[rows])
+        value: torch.Tensor = _loss(net, images, moved, class_ids[rows])
+        return value
 
     plan = Plan(len(pixels), loss, average_decay=_AVERAGE_DECAY)
     trained = train_network(network, plan, settings, run, progress)

@@ -31,7 +31,8 @@ def draw_metrics(run: RunFolder) -> str:
         axes.plot(*zip(*points, strict=True), label=name.replace("_", " "))
     for axes in (above, below):
         axes.grid(alpha=0.3)
-        axes.legend()
+        if axes.lines:
+            axes.legend()
     below.set_xlabel("step")
     figure.tight_layout()
     figure.savefig(run.path / "metrics.png", dpi=100)

@@ -87,7 +87,8 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
         images = np.clip(np.stack([image for image, _ in crops]) * gain, 0, 1)
         logits = net(torch.from_numpy(images).permute(0, 3, 1, 2))
         truth = torch.from_numpy(np.stack([some for _, some in crops]).astype(np.int64))
-        return _loss(logits, truth, weights)
+        value: torch.Tensor = _loss(logits, truth, weights)
+        return value
 
     plan = Plan(len(pixels), loss, weight_decay=0.01, clip=5.0)
     trained = train_network(network, plan, settings, run, progress)

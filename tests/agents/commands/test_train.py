@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from agents.commands.main import app
 from tests.models.training.small_data import write_class_folders
 
-CONFIG = "data: pictures\nside: 32\nbatch_size: 8\nepochs: 40\ncheckpoint_seconds: 0\n"
+CONFIG = "data: pictures\nside: 16\nbatch_size: 8\nepochs: 15\ncheckpoint_seconds: 0\n"
 COMMAND = [sys.executable, "-m", "agents.commands.main", "train", "classifier"]
 
 
