@@ -96,8 +96,8 @@ CATALOG: dict[str, CatalogEntry] = {
     "intent_classifier": CatalogEntry(
         "intents",
         _BERT,
-        f"{_OURS}: head trained here on composed phrases; encoder `roberta` on CLINC150 (CC BY 3.0), "
-        "WNUT 2017 (CC BY 4.0) and WordNet",
+        f"{_OURS}: head trained here on composed phrases; encoder `roberta` on CLINC150 (CC BY "
+        "3.0), WNUT 2017 (CC BY 4.0) and WordNet",
         ("nlu/weights/head.safetensors", "nlu/weights/roberta/model.safetensors"),
         _MINILM,
     ),
@@ -121,7 +121,5 @@ CATALOG: dict[str, CatalogEntry] = {
         "Ahmad et al., 2017, Neurocomputing 262; Siffer et al., 2017, KDD; Lavin and Ahmad, 2015, "
         "arXiv:1510.03336",
     ),
-    "online_kmeans": CatalogEntry(
-        "clustering", "Sculley, 2010, WWW; Aggarwal et al., 2003, VLDB"
-    ),
+    "online_kmeans": CatalogEntry("clustering", "Sculley, 2010, WWW; Aggarwal et al., 2003, VLDB"),
 }

@@ -14,7 +14,7 @@ from models.quality import Quality, read_quality
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "models.md"
 BEGIN, END = "<!-- quality: begin -->", "<!-- quality: end -->"
-#: (how the model starts, how the data starts) -> what to know about the figures; the first that fits.
+#: (how the model starts, how the data starts) -> what to know; the first that fits.
 REMARKS: dict[tuple[str, str], str] = {
     ("traffic_detector", ""): "not trained on, but from the renderer that it was trained on: says "
     "nothing about real cameras",
@@ -23,12 +23,21 @@ REMARKS: dict[tuple[str, str], str] = {
     "authors trained on",
     ("onnx_detector", "video"): "shows that a person is found, not that all are",
     ("image_classifier (digits)", ""): "not trained on; nothing was chosen with them",
-    ("image_classifier (efficientnet_lite0)", ""): "four pictures: says that it works, not how well",
+    (
+        "image_classifier (efficientnet_lite0)",
+        "",
+    ): "four pictures: says that it works, not how well",
     ("byte_tracker (traffic_detector)", ""): "from the renderer that the detector was trained on",
     ("byte_tracker (FastestDet)", ""): "no true ids: says how long tracks last, not whether they "
     "are right",
-    ("intent_classifier (shipped head)", ""): "**seen**: the threshold was chosen with 1,500 of them",
-    ("intent_classifier (minilm", ""): "chosen on the validation part; [more](language.md#measured)",
+    (
+        "intent_classifier (shipped head)",
+        "",
+    ): "**seen**: the threshold was chosen with 1,500 of them",
+    (
+        "intent_classifier (minilm",
+        "",
+    ): "chosen on the validation part; [more](language.md#measured)",
     ("intent_classifier (roberta", ""): "small; trained on CLINC150's train texts, without labels",
     ("intent_classifier (head on", ""): "default settings; not tuned on this data",
     ("entity_recognizer", ""): "chosen on a fifth of the train part",

@@ -59,7 +59,16 @@ def command(
     elif name:
         _print_one(listed[0])
     else:
-        columns = ["model", "task", "events", "kind", "weights", "licence", "quality", "what it does"]
+        columns = [
+            "model",
+            "task",
+            "events",
+            "kind",
+            "weights",
+            "licence",
+            "quality",
+            "what it does",
+        ]
         print_table(columns, [_row(model) for model in listed])
 
 
