@@ -1,4 +1,4 @@
-"""A model of pictures as a source: an ONNX file stays one, a classifier in safetensors becomes one."""
+"""A model of pictures as a source: an ONNX file, or a classifier that becomes one."""
 
 from __future__ import annotations
 

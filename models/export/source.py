@@ -25,8 +25,9 @@ class Source(Protocol):
         ...
 
     def parity(self, onnx: Path) -> float | None:
-        """Return the largest absolute difference between the outputs of an ONNX file and those of
-        the network that it was made of; None if it was an ONNX file already.
+        """Return the largest absolute difference of a file's outputs from those of its network.
+
+        None if it was an ONNX file already.
         """
         ...
 

@@ -126,7 +126,7 @@ ANSWER_OPTIONS: dict[str, dict[str, object]] = {
     "onnx_classifier": {"labels": ["a", "b", "c", "d"]},
     "image_classifier": {"top_k": 1},
     "onnx_segmenter": {"background": 0},
-    "image_segmenter": {"background": 0},
+    "image_segmenter": {"max_pixels": 100},
     "onnx_tabular": {"features": ["pressure_bar", "flow_l_min"]},
     "huggingface_classifier": {"min_score": 0.9},
     "huggingface_entities": {"min_score": 0.9},
