@@ -121,5 +121,11 @@ CATALOG: dict[str, CatalogEntry] = {
         "Ahmad et al., 2017, Neurocomputing 262; Siffer et al., 2017, KDD; Lavin and Ahmad, 2015, "
         "arXiv:1510.03336",
     ),
+    "drift_detector": CatalogEntry(
+        "drift",
+        "Bifet and Gavaldà, 2007, SDM (ADWIN); Page, 1954, Biometrika 41; Raab, Heusinger and "
+        "Schleif, 2020, Neurocomputing 416 (KSWIN)",
+    ),
+    "silence_watcher": CatalogEntry("silent sources", "own rules; docs/silence.md states them"),
     "online_kmeans": CatalogEntry("clustering", "Sculley, 2010, WWW; Aggarwal et al., 2003, VLDB"),
 }

@@ -9,7 +9,13 @@ from typing import Annotated
 import typer
 
 from agents.commands.terminal import JsonOption, print_table
-from models.export.exporting import KINDS, PICTURE_MODELS, export_model, open_source
+from models.export.exporting import (
+    KINDS,
+    PICTURE_MODELS,
+    check_target,
+    export_model,
+    open_source,
+)
 
 
 def command(
@@ -43,6 +49,7 @@ def command(
     words = ["penstock", "export", Path(source).name, "--to", to, *(["--static"] if static else [])]
     words += ["--data", data.name] if data else []
     words += ["--calibrate", calibrate.name] if calibrate else []
+    check_target(out, to)
     opened = open_source(source, read_by, data, calibrate)
     again = shlex.join([*words, "--out", out.name])
     done = export_model(opened, out, to, is_static=static, threads=threads, command=again)

@@ -120,6 +120,18 @@ def _is_text(config: Mapping[str, Any]) -> bool:
     return "vocab_size" in config
 
 
+def check_target(out: Path, kind: str) -> None:
+    """Check what can be checked before anything is loaded.
+
+    Raises:
+        ModelError: the folder is not empty, or there is no such kind.
+    """
+    if kind not in KINDS:
+        raise ModelError(f"--to {kind}: expected one of {', '.join(KINDS)}")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ModelError(f"{out} is not empty: name another --out")
+
+
 def export_model(
     source: Source,
     out: Path,
@@ -142,10 +154,7 @@ def export_model(
     Raises:
         ModelError: the folder is not empty, or the model can't be exported so.
     """
-    if kind not in KINDS:
-        raise ModelError(f"--to {kind}: expected one of {', '.join(KINDS)}")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ModelError(f"{out} is not empty: name another --out")
+    check_target(out, kind)
     before = out.with_name(out.name + ".float32")
     try:
         whole = source.write_float(before)
@@ -157,6 +166,9 @@ def export_model(
         else:
             done = _fewer_bits(source, whole, out, kind, is_static, threads, parity)
         _write_card(done, command)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)  # half a model must not be served
+        raise
     finally:
         shutil.rmtree(before, ignore_errors=True)
     return done

@@ -27,6 +27,7 @@ from models.training.pictures import (
 from models.training.result import serving, write_config
 from models.training.settings import UNSEEN_SEED
 from models.vision.folder_config import read_json
+from models.vision.networks import _DTYPES
 from schemas import Classification, Detections, InputError, Segmentation, VideoFrame
 
 _BATCH = 8
@@ -136,8 +137,7 @@ class PictureSource:
         fixed = node.shape[0] if isinstance(node.shape[0], int) else None
         frames, size = self._frames[part], fixed or _BATCH
         frames = frames[: _MAX_PICTURES[part] // size * size] or frames
-        dtype = np.float16 if node.type == "tensor(float16)" else np.float32
-        dtype = np.uint8 if node.type == "tensor(uint8)" else dtype
+        dtype = _DTYPES[node.type]
         feeds = []
         for start in range(0, len(frames) - (fixed or 1) + 1, size):
             pixels = self._pixels(frames[start : start + size])

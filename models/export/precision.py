@@ -29,6 +29,9 @@ def to_float16(source: Path, target: Path) -> None:
 
     with _quiet():
         model = convert_float_to_float16(onnx.load(source), keep_io_types=True)
+    # The tool gives two casts of one value the same name, which ONNX Runtime refuses.
+    for number, node in enumerate(model.graph.node):
+        node.name = f"{number}_{node.op_type}"
     onnx.save(model, target)
 
 

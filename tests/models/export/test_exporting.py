@@ -121,7 +121,7 @@ def test_a_detector_is_rated_on_coco_boxes(tmp_path: Path) -> None:
 def test_text_models(tmp_path: Path, kind: str, architecture: str, figure: str) -> None:
     source = tmp_path / "bert"
     source.mkdir()
-    labels = {} if architecture == "BertModel" else {"id2label": {0: "a", 1: "b", 2: "c"}}
+    labels: Any = {} if architecture == "BertModel" else {"id2label": {0: "a", 1: "b", 2: "c"}}
     write_bert(source, architecture, **labels)
     done = export(source, tmp_path / "out", kind)
     assert done.parity is not None
