@@ -19,6 +19,8 @@ from models.base import ModelError
 _DIGITS = 12
 #: What transformers-style folders hold beside the weights: classes, sizes, normalization, labels.
 _DECISIVE_FILES = ("config.json", "preprocessor_config.json", "classes.txt")
+#: What a folder tells people about the model.
+_TOLD_FILES = ("card.md", "README.md", "quality.json")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL_DATA, _KEY, _VALUE = 13, 1, 2
 
@@ -79,6 +81,24 @@ def folder_version(folder: Path, weights: Path | None = None) -> str:
     named = [folder / name for name in _DECISIVE_FILES]
     try:
         return _short_hash(_named_digests([*read, *(file for file in named if file.is_file())]))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelError(f"model folder {folder}: {reason}: correct the model's path") from error
+
+
+def folder_content_version(folder: Path) -> str:
+    """Return the first 12 hex digits of the SHA-256 of everything in a folder that decides answers.
+
+    These are all files but the card and the measured quality, with their places in the folder.
+
+    Raises:
+        ModelError: a file can't be read.
+    """
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.name not in _TOLD_FILES
+    )
+    try:
+        return _short_hash(f"{file.relative_to(folder)}:{_digest(file)}" for file in files)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ModelError(f"model folder {folder}: {reason}: correct the model's path") from error

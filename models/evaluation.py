@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -56,6 +56,41 @@ def without_data(task: str, *datasets: str) -> list[Row]:
     """Return a `Skipped` for each data set that the folder of data lacks."""
     return [
         Skipped(task=task, dataset=name, reason="not in the folder of data") for name in datasets
+    ]
+
+
+def measures(
+    task: str,
+    dataset: str,
+    model: str,
+    values: Mapping[str, float],
+    *,
+    lower_is_better: Collection[str] = (),
+    neither: Collection[str] = (),
+    seed: int | None = None,
+) -> list[Row]:
+    """Return a row for each value of one model on one data set.
+
+    Args:
+        task: as of `Measure`.
+        dataset: as of `Measure`.
+        model: as of `Measure`.
+        values: by metric.
+        lower_is_better: metrics of which less is better.
+        neither: metrics without a better side.
+        seed: as of `Measure`.
+    """
+    return [
+        Measure(
+            task=task,
+            dataset=dataset,
+            model=model,
+            metric=metric,
+            value=value,
+            higher_is_better=None if metric in neither else metric not in lower_is_better,
+            seed=seed,
+        )
+        for metric, value in values.items()
     ]
 
 

@@ -10,7 +10,8 @@ import importlib
 import inspect
 from typing import Any
 
-from models.base import Model, ModelError
+from models.base import Model, ModelError, OnlineModel
+from models.options_version import name_options_in_version, options_digest
 
 #: name -> "module:Class"; see the end of this file.
 _MODELS: dict[str, str] = {}
@@ -60,9 +61,13 @@ def make_model(cls: type[Model[Any, Any]], options: dict[str, Any]) -> Model[Any
             f"model {cls.__name__}: unknown option {', '.join(unknown)} (its options: {known})"
         )
     try:
-        return cls(**options)
+        model = cls(**options)
     except (TypeError, ValueError) as error:
         raise ModelError(f"model {cls.__name__}: {error}") from error
+    # The version of an online model names its state, which does not depend on every option.
+    if not issubclass(cls, OnlineModel) and (digest := options_digest(cls, options)):
+        name_options_in_version(model, digest)
+    return model
 
 
 register("onnx_detector", "models.detection.onnx_detector:OnnxDetector")

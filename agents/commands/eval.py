@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from agents.commands.terminal import JsonOption, print_table
 from agents.errors import UserError
 from models.evaluation import Measure, Skipped
 from models.evaluation_tasks import evaluate_task, task_names
+from models.quality import Quality, write_quality
 
 
 def command(
@@ -25,6 +27,10 @@ def command(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Measure all tasks.")] = False,
     json: JsonOption = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A file to write the figures to, with date and command, as JSON."),
+    ] = None,
 ) -> None:
     """Measure the quality of the models on a folder of real data.
 
@@ -34,6 +40,10 @@ def command(
     if not data.is_dir():
         raise UserError(f"{data}: no such folder: name one with --data DIR")
     measured, skipped = _measure(_chosen(tasks or [], every), data)
+    if out is not None and measured:
+        named = shlex.join(["penstock", "eval", *(tasks or ["--all"]), "--data", _name(data)])
+        today = f"{datetime.now(UTC):%Y-%m-%d}"
+        write_quality(out, Quality(date=today, command=named, rows=measured))
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(measured)))
     else:
@@ -44,6 +54,11 @@ def command(
         typer.echo(f"skipped: {row.task}, {row.dataset}: {row.reason}", err=json)
     if not measured:
         raise UserError("nothing was measured: the reasons are above")
+
+
+def _name(data: Path) -> str:
+    """Return the folder's own name: where it lies says nothing on another machine."""
+    return data.name or str(data)
 
 
 def _chosen(tasks: list[str], every: bool) -> list[str]:
@@ -57,7 +72,7 @@ def _chosen(tasks: list[str], every: bool) -> list[str]:
 def _measure(tasks: list[str], data: Path) -> tuple[list[Measure], list[Skipped]]:
     measured, skipped = [], []
     for task in tasks:
-        again = f"penstock eval {task} --data {shlex.quote(data.name or str(data))}"
+        again = f"penstock eval {task} --data {shlex.quote(_name(data))}"
         for row in evaluate_task(task, data):
             if isinstance(row, Skipped):
                 skipped.append(row)

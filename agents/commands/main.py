@@ -27,6 +27,8 @@ COMMANDS: dict[str, str] = {
     "audit": "Prove that no record was lost, doubled or reordered.",
     "schemas": "Export or register a pipeline's schemas, infer fields.",
     "models": "List the models that a pipeline file can name.",
+    "train": "Train a model on your data, or on what is rendered here.",
+    "export": "Write a model as ONNX, in float16 or int8, and compare it.",
     "eval": "Measure the models' quality on a folder of real data.",
     "broker": "Run a broker on this machine, for trying and testing.",
     "registry": "Run a schema registry on this machine, for trying and testing.",

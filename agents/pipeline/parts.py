@@ -15,6 +15,7 @@ import msgspec
 from agents.pipeline.input_fields import make_reader
 from agents.pipeline.user_code import is_user_code, load_class
 from models.base import Model, ModelError, OnlineModel, PreparedModel
+from models.model_folder import served_by
 from models.registry import make_model, model_class
 from models.vision.folder_config import read_json
 from models.weights import refuse_pickle
@@ -141,6 +142,8 @@ def load_model_class(
     refuse_pickle(path)
     if name.endswith(".onnx"):
         return registered_model(_onnx_model(path, event_type)), {"path": str(path), **options}
+    if (served := served_by(path)) is not None:
+        return registered_model(served[0]), {**served[1], **options}
     if "/" in name or path.is_dir():
         return _folder_model(path, event_type), {"path": str(path), **options}
     return registered_model(name), options

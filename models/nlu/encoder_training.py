@@ -35,11 +35,15 @@ from models.nlu.encoder_student import (
     train_tokenizer,
 )
 from models.nlu.padded import pad
+from models.training.run_folder import RunFolder
+from models.training.settings import Progress, no_progress
 
-_TEACHER_BLOCK = 2048
+_TEACHER_BLOCK = 512
 #: Batches of similar length are made from pools of this many batches.
 _POOL = 16
 _WORD_LOSS_WEIGHT = 0.05
+#: Steps between two lines of metrics.jsonl, and between two chances of a checkpoint.
+_RECORD_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,19 @@ class EncoderTraining:
     shape: StudentShape = field(default_factory=StudentShape)
 
 
-def train(config: EncoderTraining) -> Path:
+def train(
+    config: EncoderTraining,
+    own_texts: Sequence[str] | None = None,
+    folder: RunFolder | None = None,
+    progress: Progress = no_progress,
+) -> Path:
     """Train, or go on with a run that was interrupted, and return the model's folder.
+
+    Args:
+        config: see there.
+        own_texts: what to train on; None: what `read_corpus` finds in `config.data`.
+        folder: of the run; None: `run` in `config.out`.
+        progress: called after each block of texts and each step.
 
     Raises:
         ModelError: data or teacher are absent, or the folder has a run with other settings.
@@ -70,18 +85,23 @@ def train(config: EncoderTraining) -> Path:
     import torch
 
     torch.manual_seed(config.seed)
-    run = config.out / "run"
-    _check_settings(config, run)
-    texts = read_corpus(config.data, config.wordnet, config.seed)
+    run = config.out / "run" if folder is None else folder.path
+    if folder is None:
+        _check_settings(config, run)
+    texts = (
+        read_corpus(config.data, config.wordnet, config.seed)
+        if own_texts is None
+        else list(own_texts)
+    )
     tokenizer = train_tokenizer(texts, config.shape, config.out)
     teacher = SentenceEncoder(config.teacher)
     teacher.load()
-    taught = _teacher_vectors(teacher, texts, run)
+    taught = _teacher_vectors(teacher, texts, run, progress)
     axes = principal_axes(taught, config.shape.width)
     network = make_network(config.shape, tokenizer.get_vocab_size())
     teach_words(network, tokenizer, teacher, axes)
     tokens = [encoding.ids for encoding in tokenizer.encode_batch(texts)]
-    _Training(config, network, tokens, project(taught, axes), run).finish()
+    _Training(config, network, tokens, project(taught, axes), run).finish(folder, progress)
     _save(network, config.out)
     return config.out
 
@@ -108,19 +128,26 @@ class _Training:
             network.parameters(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.01
         )
 
-    def finish(self) -> None:
-        """Run the steps that are left."""
+    def finish(self, folder: RunFolder | None, progress: Progress) -> None:
+        """Run the steps that are left, and record their figures in the run's folder, if any."""
         first = self._resume()
+        if folder is not None:
+            folder.forget_after(first)
         saved = time.monotonic()
         sums = np.zeros(2)
         self._network.train()
         for step, rows in self._batches(first):
             sums += self._step(step, rows)
-            if (step + 1) % 100 == 0:
-                print(f"step {step + 1}/{self._config.steps}: vectors {sums[0] / 100:.4f}, "
-                      f"words {sums[1] / 100:.3f}", flush=True)  # fmt: skip
+            if (step + 1) % _RECORD_EVERY == 0:
+                vectors, words = (sums / _RECORD_EVERY).tolist()
+                if folder is not None:
+                    folder.record(step + 1, loss=vectors + _WORD_LOSS_WEIGHT * words,
+                                  vector_loss=vectors, word_loss=words)  # fmt: skip
                 sums[:] = 0
-            if time.monotonic() - saved > self._config.checkpoint_seconds:
+            progress("steps", step + 1, self._config.steps)
+            if (
+                step + 1
+            ) % _RECORD_EVERY == 0 and time.monotonic() - saved > self._config.checkpoint_seconds:
                 self._checkpoint(step + 1)
                 saved = time.monotonic()
         self._checkpoint(self._config.steps)
@@ -219,7 +246,9 @@ def _check_settings(config: EncoderTraining, run: Path) -> None:
     path.write_text(json.dumps(ours, indent=2) + "\n", encoding="utf-8")
 
 
-def _teacher_vectors(teacher: SentenceEncoder, texts: list[str], run: Path) -> NDArray[np.float32]:
+def _teacher_vectors(
+    teacher: SentenceEncoder, texts: list[str], run: Path, progress: Progress
+) -> NDArray[np.float32]:
     """Return the teacher's vectors (N, D); finished blocks are kept in the run folder."""
     blocks = []
     for start in range(0, len(texts), _TEACHER_BLOCK):
@@ -228,7 +257,7 @@ def _teacher_vectors(teacher: SentenceEncoder, texts: list[str], run: Path) -> N
             part = path.with_suffix(".part.npy")
             np.save(part, teacher.encode(texts[start : start + _TEACHER_BLOCK]))
             os.replace(part, path)
-            print(f"teacher: {start + _TEACHER_BLOCK} of {len(texts)} texts", flush=True)
+        progress("texts", min(start + _TEACHER_BLOCK, len(texts)), len(texts))
         blocks.append(np.load(path, allow_pickle=False))
     return np.concatenate(blocks)
 

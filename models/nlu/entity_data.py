@@ -6,9 +6,14 @@ import gzip
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 #: (kind, first character, index behind the last), in code points of the text.
 EntitySpan = tuple[str, int, int]
+
+_DOCUMENT_START, _GZIP = "-DOCSTART-", b"\x1f\x8b"
+#: Of BIO and BIOES -> of BIO.
+_PREFIXES = {"B": "B", "I": "I", "S": "B", "E": "I"}
 
 
 @dataclass(frozen=True)
@@ -21,24 +26,43 @@ class TaggedText:
 
 
 def read_tagged(path: Path) -> list[TaggedText]:
-    """Read a gzip file of lines `token TAB tag` (BIO), with an empty line after each text.
+    """Read CoNLL columns: a token first and its tag last on a line, an empty line after each text.
+
+    Columns are separated by tabs, or by blanks if a line has no tab. Tags are BIO (or IOB1, or
+    BIOES). The file may be gzipped; lines of `-DOCSTART-` are skipped.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: a line has no tag; the message names file and line.
     """
     texts, tokens = [], list[tuple[str, str]]()
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
+    with _open_text(path) as lines:
         for number, line in enumerate(lines, 1):
-            token, _, tag = line.rstrip("\n").partition("\t")
-            if token.strip() and not tag:
-                raise ValueError(f"{path}, line {number}: expected `token TAB tag`")
-            if token.strip():
-                tokens.append((token, tag))
+            if line.strip() and not line.startswith(_DOCUMENT_START):
+                tokens.append(_columns(line, f"{path}, line {number}"))
             elif tokens:
                 texts.append(_joined(tokens))
                 tokens = []
     return [*texts, _joined(tokens)] if tokens else texts
+
+
+def _open_text(path: Path) -> TextIO:
+    with path.open("rb") as file:
+        is_gzip = file.read(2) == _GZIP
+    opened: TextIO = (gzip.open if is_gzip else open)(path, "rt", encoding="utf-8")
+    return opened
+
+
+def _columns(line: str, where: str) -> tuple[str, str]:
+    stripped = line.rstrip("\r\n")
+    columns = stripped.split("\t") if "\t" in stripped else stripped.split()
+    token, tag = columns[0].strip(), columns[-1].strip()
+    if len(columns) < 2 or not token or not tag:
+        raise ValueError(f"{where}: expected a token and its tag")
+    prefix, _, kind = tag.partition("-")
+    if tag != "O" and (prefix not in _PREFIXES or not kind):
+        raise ValueError(f"{where}: the tag {tag!r} is not BIO: expected O, B-KIND or I-KIND")
+    return token, tag if tag == "O" else f"{_PREFIXES[prefix]}-{kind}"
 
 
 def _joined(tokens: Sequence[tuple[str, str]]) -> TaggedText:

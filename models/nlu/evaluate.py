@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation import f1
+from models.evaluation import Row, f1, measures
 from models.nlu.answers import rank_intents
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.evaluate_entities import rate_wnut17
@@ -36,11 +36,10 @@ SHARED_INTENTS = {
 }
 
 _SEED = 0
-Row = dict[str, Any]
-Figures = list[tuple[str, float]]
+Text = dict[str, Any]
 
 
-def evaluate_on(data_dir: Path, limit: int | None = None) -> Figures:
+def evaluate_on(data_dir: Path, limit: int | None = None) -> list[Row]:
     """Measure on the folders `clinc150` and `sms_spam` of `data_dir`, and `wnut17` if it is there.
 
     Heads are trained on CLINC150's train and validation parts and rated on its test part, with
@@ -53,7 +52,7 @@ def evaluate_on(data_dir: Path, limit: int | None = None) -> Figures:
             None: all texts.
 
     Returns:
-        The name and value of each figure. Names contain data, split and size; values are in [0, 1].
+        Figures in [0, 1].
 
     Raises:
         FileNotFoundError: a file is absent.
@@ -79,18 +78,19 @@ def evaluate_on(data_dir: Path, limit: int | None = None) -> Figures:
     ]
 
 
-def _rate_shipped(test: list[Row], encoder: SentenceEncoder) -> Figures:
+def _rate_shipped(test: list[Text], encoder: SentenceEncoder) -> list[Row]:
     vectors = encoder.encode([row["text"] for row in test])
     mapped = [SHARED_INTENTS.get(row["intent"], OUT_OF_SCOPE) for row in test]
     shipped = rate_head(load_head(DEFAULT_HEAD), vectors, mapped)
-    where = f"intent_classifier (shipped head), clinc150 test, {len(test)} texts"
-    return [
-        (f"{where}: accuracy on 6 shared intents", shipped.in_scope_accuracy),
-        (f"{where}: out-of-scope recall on the others", shipped.oos_recall),
-    ]
+    values = {
+        "accuracy on 6 shared intents": shipped.in_scope_accuracy,
+        "out-of-scope recall on the others": shipped.oos_recall,
+    }
+    dataset = f"clinc150 test, {len(test)} texts"
+    return measures("nlu", dataset, "intent_classifier (shipped head)", values)
 
 
-def _rate_spam(rows: list[Row], encoder: SentenceEncoder) -> Figures:
+def _rate_spam(rows: list[Text], encoder: SentenceEncoder) -> list[Row]:
     half = len(rows) // 2
     vectors = encoder.encode([row["text"] for row in rows])
     labels = [row["label"] for row in rows]
@@ -98,20 +98,20 @@ def _rate_spam(rows: list[Row], encoder: SentenceEncoder) -> Figures:
     results = rank_intents(head.labels, head.probabilities(vectors[half:]), top_k=0)
     flagged = np.array([result.intent == "spam" for result in results])
     truth = np.array(labels[half:]) == "spam"
-    name = f"intent_classifier (head on the {half} before them), sms_spam, {len(truth)} texts: F1"
-    return [(name, f1(flagged, truth))]
+    model = f"intent_classifier (head on the {half} before them)"
+    return measures("nlu", f"sms_spam, {len(truth)} texts", model, {"F1": f1(flagged, truth)})
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path) -> list[Text]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
-def _sample(rows: list[Row], size: int) -> list[Row]:
+def _sample(rows: list[Text], size: int) -> list[Text]:
     return random.Random(_SEED).sample(rows, min(size, len(rows)))
 
 
-def _balanced(rows: list[Row], size: int) -> list[Row]:
+def _balanced(rows: list[Text], size: int) -> list[Text]:
     """Draw the same number of rows for each intent, as far as there are enough."""
     count: Counter[str] = Counter()
     ranked = []

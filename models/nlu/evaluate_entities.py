@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from models.evaluation import Row, measures
 from models.nlu.entity_data import read_tagged
 from models.nlu.entity_recognizer import DEFAULT_ENTITY_HEAD
 from models.nlu.train_entities import rate
 
 
-def rate_wnut17(data_dir: Path, limit: int | None = None) -> list[tuple[str, float]]:
+def rate_wnut17(data_dir: Path, limit: int | None = None) -> list[Row]:
     """Return the figures of the shipped head on the dev part, which it was not trained on.
 
     Args:
@@ -26,9 +27,10 @@ def rate_wnut17(data_dir: Path, limit: int | None = None) -> list[tuple[str, flo
     """
     texts = read_tagged(data_dir / "wnut17" / "dev.conll.gz")[:limit]
     scores = rate(DEFAULT_ENTITY_HEAD, texts)
-    name = f"entity_recognizer (shipped head), wnut17 dev, {len(texts)} texts"
-    return [
-        (f"{name}: entity F1", scores.f1),
-        (f"{name}: entity precision", scores.precision),
-        (f"{name}: entity recall", scores.recall),
-    ]
+    values = {
+        "entity F1": scores.f1,
+        "entity precision": scores.precision,
+        "entity recall": scores.recall,
+    }
+    dataset = f"wnut17 dev, {len(texts)} texts"
+    return measures("nlu", dataset, "entity_recognizer (shipped head)", values)

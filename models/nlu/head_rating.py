@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.evaluation import roc_auc
+from models.evaluation import Row, measures, roc_auc
 from models.nlu.answers import rank_intents
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.head_training import fit_head_with_threshold
@@ -86,8 +86,8 @@ def rank_out_of_scope(
 
 def rate_trained(
     train: Sequence[dict[str, Any]], test: Sequence[dict[str, Any]], encoder: SentenceEncoder
-) -> list[tuple[str, float]]:
-    """Train a head on CLINC150 texts, and return the name and value of each figure on others.
+) -> list[Row]:
+    """Train a head on CLINC150 texts, and return each figure on others.
 
     Args:
         train: rows with `text` and `intent`.
@@ -104,13 +104,11 @@ def rate_trained(
     at_threshold = rate_head(head, vectors, intents)
     ranking = rank_out_of_scope(head, vectors, intents, _AT_ACCURACY)
     model = f"intent_classifier ({encoder.source} and a head on {len(train)} texts)"
-    return [
-        (f"{model}, clinc150 test, {len(test)} texts: {metric}", value)
-        for metric, value in (
-            ("in-scope accuracy without oos", ranking.accuracy),
-            ("out-of-scope AUROC", ranking.auroc),
-            ("out-of-scope recall at 94 % in-scope accuracy", ranking.oos_recall),
-            ("in-scope accuracy with its threshold", at_threshold.in_scope_accuracy),
-            ("out-of-scope recall with its threshold", at_threshold.oos_recall),
-        )
-    ]
+    values = {
+        "in-scope accuracy without oos": ranking.accuracy,
+        "out-of-scope AUROC": ranking.auroc,
+        "out-of-scope recall at 94 % in-scope accuracy": ranking.oos_recall,
+        "in-scope accuracy with its threshold": at_threshold.in_scope_accuracy,
+        "out-of-scope recall with its threshold": at_threshold.oos_recall,
+    }
+    return measures("nlu", f"clinc150 test, {len(test)} texts", model, values)

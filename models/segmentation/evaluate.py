@@ -11,6 +11,7 @@ import simplejpeg
 
 from models.base import Model
 from models.detection.scenes import LABELS, render_scene_with_classes
+from models.evaluation import Row, measures
 from models.segmentation.traffic_segmenter import WEIGHTS, TrafficSegmenter
 from models.segmentation.train import UNSEEN_SEED
 from schemas import InputError, Segmentation, VideoFrame
@@ -94,10 +95,11 @@ def evaluate_scenes(weights: Path = WEIGHTS, num_scenes: int = 200) -> dict[str,
     return {"mIoU": mean, **{f"IoU {n}": v for n, v in zip(names, ious, strict=True)}}
 
 
-def evaluate_on(data_dir: Path, num_scenes: int = 200) -> list[tuple[str, float]]:
+def evaluate_on(data_dir: Path, num_scenes: int = 200) -> list[Row]:
     """Measure the traffic segmenter on rendered scenes; nothing in the folder has masks."""
-    measured = evaluate_scenes(num_scenes=num_scenes)
-    return [(f"traffic_segmenter, unseen scenes: {name}", v) for name, v in measured.items()]
+    dataset = f"rendered scenes, {num_scenes} unseen"
+    values = evaluate_scenes(num_scenes=num_scenes)
+    return measures("segmentation", dataset, "traffic_segmenter", values, seed=UNSEEN_SEED)
 
 
 def _answers(

@@ -13,11 +13,12 @@ from models.detection.evaluate import FOUND_FROM_SCORE, UNSEEN_SEED, video_frame
 from models.detection.onnx_detector import OnnxDetector
 from models.detection.scenes import Scene, render_clip
 from models.detection.traffic_detector import TrafficDetector
-from models.evaluation import answer_stream, one_result
+from models.evaluation import Row, answer_stream, measures, one_result, without_data
 from models.tracking.byte_tracker import ByteTracker
 from models.tracking.mot_metrics import MotFigures, Placed, measure_tracks
 from schemas import DetectedFrame, Detections, InputError, VideoFrame
 
+TASK = "tracking"
 #: The detector keeps boxes of low scores for the tracker.
 _DETECTED_FROM_SCORE = 0.1
 _BATCH_SIZE = 16
@@ -66,9 +67,7 @@ def placed(answer: Detections) -> Placed:
     return Placed(boxes, np.array([d.track_id for d in found], np.int64))
 
 
-def evaluate_on(
-    data_dir: Path, num_clips: int = 20, num_frames: int = 100
-) -> list[tuple[str, float]]:
+def evaluate_on(data_dir: Path, num_clips: int = 20, num_frames: int = 100) -> list[Row]:
     """Measure on rendered clips that no model was trained on, and on `video/vtest.mp4`.
 
     Args:
@@ -77,27 +76,34 @@ def evaluate_on(
         num_frames: of a clip, at 10 a second.
 
     Returns:
-        The name of each figure and its value. The video has no true ids: its figures say how long
+        Figures. The video has no true ids: its figures say how long
         tracks last, not whether they are right.
     """
     detector = TrafficDetector(score_threshold=_DETECTED_FROM_SCORE)
     detector.load("cpu")
     figures = evaluate_clips(detector, ByteTracker(), UNSEEN_SEED, num_clips, num_frames)
-    name = f"traffic_detector + byte_tracker, {num_clips} unseen clips"
-    rows = [
-        (f"{name}: MOTA", figures.mota),
-        (f"{name}: id switches for each true box", figures.num_switches / figures.num_true),
-        (f"{name}: id switches for each object", figures.switched_share),
-        (f"{name}: recall", 1 - figures.num_missed / figures.num_true),
-        (f"{name}: false boxes for each true one", figures.num_false / figures.num_true),
-    ]
+    values = {
+        "MOTA": figures.mota,
+        "id switches for each true box": figures.num_switches / figures.num_true,
+        "id switches for each object": figures.switched_share,
+        "recall": 1 - figures.num_missed / figures.num_true,
+        "false boxes for each true one": figures.num_false / figures.num_true,
+    }
+    rows = measures(
+        TASK,
+        f"rendered clips, {num_clips} unseen",
+        "byte_tracker (traffic_detector)",
+        values,
+        lower_is_better=[name for name in values if "switches" in name or "false" in name],
+        seed=UNSEEN_SEED,
+    )
     network = data_dir / "detector_fastestdet" / "FastestDet.onnx"
     if network.is_file() and (video := data_dir / "video" / "vtest.mp4").is_file():
-        rows += _video_rows(network, video)
-    return rows
+        return [*rows, *_video_rows(network, video)]
+    return [*rows, *without_data(TASK, "video")]
 
 
-def _video_rows(network: Path, video: Path) -> list[tuple[str, float]]:
+def _video_rows(network: Path, video: Path) -> list[Row]:
     model = OnnxDetector(path=str(network), score_threshold=_DETECTED_FROM_SCORE)
     model.load("cpu")
     events = list(detected_frames(model, video_frames(video, every=1), "vtest"))
@@ -110,12 +116,14 @@ def _video_rows(network: Path, video: Path) -> list[tuple[str, float]]:
                 num_tracked += found.track_id is not None
             if found.track_id is not None:
                 lengths[found.track_id] = lengths.get(found.track_id, 0) + 1
-    name = "FastestDet + byte_tracker, vtest.mp4"
-    return [
-        (f"{name}: tracks", len(lengths)),
-        (f"{name}: median frames of a track", float(np.median(list(lengths.values())))),
-        (f"{name}: share of boxes (>= {FOUND_FROM_SCORE}) in a track", num_tracked / num_detected),
-    ]
+    values = {
+        "tracks": float(len(lengths)),
+        "median frames of a track": float(np.median(list(lengths.values()))),
+        f"share of boxes (>= {FOUND_FROM_SCORE}) in a track": num_tracked / num_detected,
+    }
+    return measures(
+        TASK, f"video, {video.name}", "byte_tracker (FastestDet)", values, neither=("tracks",)
+    )
 
 
 def _detected(

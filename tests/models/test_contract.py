@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,6 +24,7 @@ from tests.models.contract import (
     make_registered,
     results_of,
 )
+from tests.models.hostile import answer_each, hostile_events
 
 #: Another batch shape sums float32 in another order.
 TOLERANCE = 1e-4
@@ -90,6 +93,54 @@ def test_a_model_has_a_name_and_a_version(model: Model[Any, Any]) -> None:
     assert model.name in model_names()
     assert model_class(model.name) is type(model)
     assert model.version
+
+
+def test_an_empty_batch_has_no_answers(model: Model[Any, Any]) -> None:
+    assert list(model.predict_batch([])) == []
+
+
+def test_another_instance_gives_the_same_answers(model: Model[Any, Any], tmp_path: Path) -> None:
+    """To the last digit: nothing depends on the process, the clock or what was answered before."""
+    batch = events_for(model.event_type, 9)
+    again = make_registered(model.name, tmp_path)
+    again.load("cpu")
+    for answer, expected in zip(
+        again.predict_batch(batch), model.predict_batch(batch), strict=True
+    ):
+        assert_alike(answer, expected, tolerance=0)
+    assert again.version == model.version
+    again.close()
+
+
+def test_hostile_events_are_answered_or_refused_and_hurt_no_neighbor(
+    model: Model[Any, Any],
+) -> None:
+    good, hostile = events_for(model.event_type, 3), hostile_events(model.event_type)
+    assert len(hostile) >= 8
+    alone = model.predict_batch(good)
+    batch = [good[0], *hostile, *good[1:]]
+    answers = answer_each(model, batch)
+    assert len(answers) == len(batch)
+    for answer, expected in zip([answers[0], *answers[-2:]], alone, strict=True):
+        assert_alike(answer, expected, TOLERANCE)
+    for event, answer in zip(hostile, answers[1:-2], strict=True):
+        for result in results_of(answer):
+            if not isinstance(result, InputError):
+                assert isinstance(result, model.result_type or dict), event
+                assert not _numbers_that_are_none(msgspec.to_builtins(result)), event
+            else:
+                assert 0 < len(str(result)) < 1000
+    for answer, expected in zip(model.predict_batch(good), alone, strict=True):
+        assert_alike(answer, expected, TOLERANCE)
+
+
+def _numbers_that_are_none(value: Any) -> list[float]:
+    """Return the NaNs and infinities in a result: JSON has no such numbers."""
+    if isinstance(value, dict):
+        return [n for item in value.values() for n in _numbers_that_are_none(item)]
+    if isinstance(value, list | tuple):
+        return [n for item in value for n in _numbers_that_are_none(item)]
+    return [value] if isinstance(value, float) and not math.isfinite(value) else []
 
 
 @pytest.mark.parametrize("name", model_names())

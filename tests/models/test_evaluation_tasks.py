@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from models.base import ModelError
-from models.evaluation import Measure, Row, Skipped
+from models.evaluation import Measure, Row, Skipped, measures
 from models.evaluation_tasks import evaluate_task, task_names
 
 
@@ -38,9 +38,11 @@ def test_a_task_that_cant_be_measured_is_skipped_with_the_reason(
     assert rows == [Skipped(task="made_up", dataset="all", reason=reason)]
 
 
-def test_pairs_become_measures(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = SimpleNamespace(evaluate_on=lambda data_dir: [("a model, some data: F1", 0.5)])
-    monkeypatch.setitem(sys.modules, "models.made_up.evaluate", module)
-    assert evaluate_task("made_up", Path()) == [
-        Measure(task="made_up", dataset="some data", model="a model", metric="F1", value=0.5)
-    ]
+def test_which_side_is_better_is_said_for_each_metric() -> None:
+    values = {"F1": 0.5, "false boxes": 0.1, "tracks": 3.0}
+    rows = measures(
+        "t", "d", "m", values, lower_is_better=("false boxes",), neither=("tracks",), seed=7
+    )
+    found = [row.higher_is_better for row in rows if isinstance(row, Measure)]
+    assert found == [True, False, None]
+    assert rows[0] == Measure(task="t", dataset="d", model="m", metric="F1", value=0.5, seed=7)

@@ -118,3 +118,32 @@ def test_other_weights_beside_an_equal_graph_are_another_version(name: str, tmp_
 @pytest.mark.parametrize("name", ["huggingface_classifier", "image_classifier", "image_segmenter"])
 def test_other_classes_in_the_config_are_another_version(name: str, tmp_path: Path) -> None:
     assert version_in(tmp_path / "a", name) != version_in(tmp_path / "b", name, "config")
+
+
+#: An option that changes answers, for each stateless model.
+ANSWER_OPTIONS: dict[str, dict[str, object]] = {
+    "onnx_detector": {"score_threshold": 0.9},
+    "onnx_classifier": {"labels": ["a", "b", "c", "d"]},
+    "image_classifier": {"top_k": 1},
+    "onnx_segmenter": {"background": 0},
+    "image_segmenter": {"max_pixels": 100},
+    "onnx_tabular": {"features": ["pressure_bar", "flow_l_min"]},
+    "huggingface_classifier": {"min_score": 0.9},
+    "huggingface_entities": {"min_score": 0.9},
+}
+
+
+@NAMES
+def test_other_options_are_another_version(name: str, tmp_path: Path) -> None:
+    """Every registered model is made by `make_model`: one with new options is covered as well."""
+    options = FILE_OPTIONS[name](tmp_path)
+    changed = {**options, **ANSWER_OPTIONS.get(name, {})}
+    if changed == options:
+        return  # it has no such option
+    versions = []
+    for given in (options, changed):
+        model = make_model(model_class(name), given)
+        model.load("cpu")
+        versions.append(model.version)
+        model.close()
+    assert versions[0] != versions[1]

@@ -34,7 +34,7 @@ def test_tokens_become_texts_with_spans(tmp_path: Path) -> None:
 
 
 def test_a_line_without_a_tag_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="line 2: expected `token TAB tag`"):
+    with pytest.raises(ValueError, match="line 2: expected a token and its tag"):
         read_tagged(write(tmp_path / "a.gz", "Ada\tO\nLovelace\n"))
 
 
@@ -44,3 +44,14 @@ def test_only_exact_matches_count() -> None:
     scores = rate_entities(found, truth)
     assert (scores.precision, scores.recall, scores.f1) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
     assert rate_entities([frozenset()], [frozenset()]).f1 == 0
+
+
+def test_columns_by_blanks_other_schemes_and_plain_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("-DOCSTART- -X- O\n\nNew NNP B-place\nYork NNP E-place\nBo NNP S-person\n")
+    (text,) = read_tagged(path)
+    assert text.text == "New York Bo"
+    assert text.entities == {("place", 0, 8), ("person", 9, 11)}
+    path.write_text("York place\n")
+    with pytest.raises(ValueError, match="line 1: the tag 'place' is not BIO"):
+        read_tagged(path)

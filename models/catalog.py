@@ -1,0 +1,131 @@
+"""What is told about each registered model: task, licences, paper, shipped weights.
+
+One place for all of it: `penstock models` prints it, and a contract test asks that every registered
+model is here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent
+#: Of the code of every model, and of weights that only this repository's own data made.
+_OURS = "Apache-2.0"
+_YOURS = "as your file says"
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """The facts about one registered model."""
+
+    task: str
+    """What it does, in a word or two."""
+    paper: str
+    """Where the method is from: authors, year, place. "" for a reader of a user's files."""
+    weights_licence: str = ""
+    """Of the weights; "" if it has none."""
+    weights: tuple[str, ...] = ()
+    """The shipped files with weights, relative to `models/`; each network counts once, although it
+    may be shipped in two formats."""
+    brought: str = ""
+    """Weights that are not shipped: the package that has them, with its licence."""
+    licence: str = _OURS
+    """Of the code."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of the shipped weights."""
+        return sum((_FOLDER / name).stat().st_size for name in self.weights)
+
+    @property
+    def num_parameters(self) -> int:
+        """Numbers in the shipped weights."""
+        return sum(count_parameters(_FOLDER / name) for name in self.weights)
+
+
+def count_parameters(path: Path) -> int:
+    """Return how many numbers a safetensors file holds, by its header.
+
+    Raises:
+        OSError: it can't be read.
+        ValueError: not a safetensors file.
+    """
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return sum(math.prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
+
+
+_MINILM = "all-MiniLM-L6-v2 (22.7 M parameters, Apache-2.0) of the extra `demo`"
+_BERT = "Devlin et al., 2019, arXiv:1810.04805; Reimers and Gurevych, 2019, arXiv:1908.10084"
+
+#: By registered name.
+CATALOG: dict[str, CatalogEntry] = {
+    "onnx_detector": CatalogEntry("object detection", "", _YOURS),
+    "traffic_detector": CatalogEntry(
+        "object detection",
+        "Tian et al., 2019, arXiv:1904.01355; Wang et al., 2019, arXiv:1911.11929",
+        f"{_OURS}: trained here on rendered scenes",
+        ("detection/weights/tiny_traffic.safetensors",),
+    ),
+    "image_classifier": CatalogEntry(
+        "image classification",
+        "He et al., 2015, arXiv:1512.03385; Tan and Le, 2019, arXiv:1905.11946",
+        f"{_OURS}: `digits` is trained here on MNIST digits (CC BY-SA 3.0); {_YOURS}",
+        ("classification/weights/digits/model.safetensors",),
+        "EfficientNet-lite0 (4.7 M parameters, Apache-2.0) of the extra `vision`",
+    ),
+    "onnx_classifier": CatalogEntry("image classification", "", _YOURS),
+    "image_segmenter": CatalogEntry(
+        "segmentation",
+        "Xie et al., 2021, arXiv:2105.15203; Cheng et al., 2021, arXiv:2112.01527",
+        _YOURS,
+    ),
+    "onnx_segmenter": CatalogEntry("segmentation", "", _YOURS),
+    "traffic_segmenter": CatalogEntry(
+        "segmentation",
+        "Ronneberger et al., 2015, arXiv:1505.04597",
+        f"{_OURS}: trained here on rendered scenes",
+        ("segmentation/weights/traffic_segmenter.safetensors",),
+    ),
+    "byte_tracker": CatalogEntry("tracking", "Zhang et al., 2022, arXiv:2110.06864"),
+    "scene_watcher": CatalogEntry("lines and zones", "own rules; docs/vision.md states them"),
+    "onnx_tabular": CatalogEntry("tabular", "", _YOURS),
+    "intent_classifier": CatalogEntry(
+        "intents",
+        _BERT,
+        f"{_OURS}: head trained here on composed phrases; encoder `roberta` on CLINC150 (CC BY "
+        "3.0), WNUT 2017 (CC BY 4.0) and WordNet",
+        ("nlu/weights/head.safetensors", "nlu/weights/roberta/model.safetensors"),
+        _MINILM,
+    ),
+    "huggingface_classifier": CatalogEntry(
+        "text classification", "Devlin et al., 2019, arXiv:1810.04805", _YOURS
+    ),
+    "huggingface_entities": CatalogEntry(
+        "entities", "Devlin et al., 2019, arXiv:1810.04805", _YOURS
+    ),
+    "entity_recognizer": CatalogEntry(
+        "entities",
+        "Collobert et al., 2011, JMLR 12; Derczynski et al., 2017, W-NUT",
+        f"{_OURS}: trained here on WNUT 2017 (CC BY 4.0)",
+        ("nlu/weights/entities/entities.safetensors",),
+        _MINILM,
+    ),
+    "robust_zscore": CatalogEntry("anomalies", "Iglewicz and Hoaglin, 1993, ASQC"),
+    "half_space_trees": CatalogEntry("anomalies", "Tan, Ting and Liu, 2011, IJCAI"),
+    "seasonal_likelihood": CatalogEntry(
+        "anomalies",
+        "Ahmad et al., 2017, Neurocomputing 262; Siffer et al., 2017, KDD; Lavin and Ahmad, 2015, "
+        "arXiv:1510.03336",
+    ),
+    "drift_detector": CatalogEntry(
+        "drift",
+        "Bifet and Gavaldà, 2007, SDM (ADWIN); Page, 1954, Biometrika 41; Raab, Heusinger and "
+        "Schleif, 2020, Neurocomputing 416 (KSWIN)",
+    ),
+    "silence_watcher": CatalogEntry("silent sources", "own rules; docs/silence.md states them"),
+    "online_kmeans": CatalogEntry("clustering", "Sculley, 2010, WWW; Aggarwal et al., 2003, VLDB"),
+}

@@ -1,0 +1,168 @@
+"""Fewer bits: float16, and int8 with or without calibration, by ONNX Runtime's own tools.
+
+Sources: Jacob et al., 2018, "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference", arXiv:1712.05877; onnxruntime.ai/docs (quantization, float16).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from models.base import ModelError
+from models.export.source import Feed
+
+#: The layers with weights; what comes behind the last of them stays in float32.
+_WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+_TEXT_OPERATIONS = ("MatMul", "Gemm", "Attention", "Gather")
+
+
+def to_float16(source: Path, target: Path) -> None:
+    """Write a file with float16 weights and arithmetic; inputs and outputs stay float32."""
+    onnx = _import_onnx()
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    with _quiet():
+        model = convert_float_to_float16(onnx.load(source), keep_io_types=True)
+    # The tool gives two casts of one value the same name, which ONNX Runtime refuses.
+    for number, node in enumerate(model.graph.node):
+        node.name = f"{number}_{node.op_type}"
+    onnx.save(model, target)
+
+
+def to_int8_dynamic(source: Path, target: Path) -> None:
+    """Write a file with int8 weights; the ranges of activations are found at each run.
+
+    Only matrix products and embeddings become int8: a convolution with ranges found at each run is
+    slower than one in float32.
+
+    Raises:
+        ModelError: the network has no matrix products.
+    """
+    onnx = _import_onnx()
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    kinds = {node.op_type for node in onnx.load(source, load_external_data=False).graph.node}
+    if "Conv" in kinds or not kinds & {"MatMul", "Gemm"}:
+        raise ModelError(
+            "a network of convolutions gains nothing from int8 without calibration: "
+            "add --static, and --calibrate with pictures like those it will see"
+        )
+    with _prepared(source) as prepared, _quiet():
+        quantize_dynamic(
+            prepared,
+            target,
+            op_types_to_quantize=list(_TEXT_OPERATIONS),
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            extra_options={"MatMulConstBOnly": True},
+        )
+
+
+def to_int8_static(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
+    """Write a file with int8 weights and activations, whose ranges are those of some inputs.
+
+    What follows the last layer with weights stays in float32: there a detector makes pixels of
+    boxes, for which 256 levels are too few.
+
+    Args:
+        source: the float32 file.
+        target: the file to write.
+        feeds: inputs like those that the model will see.
+
+    Raises:
+        ModelError: there are no inputs.
+    """
+    onnx = _import_onnx()
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    if not feeds:
+        raise ModelError("static int8 needs inputs to calibrate with: name them with --calibrate")
+    with _prepared(source) as prepared, _quiet():
+        graph = onnx.load(prepared).graph
+        kinds = {node.op_type for node in graph.node}
+        quantize_static(
+            prepared,
+            target,
+            _Reader(feeds),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=None if "Conv" in kinds else ["MatMul", "Gemm"],
+            per_channel=True,
+            # 7 bits of weight: without VNNI the 8-bit product of two 8-bit numbers overflows.
+            reduce_range=not has_vnni(),
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=behind_last_weights(graph),
+        )
+
+
+def behind_last_weights(graph: Any) -> list[str]:
+    """Return the names of the nodes from which no layer with weights is reached."""
+    makers = {name: node for node in graph.node for name in node.output}
+    before: set[str] = set()
+    pending = [node for node in graph.node if node.op_type in _WEIGHTED]
+    while pending:
+        node = pending.pop()
+        if node.name not in before:
+            before.add(node.name)
+            pending += [makers[name] for name in node.input if name in makers]
+    return [node.name for node in graph.node if node.name not in before]
+
+
+def has_vnni() -> bool:
+    """Return whether the processor multiplies 8-bit numbers without overflow (AVX-VNNI)."""
+    try:
+        return "vnni" in Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return False
+
+
+class _Reader:
+    """Gives ONNX Runtime its inputs one by one."""
+
+    def __init__(self, feeds: Sequence[Feed]) -> None:
+        self._rest = iter(feeds)
+
+    def get_next(self) -> Feed | None:
+        """Return the next input, None behind the last."""
+        return next(self._rest, None)
+
+
+@contextlib.contextmanager
+def _prepared(source: Path) -> Iterator[str]:
+    """Yield the file with known shapes and joined layers, as the quantizer expects it."""
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "prepared.onnx")
+        with _quiet():
+            quant_pre_process(str(source), path, skip_symbolic_shape=True)
+        yield path
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the tools' advice and warnings to themselves."""
+    import warnings
+
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _import_onnx() -> Any:
+    try:
+        import onnx
+    except ImportError as error:
+        raise ModelError("export needs onnx: install the extra penstock[train]") from error
+    return onnx

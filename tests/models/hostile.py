@@ -1,0 +1,167 @@
+"""Events that nobody means well: of each kind, what a model must answer or refuse, one by one."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from models.base import Model
+from schemas import (
+    BehaviorEvent,
+    DetectedFrame,
+    Detection,
+    Event,
+    InputError,
+    SensorReading,
+    TextMessage,
+    VideoFrame,
+)
+
+
+def hostile_events(event_type: type[Event]) -> list[Event]:
+    """Return events of a type that try to break a model."""
+    makers: dict[type[Event], Callable[[], list[Event]]] = {
+        VideoFrame: _frames,
+        TextMessage: _messages,
+        SensorReading: _readings,
+        BehaviorEvent: _behavior,
+        DetectedFrame: _detected_frames,
+        Event: _readings,
+    }
+    return makers[event_type]()
+
+
+def answer_each(model: Model[Any, Any], batch: list[Event]) -> list[Any]:
+    """Answer a batch as the engine does: one that raises is halved until the culprit is alone."""
+    try:
+        return list(model.predict_batch(batch))
+    except InputError as error:
+        if len(batch) == 1:
+            return [error]
+        middle = len(batch) // 2
+        return [*answer_each(model, batch[:middle]), *answer_each(model, batch[middle:])]
+
+
+def _frames() -> list[Event]:
+    from PIL import Image
+
+    def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+        file = io.BytesIO()
+        image.save(file, kind, **options)
+        return file.getvalue()
+
+    small = Image.new("RGB", (40, 30), (200, 30, 30))
+    jpeg = encoded(small, "jpeg")
+    images = [
+        b"",
+        b"no picture",
+        jpeg[: len(jpeg) // 2],
+        jpeg[:20],
+        jpeg + b"\0" * 100,
+        encoded(Image.new("L", (1, 1), 7), "png"),
+        encoded(Image.new("L", (5000, 1), 7), "png"),
+        encoded(Image.new("CMYK", (40, 30)), "jpeg"),
+        encoded(Image.new("I;16", (40, 30), 40_000), "png"),
+        encoded(small.convert("P"), "png"),
+        encoded(small, "png")[:-20],
+        png_bomb(100_000, 100_000),
+    ]
+    return [VideoFrame(source_id="hostile", image=image) for image in images]
+
+
+def png_bomb(width: int, height: int) -> bytes:
+    """Return a small PNG file that says that it is a huge picture."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        size, check = struct.pack(">I", len(content)), struct.pack(">I", zlib.crc32(kind + content))
+        return size + kind + content + check
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [
+        chunk(b"IHDR", header),
+        chunk(b"IDAT", zlib.compress(bytes(4096))),
+        chunk(b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def _messages() -> list[Event]:
+    texts = [
+        "",
+        " \t\n",
+        "\0",
+        "​‍",
+        "a" * 100_000,
+        "word " * 20_000,
+        "[SEP] [CLS] <s> </s> [MASK] <|endoftext|>",
+        "‮evil ⁦text⁩",
+        "e" + "́" * 500,
+        "👨‍👩‍👧‍👦" * 50,
+        "\U0010ffff￾",
+        "'; DROP TABLE users; --",
+    ]
+    return [TextMessage(source_id="hostile", text=text) for text in texts]
+
+
+def _numbers() -> list[dict[str, float]]:
+    return [
+        {},
+        {"flow_l_min": math.nan, "pressure_bar": 1.0},
+        {"flow_l_min": math.inf, "pressure_bar": -math.inf},
+        {"flow_l_min": 1e308, "pressure_bar": -1e308},
+        {"flow_l_min": 5e-324, "pressure_bar": -0.0},
+        {"other": 1.0},
+        {f"channel {index}": float(index) for index in range(2000)},
+        {"": 1.0, "\0": 2.0, "flow_l_min": 30.0, "pressure_bar": 2.0},
+    ]
+
+
+def _readings() -> list[Event]:
+    return [
+        SensorReading(source_id=source, event_time_ms=time_ms, values=values)
+        for source, time_ms in (("pump-0", 1_700_000_000_000), ("", 0), ("x" * 300, 2**53))
+        for values in _numbers()
+    ]
+
+
+def _behavior() -> list[Event]:
+    names = {"flow_l_min": "pages", "pressure_bar": "seconds"}
+    return [
+        BehaviorEvent(
+            source_id="hostile",
+            action="",
+            features={names.get(name, name): value for name, value in numbers.items()},
+        )
+        for numbers in _numbers()
+    ]
+
+
+def _detected_frames() -> list[Event]:
+    boxes = [
+        (math.nan, 0.0, 1.0, 1.0),
+        (0.0, 0.0, math.inf, 1.0),
+        (50.0, 50.0, 10.0, 10.0),
+        (5.0, 5.0, 5.0, 5.0),
+        (-1e30, -1e30, 1e30, 1e30),
+    ]
+    frames: list[Event] = [
+        DetectedFrame(
+            source_id="hostile",
+            width=640,
+            height=384,
+            detections=[Detection("car", 0, score, box, 1)],
+        )
+        for box in boxes
+        for score in (0.9, math.nan)
+    ]
+    many = [Detection("car", 0, 0.9, (float(i), 0.0, i + 9.0, 9.0), i) for i in range(3000)]
+    frames += [
+        DetectedFrame(source_id="hostile", width=0, height=0, detections=[]),
+        DetectedFrame(source_id="", width=-1, height=2**40, detections=[]),
+        DetectedFrame(source_id="hostile", width=640, height=384, detections=many),
+    ]
+    return frames
