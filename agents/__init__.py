@@ -5,14 +5,24 @@ these declarations (an agent of one of these names inherits what the file leaves
 `agents/worker.py` joins each agent to its parts. A user's agents are declared in a pipeline file.
 """
 
+from agents.classify_images import CLASSIFY_IMAGES
 from agents.cluster_behavior import CLUSTER_BEHAVIOR
 from agents.detect_objects import DETECT_OBJECTS
 from agents.score_anomalies import SCORE_ANOMALIES
+from agents.segment_images import SEGMENT_IMAGES
+from agents.track_objects import TRACK_OBJECTS
 from agents.understand_text import UNDERSTAND_TEXT
+from agents.watch_scenes import WATCH_SCENES
+from agents.watch_sources import WATCH_SOURCES
 
 AGENTS = {
     "detect_objects": DETECT_OBJECTS,
+    "classify_images": CLASSIFY_IMAGES,
+    "segment_images": SEGMENT_IMAGES,
     "understand_text": UNDERSTAND_TEXT,
     "score_anomalies": SCORE_ANOMALIES,
     "cluster_behavior": CLUSTER_BEHAVIOR,
+    "track_objects": TRACK_OBJECTS,
+    "watch_scenes": WATCH_SCENES,
+    "watch_sources": WATCH_SOURCES,
 }

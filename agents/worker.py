@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,10 @@ class Worker:
             make_model = isolated(self.metrics, name, agent, base_dir, parts)
             devices = choose_devices(agent.device, parts.model_type)
             has_updates = agent.updates is not None
-            pool = ModelPool(name, make_model, agent.concurrency, devices, has_updates)
+            on_incidents = partial(self.metrics.model_incidents, name)
+            pool = ModelPool(
+                name, make_model, agent.concurrency, devices, has_updates, on_incidents
+            )
         except ModelError as error:
             raise ModelError(f"agent {name}: {error}") from error
         metrics = self.metrics.for_agent(name, agent.inputs, pool.name)
@@ -117,7 +121,15 @@ class Worker:
             pool=pool,
             encoder=ResultEncoder(name, codec, pool, self.packing),
             delivery=Delivery(
-                name, agent, self.sink, tracker, metrics, stop_for, self.packing, may_send
+                name,
+                agent,
+                self.sink,
+                tracker,
+                metrics,
+                stop_for,
+                self.packing,
+                may_send,
+                letter_codec=self.schemas.letter_codec(name, agent),
             ),
             metrics=metrics,
             host=self.host,

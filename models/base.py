@@ -139,6 +139,14 @@ class OnlineModel(Model[E, R]):
         """
         return None
 
+    def take_incidents(self) -> dict[str, int]:
+        """Return what happened in learning since the last call that people should know, by kind.
+
+        For example `{"evicted_key": 3}`. The engine calls it after learning steps and counts it in
+        `penstock_model_incidents_total`. It is no part of the state.
+        """
+        return {}
+
     def snapshot(self) -> bytes:
         """Return the whole state as MessagePack or safetensors, with a version; never as pickle.
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeAlias
 
 from models.base import ModelError
 
 _DIGITS = 12
+#: What transformers-style folders hold beside the weights: classes, sizes, normalization, labels.
+_DECISIVE_FILES = ("config.json", "preprocessor_config.json", "classes.txt")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EXTERNAL_DATA, _KEY, _VALUE = 13, 1, 2
 
@@ -52,11 +54,34 @@ def content_version(path: Path) -> str:
         beside = external_files(path)
         if not beside:
             return digest[:_DIGITS]
-        lines = [digest, *(f"{file.name}:{_digest(file)}" for file in beside)]
+        lines = [digest, *_named_digests(beside)]
     except OSError as error:
         reason = error.strerror or str(error)
         raise ModelError(f"model file {path}: {reason}: correct the model's path") from error
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:_DIGITS]
+    return _short_hash(lines)
+
+
+def folder_version(folder: Path, weights: Path | None = None) -> str:
+    """Return the first 12 hex digits of the SHA-256 of the files in a folder that decide an answer.
+
+    They are the weights in safetensors, all shards of them, and `config.json`,
+    `preprocessor_config.json` and `classes.txt`. Each counts with its name and content; the
+    folder's own name and place don't.
+
+    Args:
+        folder: holds the files; of the named ones, those that are absent are left out.
+        weights: a file to read the weights from; None: every *.safetensors in the folder.
+
+    Raises:
+        ModelError: a file can't be read.
+    """
+    read = sorted(folder.glob("*.safetensors")) if weights is None else [weights]
+    named = [folder / name for name in _DECISIVE_FILES]
+    try:
+        return _short_hash(_named_digests([*read, *(file for file in named if file.is_file())]))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModelError(f"model folder {folder}: {reason}: correct the model's path") from error
 
 
 def external_files(path: Path) -> list[Path]:
@@ -82,6 +107,14 @@ def external_files(path: Path) -> list[Path]:
                 return []
     files = [folder / name for name in sorted(names)]
     return [f for f in files if f.is_file() and f.resolve().is_relative_to(folder)]
+
+
+def _short_hash(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:_DIGITS]
+
+
+def _named_digests(files: Iterable[Path]) -> list[str]:
+    return [f"{file.name}:{_digest(file)}" for file in files]
 
 
 def _digest(path: Path) -> str:

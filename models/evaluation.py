@@ -1,10 +1,11 @@
-"""Functions that evaluations share: drive an online model as the engine does; rate scores."""
+"""What evaluations share: the row they return, driving an online model, rating scores."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +17,60 @@ R = TypeVar("R")
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+
+class Measure(msgspec.Struct, frozen=True, kw_only=True):
+    """One measured figure of one model on one data set: a row of `penstock eval`."""
+
+    task: str
+    """The folder in `models/` whose `evaluate_on` measured it, such as `detection`."""
+    dataset: str
+    """The data's folder, such as `coco_photos`, or what was generated, such as `rendered scenes`;
+    behind a comma, which part of it and how much."""
+    model: str
+    """The registered name; in brackets behind it, what sets this variant apart: its file, its
+    training or its options. A model that is measured for comparison only has its own name."""
+    metric: str
+    """What the value is, such as `mAP50`, with the threshold if there is one."""
+    value: float
+    higher_is_better: bool | None = True
+    """None for figures without a better side, such as a threshold that was found."""
+    seed: int | None = None
+    """Seed of what was drawn or generated; None if nothing was."""
+    command: str = ""
+    """The command that measures it again; `penstock eval` fills in an empty one."""
+
+
+class Skipped(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set that was not measured, and why."""
+
+    task: str
+    dataset: str
+    reason: str
+
+
+Row: TypeAlias = Measure | Skipped
+
+
+def without_data(task: str, *datasets: str) -> list[Row]:
+    """Return a `Skipped` for each data set that the folder of data lacks."""
+    return [
+        Skipped(task=task, dataset=name, reason="not in the folder of data") for name in datasets
+    ]
+
+
+def figures(rows: Iterable[Row]) -> dict[str, float]:
+    """Return the values of measures by "model, dataset: metric"; what was skipped is left out."""
+    return {f"{r.model}, {r.dataset}: {r.metric}": r.value for r in rows if isinstance(r, Measure)}
+
+
+def print_rows(rows: Iterable[Row]) -> None:
+    """Print each measure, and what was skipped, in a line."""
+    for row in rows:
+        if isinstance(row, Skipped):
+            print(f"  skipped  {row.dataset}: {row.reason}")
+        else:
+            print(f"{row.value:9.3f}  {row.model}, {row.dataset}: {row.metric}")
 
 
 def answer_stream(model: OnlineModel[E, R], events: Sequence[E]) -> list[Answer[R]]:

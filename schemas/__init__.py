@@ -4,9 +4,11 @@ Imports no Kafka, no Faust and no model, so that a producer script can use it al
 """
 
 from schemas.behavior import BehaviorEvent
+from schemas.classification import Classification, ClassScore
 from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
 from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_codec
 from schemas.dead_letter import DeadLetter
+from schemas.detected_frame import DetectedFrame
 from schemas.detection import Detection, Detections
 from schemas.errors import (
     DecodeError,
@@ -18,20 +20,37 @@ from schemas.errors import (
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
-from schemas.nlu import IntentScore, NluResult
+from schemas.heartbeat import Heartbeat
+from schemas.nlu import Entity, IntentScore, NluResult, TextEntities
 from schemas.replay import Replay
+from schemas.scene_event import SceneEvent
 from schemas.score import AnomalyScore
+from schemas.segmentation import Region, RunLengthMask, Segmentation
 from schemas.sensor import SensorReading
 from schemas.settlement import Settlement
+from schemas.source_event import SourceEvent
 from schemas.text import TextMessage
 
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
-    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent)
+    t.__name__: t
+    for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame, Heartbeat)
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
-    t.__name__: t for t in (Detections, NluResult, AnomalyScore, ClusterAssignment, ClusterUpdate)
+    t.__name__: t
+    for t in (
+        Detections,
+        Classification,
+        Segmentation,
+        NluResult,
+        TextEntities,
+        AnomalyScore,
+        ClusterAssignment,
+        ClusterUpdate,
+        SceneEvent,
+        SourceEvent,
+    )
 }
 
 __all__ = [
@@ -40,16 +59,21 @@ __all__ = [
     "RESULT_TYPES",
     "AnomalyScore",
     "BehaviorEvent",
+    "ClassScore",
+    "Classification",
     "Cluster",
     "ClusterAssignment",
     "ClusterUpdate",
     "DeadLetter",
     "DecodeError",
+    "DetectedFrame",
     "Detection",
     "Detections",
     "EmptyValueError",
+    "Entity",
     "Event",
     "FiniteFloat",
+    "Heartbeat",
     "ImageCodec",
     "InputError",
     "IntentScore",
@@ -57,11 +81,17 @@ __all__ = [
     "MsgpackCodec",
     "NluResult",
     "Origin",
+    "Region",
     "Replay",
     "Result",
+    "RunLengthMask",
+    "SceneEvent",
     "SchemaError",
+    "Segmentation",
     "SensorReading",
     "Settlement",
+    "SourceEvent",
+    "TextEntities",
     "TextMessage",
     "TooLargeError",
     "UnknownVersionError",

@@ -11,24 +11,14 @@ import msgspec
 from schemas.errors import DecodeError, EmptyValueError, InputError, SchemaError
 from schemas.event import Event, check_versions
 from schemas.frame import VideoFrame
+from schemas.image_formats import DECODED_TEXT, image_content_type, why_not_decoded
 from schemas.lenient import lenient_type
 from schemas.mapping.frames import describe_envelope, describe_frame
 
 #: UTF-8's byte order mark, which Windows programs write before JSON.
 BOM = b"\xef\xbb\xbf"
-_IMAGE_MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 #: At most 18 digits, so that it fits 64 bits as in the other codecs.
 _WHOLE_NUMBER = re.compile(rb"[+-]?[0-9]{1,18}")
-
-
-def image_content_type(image: bytes) -> str:
-    """Return the media type of a JPEG, PNG or WebP file by its first bytes, "" for others."""
-    for magic, content_type in _IMAGE_MAGIC.items():
-        if image.startswith(magic):
-            return content_type
-    if image[:4] == b"RIFF" and image[8:12] == b"WEBP":
-        return "image/webp"
-    return ""
 
 
 def without_marks(values: Sequence[bytes]) -> Sequence[bytes]:
@@ -188,7 +178,7 @@ class MsgpackCodec(_StructCodec):
 
 
 class ImageCodec:
-    """Raw JPEG, PNG or WebP bytes; the other fields of a `VideoFrame` are in the headers.
+    """The bytes of a picture's file; the other fields of a `VideoFrame` are in the headers.
 
     Results have no image form: `encode` writes JSON.
     """
@@ -207,11 +197,9 @@ class ImageCodec:
     def decode(self, value: bytes, headers: Mapping[str, bytes]) -> Event:
         """Return the frame. Only the first bytes of the image are checked; no pixel is decoded."""
         if not value:
-            raise EmptyValueError("the value has no bytes: expected JPEG, PNG or WebP")
+            raise EmptyValueError(f"the value has no bytes: expected {DECODED_TEXT}")
         if not image_content_type(value):
-            raise DecodeError(
-                f"neither JPEG, PNG nor WebP: the value starts with {value[:8].hex(' ')}"
-            )
+            raise DecodeError(why_not_decoded(value, "the value"))
         frame = self._event_type(
             image=value,
             frame_index=_int_header(headers, "frame_index", 0),

@@ -1,6 +1,8 @@
 """A record that can't be processed, as it is written to `<input>.dlq`.
 
-Value, key and headers are those of the original record, byte for byte. Added headers, named after
+Value, key and headers are those of the original record, byte for byte; with `dead_letter_codec` the
+value is framed by a schema registry, and has the original's within (`schemas/registry/letters.py`).
+Added headers, named after
 Kafka Connect's (KIP-298) so that tools for those work here too, say what went wrong.
 """
 
@@ -39,6 +41,9 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     timestamp_ms: int = -1
     """Kafka's timestamp of the original record, milliseconds since 1970; -1: not known."""
     schema_version: int = 1
+    value_codec: str = ""
+    """`avro`, `protobuf` or `json_schema`: the value is a framed `DeadLetterRecord`; "": it is the
+    original's."""
 
     def to_headers(self) -> list[tuple[str, bytes]]:
         """Return the headers that hold these fields, in a fixed order."""
@@ -60,6 +65,8 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
             pairs.append(("cut", self.cut))
         if self.timestamp_ms >= 0:
             pairs.append(("timestamp_ms", str(self.timestamp_ms)))
+        if self.value_codec:
+            pairs.append(("value_codec", self.value_codec))
         return [(ERROR_PREFIX + name, value.encode("utf-8", "replace")) for name, value in pairs]
 
     @classmethod
@@ -86,4 +93,10 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
             cut=fields.get("cut", ""),
             timestamp_ms=int(fields.get("timestamp_ms", -1)),
             schema_version=int(fields["schema_version"]),
+            value_codec=fields.get("value_codec", ""),
         )
+
+
+def is_dead_letter(headers: Iterable[tuple[str, bytes]]) -> bool:
+    """Return whether a record with these headers is a dead letter."""
+    return any(name == f"{ERROR_PREFIX}reason" for name, _ in headers)

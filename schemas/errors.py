@@ -9,6 +9,7 @@ InputError                    invalid_input           the model refuses the even
 ├── SchemaError               schema_error            decoded, but it does not fit the event type
 │   ├── UnknownVersionError   unknown_schema_version
 │   └── ImplausibleTimeError  implausible_time        its time can't be right
+├── MissingObjectError        missing_object          the picture that it names can't be read
 ├── TooLargeError             too_large               over a declared limit (bytes, pixels, nesting)
 ├── ExpiredError              expired                 older than its agent's deadline
 ├── ModelFailedError          model_error             the model raises on this event alone
@@ -69,6 +70,12 @@ class ImplausibleTimeError(SchemaError):
     """The event time can't be right, and the agent's rule is `dead_letter`."""
 
     reason = "implausible_time"
+
+
+class MissingObjectError(InputError):
+    """The picture that the record names is absent, refused or too slow."""
+
+    reason = "missing_object"
 
 
 class TooLargeError(InputError):
@@ -132,3 +139,15 @@ class UnencodableResultError(InputError):
     def __init__(self, error: Exception) -> None:
         super().__init__(f"the model's result can't be encoded: {type(error).__name__}: {error}")
         self.__cause__ = error
+
+
+class SourceAwayError(Exception):
+    """What a record refers to can't be reached now: no fault of the record, so it waits.
+
+    Not an `InputError`: nothing is dead-lettered for it.
+    """
+
+    def __init__(self, source: str, reason: str) -> None:
+        self.source = source
+        """What is away, such as s3://bucket."""
+        super().__init__(reason)

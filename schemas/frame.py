@@ -19,7 +19,10 @@ class VideoFrame(Event, frozen=True, kw_only=True):
     """One frame of one camera. With the `image` codec the record's value is the image file."""
 
     image: Annotated[bytes, Meta(min_length=1)]
-    """JPEG, PNG or WebP bytes. (JSON carries them as base64: use the `image` codec instead.)"""
+    """A JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF file; `docs/vision.md` says how it is read.
+
+    (JSON carries bytes as base64: use the `image` codec instead.)
+    """
     frame_index: int = 0
     """Number of the frame at its camera, from 0; header `frame_index` with the `image` codec."""
 

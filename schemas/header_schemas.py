@@ -53,9 +53,12 @@ _DEAD_LETTER: Schema = {
         "full_bytes": _text("Size of the original value, if it was cut or left out.", **_WHOLE),
         "cut": _text("Parts that were cut or left out, such as value, headers, key."),
         "timestamp_ms": _text("Kafka's timestamp of the original record, if it has one.", **_WHOLE),
+        "value_codec": _text("Codec of a value that is framed by a schema registry."),
     }.items()
 }
-_MAY_BE_ABSENT = {ERROR_PREFIX + name for name in ("full_bytes", "cut", "timestamp_ms")}
+_MAY_BE_ABSENT = {
+    ERROR_PREFIX + name for name in ("full_bytes", "cut", "timestamp_ms", "value_codec")
+}
 
 
 def _schema(description: str, properties: Schema, required: list[str]) -> Schema:

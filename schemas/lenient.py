@@ -1,7 +1,7 @@
-"""Reads maps of numbers as producers write them: null is absent, true and false are 1 and 0.
+"""Reads events as producers write them: null is absent; in maps of numbers, true is 1, false 0.
 
-The published schemas ask for numbers. A value that holds null or a boolean in place of one is read
-by a twin of its event type that allows them, and becomes an event without them.
+The published schemas ask for numbers, and have no null. A value that holds null or a boolean is
+read by a twin of its event type that allows them, and becomes an event without them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from schemas.mapping.describe import found
 
 
 class LenientType:
-    """The twin of an event type with maps of numbers."""
+    """The twin of an event type: null for fields that may be absent, and within maps of numbers."""
 
     def __init__(self, event_type: type[Event], channel_fields: dict[str, Any]) -> None:
         """Make the twin.
@@ -31,10 +31,13 @@ class LenientType:
         self._channel_fields = tuple(channel_fields)
         self._numbers = {name: _number_of(hint) for name, hint in channel_fields.items()}
         fields = msgspec.structs.fields(event_type)
+        types = {f.name: channel_fields.get(f.name, f.type) for f in fields}
         self._names = [field.name for field in fields]
+        self._nullable = {f.name for f in fields if not f.required and not _may_be_null(f.type)}
+        types |= {name: types[name] | None for name in self._nullable}
         self.type = msgspec.defstruct(
             event_type.__name__,
-            [(f.name, channel_fields.get(f.name, f.type), *_default(f)) for f in fields],
+            [(f.name, types[f.name], *_default(f)) for f in fields],
             kw_only=True,
             rename={f.name: f.encode_name for f in fields},
             forbid_unknown_fields=event_type.__struct_config__.forbid_unknown_fields,
@@ -47,8 +50,11 @@ class LenientType:
             SchemaError: no channel has a value.
         """
         values = {name: getattr(twin, name) for name in self._names}
+        for name in self._nullable:
+            if values[name] is None:
+                del values[name]
         for name in self._channel_fields:
-            channels = values[name]
+            channels = values.get(name)
             if not channels:
                 continue
             number = self._numbers[name]
@@ -74,13 +80,19 @@ class LenientType:
 
 
 def lenient_type(event_type: type[Event]) -> LenientType | None:
-    """Return the twin of an event type; None if it has no map of numbers."""
+    """Return the twin of an event type; None if it has a tag, which names its own type."""
     if event_type.__struct_config__.tag is not None:
         return None
     hints = get_type_hints(event_type, include_extras=True)
     fields = {f.name: hints[f.name] for f in msgspec.structs.fields(event_type)}
     channels = {name: made for name, hint in fields.items() if (made := _lenient(hint)) is not None}
-    return LenientType(event_type, channels) if channels else None
+    return LenientType(event_type, channels)
+
+
+def _may_be_null(annotation: Any) -> bool:
+    info = msgspec.inspect.type_info(annotation)
+    kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    return any(isinstance(k, msgspec.inspect.NoneType | msgspec.inspect.AnyType) for k in kinds)
 
 
 def _lenient(hint: Any) -> Any:

@@ -18,3 +18,9 @@ class AnomalyScore(Result, kw_only=True):
     """The most unusual channel; "" if the model does not compare channels."""
     expected: float | None = None
     """The value that the model expected of `channel`, in its unit, if the model has one."""
+    is_scored: bool = True
+    """False if the model does not know the source yet, or has no room for it: `score` is 0 then."""
+    probability: float | None = None
+    """The estimated probability of a reading at least as unusual, if the model is calibrated."""
+    incident: str = ""
+    """Id of the incident that the reading opens or belongs to; "" outside of one."""

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
-from schemas.codecs import BOM, image_content_type, without_marks
+from schemas.codecs import BOM, without_marks
 from schemas.errors import DecodeError, EmptyValueError
 from schemas.event import Event
+from schemas.image_formats import DECODED_TEXT, image_content_type, why_not_decoded
 from schemas.mapping.frames import describe_frame
 from schemas.mapping.paths import Scope
 
@@ -122,18 +123,16 @@ class MsgpackValues(_StructuredValues):
 
 
 class ImageValues:
-    """Raw JPEG, PNG or WebP bytes: the value is the picture itself."""
+    """The bytes of a picture's file: the value is the picture itself."""
 
     name = "image"
 
     def read(self, value: bytes, headers: Headers) -> Any:
         """Return the bytes. Only the first of them are checked; no pixel is decoded."""
         if not value:
-            raise EmptyValueError("the value has no bytes: expected JPEG, PNG or WebP")
+            raise EmptyValueError(f"the value has no bytes: expected {DECODED_TEXT}")
         if not image_content_type(value):
-            raise DecodeError(
-                f"neither JPEG, PNG nor WebP: the value starts with {value[:8].hex(' ')}"
-            )
+            raise DecodeError(why_not_decoded(value, "the value"))
         return value
 
     def read_all(self, values: Sequence[bytes], headers: Sequence[Headers]) -> list[Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
 from schemas import DeadLetter, InputError, Origin, Replay
 from schemas.cloudevents import event_headers, type_name
 from schemas.errors import ModelFailedError
+from schemas.registry.letters import DeadLetterRecord, move_schema_header
 from streams.kafka.positions import result_id
 from streams.output_records import OutputRecord
 from streams.records import RecordBatch
@@ -20,6 +22,21 @@ MAX_BYTES = 1_000_000
 _MAX_MESSAGE_CHARS = 2_000
 #: Upper bound of the bytes that Kafka adds to a record, and to each header.
 _RECORD_OVERHEAD, _HEADER_OVERHEAD = 128, 10
+#: Upper bound of the bytes by which a value's length is longer than the length of an empty value.
+_LENGTH_BYTES = 8
+
+Headers = list[tuple[str, bytes]]
+
+
+class LetterCodec(Protocol):
+    """Encodes the values of dead letters by a schema of a registry."""
+
+    name: str
+    content_type: str
+
+    def encode(self, message: Any) -> bytes:
+        """Return the framed bytes of a `DeadLetterRecord`."""
+        ...
 
 
 def make_dead_letter(
@@ -29,6 +46,7 @@ def make_dead_letter(
     error: InputError,
     max_bytes: int = MAX_BYTES,
     payload: DeadLetterPayload = "full",
+    codec: LetterCodec | None = None,
 ) -> OutputRecord:
     """Return the dead letter of one row: its key, value and headers, then the reason's headers.
 
@@ -39,24 +57,58 @@ def make_dead_letter(
     """
     key, value, original = batch.keys[row], batch.values[row] or b"", list(batch.headers[row])
     letter, topic_id = _letter(agent, batch, row, error), batch.topic_id
+    if codec is not None:
+        letter = replace(letter, value_codec=codec.name)
+        original = move_schema_header(original)
+    form = _Form(topic_id, max_bytes, codec)
     if payload == "none":
         message = "left out: dead_letter_payload is none"
         letter = replace(
             letter, message=message, full_bytes=len(value), cut="value, headers, key, message"
         )
-        return OutputRecord(None, b"", _replay_headers(original) + _headers(letter, topic_id))
-    room = max_bytes - _size(key, original, _headers(letter, topic_id))
-    if len(value) <= room:
-        return OutputRecord(key, value, original + _headers(letter, topic_id))
+        return form.record(letter, None, b"", _replay_headers(original))
+    if len(value) <= form.room(letter, key, original):
+        return form.record(letter, key, value, original)
     letter = replace(letter, full_bytes=len(value), cut="value")
-    if _size(key, original, _headers(letter, topic_id)) > max_bytes:
+    if form.room(letter, key, original) < 0:
         original = _replay_headers(original)
         letter = replace(letter, cut="value, headers")
-    if _size(key, original, _headers(letter, topic_id)) > max_bytes:
+    if form.room(letter, key, original) < 0:
         key = None
         letter = replace(letter, cut="value, headers, key")
-    room = max_bytes - _size(key, original, _headers(letter, topic_id))
-    return OutputRecord(key, value[: max(room, 0)], original + _headers(letter, topic_id))
+    room = form.room(letter, key, original)
+    return form.record(letter, key, value[: max(room, 0)], original)
+
+
+class _Form(NamedTuple):
+    """How a letter is written."""
+
+    topic_id: str
+    max_bytes: int
+    codec: LetterCodec | None
+
+    def room(self, letter: DeadLetter, key: bytes | None, original: Headers) -> int:
+        """Return how many bytes of the original's value fit beside the rest."""
+        room = self.max_bytes - _size(key, original, self._headers(letter))
+        if self.codec is None:
+            return room
+        room -= len(self._value(letter, key, b"")) + _LENGTH_BYTES
+        # JSON has bytes in base64: 4 of its bytes hold 3.
+        return room * 3 // 4 if self.codec.name == "json_schema" else room
+
+    def record(
+        self, letter: DeadLetter, key: bytes | None, value: bytes, original: Headers
+    ) -> OutputRecord:
+        return OutputRecord(key, self._value(letter, key, value), original + self._headers(letter))
+
+    def _value(self, letter: DeadLetter, key: bytes | None, value: bytes) -> bytes:
+        if self.codec is None:
+            return value
+        return self.codec.encode(DeadLetterRecord.of(letter, key, value))
+
+    def _headers(self, letter: DeadLetter) -> Headers:
+        kind = self.codec.content_type if self.codec else "application/octet-stream"
+        return _headers(letter, self.topic_id, kind)
 
 
 def _letter(agent: str, batch: RecordBatch, row: int, error: InputError) -> DeadLetter:
@@ -73,7 +125,7 @@ def _letter(agent: str, batch: RecordBatch, row: int, error: InputError) -> Dead
     )
 
 
-def _headers(letter: DeadLetter, topic_id: str) -> list[tuple[str, bytes]]:
+def _headers(letter: DeadLetter, topic_id: str, content_type: str) -> Headers:
     origin, agent = letter.origin, letter.agent
     event_id = result_id(
         origin.topic, topic_id, origin.partition, origin.offset, agent, "dead_letter", 0
@@ -83,17 +135,17 @@ def _headers(letter: DeadLetter, topic_id: str) -> list[tuple[str, bytes]]:
         type_name=type_name(DeadLetter),
         source=f"penstock/{agent}",
         time_ms=letter.failed_at_ms,
-        content_type="application/octet-stream",
+        content_type=content_type,
     )
 
 
-def _replay_headers(original: list[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+def _replay_headers(original: Headers) -> Headers:
     """Return the headers that a cut must keep: the replayed record's origin and the attempt."""
     replay = Replay.from_headers(original)
     return [] if replay is None else replay.to_headers()
 
 
-def _size(key: bytes | None, *header_lists: list[tuple[str, bytes]]) -> int:
+def _size(key: bytes | None, *header_lists: Headers) -> int:
     return (
         _RECORD_OVERHEAD
         + len(key or b"")

@@ -11,12 +11,12 @@ from typing import Any
 
 from schemas import InputError
 from schemas.errors import ResultTooLargeError
-from streams.dead_letters import MAX_BYTES, make_dead_letter
+from streams.dead_letters import MAX_BYTES, LetterCodec, make_dead_letter
 from streams.encoded_output import EncodedChunk, EncodedOutput
 from streams.health.metrics import AgentMetrics, Filtered, Outcome
 from streams.offsets import OffsetTracker
 from streams.out_of_memory import drop_frames
-from streams.output_records import OutputRecords, PackedRecords, Packing
+from streams.output_records import OutputRecord, OutputRecords, PackedRecords, Packing
 from streams.records import RecordBatch
 from streams.settings import AgentSettings
 from streams.sink import Output, ProduceError, RecordSink, RecordTooLargeError, Rows
@@ -43,6 +43,7 @@ class Delivery:
         on_failure: Callable[[BaseException], Coroutine[Any, Any, None]],
         packing: Packing | None = None,
         may_send: Callable[[], Awaitable[None]] | None = None,
+        letter_codec: LetterCodec | None = None,
     ) -> None:
         """Set where output goes; nothing is sent yet.
 
@@ -56,6 +57,7 @@ class Delivery:
             packing: limits and compression of producer batches; None for the defaults.
             may_send: awaited before results are sent: ends once this worker surely owns the
                 partitions that it holds. None: it always does.
+            letter_codec: frames the values of dead letters; None: they are the original's.
         """
         self._agent = agent
         self._settings = settings
@@ -65,6 +67,7 @@ class Delivery:
         self.on_failure = on_failure
         self._packing = packing or Packing()
         self._may_send = may_send
+        self._letter_codec = letter_codec
         self._unacknowledged: dict[asyncio.Future[None], float] = {}
         """Output that waits for the broker, with the start of its wait in monotonic seconds."""
         self._queuing_since: float | None = None
@@ -183,12 +186,8 @@ class Delivery:
             drop_frames(error)
         topic = self._settings.dead_letter_topic(batch.tp.topic)
         for limit in _DEAD_LETTER_LIMITS:
-            letters = OutputRecords.of(
-                make_dead_letter(
-                    self._agent, batch, row, error, limit, self._settings.dead_letter_payload
-                )
-                for row, error in failed
-            ).pack(self._packing)
+            made = [self._make_dead_letter(batch, row, error, limit) for row, error in failed]
+            letters = OutputRecords.of(made).pack(self._packing)
             try:
                 rows = [(batch.span, sorted(row for row, _ in failed))]
                 await (await self._send(batch, rows, {topic: letters}))
@@ -200,6 +199,12 @@ class Delivery:
             f"topic {topic} rejects dead letters of "
             f"{_DEAD_LETTER_LIMITS[-1]} bytes: raise its max.message.bytes"
         )
+
+    def _make_dead_letter(
+        self, batch: RecordBatch, row: int, error: InputError, max_bytes: int
+    ) -> OutputRecord:
+        payload, codec = self._settings.dead_letter_payload, self._letter_codec
+        return make_dead_letter(self._agent, batch, row, error, max_bytes, payload, codec)
 
     def _answered(self, batch: RecordBatch, rows: Sequence[int]) -> None:
         if self._finish(batch, rows):

@@ -36,6 +36,7 @@ from streams.online import Update
 from streams.out_of_memory import BatchSizeLimit
 from streams.records import RecordBatch
 from streams.registry.supply import SchemaSupply
+from streams.row_reads import RowReads
 from streams.settings import AgentSettings
 from streams.sink import ProduceError
 
@@ -77,8 +78,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._encoder = encoder
         self._delivery = delivery
         self._metrics = metrics
-        # What may wait for a disk never runs on the event loop.
-        self._decoding = InlineOrPool(host, -1.0 if decoder.reads_files else max_inline_seconds)
+        self._decoding = InlineOrPool(host, max_inline_seconds)
         self._encoding = InlineOrPool(host, max_inline_seconds)
         self._preparing = preparing or host
         self._schemas = schemas
@@ -86,12 +86,15 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._lanes = {topic: lane for lane, topic in enumerate(settings.inputs)}
         self._batcher: MicroBatcher[Any] = MicroBatcher(batch, len(self._lanes))
         self._max_waiting = max(_MIN_WAITING, 2 * batch.max_batch_size)
+        if decoder.reads_files:  # the pictures of waiting events are no bytes of the intake
+            self._max_waiting = 2 * batch.max_batch_size
         seconds = settings.deadline_seconds
         self._deadline = None if seconds is None else Deadline(seconds, wall_clock)
         self._event_times = EventTimes(settings.event_time.implausible, wall_clock)
         self._warned_of_times: set[str] = set()
         """Input topics of which an implausible event time has been logged."""
         self._ingest = Ingest(decoder, self._deadline, self._event_times)
+        self._row_reads = RowReads(agent, self._ingest, clock) if decoder.reads_files else None
         self._limit = BatchSizeLimit(agent, batch.max_batch_size, metrics, pool.free_memory)
         self._arrived = asyncio.Event()
         """Set when something changed that may let a batch leave."""
@@ -123,8 +126,13 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             num_done=self._metrics.num_done,
             delivery_seconds=self._delivery.waiting_seconds(),
             call_seconds=self.pool.calls.longest_seconds(),
-            waiting_for=self._schemas.problem if self._schemas else "",
+            waiting_for=self._waiting_for(),
         )
+
+    def _waiting_for(self) -> str:
+        """Return what records wait for before they are decoded, in words; "" if nothing."""
+        sources = (self._schemas, self._row_reads)
+        return next((s.problem for s in sources if s is not None and s.problem), "")
 
     @property
     def label(self) -> str:
@@ -137,6 +145,8 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
 
     async def on_stop(self) -> None:
         """Drop the records in work; they are not finished, so they will be read again."""
+        if self._row_reads is not None:
+            self._row_reads.close()
         await self._delivery.close()
         self.pool.close()
 
@@ -159,18 +169,49 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         if not batches:  # the partitions were revoked: another worker reads their records
             return
         topic = batches[0].tp.topic
-        for batch in batches:
-            batch.span.taken = True
-        self._metrics.took_in(topic, sum(len(b) for b in batches if not b.is_catch_up))
+        lane = self._lanes[topic]
+        if self._row_reads is not None:
+            await self._submit_rows(self._row_reads, batches, lane)
+            return
+        self._take(batches)
         started = self._clock()
         num_bytes = sum(batch.span.num_bytes for batch in batches)
         ingested = await self._decoding.run(num_bytes, self._ingest.read, batches)
         self._metrics.stage("decode", self._clock() - started)
-        lane = self._lanes[topic]
         for batch, read in zip(batches, ingested, strict=True):
             self._finish_unanswered(batch, read)
             self._batcher.add(read.chunk, lane)
         self._arrived.set()
+        await self._wait_for_room(lane)
+
+    def _take(self, batches: Sequence[RecordBatch]) -> None:
+        """Count record batches as in work: a worker that stops waits until they are finished."""
+        for batch in batches:
+            batch.span.taken = True
+        num_records = sum(len(b) for b in batches if not b.is_catch_up)
+        self._metrics.took_in(batches[0].tp.topic, num_records)
+
+    async def _submit_rows(
+        self, row_reads: RowReads, batches: Sequence[RecordBatch], lane: int
+    ) -> None:
+        """Decode and queue rows in small groups: their pictures are elsewhere, and may be large."""
+        for batch in batches:
+            started, num_read = self._clock(), 0
+            async for group in row_reads.read(batch, lambda: self.should_stop):
+                if not num_read:  # one whose pictures can't be read yet is not waited for
+                    self._take([batch])
+                self._metrics.stage("decode", self._clock() - started)
+                for read in group:
+                    self._finish_unanswered(batch, read)
+                    self._batcher.add(read.chunk, lane)
+                num_read += len(group)
+                self._arrived.set()
+                await self._wait_for_room(lane)
+                started = self._clock()
+            if num_read and not batch.span.is_live and not batch.is_catch_up:
+                self._metrics.handed_back(batch.tp.topic, len(batch) - num_read)
+
+    async def _wait_for_room(self, lane: int) -> None:
         while self._batcher.num_waiting(lane) >= self._max_waiting and not self.should_stop:
             self._room.clear()
             await self._room.wait()

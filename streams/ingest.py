@@ -11,7 +11,7 @@ expires, nor does one whose time lies in the future.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from schemas import InputError
@@ -57,10 +57,15 @@ class BatchDecoder(Protocol):
     """Turns a record batch into events; `Decoder` or `MappedDecoder`."""
 
     reads_files: bool
-    """Whether it may wait for a disk."""
+    """Whether it may wait for a disk or a network."""
 
     def decode(self, batch: RecordBatch) -> Decoded[Any]:
-        """Return what became of each row; never raises."""
+        """Return what became of each row.
+
+        Raises:
+            SourceAwayError: something that a record refers to can't be reached now. Only if
+                `reads_files`.
+        """
         ...
 
 
@@ -92,11 +97,38 @@ class Ingest:
         self._event_times = event_times or EventTimes()
 
     def read(self, batches: Sequence[RecordBatch]) -> list[Ingested]:
-        """Decode record batches of any partitions, in order; never raises."""
-        return [self._read(batch) for batch in batches]
+        """Decode record batches of any partitions, in order.
 
-    def _read(self, batch: RecordBatch) -> Ingested:
-        decoded = self._decoder.decode(batch)
+        Raises:
+            SourceAwayError: as the decoder does.
+        """
+        return [self._read(batch, self._decoder.decode(batch)) for batch in batches]
+
+    def read_row(self, batch: RecordBatch, row: int) -> Ingested:
+        """Decode one row of a record batch alone.
+
+        Raises:
+            SourceAwayError: as the decoder does.
+        """
+        part = slice(row, row + 1)
+        alone = replace(
+            batch,
+            timestamps_ms=batch.timestamps_ms[part],
+            keys=batch.keys[part],
+            values=batch.values[part],
+            headers=batch.headers[part],
+        )
+        found = self._decoder.decode(alone)
+        moved: Decoded[Any] = Decoded(
+            [row] * len(found.rows),
+            found.events,
+            [(row, error) for _, error in found.failed],
+            [row] * len(found.tombstones),
+            {reason: [row] * len(rows) for reason, rows in found.filtered.items()},
+        )
+        return self._read(batch, moved)
+
+    def _read(self, batch: RecordBatch, decoded: Decoded[Any]) -> Ingested:
         chunk: Chunk[Any] = Chunk(batch, decoded.rows, decoded.events)
         chunk, refused, implausible = self._event_times.apply(chunk)
         expired = None

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from schemas import Event, InputError, SchemaError
+from schemas.errors import SourceAwayError
 from schemas.keys import KeyFormat
 from schemas.mapping.reader import RecordReader
 from schemas.values import RecordParts
@@ -35,7 +36,11 @@ class MappedDecoder:
         self.reads_files = reader.reads_files
 
     def decode(self, batch: RecordBatch) -> Decoded[Any]:
-        """Return what became of each row of the batch; never raises."""
+        """Return what became of each row of the batch.
+
+        Raises:
+            SourceAwayError: a picture's store does not answer.
+        """
         return self._decode_all(batch) or self._decode_row_by_row(batch)
 
     def _decode_all(self, batch: RecordBatch) -> Decoded[Any] | None:
@@ -57,6 +62,8 @@ class MappedDecoder:
             plain_values = self._reader.codec.read_all(values, batch.headers)
             for row, plain in enumerate(plain_values):
                 self._add(batch, row, self._reader.events(plain, _parts(batch, row)), decoded, rows)
+        except SourceAwayError:
+            raise
         except Exception:  # some row is bad: decode row by row to find it
             return None
         decoded.rows = range(len(rows)) if rows == list(range(len(values))) else rows
@@ -98,6 +105,8 @@ class MappedDecoder:
                     self._limits.check_headers(headers)
                 events = self._reader.read(value, _parts(batch, row))
                 self._add(batch, row, events, decoded, rows)
+            except SourceAwayError:
+                raise
             except InputError as error:
                 decoded.failed.append((row, error))
             except Exception as error:  # a user's `validate` may raise anything

@@ -104,6 +104,7 @@ class ModelPool:
         concurrency: int,
         devices: Sequence[str],
         makes_updates: bool = True,
+        on_incidents: Callable[[str, int], None] = lambda kind, count: None,
     ) -> None:
         """Make the copies without loading them.
 
@@ -113,6 +114,7 @@ class ModelPool:
             concurrency: number of copies of a stateless model.
             devices: devices to try in order, such as `cuda:0` and then `cpu`.
             makes_updates: whether a model that learns makes its updates.
+            on_incidents: called with each kind of incident that models report, and their number.
         """
         first = factory()
         self.name: str = first.name
@@ -130,7 +132,11 @@ class ModelPool:
             for i, m in enumerate(models)
         ]
         self.num_slots = self.num_copies * _BATCHES_PER_COPY
-        self._runner = OnlineRunner(factory, devices[-1], makes_updates) if self.is_online else None
+        self._runner = (
+            OnlineRunner(factory, devices[-1], makes_updates, on_incidents)
+            if self.is_online
+            else None
+        )
         self._devices = devices
         self.device = ""
         """Where the copies are loaded; "" before `load`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 
@@ -71,6 +71,15 @@ class LearningModel(ServedModel, Protocol):
 
     def restore(self, state: bytes) -> None:
         """Replace the state by that of a snapshot."""
+        ...
+
+
+@runtime_checkable
+class ReportingModel(LearningModel, Protocol):
+    """A learning model that counts what people should know."""
+
+    def take_incidents(self) -> Mapping[str, int]:
+        """Return what happened in learning since the last call, by kind."""
         ...
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -91,7 +91,13 @@ class _Work:
 class OnlineRunner:
     """Answers micro-batches with one model for each partition; called from one thread."""
 
-    def __init__(self, factory: ModelFactory, device: str, makes_updates: bool = True) -> None:
+    def __init__(
+        self,
+        factory: ModelFactory,
+        device: str,
+        makes_updates: bool = True,
+        on_incidents: Callable[[str, int], None] = lambda kind, count: None,
+    ) -> None:
         """Make a runner without models.
 
         Args:
@@ -99,7 +105,9 @@ class OnlineRunner:
             device: to load them on.
             makes_updates: whether to ask models for an update after each step. Without a topic for
                 them that would be wasted: `online_kmeans` lists all its centers.
+            on_incidents: called with each kind of incident that models report, and their number.
         """
+        self._on_incidents = on_incidents
         self._factory = factory
         self._device = device
         self._makes_updates = makes_updates
@@ -165,7 +173,9 @@ class OnlineRunner:
                 work.state.learned_to = run.step * work.state.model.learn_every
                 ended.append((work, run, step))
         pending = [work.state.take_pending() for work, _, _ in ended]
-        learned = learn_each([work.state.model for work, _, _ in ended], pending)
+        models = [work.state.model for work, _, _ in ended]
+        learned = learn_each(models, pending)
+        self._report_incidents(models)
         updates: list[Update] = []
         if not self._makes_updates:
             return updates
@@ -175,6 +185,14 @@ class OnlineRunner:
             if value is not None and run.start >= work.num_caught_up:
                 updates.append(Update(work.positions[run.start], step, value))
         return updates
+
+    def _report_incidents(self, models: Sequence[LearningModel]) -> None:
+        for model in models:
+            if not hasattr(model, "take_incidents"):
+                continue
+            for kind, count in model.take_incidents().items():
+                if count:
+                    self._on_incidents(kind, count)
 
     def _answer(self, current: Sequence[tuple[_Work, _Run]], answers: list[Any]) -> None:
         """Answer the events that are not of a catch-up, each with its partition's model."""

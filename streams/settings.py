@@ -111,8 +111,9 @@ class AgentSettings(_Settings):
     """What is around each value: a structured CloudEvent or Kafka Connect's schema and payload."""
     key_format: Literal["text", "hex", "integer"] = "text"
     """How a record's key is written where it names the source."""
-    output_codec: Literal["json", "msgpack", "avro", "json_schema"] = "json"
-    """How results and updates are written; `avro` and `json_schema` with a schema registry."""
+    output_codec: Literal["json", "msgpack", "avro", "protobuf", "json_schema"] = "json"
+    """How results and updates are written; `avro`, `protobuf` and `json_schema` with a schema
+    registry."""
     updates: Name | None = None
     """Topic of the model's global updates (moving cluster centers), if it makes any."""
     dead_letters: Name | None = None
@@ -120,6 +121,9 @@ class AgentSettings(_Settings):
     dead_letter_payload: DeadLetterPayload = "full"
     """`full`: the original's key, value and headers, and messages that may quote them; `none`:
     only which record it was and the kind of reason, for input that must not be copied."""
+    dead_letter_codec: Literal["original", "avro", "protobuf", "json_schema"] = "original"
+    """How the values of dead letters are written: `original` as they came; the others as a record
+    with the reason and the original's value, with a schema registry."""
     overload: Literal["process_all", "latest"] = "process_all"
     """When the model can't keep up: let records wait, or drop those that are too old."""
     deadline_seconds: Annotated[float, Bounds(gt=0)] | None = None
@@ -179,6 +183,16 @@ class AgentSettings(_Settings):
     def writes_schemas(self) -> bool:
         """Whether the schemas of results are in a registry."""
         return self.output_codec in REGISTRY_CODECS
+
+    @property
+    def frames_dead_letters(self) -> bool:
+        """Whether the schemas of dead letters are in a registry."""
+        return self.dead_letter_codec in REGISTRY_CODECS
+
+    @property
+    def needs_registry(self) -> bool:
+        """Whether the agent reads or writes with a schema registry."""
+        return self.has_schemas or self.writes_schemas or self.frames_dead_letters
 
     @property
     def may_filter(self) -> bool:

@@ -7,11 +7,16 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest.register_assert_rewrite(
     *(f"tests.{name}" for name in ("integration", "faults", "waiting", "streams", "fakes"))
 )
 pytest_plugins = ["tests.brokers", "tests.registries"]
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 REPO = Path(__file__).parent.parent
 _LOG_LINES = 40

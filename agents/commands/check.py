@@ -83,8 +83,9 @@ def command(
     if not offline:
         problems += check_registry(settings, config.parent)
     samples: list[SampledInput] = []
-    if sample and broker and not broker.problem:
-        samples = check_samples(config, settings, agents, sample, timeout)
+    if sample and broker and broker.num_brokers:
+        absent = broker.missing_topics
+        samples = check_samples(config, settings, agents, sample, timeout, absent)
         problems += [problem for sampled in samples for problem in sampled.problems]
     if json:
         document = {"ok": not problems, "problems": problems, "agents": agents, "broker": broker}
@@ -106,8 +107,13 @@ def check_samples(
     agents: Sequence[CheckedAgent],
     count: int,
     timeout: float,
+    absent: Collection[str] = (),
 ) -> list[SampledInput]:
-    """Read and decode the newest records of each input of the agents without a problem."""
+    """Read and decode the newest records of each input of the agents without a problem.
+
+    Topics that are `absent` are left out. Output topics need not exist yet: a sample is looked at
+    before anything is created.
+    """
     # Imported here, so that `--offline` works without confluent-kafka.
     from agents.commands.sample.report import sample_input
 
@@ -117,6 +123,7 @@ def check_samples(
         if not checked.problem
         for parts in [_sampled_parts(settings, checked.agent, config.parent)]
         for topic in checked.inputs
+        if topic not in absent
     ]
 
 

@@ -17,17 +17,23 @@ from agents.errors import printable
 from schemas import (
     RESULT_TYPES,
     AnomalyScore,
+    Classification,
     ClusterAssignment,
     ClusterUpdate,
     DeadLetter,
     Detections,
     NluResult,
     Result,
+    SceneEvent,
     SchemaError,
+    Segmentation,
+    SourceEvent,
+    TextEntities,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
-from schemas.codecs import image_content_type
-from schemas.dead_letter import ERROR_PREFIX
+from schemas.dead_letter import is_dead_letter
+from schemas.image_formats import image_content_type
+from schemas.registry.letters import original_value
 from streams.kafka.reader import KafkaRecord
 
 R = TypeVar("R", bound=Result)
@@ -43,7 +49,7 @@ def describe_record(topic: str, value: bytes | None, headers: Sequence[tuple[str
         value: its bytes; None is a tombstone.
         headers: in the record's order; `ce_type` and `content-type` say how to read the value.
     """
-    if any(name == f"{ERROR_PREFIX}reason" for name, _ in headers):
+    if is_dead_letter(headers):
         return printable(_dead_letter(topic, value, headers))
     by_name = dict(headers)
     result_type = _TYPES.get(by_name.get("ce_type", b"").decode("utf-8", "replace"))
@@ -55,8 +61,12 @@ def describe_record(topic: str, value: bytes | None, headers: Sequence[tuple[str
     return printable(_source_and_time(by_name) + describe_value(value, by_name))
 
 
-def record_as_json(record: KafkaRecord) -> str:
+def record_as_json(record: KafkaRecord, decoded: bytes | None = None) -> str:
     """Return one line of JSON, all of it ASCII, so that it can't act on a terminal either.
+
+    Args:
+        record: any.
+        decoded: its value as JSON, where it is in a format that only a schema registry knows.
 
     `value` is the record's value as JSON; for a value that is neither JSON nor MessagePack, it is
     a string: the text, or the kind and size of bytes.
@@ -69,7 +79,9 @@ def record_as_json(record: KafkaRecord) -> str:
         "timestamp_ms": record.timestamp_ms,
         "key": None if record.key is None else record.key.decode("utf-8", "replace"),
         "headers": headers,
-        "value": _value_as_json(record.value, headers.get("content-type", "")),
+        "value": _value_as_json(record.value, headers.get("content-type", ""))
+        if decoded is None
+        else msgspec.json.decode(decoded),
     }
     return json.dumps(document)
 
@@ -160,12 +172,35 @@ def _counted(label: str, count: int) -> str:
     return f"{count} {label}{'es' if label.endswith(('s', 'x', 'ch', 'sh')) else 's'}"
 
 
+def _classification(result: Classification) -> str:
+    others = ", ".join(
+        f"{c.label} {c.score:.2f}" for c in result.top if c.class_id != result.class_id
+    )
+    return f"{result.label} ({result.score:.2f})" + (f", or {others}" if others else "")
+
+
+def _segmentation(result: Segmentation) -> str:
+    pixels = max(result.width * result.height, 1)
+    areas: Counter[str] = Counter()
+    for region in result.regions:
+        areas[region.label] += region.area
+    shares = ", ".join(f"{label} {area / pixels:.1%}" for label, area in areas.most_common())
+    return shares or "no regions"
+
+
 def _nlu(result: NluResult) -> str:
     others = ", ".join(f"{a.intent} {a.score:.2f}" for a in result.alternatives[:2])
     return f"{result.intent} ({result.score:.2f})" + (f", or {others}" if others else "")
 
 
+def _entities(result: TextEntities) -> str:
+    mentions = [f"{e.label} {e.text!r} ({e.score:.2f})" for e in result.entities]
+    return ", ".join(mentions) or "no entities"
+
+
 def _anomaly(result: AnomalyScore) -> str:
+    if not result.is_scored:
+        return "not scored"
     words = f"{'ANOMALY' if result.is_anomaly else 'normal'} {result.score:.2f}"
     words += f" (threshold {result.threshold:.2f})"
     if result.channel:
@@ -175,7 +210,7 @@ def _anomaly(result: AnomalyScore) -> str:
 
 def _assignment(result: ClusterAssignment) -> str:
     if result.cluster_id < 0:
-        return "no cluster yet"
+        return "no cluster"
     return f"cluster {result.cluster_id}, {result.distance:.2f} from its center"
 
 
@@ -192,13 +227,34 @@ def _update(result: ClusterUpdate) -> str:
     )
 
 
+def _scene_event(result: SceneEvent) -> str:
+    words = f"{result.label} {result.track_id} "
+    counts = ", ".join(_counted(label, count) for label, count in result.counts.items()) or "none"
+    if result.kind == "line_crossed":
+        way = result.direction.replace("_", " ")
+        return f"{words}crossed {result.place} from {way} (so far {counts})"
+    if result.kind == "zone_entered":
+        return f"{words}entered {result.place} (now {counts})"
+    return f"{words}left {result.place} after {result.dwell_ms / 1000:.1f} s (now {counts})"
+
+
+def _source_event(result: SourceEvent) -> str:
+    seconds = f"{result.seconds:.1f} s"
+    if result.kind == "silent":
+        return f"{result.subject} is silent for {seconds} (allowed {result.allowed_seconds:.1f} s)"
+    if result.kind == "back":
+        return f"{result.subject} is back after {seconds}"
+    return f"{result.subject} sent an event that is {seconds} older than its last"
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
+        value = original_value(letter, value or b"")
     except (KeyError, ValueError):
         return f"dead letter on {topic} whose error headers can't be read"
     origin = letter.origin
-    size = letter.full_bytes if letter.full_bytes >= 0 else len(value or b"")
+    size = letter.full_bytes if letter.full_bytes >= 0 else len(value)
     return (
         f"{origin.topic}[{origin.partition}] offset {origin.offset}  {letter.reason}: "
         f"{letter.message} ({letter.exception} in {letter.agent}, {size} bytes)"
@@ -207,10 +263,15 @@ def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, b
 
 _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     Detections: _detections,
+    Classification: _classification,
+    Segmentation: _segmentation,
     NluResult: _nlu,
+    TextEntities: _entities,
     AnomalyScore: _anomaly,
     ClusterAssignment: _assignment,
     ClusterUpdate: _update,
+    SceneEvent: _scene_event,
+    SourceEvent: _source_event,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from enum import StrEnum
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -12,15 +11,8 @@ import typer
 
 from agents.commands.terminal import JsonOption, print_table
 from agents.errors import UserError
-
-
-class Task(StrEnum):
-    """A task of the models: a folder of `models/`."""
-
-    detection = "detection"
-    nlu = "nlu"
-    anomaly = "anomaly"
-    clustering = "clustering"
+from models.evaluation import Measure, Skipped
+from models.evaluation_tasks import evaluate_task, task_names
 
 
 def command(
@@ -29,29 +21,47 @@ def command(
         typer.Option("--data", help="A folder of real data; README.md says what it may hold."),
     ],
     tasks: Annotated[
-        list[Task] | None, typer.Argument(help="The tasks to measure; without any, all.")
+        list[str] | None, typer.Argument(help="The tasks to measure; without any, all.")
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Measure all tasks.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Measure the quality of the models on a folder of real data."""
+    """Measure the quality of the models on a folder of real data.
+
+    What can't be measured is listed as skipped, with the reason: behind the table, or with --json
+    on stderr.
+    """
     if not data.is_dir():
         raise UserError(f"{data}: no such folder: name one with --data DIR")
-    measures = {task.value: _measure(task, data) for task in tasks or list(Task)}
+    measured, skipped = _measure(_chosen(tasks or [], every), data)
     if json:
-        typer.echo(msgspec.json.encode({task: dict(pairs) for task, pairs in measures.items()}))
-        return
-    rows = [
-        [task, name, f"{value:.4g}"] for task, pairs in measures.items() for name, value in pairs
-    ]
-    print_table(["task", "measure", "value"], rows)
+        typer.echo(msgspec.json.format(msgspec.json.encode(measured)))
+    else:
+        columns = ["task", "data", "model", "metric", "value"]
+        cells = [[m.task, m.dataset, m.model, m.metric, f"{m.value:.4g}"] for m in measured]
+        print_table(columns, cells)
+    for row in skipped:
+        typer.echo(f"skipped: {row.task}, {row.dataset}: {row.reason}", err=json)
+    if not measured:
+        raise UserError("nothing was measured: the reasons are above")
 
 
-def _measure(task: Task, data: Path) -> list[tuple[str, float]]:
-    try:
-        module = importlib.import_module(f"models.{task.value}.evaluate")
-        measures: list[tuple[str, float]] = module.evaluate_on(data)
-    except ModuleNotFoundError as error:
-        raise UserError(f"{task.value}: needs {error.name}, which is not installed") from error
-    except FileNotFoundError as error:
-        raise UserError(f"{task.value}: {error.filename} is missing from the folder") from error
-    return measures
+def _chosen(tasks: list[str], every: bool) -> list[str]:
+    if tasks and every:
+        raise UserError(f"both --all and {', '.join(tasks)}: name tasks, or write --all")
+    if unknown := [task for task in tasks if task not in task_names()]:
+        raise UserError(f"no task {unknown[0]!r}: expected some of {', '.join(task_names())}")
+    return tasks or task_names()
+
+
+def _measure(tasks: list[str], data: Path) -> tuple[list[Measure], list[Skipped]]:
+    measured, skipped = [], []
+    for task in tasks:
+        again = f"penstock eval {task} --data {shlex.quote(data.name or str(data))}"
+        for row in evaluate_task(task, data):
+            if isinstance(row, Skipped):
+                skipped.append(row)
+            else:
+                command = row.command or again
+                measured.append(msgspec.structs.replace(row, command=command))
+    return measured, skipped

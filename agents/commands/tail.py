@@ -15,8 +15,18 @@ from agents.commands.cluster import (
     kafka_settings,
     optional_pipeline,
 )
+from agents.commands.framed_values import (
+    AnyFramedValues,
+    RegistryOption,
+    as_json_bytes,
+    framed_values,
+    is_framed,
+)
 from agents.commands.terminal import JsonOption
+from agents.errors import printable
 from agents.process.exit import stop_on_signals
+from schemas import InputError
+from schemas.dead_letter import is_dead_letter
 
 if TYPE_CHECKING:
     from streams.kafka.reader import KafkaRecord
@@ -35,21 +45,51 @@ def command(
     as_json: JsonOption = False,
     config: OptionalConfigOption = None,
     servers: ServersOption = "",
+    registry: RegistryOption = "",
 ) -> None:
     """Print the records of a topic, one line each, until Ctrl-C.
 
+    Values that a schema registry frames (Avro, Protobuf, JSON Schema) are decoded if --registry or
+    the pipeline file names it.
+
     Joins no consumer group and commits no offsets, so running workers are not affected.
+    """
+    pipeline = optional_pipeline(config, servers)
+    kafka = kafka_settings(pipeline, servers)
+    with stop_on_signals() as stop, framed_values(pipeline, registry) as framed:
+        records = tail_topic(kafka, topic, from_beginning=from_beginning, stop=stop)
+        for record in itertools.islice(records, limit):
+            typer.echo(record_line(record, framed, as_json=as_json))
+
+
+def record_line(record: KafkaRecord, framed: AnyFramedValues | None, *, as_json: bool) -> str:
+    """Return a record as one line.
+
+    Args:
+        record: any.
+        framed: decodes values that a schema registry frames; None: they are shown as bytes.
+        as_json: whether the line is JSON.
+
+    Raises:
+        RegistryError: the registry does not answer, or refuses the login.
     """
     from agents.commands.describe import describe_record, record_as_json
 
-    kafka = kafka_settings(optional_pipeline(config, servers), servers)
-    with stop_on_signals() as stop:
-        records = tail_topic(kafka, topic, from_beginning=from_beginning, stop=stop)
-        for record in itertools.islice(records, limit):
-            if as_json:
-                typer.echo(record_as_json(record))
-            else:
-                typer.echo(describe_record(record.topic, record.value, record.headers))
+    value, note = record.value, ""
+    if framed is not None and value is not None and is_framed(value, record.headers):
+        try:
+            value = as_json_bytes(framed.read(value, record.headers))
+        except InputError as error:
+            note = f"  ({error})"
+    is_decoded = value is not record.value
+    if as_json:
+        return record_as_json(record, decoded=value if is_decoded else None)
+    headers = record.headers
+    if is_decoded and not is_dead_letter(headers):
+        headers = [*headers, ("content-type", b"application/json")]
+    else:
+        value = record.value
+    return describe_record(record.topic, value, headers) + printable(note)
 
 
 def tail_topic(

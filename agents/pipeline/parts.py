@@ -16,6 +16,7 @@ from agents.pipeline.input_fields import make_reader
 from agents.pipeline.user_code import is_user_code, load_class
 from models.base import Model, ModelError, OnlineModel, PreparedModel
 from models.registry import make_model, model_class
+from models.vision.folder_config import read_json
 from models.weights import refuse_pickle
 from schemas import (
     EVENT_TYPES,
@@ -36,6 +37,12 @@ from streams.settings import AgentSettings
 
 AnyModel: TypeAlias = Model[Any, Any]
 
+#: How transformers' class names end -> the model that reads such a folder.
+_FRAME_MODELS = {
+    "ForImageClassification": "image_classifier",
+    "ForSemanticSegmentation": "image_segmenter",
+    "ForUniversalSegmentation": "image_segmenter",
+}
 #: The NVIDIA driver's device node: looked for rather than importing torch, which takes seconds.
 _DRIVER = Path("/dev/nvidiactl")
 
@@ -135,7 +142,7 @@ def load_model_class(
     if name.endswith(".onnx"):
         return registered_model(_onnx_model(path, event_type)), {"path": str(path), **options}
     if "/" in name or path.is_dir():
-        return _folder_model(path), {"path": str(path), **options}
+        return _folder_model(path, event_type), {"path": str(path), **options}
     return registered_model(name), options
 
 
@@ -166,12 +173,30 @@ def _onnx_model(path: Path, event_type: type[Event] | None) -> str:
     )
 
 
-def _folder_model(path: Path) -> type[AnyModel]:
+def _folder_model(path: Path, event_type: type[Event] | None) -> type[AnyModel]:
     if not path.is_dir():
         raise ModelError(f"{path}: no such folder")
     if not (path / "config.json").is_file():
         raise ModelError(f"{path}: no config.json in it: expected a Hugging Face model folder")
-    return registered_model("huggingface_classifier")
+    return registered_model(_folder_model_name(path, event_type))
+
+
+def _folder_model_name(path: Path, event_type: type[Event] | None) -> str:
+    """Return which registered model reads a transformers folder; frames need the right kind.
+
+    Raises:
+        ModelError: the folder's config.json names no model that reads frames.
+    """
+    if event_type is None or not issubclass(event_type, VideoFrame):
+        return "huggingface_classifier"
+    names = read_json(path / "config.json").get("architectures") or []
+    for ending, model in _FRAME_MODELS.items():
+        if any(str(name).endswith(ending) for name in names):
+            return model
+    raise ModelError(
+        f"{path}: its config.json has the architectures {names}: frames are read by those that end "
+        f"in {', '.join(_FRAME_MODELS)}; or write model: {{name: ..., options: {{path: ...}}}}"
+    )
 
 
 def _require_fit(agent: AgentSettings, model_type: type[AnyModel]) -> None:

@@ -7,8 +7,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from models.base import ModelError
 from schemas import ClusterAssignment, ClusterUpdate, Result
+from schemas.registry.letters import DeadLetterRecord
 from schemas.registry.output import FramedResults, result_schema, subject_of
 from schemas.registry.registered import RegisteredSchema, UnusableSchemaError
 from streams.registry.errors import MissingSchemaError, RegistryUnreachableError
@@ -26,11 +29,11 @@ class WrittenSchema(NamedTuple):
     """One schema of an agent's output."""
 
     subject: str
-    result_type: type[Result]
+    result_type: type[msgspec.Struct]
     schema: RegisteredSchema
 
 
-def written_schemas(
+def result_schemas(
     settings: AgentSettings, model_type: type[Any], registry: RegistrySettings
 ) -> list[WrittenSchema]:
     """Return the schemas that an agent needs to write its results and updates.
@@ -53,6 +56,17 @@ def written_schemas(
         ]
     except UnusableSchemaError as error:
         raise ModelError(f"output_codec: {settings.output_codec}: {error}") from error
+
+
+def letter_schemas(settings: AgentSettings, registry: RegistrySettings) -> list[WrittenSchema]:
+    """Return the schemas that an agent needs to write its dead letters."""
+    schema = result_schema(settings.dead_letter_codec, DeadLetterRecord)
+    return [
+        WrittenSchema(
+            subject_of(registry.subjects, topic, DeadLetterRecord), DeadLetterRecord, schema
+        )
+        for topic in settings.dead_letter_topics
+    ]
 
 
 def learn_ids(

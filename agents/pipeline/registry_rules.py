@@ -14,8 +14,8 @@ def registry_mistakes(settings: PipelineSettings) -> Iterator[Mistake]:
     registry = settings.registry
     if registry is None:
         for name, agent in settings.agents.items():
-            for key, codec in (("codec", agent.codec), ("output_codec", agent.output_codec)):
-                if codec in REGISTRY_CODECS:
+            for key in ("codec", "output_codec", "dead_letter_codec"):
+                if (codec := getattr(agent, key)) in REGISTRY_CODECS:
                     message = f"{codec} needs a schema registry: add `registry: {{url: ...}}`"
                     yield Mistake(("agents", name, key), message)
         return

@@ -9,7 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from agents.pipeline.parts import AgentParts
-from agents.pipeline.registry_outputs import WrittenSchema, learn_ids, written_schemas
+from agents.pipeline.registry_outputs import (
+    WrittenSchema,
+    learn_ids,
+    letter_schemas,
+    result_schemas,
+)
 from schemas import Event, make_codec
 from schemas.codecs import Encoder
 from schemas.registry.framed import FramedValues
@@ -72,8 +77,16 @@ class AgentSchemas:
         if not settings.writes_schemas or self._settings is None:
             return make_codec(settings.output_codec, Event)
         codec = FramedResults(settings.output_codec)
-        written = written_schemas(settings, parts.model_type, self._settings)
+        written = result_schemas(settings, parts.model_type, self._settings)
         self._outputs.append((agent, codec, written))
+        return codec
+
+    def letter_codec(self, agent: str, settings: AgentSettings) -> FramedResults | None:
+        """Return what frames the values of an agent's dead letters; None: they are not framed."""
+        if not settings.frames_dead_letters or self._settings is None:
+            return None
+        codec = FramedResults(settings.dead_letter_codec)
+        self._outputs.append((agent, codec, letter_schemas(settings, self._settings)))
         return codec
 
     def learn_ids(self) -> None:
@@ -102,7 +115,7 @@ def make_client(settings: RegistrySettings | None) -> RegistryClient:
 
 def uses_registry(settings: PipelineSettings) -> bool:
     """Whether an agent of the pipeline needs the schema registry."""
-    return any(agent.has_schemas or agent.writes_schemas for agent in settings.agents.values())
+    return any(agent.needs_registry for agent in settings.agents.values())
 
 
 def require_registry(settings: PipelineSettings) -> None:

@@ -1,14 +1,13 @@
-"""Finds the rows in a `ChannelStore` that belong to the channels of one model's sources."""
+"""Finds the rows in a store that belong to the channels of one model's sources."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.channel_store import ChannelStore
 from models.anomaly.slots import NO_SLOT, Slots
 from schemas import SensorReading
 
@@ -16,6 +15,22 @@ Ints = NDArray[np.int64]
 
 Key: TypeAlias = tuple[str, ...]
 """(source_id, channel)."""
+
+
+class RowStore(Protocol):
+    """Arrays with a row for each channel, such as a `ChannelStore` or a `LevelStore`."""
+
+    def allocate(self, count: int) -> list[int]:
+        """Return `count` rows to use."""
+        ...
+
+    def clear(self, rows: Ints, phases: Ints) -> None:
+        """Empty rows before their first value; `phases` are their slots."""
+        ...
+
+    def release(self, rows: list[int]) -> None:
+        """Take rows back."""
+        ...
 
 
 _Layout: TypeAlias = tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]
@@ -32,7 +47,7 @@ class ChannelIndex:
     so that such a reading costs one look-up and not one for each channel.
     """
 
-    def __init__(self, slots: Slots[Key], store: ChannelStore) -> None:
+    def __init__(self, slots: Slots[Key], store: RowStore) -> None:
         self.slots = slots
         self._store = store
         self._rows: list[int] = store.allocate(len(slots.keys))

@@ -19,12 +19,25 @@ from models.anomaly.half_space_trees import HalfSpaceTrees
 from models.anomaly.labeled import LabeledSeries, load_nab, load_skab, load_telemetry
 from models.anomaly.nab_score import best_threshold, nab_score
 from models.anomaly.robust_zscore import RobustZScore
-from models.evaluation import answer_stream, f1, one_result, point_adjusted, roc_auc
+from models.anomaly.seasonal_likelihood import SeasonalLikelihood
+from models.evaluation import (
+    Measure,
+    Row,
+    answer_stream,
+    f1,
+    one_result,
+    point_adjusted,
+    print_rows,
+    roc_auc,
+    without_data,
+)
 
 Floats = NDArray[np.float64]
 Figures = list[tuple[str, float]]
-Detector = RobustZScore | HalfSpaceTrees
+Detector = RobustZScore | HalfSpaceTrees | SeasonalLikelihood
 MakeDetector = Callable[[], Detector]
+
+TASK = "anomaly"
 
 #: The threshold for SKAB and SMAP/MSL is this quantile of the scores on the training rows.
 TRAIN_QUANTILE = 0.99
@@ -60,7 +73,27 @@ def rate_nab(make: MakeDetector, series: Sequence[LabeledSeries]) -> Figures:
             "NAB: share of normal rows flagged, default threshold",
             float(np.concatenate(normal).mean()),
         ),
+        *_across_categories(series, scores),
     ]
+
+
+def _across_categories(series: Sequence[LabeledSeries], scores: Sequence[Floats]) -> Figures:
+    """Return NAB's score of all other categories, with the best threshold of each category."""
+    figures: Figures = []
+    for category in dict.fromkeys(_category(one) for one in series):
+        inside = [i for i, one in enumerate(series) if _category(one) == category]
+        others = [i for i, one in enumerate(series) if _category(one) != category]
+        threshold, _ = best_threshold([series[i] for i in inside], [scores[i] for i in inside])
+        if others:
+            rated = nab_score(
+                [series[i] for i in others], [scores[i] for i in others], np.array([threshold])
+            )
+            figures.append((f"NAB score of the others, threshold of {category}", float(rated[0])))
+    return figures
+
+
+def _category(series: LabeledSeries) -> str:
+    return series.name.split("/")[0]
 
 
 def rate_split(make: MakeDetector, series: Sequence[LabeledSeries], name: str) -> Figures:
@@ -89,22 +122,42 @@ def _train_cut(scores: Floats) -> float:
     return float(np.quantile(scored, TRAIN_QUANTILE)) if len(scored) else 1.0
 
 
-def evaluate_on(data_dir: Path) -> Figures:
-    """Return the name and value of each figure, for both models on each data set in the folder."""
-    figures: Figures = []
-    models: list[MakeDetector] = [RobustZScore, HalfSpaceTrees]
+def evaluate_on(data_dir: Path) -> list[Row]:
+    """Return the figures of all models on each data set; an absent data set is skipped."""
+    rows: list[Row] = []
+    models: list[MakeDetector] = [RobustZScore, HalfSpaceTrees, SeasonalLikelihood]
     for make in models:
-        rows: Figures = []
         if (data_dir / "nab").is_dir():
-            rows += rate_nab(make, load_nab(data_dir / "nab"))
+            rows += _measures(make, "nab", rate_nab(make, load_nab(data_dir / "nab")))
         if (data_dir / "skab").is_dir():
-            rows += rate_split(make, load_skab(data_dir / "skab" / "valve1"), "SKAB valve1")
+            series = load_skab(data_dir / "skab" / "valve1")
+            rows += _measures(make, "skab, valve1", rate_split(make, series, "SKAB valve1"))
         if (data_dir / "smap_msl").is_dir():
-            rows += rate_split(make, load_telemetry(data_dir / "smap_msl"), "SMAP/MSL")
-        figures += [(f"{make().name}, {name}", figure) for name, figure in rows]
-    return figures
+            series = load_telemetry(data_dir / "smap_msl")
+            rows += _measures(make, "smap_msl", rate_split(make, series, "SMAP/MSL"))
+    absent = [name for name in ("nab", "skab", "smap_msl") if not (data_dir / name).is_dir()]
+    return [*rows, *without_data(TASK, *absent)]
+
+
+#: Metrics of which higher is not better: what they end with -> `Measure.higher_is_better`.
+_NOT_HIGHER = {"normal rows flagged, default threshold": False, "that threshold": None}
+
+
+def _measures(make: MakeDetector, dataset: str, pairs: Figures) -> list[Measure]:
+    return [
+        Measure(
+            task=TASK,
+            dataset=dataset,
+            model=make().name,
+            metric=name.partition(": ")[2] or name,
+            value=value,
+            higher_is_better=next(
+                (h for end, h in _NOT_HIGHER.items() if name.endswith(end)), True
+            ),
+        )
+        for name, value in pairs
+    ]
 
 
 if __name__ == "__main__":
-    for name, figure in evaluate_on(Path(sys.argv[1])):
-        print(f"{figure:9.3f}  {name}")
+    print_rows(evaluate_on(Path(sys.argv[1])))

@@ -61,13 +61,14 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
     density, and near 0 where most of them are.
 
     Memory: 16 bytes for each value of `window` readings, and 2 bytes for each node (102 kB with
-    25 trees of depth 10), for at most `max_keys` sources; the least recently seen is dropped
-    first. The trees depend on `seed` alone.
+    25 trees of depth 10), for at most `max_keys` sources. Further sources are not scored until one
+    of these has stayed away (`models/anomaly/slots.py`); both are counted. The trees depend on
+    `seed` alone.
 
     Source: Tan, Ting and Liu, 2011, "Fast Anomaly Detection for Streaming Data", IJCAI.
     """
 
-    name, version = "half_space_trees", "1"
+    name, version = "half_space_trees", "2"
     event_type, result_type = SensorReading, AnomalyScore
 
     def __init__(
@@ -144,13 +145,19 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             for num_features, points in model._points(batch, first):
                 groups[num_features].append(points)
             first += len(batch)
-        scores = np.zeros(first)
+        scores, is_scored = np.zeros(first), np.zeros(first, bool)
         for parts in groups.values():
-            scores[np.concatenate([part.positions for part in parts])] = self._scores(parts)
+            positions = np.concatenate([part.positions for part in parts])
+            scores[positions], is_scored[positions] = self._scores(parts), True
         results = iter(
             [
-                AnomalyScore(score=s, is_anomaly=s >= self.threshold, threshold=self.threshold)
-                for s in scores.tolist()
+                AnomalyScore(
+                    score=score,
+                    is_anomaly=score >= self.threshold,
+                    threshold=self.threshold,
+                    is_scored=scored,
+                )
+                for score, scored in zip(scores.tolist(), is_scored.tolist(), strict=True)
             ]
         )
         return [list(islice(results, len(batch))) for batch in batches]
@@ -248,6 +255,10 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         nodes = (paths + self._masses.shape[2] * np.arange(self.trees)[:, None]).ravel()
         counts = np.bincount(nodes, minlength=self._masses[slot].size)
         self._masses[slot] = counts.reshape(self._masses[slot].shape)
+
+    def take_incidents(self) -> dict[str, int]:
+        """Return how many sources were forgotten and refused since the last call."""
+        return self._slots.take_incidents()
 
     def snapshot(self) -> bytes:
         """Return the readings and counts of every source; the options determine the trees."""

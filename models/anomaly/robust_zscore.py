@@ -32,16 +32,18 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
     The spread is the geometric mean of two robust estimates, of the core and of the tail (see
     `Windows.medians_and_spreads`), and at least 0.1 % of the median. A reading has the score of
     its most unusual channel, which the result names, with the median as the expected value.
-    Channels may come and go; a channel with fewer than `min_values` learned values scores 0.
+    Channels may come and go; a channel with fewer than `min_values` learned values scores 0, and a
+    reading that has no other channel is not scored.
 
-    Memory: 8 bytes for each learned value, up to `window` values of `max_keys` channels (34 MB with
-    the defaults); beyond that, the channel seen least recently is dropped. A channel's median and
-    spread are computed again whenever 1/64 of its values is new. Nothing is random.
+    Memory: 8 bytes for each learned value, up to `window` values of `max_keys` channels (134 MB
+    with the defaults). Further channels are not scored until one of these has stayed away
+    (`models/anomaly/slots.py`); both are counted. A channel's median and spread are computed again
+    whenever 1/64 of its values is new. Nothing is random.
 
     Source: Iglewicz and Hoaglin, 1993, "How to Detect and Handle Outliers", ASQC 16.
     """
 
-    name, version = "robust_zscore", "2"
+    name, version = "robust_zscore", "3"
     event_type, result_type = SensorReading, AnomalyScore
 
     def __init__(
@@ -49,7 +51,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         window: int = 1024,
         min_values: int = 32,
         threshold: float = 12.0,
-        max_keys: int = 4096,
+        max_keys: int = 16_384,
         learn_every: int = 16,
     ) -> None:
         """Check the options of the pipeline file.
@@ -117,7 +119,8 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         readings = [reading for batch in batches for reading in batch]
         medians, z = self._compare(np.array(rows, np.int64), _values(readings))
         best = _argmax_of_each(z, [len(reading.values) for reading in readings])
-        scores = z_to_score(z)[best]
+        is_scored = z[best] >= 0
+        scores = z_to_score(np.maximum(z, 0.0))[best]
         channels = [name for reading in readings for name in reading.values]
         results = iter(
             [
@@ -127,9 +130,11 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
                     threshold=self.threshold,
                     channel=channels[at] if score > 0 else "",
                     expected=median if score > 0 else None,
+                    is_scored=scored,
                 )
-                for at, score, is_anomaly, median in zip(
+                for at, scored, score, is_anomaly, median in zip(
                     best.tolist(),
+                    is_scored.tolist(),
                     scores.tolist(),
                     (scores >= self.threshold).tolist(),
                     medians[best].tolist(),
@@ -140,9 +145,9 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         return [list(islice(results, len(batch))) for batch in batches]
 
     def _compare(self, rows: Ints, values: Floats) -> tuple[Floats, Floats]:
-        """Return medians and z (n + 1,): 0 for an unknown channel, and in the last place."""
+        """Return medians and z (n + 1,): 0 and -1 for an unknown channel, and in the last place."""
         store = self._store
-        medians, z = np.zeros(len(rows) + 1), np.zeros(len(rows) + 1)
+        medians, z = np.zeros(len(rows) + 1), np.full(len(rows) + 1, -1.0)
         known = np.flatnonzero(rows != NO_SLOT)
         known = known[store.windows.totals[rows[known]] >= self.min_values]
         medians[known] = store.medians[rows[known]]
@@ -171,6 +176,10 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         known = rows != NO_SLOT
         if known.any():
             self._store.append(rows[known], values[known])
+
+    def take_incidents(self) -> dict[str, int]:
+        """Return how many channels were forgotten and refused since the last call."""
+        return self._index.slots.take_incidents()
 
     def close(self) -> None:
         """Give the rows back to the store."""

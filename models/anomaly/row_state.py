@@ -20,7 +20,7 @@ Ints = NDArray[np.int64]
 
 #: Arrays that are not by row.
 _STEP, _VALUES = "step", "values"
-_DTYPES = ("<f8", "<i8")
+_DTYPES = ("<f8", "<f4", "<i8")
 _INTS = np.zeros(0, np.int64)
 
 

@@ -19,6 +19,8 @@ S = TypeVar("S", bound=np.generic)
 #: Returned by `find` for a key without a row.
 NO_SLOT = -1
 _FIRST_CAPACITY = 16
+#: A key that was not seen for this many times `max_keys` sightings may lose its row.
+PATIENCE = 8
 
 logger = logging.getLogger(__name__)
 
@@ -27,19 +29,23 @@ class Claim(NamedTuple, Generic[K]):
     """Which rows the keys of a learning step have."""
 
     rows: list[int]
-    """Of each key. If a step has more keys than `max_keys`, keys that lost their row in the
-    same step have `NO_SLOT`."""
+    """Of each key; `NO_SLOT` if there was no room for it."""
     fresh: list[int]
-    """The rows that belong to a new key and have to be cleared; one may occur twice."""
+    """The rows that belong to a new key and have to be cleared."""
     lost: list[K]
     """The keys that lost their rows."""
 
 
 class Slots(Generic[K]):
-    """Maps keys to rows; a new key takes the row of the key seen least recently.
+    """Maps keys to rows; a new key may take the row of one that has stayed away.
 
-    Time is counted in learning steps, and the lower row wins a tie: the same log gives the same
-    rows.
+    A key keeps its row while it is in use: until it was not seen for `PATIENCE * max_keys`
+    sightings of keys. So with more keys than rows, some have no row, and the others keep what they
+    have learned. If the key seen least recently always gave way, keys that come in turn would all
+    lose their rows before they come back.
+
+    Time is counted in sightings, one for each distinct key of a learning step, and the lower row
+    wins a tie: the same log gives the same rows.
     """
 
     def __init__(self, max_keys: int, kind: str) -> None:
@@ -55,8 +61,13 @@ class Slots(Generic[K]):
         """In row order."""
         self._index: dict[K, int] = {}
         self.last_seen: NDArray[np.int64] = np.zeros(min(_FIRST_CAPACITY, max_keys), np.int64)
-        """(capacity,) the last learning step with each row's key."""
+        """(capacity,) the number of sightings when each row's key was seen last."""
         self.step = 0
+        """The number of sightings."""
+        self.num_evicted = 0
+        """Keys that lost their rows since this was set to 0."""
+        self.num_refused = 0
+        """Sightings of keys without a row since this was set to 0."""
 
     @property
     def capacity(self) -> int:
@@ -69,31 +80,37 @@ class Slots(Generic[K]):
         return [get(key, NO_SLOT) for key in keys]
 
     def claim(self, keys: Sequence[K]) -> Claim[K]:
-        """Assign a row to every key of a learning step and mark the keys as seen."""
+        """Assign rows to the keys of a learning step and mark the keys as seen."""
         rows = self.find(keys)
-        self.see([row for row in rows if row != NO_SLOT])
+        distinct = dict.fromkeys(keys)
+        self._see([row for row in rows if row != NO_SLOT], len(distinct))
         if NO_SLOT not in rows:
             return Claim(rows, [], [])
-        distinct = dict.fromkeys(keys)
         new_keys = [key for key in distinct if key not in self._index]
-        fresh = self._add(new_keys[: self.max_keys - len(self.keys)])
+        room = self.max_keys - len(self.keys)
+        fresh, waiting = self._add(new_keys[:room]), new_keys[room:]
         lost: list[K] = []
-        if len(fresh) < len(new_keys):
+        if waiting:
             _warn_once(self._kind, self.max_keys)
-            old_rows = self._least_recent(len(new_keys) - len(fresh))
-            replacing = new_keys[len(fresh) : len(fresh) + len(old_rows)]
-            lost = list(map(self._replace, old_rows, replacing))
+            old_rows = self._unused(len(waiting))
+            lost = list(map(self._replace, old_rows, waiting))
             fresh += old_rows
-            for key in distinct:
-                # With more keys than rows, those of this step take turns in the first one.
-                if key not in self._index:
-                    lost.append(self._replace(0, key))
-                    fresh.append(0)
+            self.num_evicted += len(lost)
+            self.num_refused += len(waiting) - len(lost)
         return Claim(self.find(keys), fresh, lost)
 
     def see(self, rows: Sequence[int]) -> None:
-        """Count a learning step and mark the keys of these rows as seen."""
-        self.step += 1
+        """Mark the keys of these rows as seen, in one learning step; a row may occur twice."""
+        self._see(rows, len(set(rows)))
+
+    def take_incidents(self) -> dict[str, int]:
+        """Return the numbers of evicted and refused keys since the last call."""
+        incidents = {"evicted_key": self.num_evicted, "refused_key": self.num_refused}
+        self.num_evicted = self.num_refused = 0
+        return incidents
+
+    def _see(self, rows: Sequence[int], num_keys: int) -> None:
+        self.step += num_keys
         self.last_seen[rows] = self.step
 
     def _add(self, new_keys: Sequence[K]) -> list[int]:
@@ -115,14 +132,10 @@ class Slots(Generic[K]):
         self.last_seen[row] = self.step
         return lost
 
-    def _least_recent(self, count: int) -> list[int]:
-        """Return up to `count` rows whose keys are not of this step, seen least recently first."""
+    def _unused(self, count: int) -> list[int]:
+        """Return up to `count` rows whose keys have stayed away, seen least recently first."""
         last = self.last_seen
-        if count < len(last):  # sort no more than needed
-            count_th = np.partition(last, count - 1)[count - 1]
-            candidates = np.flatnonzero((last <= count_th) & (last < self.step))
-        else:
-            candidates = np.flatnonzero(last < self.step)
+        candidates = np.flatnonzero(last <= self.step - PATIENCE * self.max_keys)
         order = np.argsort(last[candidates], kind="stable")
         rows: list[int] = candidates[order[:count]].tolist()
         return rows
@@ -136,10 +149,11 @@ class Slots(Generic[K]):
 
 @cache
 def _warn_once(kind: str, max_keys: int) -> None:
-    """Warn once in a process: keys that stay away for good are forgotten in this way, too."""
+    """Warn once in a process."""
     logger.warning(
-        "a partition has more than %d %s (max_keys): those seen least recently are forgotten, and "
-        "learned again when they come back. If all of them are in use, raise max_keys",
+        "a partition has more than %d %s (max_keys): further ones are not scored until one of "
+        "these stays away and is forgotten. Raise max_keys if that is too few "
+        "(penstock_model_incidents_total counts both)",
         max_keys,
         kind,
     )

@@ -23,6 +23,8 @@ Ints = NDArray[np.int64]
 
 #: A new cluster must reduce the squared distances of a step by this share.
 _LEAST_GAIN = 0.25
+#: As `RunningScale` clips the first values of a feature, so that their mean is finite.
+_LARGEST = 1e100
 
 
 class Clusters:
@@ -46,6 +48,20 @@ class Clusters:
         """The decayed mean of squared distances."""
         self.num_steps = 0
         self._seed_events, self._seed = seed_events, seed
+
+    def widen(self, features: Sequence[str], values: Floats) -> None:
+        """Add features that came later: until now, every event and center is at their mean.
+
+        Args:
+            features: all features, the present ones first.
+            values: (n, F) events with a value of each new one; NaN where an event lacks a feature.
+        """
+        new = values[:, len(self.features) :]
+        means = np.nanmean(np.clip(new, -_LARGEST, _LARGEST), axis=0)
+        self.scale.widen(len(means))
+        self.waiting = _with_columns(self.waiting, means)
+        self.centers.places = _with_columns(self.centers.places, means)
+        self.features = list(features)
 
     def seed(self, values: Floats) -> None:
         """Keep the events (n, F) until there are enough to seed the centers."""
@@ -81,6 +97,11 @@ class Clusters:
             return False
         self.centers.admit(values[chosen])
         return True
+
+
+def _with_columns(rows: Floats, values: Floats) -> Floats:
+    """Append these values to each of the rows (n, F)."""
+    return np.concatenate([rows, np.broadcast_to(values, (len(rows), len(values)))], axis=1)
 
 
 def stacked(steps: Sequence[Floats]) -> tuple[Floats, Ints]:

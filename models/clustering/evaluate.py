@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from models.clustering.labeled import load_kdd99, load_shoppers
 from models.clustering.online_kmeans import OnlineKMeans
-from models.evaluation import answer_stream, one_result
+from models.evaluation import (
+    Measure,
+    Row,
+    answer_stream,
+    one_result,
+    print_rows,
+    without_data,
+)
 from schemas import BehaviorEvent, ClusterAssignment
 
 Ints = NDArray[np.int64]
@@ -24,6 +31,8 @@ Ints = NDArray[np.int64]
 #: How many rows of KDD99 are used: they contain its first five attacks and two floods.
 KDD_ROWS = 100_000
 KDD_CLUSTERS = 16
+SHOPPER_CLUSTERS = 8
+TASK = "clustering"
 
 
 def assign(model: OnlineKMeans, events: Sequence[BehaviorEvent]) -> tuple[Ints, float]:
@@ -75,33 +84,47 @@ def agreement(clusters: Ints, classes: Sequence[str]) -> dict[str, float]:
     }
 
 
-def compare(events: list[BehaviorEvent], classes: list[str], k: int) -> list[tuple[str, float]]:
+def compare(events: list[BehaviorEvent], classes: list[str], k: int, dataset: str) -> list[Measure]:
     """Return the figures of both models on one labeled stream."""
     model = OnlineKMeans(k=k)
     by_online_kmeans, _ = assign(model, events)
     peer = assign_by_sklearn(events, k, model.learn_every, int(np.argmax(by_online_kmeans >= 0)))
     both = (("online_kmeans", by_online_kmeans), ("MiniBatchKMeans", peer))
-    return [
-        (f"{model_name}, k={k}: {name}", value)
-        for model_name, clusters in both
-        for name, value in agreement(clusters, classes).items()
-    ] + [(f"online_kmeans, k={k}: clusters ever made", float(by_online_kmeans.max() + 1))]
+
+    def row(name: str, metric: str, value: float, better: bool | None = True) -> Measure:
+        return Measure(
+            task=TASK,
+            dataset=dataset,
+            model=f"{name} (k={k})",
+            metric=metric,
+            value=value,
+            higher_is_better=better,
+            seed=1,  # of both models
+        )
+
+    rows = [
+        row(name, metric, value)
+        for name, clusters in both
+        for metric, value in agreement(clusters, classes).items()
+    ]
+    made = float(by_online_kmeans.max() + 1)
+    return [*rows, row("online_kmeans", "clusters ever made", made, better=None)]
 
 
-def evaluate_on(data_dir: Path) -> list[tuple[str, float]]:
-    """Return the name and value of each figure, for KDD99 and the shoppers if they are there."""
-    figures: list[tuple[str, float]] = []
-    for path in sorted((data_dir / "kdd99").glob("*.csv.gz")):
+def evaluate_on(data_dir: Path) -> list[Row]:
+    """Return the figures for KDD99 and the shoppers; an absent data set is skipped."""
+    rows: list[Row] = []
+    kdd = sorted((data_dir / "kdd99").glob("*.csv.gz"))
+    for path in kdd:
         events, classes = load_kdd99(path, KDD_ROWS)
-        rows = compare(events, classes, KDD_CLUSTERS)
-        figures += [(f"KDD99, first {len(events)} rows, {name}", value) for name, value in rows]
-    for path in sorted((data_dir / "shoppers").glob("*.csv.gz")):
-        figures += [
-            (f"shoppers, {name}", value) for name, value in compare(*load_shoppers(path), 8)
-        ]
-    return figures
+        dataset = f"kdd99, first {len(events)} rows"
+        rows += compare(events, classes, KDD_CLUSTERS, dataset)
+    shoppers = sorted((data_dir / "shoppers").glob("*.csv.gz"))
+    for path in shoppers:
+        rows += compare(*load_shoppers(path), SHOPPER_CLUSTERS, "shoppers")
+    absent = [name for name, paths in (("kdd99", kdd), ("shoppers", shoppers)) if not paths]
+    return [*rows, *without_data(TASK, *absent)]
 
 
 if __name__ == "__main__":
-    for name, figure in evaluate_on(Path(sys.argv[1])):
-        print(f"{figure:9.3f}  {name}")
+    print_rows(evaluate_on(Path(sys.argv[1])))

@@ -35,8 +35,10 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
     The first `seed_events` events are kept and then seed the centers (k-means++). After that, each
     learning step moves every center to the mean of its events, old and new; the weight of an event
     halves every `half_life_events`. A starved cluster is replaced by an event far from all
-    centers, with a new id. The running mean stands in for a feature that an event lacks; features
-    that the model does not know are ignored.
+    centers, with a new id. The running mean stands in for a feature that an event lacks. A feature
+    that comes later is added: until then, all were at its mean. Beyond `max_features`, and with
+    `features`, others are ignored; an event that has none of the features belongs to no cluster
+    and is not learned.
 
     Memory: k centers and, before they exist, `seed_events` events, of at most `max_features`
     numbers each. Random choices depend on `seed` and the number of the step.
@@ -45,7 +47,7 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
     2003, "A Framework for Clustering Evolving Data Streams", VLDB.
     """
 
-    name, version = "online_kmeans", "1"
+    name, version = "online_kmeans", "2"
     event_type, result_type = BehaviorEvent, ClusterAssignment
 
     def __init__(
@@ -62,8 +64,8 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
 
         Args:
             k: number of clusters, 1 to 1000.
-            features: names of features to cluster by, in order; None: those of the first step's
-                events, sorted, up to `max_features`.
+            features: names of features to cluster by, in order; None: those that events have, up
+                to `max_features`, as they come; sorted within a step.
             half_life_events: events of this partition after which an event's weight halves, >= 1.
             seed_events: events that seed the centers, k to 65536; no cluster exists before.
             max_features: the most features, 1 to 1024.
@@ -80,6 +82,7 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
             check_option("features (their number)", len(set(features)), 1, max_features)
         self._wanted_features = None if features is None else list(dict.fromkeys(features))
         self._clusters = self._fresh(self._wanted_features or [])
+        self._num_unplaced = 0
 
     def _fresh(self, features: list[str]) -> Clusters:
         return Clusters(features, self.k, self.seed_events, self.seed)
@@ -91,7 +94,8 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
             batch: B events with finite features.
 
         Returns:
-            B results in input order; `cluster_id` -1 and distance 0 before a cluster exists.
+            B results in input order; `cluster_id` -1 and distance 0 before a cluster exists, and
+            for an event that has none of the model's features.
         """
         return self.predict_joined([self], [batch])[0]
 
@@ -115,9 +119,10 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
             values, owners = stacked([_values(batches[i], every[i].features) for i in members])
             index, squared = nearest_centers(group, values, owners)
             ids = np.concatenate([clusters.centers.ids for clusters in group])
+            is_placed = _has_any(values)
             pairs = zip(
-                ids[first_centers(group)[owners] + index].tolist(),
-                np.sqrt(squared).tolist(),
+                np.where(is_placed, ids[first_centers(group)[owners] + index], -1).tolist(),
+                np.where(is_placed, np.sqrt(squared), 0.0).tolist(),
                 strict=True,
             )
             assigned = iter([ClusterAssignment(cluster_id=i, distance=d) for i, d in pairs])
@@ -139,18 +144,35 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
             batches: M batches as for `learn_batch`; an empty one changes nothing.
         """
         learning = [(model, batch) for model, batch in zip(models, batches, strict=True) if batch]
-        features = [
-            model._clusters.features or _names(batch)[: self.max_features]
-            for model, batch in learning
-        ]
+        features = [model._features_with(batch) for model, batch in learning]
         # An event that can't be read is found here, before any model has changed.
         steps = [_values(batch, f) for (_, batch), f in zip(learning, features, strict=True)]
-        for (model, _), names in zip(learning, features, strict=True):
-            if not model._clusters.features:
-                model._clusters = model._fresh(names)
-        for members in _by_width(range(len(learning)), features):
+        for i, (model, _) in enumerate(learning):
+            steps[i] = model._without_unplaced(steps[i])
+            if len(features[i]) > len(model._clusters.features):
+                model._clusters.widen(features[i], steps[i])
+        placed = [i for i, step in enumerate(steps) if len(step)]
+        for members in _by_width(placed, [features[i] for i in placed]):
             group = [learning[i][0]._clusters for i in members]
             learn_step(group, [steps[i] for i in members], self.half_life_events)
+
+    def _features_with(self, batch: Sequence[BehaviorEvent]) -> list[str]:
+        """Return the features, with those that these events bring."""
+        known = self._clusters.features
+        if self._wanted_features is not None:
+            return known
+        return [*known, *sorted(_names(batch).difference(known))][: self.max_features]
+
+    def _without_unplaced(self, values: Floats) -> Floats:
+        """Return the events (n, F) that have any of the features; count the others."""
+        is_placed = _has_any(values)
+        self._num_unplaced += len(values) - int(np.count_nonzero(is_placed))
+        return values[is_placed]
+
+    def take_incidents(self) -> dict[str, int]:
+        """Return how many events had none of the features since the last call."""
+        num_unplaced, self._num_unplaced = self._num_unplaced, 0
+        return {"no_known_feature": num_unplaced}
 
     def update(self) -> ClusterUpdate | None:
         """Return the current clusters by id; None before there are any."""
@@ -215,8 +237,13 @@ def _by_width(positions: Iterable[int], features: Sequence[list[str]]) -> list[l
     return list(groups.values())
 
 
-def _names(batch: Sequence[BehaviorEvent]) -> list[str]:
-    return sorted({name for event in batch for name in event.features})
+def _names(batch: Sequence[BehaviorEvent]) -> set[str]:
+    return {name for event in batch for name in event.features}
+
+
+def _has_any(values: Floats) -> NDArray[np.bool_]:
+    """Return for each event (n, F) whether it has a value of any feature."""
+    return np.asarray(~np.isnan(values).all(axis=1))
 
 
 def _values(batch: Sequence[BehaviorEvent], features: Sequence[str]) -> Floats:

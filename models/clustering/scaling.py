@@ -53,6 +53,13 @@ class RunningScale:
             part.squares = self.squares[here]
         return parts
 
+    def widen(self, num_features: int) -> None:
+        """Add features without values."""
+        more = np.zeros((len(self.weight), num_features))
+        self.weight = np.concatenate([self.weight, more], axis=1)
+        self.mean = np.concatenate([self.mean, more], axis=1)
+        self.squares = np.concatenate([self.squares, more], axis=1)
+
     @property
     def std(self) -> Floats:
         """(M, F) standard deviations, > 0."""

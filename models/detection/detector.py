@@ -10,10 +10,10 @@ from models.base import Answer, ModelError, PreparedModel
 from models.core_pool import CorePool
 from models.detection.boxes import Candidates, NetworkOutputError, Selected, select
 from models.detection.fitting import Fit
-from models.detection.images import ImageLimits
 from models.detection.input_format import InputFormat, Slots
 from models.detection.layouts import Found, InputSize, Overlap
 from models.detection.networks import Network, Part
+from models.images import ImageLimits
 from schemas import Detection, Detections, InputError, VideoFrame
 from schemas.errors import ModelFailedError
 

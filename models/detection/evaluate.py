@@ -20,7 +20,11 @@ from models.detection.coco_metrics import (
 from models.detection.onnx_detector import OnnxDetector
 from models.detection.scenes import LABELS, render_scene
 from models.detection.traffic_detector import TrafficDetector
+from models.evaluation import Measure, Row, without_data
 from schemas import Detections, InputError, VideoFrame
+
+#: Name of the task and of the real detector in measured rows.
+TASK, FASTESTDET = "detection", "onnx_detector (FastestDet)"
 
 FrameWithTruth: TypeAlias = tuple[VideoFrame, Truth]
 
@@ -100,16 +104,16 @@ def share_of_frames_with(
     return sum(any(d.label == label for d in a.detections) for a in answers) / len(answers)
 
 
-def evaluate_on(data_dir: Path, num_scenes: int = 200) -> list[tuple[str, float]]:
+def evaluate_on(data_dir: Path, num_scenes: int = 200) -> list[Row]:
     """Measure both detectors: on rendered scenes, and on the real data in a folder.
 
     Args:
         data_dir: contains `detector_fastestdet/`, `coco_photos/` and `video/`; absent ones are
-            left out.
+            skipped.
         num_scenes: how many scenes to render.
 
     Returns:
-        The name of each figure and its value in [0, 1].
+        Figures in [0, 1].
 
     Raises:
         ModelError: pycocotools is not installed.
@@ -117,29 +121,45 @@ def evaluate_on(data_dir: Path, num_scenes: int = 200) -> list[tuple[str, float]
     require_pycocotools()
     rows = _scene_rows(num_scenes)
     network = data_dir / "detector_fastestdet" / "FastestDet.onnx"
-    if network.is_file() and (photos := data_dir / "coco_photos").is_dir():
-        rows += _photo_rows(network, photos)
-    if network.is_file() and (video := data_dir / "video" / "vtest.mp4").is_file():
-        model = OnnxDetector(path=str(network), score_threshold=FOUND_FROM_SCORE)
-        model.load("cpu")
-        share = share_of_frames_with(model, video_frames(video, every=10), "person")
-        rows.append((f"FastestDet, vtest.mp4: frames with a person (>= {FOUND_FROM_SCORE})", share))
+    if not network.is_file():
+        return [*rows, *without_data(TASK, "detector_fastestdet")]
+    photos, video = data_dir / "coco_photos", data_dir / "video" / "vtest.mp4"
+    rows += _photo_rows(network, photos) if photos.is_dir() else without_data(TASK, "coco_photos")
+    rows += _video_rows(network, video) if video.is_file() else without_data(TASK, "video")
     return rows
 
 
-def _scene_rows(num_scenes: int) -> list[tuple[str, float]]:
+def _scene_rows(num_scenes: int) -> list[Row]:
     model = TrafficDetector(score_threshold=MEASURED_FROM_SCORE)
     model.load("cpu")
     scenes = scenes_with_truth(UNSEEN_SEED, num_scenes)
     measured = evaluate_detector(model, scenes, FOUND_FROM_SCORE)
-    return [(f"traffic_detector, unseen scenes: {name}", v) for name, v in measured.items()]
+    dataset = f"rendered scenes, {num_scenes} unseen"
+    return [
+        Measure(
+            task=TASK, dataset=dataset, model=model.name, metric=name, value=v, seed=UNSEEN_SEED
+        )
+        for name, v in measured.items()
+    ]
 
 
-def _photo_rows(network: Path, photos: Path) -> list[tuple[str, float]]:
+def _photo_rows(network: Path, photos: Path) -> list[Row]:
     model = OnnxDetector(path=str(network), score_threshold=MEASURED_FROM_SCORE)
     model.load("cpu")
     measured = evaluate_detector(model, photos_with_truth(photos), FOUND_FROM_SCORE)
-    return [(f"FastestDet, COCO photos: {name}", value) for name, value in measured.items()]
+    return [
+        Measure(task=TASK, dataset=photos.name, model=FASTESTDET, metric=name, value=value)
+        for name, value in measured.items()
+    ]
+
+
+def _video_rows(network: Path, video: Path) -> list[Row]:
+    model = OnnxDetector(path=str(network), score_threshold=FOUND_FROM_SCORE)
+    model.load("cpu")
+    share = share_of_frames_with(model, video_frames(video, every=10), "person")
+    metric = f"frames with a person, score {FOUND_FROM_SCORE}"
+    dataset = f"video, {video.name}"
+    return [Measure(task=TASK, dataset=dataset, model=FASTESTDET, metric=metric, value=share)]
 
 
 def _answers(model: Model[VideoFrame, Detections], frames: list[VideoFrame]) -> list[Detections]:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from models.detection.boxes import Floats, clip_boxes
-from models.detection.images import Pixels
+from models.images import Pixels
 
 #: Gray level of a letterbox's padding, as in YOLOv5 and its successors.
 PADDING_GRAY = 114

@@ -11,9 +11,9 @@ import numpy as np
 from models.core_pool import CorePool
 from models.detection.boxes import Floats
 from models.detection.fitting import Fit, Fitting, letterbox, letterboxed_size, stretch
-from models.detection.images import ImageLimits, Pixels, decode_image
 from models.detection.layouts import InputStyle
 from models.detection.networks import write_planes
+from models.images import GrayRange, ImageLimits, decode_image
 from models.transfer import Transfer
 from schemas import InputError
 
@@ -31,6 +31,8 @@ class InputFormat:
     """Placing of the picture, order of channels and range of values."""
     scales_jpeg: bool = False
     """Whether JPEG is decoded at 1/2, 1/4 or 1/8 if the network needs no more pixels."""
+    gray_range: GrayRange = None
+    """Which levels of a gray picture of more than 8 bits become black and white."""
 
     def size_in_input(self, rows: int, columns: int) -> tuple[int, int]:
         """Return how many rows and columns a picture of that size has in the network's input."""
@@ -61,7 +63,8 @@ class InputFormat:
         Raises:
             InputError: the picture can't be decoded, or is over the limits.
         """
-        picture = decode_image(image, limits, self.size_in_input if self.scales_jpeg else None)
+        needed = self.size_in_input if self.scales_jpeg else None
+        picture = decode_image(image, limits, needed, self.gray_range)
         pixels, fit = self._place(picture.pixels)
         style = self.style
         scale = [style.scale / std for std in style.std]

@@ -9,7 +9,6 @@ from pathlib import Path
 from models.base import ModelError
 from models.content_hash import content_version
 from models.detection.detector import Detector, LoadedDetector, Selection
-from models.detection.images import ImageLimits
 from models.detection.input_format import InputFormat
 from models.detection.input_options import StyleOptions, check_size
 from models.detection.labels import read_labels
@@ -18,6 +17,7 @@ from models.detection.model_config import ModelConfig, read_model_config
 from models.detection.networks import Network
 from models.detection.onnx_network import OnnxNetwork
 from models.detection.probe import Probe, probe
+from models.images import ImageLimits, read_gray_range
 from models.weights import refuse_pickle
 
 _log = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class OnnxDetector(Detector):
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         max_pixels: larger pictures are refused before they are decoded.
         scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 if the network needs no more pixels.
+        gray_range: [low, high], the levels of a gray picture of more than 8 bits that become black
+            and white, or `stretch`: each picture's own; None: the whole range of 16 bits.
     """
 
     name = "onnx_detector"
@@ -69,6 +71,7 @@ class OnnxDetector(Detector):
         threads: int = 0,
         max_pixels: int = ImageLimits.max_pixels,
         scaled_decoding: bool = False,
+        gray_range: str | Sequence[float] | None = None,
     ) -> None:
         if threads < 0:
             raise ValueError(f"threads is {threads}: expected 0 (let it choose) or more")
@@ -86,6 +89,7 @@ class OnnxDetector(Detector):
         self._threads = threads
         self._limits = ImageLimits(max_pixels=max_pixels)
         self._scaled_decoding = scaled_decoding
+        self._gray_range = read_gray_range(gray_range)
 
     def load(self, device: str = "cpu") -> None:
         """Open the file on `cpu` or `cuda:N`, and find its layout by running it on two pictures.

@@ -7,13 +7,14 @@ Everything is a function of the seed; in a clip, positions are functions of the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 from models.detection.backdrop import Backdrop, make_backdrop
+from models.detection.index_draw import IndexDraw
 from models.detection.sprites import KINDS, Kind, Pen
 
 LABELS: tuple[str, ...] = tuple(kind.label for kind in KINDS)
@@ -36,6 +37,8 @@ class Scene:
     """(n, 4) x1, y1, x2, y2 in pixels, clipped to the picture."""
     class_ids: npt.NDArray[np.int64]
     """(n,) into `LABELS`."""
+    object_ids: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """(n,) the same in every frame of a clip; an object that re-enters the road has a new one."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,10 @@ class _Actor:
         margin = road_length / 4
         x = (self.start_x + self.speed * frame_index) % (road_length + 2 * margin) - margin
         return x, self.ground_y - self.height, x + self.width, self.ground_y
+
+    def rounds_at(self, frame_index: int, road_length: float) -> int:
+        """Return how often it has left the road and re-entered: negative if it moves left."""
+        return int((self.start_x + self.speed * frame_index) // (1.5 * road_length))
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,19 @@ def render_scene(rng: np.random.Generator, width: int = 640, height: int = 384) 
     """
     world = _World(rng, width, height)
     return world.render(0, rng)
+
+
+def render_scene_with_classes(
+    rng: np.random.Generator, width: int = 640, height: int = 384
+) -> tuple[Scene, npt.NDArray[np.uint8]]:
+    """Render a scene as `render_scene` does, and the class of each of its pixels.
+
+    Returns:
+        The scene, and (H, W): 0 for the background, else 1 + the index into `LABELS`. Shadows are
+        background; an object behind another one or behind a pole has only its visible pixels.
+    """
+    world = _World(rng, width, height)
+    return world.render(0, rng), world.render_classes(0)
 
 
 def render_clip(seed: int, num_frames: int, width: int = 640, height: int = 384) -> Iterator[Scene]:
@@ -112,7 +132,21 @@ class _World:
         truth = np.array(boxes, np.float32).reshape(-1, 4)
         kept, clipped = _visible(truth, image.width, image.height)
         class_ids = np.array([actor.kind_id for actor in self._actors], np.int64)[kept]
-        return Scene(_expose(image, self._light, rng), clipped[kept], class_ids)
+        rounds = [abs(actor.rounds_at(frame_index, float(image.width))) for actor in self._actors]
+        ids = np.array(rounds, np.int64) * len(self._actors) + np.arange(len(self._actors))
+        exposed = _expose(image, self._light, rng)
+        return Scene(exposed, clipped[kept], class_ids, ids[kept])
+
+    def render_classes(self, frame_index: int) -> npt.NDArray[np.uint8]:
+        """Draw the same objects in the same order, each in its class id plus one."""
+        image = Image.new("L", self._backdrop.image.size)
+        canvas = IndexDraw(image)
+        for actor in self._actors:
+            canvas.index = 1 + actor.kind_id
+            _draw_sprite(canvas, actor, actor.box_at(frame_index, float(image.width)))
+        canvas.index = 0
+        self._backdrop.draw_foreground(canvas)
+        return np.array(image)
 
 
 def _make_actor(rng: np.random.Generator, backdrop: Backdrop) -> _Actor:
@@ -138,6 +172,13 @@ def _draw_actor(
     x1, _, x2, y2 = box
     shadow = actor.height * 0.05
     canvas.ellipse((x1, y2 - shadow, x2, y2 + shadow), fill=(40, 40, 44))
+    _draw_sprite(canvas, actor, box)
+
+
+def _draw_sprite(
+    canvas: ImageDraw.ImageDraw, actor: _Actor, box: tuple[float, float, float, float]
+) -> None:
+    x1 = box[0]
     # A stride is about as long as the walker is high, so the phase follows the distance.
     phase = actor.style_seed % 7 + 2 * np.pi * x1 / max(actor.height, 1.0)
     style = np.random.default_rng(actor.style_seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from models.detection.networks import Network, TorchNetwork
@@ -24,6 +25,7 @@ class TrafficDetector(OnnxDetector):
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         weights: folder with `tiny_traffic.onnx`, `.safetensors` and `.json`.
         scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 if the network needs no more pixels.
+        gray_range: as of `onnx_detector`.
     """
 
     name = "traffic_detector"
@@ -37,6 +39,7 @@ class TrafficDetector(OnnxDetector):
         threads: int = 0,
         weights: str = str(WEIGHTS),
         scaled_decoding: bool = False,
+        gray_range: str | Sequence[float] | None = None,
     ) -> None:
         if runtime not in _RUNTIMES:
             raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(_RUNTIMES)}")
@@ -50,6 +53,7 @@ class TrafficDetector(OnnxDetector):
             max_detections=max_detections,
             threads=threads,
             scaled_decoding=scaled_decoding,
+            gray_range=gray_range,
         )
         self._runtime = runtime
 

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.nlu.padded import PaddedTexts, PreparedTexts, prepare_texts, run_passes, send_padded
-from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config, token_limit
+from models.nlu.padding import check_padding, choose_padding
+from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config
+from models.nlu.token_limit import token_limit
 from models.nlu.tokenizer import Tokenizer, Tokens, check_max_tokens
 from models.transfer import make_transfer
 from schemas import InputError
@@ -59,7 +61,8 @@ class SentenceEncoder:
         """Check the options; nothing is loaded yet.
 
         Args:
-            source: `minilm` (extra `demo`), a folder with safetensors, or a hub id.
+            source: `minilm` (extra `demo`), `roberta` (small, shipped), a folder with
+                safetensors, or a hub id.
             max_tokens: longer texts are cut, 8 to 4096; the model's limit holds as well.
             pooling: see `EncoderSettings`.
             normalize: see `EncoderSettings`.
@@ -81,10 +84,13 @@ class SentenceEncoder:
         from transformers import AutoModel
 
         folder = find_folder(self.source)
-        config = read_config(folder)
-        self._tokenizer = Tokenizer(folder, min(self._max_tokens, token_limit(config)))
+        read_config(folder)
         self._model = load_weights(AutoModel, folder, device)
+        limit = token_limit(self._model.config.to_dict())
+        self._tokenizer = Tokenizer(folder, min(self._max_tokens, limit))
         self._transfer = make_transfer(device)
+        self._pad_id = choose_padding(folder, self._model.config, self._tokenizer)
+        check_padding(folder, self._tokenizer, self._pad_id, self._transfer, self.encode_prepared)
         self.settings = replace(self.settings, fingerprint=fingerprint(folder))
 
     @property
@@ -98,7 +104,7 @@ class SentenceEncoder:
 
     def prepare(self, texts: Sequence[str]) -> PreparedTexts:
         """Tokenize B texts, pad them, and upload them to the device; thread-safe."""
-        return prepare_texts(self.tokenize(texts), self._tokenizer.pad_id, self._transfer)
+        return prepare_texts(self.tokenize(texts), self._pad_id, self._transfer)
 
     def encode_prepared(self, passes: Sequence[PaddedTexts]) -> NDArray[np.float32]:
         """Return the vectors (N, D) float32 of the N texts of these passes, in their order."""
@@ -108,7 +114,7 @@ class SentenceEncoder:
 
     def encode_tokens(self, tokens: Sequence[Tokens]) -> NDArray[np.float32]:
         """Return the vectors (B, D) float32 in input order; of length 1 if `normalize` is set."""
-        return self.encode_prepared(send_padded(tokens, self._tokenizer.pad_id, self._transfer))
+        return self.encode_prepared(send_padded(tokens, self._pad_id, self._transfer))
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the vectors (B, D) float32 of B texts.

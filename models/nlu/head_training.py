@@ -1,17 +1,19 @@
-"""Fit an intent head, choose its out-of-scope threshold, and rate it."""
+"""Fit an intent head, and choose its scores and its out-of-scope threshold."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError
-from models.nlu.answers import rank_intents
+from models.nlu.answers import DECIMALS
 from models.nlu.encoder import EncoderSettings
+from models.nlu.familiarity import calibrate, evidence, find_prototypes
 from models.nlu.intent_head import OUT_OF_SCOPE, IntentHead
 
 Vectors = NDArray[np.float32]
@@ -22,9 +24,9 @@ _C = 30.0
 _MAX_ITERATIONS = 500
 _MAX_FOLDS = 5
 
-#: Share of in-scope texts that the threshold may reject: the price for detecting texts that fit
-#: no intent.
-DEFAULT_REJECTED = 0.05
+#: Share of in-scope texts whose right answer the threshold may reject: the price for detecting
+#: texts that fit no intent.
+DEFAULT_LOST = 0.01
 
 
 def fit_head(vectors: Vectors, intents: Sequence[str], encoder: EncoderSettings) -> IntentHead:
@@ -62,55 +64,58 @@ def fit_head_with_threshold(
     vectors: Vectors,
     intents: Sequence[str],
     encoder: EncoderSettings,
-    rejected: float = DEFAULT_REJECTED,
+    lost: float = DEFAULT_LOST,
 ) -> IntentHead:
-    """Train a head whose `min_score` rejects the share `rejected` of in-scope texts.
+    """Train a head with calibrated scores, whose `min_score` loses the share `lost` of answers.
 
-    The threshold comes from cross-validation on the same texts, so no test texts are needed.
+    Scores are on average the share of right answers. They and the threshold come from
+    cross-validation on the same texts, so no test texts are needed.
+
+    Args:
+        vectors: (N, D) float32.
+        intents: N labels; texts of `oos` help to choose the scores.
+        encoder: the encoder of the vectors.
+        lost: share of in-scope texts with a right answer below `min_score`, in [0, 1).
 
     Raises:
         ModelError: fewer than two labels, or a label with fewer than two texts.
     """
+    truth = np.array(intents)
+    best, is_right = _cross_validate(vectors, truth, encoder)
+    in_scope = truth != OUT_OF_SCOPE
+    prototypes = find_prototypes(vectors[in_scope], truth[in_scope].tolist())
+    familiarity = calibrate(prototypes, best, is_right)
+    head = replace(fit_head(vectors, intents, encoder), familiarity=familiarity)
+    right = familiarity.curve(best[is_right])
+    min_score = 0.0
+    if len(right):
+        share = min(1.0, lost * int(in_scope.sum()) / len(right))
+        min_score = math.floor(10**DECIMALS * float(np.quantile(right, share))) / 10**DECIMALS
+    return replace(head, min_score=min_score)
+
+
+def _cross_validate(
+    vectors: Vectors, truth: NDArray[np.str_], encoder: EncoderSettings
+) -> tuple[Vectors, NDArray[np.bool_]]:
+    """Return each text's evidence for its likeliest intent, and whether that is right, (N,) each.
+
+    Each text is answered by a head that was trained without it.
+    """
     from sklearn.model_selection import StratifiedKFold
 
-    rarest, count = min(Counter(intents).items(), key=lambda item: item[1])
+    rarest, count = min(Counter(truth.tolist()).items(), key=lambda item: item[1])
     if count < 2:
         raise ModelError(f"intent {rarest!r} has one text: expected at least two of each")
-    truth = np.array(intents)
     folds = StratifiedKFold(min(_MAX_FOLDS, count), shuffle=True, random_state=0)
-    scores = np.empty(len(truth))
+    best = np.empty(len(truth), dtype=np.float32)
+    is_right = np.empty(len(truth), dtype=np.bool_)
     for train, test in folds.split(vectors, truth):
         head = fit_head(vectors[train], truth[train].tolist(), encoder)
-        scores[test] = _best_in_scope(head, vectors[test])
-    min_score = round(float(np.quantile(scores[truth != OUT_OF_SCOPE], rejected)), 3)
-    return replace(fit_head(vectors, intents, encoder), min_score=min_score)
-
-
-def _best_in_scope(head: IntentHead, vectors: Vectors) -> Vectors:
-    in_scope = np.array(head.labels) != OUT_OF_SCOPE
-    best: Vectors = head.probabilities(vectors)[:, in_scope].max(axis=1)
-    return best
-
-
-@dataclass(frozen=True)
-class HeadRating:
-    """How often a head with its threshold was right on texts with known intents."""
-
-    in_scope_accuracy: float
-    """Share of in-scope texts with the right intent, in [0, 1]; `oos` counts as wrong."""
-    oos_recall: float
-    """Share of out-of-scope texts that were recognized, in [0, 1]; NaN without such texts."""
-
-
-def rate_head(head: IntentHead, vectors: Vectors, intents: Sequence[str]) -> HeadRating:
-    """Rate a head on vectors (N, D) with N known intents, `oos` if out of scope."""
-    results = rank_intents(
-        head.labels, head.probabilities(vectors), top_k=0, min_score=head.min_score
-    )
-    truth = np.array(intents)
-    is_right = np.array([result.intent for result in results]) == truth
-    is_out = truth == OUT_OF_SCOPE
-    return HeadRating(
-        in_scope_accuracy=float(is_right[~is_out].mean()),
-        oos_recall=float(is_right[is_out].mean()) if is_out.any() else float("nan"),
-    )
+        known = train[truth[train] != OUT_OF_SCOPE]
+        prototypes = find_prototypes(vectors[known], truth[known].tolist())
+        names = np.array(head.labels)
+        columns = np.flatnonzero(names != OUT_OF_SCOPE)
+        rows = evidence(vectors[test], head.probabilities(vectors[test]), prototypes)[:, columns]
+        best[test] = rows.max(axis=1)
+        is_right[test] = names[columns[rows.argmax(axis=1)]] == truth[test]
+    return best, is_right

@@ -41,7 +41,8 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
         """Check the options; nothing is loaded yet.
 
         Args:
-            encoder: `minilm` (extra `demo`), a folder with safetensors, or a hub id.
+            encoder: `minilm` (extra `demo`), `roberta` (small, shipped), a folder with
+                safetensors, or a hub id.
             head: a folder made by `python -m models.nlu.train` with that encoder; None: the
                 shipped head, which knows 12 customer-service intents and fits `minilm`.
             top_k: number of alternatives in a result, 0 to 1000.
@@ -103,7 +104,7 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
             return []
         results = rank_intents(
             self._head.labels,
-            self._head.probabilities(vectors),
+            self._head.scores(vectors),
             top_k=self._top_k,
             min_score=self._head.min_score if self._min_score is None else self._min_score,
         )

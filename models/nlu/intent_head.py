@@ -1,4 +1,4 @@
-"""A small head on sentence vectors: multinomial logistic regression.
+"""A small head on sentence vectors: multinomial logistic regression, with calibrated scores.
 
 Trained by `models/nlu/head_training.py`, saved as safetensors and JSON, applied with NumPy alone.
 """
@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 
 from models.base import ModelError
 from models.nlu.encoder import EncoderSettings
+from models.nlu.familiarity import Familiarity
 from models.weights import refuse_pickle
 
 #: The label of texts that fit no intent; a head may have a class for them.
 OUT_OF_SCOPE = "oos"
 
 _WEIGHTS, _LABELS = "head.safetensors", "head.json"
-_FORMAT = 1
+#: Heads without calibrated scores (1) and with them (2).
+_PLAIN, _CALIBRATED = 1, 2
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,15 @@ class IntentHead:
     """If the likeliest intent has a lower score, the answer is out of scope."""
     encoder: EncoderSettings
     """The encoder whose vectors it was trained on; it can't be used with another."""
+    familiarity: Familiarity | None = None
+    """Makes calibrated scores of the probabilities; None: the probabilities are the scores."""
+
+    def scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what `min_score` is compared with: (B, K) float32 in [0, 1] for vectors (B, D)."""
+        probabilities = self.probabilities(vectors)
+        if self.familiarity is None:
+            return probabilities
+        return self.familiarity.scores(vectors, probabilities)
 
     def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (B, K) float32, rows summing to 1, for vectors (B, D)."""
@@ -50,7 +61,8 @@ class IntentHead:
     def fingerprint(self) -> str:
         """Return the SHA-256 (hex) of everything that the answers depend on."""
         digest = hashlib.sha256(json.dumps(self._description()).encode())
-        digest.update(self.weights.tobytes() + self.bias.tobytes())
+        for array in self._arrays().values():
+            digest.update(array.tobytes())
         return digest.hexdigest()
 
     def save(self, folder: Path) -> None:
@@ -58,18 +70,27 @@ class IntentHead:
         from safetensors.numpy import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {"weights": np.ascontiguousarray(self.weights), "bias": self.bias}
-        save_file(arrays, folder / _WEIGHTS)
+        save_file(self._arrays(), folder / _WEIGHTS)
         text = json.dumps(self._description(), indent=2)
         (folder / _LABELS).write_text(text + "\n", encoding="utf-8")
 
+    def _arrays(self) -> dict[str, NDArray[np.float32]]:
+        arrays = {"weights": np.ascontiguousarray(self.weights), "bias": self.bias}
+        if self.familiarity is not None:
+            arrays["prototypes"] = self.familiarity.prototypes
+        return arrays
+
     def _description(self) -> dict[str, Any]:
-        return {
-            "format": _FORMAT,
+        description = {
+            "format": _PLAIN if self.familiarity is None else _CALIBRATED,
             "labels": self.labels,
             "min_score": self.min_score,
             "encoder": asdict(self.encoder),
         }
+        if self.familiarity is not None:
+            numbers = ("weight", "slope", "offset")
+            description["scores"] = {name: getattr(self.familiarity, name) for name in numbers}
+        return description
 
 
 def load_head(folder: Path) -> IntentHead:
@@ -86,9 +107,10 @@ def load_head(folder: Path) -> IntentHead:
     try:
         description = json.loads((folder / _LABELS).read_text(encoding="utf-8"))
         arrays = load_file(folder / _WEIGHTS)
-        if description["format"] != _FORMAT:
+        if description["format"] not in (_PLAIN, _CALIBRATED):
             raise ModelError(
-                f"{folder}: head format {description['format']}: this build reads {_FORMAT}"
+                f"{folder}: head format {description['format']}: this build reads "
+                f"{_PLAIN} and {_CALIBRATED}"
             )
         head = IntentHead(
             labels=tuple(map(str, description["labels"])),
@@ -96,6 +118,7 @@ def load_head(folder: Path) -> IntentHead:
             bias=arrays["bias"].astype(np.float32),
             min_score=float(description["min_score"]),
             encoder=EncoderSettings(**description["encoder"]),
+            familiarity=_read_familiarity(description, arrays),
         )
     except OSError as error:
         raise ModelError(f"no intent head in {folder} ({error.strerror}): {advice}") from error
@@ -104,3 +127,14 @@ def load_head(folder: Path) -> IntentHead:
     if not head.weights.shape[1:] == head.bias.shape == (len(head.labels),):
         raise ModelError(f"{folder}: the numbers of weights and labels differ: {advice}")
     return head
+
+
+def _read_familiarity(
+    description: dict[str, Any], arrays: dict[str, NDArray[np.float32]]
+) -> Familiarity | None:
+    if description["format"] == _PLAIN:
+        return None
+    prototypes = arrays["prototypes"].astype(np.float32)
+    if prototypes.ndim != 2 or prototypes.shape[1] != len(arrays["weights"]):
+        raise ValueError("prototypes and weights have different widths")
+    return Familiarity(prototypes, **{k: float(v) for k, v in description["scores"].items()})

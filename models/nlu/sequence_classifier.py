@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from models.base import ModelError, PreparedModel
 from models.nlu.answers import put_back_errors, rank_intents
 from models.nlu.padded import PreparedTexts, prepare_texts, run_passes
-from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config, token_limit
+from models.nlu.padding import check_padding, choose_padding
+from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config
+from models.nlu.token_limit import token_limit
 from models.nlu.tokenizer import Tokenizer, check_max_tokens
 from models.transfer import make_transfer
 from schemas import InputError, NluResult, TextMessage
@@ -60,14 +62,22 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
         from transformers import AutoModelForSequenceClassification
 
         folder = find_folder(self._path)
-        file_config = read_config(folder)
-        _check_kind(folder, file_config)
-        self._tokenizer = Tokenizer(folder, min(self._max_tokens, token_limit(file_config)))
+        _check_kind(folder, read_config(folder))
         self._model = load_weights(AutoModelForSequenceClassification, folder, device)
         config = self._model.config
+        limit = token_limit(config.to_dict())
+        self._tokenizer = Tokenizer(folder, min(self._max_tokens, limit))
         self._labels = [str(config.id2label[k]) for k in range(config.num_labels)]
         self._is_multi_label = config.problem_type == "multi_label_classification"
         self._transfer = make_transfer(device)
+        self._pad_id = choose_padding(folder, config, self._tokenizer)
+        check_padding(
+            folder,
+            self._tokenizer,
+            self._pad_id,
+            self._transfer,
+            lambda passes: run_passes(passes, self._forward),
+        )
         self.version = fingerprint(folder)[:12]
 
     def warm_up(self) -> None:
@@ -77,7 +87,7 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
     def prepare_batch(self, batch: Sequence[TextMessage]) -> PreparedTexts:
         """Tokenize B texts and upload them to the device. Thread-safe."""
         slots = self._tokenizer([message.text for message in batch])
-        return prepare_texts(slots, self._tokenizer.pad_id, self._transfer)
+        return prepare_texts(slots, self._pad_id, self._transfer)
 
     def predict_prepared(self, prepared: PreparedTexts) -> list[NluResult | InputError]:
         """Classify B texts: results in input order, each independent of the other texts."""
@@ -104,6 +114,11 @@ def _check_kind(folder: Path, config: dict[str, Any]) -> None:
     """Refuse folders that transformers would load with a random head or as a regression."""
     architectures = config.get("architectures") or ["none named"]
     if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
+        if any(str(name).endswith("ForTokenClassification") for name in architectures):
+            raise ModelError(
+                f"{folder} is a token classifier ({architectures[0]}): to find entities, write "
+                "`model: huggingface_entities` with the folder as option `path`"
+            )
         raise ModelError(
             f"{folder} is no sequence classifier (its config says {architectures[0]}): for an "
             "encoder, write `model: intent_classifier` with the folder as option `encoder`"

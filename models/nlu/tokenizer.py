@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,11 @@ _FIRST_CHARS = 16
 _INVISIBLE = {"Cc", "Cf", "Cn", "Zs", "Zl", "Zp"}
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
+_FEWEST_TOKENS = 8
+
 Tokens = list[int]
+
+NOTHING_TO_READ = "the text has nothing that the model reads: only blanks or invisible characters"
 
 
 class CutTokens(Tokens):
@@ -31,7 +36,7 @@ class CutTokens(Tokens):
 
 def check_max_tokens(max_tokens: int) -> None:
     """Raise `ValueError` if the limit is out of range."""
-    if not 8 <= max_tokens <= 4096:
+    if not _FEWEST_TOKENS <= max_tokens <= 4096:
         raise ValueError(f"max_tokens is {max_tokens}: expected 8 to 4096")
 
 
@@ -53,17 +58,28 @@ class Tokenizer:
         Raises:
             ModelError: the folder has no tokenizer, or only one in Python, which is slow.
         """
+        _require_sentencepiece(folder)
         wrapper = _read(folder)
-        self._rust: Any = getattr(wrapper, "backend_tokenizer", None)
-        if self._rust is None:
+        self.backend: Any = getattr(wrapper, "backend_tokenizer", None)
+        if self.backend is None:
             raise ModelError(f"{folder} has no fast tokenizer: expected a tokenizer.json")
-        self._rust.no_padding()
-        self._rust.enable_truncation(max_tokens)
+        self.backend.no_padding()
+        # A tokenizer without its own limit has one of 1e30.
+        max_tokens = int(min(max_tokens, max(wrapper.model_max_length, _FEWEST_TOKENS)))
+        self._keeps_end = wrapper.truncation_side == "left"
+        self.backend.enable_truncation(max_tokens, direction=wrapper.truncation_side)
         # What looks like a control token in a text, such as "[SEP]", is text.
-        self._rust.encode_special_tokens = True
+        self.backend.encode_special_tokens = True
         self._max_chars = max_tokens * _CHARS_PER_TOKEN
-        self._num_special = len(self._rust.encode("").ids)
-        self.pad_id: int = wrapper.pad_token_id or 0
+        frame = self.backend.encode("")
+        if any(frame.type_ids):
+            raise ModelError(
+                f"{folder}: its tokenizer marks control tokens with token_type_ids, which are not "
+                "passed on: the answers would be wrong"
+            )
+        self._num_special = len(frame.ids)
+        self.max_tokens = max_tokens
+        self.padding_candidates = _padding_candidates(wrapper, frame.ids)
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens | InputError]:
         """Return the ids of B texts, 2 <= n <= max_tokens each (not padded), or a text's error.
@@ -73,7 +89,7 @@ class Tokenizer:
         """
         read = [self._cut(text) for text in texts]
         try:
-            encodings = self._rust.encode_batch([text for text, _ in read])
+            encodings = self.backend.encode_batch([text for text, _ in read])
         except (TypeError, ValueError):  # some text is bad: find out which
             return [self._encode_one(*text) for text in read]
         return [self._checked(e, *text) for e, text in zip(encodings, read, strict=True)]
@@ -83,29 +99,51 @@ class Tokenizer:
         if len(text) <= self._max_chars:
             return text, False
         dense = _BLANKS.sub(" ", text.strip())
-        return dense[: self._max_chars], len(dense) > self._max_chars
+        kept = dense[-self._max_chars :] if self._keeps_end else dense[: self._max_chars]
+        return kept, len(dense) > self._max_chars
 
     def _encode_one(self, text: str, is_cut: bool) -> Tokens | InputError:
         try:
-            encoding = self._rust.encode(text)
+            encoding = self.backend.encode(text)
         except (TypeError, ValueError) as error:
             return InputError(f"the text is not valid Unicode (lone surrogates?): {error}")
         return self._checked(encoding, text, is_cut)
 
     def _checked(self, encoding: Any, text: str, is_cut: bool) -> Tokens | InputError:
         ids: Tokens = encoding.ids
-        if len(ids) <= self._num_special or _is_blank(text):
-            return InputError(
-                "the text has nothing that the model reads: only blanks or invisible characters"
-            )
+        if len(ids) <= self._num_special or is_blank(text):
+            return InputError(NOTHING_TO_READ)
         return CutTokens(ids) if is_cut or encoding.overflowing else ids
 
 
-def _is_blank(text: str) -> bool:
+def is_blank(text: str) -> bool:
     """Whether a text shows nothing: some tokenizers have tokens for blanks."""
     if any(map(str.isalnum, text[:_FIRST_CHARS])):
         return False
     return all(c == _REPLACEMENT or unicodedata.category(c) in _INVISIBLE for c in text)
+
+
+def _padding_candidates(wrapper: Any, frame: Sequence[int]) -> list[int]:
+    """Return the ids that can pad a text: the padding token, else tokens that no text contains.
+
+    Args:
+        wrapper: the transformers tokenizer.
+        frame: ids of the control tokens that stand around each text.
+    """
+    if wrapper.pad_token_id is not None:
+        return [wrapper.pad_token_id]
+    return [token_id for token_id in wrapper.all_special_ids if token_id not in frame]
+
+
+def _require_sentencepiece(folder: Path) -> None:
+    """Raise `ModelError` if the tokenizer is a SentencePiece file that nothing here can read."""
+    files = sorted(path.name for path in folder.glob("*.model"))
+    if files and not (folder / "tokenizer.json").is_file() and find_spec("sentencepiece") is None:
+        raise ModelError(
+            f"{folder} has {files[0]} and no tokenizer.json, and the package that reads it is not "
+            "installed: pip install 'penstock[sentencepiece]', or add the tokenizer.json that "
+            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder) writes"
+        )
 
 
 def _read(folder: Path) -> Any:

@@ -9,12 +9,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.base import ModelError
-from models.nlu.encoder import SentenceEncoder
-from models.nlu.head_training import fit_head, fit_head_with_threshold, rate_head
+from models.nlu.encoder import Pooling, SentenceEncoder
+from models.nlu.head_rating import rate_head
+from models.nlu.head_training import fit_head, fit_head_with_threshold
 from models.nlu.intent_head import IntentHead
 from models.nlu.phrases import generate
 
@@ -82,31 +83,56 @@ def describe(head: IntentHead, pairs: Pairs, encoder: SentenceEncoder) -> str:
     )
 
 
+@dataclass(frozen=True)
+class HeadTraining:
+    """What decides a trained head, and where it is written."""
+
+    out: Path
+    """The head's folder."""
+    data: Path | None = None
+    """JSON lines to train on; None: composed phrases."""
+    test: Path | None = None
+    """JSON lines to rate the head on; None with composed phrases: those of other templates."""
+    encoder: str = "minilm"
+    pooling: Pooling = "mean"
+    min_score: float | None = None
+    """See `train_head`."""
+    device: str = "cpu"
+    seed: int = 0
+    """Seed of the composed phrases."""
+
+
+def train(config: HeadTraining) -> Path:
+    """Train a head, save it, print its quality on held-out texts, and return its folder.
+
+    Raises:
+        ModelError: a file or the encoder is absent or invalid, or there are too few texts.
+    """
+    pairs = read_pairs(config.data) if config.data else generate(config.seed, "train")
+    test = read_pairs(config.test) if config.test else []
+    if not config.data and not config.test:
+        test = generate(config.seed, "test")
+    encoder = SentenceEncoder(config.encoder, pooling=config.pooling)
+    encoder.load(config.device)
+    head = train_head(pairs, encoder, config.min_score)
+    head.save(config.out)
+    print(
+        f"{config.out}: {len(pairs)} texts, {len(head.labels)} labels, min_score {head.min_score}"
+    )
+    if test:
+        print(describe(head, test, encoder))
+    return config.out
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, save, rate; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        _run(options)
+        train(HeadTraining(**vars(options)))
     except ModelError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _run(options: argparse.Namespace) -> None:
-    pairs = read_pairs(options.data) if options.data else generate(options.seed, "train")
-    test = read_pairs(options.test) if options.test else []
-    if not options.data and not options.test:
-        test = generate(options.seed, "test")
-    encoder = SentenceEncoder(options.encoder, pooling=options.pooling)
-    encoder.load(options.device)
-    head = train_head(pairs, encoder, options.min_score)
-    head.save(options.out)
-    print(
-        f"{options.out}: {len(pairs)} texts, {len(head.labels)} labels, min_score {head.min_score}"
-    )
-    if test:
-        print(describe(head, test, encoder))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,7 +140,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="JSON lines to train on (composed phrases)")
     parser.add_argument("--test", type=Path, help="JSON lines to rate the head on")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the head to")
-    parser.add_argument("--encoder", default="minilm", help="minilm, a folder, or a hub id")
+    parser.add_argument(
+        "--encoder", default="minilm", help="minilm, roberta, a folder, or a hub id"
+    )
     parser.add_argument("--pooling", default="mean", choices=["mean", "first"])
     parser.add_argument("--min-score", type=float, help="0 to 1; default: by cross-validation")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:N")

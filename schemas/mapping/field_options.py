@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from datetime import tzinfo
+from types import UnionType
 from typing import Any
 
 from schemas.mapping import times
@@ -66,6 +67,15 @@ class FieldOptions:
             raise FieldsError((*self._keys, key), "expected a whole number above 0")
         return int(value)
 
+    def seconds(self, key: str, default: float) -> float:
+        """Return an option that is a time above 0, in seconds, at most 600."""
+        value = self._of(key, int | float, default, "a number of seconds, above 0, at most 600")
+        if isinstance(value, bool) or not 0 < value <= 600:
+            raise FieldsError(
+                (*self._keys, key), "expected a number of seconds, above 0, at most 600"
+            )
+        return float(value)
+
     def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
         """Return an option that is a list of texts."""
         value = self._of(key, list, list(default), "a list of texts")
@@ -88,7 +98,7 @@ class FieldOptions:
         except ValueError as error:
             raise FieldsError((*self._keys, "zone"), str(error)) from None
 
-    def _of(self, key: str, kind: type, default: Any, expected: str) -> Any:
+    def _of(self, key: str, kind: type | UnionType, default: Any, expected: str) -> Any:
         value = self._value.get(key, default)
         if not isinstance(value, kind):
             raise FieldsError((*self._keys, key), f"expected {expected}")

@@ -16,6 +16,7 @@ from schemas.event import Event
 from schemas.mapping import images, times
 from schemas.mapping.field_options import FieldOptions, FieldsError, did_you_mean, path_of
 from schemas.mapping.paths import FieldPath
+from schemas.mapping.picture_urls import Prefix, parse_prefix
 
 __all__ = [
     "EACH",
@@ -33,6 +34,7 @@ EVENT_TIME = "event_time"
 _EVENT_TIME_MS = "event_time_ms"
 #: The key that names a list of readings, each of which is an event.
 EACH = "each"
+_PICTURE_OPTIONS = ("folder", "allow", "max_bytes", "timeout_seconds")
 _NOT_MAPPED = ("schema_version", _EVENT_TIME_MS)
 
 
@@ -48,7 +50,18 @@ class Source(NamedTuple):
     """Of a time or a picture; "": the kind of field has one only."""
     zone: tzinfo | None = None
     folder: str = ""
+    """The only folder that files are read from."""
+    allow: tuple[Prefix, ...] = ()
+    """The prefixes of the URLs that are read."""
     max_bytes: int = 20_000_000
+    """Of a file or object."""
+    timeout_seconds: float = 10.0
+    """Of reading an object."""
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether a value is somewhere else."""
+        return bool(self.folder or self.allow)
 
 
 class Channels(NamedTuple):
@@ -162,7 +175,9 @@ def _source(key: str, value: Any, kind: str) -> Source | Channels:
             format=options.text("format", _default_format(kind)),
             zone=options.zone(),
             folder=options.text("folder", ""),
+            allow=_prefixes(key, options),
             max_bytes=options.whole("max_bytes", 20_000_000),
+            timeout_seconds=options.seconds("timeout_seconds", 10.0),
         ),
         kind,
     )
@@ -171,10 +186,10 @@ def _source(key: str, value: Any, kind: str) -> Source | Channels:
 def _options_of(kind: str) -> tuple[str, ...]:
     return {
         "time": ("format", "zone", "numeric_text"),
-        "bytes": ("format", "folder", "max_bytes"),
+        "bytes": ("format", *_PICTURE_OPTIONS),
         "number": ("numeric_text",),
         "whole": ("numeric_text",),
-        "": ("format", "zone", "numeric_text", "folder", "max_bytes"),
+        "": ("format", "zone", "numeric_text", *_PICTURE_OPTIONS),
     }.get(kind, ())
 
 
@@ -199,7 +214,20 @@ def _checked_format(key: str, source: Source, kind: str) -> Source:
         if (source.format == "file") != bool(source.folder):
             message = "`format: file` needs `folder`, the only folder that files are read from"
             raise FieldsError((key,), message)
+        if (source.format == "url") != bool(source.allow):
+            message = "`format: url` needs `allow`, the prefixes of URLs that are read, and only it"
+            raise FieldsError((key,), message)
     return source
+
+
+def _prefixes(key: str, options: FieldOptions) -> tuple[Prefix, ...]:
+    prefixes = []
+    for i, text in enumerate(options.texts("allow", ())):
+        try:
+            prefixes.append(parse_prefix(text))
+        except ValueError as error:
+            raise FieldsError((key, "allow", i), str(error)) from None
+    return tuple(prefixes)
 
 
 def _channels(key: str, value: Any) -> Channels:

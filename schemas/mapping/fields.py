@@ -13,9 +13,10 @@ from schemas.event import Event
 from schemas.mapping import conversions
 from schemas.mapping.channels import Make, compile_channels
 from schemas.mapping.describe import found
-from schemas.mapping.field_spec import Channels, FieldsSpec, Source, kind_of
+from schemas.mapping.field_spec import Channels, FieldsError, FieldsSpec, Source, kind_of
 from schemas.mapping.images import file_reader, from_base64
 from schemas.mapping.paths import Scope, compile_path
+from schemas.mapping.picture_urls import Prefix, Store, url_reader
 from schemas.mapping.times import time_converter
 
 #: A record with `each` may hold this many readings.
@@ -44,9 +45,9 @@ class FieldMapping:
         self.needs_scope = any(map(_needs_scope, [spec.each, *spec.sources.values()]))
         """Whether a path reaches beyond the value; if not, `scope` may be None."""
         self.reads_files = any(
-            isinstance(source, Source) and source.folder for source in spec.sources.values()
+            isinstance(source, Source) and source.reads_files for source in spec.sources.values()
         )
-        """Whether making an event may read a file, and so wait for a disk."""
+        """Whether making an event may read a file, and so wait for a disk or a network."""
 
     def events(self, value: Any, scope: Scope | None) -> Sequence[Event]:
         """Return the events of one record, in order.
@@ -98,7 +99,7 @@ def _compile(name: str, source: Source | Channels, event_type: type[Event], base
     if isinstance(source, Channels):
         make = compile_channels(source)
         return make if check is None else lambda item, scope: check(make(item, scope))
-    return _compile_source(field, source, _converter(source, kind, base_dir), check)
+    return _compile_source(field, source, _converter(name, source, kind, base_dir), check)
 
 
 def _compile_source(
@@ -129,13 +130,27 @@ def _compile_source(
     return make
 
 
-def _converter(source: Source, kind: str, base_dir: Path) -> conversions.Convert:
+def _url_reader(name: str, source: Source) -> conversions.Convert:
+    from schemas.mapping.picture_stores import open_store  # httpx takes a tenth of a second
+
+    def make(prefix: Prefix) -> Store:
+        return open_store(prefix, source.max_bytes, source.timeout_seconds)
+
+    try:
+        return url_reader(source.allow, make)
+    except ValueError as error:
+        raise FieldsError((name, "allow"), str(error)) from error
+
+
+def _converter(name: str, source: Source, kind: str, base_dir: Path) -> conversions.Convert:
     is_text = source.numeric_text or source.path.is_text
     if kind == "time":
         return time_converter(source.format, source.zone, is_text=is_text)
     if kind == "bytes":
         if source.format == "file":
             return file_reader(base_dir / source.folder, source.max_bytes)
+        if source.format == "url":
+            return _url_reader(name, source)
         return from_base64
     return {
         "text": conversions.to_text,

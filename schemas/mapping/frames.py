@@ -39,6 +39,8 @@ _STARTS = {
 }
 #: What JSON in two bytes a character starts like: without a byte order mark, the high bytes are 0.
 _UTF_16 = re.compile(rb"\0[\x20-\x7e]\0[\x20-\x7e]|[\x20-\x7e]\0[\x20-\x7e]\0")
+#: As the id of a schema, its first bytes would be over a billion.
+_NUL_BEFORE = re.compile(rb"\0+[{\[]\s*[\"{\[\]}\d]")
 _SEVERAL = re.compile(rb"[}\]]\s*[{\[]")
 _NOT_A_NUMBER = re.compile(rb"[:,\[]\s*-?(NaN|Infinity)\b")
 _CONFLUENT_HEADER_BYTES = 5
@@ -58,6 +60,8 @@ def describe_frame(value: bytes, codec: str) -> str:
             return f"the value starts like {what}"
     if codec == "json" and _UTF_16.match(value):
         return "the value looks like UTF-16 text: send UTF-8"
+    if codec == "json" and _NUL_BEFORE.match(value):
+        return "a NUL byte comes before the JSON: send the text without it"
     if value[:1] == b"\0" and len(value) > _CONFLUENT_HEADER_BYTES:
         schema_id = int.from_bytes(value[1:5], "big")
         return (

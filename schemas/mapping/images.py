@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from schemas.errors import DecodeError, SchemaError, TooLargeError
+from schemas.errors import DecodeError, MissingObjectError, SchemaError, TooLargeError
 from schemas.mapping.conversions import Convert
 from schemas.mapping.describe import found
 
 #: `base64` reads data URLs as well.
-FORMATS = ("base64", "file")
+FORMATS = ("base64", "file", "url")
 
 
 def from_base64(value: Any) -> bytes:
@@ -58,12 +58,12 @@ def file_reader(folder: Path, max_bytes: int) -> Convert:
             if not resolved.is_relative_to(allowed):
                 raise SchemaError(f"{found(value)} is outside of the allowed folder")
             if not resolved.is_file():  # a pipe would block
-                raise SchemaError(f"{found(value)} is no file in the allowed folder")
+                raise MissingObjectError(f"{found(value)} is no file in the allowed folder")
             with resolved.open("rb") as file:
                 content = file.read(max_bytes + 1)
         except (OSError, RuntimeError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
-            raise SchemaError(f"{found(value)} can't be read: {reason}") from None
+            raise MissingObjectError(f"{found(value)} can't be read: {reason}") from None
         if len(content) > max_bytes:
             raise TooLargeError(f"{found(value)} has more than {max_bytes:,} bytes")
         return content

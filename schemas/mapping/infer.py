@@ -73,7 +73,7 @@ def infer(values: Sequence[Any]) -> Guesses | None:
         if len(objects) < len(values)
         else []
     )
-    is_event = envelope == "cloudevents"  # which has a source and a time of its own
+    is_event = envelope == "cloudevents"  # its envelope has a source and a time
     key, timestamp = "the record's key does", "Kafka's timestamp of the record is"
     key += ", else the envelope's source" if is_event else ""
     timestamp = f"the envelope's time is, else {timestamp}" if is_event else timestamp

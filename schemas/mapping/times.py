@@ -93,18 +93,17 @@ def _in_range(time_ms: int, value: Any) -> int:
 
 
 def _from_unix(value: Any, format: str, per_second: int, is_text: bool) -> int:
-    if isinstance(value, datetime | date):  # a format with types of its own for times
+    if isinstance(value, datetime | date):  # the format has types for times
         return _from_moment(value, UTC)
     if is_text and isinstance(value, str):
         value = parsed_number(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value * 1000 // per_second
     if isinstance(value, float) and math.isfinite(value):
-        return (
-            round(value * 1000 / per_second)
-            if per_second <= 1000
-            else int(value * 1000 / per_second)
-        )
+        time_ms = value * 1000 / per_second
+        if math.isinf(time_ms):  # `value` is near the largest float
+            time_ms = value
+        return round(time_ms) if per_second <= 1000 else int(time_ms)
     raise SchemaError(f"expected a number ({format}), found {found(value)}")
 
 

@@ -43,8 +43,12 @@ def twin_of(spec: FieldsSpec, event_type: type[Event], codec: str) -> Twin | Non
         return None
     try:
         return Twin(spec, event_type, protocol)
-    except NotImplementedError:
+    except _NeedsFullRulesError:
         return None
+
+
+class _NeedsFullRulesError(Exception):
+    """The mapping, or a value, has a part that a twin can't do."""
 
 
 class Twin:
@@ -59,11 +63,11 @@ class Twin:
             protocol: `msgspec.json` or `msgspec.msgpack`.
 
         Raises:
-            NotImplementedError: the mapping has a part that a twin can't do.
+            _NeedsFullRulesError: the mapping has a part that a twin can't do.
         """
         self._event_type = event_type
         if spec.each is not None or event_type.validate is not Event.validate:
-            raise NotImplementedError
+            raise _NeedsFullRulesError
         tree = _Tree()
         self._makers = [
             (name, _maker(name, source, event_type, tree)) for name, source in spec.sources.items()
@@ -101,16 +105,16 @@ class _Tree:
     def add(self, path: FieldPath, leaf: Any) -> str:
         """Add a path and return the attribute that leads to its value."""
         if path.root or not path.steps or not all(isinstance(step, str) for step in path.steps):
-            raise NotImplementedError
+            raise _NeedsFullRulesError
         here, attributes = self, []
         for step in path.steps:
             if here._leaf is not None:  # another path ends here
-                raise NotImplementedError
+                raise _NeedsFullRulesError
             attributes.append(f"f{list(here._below).index(step)}" if step in here._below
                               else f"f{len(here._below)}")  # fmt: skip
             here = here._below.setdefault(str(step), _Tree())
         if here._leaf is not None or here._below:  # two paths to one value
-            raise NotImplementedError
+            raise _NeedsFullRulesError
         here._leaf = leaf
         return ".".join(attributes)
 
@@ -133,20 +137,20 @@ def _maker(name: str, source: Source | Channels, event_type: type[Event], tree: 
     kind = kind_of(event_type, name)
     field = next(f for f in msgspec.structs.fields(event_type) if f.name == name)
     if source.numeric_text or source.optional:
-        raise NotImplementedError
+        raise _NeedsFullRulesError
     if kind == "time":
         return _time(source, tree)
     if kind == "text" and (field.required or name == "source_id"):
         get = attrgetter(tree.add(source.path, Annotated[str, *_limits(field.type)]))
         return get
-    raise NotImplementedError
+    raise _NeedsFullRulesError
 
 
 def _limits(annotation: Any) -> tuple[Any, ...]:
     info = msgspec.inspect.type_info(annotation)
     assert isinstance(info, msgspec.inspect.StrType)
     if info.pattern is not None:
-        raise NotImplementedError
+        raise _NeedsFullRulesError
     return (Meta(min_length=info.min_length, max_length=info.max_length),)
 
 
@@ -166,9 +170,9 @@ def _channels(name: str, source: Channels, event_type: type[Event], tree: _Tree)
     info = next(f for f in msgspec.inspect.type_info(event_type).fields if f.name == name)  # type: ignore[attr-defined]
     kind = info.type
     if not isinstance(kind.value_type, msgspec.inspect.FloatType) or source.numeric_text:
-        raise NotImplementedError
+        raise _NeedsFullRulesError
     if source.name is not None or source.not_numbers != "refuse" or (kind.min_length or 0) > 1:
-        raise NotImplementedError
+        raise _NeedsFullRulesError
     most = kind.max_length or 2**63
     if source.from_path is None:
         return _from_paths(source, tree, most)
@@ -179,7 +183,7 @@ def _from_paths(source: Channels, tree: _Tree, most: int) -> Make:
     names = [name for name, _ in source.paths]
     attributes = [tree.add(path, _Number) for _, path in source.paths]
     if len(names) < 2 or len(names) > most:
-        raise NotImplementedError
+        raise _NeedsFullRulesError
     get = attrgetter(*attributes)
 
     def make(twin: Any) -> dict[str, float]:
@@ -205,7 +209,7 @@ def _from_object(source: Channels, path: FieldPath, tree: _Tree, most: int) -> M
             if channel is not None and value is not None:
                 made[channel] = value if type(value) is float else float(value)
         if len(made) > most or (is_renaming and len(made) < len(values)):
-            raise NotImplementedError  # perhaps two entries have one name
+            raise _NeedsFullRulesError  # perhaps two entries have one name
         return _non_empty(made)
 
     return make
@@ -213,5 +217,5 @@ def _from_object(source: Channels, path: FieldPath, tree: _Tree, most: int) -> M
 
 def _non_empty(made: dict[str, float]) -> dict[str, float]:
     if not made:
-        raise NotImplementedError
+        raise _NeedsFullRulesError
     return made

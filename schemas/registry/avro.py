@@ -75,13 +75,15 @@ def parse_avro(schema: RegisteredSchema) -> Any:
 
 
 def _title(parsed: Any) -> str:
-    own = parsed["fields"][0]["type"]
-    return str(own.get("name") or own["type"]) if isinstance(own, dict) else str(own)[:80]
+    schema = parsed["fields"][0]["type"]
+    if isinstance(schema, dict):
+        return str(schema.get("name") or schema["type"])
+    return str(schema)[:80]
 
 
 def _not_avro(what: str, error: Exception, parsed: Any) -> str:
-    own = parsed["fields"][0]["type"]
-    fields = own.get("fields", []) if isinstance(own, dict) else []
+    schema = parsed["fields"][0]["type"]
+    fields = schema.get("fields", []) if isinstance(schema, dict) else []
     names = ", ".join(field["name"] for field in fields[:10])
     expected = f": expected the fields {names}" if names else ""
     reason = "the value ends too early" if isinstance(error, EOFError | IndexError) else (

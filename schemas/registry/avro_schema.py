@@ -12,18 +12,7 @@ import msgspec
 from msgspec import inspect
 
 from schemas.registry.registered import UnusableSchemaError
-
-NAMESPACE = "penstock"
-
-#: Types that `msgspec.to_builtins` writes as texts.
-_TEXTS = (
-    inspect.StrType,
-    inspect.DateTimeType,
-    inspect.DateType,
-    inspect.TimeType,
-    inspect.DecimalType,
-    inspect.UUIDType,
-)
+from schemas.registry.struct_types import NAMESPACE, TEXTS, claim_name, default_of
 
 
 def avro_schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
@@ -38,13 +27,12 @@ def avro_schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
 
 class _Types:
     def __init__(self) -> None:
-        self._defined: set[str] = set()
+        self._defined: dict[str, Any] = {}
 
     def record(self, info: Any) -> Any:
         name = info.cls.__name__
-        if name in self._defined:
+        if claim_name(self._defined, name, info.cls):
             return f"{NAMESPACE}.{name}"
-        self._defined.add(name)
         fields = [self._field(name, field) for field in info.fields]
         return {"type": "record", "name": name, "namespace": NAMESPACE, "fields": fields}
 
@@ -54,7 +42,7 @@ class _Types:
         except UnusableSchemaError as error:
             raise UnusableSchemaError(f"{record}.{field.name}: {error}") from None
         if not field.required:
-            made["default"] = _default(field)
+            made["default"] = default_of(field)
             if made["default"] is None and made["type"][0] != "null":
                 raise UnusableSchemaError(f"{record}.{field.name}: its default is not of its type")
         return made
@@ -67,6 +55,8 @@ class _Types:
             ordered = sorted(info.types, key=lambda t: not isinstance(t, inspect.NoneType))
             return [self.of(branch) for branch in ordered]
         if isinstance(info, inspect.DictType):
+            if not isinstance(info.key_type, inspect.StrType):
+                raise UnusableSchemaError("a map whose keys are not text has no Avro type")
             return {"type": "map", "values": self.of(info.value_type)}
         if isinstance(info, inspect.ListType | inspect.VarTupleType | inspect.SetType):
             return {"type": "array", "items": self.of(info.item_type)}
@@ -94,12 +84,6 @@ def _simple(info: inspect.Type) -> str:
         return "bytes"
     if isinstance(info, inspect.LiteralType) and all(isinstance(v, str) for v in info.values):
         return "string"
-    if isinstance(info, _TEXTS):
+    if isinstance(info, TEXTS):
         return "string"
     raise UnusableSchemaError(f"{type(info).__name__.removesuffix('Type')} has no Avro type")
-
-
-def _default(field: inspect.Field) -> Any:
-    if field.default_factory is not msgspec.NODEFAULT:
-        return msgspec.to_builtins(field.default_factory())
-    return msgspec.to_builtins(field.default)

@@ -53,11 +53,11 @@ class FramedValues(ABC):
             if prefixes <= self._by_prefix.keys():
                 return set()
         keys: set[SchemaKey] = set()
-        for value, own in zip(values, headers, strict=True):
+        for value, pairs in zip(values, headers, strict=True):
             if value is None:
                 continue
             try:
-                keys.add(read_frame(value, own).key)
+                keys.add(read_frame(value, pairs).key)
             except InputError:  # becomes a dead letter when it is decoded
                 continue
         return keys - self._readers.keys()

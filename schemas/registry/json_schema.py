@@ -36,10 +36,10 @@ class JsonSchemaValues(FramedValues):
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise DecodeError(not_the_format("JSON", error, payload, "json")) from error
             if check is not None:
-                found = _first_error(check, value, key)
-                if found is not None:
-                    message = str(found.message)[:300]
-                    raise SchemaError(f"{found.json_path}: {message} (schema id {key})")
+                mistake = _first_error(check, value, key)
+                if mistake is not None:
+                    message = str(mistake.message)[:300]
+                    raise SchemaError(f"{mistake.json_path}: {message} (schema id {key})")
             return value
 
         return read
@@ -68,15 +68,15 @@ def _checker(schema: RegisteredSchema) -> Any:
     from referencing.jsonschema import DRAFT7
 
     try:
-        own = json.loads(schema.text)
+        contents = json.loads(schema.text)
         named = [(name, json.loads(text)) for name, text in schema.references]
-        validator = validator_for(own)
-        validator.check_schema(own)
+        validator = validator_for(contents)
+        validator.check_schema(contents)
     except (ValueError, RecursionError, JsonSchemaError) as error:
         raise UnusableSchemaError(f"not a JSON Schema: {str(error)[:200]}") from error
     # Its `retrieve` raises: no address in a schema is ever requested.
     registry: Any = Registry().with_resources(
-        (name, Resource.from_contents(contents, default_specification=DRAFT7))
-        for name, contents in named
+        (name, Resource.from_contents(referred, default_specification=DRAFT7))
+        for name, referred in named
     )
-    return validator(own, registry=registry)
+    return validator(contents, registry=registry)

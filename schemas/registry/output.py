@@ -1,4 +1,4 @@
-"""Write results with schemas of a registry: framed Avro, or framed JSON.
+"""Write results with schemas of a registry: framed Avro, Protobuf or JSON.
 
 A schema is made from the result type; its id comes from the registry, before the first result.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from functools import cache
 from io import BytesIO
 from typing import Any, Literal
 
@@ -15,10 +14,11 @@ import msgspec
 
 from schemas.event import Origin, Result
 from schemas.json_schema import DRAFT
-from schemas.registry.avro_schema import NAMESPACE, avro_schema
+from schemas.registry.avro_schema import avro_schema
 from schemas.registry.codecs import CONTENT_TYPES
-from schemas.registry.framing import PREFIX_BYTES
+from schemas.registry.leading_fields import leading_fields
 from schemas.registry.registered import RegisteredSchema
+from schemas.registry.struct_types import NAMESPACE
 
 SubjectNames = Literal["topic", "record", "topic_record"]
 
@@ -29,7 +29,7 @@ def result_schema(codec: str, result_type: type[msgspec.Struct]) -> RegisteredSc
     """Return the schema that results of a type are written with.
 
     Args:
-        codec: `avro` or `json_schema`.
+        codec: `avro`, `protobuf` or `json_schema`.
         result_type: of the results.
 
     Raises:
@@ -37,35 +37,26 @@ def result_schema(codec: str, result_type: type[msgspec.Struct]) -> RegisteredSc
     """
     if codec == "avro":
         return RegisteredSchema("AVRO", json.dumps(avro_schema(result_type)))
+    if codec == "protobuf":
+        from schemas.registry.protobuf_output import protobuf_text
+
+        return RegisteredSchema("PROTOBUF", protobuf_text(result_type))
     schema = msgspec.json.schema(result_type)
     return RegisteredSchema(
         "JSON", json.dumps({"$schema": DRAFT, "title": result_type.__name__, **schema})
     )
 
 
-def avro_origin(value: bytes) -> Origin:
-    """Return the input record of a framed Avro result, without its schema.
-
-    The fields of `Result` come first in the schema of each result type, and new fields last: so
-    the start of a value is the same in all of them.
+def result_origin(codec: str, value: bytes) -> Origin:
+    """Return the input record of a framed result, without its schema.
 
     Raises:
         ValueError: the value is not a result.
     """
-    import fastavro
-
-    try:
-        plain: Any = fastavro.schemaless_reader(BytesIO(value[PREFIX_BYTES:]), _result_avro(), None)
-        return msgspec.convert(plain["origin"], Origin)
-    except Exception as error:  # of any type, on bytes that are not Avro
-        raise ValueError(f"not an Avro result: {type(error).__name__}: {error}") from error
-
-
-@cache
-def _result_avro() -> Any:
-    import fastavro
-
-    return fastavro.parse_schema(avro_schema(Result))
+    origin = leading_fields(codec, Result, value).origin
+    if origin.offset < 0:
+        raise ValueError("a result without an origin")
+    return origin
 
 
 def subject_of(names: SubjectNames, topic: str, result_type: type[msgspec.Struct]) -> str:
@@ -81,7 +72,7 @@ class FramedResults:
         """Know no schema yet.
 
         Args:
-            codec: `avro` or `json_schema`.
+            codec: `avro`, `protobuf` or `json_schema`.
         """
         self.name = codec
         self.content_type = CONTENT_TYPES[codec]
@@ -92,6 +83,10 @@ class FramedResults:
         prefix = b"\0" + schema_id.to_bytes(4, "big")
         if self.name == "avro":
             self._writers[result_type] = _avro_writer(result_type, prefix)
+        elif self.name == "protobuf":
+            from schemas.registry.protobuf_output import protobuf_writer
+
+            self._writers[result_type] = protobuf_writer(result_type, prefix)
         else:
             self._writers[result_type] = lambda result: prefix + _encode_json(result)
 

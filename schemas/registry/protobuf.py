@@ -36,7 +36,7 @@ class ProtobufValues(FramedValues):
         pool = descriptor_pool.DescriptorPool()
         for file in compile_descriptors(schema).file:
             pool.Add(file)
-        messages = _messages(pool.FindFileByName(FILE))
+        messages = messages_of(pool.FindFileByName(FILE))
         makers: dict[tuple[int, ...], tuple[Any, Convert, str]] = {}
         for indexes, descriptor in messages.items():
             cls = message_factory.GetMessageClass(descriptor)
@@ -60,7 +60,12 @@ class ProtobufValues(FramedValues):
         return read
 
 
-def _messages(file: Any) -> dict[tuple[int, ...], Descriptor]:
+def to_plain_message(message: Any) -> Any:
+    """Return the plain value of a message."""
+    return _Converters().of(message.DESCRIPTOR)(message)
+
+
+def messages_of(file: Any) -> dict[tuple[int, ...], Descriptor]:
     """Return every message of a file by its indexes: position in the file, then within others."""
     found: dict[tuple[int, ...], Descriptor] = {}
 

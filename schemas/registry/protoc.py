@@ -26,7 +26,7 @@ _NAME = re.compile(r"(?!/)(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./-]{0,250}")
 _GOOGLES = "google/protobuf/"
 _SECONDS = 60.0
 _IS_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
-#: Google's files without imports of their own.
+#: Google's files that import no others.
 _WELL_KNOWN = tuple(
     f"{_GOOGLES}{name}.proto"
     for name in ("any", "duration", "empty", "field_mask", "struct", "timestamp", "wrappers")
@@ -56,7 +56,7 @@ def _decoded(schema: RegisteredSchema) -> FileDescriptorSet:
 
     Some of Confluent's serializers (Python, .NET) register schemas so.
     """
-    found = FileDescriptorSet()
+    files = FileDescriptorSet()
     names: set[str] = set()
     for name, text in (*schema.references, (FILE, schema.text)):
         try:
@@ -66,9 +66,9 @@ def _decoded(schema: RegisteredSchema) -> FileDescriptorSet:
         file.name = name
         for needed in [n for n in file.dependency if n.startswith(_GOOGLES) and n not in names]:
             names.add(needed)
-            found.file.append(_googles(needed))
-        found.file.append(file)
-    return found
+            files.file.append(_googles(needed))
+        files.file.append(file)
+    return files
 
 
 def _googles(name: str) -> FileDescriptorProto:

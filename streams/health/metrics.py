@@ -142,6 +142,11 @@ class Metrics:
             "penstock_state_mismatch", "Partitions whose learned state does not apply, by reason.",
             (*agent_topic, "reason"), registry=registry,
         )  # fmt: skip
+        self._model_incidents = Counter(
+            "penstock_model_incidents",
+            "What models that learn report, by kind (docs/operations.md).",
+            ("agent", "kind"), registry=registry,
+        )  # fmt: skip
         self.lag = Gauge(
             "penstock_consumer_lag_records", "Records behind the end of the partition.",
             ("topic", "partition"), registry=registry,
@@ -180,6 +185,10 @@ class Metrics:
         """Remove the lag of a partition that this worker no longer holds."""
         with suppress(KeyError):
             self.lag.remove(topic, str(partition))
+
+    def model_incidents(self, agent: str, kind: str, count: int) -> None:
+        """Count what a model that learns reports, by kind."""
+        self._model_incidents.labels(agent, kind).inc(count)
 
     def show(self, is_live: Callable[[], bool], is_ready: Callable[[], bool]) -> None:
         """Export the current results of both probes."""

@@ -57,9 +57,9 @@ class _Answer(NamedTuple):
 
     @property
     def message(self) -> str:
-        """What the registry says is wrong."""
-        said = self.content.get("message", "") if isinstance(self.content, dict) else ""
-        return str(said)[:_MAX_MESSAGE_CHARS] or f"HTTP status {self.status}"
+        """The registry's error message."""
+        message = self.content.get("message", "") if isinstance(self.content, dict) else ""
+        return str(message)[:_MAX_MESSAGE_CHARS] or f"HTTP status {self.status}"
 
 
 class RegistryClient:
@@ -161,7 +161,7 @@ class RegistryClient:
         """Return what new schemas of a subject must be compatible with; NONE: nothing."""
         answer = self._ask("GET", f"/config/{_quoted(subject)}")
         if answer.status == HTTPStatus.NOT_FOUND and answer.content is not None:
-            return "NONE"  # no rule of its own; the registry may have one for all
+            return "NONE"  # the subject has no rule; the registry may have one for all subjects
         return str(self._content(answer).get("compatibilityLevel") or "NONE")
 
     def require_compatibility(self, subject: str, level: str) -> None:

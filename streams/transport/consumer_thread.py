@@ -78,7 +78,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         )
         client = consumer._client
         self.topics.use(client)
-        layers = (self.app.group_session, self.topics.guard)
+        layers = (self._pacer, self.app.group_session, self.topics.guard)
         send_through(client, *layers, contact=self.app.health.consumer)
         return consumer
 
@@ -166,9 +166,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
         with fetcher._subscriptions.fetch_context():
-            await self._pacer.pause()
-            if not self.consumer.flow_active:  # a rebalance has begun meanwhile
-                return {}
             self._take_batches(fetcher)
             fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
             if not fetched and timeout:

@@ -139,7 +139,9 @@ def test_dead_letter_headers() -> None:
 
 @pytest.mark.parametrize("name", model_names())
 def test_model_options(name: str) -> None:
-    rows = table(DOCS / "models.md", f"options: {name}")
+    pages = [page for page in DOCS.glob("*.md") if f"<!-- options: {name} -->" in page.read_text()]
+    (page,) = pages
+    rows = table(page, f"options: {name}")
     parameters = inspect.signature(model_class(name)).parameters
     assert [row[0] for row in rows] == [f"`{p}`" for p in parameters]
     for row, parameter in zip(rows, parameters.values(), strict=True):

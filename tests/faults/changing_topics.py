@@ -1,7 +1,7 @@
 """A pipeline whose topics change under its worker, and the accounts of what became of each record.
 
-Each record has a number of its own, which its result repeats: so records of a topic and of one made
-again under its name can be told apart, without asking the audit that is judged here too.
+Each record has its own number, which its result repeats. So the accounts know which of two topics
+of one name a result belongs to, without asking the audit, which is judged here too.
 """
 
 from __future__ import annotations

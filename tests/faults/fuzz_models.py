@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.base import Model
-from models.detection.images import ImageLimits, decode_image
+from models.images import ImageLimits, decode_image
 from schemas import Event, InputError, TextMessage, VideoFrame
 
 

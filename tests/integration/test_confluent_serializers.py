@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.environments import UnavailableError, python_of
-from schemas import AnomalyScore, Origin
+from schemas import AnomalyScore, IntentScore, NluResult, Origin
 from schemas.registry.codecs import make_framed
 from schemas.registry.framed import FramedValues
 from schemas.registry.output import FramedResults, result_schema
+from schemas.registry.protoc import compile_descriptors
 from schemas.registry.registered import RegisteredSchema
 from streams.registry.client import RegistryClient
 from streams.registry.supply import fetch
@@ -90,3 +91,28 @@ def test_confluents_deserializers_read_results(judge: Path, registry_url: str, c
     assert read["origin"] == {"topic": "t", "partition": 1, "offset": 2}
     assert (read["source_id"], read["score"], read["is_anomaly"]) == ("p7", 0.5, True)
     assert read["expected"] is None
+
+
+def test_confluents_protobuf_deserializer_reads_results(judge: Path, registry_url: str) -> None:
+    topic = f"judged-{uuid.uuid4().hex}"
+    results = FramedResults("protobuf")
+    with RegistryClient(RegistrySettings(url=registry_url)) as client:
+        schema_id = client.register(f"{topic}-value", result_schema("protobuf", NluResult))
+        results.learn(NluResult, schema_id)
+        registered = client.schema(schema_id)
+    assert registered is not None
+    descriptors = compile_descriptors(registered).SerializeToString().hex()
+    result = NluResult(
+        intent="refund", score=0.5, source_id="p7", origin=Origin("t", 1, 2**40),
+        alternatives=[IntentScore("other", 0.25)], embedding=[0.5, -0.5],
+    )  # fmt: skip
+    value = results.encode(result).hex()
+    read = run(judge, "read", registry_url, "protobuf", topic, value, descriptors,
+               "penstock.NluResult")  # fmt: skip
+    assert read["value"] == {
+        "schema_version": "1", "source_id": "p7", "intent": "refund", "score": 0.5,
+        "origin": {"topic": "t", "partition": "1", "offset": str(2**40)},
+        "alternatives": [{"intent": "other", "score": 0.25}],
+        "embedding": {"values": [0.5, -0.5]},
+    }  # fmt: skip
+    assert read["written"][10:] == value[10:]  # after the id: message index and message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import uuid
@@ -18,9 +19,11 @@ from confluent_kafka import Consumer, Message, Producer
 from google.protobuf import descriptor_pool, message_factory
 
 from agents.commands.registry import local_registry
+from schemas.registry.codecs import CONTENT_TYPES, make_framed
 from schemas.registry.protoc import FILE, compile_descriptors
 from schemas.registry.registered import RegisteredSchema
 from streams.registry.client import RegistryClient
+from streams.registry.supply import fetch
 from streams.settings import RegistrySettings
 from tests.conftest import REPO
 from tests.integration.workers import running_worker
@@ -124,6 +127,16 @@ class Run:
         consumer.close()
         return found
 
+    def decoded(self, message: Message) -> Any:
+        """Return a value as the codec that its header names reads it, with the registry."""
+        value = message.value() or b""
+        kind = dict(message.headers() or [])["content-type"].decode()
+        codec = next(name for name, stated in CONTENT_TYPES.items() if stated == kind)
+        values = make_framed(codec, is_checking_json=True)
+        with client_of(self.url) as client:
+            fetch(client, values, values.missing([value], [()]))
+        return values.read(value, ())
+
     def refused(self) -> list[tuple[str, str]]:
         headers = [dict(m.headers() or []) for m in self.read(f"{self.input}.dlq")]
         return [
@@ -196,6 +209,104 @@ def test_protobuf(tmp_path: Path, kafka_bootstrap: str, registry_url: str) -> No
     assert (result["source_id"], result["event_time_ms"]) == ("4711", NOW_MS)
     ((_, message),) = run.refused()
     assert message.startswith(f"not Protobuf of schema id {schema_id} (Order)")
+
+
+@pytest.mark.parametrize("codec", ["avro", "protobuf", "json_schema"])
+def test_results_and_dead_letters_in_a_format_of_the_registry(
+    tmp_path: Path, kafka_bootstrap: str, registry_url: str, codec: str
+) -> None:
+    run = Run(tmp_path, kafka_bootstrap, registry_url, "avro", output_codec=codec,
+              dead_letter_codec=codec)  # fmt: skip
+    assert "lacks the schema of DeadLetterRecord" in run.fails("check")
+    done = run.must("schemas", "register")
+    assert [line.split()[2] for line in done.splitlines()[1:]] == ["registered"] * 2
+    assert "registered" not in run.must("schemas", "register")
+    run.must("check")
+    schema_id = register(run.url, f"{run.input}-value", "AVRO", READING)
+    record = {"device": "p7", "at": NOW, "data": {"pressure": 2.5, "pump": 1.0}}
+    value = framed_avro(schema_id, READING, record)
+    stated = [("__value_schema_id", b"\0" + schema_id.to_bytes(4, "big")), ("mine", b"1")]
+    run.produce([value, value[:-2]])
+    run.produce([value[5:-2]], stated)
+    run.answer(3)
+    (answered,), letters = run.read(run.output), run.read(f"{run.input}.dlq")
+    assert run.decoded(answered)["source_id"] == "p7"
+    reads = [run.decoded(message) for message in letters]
+    assert [r["reason"] for r in reads] == ["decode_error"] * 2
+    assert [r["origin"]["offset"] for r in reads] == [1, 2]
+    originals = [base64.b64decode(r["value"]) if codec == "json_schema" else r["value"]
+                 for r in reads]  # fmt: skip
+    assert originals == [value[:-2], value[5:-2]]
+    shown = [json.loads(line) for line in
+             run.must("dlq", "list", "--each", "--json").splitlines()]  # fmt: skip
+    assert [base64.b64decode(s["value_base64"]) for s in shown] == originals
+    assert "not Avro" in run.must("dlq", "show")
+    seen = run.must("tail", run.output, "--from-beginning", "-n", "1")
+    assert "p7 04:26:18.454" in seen
+    assert "not scored" in seen
+    seen = run.must("tail", run.output, "--from-beginning", "-n", "1", "--json")
+    assert json.loads(seen)["value"]["source_id"] == "p7"
+    seen = run.must("tail", f"{run.input}.dlq", "--from-beginning", "-n", "1")
+    assert "decode_error: not Avro" in seen
+    seen = run.must("tail", f"{run.input}.dlq", "--from-beginning", "-n", "1", "--json")
+    assert json.loads(seen)["value"]["reason"] == "decode_error"
+    assert "2 were replayed" in run.must("dlq", "replay", "--yes")
+    again = run.read(run.input)[3:]
+    assert [m.value() for m in again] == originals
+    assert dict(again[1].headers() or [])["__value_schema_id"] == stated[0][1]
+    run.answer(2)
+    run.must("audit", "--drained")
+
+
+@pytest.mark.parametrize("example", ["avro", "protobuf"])
+def test_fields_are_inferred_and_records_shown_with_the_registry(
+    tmp_path: Path, kafka_bootstrap: str, registry_url: str, example: str
+) -> None:
+    run = Run(tmp_path, kafka_bootstrap, registry_url, example)
+    if example == "avro":
+        schema_id = register(run.url, f"{run.input}-value", "AVRO", READING)
+        values = [
+            framed_avro(schema_id, READING, {"device": "p7", "at": NOW,
+                                             "data": {"pressure": 2.5 + n, "pump": 1.0}})
+            for n in range(4)
+        ]  # fmt: skip
+    else:
+        schema_id = register(run.url, f"{run.input}-value", "PROTOBUF", ORDER)
+        values = [order(schema_id, n) for n in range(4)]
+    unknown = b"\0" + (987_654).to_bytes(4, "big") + values[0][5:]
+    run.produce([*values, b'{"a": 1}', unknown])
+    servers = ("--bootstrap-servers", run.kafka["bootstrap.servers"])
+    done = run_penstock("schemas", "infer", run.input, *servers, timeout=60)
+    assert done.returncode == 2
+    assert "framed by a schema registry: name it with --registry URL" in done.stderr
+    done = run_penstock("schemas", "infer", run.input, *servers, "--registry", run.url, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert f"codec: {example}" in done.stdout
+    assert "path: at" in done.stdout or "path: updated_at" in done.stdout
+    inferred = tmp_path / "inferred.yaml"
+    inferred.write_text(done.stdout)
+    checked = run_penstock("check", "-c", str(inferred), "--sample", "9", "--json", timeout=120,
+                           env={"PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": servers[1]})  # fmt: skip
+    assert "create missing topics" in checked.stdout  # which does not keep it from sampling
+    (sample,) = json.loads(checked.stdout)["samples"]
+    assert [r["outcome"] for r in sample["records"]].count("events") == 4
+    tail = ("tail", run.input, "--from-beginning", "-n", "6", *servers)
+    lines = run_penstock(*tail, "--registry", run.url, timeout=60).stdout
+    assert lines.count("2026-11-28T04:26:18.454") == 4
+    assert "no schema with id 987654" in lines
+    assert '{"a": 1}' in lines or '{"a":1}' in lines
+
+
+def order(schema_id: int, number: int) -> bytes:
+    """Return a framed message of the example's schema."""
+    pool = descriptor_pool.DescriptorPool()
+    for file in compile_descriptors(RegisteredSchema("PROTOBUF", ORDER)).file:
+        pool.Add(file)
+    descriptor = pool.FindFileByName(FILE).message_types_by_name["Order"]
+    made = message_factory.GetMessageClass(descriptor)(id=4711, kind=1, amount=59.9, pages=number)
+    made.updated_at.FromDatetime(NOW.replace(tzinfo=None))
+    encoded: bytes = made.SerializeToString()
+    return b"\0" + schema_id.to_bytes(4, "big") + b"\0" + encoded
 
 
 def test_a_registry_that_is_away_is_waited_for(tmp_path: Path, kafka_bootstrap: str) -> None:

@@ -13,10 +13,25 @@ import numpy as np
 
 from models.base import Model, OnlineModel
 from models.registry import make_model, model_class, model_names
-from schemas import BehaviorEvent, Event, SensorReading, TextMessage, VideoFrame
+from schemas import (
+    BehaviorEvent,
+    DetectedFrame,
+    Detection,
+    Event,
+    SensorReading,
+    TextMessage,
+    VideoFrame,
+)
 from tests.models.detection.tiny_onnx import write_brightness_detector
 from tests.models.linear_onnx import save_linear
 from tests.models.nlu.tiny_bert import write_bert
+from tests.models.vision.tiny_files import (
+    write_onnx_classifier,
+    write_onnx_segmenter,
+    write_preprocessor,
+    write_resnet_folder,
+    write_segformer_folder,
+)
 
 Options = dict[str, Any]
 
@@ -37,11 +52,44 @@ def _classifier_options(folder: Path) -> Options:
     return {"path": str(folder)}
 
 
+def _entities_options(folder: Path) -> Options:
+    labels = {0: "O", 1: "B-person", 2: "I-person"}
+    write_bert(folder, "BertForTokenClassification", id2label=labels)
+    return {"path": str(folder)}
+
+
+def _onnx_classifier_options(folder: Path) -> Options:
+    write_preprocessor(folder)
+    write_onnx_classifier(folder / "classes.onnx", batch=2)
+    return {"path": str(folder / "classes.onnx"), "num_classes": 4}
+
+
+def _image_classifier_options(folder: Path) -> Options:
+    write_resnet_folder(folder)
+    return {"path": str(folder)}
+
+
+def _onnx_segmenter_options(folder: Path) -> Options:
+    write_preprocessor(folder)
+    write_onnx_segmenter(folder / "masks.onnx")
+    return {"path": str(folder / "masks.onnx")}
+
+
+def _image_segmenter_options(folder: Path) -> Options:
+    write_segformer_folder(folder)
+    return {"path": str(folder)}
+
+
 #: Models that need a file: the function that writes it to an empty folder.
 FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_detector": _detector_options,
+    "onnx_classifier": _onnx_classifier_options,
+    "image_classifier": _image_classifier_options,
+    "onnx_segmenter": _onnx_segmenter_options,
+    "image_segmenter": _image_segmenter_options,
     "onnx_tabular": _tabular_options,
     "huggingface_classifier": _classifier_options,
+    "huggingface_entities": _entities_options,
 }
 
 
@@ -63,6 +111,7 @@ def events_for(event_type: type[Event], count: int) -> list[Event]:
         TextMessage: _message,
         SensorReading: _reading,
         BehaviorEvent: _behavior,
+        DetectedFrame: _detected_frame,
         Event: _reading,
     }
     return [makers[event_type](index) for index in range(count)]
@@ -92,6 +141,26 @@ def _reading(index: int) -> SensorReading:
     )
 
 
+def _detected_frame(index: int) -> DetectedFrame:
+    """Two objects that drive through the picture in a minute, and one that comes and goes."""
+    at, x = index // 2, 600.0 * (index // 2 % 150) / 150
+    detections = [
+        Detection("car", 0, 0.9, (x, 100.0, x + 60.0, 140.0), track_id=1 + at // 150 * 2),
+        Detection("bus", 1, 0.2 + 0.7 * (at % 3 > 0), (540.0 - x, 200.0, 640.0 - x, 260.0), 2),
+    ]
+    if at % 20 < 15:
+        detections.append(
+            Detection("person", 2, 0.6, (300.0, 300.0, 320.0, 350.0), 1000 + at // 20)
+        )
+    return DetectedFrame(
+        source_id=f"camera-{index % 2}",
+        event_time_ms=1_700_000_000_000 + 100 * at,
+        width=640,
+        height=384,
+        detections=detections,
+    )
+
+
 def _behavior(index: int) -> BehaviorEvent:
     chance = np.random.default_rng(index)
     center = [(2, 30, 0), (12, 340, 60), (40, 90, 5)][index % 3]
@@ -102,6 +171,13 @@ def _behavior(index: int) -> BehaviorEvent:
         action="buy",
         features={"pages": pages, "seconds": seconds, "amount_eur": amount},
     )
+
+
+def results_of(answer: Any) -> list[Any]:
+    """Return the results of an answer, or its error: none, one or several."""
+    if answer is None:
+        return []
+    return list(answer) if isinstance(answer, list | tuple) else [answer]
 
 
 def assert_alike(actual: Any, expected: Any, tolerance: float) -> None:

@@ -11,7 +11,7 @@ import pytest
 from onnx import ModelProto, TensorProto, load, save
 
 from models.base import ModelError
-from models.content_hash import content_version, external_files
+from models.content_hash import content_version, external_files, folder_version
 from models.tabular import OnnxTabular
 from tests.models.linear_onnx import save_linear
 from tests.models.test_weights import as_constant, as_initializer, external, in_a_branch
@@ -83,3 +83,24 @@ def test_files_outside_of_the_folder_are_not_read(tmp_path: Path) -> None:
 def test_an_absent_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="correct the model's path"):
         content_version(tmp_path / "absent.onnx")
+
+
+def test_a_folder_is_all_of_its_weights_and_settings(tmp_path: Path) -> None:
+    versions = set()
+    for name in ("a.safetensors", "b.safetensors", "config.json", "preprocessor_config.json"):
+        (tmp_path / name).write_bytes(b"1")
+        versions.add(folder_version(tmp_path))
+        (tmp_path / name).write_bytes(b"2")
+        versions.add(folder_version(tmp_path))
+    assert len(versions) == 8
+    (tmp_path / "README.md").write_text("decides nothing")
+    assert folder_version(tmp_path) in versions
+
+
+def test_a_file_of_weights_is_read_without_its_neighbors(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.safetensors").write_text(name)
+    first = folder_version(tmp_path, tmp_path / "a.safetensors")
+    assert first != folder_version(tmp_path, tmp_path / "b.safetensors")
+    (tmp_path / "b.safetensors").write_text("other")
+    assert first == folder_version(tmp_path, tmp_path / "a.safetensors")

@@ -15,7 +15,13 @@ from models.nlu.pretrained import MINILM_PACKAGE
 from models.registry import make_model, model_class, model_names
 from schemas import InputError
 from tests.conftest import skip_or_fail
-from tests.models.contract import FILE_OPTIONS, assert_alike, events_for, make_registered
+from tests.models.contract import (
+    FILE_OPTIONS,
+    assert_alike,
+    events_for,
+    make_registered,
+    results_of,
+)
 
 #: Another batch shape sums float32 in another order.
 TOLERANCE = 1e-4
@@ -25,7 +31,8 @@ TOLERANCE = 1e-4
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Model[Any, Any]]:
-    if request.param == "intent_classifier" and find_spec(MINILM_PACKAGE) is None:
+    needs_minilm = request.param in ("intent_classifier", "entity_recognizer")
+    if needs_minilm and find_spec(MINILM_PACKAGE) is None:
         skip_or_fail("the extra `demo` is not installed: no MiniLM")
     made = make_registered(request.param, tmp_path_factory.mktemp(request.param))
     made.load("cpu")
@@ -39,7 +46,7 @@ def test_n_events_give_n_answers_of_the_declared_type(model: Model[Any, Any]) ->
     for count in (1, 2, 9):
         answers = model.predict_batch(events_for(model.event_type, count))
         assert len(answers) == count
-        assert all(isinstance(answer, expected) for answer in answers)
+        assert all(isinstance(r, expected) for answer in answers for r in results_of(answer))
 
 
 def test_answers_can_be_serialized(model: Model[Any, Any]) -> None:

@@ -14,11 +14,13 @@ from schemas import SensorReading
 from tests.models.contract import online_names
 
 SOURCES = [f"pump-{i}" for i in range(7)]
-KEYED = ["robust_zscore", "half_space_trees"]
+KEYED = ["robust_zscore", "half_space_trees", "seasonal_likelihood"]
 
 
 def make(name: str, **options: Any) -> Any:
     small = {"window": 64, "min_values": 8, "learn_every": 4}
+    if name == "seasonal_likelihood":
+        small = {"min_values": 32, "bins": 24, "learn_every": 4}
     return model_class(name)(**{**small, **options})
 
 
@@ -121,7 +123,7 @@ def test_a_source_in_two_snapshots_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", KEYED)
 def test_snapshots_of_other_options_and_damaged_ones_are_refused(name: str) -> None:
     model = learned(name, SOURCES)
-    other = make(name, window=32)
+    other = make(name, **({"rest": 9} if name == "seasonal_likelihood" else {"window": 32}))
     for state in (other.snapshot(), model.snapshot()[:-1]):
         with pytest.raises(ModelError):
             model.learned_values(state)

@@ -12,8 +12,11 @@ from schemas import (
     EVENT_TYPES,
     BehaviorEvent,
     DecodeError,
+    DetectedFrame,
+    Detection,
     EmptyValueError,
     Event,
+    Heartbeat,
     InputError,
     SchemaError,
     SensorReading,
@@ -33,10 +36,26 @@ BASE: dict[str, st.SearchStrategy[Any]] = {
 }
 #: How to fill in each event type's own fields.
 FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
+    Heartbeat: {},
     VideoFrame: {"image": st.binary(min_size=1, max_size=60), "frame_index": st.integers(0, 2**60)},
     TextMessage: {"text": TEXT.filter(bool), "language": TEXT},
     SensorReading: {"values": NUMBERS},
     BehaviorEvent: {"action": TEXT, "features": NUMBERS},
+    DetectedFrame: {
+        "width": st.integers(1, 9000),
+        "height": st.integers(1, 9000),
+        "detections": st.lists(
+            st.builds(
+                Detection,
+                label=TEXT,
+                class_id=st.integers(0, 99),
+                score=st.floats(0, 1),
+                box=st.tuples(*[st.floats(0, 9000)] * 4),
+                track_id=st.none() | st.integers(1, 2**60),
+            ),
+            max_size=4,
+        ),
+    },
 }
 FORMATS = {"json": "JSON", "msgpack": "MessagePack"}
 CODECS = list(FORMATS)
@@ -208,10 +227,10 @@ def test_the_image_codec_reads_only_images() -> None:
     example = VideoFrame.example()
     frame = codec.decode(example.image, headers)
     assert frame == VideoFrame(image=example.image, frame_index=7)
-    with pytest.raises(EmptyValueError, match="JPEG, PNG or WebP"):
+    with pytest.raises(EmptyValueError, match="JPEG, PNG, WebP"):
         codec.decode(b"", {})
-    with pytest.raises(DecodeError, match="starts with 47 49 46"):
-        codec.decode(b"GIF89a", {})
+    with pytest.raises(DecodeError, match="starts with 47 49 58"):
+        codec.decode(b"GIX89a", {})
     with pytest.raises(SchemaError, match="header frame_index is b'x'"):
         codec.decode(example.image, {"frame_index": b"x"})
     with pytest.raises(UnknownVersionError, match="schema_version 3"):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from schemas import BehaviorEvent, Event, SchemaError, SensorReading, TextMessage, make_codec
 from schemas.lenient import lenient_type
+from schemas.mapping.converting import ConvertMapping
 
 
 class Counts(Event, frozen=True, kw_only=True, rename="camel"):
@@ -29,6 +30,32 @@ def test_null_is_absent_and_booleans_are_numbers(codec: str) -> None:
         assert {type(number) for number in event.values.values()} == {float}
 
 
+class Tuned(Event, frozen=True, kw_only=True):
+    gain: float | None = 1.0
+    tags: list[str] = msgspec.field(default_factory=lambda: ["new"])
+
+
+@pytest.mark.parametrize("codec", ["json", "msgpack"])
+def test_null_is_absent_for_every_field_that_may_be_absent(codec: str) -> None:
+    nothing = {"source_id": None, "event_time_ms": None, "event_id": None, "schema_version": None}
+    protocol = {"json": msgspec.json, "msgpack": msgspec.msgpack}[codec]
+    for expected, more in (
+        (SensorReading(values={"a": 1.0}), {"values": {"a": 1.0, "b": None}}),
+        (TextMessage(text="hello"), {"text": "hello"}),
+        (BehaviorEvent(action="buy", features={"x": 1.0}), {"action": "buy", "features": {"x": 1}}),
+    ):
+        read = make_codec(codec, type(expected))
+        value = protocol.encode({**more, **nothing})
+        assert read.decode(value, {}) == expected
+        assert list(read.decode_all([value, value])) == [expected, expected]
+        mapping = ConvertMapping(type(expected))
+        assert list(mapping.events({**more, **nothing}, None)) == [expected]
+    with pytest.raises(SchemaError, match=r"null|None"):
+        make_codec(codec, TextMessage).decode(protocol.encode({"text": None}), {})
+    tuned = make_codec(codec, Tuned).decode(protocol.encode({"gain": None, "tags": None}), {})
+    assert tuned == Tuned(gain=None)  # where the type has null, it means itself
+
+
 def test_other_types_with_maps_of_numbers() -> None:
     features = b'{"action": "a", "features": {"x": null, "y": 1}}'
     assert make_codec("json", BehaviorEvent).decode(features, {}) == BehaviorEvent(
@@ -38,8 +65,11 @@ def test_other_types_with_maps_of_numbers() -> None:
     assert counts == Counts(item_counts={"a": 1})
 
 
-def test_types_without_such_maps_have_no_twin() -> None:
-    assert lenient_type(TextMessage) is None
+def test_a_type_with_a_tag_has_no_twin() -> None:
+    class Tagged(Event, frozen=True, kw_only=True, tag="tagged"):
+        x: int = 0
+
+    assert lenient_type(Tagged) is None
 
 
 @pytest.mark.parametrize(

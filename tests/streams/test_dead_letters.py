@@ -6,6 +6,8 @@ import pytest
 
 from schemas import DeadLetter, DecodeError, InputError, Origin, Replay
 from schemas.errors import ModelFailedError
+from schemas.registry.letters import DeadLetterRecord, original_value
+from schemas.registry.output import FramedResults
 from streams.dead_letters import make_dead_letter
 from streams.offsets import OffsetTracker
 from streams.output_records import OutputRecord
@@ -21,6 +23,7 @@ def letter(
     headers: list[tuple[str, bytes]] | None = None,
     max_bytes: int = 10_000,
     payload: DeadLetterPayload = "full",
+    codec: str = "",
 ) -> OutputRecord:
     batch = record_batch(
         [b"other", value],
@@ -30,7 +33,11 @@ def letter(
         keys=[None, key],
         headers=[(), headers or []],
     )
-    return make_dead_letter("agent", batch, 1, error, max_bytes, payload)
+    framed = None
+    if codec:
+        framed = FramedResults(codec)
+        framed.learn(DeadLetterRecord, 7)
+    return make_dead_letter("agent", batch, 1, error, max_bytes, payload, framed)
 
 
 def size(record: OutputRecord) -> int:
@@ -127,3 +134,35 @@ def test_a_cut_keeps_the_headers_of_a_replay(payload: DeadLetterPayload, max_byt
     record = letter(b"v", DecodeError("x"), headers=headers, payload=payload, max_bytes=max_bytes)
     assert "mine" not in dict(record.headers)
     assert Replay.from_headers(record.headers) == replay
+
+
+CODECS = ["avro", "protobuf", "json_schema"]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_framed_letter_holds_the_original_within(codec: str) -> None:
+    record = letter(b"{bad", DecodeError("not JSON"), headers=[("mine", b"1")], codec=codec)
+    assert record.value[:5] == b"\0\0\0\0\7"
+    dead_letter = DeadLetter.from_headers(record.headers)
+    assert (dead_letter.value_codec, dead_letter.message) == (codec, "not JSON")
+    assert original_value(dead_letter, record.value) == b"{bad"
+    assert record.headers[0] == ("mine", b"1")
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("num_bytes", [5_000, 8_990, 9_000, 9_300, 9_600, 9_990, 50_000])
+def test_a_framed_letter_stays_below_the_limit(codec: str, num_bytes: int) -> None:
+    record = letter(b"v" * num_bytes, DecodeError("x"), max_bytes=10_000, codec=codec)
+    assert size(record) <= 10_000
+    dead_letter = DeadLetter.from_headers(record.headers)
+    value = original_value(dead_letter, record.value)
+    assert value == b"v" * len(value)
+    assert len(value) > 5_000 or num_bytes == len(value)
+    assert (dead_letter.full_bytes == -1) == (len(value) == num_bytes)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_framed_letter_can_leave_out_the_original(codec: str) -> None:
+    record = letter(b"secret", DecodeError("secret"), payload="none", codec=codec)
+    assert b"secret" not in record.value
+    assert original_value(DeadLetter.from_headers(record.headers), record.value) == b""

@@ -80,7 +80,6 @@ def worlds(draw: st.DrawFn) -> World:
 @given(worlds())
 @settings(
     max_examples=300,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 def test_order_limits_accounts_and_watermark_hold(world: World) -> None:

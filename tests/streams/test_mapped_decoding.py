@@ -85,7 +85,7 @@ ROWS = st.one_of(
     [decoder(FLAT), decoder(FLAT, where="a == 1"), decoder(EACH), decoder(envelope="connect")],
 )
 @given(values=st.lists(ROWS, min_size=1, max_size=6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_row_never_depends_on_its_neighbors(
     made: MappedDecoder, values: list[bytes | None]
 ) -> None:

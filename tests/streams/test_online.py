@@ -105,6 +105,18 @@ def test_without_a_topic_for_updates_none_are_made() -> None:
     assert made == []
 
 
+def test_incidents_that_models_report_are_passed_on() -> None:
+    class Forgetful(RunningSum):
+        def take_incidents(self) -> dict[str, int]:
+            return {"evicted_key": self.total, "refused_key": 0}
+
+    reported: list[tuple[str, int]] = []
+    runner = OnlineRunner(Forgetful, "cpu", on_incidents=lambda *pair: reported.append(pair))
+    batch = record_batch([b"x"] * 12, tracker=OffsetTracker(), offsets=list(range(12)))
+    runner.answer(MicroBatch([Chunk(batch, range(12), [1] * 12)], 0.0))
+    assert reported == [("evicted_key", 5), ("evicted_key", 10)]
+
+
 def test_a_partition_that_is_read_again_gets_a_new_model() -> None:
     runner = OnlineRunner(RunningSum, "cpu")
 

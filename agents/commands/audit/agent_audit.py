@@ -17,6 +17,7 @@ from agents.commands.audit.removed import Reach, judge_removed
 from agents.commands.audit.report import AgentReport, PartitionRange, Problem
 from agents.commands.audit.results import ResultReader
 from agents.commands.audit.retention import Expiry, expiry, is_compacted
+from agents.commands.framed_values import framed_values
 from streams.kafka.admin import ClusterInfo, topic_configs
 from streams.kafka.positions import is_same_topic
 from streams.kafka.reader import Bounds, TopicReader
@@ -127,9 +128,11 @@ class AgentAudit:
                 kafka, self._outputs, self._context.group, ledgers, report
             )
         if self._options.tolerance and any(ledger.differing for ledger in ledgers):
-            compare_differing(
-                ledgers, report, self._outputs, self._output, self._options.tolerance, on_read
-            )
+            tolerance = self._options.tolerance
+            with framed_values(self._context.settings, "") as framed:
+                compare_differing(
+                    ledgers, report, self._outputs, self._output, tolerance, on_read, framed
+                )
         else:
             blame_differing(ledgers)
         return report

@@ -7,15 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from confluent_kafka import Message
 
 from agents.commands.audit.ledger import Ledger, OnRead, place_of
 from agents.commands.audit.report import AgentReport, Problem
 from agents.commands.audit.results import ResultReader
+from agents.commands.framed_values import AnyFramedValues
+from schemas import InputError
 from schemas.registry.codecs import CONTENT_TYPES
 from schemas.registry.framing import PREFIX_BYTES
+from schemas.values import Headers
 from streams.kafka.message_headers import headers_of
 from streams.kafka.reader import Bounds, TopicReader
+
+#: Content types of values that only their schema can decode.
+_BINARY = tuple(CONTENT_TYPES[codec].encode() for codec in ("avro", "protobuf"))
 
 
 def blame_differing(ledgers: Sequence[Ledger]) -> None:
@@ -32,6 +37,7 @@ def compare_differing(
     bounds: Sequence[Bounds],
     tolerance: float,
     on_read: OnRead,
+    framed: AnyFramedValues | None = None,
 ) -> None:
     """Read the output again and report each repeat that differs by more than the tolerance.
 
@@ -42,9 +48,11 @@ def compare_differing(
         bounds: of the output's partitions, the same as before.
         tolerance: see `is_close`.
         on_read: called with the number of records read.
+        framed: decodes results in Avro and Protobuf; None: no registry is named.
 
     Raises:
         BrokerError: it can't be read.
+        RegistryError: the registry does not answer, or refuses the login.
     """
     wanted = [set(ledger.differing.values()) for ledger in ledgers]
     first: dict[tuple[int, int, int], Any] = {}
@@ -58,7 +66,7 @@ def compare_differing(
                 row = ledger.row_of(origin.offset)
                 if row is None or (row, index) not in wanted[origin.partition]:
                     continue
-                value = _decoded(message)
+                value = decoded(message.value() or b"", headers_of(message), framed)
                 expected = first.setdefault((origin.partition, row, index), value)
                 place = place_of(partition, message.offset() or 0)
                 if place in ledger.differing and not is_close(value, expected, tolerance):
@@ -92,12 +100,20 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _decoded(message: Message) -> Any:
-    value, headers = message.value() or b"", dict(headers_of(message))
-    if headers.get("content-type") == b"application/msgpack":
+def decoded(value: bytes, headers: Headers, framed: AnyFramedValues | None) -> Any:
+    """Return a result's plain value; its bytes where only a registry could tell what they are.
+
+    Raises:
+        RegistryError: the registry does not answer, or refuses the login.
+    """
+    kind = dict(headers).get("content-type")
+    if kind == b"application/msgpack":
         return msgspec.msgpack.decode(value)
-    if headers.get("content-type") == CONTENT_TYPES["avro"].encode():
-        return value  # compared byte by byte
+    if kind in _BINARY:
+        try:
+            return value if framed is None else framed.read(value, headers)
+        except InputError:
+            return value
     if value[:1] == b"\0":  # JSON in a schema registry's frame
         value = value[PREFIX_BYTES:]
     return msgspec.json.decode(value)

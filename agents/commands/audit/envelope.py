@@ -9,9 +9,9 @@ import msgspec
 from schemas import Origin
 from schemas.registry.codecs import CONTENT_TYPES
 from schemas.registry.framing import PREFIX_BYTES
-from schemas.registry.output import avro_origin
+from schemas.registry.output import result_origin
 
-_AVRO = CONTENT_TYPES["avro"].encode()
+_AVRO, _PROTOBUF = (CONTENT_TYPES[codec].encode() for codec in ("avro", "protobuf"))
 #: What a framed value begins with, and JSON never does.
 _MAGIC = b"\0"
 
@@ -42,5 +42,7 @@ def origin_of(headers: Mapping[str, bytes], value: bytes | None) -> Origin:
     if kind == b"application/msgpack":
         return _msgpack.decode(value).origin
     if kind == _AVRO:
-        return avro_origin(value)
+        return result_origin("avro", value)
+    if kind == _PROTOBUF:
+        return result_origin("protobuf", value)
     return _json.decode(value[PREFIX_BYTES:] if value[:1] == _MAGIC else value).origin

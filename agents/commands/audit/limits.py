@@ -212,8 +212,7 @@ def _without_topic_ids(report: AgentReport) -> Iterator[str]:
     if report.without_topic_id:
         yield (
             f"{report.without_topic_id} results and dead letters name no topic id, or "
-            f"{report.input} has none: if it was made again, old ones can only be told by their "
-            "time"
+            f"{report.input} has none: if it was made again, only their time shows which are old"
         )
 
 

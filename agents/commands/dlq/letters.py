@@ -11,6 +11,7 @@ from confluent_kafka import Message
 
 from schemas import DeadLetter, Replay, Settlement
 from schemas.dead_letter import ERROR_PREFIX
+from schemas.registry.letters import original_value, restore_schema_header
 from streams.kafka.admin import probe
 from streams.kafka.errors import BrokerError
 from streams.kafka.message_headers import headers_of
@@ -206,6 +207,7 @@ def as_letter(message: Message, state: State | None) -> Letter | None:
     headers = headers_of(message)
     try:
         details = DeadLetter.from_headers(headers)
+        value = original_value(details, message.value() or b"")
     except (KeyError, ValueError, AttributeError):
         return None
     return Letter(
@@ -215,8 +217,8 @@ def as_letter(message: Message, state: State | None) -> Letter | None:
         details=details,
         state=state or State.OPEN,
         key=message.key(),
-        value=message.value() or b"",
-        headers=_original_headers(headers),
+        value=value,
+        headers=restore_schema_header(_original_headers(headers)),
     )
 
 

@@ -16,7 +16,7 @@ from agents.commands.describe import describe_value, json_ready
 from agents.commands.dlq.letters import Letter, State
 from agents.errors import printable
 from schemas.cloudevents import rfc3339
-from schemas.codecs import image_content_type
+from schemas.image_formats import image_content_type
 
 #: Limit of what is printed of a value; `--output` writes all of it.
 MAX_CHARACTERS = 4_000

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from schemas import Event, InputError, VideoFrame, make_codec
 from schemas.cloudevents import event_headers, type_name
-from schemas.codecs import image_content_type
+from schemas.image_formats import image_content_type, why_not_decoded
 
 
 class EventRecord(NamedTuple):
@@ -67,4 +67,4 @@ def _image_type(event: Event) -> str:
     image = event.image if isinstance(event, VideoFrame) else b""
     if content_type := image_content_type(image):
         return content_type
-    raise InputError(f"neither JPEG, PNG nor WebP: the image starts with {image[:8].hex(' ')}")
+    raise InputError(why_not_decoded(image))

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from agents.pipeline.parts import AgentParts, make_decoder
+from schemas.errors import SourceAwayError
 from streams.event_times import EventTimes
 from streams.ingest import Ingest
 from streams.kafka.reader import KafkaRecord
@@ -25,7 +26,7 @@ class SampledRecord(msgspec.Struct):
     raw: str
     """The value, as text where it is text."""
     outcome: str
-    """`events`, `filtered` or `dead_letter`."""
+    """`events`, `filtered`, `dead_letter`, or `waiting` for a picture's store that is away."""
     events: list[Any] = []
     reason: str = ""
     """Why it is filtered or a dead letter."""
@@ -45,8 +46,12 @@ def decode_records(
 
 
 def _decode(ingest: Ingest, record: KafkaRecord) -> SampledRecord:
-    (read,) = ingest.read([batch_of(record)])
     sampled = SampledRecord(record.partition, record.offset, raw_text(record.value), "events")
+    try:
+        (read,) = ingest.read([batch_of(record)])
+    except SourceAwayError as away:
+        sampled.outcome, sampled.message = "waiting", str(away)
+        return sampled
     sampled.implausible = read.implausible.example if read.implausible else ""
     sampled.events = [msgspec.to_builtins(e, builtin_types=(bytes,)) for e in read.chunk.events]
     if read.tombstones:

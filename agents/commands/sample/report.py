@@ -98,6 +98,8 @@ def _nothing_read(settings: AgentSettings, sampled: SampledInput) -> Iterator[tu
                 f"dead letter, the first for {first.reason}: {first.message}"
             ),
         )
+    if waiting := [record for record in sampled.records if record.outcome == "waiting"]:
+        yield ("fields",), f"{len(waiting)} sampled records would wait: {waiting[0].message}"
 
 
 def print_samples(samples: Sequence[SampledInput]) -> None:
@@ -157,6 +159,8 @@ def _groups(records: Sequence[SampledRecord]) -> list[list[tuple[str, SampledRec
 def _remarks(record: SampledRecord) -> Iterator[str]:
     if record.outcome == "filtered":
         yield f"filtered ({record.reason})"
+    if record.outcome == "waiting":
+        yield f"waiting: {record.message}"
     if record.outcome == "dead_letter":
         yield f"dead letter ({record.reason}): {record.message}"
     if record.implausible:

@@ -17,11 +17,13 @@ from agents.commands.schemas.flows import Flow
 from schemas import DeadLetter, Event, Result
 from schemas.cloudevents import type_name
 from schemas.header_schemas import HEADER_SCHEMAS
+from schemas.image_formats import DECODED_TEXT
 from schemas.json_schema import schema_file_name
 from schemas.registry.codecs import content_type_of
+from schemas.registry.letters import DeadLetterRecord
 
 _KAFKA_BINDING_VERSION = "0.5.0"
-#: The most common; each record's header says whether it is JPEG, PNG or WebP.
+#: The most common; each record's header says which format it has.
 _IMAGE_CONTENT_TYPE = "image/jpeg"
 
 Node = dict[str, Any]
@@ -100,10 +102,11 @@ def _operations(flow: Flow) -> Iterator[_Operation]:
         summary = f"{agent} writes its global updates."
         yield _Operation(f"{name}_send_updates", "send", summary, settings.updates, update)
     summary = f"{agent} writes records that it can't process."
+    letter = dead_letter_message(settings.dead_letter_codec)
     for topic in settings.dead_letter_topics:
         suffix = "" if len(settings.dead_letter_topics) == 1 else f"_{_identifier(topic)}"
         identifier = f"{name}_send_dead_letters{suffix}"
-        yield _Operation(identifier, "send", summary, topic, dead_letter_message())
+        yield _Operation(identifier, "send", summary, topic, letter)
 
 
 def _channel(topic: str) -> Node:
@@ -118,7 +121,7 @@ def _identifier(name: str) -> str:
 def event_message(cls: type[Event], codec: str) -> Node:
     """Return the message of an event type, encoded by a codec."""
     if codec == "image":
-        payload: Node = {"description": "The bytes of a JPEG, PNG or WebP image."}
+        payload: Node = {"description": f"The bytes of a picture: {DECODED_TEXT}."}
         return _message(cls, f"{cls.__name__}_image", _IMAGE_CONTENT_TYPE, payload, "ImageHeaders")
     return _struct_message(cls, codec, "EventHeaders")
 
@@ -142,11 +145,13 @@ def result_message(cls: type[Result], codec: str) -> Node:
     return _struct_message(cls, codec, "ResultHeaders")
 
 
-def dead_letter_message() -> Node:
+def dead_letter_message(codec: str = "original") -> Node:
     """Return the message of a dead letter: the original value, with the reason in headers."""
-    payload: Node = {"description": "The original record's value, byte for byte."}
-    content_type = "application/octet-stream"
-    return _message(DeadLetter, "DeadLetter", content_type, payload, "DeadLetterHeaders")
+    if codec == "original":
+        payload: Node = {"description": "The original record's value, byte for byte."}
+        content_type = "application/octet-stream"
+        return _message(DeadLetter, "DeadLetter", content_type, payload, "DeadLetterHeaders")
+    return _struct_message(DeadLetterRecord, codec, "DeadLetterHeaders")
 
 
 def _struct_message(cls: type[Any], codec: str, headers: str) -> Node:

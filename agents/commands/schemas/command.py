@@ -15,6 +15,7 @@ from agents.commands.cluster import (
     kafka_settings,
     optional_pipeline,
 )
+from agents.commands.framed_values import RegistryOption, framed_values
 from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption, JsonOption, print_table
 from agents.errors import UserError
 
@@ -73,8 +74,9 @@ def register(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Register the schemas of what the agents write with `output_codec: avro` or `json_schema`.
+    """Register the schemas of the results and dead letters that the agents write.
 
+    That is of `output_codec` and `dead_letter_codec`: `avro`, `protobuf` or `json_schema`.
     A schema that can't read what the one before it wrote (BACKWARD) is refused. Workers never
     register a schema: they end with exit code 2 while one is absent.
     """
@@ -89,7 +91,8 @@ def register(
     schemas = list(pipeline_schemas(settings, config.parent))
     if not schemas:
         raise UserError(
-            f"{config}: no agent has `output_codec: avro` or `json_schema`: nothing to register"
+            f"{config}: nothing to register: no agent has an `output_codec` or `dead_letter_codec` "
+            "of avro, protobuf or json_schema"
         )
     with make_client(settings.registry) as client:
         done = [register_one(client, written, dry_run) for written in schemas]
@@ -108,13 +111,18 @@ def infer(
     ] = 200,
     config: OptionalConfigOption = None,
     servers: ServersOption = "",
+    registry: RegistryOption = "",
 ) -> None:
     """Look at the newest records of a topic, and print an agent with the `fields:` for it.
 
-    Each guess is marked with what it rests on. Joins no consumer group and changes nothing.
+    Each guess is marked with what it rests on. Values that a schema registry frames need --registry
+    or a pipeline file that names it. Joins no consumer group and changes nothing.
     """
     from agents.commands.sample.newest import newest_records
     from agents.commands.schemas.infer import inferred_pipeline
 
-    kafka = kafka_settings(optional_pipeline(config, servers), servers)
-    typer.echo(inferred_pipeline(topic, newest_records(kafka, topic, records)), nl=False)
+    pipeline = optional_pipeline(config, servers)
+    found = newest_records(kafka_settings(pipeline, servers), topic, records)
+    url = registry or (pipeline.registry.url if pipeline and pipeline.registry else "")
+    with framed_values(pipeline, registry) as framed:
+        typer.echo(inferred_pipeline(topic, found, framed, url), nl=False)

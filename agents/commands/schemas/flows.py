@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from agents.pipeline.parts import load_agent
 from schemas import ClusterAssignment, ClusterUpdate, Event, Result
+from schemas.registry.letters import DeadLetterRecord
 from streams.settings import AgentSettings, PipelineSettings
 
 
@@ -23,10 +26,11 @@ class Flow:
     """Type of its global updates, if `settings.updates` names a topic for them."""
 
     @property
-    def types(self) -> list[type[Event] | type[Result]]:
+    def types(self) -> list[type[msgspec.Struct]]:
         """Every type on its topics."""
         updates = [self.update_type] if self.settings.updates else []
-        return [self.event_type, self.result_type, *updates]
+        letters = [DeadLetterRecord] if self.settings.frames_dead_letters else []
+        return [self.event_type, self.result_type, *updates, *letters]
 
 
 def flows_of(settings: PipelineSettings, base_dir: Path = Path()) -> list[Flow]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from agents.commands.framed_values import AnyFramedValues, is_framed
 from agents.errors import UserError
 from agents.pipeline.yaml_lines import read_scalar
 from schemas import InputError
@@ -26,26 +27,61 @@ _AGENTS = {
 }
 
 
-def inferred_pipeline(topic: str, records: Sequence[KafkaRecord]) -> str:
+def inferred_pipeline(
+    topic: str,
+    records: Sequence[KafkaRecord],
+    framed: AnyFramedValues | None = None,
+    registry_url: str = "",
+) -> str:
     """Return a pipeline file with one agent for the topic; its comments mark the guesses.
 
     Args:
         topic: that the records are of.
         records: a sample.
+        framed: reads values that a schema registry frames; None: no registry is named.
+        registry_url: of that registry.
 
     Raises:
         UserError: the sample is empty, or nothing in it can be read; names what it is.
+        RegistryError: the registry does not answer, or refuses the login.
     """
     filled = [record for record in records if record.value]
     if not filled:
         raise UserError(f"{topic} has no records with a value: nothing to look at")
-    codec, values = _decoded(topic, filled)
+    num_framed = sum(is_framed(record.value, record.headers) for record in filled)
+    if 2 * num_framed > len(filled):
+        codec, values = _unframed(topic, filled, framed)
+    else:
+        codec, values, registry_url = *_decoded(topic, filled), ""
     if codec == "image":
         return "\n".join(_image_lines(topic, filled)) + "\n"
     guesses = infer(values)
     if guesses is None:
         raise UserError(f"{topic}: its values are {codec}, but no objects with names")
-    return "\n".join(_lines(topic, codec, guesses, filled)) + "\n"
+    return "\n".join(_lines(topic, codec, guesses, filled, registry_url)) + "\n"
+
+
+def _unframed(
+    topic: str, records: Sequence[KafkaRecord], framed: AnyFramedValues | None
+) -> tuple[str, list[Any]]:
+    """Return the codec of most framed values, and what it read."""
+    if framed is None:
+        raise UserError(
+            f"{topic}: its values are framed by a schema registry: name it with --registry URL, or "
+            "with -c FILE, a pipeline file that has `registry:`"
+        )
+    read: dict[str, list[Any]] = {}
+    refusal = ""
+    for record in records:
+        value = record.value or b""
+        try:
+            codec = framed.codec_of(value, record.headers)
+            read.setdefault(codec, []).append(framed.read(value, record.headers))
+        except InputError as error:
+            refusal = refusal or f"{record.partition}@{record.offset}: {error}"
+    if not read:
+        raise UserError(f"{topic}: none of its framed values can be read: {refusal}")
+    return max(read.items(), key=lambda entry: len(entry[1]))
 
 
 def _decoded(topic: str, records: Sequence[KafkaRecord]) -> tuple[str, list[Any]]:
@@ -76,10 +112,10 @@ def _holds_objects(value: Any) -> bool:
 
 
 def _lines(
-    topic: str, codec: str, guesses: Guesses, records: Sequence[KafkaRecord]
+    topic: str, codec: str, guesses: Guesses, records: Sequence[KafkaRecord], registry_url: str
 ) -> Iterator[str]:
     agent = _AGENTS[guesses.event]
-    yield from _head(topic, agent, len(records), guesses.event)
+    yield from _head(topic, agent, len(records), guesses.event, registry_url)
     if codec != "json" or guesses.event == "VideoFrame":  # whose agent inherits `codec: image`
         yield f"    codec: {codec}"
     if guesses.envelope != "none":
@@ -98,9 +134,13 @@ def _lines(
         yield f"    # {_comment(note)}"
 
 
-def _head(topic: str, agent: str, num_records: int, event: str) -> Iterator[str]:
+def _head(
+    topic: str, agent: str, num_records: int, event: str, registry_url: str = ""
+) -> Iterator[str]:
     yield f"# Guessed from the newest {num_records} records of {topic}: go through each guess, then"
     yield "# try it: penstock check -c FILE --sample 100"
+    if registry_url:
+        yield f"registry: {{url: {_yaml(registry_url)}}}"
     yield "agents:"
     yield f"  {agent}:   # guess: the values look like {event}"
     yield f"    input: {topic}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agents.pipeline.parts import load_agent
-from agents.pipeline.registry_outputs import WrittenSchema, written_schemas
+from agents.pipeline.registry_outputs import WrittenSchema, letter_schemas, result_schemas
 from models.base import ModelError
 from streams.settings import PipelineSettings
 
@@ -37,19 +37,22 @@ def pipeline_schemas(settings: PipelineSettings, base_dir: Path) -> Iterator[Wri
         ModelError: a model does not exist, or has no result type with a schema.
     """
     for name, agent in settings.agents.items():
-        if not agent.writes_schemas or settings.registry is None:
+        if settings.registry is None:
             continue
-        try:
-            model_type = load_agent(agent, base_dir).model_type
-            yield from written_schemas(agent, model_type, settings.registry)
-        except ModelError as error:
-            raise ModelError(f"agent {name}: {error}") from error
+        if agent.writes_schemas:
+            try:
+                model_type = load_agent(agent, base_dir).model_type
+                yield from result_schemas(agent, model_type, settings.registry)
+            except ModelError as error:
+                raise ModelError(f"agent {name}: {error}") from error
+        if agent.frames_dead_letters:
+            yield from letter_schemas(agent, settings.registry)
 
 
 def register(client: RegistryClient, written: WrittenSchema, is_dry: bool) -> Registration:
     """Register a schema unless it is there; check first that it can read what was written before.
 
-    A subject without a rule of its own gets BACKWARD; one that has a rule keeps it.
+    A subject without a compatibility rule gets BACKWARD; one that has a rule keeps it.
 
     Raises:
         IncompatibleSchemaError: it is not compatible with the latest schema of its subject.

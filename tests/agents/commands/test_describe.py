@@ -1,3 +1,5 @@
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -6,17 +8,26 @@ from agents.errors import MAX_CHARACTERS, printable
 from schemas import (
     RESULT_TYPES,
     AnomalyScore,
+    Classification,
+    ClassScore,
     Cluster,
     ClusterAssignment,
     ClusterUpdate,
     DeadLetter,
     Detection,
     Detections,
+    Entity,
     IntentScore,
     NluResult,
     Origin,
+    Region,
     Result,
+    RunLengthMask,
+    SceneEvent,
+    Segmentation,
     SensorReading,
+    SourceEvent,
+    TextEntities,
     VideoFrame,
 )
 from schemas.cloudevents import event_headers, type_name
@@ -42,6 +53,19 @@ def detections(*found: Detection) -> Detections:
     )
 
 
+def _scene(kind: Any, **more: Any) -> SceneEvent:
+    return SceneEvent(
+        source_id="c", kind=kind, place="gate", track_id=7, label="bus", counts={"bus": 2}, **more
+    )
+
+
+def _source(kind: Any) -> SourceEvent:
+    return SourceEvent(
+        source_id="p-1", kind=kind, subject="p-7", last_event_time_ms=NOON, seconds=31.2,
+        allowed_seconds=30.0,
+    )  # fmt: skip
+
+
 CENTER = {"pages": 12.0, "seconds": 340.5, "amount": 1.0, "fourth": 9.0}
 RESULTS: list[tuple[Result, str]] = [
     (
@@ -60,6 +84,11 @@ RESULTS: list[tuple[Result, str]] = [
         "c-1  balance (0.98), or pay 0.01",
     ),
     (
+        TextEntities(source_id="c-1", entities=[Entity("person", 0, 3, 0.9, "Ada")]),
+        "c-1  person 'Ada' (0.90)",
+    ),
+    (TextEntities(source_id="c-1", entities=[]), "c-1  no entities"),
+    (
         AnomalyScore(
             source_id="pump",
             score=0.98,
@@ -75,10 +104,38 @@ RESULTS: list[tuple[Result, str]] = [
         "pump  normal 0.10 (threshold 0.90)",
     ),
     (
+        Classification(
+            source_id="c",
+            label="cat",
+            class_id=281,
+            score=0.87,
+            top=[ClassScore("cat", 281, 0.87), ClassScore("tiger cat", 282, 0.1)],
+        ),
+        "c  cat (0.87), or tiger cat 0.10",
+    ),
+    (
+        Segmentation(
+            source_id="c",
+            width=10,
+            height=10,
+            regions=[
+                Region("car", 0, RunLengthMask((10, 10), ""), 5, (0.0, 0.0, 1.0, 1.0)),
+                Region("bus", 2, RunLengthMask((10, 10), ""), 20, (0.0, 0.0, 1.0, 1.0)),
+                Region("car", 0, RunLengthMask((10, 10), ""), 3, (0.0, 0.0, 1.0, 1.0)),
+            ],
+        ),
+        "c  bus 20.0%, car 8.0%",
+    ),
+    (Segmentation(source_id="c", width=10, height=10, regions=[]), "c  no regions"),
+    (
+        AnomalyScore(source_id="pump", score=0.0, is_anomaly=False, threshold=0.9, is_scored=False),
+        "pump  not scored",
+    ),
+    (
         ClusterAssignment(source_id="u", cluster_id=3, distance=0.421),
         "u  cluster 3, 0.42 from its center",
     ),
-    (ClusterAssignment(source_id="u", cluster_id=-1, distance=0.0), "u  no cluster yet"),
+    (ClusterAssignment(source_id="u", cluster_id=-1, distance=0.0), "u  no cluster"),
     (
         ClusterUpdate(
             agent="cluster_behavior",
@@ -89,6 +146,15 @@ RESULTS: list[tuple[Result, str]] = [
         "?  cluster_behavior[2] step 12: 2 clusters, heaviest 4 (weight 120.5) at pages 12, "
         "seconds 340.5, amount 1",
     ),
+    (
+        _scene("line_crossed", direction="left_to_right"),
+        "c  bus 7 crossed gate from left to right (so far 2 buses)",
+    ),
+    (_scene("zone_entered"), "c  bus 7 entered gate (now 2 buses)"),
+    (_scene("zone_left", dwell_ms=2500), "c  bus 7 left gate after 2.5 s (now 2 buses)"),
+    (_source("silent"), "p-1  p-7 is silent for 31.2 s (allowed 30.0 s)"),
+    (_source("back"), "p-1  p-7 is back after 31.2 s"),
+    (_source("late"), "p-1  p-7 sent an event that is 31.2 s older than its last"),
 ]
 
 

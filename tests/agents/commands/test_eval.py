@@ -20,13 +20,50 @@ def test_a_missing_folder_is_an_error_of_one_line() -> None:
 def test_an_unknown_task_is_refused() -> None:
     found = CliRunner().invoke(app, ["eval", "weather", "--data", "."])
     assert found.exit_code == 2
-    assert "'weather' is not one of" in found.stderr
+    assert (
+        "no task 'weather': expected some of anomaly, classification, clustering, " in found.stderr
+    )
+
+
+def test_tasks_and_all_together_are_refused() -> None:
+    found = CliRunner().invoke(app, ["eval", "anomaly", "--all", "--data", "."])
+    assert found.exit_code == 2
+    assert "name tasks, or write --all" in found.stderr
+
+
+def test_absent_data_is_listed_as_skipped(tmp_path: Path) -> None:
+    found = CliRunner().invoke(app, ["eval", "anomaly", "--data", str(tmp_path)])
+    assert found.exit_code == 2
+    assert "skipped: anomaly, nab: not in the folder of data\n" in found.stdout
+    assert "nothing was measured" in found.stderr
+
+
+def test_rows_of_real_data_have_every_field(data_dir: Path, tmp_path: Path) -> None:
+    """A folder with the shoppers alone: the quickest of the data sets."""
+    (tmp_path / "shoppers").symlink_to(data_dir / "shoppers")
+    found = CliRunner().invoke(app, ["eval", "clustering", "--data", str(tmp_path), "--json"])
+    assert found.exit_code == 0, found.output
+    assert found.stderr == "skipped: clustering, kdd99: not in the folder of data\n"
+    rows = json.loads(found.stdout)
+    fields = {"task", "dataset", "model", "metric", "value", "higher_is_better", "seed", "command"}
+    assert all(row.keys() == fields for row in rows)
+    assert {row["dataset"] for row in rows} == {"shoppers"}
+    assert {row["model"] for row in rows} == {"online_kmeans (k=8)", "MiniBatchKMeans (k=8)"}
+    assert all(row["command"] == f"penstock eval clustering --data {tmp_path.name}" for row in rows)
+    assert {row["higher_is_better"] for row in rows if row["metric"] != "clusters ever made"} == {
+        True
+    }
 
 
 @pytest.mark.slow
 def test_measures_on_real_data(data_dir: Path) -> None:
     found = CliRunner().invoke(app, ["eval", "anomaly", "--data", str(data_dir), "--json"])
     assert found.exit_code == 0, found.output
-    measures = json.loads(found.stdout)["anomaly"]
-    assert measures
-    assert all(isinstance(value, float) for value in measures.values())
+    rows = json.loads(found.stdout)
+    assert {row["model"] for row in rows} == {
+        "robust_zscore",
+        "half_space_trees",
+        "seasonal_likelihood",
+    }
+    flagged = [row for row in rows if row["metric"].startswith("share of normal rows")]
+    assert [row["higher_is_better"] for row in flagged] == [False, False, False]

@@ -119,9 +119,15 @@ BAD = {
         GOOD + "    device: gpu\n",
         ":9:13: agents.score.device: expected auto, cpu, cuda or cuda:N",
     ),
+    "dead letter codec without a registry": (
+        GOOD + "    dead_letter_codec: avro\n",
+        ":9:24: agents.score.dead_letter_codec: "
+        "avro needs a schema registry: add `registry: {url: ...}`",
+    ),
     "output codec": (
         GOOD + "    output_codec: yaml\n",
-        ":9:19: agents.score.output_codec: expected one of json, msgpack, avro, json_schema",
+        ":9:19: agents.score.output_codec: "
+        "expected one of json, msgpack, avro, protobuf, json_schema",
     ),
     "codec": (
         GOOD + "    codec: jsn\n",

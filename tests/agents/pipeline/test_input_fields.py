@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import msgspec
 import pytest
 
@@ -112,3 +113,24 @@ agents:
     assert frame.image == VideoFrame.example().image
     ((_, error),) = decode(tmp_path, text, b'{"file": "../penstock.yaml"}')
     assert "is outside of the allowed folder" in str(error)
+
+
+def test_pictures_lie_in_a_bucket(tmp_path: Path) -> None:
+    with fsspec.open("memory://gate/in/1.png", "wb") as file:
+        file.write(VideoFrame.example().image)
+    text = """\
+agents:
+  detect_objects:
+    codec: json
+    fields: {image: {path: at, format: url, allow: [ALLOWED]}}
+"""
+    allowed = text.replace("ALLOWED", "memory://gate/in/")
+    (frame,) = decode(tmp_path, allowed, b'{"at": "memory://gate/in/1.png"}')
+    assert frame.image == VideoFrame.example().image
+    (frame,) = decode(tmp_path, allowed, b'{"at": "1.png"}')
+    assert frame.image == VideoFrame.example().image
+    for at, reason in (("memory://other/1.png", "schema_error"), ("2.png", "missing_object")):
+        ((_, error),) = decode(tmp_path, allowed, json.dumps({"at": at}).encode())
+        assert error.reason == reason
+    with pytest.raises(ModelError, match=r"fields\.image\.allow: nosuch://bucket/: .*nosuch"):
+        decode(tmp_path, text.replace("ALLOWED", "nosuch://bucket/"), b"{}")

@@ -190,6 +190,25 @@ def test_a_hugging_face_folder_reads_texts(tmp_path: Path) -> None:
     assert parts.model_type.__name__ == "HuggingFaceClassifier"
 
 
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [
+        ("ResNetForImageClassification", "image_classifier"),
+        ("SegformerForSemanticSegmentation", "image_segmenter"),
+        ("Mask2FormerForUniversalSegmentation", "image_segmenter"),
+    ],
+)
+def test_a_hugging_face_folder_for_frames_is_read_by_what_its_architecture_says(
+    tmp_path: Path, architecture: str, name: str
+) -> None:
+    (tmp_path / "net").mkdir()
+    config = tmp_path / "net" / "config.json"
+    config.write_text(f'{{"architectures": ["{architecture}"]}}')
+    assert load_agent(agent("./net", "VideoFrame"), tmp_path).model_type.name == name
+    config.write_text('{"architectures": ["BertModel"]}')
+    assert "has the architectures ['BertModel']" in message(tmp_path, agent("./net", "VideoFrame"))
+
+
 def test_a_model_that_learns_can_not_have_a_deadline() -> None:
     live = AgentSettings(
         input="a", output="b", model="robust_zscore", overload="latest", deadline_seconds=1

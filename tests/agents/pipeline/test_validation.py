@@ -90,7 +90,7 @@ def test_options_keep_their_values() -> None:
     assert checked.agents["a"].model == ModelSettings(name="m", options=options)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from([*AGENT, "batch", "limits", "zz"]), VALUES), VALUES)
 def test_any_value_gives_settings_or_mistakes(agent: dict[str, Any], kafka: Any) -> None:
     found = validate({"agents": {"a": {**AGENT, **agent}}, "kafka": kafka}, frozenset())

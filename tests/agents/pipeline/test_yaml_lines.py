@@ -29,7 +29,7 @@ values = st.recursive(
 
 
 @given(values)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_json_is_yaml(value: Any) -> None:
     assert read_document(json.dumps(value)).value == value
 
@@ -42,7 +42,7 @@ def test_json_is_yaml(value: Any) -> None:
         | scalars | st.text("0123456789.eE+-_:xobTyYnN", max_size=8),
     )
 )  # fmt: skip
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_a_written_document_is_read_back_by_any_reader(value: dict[str, Any]) -> None:
     text = write_document(value)
     assert read_document(text).value == value
@@ -50,7 +50,7 @@ def test_a_written_document_is_read_back_by_any_reader(value: dict[str, Any]) ->
 
 
 @given(st.text(alphabet="ab:-?[]{}&*!|>'\"#%@`, \n\t0.~<=", max_size=40) | st.text(max_size=40))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
     refused = None
     try:
@@ -65,7 +65,7 @@ def test_any_text_is_read_or_refused_with_its_place(text: str) -> None:
 
 
 @given(st.text(alphabet="0123456789.eE+-_", max_size=50))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_scalar_is_always_something(text: str) -> None:
     assert read_scalar(text) is None or isinstance(read_scalar(text), bool | int | float | str)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.anomaly.channel_index import ChannelIndex, Key
@@ -22,7 +22,6 @@ READINGS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(READINGS, max_size=12), st.integers(1, 13))
 def test_rows_are_those_of_a_look_up_of_every_key(
     steps: list[list[SensorReading]], max_keys: int

@@ -11,6 +11,7 @@ from models.anomaly.evaluate import Detector, rate_split, scores_of
 from models.anomaly.half_space_trees import HalfSpaceTrees
 from models.anomaly.labeled import load_nab, load_skab, load_telemetry
 from models.anomaly.robust_zscore import RobustZScore
+from models.anomaly.seasonal_likelihood import SeasonalLikelihood
 
 #: Two processors' loads and a count of mentions.
 NAMED = (
@@ -31,7 +32,8 @@ def test_reads_all_of_nab_and_its_windows(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [RobustZScore, pytest.param(HalfSpaceTrees, marks=pytest.mark.slow)]
+    "model",
+    [RobustZScore, SeasonalLikelihood, pytest.param(HalfSpaceTrees, marks=pytest.mark.slow)],
 )
 def test_flags_known_anomalies_of_nab_and_few_normal_rows(
     data_dir: Path, model: type[Detector]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.anomaly.robust_zscore import RobustZScore
+from models.anomaly.slots import PATIENCE
 from models.base import ModelError
 from models.evaluation import answer_stream
 from models.registry import make_model
@@ -64,8 +65,10 @@ def test_an_unknown_source_or_channel_scores_zero_beside_known_ones() -> None:
     model = learned()
     assert score(model, source="other", bar=1e9).score == 0
     assert score(model, new=1e9) == AnomalyScore(
-        score=0.0, is_anomaly=False, threshold=model.threshold
+        score=0.0, is_anomaly=False, threshold=model.threshold, is_scored=False
     )
+    assert not model.predict_batch([SensorReading(source_id="pump", values={})])[0].is_scored
+    assert score(model, bar=10.0).is_scored
     assert score(model, new=1e9, bar=100.0).channel == "bar"
 
 
@@ -123,14 +126,26 @@ def test_answers_do_not_depend_on_the_micro_batches() -> None:
     assert together == apart
 
 
-def test_memory_is_limited_and_the_least_recently_seen_is_dropped() -> None:
+def test_memory_is_limited_and_a_source_that_stays_away_is_dropped() -> None:
     model = RobustZScore(window=8, min_values=3, max_keys=3)
-    for source in ("a", "b", "c", "a", "d"):
+    for source in ("a", "b", "c", *"ac" * PATIENCE * 2, "d"):
         model.learn_batch(
             [SensorReading(source_id=source, values={"v": float(i)}) for i in range(8)]
         )
     known = [s for s in "abcd" if score(model, source=s, v=1e6).score > 0]
     assert known == ["a", "c", "d"]
+    assert model.take_incidents() == {"evicted_key": 1, "refused_key": 0}
+
+
+def test_with_one_source_too_many_all_others_are_scored() -> None:
+    model = RobustZScore(window=8, min_values=3, max_keys=8)
+    for value in range(8):
+        for source in range(9):
+            model.learn_batch([SensorReading(source_id=str(source), values={"v": float(value)})])
+    answers = [score(model, source=str(source), v=1e6) for source in range(9)]
+    assert [answer.is_anomaly for answer in answers] == [True] * 8 + [False]
+    assert [answer.is_scored for answer in answers] == [True] * 8 + [False]
+    assert model.take_incidents() == {"evicted_key": 0, "refused_key": 8}
 
 
 def test_a_step_with_more_keys_than_max_keys() -> None:
@@ -143,7 +158,8 @@ def test_a_step_with_more_keys_than_max_keys() -> None:
 def test_a_new_key_does_not_inherit_the_values_of_its_row() -> None:
     model = RobustZScore(window=8, min_values=3, max_keys=1)
     model.learn_batch([SensorReading(source_id="a", values={"v": 1.0})] * 8)
-    model.learn_batch([SensorReading(source_id="b", values={"v": 9.0})] * 3)
+    for _ in range(PATIENCE + 3):
+        model.learn_batch([SensorReading(source_id="b", values={"v": 9.0})])
     assert score(model, source="b", v=90.0).expected == 9.0
     assert score(model, source="a", v=90.0).score == 0
 

@@ -1,46 +1,94 @@
-"""Slots: a limited number of rows for keys; the least recently seen is dropped first."""
+"""Slots: a limited number of rows for keys; a key in use keeps its row."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.anomaly import slots as slots_module
-from models.anomaly.slots import NO_SLOT, Slots
+from models.anomaly.slots import NO_SLOT, PATIENCE, Slots
+
+STEPS = st.lists(st.lists(st.sampled_from("abcdefg"), max_size=6), max_size=60)
 
 
-@settings(deadline=None)
-@given(st.lists(st.lists(st.sampled_from("abcdefg"), max_size=6), max_size=12), st.integers(1, 5))
-def test_rows_are_unique_limited_and_belong_to_the_latest_keys(
-    steps: list[list[str]], limit: int
-) -> None:
+@given(STEPS, st.integers(1, 3))
+def test_keys_make_room_by_the_rule(steps: list[list[str]], limit: int) -> None:
+    """Compares with one key at a time: a key that stayed away, the lower row of equal ones."""
     slots: Slots[str] = Slots(limit, "letters")
-    seen: dict[str, int] = {}
-    for number, step in enumerate(steps):
-        before = dict(zip(slots.keys, slots.find(slots.keys), strict=True))
-        rows, fresh, lost_keys = slots.claim(step)
-        seen |= dict.fromkeys(step, number)
-        held = slots.find(slots.keys)
-        assert held == list(range(len(slots.keys)))
-        assert len(held) == min(limit, len(set(before) | set(step)))
-        assert rows == slots.find(step)
-        for key, row in zip(slots.keys, held, strict=True):
-            assert row in fresh or before[key] == row
-        assert set(before) - set(slots.keys) <= set(lost_keys)
-        lost = [when for key, when in seen.items() if key not in slots.keys]
-        assert max(lost, default=-1) <= min((seen[key] for key in slots.keys), default=0)
+    keys: list[str] = []
+    seen: list[int] = []
+    now, num_evicted, num_refused = 0, 0, 0
+    for step in steps:
+        before = list(keys)
+        rows, fresh, lost = slots.claim(step)
+        now += len(set(step))
+        for key in step:
+            if key in keys:
+                seen[keys.index(key)] = now
+        for key in dict.fromkeys(step):
+            if key in keys:
+                continue
+            if len(keys) < limit:
+                keys.append(key)
+                seen.append(now)
+            elif min(seen) <= now - PATIENCE * limit:
+                row = seen.index(min(seen))
+                keys[row], seen[row] = key, now
+                num_evicted += 1
+            else:
+                num_refused += 1
+        assert slots.keys == keys
+        assert slots.last_seen[: len(seen)].tolist() == seen
+        assert rows == [keys.index(key) if key in keys else NO_SLOT for key in step]
+        assert sorted(fresh) == [
+            row for row, key in enumerate(keys) if before[row : row + 1] != [key]
+        ]
+        assert sorted(lost) == sorted(set(before) - set(keys))
+    assert slots.take_incidents() == {"evicted_key": num_evicted, "refused_key": num_refused}
+    assert slots.take_incidents() == {"evicted_key": 0, "refused_key": 0}
+
+
+@given(STEPS, st.integers(1, 3))
+def test_rows_that_are_known_are_seen_like_their_keys(steps: list[list[str]], limit: int) -> None:
+    by_keys: Slots[str] = Slots(limit, "letters")
+    by_rows: Slots[str] = Slots(limit, "letters")
+    for step in steps:
+        by_keys.claim(step)
+        rows = by_rows.find(step)
+        if NO_SLOT in rows:
+            by_rows.claim(step)
+        else:
+            by_rows.see(rows)
+        assert by_rows.keys == by_keys.keys
+        assert by_rows.last_seen.tolist() == by_keys.last_seen.tolist()
+        assert by_rows.step == by_keys.step
+
+
+def test_with_one_key_too_many_all_others_keep_their_rows() -> None:
+    slots: Slots[int] = Slots(64, "numbers")
+    for _ in range(100):
+        for key in range(65):
+            slots.claim([key])
+    assert slots.keys == list(range(64))
+
+
+def test_a_key_that_stays_away_makes_room() -> None:
+    slots: Slots[str] = Slots(2, "letters")
+    slots.claim(["a", "b"])
+    for _ in range(PATIENCE * 2):
+        assert slots.claim(["a"]).lost == []
+    assert slots.claim(["c"]).lost == ["b"]
+    assert slots.keys == ["a", "c"]
 
 
 def test_with_more_keys_than_rows_some_get_none() -> None:
     slots: Slots[str] = Slots(2, "letters")
     rows, fresh, lost = slots.claim(["a", "b", "c"])
-    assert lost == ["a"]
-    assert rows == [NO_SLOT, 1, 0]
-    assert sorted(set(fresh)) == [0, 1]
+    assert (rows, fresh, lost) == ([0, 1, NO_SLOT], [0, 1], [])
 
 
-def test_more_keys_than_rows_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_more_keys_than_rows_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     slots_module._warn_once.cache_clear()
     for _ in range(2):
         slots: Slots[str] = Slots(2, "letters of this test")
@@ -49,28 +97,3 @@ def test_more_keys_than_rows_are_told_once(caplog: pytest.LogCaptureFixture) -> 
         slots.claim(["c"])
     (record,) = caplog.records
     assert "more than 2 letters of this test (max_keys)" in record.getMessage()
-
-
-@settings(deadline=None)
-@given(st.lists(st.lists(st.sampled_from("abcdefg"), max_size=6), max_size=12), st.integers(1, 5))
-def test_keys_make_room_one_after_another(steps: list[list[str]], limit: int) -> None:
-    """Compares with one key at a time: the row seen least recently, the lower of equal ones."""
-    slots: Slots[str] = Slots(limit, "letters")
-    keys: list[str] = []
-    seen: list[int] = []
-    for number, step in enumerate(steps, 1):
-        slots.claim(step)
-        for key in step:
-            if key in keys:
-                seen[keys.index(key)] = number
-        for key in dict.fromkeys(step):
-            if key in keys:
-                continue
-            if len(keys) < limit:
-                keys.append(key)
-                seen.append(number)
-            else:
-                row = seen.index(min(seen))
-                keys[row], seen[row] = key, number
-        assert slots.keys == keys
-        assert slots.last_seen[: len(seen)].tolist() == seen

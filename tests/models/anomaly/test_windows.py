@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.anomaly import blocks
@@ -37,7 +37,6 @@ def filled(size: int, steps: list[list[tuple[int, int]]]) -> tuple[Windows, list
     return windows, logs
 
 
-@settings(deadline=None)
 @given(STEPS, st.sampled_from([1, 3, 7, 70, 200]))
 def test_windows_and_statistics_are_those_of_the_last_values(
     steps: list[list[tuple[int, int]]], size: int
@@ -54,7 +53,6 @@ def test_windows_and_statistics_are_those_of_the_last_values(
         assert (median, spread) == pytest.approx(expected_statistics(last))
 
 
-@settings(deadline=None)
 @given(STEPS, st.sampled_from([3, 70]))
 def test_filled_windows_continue_like_the_originals(
     steps: list[list[tuple[int, int]]], size: int

@@ -115,6 +115,41 @@ def test_missing_features_count_as_the_mean_and_unknown_ones_are_ignored() -> No
     assert assign(model, cents=3000.0, other=1e9) == partial
 
 
+@pytest.mark.parametrize("number", [1, 64, 200])
+def test_odd_events_before_the_others_do_not_decide_the_features(number: int) -> None:
+    heartbeat = BehaviorEvent(source_id="u", action="heartbeat", features={"uptime": 1.0})
+    model = learned([heartbeat] * number + events(1500), k=4)
+    answers = model.predict_batch(events(300, seed=9))
+    kinds = [{a.cluster_id for a in answers[kind::3]} for kind in range(3)]
+    assert [len(kind) for kind in kinds] == [1, 1, 1]
+    assert len(set.union(*kinds)) == 3
+
+
+def test_a_feature_that_comes_later_is_added_also_when_there_are_clusters() -> None:
+    model = learned(events(1000), k=6)
+    later = [
+        BehaviorEvent(action="buy", features=event.features | {"age": 20.0 + 40.0 * (i % 2)})
+        for i, event in enumerate(events(3000, seed=5))
+    ]
+    answer_stream(model, later)
+    update = model.update()
+    assert update is not None
+    assert {tuple(sorted(c.center)) for c in update.clusters} == {("age", "cents", "pages")}
+    young, old = (assign(model, pages=0.0, cents=1000.0, age=age) for age in (20.0, 60.0))
+    assert young.cluster_id != old.cluster_id
+
+
+def test_an_event_without_known_features_has_no_cluster_and_changes_none() -> None:
+    model = OnlineKMeans(k=3, features=["pages", "cents"], seed_events=128)
+    answer_stream(model, events(1000))
+    before = model.snapshot()
+    assert assign(model, other=1.0) == ClusterAssignment(cluster_id=-1, distance=0.0)
+    model.learn_batch([BehaviorEvent(source_id="u", action="a", features={"other": 1.0})] * 5)
+    assert model.snapshot() == before
+    assert model.take_incidents() == {"no_known_feature": 5}
+    assert model.take_incidents() == {"no_known_feature": 0}
+
+
 def test_only_the_named_features_are_used_in_their_order() -> None:
     model = OnlineKMeans(k=3, features=["cents"], seed_events=64)
     answer_stream(model, events(256))

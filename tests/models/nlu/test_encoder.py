@@ -87,3 +87,19 @@ def test_minilm_puts_texts_of_equal_meaning_close_together(minilm: str) -> None:
         ["how much money is in my account", "show me my account balance", "will it rain tomorrow"]
     )
     assert query @ same > query @ other + 0.3
+
+
+def test_the_shipped_roberta_puts_texts_of_one_meaning_together() -> None:
+    encoder = SentenceEncoder("roberta")
+    encoder.load()
+    texts = [
+        "how much money is in my checking account",
+        "tell me the balance of my bank account",
+        "will it rain in Paris tomorrow",
+        "what is the weather forecast for Paris",
+    ]
+    vectors = encoder.encode(texts)
+    assert vectors.shape == (4, 192)
+    cosines = vectors @ vectors.T
+    assert min(cosines[0, 1], cosines[2, 3]) > cosines[:2, 2:].max() + 0.2
+    np.testing.assert_allclose(encoder.encode(texts[2:3]), vectors[2:3], atol=1e-5)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from models.base import ModelError
 from models.nlu.encoder import EncoderSettings
-from models.nlu.head_training import fit_head, fit_head_with_threshold, rate_head
+from models.nlu.head_rating import rate_head
+from models.nlu.head_training import fit_head, fit_head_with_threshold
 
 SETTINGS = EncoderSettings("test", "mean", True)
 
@@ -47,11 +48,33 @@ def test_same_texts_give_the_same_head() -> None:
     assert first.fingerprint() == second.fingerprint()
 
 
-def test_the_threshold_rejects_about_the_given_share() -> None:
-    strict = fit_head_with_threshold(*blobs(["a", "b", "c"], 60), SETTINGS, rejected=0.4)
+def test_the_threshold_loses_about_the_given_share_of_right_answers() -> None:
+    strict = fit_head_with_threshold(*blobs(["a", "b", "c"], 60), SETTINGS, lost=0.4)
     rating = rate_head(strict, *blobs(["a", "b", "c"], 200, seed=3))
     assert 0.45 < rating.in_scope_accuracy < 0.75  # of 1 - 0.4; drawn anew
     assert math.isnan(rating.oos_recall)
+
+
+def test_scores_are_on_average_the_share_of_right_answers() -> None:
+    """A third of the labels of `a` and `b` are exchanged; rated on texts drawn anew."""
+
+    def draw(seed: int) -> tuple[NDArray[np.float32], NDArray[np.str_]]:
+        vectors, intents = blobs(["a", "b", "c"], 300, seed)
+        truth = np.array(intents)
+        exchanged = np.random.default_rng(seed).random(len(truth)) < 1 / 3
+        names = np.where(truth == "a", "b", np.where(truth == "b", "a", "c"))
+        return vectors, np.where(exchanged, names, truth)
+
+    vectors, truth = draw(0)
+    head = fit_head_with_threshold(vectors, truth.tolist(), SETTINGS)
+    vectors, truth = draw(1)
+    scores = head.scores(vectors)
+    is_right = np.array(head.labels)[scores.argmax(axis=1)] == truth
+    unsure = np.arange(len(truth)) < 600
+    best = scores.max(axis=1)
+    assert is_right.mean() < 0.85
+    assert abs(best.mean() - is_right.mean()) < 0.07
+    assert best[~unsure].mean() > best[unsure].mean() + 0.05
 
 
 def test_vectors_unlike_the_training_texts_are_below_the_threshold() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 
 from models.base import ModelError
 from models.nlu.encoder import EncoderSettings
+from models.nlu.familiarity import Familiarity
 from models.nlu.intent_classifier import DEFAULT_HEAD
 from models.nlu.intent_head import IntentHead, load_head
+
+FAMILIARITY = Familiarity(np.eye(2, dtype=np.float32), weight=10.0, slope=0.5, offset=-4.0)
 
 
 @pytest.fixture
@@ -42,6 +46,25 @@ def test_saved_head_is_the_same_when_loaded(head: IntentHead, tmp_path: Path) ->
     assert loaded.labels == head.labels
     np.testing.assert_array_equal(loaded.weights, head.weights)
     np.testing.assert_array_equal(loaded.bias, head.bias)
+
+
+def test_a_head_with_calibrated_scores_is_the_same_when_loaded(
+    head: IntentHead, tmp_path: Path
+) -> None:
+    calibrated = replace(head, familiarity=FAMILIARITY)
+    calibrated.save(tmp_path)
+    loaded = load_head(tmp_path)
+    assert loaded.fingerprint() == calibrated.fingerprint() != head.fingerprint()
+    vectors = np.array([[1.0, 0.5], [-1.0, 0.0]], dtype=np.float32)
+    np.testing.assert_array_equal(loaded.scores(vectors), calibrated.scores(vectors))
+    np.testing.assert_array_equal(head.scores(vectors), head.probabilities(vectors))
+
+
+def test_prototypes_of_another_width_are_refused(head: IntentHead, tmp_path: Path) -> None:
+    wide = replace(FAMILIARITY, prototypes=np.eye(3, dtype=np.float32))
+    replace(head, familiarity=wide).save(tmp_path)
+    with pytest.raises(ModelError, match="different widths"):
+        load_head(tmp_path)
 
 
 def test_the_error_for_a_folder_without_head_says_how_to_train_one(tmp_path: Path) -> None:

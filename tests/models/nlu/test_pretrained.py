@@ -8,7 +8,7 @@ import pytest
 
 from models.base import ModelError
 from models.nlu import pretrained
-from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config, token_limit
+from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config
 from tests.models.nlu.conftest import SaveModel
 
 
@@ -97,7 +97,30 @@ def test_fingerprint_follows_the_weights(tiny_bert: Path, save_bert: SaveModel) 
     assert fingerprint(tiny_bert) != fingerprint(save_bert(seed=1))
 
 
-def test_token_limit_knows_roberta_positions() -> None:
-    assert token_limit({"max_position_embeddings": 512, "pad_token_id": 0}) == 512
-    assert token_limit({"max_position_embeddings": 514, "pad_token_id": 1}) == 512
-    assert token_limit({}) > 4096
+@pytest.mark.parametrize(
+    "name",
+    [
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "merges.txt",
+        "vocab.json",
+        "spm.model",
+    ],
+)
+def test_every_file_of_the_tokenizer_is_in_the_fingerprint(
+    tiny_bert: Path, tmp_path: Path, name: str
+) -> None:
+    shutil.copytree(tiny_bert, tmp_path, dirs_exist_ok=True)
+    before = fingerprint(tmp_path)
+    path = tmp_path / name
+    path.write_bytes((path.read_bytes() if path.exists() else b"") + b" ")
+    assert fingerprint(tmp_path) != before
+
+
+def test_files_that_decide_nothing_are_not_in_the_fingerprint(
+    tiny_bert: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_bert, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "README.md").write_text("a card", encoding="utf-8")
+    assert fingerprint(tmp_path) == fingerprint(tiny_bert)

@@ -81,6 +81,12 @@ def test_version_follows_the_weights(folder: Path, save_bert: SaveModel) -> None
     assert len(versions) == 2
 
 
+def test_the_error_for_a_token_classifier_names_the_right_model(save_bert: SaveModel) -> None:
+    folder = save_bert("BertForTokenClassification", id2label=LABELS)
+    with pytest.raises(ModelError, match="model: huggingface_entities"):
+        HuggingFaceClassifier(str(folder)).load()
+
+
 def test_the_error_for_an_encoder_folder_names_the_right_model(tiny_bert: Path) -> None:
     with pytest.raises(ModelError, match=r"says BertModel.*option `encoder`"):
         HuggingFaceClassifier(str(tiny_bert)).load()

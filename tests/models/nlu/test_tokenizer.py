@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from models.base import ModelError
+from models.nlu import tokenizer as tokenizer_module
 from models.nlu.tokenizer import CutTokens, Tokenizer, check_max_tokens
 from schemas import InputError
+from tests.models.nlu.tiny_byte_level import END, write_byte_level
 
 
 def test_words_become_ids_between_cls_and_sep(tiny_bert: Path) -> None:
@@ -73,6 +77,64 @@ def test_many_threads_can_tokenize_at_once(tiny_bert: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for _ in range(5):
             assert list(pool.map(tokenizer, batches)) == alone
+
+
+def _with_settings(folder: Path, target: Path, **settings: object) -> Path:
+    shutil.copytree(folder, target, dirs_exist_ok=True)
+    path = target / "tokenizer_config.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**known, **settings}), encoding="utf-8")
+    return target
+
+
+def test_a_tokenizer_that_cuts_the_beginning_keeps_the_end(tiny_bert: Path, tmp_path: Path) -> None:
+    tokenizer = Tokenizer(_with_settings(tiny_bert, tmp_path, truncation_side="left"), 8)
+    short, long = tokenizer(["hello " * 20 + "money", "hello " * 9000 + "money"])
+    assert short == long == [2, *[5] * 5, 6, 3]
+    assert isinstance(short, CutTokens)
+    assert isinstance(long, CutTokens)
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "limit"), [(12, 256, 12), (512, 16, 16), (10**30, 32, 32)]
+)
+def test_the_smaller_of_both_limits_holds(
+    tiny_bert: Path, tmp_path: Path, own: int, asked: int, limit: int
+) -> None:
+    tokenizer = Tokenizer(_with_settings(tiny_bert, tmp_path, model_max_length=own), asked)
+    (ids,) = tokenizer(["hello " * 500])
+    assert isinstance(ids, CutTokens)
+    assert len(ids) == limit
+
+
+def test_case_follows_the_tokenizer_settings(tiny_bert: Path, tmp_path: Path) -> None:
+    cased = _with_settings(tiny_bert, tmp_path, do_lower_case=False)
+    (cased / "tokenizer.json").unlink(missing_ok=True)
+    (ids,) = Tokenizer(cased, 16)(["HELLO money"])
+    assert ids == [2, 1, 6, 3]
+    assert Tokenizer(tiny_bert, 16)(["HELLO money"]) == [[2, 5, 6, 3]]
+
+
+def test_the_error_names_the_package_for_sentencepiece_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spm.model").write_bytes(b"x")
+    monkeypatch.setattr(tokenizer_module, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match=r"spm.model.*penstock\[sentencepiece\]"):
+        Tokenizer(tmp_path, 16)
+
+
+@pytest.mark.parametrize("text", ["<s>", "</s> order", "<pad>", "<|endoftext|>"])
+def test_typed_control_tokens_of_a_byte_level_tokenizer_are_text(tmp_path: Path, text: str) -> None:
+    special = {"pad_token": "<pad>", "eos_token": END, "bos_token": "<s>", "sep_token": "</s>"}
+    config = {"n_positions": 64, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    write_byte_level(tmp_path, "GPT2ForSequenceClassification", special, **config)
+    tokenizer = Tokenizer(tmp_path, 16)
+    (ids,) = tokenizer([text])
+    assert isinstance(ids, list)
+    controls = {tokenizer.backend.token_to_id(name) for name in special.values()}
+    assert None not in controls
+    assert not controls & set(ids)
 
 
 def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:

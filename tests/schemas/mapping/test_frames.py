@@ -32,6 +32,7 @@ PACKED = msgspec.msgpack.encode({"values": {"bar": 2.5}})
         ("json", JSON.decode().encode("utf-16"), "UTF-16"),
         ("json", JSON.decode().encode("utf-16-le"), "UTF-16"),
         ("json", PACKED, "looks like MessagePack: use codec msgpack"),
+        ("json", b"\0" + JSON, "a NUL byte comes before the JSON"),
         ("json", JSON + b"\0", "a NUL byte follows the JSON .byte 24"),
         ("json", JSON + b"\n" + JSON, "several JSON values"),
         ("json", JSON + JSON, "several JSON values"),

@@ -112,7 +112,7 @@ def test_what_can_not_be_guessed_is_said() -> None:
 
 
 @given(value=LIKELY | VALUES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_value_gives_guesses_that_can_be_used(value: Any) -> None:
     guesses = infer([value, value])
     if guesses is None or not fields_of(guesses).get("values", True):

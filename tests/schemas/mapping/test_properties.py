@@ -100,7 +100,7 @@ def check(event: Event) -> None:
 
 @pytest.mark.parametrize("mapping", MAPPINGS, ids=str)
 @given(value=ANY)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_json_value_maps_or_is_refused(mapping: Any, value: Any) -> None:
     encoded = json.dumps(value).encode()  # with NaN and Infinity, as some producers write them
     events = outcome(lambda: reader(*mapping).read(encoded, RECORD))
@@ -112,7 +112,7 @@ def test_any_json_value_maps_or_is_refused(mapping: Any, value: Any) -> None:
 
 @pytest.mark.parametrize("mapping", MAPPINGS, ids=str)
 @given(value=ANY)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_messagepack_value_maps_or_is_refused(mapping: Any, value: Any) -> None:
     try:
         encoded = msgspec.msgpack.encode(value)
@@ -125,7 +125,7 @@ def test_any_messagepack_value_maps_or_is_refused(mapping: Any, value: Any) -> N
 
 @pytest.mark.parametrize("mapping", MAPPINGS[:5], ids=str)
 @given(value=ANY)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_twin_agrees_with_the_full_rules(mapping: Any, value: Any) -> None:
     event_type, fields = mapping
     spec = parse_fields(fields, event_type)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import RESULT_TYPES, AnomalyScore, Origin, Result
-from schemas.registry.output import FramedResults, avro_origin, result_schema, subject_of
+from schemas.registry.output import FramedResults, result_origin, result_schema, subject_of
 from schemas.registry.registered import UnusableSchemaError
 
 SCORE = AnomalyScore(
@@ -20,9 +20,13 @@ SCORE = AnomalyScore(
 
 
 @pytest.mark.parametrize("result_type", RESULT_TYPES.values())
-@pytest.mark.parametrize("codec", ["avro", "json_schema"])
+@pytest.mark.parametrize("codec", ["avro", "protobuf", "json_schema"])
 def test_every_result_type_has_a_schema(codec: str, result_type: type[Result]) -> None:
-    schema = json.loads(result_schema(codec, result_type).text)
+    text = result_schema(codec, result_type).text
+    if codec == "protobuf":
+        assert f"message {result_type.__name__} {{" in text
+        return
+    schema = json.loads(text)
     if codec == "avro":
         fastavro.parse_schema(schema)
         names = [field["name"] for field in schema["fields"]]
@@ -39,7 +43,7 @@ def test_avro_round_trip() -> None:
     schema = fastavro.parse_schema(json.loads(result_schema("avro", AnomalyScore).text))
     plain = fastavro.schemaless_reader(BytesIO(value[5:]), schema, None)
     assert msgspec.convert(plain, AnomalyScore) == SCORE
-    assert avro_origin(value) == SCORE.origin
+    assert result_origin("avro", value) == SCORE.origin
 
 
 def test_json_round_trip() -> None:
@@ -60,7 +64,7 @@ def test_a_result_of_another_type_is_an_error() -> None:
 @given(st.binary(max_size=60))
 def test_any_bytes_have_an_origin_or_are_refused(value: bytes) -> None:
     try:
-        origin = avro_origin(value)
+        origin = result_origin("avro", value)
     except ValueError:
         return
     assert isinstance(origin, Origin)
@@ -70,8 +74,19 @@ def test_a_type_without_a_schema_names_its_field() -> None:
     class Odd(Result, kw_only=True):
         anything: Any = None
 
-    with pytest.raises(UnusableSchemaError, match=r"Odd\.anything: Any has no Avro type"):
-        result_schema("avro", Odd)
+    for codec, name in (("avro", "Avro"), ("protobuf", "Protobuf")):
+        with pytest.raises(UnusableSchemaError, match=rf"Odd\.anything: Any has no {name} type"):
+            result_schema(codec, Odd)
+
+
+class _Keyed(Result, kw_only=True):
+    counts: dict[int, float] = msgspec.field(default_factory=dict)
+
+
+def test_a_map_without_text_keys_has_no_schema() -> None:
+    for codec in ("avro", "protobuf"):
+        with pytest.raises(UnusableSchemaError, match=r"_Keyed\.counts: a map whose keys are not"):
+            result_schema(codec, _Keyed)
 
 
 def test_subjects() -> None:

@@ -105,7 +105,7 @@ def test_latest_begins_at_the_first_answer() -> None:
     report = Case(range(40, 100)).judge(starts_at_latest=True)
     assert (report.verdict, report.before_first) == (Verdict.PROVEN, 40)
     assert report.notes[0].startswith("40 records are before the first one")
-    # Later records are missing as ever.
+    # Later records are still missing.
     report = Case([40, *range(60, 100)]).judge(starts_at_latest=True)
     assert (report.before_first, report.problems) == (40, {"missing": 19})
 

@@ -8,7 +8,7 @@ from agents.commands.demo.inputs import packaged_inputs
 from agents.commands.demo.pipeline import AGENT_OF
 from agents.commands.produce.event_records import EventEncoder
 from agents.commands.produce.sources.source import Kind
-from models.detection.images import ImageLimits, decode_image
+from models.images import ImageLimits, decode_image
 from schemas import EVENT_TYPES, InputError, VideoFrame, make_codec
 from schemas.codecs import Codec
 

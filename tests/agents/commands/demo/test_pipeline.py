@@ -5,7 +5,7 @@ import pytest
 
 from agents import AGENTS
 from agents.commands.demo.inputs import packaged_inputs
-from agents.commands.demo.pipeline import load_run, run_environment, write_pipeline
+from agents.commands.demo.pipeline import AGENT_OF, load_run, run_environment, write_pipeline
 from streams.settings import AgentSettings
 
 KAFKA = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}
@@ -15,7 +15,7 @@ def test_the_agents_are_the_declared_ones(tmp_path: Path) -> None:
     write_pipeline(tmp_path / "p.yaml", packaged_inputs(), KAFKA)
     written = load_run(tmp_path / "p.yaml", {}).agents
     assert {k: replace(a, model="") for k, a in written.items()} == {
-        k: replace(a, model="") for k, a in AGENTS.items()
+        k: replace(AGENTS[k], model="") for k in AGENT_OF.values()
     }
 
 
@@ -23,7 +23,7 @@ def test_the_written_file_can_be_loaded(tmp_path: Path) -> None:
     write_pipeline(tmp_path / "p.yaml", packaged_inputs(), KAFKA, topic_prefix="demo.")
     settings = load_run(tmp_path / "p.yaml", {})
     assert settings.kafka["group.id"] == "g"
-    assert set(settings.agents) == set(AGENTS)
+    assert set(settings.agents) == set(AGENT_OF.values())
     topics = [t for a in settings.agents.values() for t in (*a.inputs, *a.output_topics)]
     assert all(topic.startswith("demo.") for topic in topics)
 

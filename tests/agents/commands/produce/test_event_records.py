@@ -37,8 +37,8 @@ def test_events_without_an_id_get_unique_ids() -> None:
 
 
 def test_the_codec_refuses_other_data() -> None:
-    with pytest.raises(InputError, match="neither JPEG, PNG nor WebP"):
-        EventEncoder(VideoFrame, "image").encode(VideoFrame(source_id="c", image=b"GIF89a"))
+    with pytest.raises(InputError, match="neither JPEG, PNG, WebP"):
+        EventEncoder(VideoFrame, "image").encode(VideoFrame(source_id="c", image=b"GIX89a"))
     with pytest.raises(ValueError, match="image codec reads VideoFrame, not SensorReading"):
         EventEncoder(SensorReading, "image")
     with pytest.raises(ValueError, match="no codec 'avro'"):

@@ -20,19 +20,28 @@ from schemas import (
     EVENT_TYPES,
     RESULT_TYPES,
     AnomalyScore,
+    Classification,
+    ClassScore,
     Cluster,
     ClusterAssignment,
     ClusterUpdate,
     DeadLetter,
     Detection,
     Detections,
+    Entity,
     Event,
     InputError,
     IntentScore,
     NluResult,
     Origin,
+    Region,
     Result,
+    RunLengthMask,
+    SceneEvent,
+    Segmentation,
     SensorReading,
+    SourceEvent,
+    TextEntities,
     TextMessage,
     VideoFrame,
     make_codec,
@@ -54,8 +63,19 @@ RESULTS: list[Result] = [
         width=4, height=3, detections=[Detection("car", 2, 0.5, (0.0, 1.0, 2.0, 3.0))], **STAMP
     ),
     Detections(width=4, height=3, detections=[], **STAMP),
+    Classification(
+        label="car", class_id=2, score=0.5, top=[ClassScore("car", 2, 0.5)], **STAMP
+    ),
+    Segmentation(
+        width=4, height=3, regions=[
+            Region("car", 2, RunLengthMask((3, 4), "03W1"), 3, (0.0, 0.0, 1.0, 3.0)),
+            Region("bus", 1, RunLengthMask((3, 4), "03W1"), 3, (0.0, 0.0, 1.0, 3.0), 0.5),
+        ], **STAMP
+    ),
     NluResult(intent="a", score=0.9, alternatives=[IntentScore("b", 0.1)], **STAMP),
     NluResult(intent="a", score=0.9, embedding=[0.6, 0.8], **STAMP),
+    TextEntities(entities=[Entity("person", 0, 3, 0.9, "Ada")], **STAMP),
+    TextEntities(entities=[], is_truncated=True, **STAMP),
     AnomalyScore(score=0.1, is_anomaly=False, threshold=0.9, **STAMP),
     AnomalyScore(
         score=1.0, is_anomaly=True, threshold=0.9, channel="flow", expected=2.0, **STAMP
@@ -64,6 +84,11 @@ RESULTS: list[Result] = [
     ClusterUpdate(
         agent="a", partition=0, sequence=1, clusters=[Cluster(0, {"x": 1.0}, 2.0)], **STAMP
     ),
+    SourceEvent(
+        kind="silent", subject="p-2", last_event_time_ms=1, seconds=30.5, allowed_seconds=30.0,
+        **STAMP,
+    ),
+    SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
 ]  # fmt: skip
 
 
@@ -180,6 +205,7 @@ def test_the_headers_that_penstock_writes_are_valid() -> None:
         full_bytes=9,
         cut="value",
         timestamp_ms=1,
+        value_codec="avro",
     )
     check = Draft202012Validator(HEADER_SCHEMAS["DeadLetterHeaders"])
     check.validate(texts(letter.to_headers()))
@@ -207,20 +233,32 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
     }  # fmt: skip
     assert {c["address"]: set(c["messages"]) for c in document["channels"].values()} == {
         "video.frames": {"VideoFrame_image"},
-        "video.detections": {"Detections"},
+        "video.detections": {"Detections", "DetectedFrame"},
         "video.frames.dlq": {"DeadLetter"},
+        "video.detections.dlq": {"DeadLetter"},
+        "video.tracks": {"Detections", "DetectedFrame"},
+        "video.tracks.dlq": {"DeadLetter"},
+        "video.scene_events": {"SceneEvent"},
+        "sensor.source_events": {"SourceEvent"},
+        "images": {"VideoFrame_image"},
+        "images.classes": {"Classification"},
+        "images.dlq": {"DeadLetter"},
+        "images.to_segment": {"VideoFrame_image"},
+        "images.segments": {"Segmentation"},
+        "images.to_segment.dlq": {"DeadLetter"},
         "text.messages": {"TextMessage"},
         "text.understanding": {"NluResult"},
         "text.messages.dlq": {"DeadLetter"},
         "sensor.readings": {"SensorReading"},
-        "sensor.anomalies": {"AnomalyScore"},
+        "sensor.anomalies": {"AnomalyScore", "Heartbeat"},
+        "sensor.anomalies.dlq": {"DeadLetter"},
         "sensor.readings.dlq": {"DeadLetter"},
         "behavior.events": {"BehaviorEvent"},
         "behavior.clusters": {"ClusterAssignment"},
         "behavior.cluster_updates": {"ClusterUpdate"},
         "behavior.events.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 13
+    assert len(document["operations"]) == 28
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")

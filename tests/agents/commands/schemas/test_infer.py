@@ -91,7 +91,7 @@ def test_pictures(tmp_path: Path) -> None:
     ("values", "words"),
     [
         ([], "no records with a value"),
-        ([b"\0\0\0\0\x07abc"], "schema id 7"),
+        ([b"\0\0\0\0\x07abc"], "framed by a schema registry: name it"),
         ([b"[1]"], "no codec reads|no objects"),
     ],
 )

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.detection.image_headers import read_png_header, read_webp_header
-from models.detection.images import ImageLimits, decode_image
+from models.images import ImageLimits, decode_image
+from models.images.headers import read_png_header, read_webp_header
 from schemas import DecodeError, InputError, TooLargeError
 
 HEADER_READERS = {"PNG": read_png_header, "WEBP": read_webp_header}

@@ -1,0 +1,1 @@
+"""Image classification: what a frame shows as a whole."""

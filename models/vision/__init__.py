@@ -1,0 +1,1 @@
+"""What classifiers and segmenters share: pictures to a network's input, and networks."""
