@@ -122,7 +122,7 @@ def select(
 
     Raises:
         NetworkOutputError: a score is NaN, infinite or over 1, or a box with a score over the
-            threshold is not finite.
+            threshold is not finite or has no class.
     """
     if class_ids is not None:
         rows, best = np.arange(len(scores)), scores
@@ -137,6 +137,8 @@ def select(
     usable = usable[np.argsort(-best[usable], kind="stable")[:MAX_CANDIDATES]]
     boxes, best = boxes[rows[usable]], best[usable]
     class_ids = class_ids[usable].astype(np.int64)
+    if (class_ids < 0).any():
+        raise NetworkOutputError("the network gives a class that is negative or not a number")
     if not np.isfinite(boxes).all():
         raise NetworkOutputError("the network gives a box that is NaN or infinite")
     if iou_threshold is None:

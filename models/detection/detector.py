@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from models.base import Answer, ModelError, PreparedModel
 from models.core_pool import CorePool
 from models.detection.boxes import Candidates, NetworkOutputError, Selected, select
@@ -124,12 +126,11 @@ class Detector(PreparedModel[VideoFrame, Detections]):
         if prepared.uploaded is None:
             return []
         loaded = self._require_loaded()
-        rows = [
-            row
-            for part in loaded.network.run(prepared.uploaded)
-            for row in _candidates(loaded, part)
-        ]
-        return [_answer(loaded, fit, row) for fit, row in zip(prepared.fits, rows, strict=True)]
+        parts = loaded.network.run(prepared.uploaded)
+        # NaN and infinity of a network are an error of their frame, not a warning on stderr.
+        with np.errstate(all="ignore"):
+            rows = [row for part in parts for row in _candidates(loaded, part)]
+            return [_answer(loaded, *pair) for pair in zip(prepared.fits, rows, strict=True)]
 
 
 def _candidates(loaded: LoadedDetector, part: Part) -> list[Candidates]:

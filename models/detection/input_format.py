@@ -13,7 +13,7 @@ from models.detection.boxes import Floats
 from models.detection.fitting import Fit, Fitting, letterbox, letterboxed_size, stretch
 from models.detection.layouts import InputStyle
 from models.detection.networks import write_planes
-from models.images import GrayRange, ImageLimits, decode_image
+from models.images import GrayRange, ImageLimits, Pixels, decode_image
 from models.transfer import Transfer
 from schemas import InputError
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from models.detection.fitting import Fitting
-from models.detection.layouts import InputStyle
+from models.detection.layouts import InputStyle, Triple
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,13 @@ class StyleOptions:
             fitting=fitting,
             is_bgr=default.is_bgr if self.bgr is None else self.bgr,
             scale=default.scale if self.scale is None else self.scale,
-            mean=default.mean if self.mean is None else tuple(self.mean),
-            std=default.std if self.std is None else tuple(self.std),
+            mean=default.mean if self.mean is None else _triple(self.mean),
+            std=default.std if self.std is None else _triple(self.std),
         )
+
+
+def _triple(values: Sequence[float]) -> Triple:
+    return values[0], values[1], values[2]
 
 
 def check_size(size: int | Sequence[int] | None) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from models.base import ModelError
-from models.detection.layouts import InputStyle
+from models.detection.layouts import InputStyle, Triple
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 
@@ -38,16 +38,13 @@ class ModelConfig:
         stated = self.preprocessor
         if "do_normalize" not in stated and "do_rescale" not in stated:
             return default
-        is_scaled, is_normalized = stated.get("do_rescale", True), stated.get("do_normalize", False)
-        factor = float(stated.get("rescale_factor") or default.scale)
-        mean, std = stated.get("image_mean"), stated.get("image_std")
-        is_normalized = is_normalized and _is_triple(mean) and _is_triple(std)
-        return replace(
-            default,
-            scale=factor if is_scaled else 1.0,
-            mean=tuple(mean) if is_normalized else (0.0, 0.0, 0.0),
-            std=tuple(std) if is_normalized else (1.0, 1.0, 1.0),
-        )
+        scale = float(stated.get("rescale_factor") or default.scale)
+        unscaled = replace(default, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+        style = replace(unscaled, scale=scale if stated.get("do_rescale", True) else 1.0)
+        mean, std = _triple(stated.get("image_mean")), _triple(stated.get("image_std"))
+        if not stated.get("do_normalize", False) or mean is None or std is None:
+            return style
+        return replace(style, mean=mean, std=std)
 
 
 def read_model_config(model_path: Path) -> ModelConfig:
@@ -69,6 +66,7 @@ def _read(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _is_triple(value: object) -> bool:
-    is_list = isinstance(value, list) and len(value) == 3
-    return is_list and all(isinstance(n, int | float) for n in value)
+def _triple(value: object) -> Triple | None:
+    if not isinstance(value, list) or not all(isinstance(n, int | float) for n in value):
+        return None
+    return (value[0], value[1], value[2]) if len(value) == 3 else None

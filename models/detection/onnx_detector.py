@@ -123,7 +123,7 @@ class OnnxDetector(Detector):
         self._loaded = LoadedDetector(
             network=network,
             found=found,
-            input_format=InputFormat(*size, style, self._scaled_decoding),
+            input_format=InputFormat(*size, style, self._scaled_decoding, self._gray_range),
             selection=self._selection(found),
             labels=labels,
         )
@@ -161,7 +161,7 @@ class OnnxDetector(Detector):
 
     def _run_one_by_one(self, network: Network, reason: str) -> None:
         network.run_one_by_one()
-        _log.info("model file %s is run picture by picture: %s", self._path, reason)
+        _log.warning("model file %s is run picture by picture: %s", self._path, reason)
 
     def _selection(self, found: Found) -> Selection:
         threshold = self._score_threshold

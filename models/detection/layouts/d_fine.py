@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from models.detection.boxes import Candidates, Floats
 from models.detection.fitting import Fitting
 from models.detection.layouts.base import InputSize, InputStyle, Layout, Order, Overlap
@@ -23,6 +21,7 @@ from models.detection.layouts.facts import (
     are_probabilities,
     find_names,
 )
+from models.detection.layouts.geometry import class_ids
 
 SIZE_INPUT = "orig_target_sizes"
 
@@ -51,7 +50,7 @@ def are_chosen(facts: Facts, order: Order) -> bool:
 def read_chosen(outputs: Sequence[Floats], size: InputSize) -> Candidates:
     """Read boxes in pixels of the input."""
     boxes, scores, labels = outputs
-    return Candidates(boxes, scores, np.rint(labels).astype(np.int64))
+    return Candidates(boxes, scores, class_ids(labels))
 
 
 LAYOUT = Layout(
@@ -60,8 +59,8 @@ LAYOUT = Layout(
     style=InputStyle(fitting=Fitting.STRETCH),
     score_threshold=0.4,
     overlap=Overlap.DONE_IN_GRAPH,
-    arrange=lambda facts: arrange_chosen(facts) if SIZE_INPUT in facts.extra_inputs else None,
-    recognize=are_chosen,
+    arrange=arrange_chosen,
+    recognize=lambda facts, order: SIZE_INPUT in facts.extra_inputs and are_chosen(facts, order),
     read=read_chosen,
     num_classes=lambda facts, order: None,
 )

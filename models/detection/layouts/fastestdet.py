@@ -20,13 +20,14 @@ _STRIDE = 16
 
 
 def _arrange(facts: Facts) -> Order | None:
-    return (0,) if facts.ranks == (4,) and facts.shapes[0][1] > 5 else None
+    if facts.ranks != (4,) or facts.shapes[0][1] <= 5:
+        return None
+    grid = -(-facts.height // _STRIDE), -(-facts.width // _STRIDE)
+    return (0,) if facts.shapes[0][2:] == grid else None
 
 
 def _recognize(facts: Facts, order: Order) -> bool:
-    _, depth, rows, columns = facts.shapes[0]
-    if (rows, columns) != (-(-facts.height // _STRIDE), -(-facts.width // _STRIDE)):
-        return False
+    depth = facts.shapes[0][1]
     cells = facts.columns(0)
     classes = cells[:, 5:]
     # A net that gives each pixel a class has scores there too: its sums reach over all channels.

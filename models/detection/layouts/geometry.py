@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.detection.boxes import Floats
+from models.detection.boxes import Floats, Ints
 from models.detection.layouts.base import InputSize
 
 
@@ -18,6 +18,11 @@ def to_pixels(boxes: Floats, size: InputSize) -> Floats:
     """Convert boxes (..., 4), x before y, from shares of the input's sides to pixels."""
     pixels: Floats = boxes * np.array([size.width, size.height] * 2, np.float32)
     return pixels
+
+
+def class_ids(values: Floats) -> Ints:
+    """Return class ids that a network wrote as numbers; -1 for one that is not finite."""
+    return np.nan_to_num(np.rint(values), nan=-1, posinf=-1, neginf=-1).astype(np.int64)
 
 
 def sigmoid(x: Floats) -> Floats:

@@ -38,7 +38,7 @@ from models.detection.layouts.facts import (
     are_probabilities,
     find_names,
 )
-from models.detection.layouts.geometry import to_pixels
+from models.detection.layouts.geometry import class_ids, to_pixels
 
 _STRETCH = InputStyle(fitting=Fitting.STRETCH)
 
@@ -69,7 +69,7 @@ def _read_tensorflow(outputs: Sequence[Floats], size: InputSize) -> Candidates:
     return Candidates(
         np.where(is_filled[..., None], corners, 0).astype(np.float32),
         np.where(is_filled & (classes >= 1), scores, 0).astype(np.float32),
-        np.where(is_filled, np.maximum(np.rint(classes) - 1, 0), 0).astype(np.int64),
+        class_ids(np.where(is_filled, np.maximum(classes - 1, 0), 0)),
     )
 
 
@@ -104,7 +104,7 @@ def _recognize_torchvision(facts: Facts, order: Order) -> bool:
 def _read_torchvision(outputs: Sequence[Floats], size: InputSize) -> Candidates:
     """Read the rows of one picture: a network with this layout is run one by one."""
     boxes, scores, labels = outputs
-    return Candidates(boxes[None], scores[None], np.rint(labels).astype(np.int64)[None])
+    return Candidates(boxes[None], scores[None], class_ids(labels)[None])
 
 
 def _recognize_zoo(facts: Facts, order: Order) -> bool:
@@ -113,7 +113,7 @@ def _recognize_zoo(facts: Facts, order: Order) -> bool:
 
 def _read_zoo(outputs: Sequence[Floats], size: InputSize) -> Candidates:
     boxes, scores, labels = outputs
-    return Candidates(to_pixels(boxes, size), scores, np.rint(labels).astype(np.int64))
+    return Candidates(to_pixels(boxes, size), scores, class_ids(labels))
 
 
 TENSORFLOW = Layout(

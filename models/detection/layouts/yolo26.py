@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from models.detection.boxes import Candidates, Floats
 from models.detection.layouts.base import InputSize, InputStyle, Layout, Order, Overlap
 from models.detection.layouts.facts import (
@@ -21,6 +19,7 @@ from models.detection.layouts.facts import (
     are_probabilities,
     are_shares,
 )
+from models.detection.layouts.geometry import class_ids
 
 
 def _arrange(facts: Facts) -> Order | None:
@@ -43,7 +42,7 @@ def _recognize(facts: Facts, order: Order) -> bool:
 
 def _read(outputs: Sequence[Floats], size: InputSize) -> Candidates:
     rows = outputs[0]
-    return Candidates(rows[..., :4], rows[..., 4], np.rint(rows[..., 5]).astype(np.int64))
+    return Candidates(rows[..., :4], rows[..., 4], class_ids(rows[..., 5]))
 
 
 LAYOUT = Layout(

@@ -25,6 +25,7 @@ from models.detection.layouts.facts import (
     are_probabilities,
     find_names,
 )
+from models.detection.layouts.geometry import class_ids
 
 _STYLE = InputStyle(margins={640: 4})
 _MAX_ROWS = 10_000
@@ -52,7 +53,7 @@ def _read_batch(outputs: Sequence[Floats], size: InputSize) -> Candidates:
     return Candidates(
         np.where(is_filled[..., None], boxes, 0).astype(np.float32),
         np.where(is_filled, scores, 0).astype(np.float32),
-        np.where(is_filled, np.rint(classes), 0).astype(np.int64),
+        class_ids(np.where(is_filled, classes, 0)),
     )
 
 
@@ -74,7 +75,7 @@ def _recognize_flat(facts: Facts, order: Order) -> bool:
 def _read_flat(outputs: Sequence[Floats], size: InputSize) -> Candidates:
     """Read the rows of one picture: a network with this layout is run one by one."""
     rows = outputs[0][None]
-    return Candidates(rows[..., 1:5], rows[..., 5], np.rint(rows[..., 6]).astype(np.int64))
+    return Candidates(rows[..., 1:5], rows[..., 5], class_ids(rows[..., 6]))
 
 
 LAYOUT = Layout(
