@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from models.detection.boxes import Candidates, Floats
 from models.detection.fitting import Fitting
 from models.detection.layouts.base import (
@@ -49,12 +51,18 @@ def share_without_object(facts: Facts, order: Order) -> float:
     return float((logits[:, -1] > logits[:, :-1].max(axis=1) + _CLEAR_LOGIT).mean())
 
 
+def are_sigmoid_logits(facts: Facts, order: Order) -> bool:
+    """Return whether most queries have no logit over 0: with a softmax, "no object" would be."""
+    return float(np.median(facts.rows(order[0]).max(axis=1))) < 0
+
+
 def _recognize(facts: Facts, order: Order) -> bool:
     if facts.model_type:
         return facts.model_type in _TYPES
     classes = facts.shapes[order[0]][2]
     has_labels = facts.num_labels in (0, classes - 1)
-    return has_labels and share_without_object(facts, order) > 0.5
+    is_softmax = share_without_object(facts, order) > 0.5 and not are_sigmoid_logits(facts, order)
+    return has_labels and is_softmax
 
 
 def _read(outputs: Sequence[Floats], size: InputSize) -> Candidates:

@@ -26,6 +26,8 @@ def arrange_pair(facts: Facts) -> Order | None:
     """Return the positions of boxes (1, N, 4) and scores (1, N, C), in this order."""
     if facts.ranks != (3, 3) or facts.shapes[0][1] != facts.shapes[1][1]:
         return None
+    if any("logit" in name.lower() for name in facts.names):
+        return None
     with_boxes = [i for i, shape in enumerate(facts.shapes) if shape[2] == 4]
     if len(with_boxes) == 2:  # four classes: the names decide, else the order
         with_boxes = list(find_names(facts.names, "box") or with_boxes)

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from models.detection.boxes import Candidates, Floats
 from models.detection.fitting import Fitting
 from models.detection.layouts.base import InputSize, InputStyle, Layout, Order, Overlap
-from models.detection.layouts.detr import arrange_queries, share_without_object
+from models.detection.layouts.detr import (
+    are_sigmoid_logits,
+    arrange_queries,
+    share_without_object,
+)
 from models.detection.layouts.facts import Facts
 from models.detection.layouts.geometry import corners, sigmoid, to_pixels
 
@@ -29,18 +31,15 @@ _COCO_NUMBERS = 91
 def _recognize(facts: Facts, order: Order) -> bool:
     if facts.model_type:
         return facts.model_type in _TYPES
-    logits = facts.rows(order[0])
-    classes = logits.shape[1]
+    classes = facts.shapes[order[0]][2]
     if classes == _COCO_NUMBERS and not facts.num_labels:
         return False
-    # Most queries find nothing: then all their logits are below 0, and none stands out.
-    finds_nothing = float(np.median(logits.max(axis=1))) < 0
     is_alone = "pixel_mask" not in facts.extra_inputs
     return (
         is_alone
         and facts.has_labels(classes)
-        and finds_nothing
-        and share_without_object(facts, order) < 0.1
+        and are_sigmoid_logits(facts, order)
+        and share_without_object(facts, order) < 0.5
     )
 
 

@@ -118,9 +118,9 @@ def _build_end_to_end(g: Graph) -> None:
 
 
 def _count(g: Graph, most: int) -> str:
-    """Return (B, 1): how many boxes a picture has, from 1 up."""
+    """Return (B, 1): how many boxes a picture has, half of the most or more."""
     first = g.op("Reshape", g.raw(1, 1, 9), g.constant(np.array([g.inner_batch, 1])))
-    return g.op("Floor", g.linear(g.logistic(first), most - 1, 1))
+    return g.op("Floor", g.linear(g.logistic(first), most / 2, most / 2))
 
 
 def _flat(g: Graph, x: str, n: int) -> str:

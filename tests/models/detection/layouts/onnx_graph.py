@@ -76,14 +76,18 @@ class Graph:
         self._constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
+    def constant_of(self, shape: list[int]) -> str:
+        """Add a shape, and return its name."""
+        return self.constant(np.array(shape, np.int64))
+
     def number(self, value: float) -> str:
         """Add a float32 number, and return its name."""
         return self.constant(np.array(value, np.float32))
 
     def raw(self, n: int, d: int, seed: int) -> str:
-        """Return (B, n, d): normal numbers of about 1 to 2 that follow the picture."""
+        """Return (B, n, d): normal numbers of about 1 that follow the picture."""
         rng = np.random.default_rng(seed)
-        weights = self.constant(rng.normal(0, 1, (48, n * d)).astype(np.float32))
+        weights = self.constant(rng.normal(0, 0.5, (48, n * d)).astype(np.float32))
         bias = self.constant(rng.normal(0, 0.7, n * d).astype(np.float32))
         sums = self.op("Add", self.op("MatMul", self.averages, weights), bias)
         return self.op("Reshape", sums, self.constant(np.array([self.inner_batch, n, d])))

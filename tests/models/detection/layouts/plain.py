@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -79,7 +80,9 @@ def iou(a: Sequence[float], b: Sequence[float]) -> float:
     height = min(a[3], b[3]) - max(a[1], b[1])
     common = max(width, 0) * max(height, 0)
     union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common
-    return common / union if union > 0 else float(tuple(a[:4]) == tuple(b[:4]))
+    if union > 0:
+        return common / union
+    return float(np.allclose(a[:4], b[:4], atol=1e-2))  # clipped to a line at the frame's edge
 
 
 def _fit(picture: Image.Image, fitting: str) -> tuple[Array, float, float, int, int]:
@@ -97,8 +100,13 @@ def _fit(picture: Image.Image, fitting: str) -> tuple[Array, float, float, int, 
     return np.asarray(canvas), size[0] / width, size[1] / height, left, top
 
 
+@lru_cache(maxsize=1)
+def _session(path: Path) -> Any:
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
 def _run(family: Family, path: Path, pixels: Array) -> list[Array]:
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = _session(path)
     node, *others = session.get_inputs()
     values = pixels.astype(np.float64) * (family.largest / 255)
     values = (values[..., ::-1] if family.is_bgr else values) - np.array(family.mean)

@@ -13,9 +13,9 @@ from PIL import Image
 
 from models.detection.layouts import LAYOUTS
 from models.detection.onnx_detector import OnnxDetector
-from schemas import Detections, VideoFrame
+from schemas import Detection, Detections, VideoFrame
 from tests.models.detection.layouts.families import FAMILIES
-from tests.models.detection.layouts.plain import Family, detect, iou
+from tests.models.detection.layouts.plain import Box, Family, detect, iou
 
 _NUM_FRAMES = 32
 #: Those whose file can hold any batch: the others give rows without a batch axis.
@@ -41,6 +41,14 @@ def loaded(path: Path, **options: Any) -> OnnxDetector:
     return detector
 
 
+def is_same(found: Detection, box: Box) -> bool:
+    return (
+        found.class_id == box.class_id
+        and found.score == pytest.approx(box.score, abs=1e-3)
+        and iou(found.box, box[:4]) > 0.99
+    )
+
+
 def require_agreement(family: Family, path: Path, batch_size: int) -> None:
     detector = loaded(path)
     num_found = 0
@@ -50,11 +58,10 @@ def require_agreement(family: Family, path: Path, batch_size: int) -> None:
         for image, answer in zip(images, answers, strict=True):
             assert isinstance(answer, Detections)
             expected = detect(family, path, image)
-            assert [d.class_id for d in answer.detections] == [box.class_id for box in expected]
-            for found, box in zip(answer.detections, expected, strict=True):
-                assert iou(found.box, box[:4]) > 0.99
-                assert found.score == pytest.approx(box.score, abs=1e-3)
-            num_found += len(expected)
+            assert len(answer.detections) == len(expected)
+            for found in answer.detections:  # two scores may be equal but for the last digit
+                expected.remove(next(box for box in expected if is_same(found, box)))
+            num_found += len(answer.detections)
     assert num_found >= _NUM_FRAMES  # nothing found would agree as well
 
 
