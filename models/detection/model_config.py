@@ -47,13 +47,18 @@ class ModelConfig:
         return replace(style, mean=mean, std=std)
 
 
+def config_files(model_path: Path) -> list[Path]:
+    """Return the paths of config.json and preprocessor_config.json; a file may be absent."""
+    return [model_path.parent / CONFIG, model_path.parent / PREPROCESSOR]
+
+
 def read_model_config(model_path: Path) -> ModelConfig:
     """Read the files beside a model.
 
     Raises:
-        ModelError: a file is there and is no JSON object.
+        ModelError: a file is there and is no JSON.
     """
-    return ModelConfig(*(_read(model_path.parent / name) for name in (CONFIG, PREPROCESSOR)))
+    return ModelConfig(*(_read(file) for file in config_files(model_path)))
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from models.detection.input_format import InputFormat
 from models.detection.input_options import StyleOptions, check_size
 from models.detection.labels import read_labels
 from models.detection.layouts import Facts, Found, check_name, find_layout
-from models.detection.model_config import ModelConfig, read_model_config
+from models.detection.model_config import ModelConfig, config_files, read_model_config
 from models.detection.networks import Network
 from models.detection.onnx_network import OnnxNetwork
 from models.detection.probe import Probe, probe
@@ -94,13 +94,13 @@ class OnnxDetector(Detector):
     def load(self, device: str = "cpu") -> None:
         """Open the file on `cpu` or `cuda:N`, and find its layout by running it on two pictures.
 
-        `version` becomes a short hash of the file and its external data.
+        `version` becomes a short hash of the file, its external data and its JSON configuration.
 
         Raises:
             ModelError: no such file, not a detector, or its layout can't be told for sure.
         """
         refuse_pickle(self._path)
-        version = content_version(self._path)
+        version = content_version(self._path, config_files(self._path))
         config = read_model_config(self._path)
         network = self._open(device)
         labels = read_labels(self._labels, self._path, network.signature.metadata, config.config)

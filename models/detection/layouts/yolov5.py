@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from models.detection.boxes import Candidates, Floats
 from models.detection.layouts.base import InputSize, InputStyle, Layout, Order, Overlap
-from models.detection.layouts.facts import Facts, are_pixels, are_probabilities, are_shares
+from models.detection.layouts.facts import Facts, are_pixels, are_probabilities
 from models.detection.layouts.geometry import corners
 
 
@@ -34,12 +34,12 @@ def _recognize(facts: Facts, order: Order) -> bool:
         return False
     rows = facts.rows(0)
     per_cell = facts.boxes_per_cell(count)
+    if not are_pixels(rows[:, :4]):
+        return False
     if per_cell == 1:
-        return are_pixels(rows[:, :4]) and bool((rows[:, 4] == 1).all())
-    if per_cell == 3:
-        return not are_shares(rows[:, :4])
+        return bool((rows[:, 4] == 1).all())
     # Other grids than those known; six columns could be corners, a score and a class as well.
-    return are_pixels(rows[:, :4]) and depth > 6
+    return per_cell == 3 or depth > 6
 
 
 def read_rows(outputs: Sequence[Floats], size: InputSize) -> Candidates:

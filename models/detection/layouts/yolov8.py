@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from models.detection.boxes import Candidates, Floats
 from models.detection.layouts.base import InputSize, InputStyle, Layout, Order, Overlap
-from models.detection.layouts.facts import Facts, are_probabilities, are_shares
+from models.detection.layouts.facts import Facts, are_pixels, are_probabilities
 from models.detection.layouts.geometry import corners
 
 
@@ -27,7 +27,7 @@ def _recognize(facts: Facts, order: Order) -> bool:
         is_wide
         and facts.has_labels(depth - 4)
         and are_probabilities(cells[:, 4:])
-        and not are_shares(cells[:, :4])
+        and are_pixels(cells[:, :4])
     )
 
 

@@ -41,7 +41,8 @@ def _has_row_for_each_cell(facts: Facts) -> bool:
 def _is_coded(facts: Facts, order: Order) -> bool:
     if not _has_row_for_each_cell(facts):
         return False
-    return bool(np.abs(facts.rows(0)[:, :2]).max() <= _FARTHEST_CODED)
+    boxes = facts.rows(0)[:, :4]
+    return bool(boxes.any() and np.abs(boxes[:, :2]).max() <= _FARTHEST_CODED)
 
 
 def _is_decoded(facts: Facts, order: Order) -> bool:
@@ -49,7 +50,7 @@ def _is_decoded(facts: Facts, order: Order) -> bool:
         return False
     rows = facts.rows(0)
     reach = max(_FARTHEST_CODED, _LEAST_SPREAD * max(facts.height, facts.width))
-    return bool(rows[:, :2].max() > reach) and not bool((rows[:, 4] == 1).all())
+    return bool(rows[:, :2].max(initial=0) > reach and (rows[:, 4] != 1).any())
 
 
 def _read_coded(outputs: Sequence[Floats], size: InputSize) -> Candidates:
