@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -41,22 +41,27 @@ _MESSAGES: dict[str, dict[int, str]] = {
 Buffer: TypeAlias = bytes | mmap.mmap
 
 
-def content_version(path: Path) -> str:
+def content_version(path: Path, beside: Sequence[Path] = ()) -> str:
     """Return the first 12 hex digits of the SHA-256 of a model's content.
 
     For a file without external data this is the hash of the file. Otherwise it is the hash of the
     file's hash and the name and hash of each external file, by name. External files that are
     absent or outside of the model's folder are left out: opening the model reports them.
 
+    Args:
+        path: the model's file.
+        beside: other files that decide an answer, counted by name and content; absent ones are
+            left out.
+
     Raises:
         ModelError: the file is absent or can't be read.
     """
     try:
         digest = _digest(path)
-        beside = external_files(path)
-        if not beside:
+        others = [*external_files(path), *(file for file in beside if file.is_file())]
+        if not others:
             return digest[:_DIGITS]
-        lines = [digest, *_named_digests(beside)]
+        lines = [digest, *_named_digests(others)]
     except OSError as error:
         reason = error.strerror or str(error)
         raise ModelError(f"model file {path}: {reason}: correct the model's path") from error

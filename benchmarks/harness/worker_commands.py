@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +24,7 @@ from benchmarks.harness.options import (
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the group `penstock bench`."""
-    for command in (mix, idle, scale, memory, metrics, startup, decode, models):
+    for command in (mix, idle, scale, memory, metrics, startup, decode, photos, models):
         app.command()(command)
 
 
@@ -167,6 +168,23 @@ def decode(
     costs = measure_decoding(rounds)
     columns = ["form", "CPU µs a record", "lowest", "more than plain JSON"]
     print_results(costs, (columns, rows_of(costs)), as_json)
+
+
+def photos(
+    data: Annotated[Path, typer.Option(help="A folder with detector_fastestdet and coco_photos.")],
+    threads: Annotated[int, typer.Option(min=1, help="Cores that every way may use.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each way runs.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure photos per second: batches of onnx_detector beside a loop over single photos.
+
+    No broker is needed. All ways run FastestDet and must give the same boxes.
+    """
+    from benchmarks.harness.photos import measure_photos, rows_of
+
+    rates = measure_photos(data, threads, rounds)
+    columns = ["way", "photos/s", "highest", "CPU ms a photo", "batches are faster by"]
+    print_results(rates, (columns, rows_of(rates)), as_json)
 
 
 def models(

@@ -1,6 +1,6 @@
 """Arrays of boxes: overlap, suppression, clipping. A box is x1, y1, x2, y2; x1 <= x2, y1 <= y2.
 
-Boxes and scores come from models and may be NaN or infinite: such boxes are dropped here.
+Boxes and scores come from models and may be NaN or infinite: that is an error of the frame.
 """
 
 from __future__ import annotations
@@ -16,6 +16,25 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 #: At most this many candidates of a frame enter suppression, whose cost grows with the candidates
 #: times the boxes kept: a model that gives everything a high score must not stall the stream.
 MAX_CANDIDATES = 3000
+
+
+#: Probabilities may be over 1 by rounding, most of all in half precision.
+MAX_SCORE = 1.01
+
+
+class NetworkOutputError(ValueError):
+    """A network's output for one picture can't be right."""
+
+
+class Candidates(NamedTuple):
+    """A network's boxes before selection: N for each of B frames."""
+
+    boxes: Floats
+    """(B, N, 4) xyxy, in pixels of the network's input."""
+    scores: Floats
+    """(B, N, C) in [0, 1], or (B, N) with `class_ids`."""
+    class_ids: Ints | None = None
+    """(B, N), where the network has chosen the classes."""
 
 
 class Selected(NamedTuple):
@@ -82,27 +101,62 @@ def nms(
 def select(
     boxes: Floats,
     scores: Floats,
+    class_ids: Ints | None = None,
     *,
     score_threshold: float,
-    iou_threshold: float,
+    iou_threshold: float | None,
     max_detections: int,
+    is_multi_label: bool = False,
 ) -> Selected:
-    """Select one frame's detections: the best class of each box, a score threshold, suppression.
+    """Select one frame's detections: class and score of each box, a threshold, suppression.
 
     Args:
         boxes: (N, 4) xyxy candidates.
-        scores: (N, C), one for each class.
+        scores: (N, C), one for each class; (N,) if `class_ids` are given.
+        class_ids: (N,), where the network has chosen the classes.
         score_threshold: lower scores are dropped, in [0, 1].
-        iou_threshold: as in `nms`.
+        iou_threshold: as in `nms`; None: the boxes do not need to be suppressed.
         max_detections: the most boxes to select, >= 1.
+        is_multi_label: whether a box is a detection for each class over the threshold, not only
+            for its best class.
+
+    Raises:
+        NetworkOutputError: a score is NaN, infinite or over 1, or a box with a score over the
+            threshold is not finite or has no class.
     """
-    class_ids = scores.argmax(axis=1)
-    best = scores[np.arange(len(scores)), class_ids]
-    usable = np.flatnonzero((best >= score_threshold) & np.isfinite(boxes).all(axis=1))
+    if class_ids is not None:
+        rows, best = np.arange(len(scores)), scores
+    elif is_multi_label:
+        rows, class_ids = np.nonzero(~(scores < score_threshold))
+        best = scores[rows, class_ids]
+    else:
+        rows, class_ids = np.arange(len(scores)), scores.argmax(axis=1)
+        best = scores[rows, class_ids]
+    _require_probabilities(best)
+    usable = np.flatnonzero(best >= score_threshold)
     usable = usable[np.argsort(-best[usable], kind="stable")[:MAX_CANDIDATES]]
-    boxes, best, class_ids = boxes[usable], best[usable], class_ids[usable].astype(np.int64)
-    kept = nms(boxes, best, class_ids, iou_threshold, max_detections)
+    boxes, best = boxes[rows[usable]], best[usable]
+    class_ids = class_ids[usable].astype(np.int64)
+    if (class_ids < 0).any():
+        raise NetworkOutputError("the network gives a class that is negative or not a number")
+    if not np.isfinite(boxes).all():
+        raise NetworkOutputError("the network gives a box that is NaN or infinite")
+    if iou_threshold is None:
+        kept = np.arange(min(len(best), max_detections))
+    else:
+        kept = nms(boxes, best, class_ids, iou_threshold, max_detections)
     return Selected(boxes[kept], np.clip(best[kept], 0, 1), class_ids[kept])
+
+
+def _require_probabilities(scores: Floats) -> None:
+    highest = float(scores.max(initial=0.0))  # NaN if any score is
+    if not np.isfinite(highest):
+        raise NetworkOutputError("the network gives a score that is NaN or infinite")
+    if highest > MAX_SCORE:
+        raise NetworkOutputError(
+            f"the network gives a score of {highest:g}, expected 0 to 1: its outputs may have "
+            "another layout than the one in use"
+        )
 
 
 def clip_boxes(boxes: Floats, width: float, height: float) -> Floats:

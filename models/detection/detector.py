@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from models.base import Answer, ModelError, PreparedModel
 from models.core_pool import CorePool
-from models.detection.boxes import Selected, select
+from models.detection.boxes import Candidates, NetworkOutputError, Selected, select
 from models.detection.fitting import Fit
 from models.detection.input_format import InputFormat, Slots
-from models.detection.layouts import Layout
-from models.detection.networks import Network
+from models.detection.layouts import Found, InputSize, Overlap
+from models.detection.networks import Network, Part
 from models.images import ImageLimits
 from schemas import Detection, Detections, InputError, VideoFrame
+from schemas.errors import ModelFailedError
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class LoadedDetector:
     """The parts of a loaded detector."""
 
     network: Network
-    layout: Layout
+    found: Found
+    """The layout, and the outputs that it reads."""
     input_format: InputFormat
     selection: Selection
     labels: list[str]
@@ -110,6 +114,7 @@ class Detector(PreparedModel[VideoFrame, Detections]):
         """Drop the network and end the decoding threads."""
         if self._loaded is not None:
             self._loaded.cores.close()
+            self._loaded.network.close()
         self._loaded = None
 
     def _require_loaded(self) -> LoadedDetector:
@@ -117,27 +122,43 @@ class Detector(PreparedModel[VideoFrame, Detections]):
             raise ModelError(f"model {self.name} is not loaded: call load(device) first")
         return self._loaded
 
-    def _detect(self, prepared: PreparedFrames) -> list[Detections]:
+    def _detect(self, prepared: PreparedFrames) -> list[Answer[Detections]]:
         if prepared.uploaded is None:
             return []
         loaded = self._require_loaded()
-        size, selection = loaded.input_format, loaded.selection
-        outputs = loaded.network.run(prepared.uploaded)
-        candidates = loaded.layout.decode(outputs, size.height, size.width)
-        return [
-            _detections(
-                loaded,
-                fit,
-                select(
-                    boxes,
-                    scores,
-                    score_threshold=selection.score_threshold,
-                    iou_threshold=selection.iou_threshold,
-                    max_detections=selection.max_detections,
-                ),
-            )
-            for boxes, scores, fit in zip(*candidates, prepared.fits, strict=True)
-        ]
+        parts = loaded.network.run(prepared.uploaded)
+        # NaN and infinity of a network are an error of their frame, not a warning on stderr.
+        with np.errstate(all="ignore"):
+            rows = [row for part in parts for row in _candidates(loaded, part)]
+            return [_answer(loaded, *pair) for pair in zip(prepared.fits, rows, strict=True)]
+
+
+def _candidates(loaded: LoadedDetector, part: Part) -> list[Candidates]:
+    """Return each picture's candidates."""
+    size = InputSize(loaded.input_format.height, loaded.input_format.width)
+    boxes, scores, class_ids = loaded.found.layout.read(
+        [part.outputs[i] for i in loaded.found.order], size
+    )
+    return [
+        Candidates(boxes[i], scores[i], None if class_ids is None else class_ids[i])
+        for i in range(part.size)
+    ]
+
+
+def _answer(loaded: LoadedDetector, fit: Fit, candidates: Candidates) -> Answer[Detections]:
+    selection, layout = loaded.selection, loaded.found.layout
+    is_suppressed = layout.overlap is Overlap.DONE_IN_GRAPH
+    try:
+        selected = select(
+            *candidates,
+            score_threshold=selection.score_threshold,
+            iou_threshold=None if is_suppressed else selection.iou_threshold,
+            max_detections=selection.max_detections,
+            is_multi_label=layout.is_multi_label,
+        )
+    except NetworkOutputError as error:
+        return ModelFailedError(error, attempts=1)
+    return _detections(loaded, fit, selected)
 
 
 def _detections(loaded: LoadedDetector, fit: Fit, selected: Selected) -> Detections:

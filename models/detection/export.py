@@ -65,6 +65,5 @@ def load_torch(path: Path) -> TinyYolo:
 
 
 def signature() -> Signature:
-    """Return the shapes of `TinyYolo`'s input and outputs."""
-    shapes: list[list[int | None]] = [[None, None, 4], [None, None, len(LABELS)]]
-    return Signature(batch_size=None, height=INPUT_HEIGHT, width=INPUT_WIDTH, output_shapes=shapes)
+    """Return the shape of `TinyYolo`'s input and the names of its outputs."""
+    return Signature(None, INPUT_HEIGHT, INPUT_WIDTH, ["boxes", "scores"])

@@ -10,9 +10,10 @@ import numpy as np
 
 from models.core_pool import CorePool
 from models.detection.boxes import Floats
-from models.detection.fitting import Fit, letterbox, letterboxed_size, stretch
+from models.detection.fitting import Fit, Fitting, letterbox, letterboxed_size, stretch
+from models.detection.layouts import InputStyle
 from models.detection.networks import write_planes
-from models.images import GrayRange, ImageLimits, decode_image
+from models.images import GrayRange, ImageLimits, Pixels, decode_image
 from models.transfer import Transfer
 from schemas import InputError
 
@@ -26,10 +27,8 @@ class InputFormat:
 
     height: int
     width: int
-    keeps_aspect: bool
-    is_bgr: bool
-    scale: float
-    """Factor for gray levels of 0 to 255."""
+    style: InputStyle
+    """Placing of the picture, order of channels and range of values."""
     scales_jpeg: bool = False
     """Whether JPEG is decoded at 1/2, 1/4 or 1/8 if the network needs no more pixels."""
     gray_range: GrayRange = None
@@ -37,9 +36,26 @@ class InputFormat:
 
     def size_in_input(self, rows: int, columns: int) -> tuple[int, int]:
         """Return how many rows and columns a picture of that size has in the network's input."""
-        if self.keeps_aspect:
-            return letterboxed_size(rows, columns, self.height, self.width)
-        return self.height, self.width
+        if self.style.fitting is Fitting.STRETCH:
+            return self.height, self.width
+        return letterboxed_size(rows, columns, self.height, self.width, self._margin)
+
+    @property
+    def _margin(self) -> int:
+        return self.style.margins.get(max(self.height, self.width), 0)
+
+    def _place(self, pixels: Pixels) -> tuple[Pixels, Fit]:
+        style = self.style
+        if style.fitting is Fitting.STRETCH:
+            return stretch(pixels, self.height, self.width)
+        return letterbox(
+            pixels,
+            self.height,
+            self.width,
+            is_centered=style.fitting is Fitting.LETTERBOX,
+            gray=style.padding_gray,
+            margin=self._margin,
+        )
 
     def decode(self, image: bytes, limits: ImageLimits, planes: Floats) -> Fit:
         """Decode a picture into its row (3, height, width) of a batch.
@@ -49,9 +65,11 @@ class InputFormat:
         """
         needed = self.size_in_input if self.scales_jpeg else None
         picture = decode_image(image, limits, needed, self.gray_range)
-        resize = letterbox if self.keeps_aspect else stretch
-        pixels, fit = resize(picture.pixels, self.height, self.width)
-        write_planes(pixels, self.scale, self.is_bgr, planes)
+        pixels, fit = self._place(picture.pixels)
+        style = self.style
+        scale = [style.scale / std for std in style.std]
+        shift = [-mean / std for mean, std in zip(style.mean, style.std, strict=True)]
+        write_planes(pixels, scale, shift, style.is_bgr, planes)
         return fit.of_larger(picture.width, picture.height, picture.divisor)
 
     def decode_all(

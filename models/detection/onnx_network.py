@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,11 @@ import numpy as np
 
 from models.base import ModelError
 from models.detection.boxes import Floats
-from models.detection.networks import Signature
+from models.detection.networks import Part, Signature
+from models.detection.onnx_inputs import extra_values, read_inputs
 from models.transfer import DeviceArray, make_transfer
 from models.weights import onnx_reason
 
-#: ONNX element types that a detector's input may have, and their NumPy types.
-_DTYPES: dict[str, type[np.floating[Any]]] = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-}
 _FATAL_ONLY = 4  # ONNX Runtime raises the errors that it logs: report them once
 
 
@@ -31,47 +28,74 @@ class _Uploaded:
     """A batch, cut to the batch size that the file takes."""
 
     parts: Sequence[DeviceArray]
-    """One, or several if the file fixes the batch size; the last one is then padded."""
-    size: int
-    """Pictures in the batch."""
+    """One, or several if the network takes fewer pictures at a time; the last one is padded if the
+    file fixes the batch size."""
+    sizes: Sequence[int]
+    """Pictures in each part."""
 
 
 class OnnxNetwork:
-    """An ONNX file in ONNX Runtime; its input is copied to the device before it runs."""
+    """An ONNX file in ONNX Runtime; its input is copied to the device before it runs.
+
+    Where it takes one picture at a time, the pictures of a batch are run side by side on the CPU:
+    a small network then keeps all threads busy.
+    """
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
+        threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
         self._session = _open_session(path, device, threads)
-        self.signature = _signature(self._session, path)
-        node = self._session.get_inputs()[0]
-        self._input_name: str = node.name
+        self._input, self._extras = read_inputs(self._session, path)
         self._output_names = [output.name for output in self._session.get_outputs()]
-        self._dtype = _DTYPES[node.type]
+        self.signature = Signature(
+            self._input.batch_size,
+            self._input.height,
+            self._input.width,
+            self._output_names,
+            [node.name for node in self._extras],
+            dict(self._session.get_modelmeta().custom_metadata_map),
+            self._input.dtype == np.uint8,
+        )
+        self._part_size = self._input.batch_size
         kind, _, index = device.partition(":")
         self._place = (kind, int(index or 0))
+        self._num_threads = threads or len(os.sched_getaffinity(0))
+        self._pool: ThreadPoolExecutor | None = None
+        if self._part_size == 1:
+            self.run_one_by_one()
         self.transfer = make_transfer(device)
 
+    def run_one_by_one(self) -> None:
+        """From now on, give each picture a run: the network takes no more at a time."""
+        self._part_size = 1
+        if self._place[0] == "cpu" and self._num_threads > 1 and self._pool is None:
+            self._pool = ThreadPoolExecutor(self._num_threads, thread_name_prefix="network")
+
+    def close(self) -> None:
+        """End the threads that run pictures side by side."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
+
     def upload(self, pixels: Floats) -> _Uploaded:
-        """Start copying the pixels, in parts if the file fixes the batch size."""
-        parts = self._parts(pixels.astype(self._dtype, copy=False))
-        sent = [self.transfer.upload(_padded(part, size)) for part, size in parts]
-        return _Uploaded(sent, len(pixels))
+        """Start copying the pixels, in parts if the network takes fewer at a time."""
+        converted = self._input.convert(pixels)
+        size = self._part_size or len(converted)
+        cuts = [converted[start : start + size] for start in range(0, len(converted), size)]
+        padded_to = self._input.batch_size
+        parts = [self.transfer.upload(_padded(cut, padded_to or len(cut))) for cut in cuts]
+        return _Uploaded(parts, [len(cut) for cut in cuts])
 
-    def run(self, uploaded: _Uploaded) -> list[Floats]:
-        """Run the file and return its outputs on the host."""
-        runs = [self._run_part(part) for part in uploaded.parts]
-        if len(runs) == 1:
-            return [output[: uploaded.size] for output in runs[0]]
-        return [np.concatenate(outputs)[: uploaded.size] for outputs in zip(*runs, strict=True)]
-
-    def _parts(self, pixels: Floats) -> Iterator[tuple[Floats, int]]:
-        """Yield each part of a batch and the size that it has to be padded to."""
-        size = self.signature.batch_size or len(pixels)
-        for start in range(0, len(pixels), size):
-            yield pixels[start : start + size], size
+    def run(self, uploaded: _Uploaded) -> list[Part]:
+        """Run the file and return its outputs on the host, for each part."""
+        side_by_side = self._pool.map if self._pool and len(uploaded.parts) > 1 else map
+        runs = list(side_by_side(self._run_part, uploaded.parts))
+        return [Part(outputs, size) for outputs, size in zip(runs, uploaded.sizes, strict=True)]
 
     def _run_part(self, part: DeviceArray) -> list[Floats]:
         binding = self._session.io_binding()
-        binding.bind_input(self._input_name, *self._place, part.dtype, part.shape, part.address())
+        shape = self._input.shape_of(part.shape)
+        binding.bind_input(self._input.name, *self._place, part.dtype, shape, part.address())
+        for node in self._extras:
+            binding.bind_cpu_input(node.name, extra_values(node, self._input.size_of(part.shape)))
         for name in self._output_names:
             binding.bind_output(name, "cpu")
         self._session.run_with_iobinding(binding)
@@ -89,7 +113,7 @@ def _open_session(path: Path, device: str, threads: int) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
+    options.intra_op_num_threads = threads
     # Threads that spin while they wait take the cores from the other models of the process.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _FATAL_ONLY
@@ -119,27 +143,3 @@ def _providers(device: str) -> Sequence[str | tuple[str, dict[str, str]]]:
     if kind != "cuda" or not (index or "0").isdecimal():
         raise ModelError(f"device {device!r}: expected cpu or cuda:N, such as cuda:0")
     return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]
-
-
-def _signature(session: Any, path: Path) -> Signature:
-    """Read the shapes of the file's input and outputs.
-
-    Raises:
-        ModelError: the input is not one batch of three-channel pictures.
-    """
-    nodes = session.get_inputs()
-    shapes = [list(node.shape) for node in nodes]
-    types = [node.type for node in nodes]
-    if len(nodes) != 1 or len(shapes[0]) != 4 or shapes[0][1] != 3 or types[0] not in _DTYPES:
-        inputs = ", ".join(f"{kind} {shape}" for kind, shape in zip(types, shapes, strict=True))
-        raise ModelError(
-            f"model file {path}: its inputs are {inputs or 'none'}: a detector takes one "
-            "float [batch, 3, height, width]"
-        )
-    batch_size, _, height, width = (_fixed(n) for n in shapes[0])
-    outputs = [[_fixed(n) for n in node.shape] for node in session.get_outputs()]
-    return Signature(batch_size, height, width, outputs)
-
-
-def _fixed(dimension: object) -> int | None:
-    return dimension if isinstance(dimension, int) and dimension > 0 else None

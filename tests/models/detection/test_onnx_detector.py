@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from models.detection.evaluate import share_of_frames_with, video_frames
 from models.detection.onnx_detector import OnnxDetector
 from models.registry import make_model, model_class
 from schemas import DecodeError, Detections, InputError, TooLargeError, VideoFrame
+from schemas.errors import ModelFailedError
+from tests.models.detection.layouts.families import FAMILIES
+from tests.models.detection.layouts.onnx_graph import HEIGHT, WIDTH, Graph
+from tests.models.detection.layouts.test_layouts import colored_frame
 from tests.models.detection.tiny_onnx import (
     SIDE,
     write_brightness_detector,
@@ -174,7 +179,12 @@ def test_wrong_labels_and_layouts_are_refused_at_load(brightness: Path) -> None:
         {"max_detections": 0},
         {"threads": -1},
         {"input_size": 0},
+        {"input_size": [640, 0]},
+        {"input_size": "640"},
         {"layout": "yolov99"},
+        {"mean": [0.5]},
+        {"std": [1, 1, 0]},
+        {"input_scale": 0},
         {"threshold": 0.5},
     ],
 )
@@ -220,3 +230,90 @@ def test_a_real_network_finds_people_in_nine_of_ten_frames_of_a_street(data_dir:
     frames = list(video_frames(data_dir / "video" / "vtest.mp4", every=10))
     # The layout's own threshold, 0.4: the lowest that the network's authors recommend.
     assert share_of_frames_with(fastestdet(data_dir), frames, "person") >= 0.9
+
+
+def write_quotients(path: Path, numerator: float, is_score: bool) -> Path:
+    """Write a detector whose score or box is numerator / 0 for a black picture, else finite."""
+    g = Graph()
+    gray = g.linear(g.op("ReduceMean", g.averages, g.constant_of([1]), keepdims=1), 1.0, 0.5)
+    gray = g.op("Reshape", gray, g.constant_of([-1, 1, 1]))
+    bad = g.op("Div", g.linear(gray, 1.0, numerator), gray)
+    bad = g.linear(bad, 0.1)
+    fine = g.linear(gray, 0.0, 0.9)
+    box = g.op("Concat", fine, fine, *[fine if is_score else bad] * 2, axis=2)
+    g.output(g.linear(box, 10.0), "boxes", [g.batch, 1, 4])
+    g.output(bad if is_score else fine, "scores", [g.batch, 1, 1])
+    return g.save(path)
+
+
+@pytest.mark.parametrize("is_score", [True, False], ids=["score", "box"])
+@pytest.mark.parametrize("numerator", [0, 1], ids=["nan", "infinite"])
+def test_a_frame_with_an_answer_that_is_not_finite_is_an_error_beside_good_ones(
+    numerator: float, is_score: bool, tmp_path: Path
+) -> None:
+    path = write_quotients(tmp_path / "model.onnx", numerator, is_score)
+    detector = loaded(path, layout="end_to_end", score_threshold=0.05)
+    black, white = gray_frame(0, WIDTH, HEIGHT), gray_frame(255, WIDTH, HEIGHT)
+    first, bad, last = detector.predict_batch([white, black, white])
+    assert first == last == detector.predict_batch([white])[0]
+    assert len(detections(first).detections) == 1
+    assert isinstance(bad, ModelFailedError)
+    assert "NaN or infinite" in str(bad)
+
+
+def write_yolov8(path: Path, metadata: dict[str, str]) -> Path:
+    family = next(f for f in FAMILIES if f.name == "yolov8")
+    return family.write(path, metadata=metadata)
+
+
+def labels_in(path: Path, **options: Any) -> set[str]:
+    frames = [VideoFrame(image=colored_frame(seed)) for seed in range(8)]
+    answers = loaded(path, **options).predict_batch(frames)
+    return {d.label for answer in answers for d in detections(answer).detections}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"task": "detect", "names": "{0: 'person', 1: 'car', 2: 'dog'}"},
+        {"names": '{"0": "person", "1": "car", "2": "dog"}'},
+        {"names": '["person", "car", "dog"]'},
+    ],
+)
+def test_class_names_come_from_the_file(metadata: dict[str, str], tmp_path: Path) -> None:
+    path = write_yolov8(tmp_path / "model.onnx", metadata)
+    assert labels_in(path) == {"person", "car", "dog"}
+    assert labels_in(path, labels=["a", "b", "c"]) == {"a", "b", "c"}
+    (tmp_path / "classes.txt").write_text("x\ny\nz\n")
+    assert labels_in(path) == {"x", "y", "z"}
+
+
+@pytest.mark.parametrize("names", ["__import__('os')", "{0: ", "{-1: 'a'}", "{99999999: 'a'}", "7"])
+def test_names_that_are_no_list_or_dict_of_texts_are_no_names(names: str, tmp_path: Path) -> None:
+    path = write_yolov8(tmp_path / "model.onnx", {"names": names})
+    assert labels_in(path) == {"class 0", "class 1", "class 2"}
+
+
+def test_the_configuration_of_transformers_gives_names_size_and_normalization(
+    tmp_path: Path,
+) -> None:
+    path = write_yolov8(tmp_path / "model.onnx", {})
+    plain = loaded(path)
+    (tmp_path / "config.json").write_text('{"id2label": {"0": "a", "1": "b", "2": "c"}}')
+    preprocessor = {"do_normalize": True, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    stated = loaded(path)
+    assert labels_in(path) == {"a", "b", "c"}
+    assert stated.version != plain.version
+    frame = VideoFrame(image=colored_frame(1))
+    normalized = loaded(path, mean=[0.5] * 3, std=[0.5] * 3)
+    assert stated.predict_batch([frame]) == normalized.predict_batch([frame])
+    unnormalized = loaded(path, mean=[0, 0, 0], std=[1, 1, 1], labels=["a", "b", "c"])
+    assert stated.predict_batch([frame]) != unnormalized.predict_batch([frame])
+
+
+def test_a_configuration_that_is_no_json_is_an_error(tmp_path: Path) -> None:
+    path = write_yolov8(tmp_path / "model.onnx", {})
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"config\.json: .*expected JSON"):
+        loaded(path)

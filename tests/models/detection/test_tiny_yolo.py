@@ -98,8 +98,8 @@ def test_the_exported_file_agrees_with_torch(tmp_path: Path) -> None:
         pixels = torch.rand(batch, 3, INPUT_HEIGHT, INPUT_WIDTH)
         with torch.inference_mode():
             expected, reloaded = net(pixels), again(pixels)
-        actual = onnx.run(onnx.upload(pixels.numpy()))
-        for want, same, got in zip(expected, reloaded, actual, strict=True):
+        [actual] = onnx.run(onnx.upload(pixels.numpy()))
+        for want, same, got in zip(expected, reloaded, actual.outputs, strict=True):
             assert torch.equal(want, same)
             np.testing.assert_allclose(got, want.numpy(), rtol=1e-4, atol=1e-3)
 
