@@ -187,9 +187,10 @@ def _folder_model_name(path: Path, event_type: type[Event] | None) -> str:
     Raises:
         ModelError: the folder's config.json names no model that reads frames.
     """
-    if event_type is None or not issubclass(event_type, VideoFrame):
-        return "huggingface_classifier"
     names = read_json(path / "config.json").get("architectures") or []
+    if event_type is None or not issubclass(event_type, VideoFrame):
+        finds_entities = any(str(name).endswith("ForTokenClassification") for name in names)
+        return "huggingface_entities" if finds_entities else "huggingface_classifier"
     for ending, model in _FRAME_MODELS.items():
         if any(str(name).endswith(ending) for name in names):
             return model

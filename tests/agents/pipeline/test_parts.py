@@ -193,6 +193,23 @@ def test_a_hugging_face_folder_reads_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("architecture", "name"),
     [
+        ("RobertaForSequenceClassification", "huggingface_classifier"),
+        ("RobertaForTokenClassification", "huggingface_entities"),
+        ("XLMRobertaForTokenClassification", "huggingface_entities"),
+    ],
+)
+@pytest.mark.parametrize("event", ["", "TextMessage"])
+def test_a_hugging_face_folder_for_texts_is_read_by_what_its_architecture_says(
+    tmp_path: Path, architecture: str, name: str, event: str
+) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "config.json").write_text(f'{{"architectures": ["{architecture}"]}}')
+    assert load_agent(agent("./net", event), tmp_path).model_type.name == name
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [
         ("ResNetForImageClassification", "image_classifier"),
         ("SegformerForSemanticSegmentation", "image_segmenter"),
         ("Mask2FormerForUniversalSegmentation", "image_segmenter"),
