@@ -182,6 +182,14 @@ def test_an_onnx_file_needs_an_event_that_it_can_read(tmp_path: Path) -> None:
     assert "not TextMessage: wrap it" in message(tmp_path, agent("./some.onnx", "TextMessage"))
 
 
+def test_an_onnx_file_beside_a_config_reads_texts(tmp_path: Path) -> None:
+    (tmp_path / "some.onnx").write_bytes(b"not read before load")
+    config = '{"architectures": ["BertForTokenClassification"]}'
+    (tmp_path / "config.json").write_text(config)
+    parts = load_agent(agent("./some.onnx", "TextMessage"), tmp_path)
+    assert parts.model_type.name == "huggingface_entities"
+
+
 def test_a_hugging_face_folder_reads_texts(tmp_path: Path) -> None:
     (tmp_path / "bert").mkdir()
     (tmp_path / "bert" / "config.json").write_text("{}")
