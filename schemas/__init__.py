@@ -20,7 +20,16 @@ from schemas.errors import (
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
-from schemas.nlu import Entity, IntentScore, NluResult, TextEntities
+from schemas.nlu import (
+    Entity,
+    IntentScore,
+    LabelSimilarity,
+    NluResult,
+    TextEmbedding,
+    TextEntities,
+    TextLabels,
+    TextUnderstanding,
+)
 from schemas.replay import Replay
 from schemas.scene_event import SceneEvent
 from schemas.score import AnomalyScore
@@ -41,7 +50,10 @@ RESULT_TYPES: dict[str, type[Result]] = {
         Classification,
         Segmentation,
         NluResult,
+        TextEmbedding,
         TextEntities,
+        TextLabels,
+        TextUnderstanding,
         AnomalyScore,
         ClusterAssignment,
         ClusterUpdate,
@@ -73,6 +85,7 @@ __all__ = [
     "InputError",
     "IntentScore",
     "JsonCodec",
+    "LabelSimilarity",
     "MsgpackCodec",
     "NluResult",
     "Origin",
@@ -85,8 +98,11 @@ __all__ = [
     "Segmentation",
     "SensorReading",
     "Settlement",
+    "TextEmbedding",
     "TextEntities",
+    "TextLabels",
     "TextMessage",
+    "TextUnderstanding",
     "TooLargeError",
     "UnknownVersionError",
     "VideoFrame",

@@ -140,13 +140,8 @@ def load_model_class(
     if is_user_code(name):
         return _as_model(load_class(name, base_dir), name), options
     refuse_pickle(path)
-    if name.endswith(".onnx") and not _is_text_network(path, event_type):
-        return registered_model(_onnx_model(path, event_type)), {"path": str(path), **options}
     if name.endswith(".onnx"):
-        return registered_model(_folder_model_name(path.parent, event_type)), {
-            "path": str(path),
-            **options,
-        }
+        return registered_model(_onnx_model(path, event_type)), {"path": str(path), **options}
     if "/" in name or path.is_dir():
         return _folder_model(path, event_type), {"path": str(path), **options}
     return registered_model(name), options
@@ -164,12 +159,6 @@ def registered_model(name: str) -> type[AnyModel]:
         raise ModelError(f"model {name!r} can't be imported: {error}") from error
 
 
-def _is_text_network(path: Path, event_type: type[Event] | None) -> bool:
-    """Whether an ONNX file reads texts: by the agent's event, and with its tokenizer beside it."""
-    reads_texts = event_type is not None and issubclass(event_type, TextMessage)
-    return reads_texts and (path.parent / "config.json").is_file()
-
-
 def _onnx_model(path: Path, event_type: type[Event] | None) -> str:
     if not path.is_file():
         raise ModelError(f"{path}: no such file")
@@ -179,6 +168,8 @@ def _onnx_model(path: Path, event_type: type[Event] | None) -> str:
         return "onnx_detector"
     if issubclass(event_type, SensorReading | BehaviorEvent):
         return "onnx_tabular"
+    if issubclass(event_type, TextMessage) and (path.parent / "config.json").is_file():
+        return _folder_model_name(path.parent, event_type)
     raise ModelError(
         f"{path}: an ONNX file reads VideoFrame, SensorReading or BehaviorEvent, or "
         f"TextMessage with config.json and a tokenizer beside it; not {event_type.__name__}: wrap "

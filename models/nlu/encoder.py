@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.nlu.model_files import find_model
 from models.nlu.padded import PaddedTexts, PreparedTexts, prepare_texts, run_passes, send_padded
 from models.nlu.padding import check_padding, choose_padding
+from models.nlu.sentence_folder import Pooling, read_pooling
 from models.nlu.text_network import open_network
 from models.nlu.token_limit import token_limit
 from models.nlu.tokenizer import Tokenizer, Tokens, check_max_tokens
@@ -24,8 +25,6 @@ from schemas import InputError
 
 if TYPE_CHECKING:
     import torch
-
-Pooling = Literal["mean", "first"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class SentenceEncoder:
         source: str = "minilm",
         *,
         max_tokens: int = 256,
-        pooling: Pooling = "mean",
+        pooling: Pooling | None = "mean",
         normalize: bool = True,
     ) -> None:
         """Check the options; nothing is loaded yet.
@@ -65,7 +64,7 @@ class SentenceEncoder:
             source: `minilm` (extra `demo`), `roberta` (small, shipped), a folder with
                 safetensors or model.onnx, an ONNX file, or a hub id.
             max_tokens: longer texts are cut, 8 to 4096; the model's limit holds as well.
-            pooling: see `EncoderSettings`.
+            pooling: see `EncoderSettings`; None: as the folder says (`read_pooling`).
             normalize: see `EncoderSettings`.
 
         Raises:
@@ -73,7 +72,8 @@ class SentenceEncoder:
         """
         check_max_tokens(max_tokens)
         self.source = source
-        self.settings = EncoderSettings("", pooling, normalize)
+        self.settings = EncoderSettings("", pooling or "mean", normalize)
+        self._reads_pooling = pooling is None
         self._max_tokens = max_tokens
 
     def load(self, device: str = "cpu") -> None:
@@ -85,6 +85,8 @@ class SentenceEncoder:
         files = find_model(self.source)
         files.config()
         folder = files.folder
+        if self._reads_pooling:
+            self.settings = replace(self.settings, pooling=read_pooling(folder))
         self._network = open_network(files, "encoder", device)
         config = self._network.config
         limit = token_limit(config.to_dict())
@@ -135,15 +137,16 @@ class SentenceEncoder:
         del self._network
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        import torch
+        return pool(self._network(ids, mask), mask, self.settings)
 
-        hidden = self._network(ids, mask)
-        vectors: torch.Tensor = self._pool(hidden, mask)
-        return torch.nn.functional.normalize(vectors, dim=1) if self.settings.normalize else vectors
 
-    def _pool(self, hidden: Any, mask: Any) -> Any:
-        """Reduce (B, T, D) to (B, D), ignoring padding."""
-        if self.settings.pooling == "first":
-            return hidden[:, 0]
+def pool(hidden: torch.Tensor, mask: torch.Tensor, settings: EncoderSettings) -> torch.Tensor:
+    """Reduce hidden states (B, T, D) to sentence vectors (B, D), ignoring padding."""
+    import torch
+
+    if settings.pooling == "first":
+        vectors = hidden[:, 0]
+    else:
         weights = mask.unsqueeze(-1).to(hidden.dtype)
-        return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+        vectors = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+    return torch.nn.functional.normalize(vectors, dim=1) if settings.normalize else vectors

@@ -94,7 +94,7 @@ class EntityEncoder:
         """Return (W, H) float32 for each good text: the mean over the tokens of each word."""
         good = [slot for slot in prepared.slots if not isinstance(slot, Exception)]
         rows = join_windows(prepared.slots, self._run(prepared.passes))
-        return [_word_means(row, text.words) for row, text in zip(rows, good, strict=True)]
+        return [word_means(row, text.words) for row, text in zip(rows, good, strict=True)]
 
     def close(self) -> None:
         """Free the weights and their memory on the device."""
@@ -111,8 +111,8 @@ class EntityEncoder:
         return states if self._projection is None else states @ self._projection
 
 
-def _word_means(rows: Floats, words: NDArray[np.intp]) -> Floats:
-    """Return the mean (W, D) of each word's rows."""
+def word_means(rows: Floats, words: NDArray[np.intp]) -> Floats:
+    """Return the mean (W, D) of each word's rows (n, D); `words` (n,) is each row's word."""
     firsts = np.flatnonzero(np.diff(words, prepend=-1))
     counts = np.diff(firsts, append=len(words))
     sums = np.add.reduceat(rows, firsts, axis=0)

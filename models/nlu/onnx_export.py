@@ -70,7 +70,16 @@ def export_onnx(
     for file in decisive_files(files.folder):
         if file.suffix != ".safetensors" and not (out / file.name).exists():
             shutil.copyfile(file, out / file.name)
+    _copy_pooling(files.folder, out)
     return ModelFiles(out, path)
+
+
+def _copy_pooling(folder: Path, out: Path) -> None:
+    """Copy what sentence-transformers' folders say about pooling, if the folder is one."""
+    for path in (*folder.glob("modules.json"), *folder.glob("*_Pooling/config.json")):
+        target = out / path.relative_to(folder)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
 
 
 def _example(name: str) -> torch.Tensor:
