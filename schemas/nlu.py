@@ -89,6 +89,8 @@ class TextLabels(Result, kw_only=True):
 class TextUnderstanding(Result, kw_only=True):
     """What several heads over one pass of an encoder say; the fields of absent heads are null."""
 
+    is_truncated: bool
+    """Whether intent, label and embedding are about a part of the text: its first `max_tokens`."""
     intent: str | None = None
     """As `NluResult.intent`, and so are `score` and `alternatives`."""
     score: float | None = None
@@ -101,7 +103,5 @@ class TextUnderstanding(Result, kw_only=True):
     """As `TextLabels.labels`."""
     embedding: list[float] | None = None
     """As `TextEmbedding.embedding`."""
-    is_truncated: bool = False
-    """Whether intent, label and embedding are about a part of the text: its first `max_tokens`."""
     is_search_truncated: bool = False
     """Whether the end of the text was not searched for entities (`max_windows`)."""
