@@ -7,13 +7,15 @@ The layout is that of Optimum. Needs the packages onnx and onnxscript.
 
 from __future__ import annotations
 
+import argparse
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.base import ModelError
-from models.nlu.model_files import ModelFiles
+from models.nlu.model_files import ModelFiles, find_model
 from models.nlu.pretrained import decisive_files, load_weights
 from models.nlu.text_network import CLASSES, Task
 
@@ -105,3 +107,38 @@ def _named(network: Any, names: Sequence[str], output: str) -> torch.nn.Module:
             return getattr(result, output)
 
     return Named().eval()
+
+
+def main() -> None:
+    """Export the model that the command line names."""
+    parser = argparse.ArgumentParser(description="Write a text model as an ONNX folder.")
+    parser.add_argument("--model", required=True, help="minilm, roberta, a folder or a hub id")
+    parser.add_argument("--task", default="encoder", choices=sorted(CLASSES))
+    parser.add_argument("--out", required=True, type=Path, help="the folder to write")
+    parser.add_argument("--int8", action="store_true", help="also write model_int8.onnx")
+    given = parser.parse_args()
+    try:
+        made = export_onnx(find_model(given.model), given.out, given.task)
+        print(f"wrote {made}")
+        if given.int8:
+            print(f"wrote {quantize(made)}")
+    except ModelError as error:
+        sys.exit(str(error))
+
+
+def quantize(files: ModelFiles) -> ModelFiles:
+    """Write model_int8.onnx beside model.onnx: weights as 8-bit integers, for each channel.
+
+    Activations are quantized as they come ("dynamic"). The vectors differ: a head has to be trained
+    with this file as its encoder.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    assert files.onnx is not None
+    path = files.onnx.with_name("model_int8.onnx")
+    quantize_dynamic(files.onnx, path, weight_type=QuantType.QInt8, per_channel=True)
+    return ModelFiles(files.folder, path)
+
+
+if __name__ == "__main__":
+    main()

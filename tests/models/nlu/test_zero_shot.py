@@ -47,7 +47,7 @@ def test_the_version_follows_labels_and_descriptions(tiny_bert: Path) -> None:
 
 
 def test_a_description_that_can_not_be_read_is_refused(tiny_bert: Path) -> None:
-    with pytest.raises(ModelError, match="description can't be read: .*nothing that the model"):
+    with pytest.raises(ModelError, match=r"description can't be read: .*nothing that the model"):
         ZeroShot({"a": "\u200b"}, encoder=str(tiny_bert)).load()
 
 
