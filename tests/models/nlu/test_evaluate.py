@@ -23,13 +23,13 @@ def test_absent_data_raises_file_not_found(minilm: str, tmp_path: Path) -> None:
 def test_real_texts_are_mostly_understood(minilm: str, data_dir: Path) -> None:
     """A few texts for each intent: the bounds lie well below the figures in docs/language.md."""
     figures = dict(evaluate_on(data_dir, limit=604))
-    assert len(figures) == 16  # three of them about entities
+    assert len(figures) == 21  # three of them about entities, five about zero-shot labels
     assert _value(figures, "minilm", "in-scope accuracy without oos") > 0.75
     assert _value(figures, "minilm", "out-of-scope AUROC") > 0.85
     assert _value(figures, "minilm", "out-of-scope recall with its threshold") > 0.4
     assert _value(figures, "roberta", "in-scope accuracy without oos") > 0.65
     assert _value(figures, "shipped head", "accuracy on 6 shared intents") > 0.75
-    assert _value(figures, "sms_spam", "F1") > 0.7
+    assert _value(figures, "head on the", "F1") > 0.7
 
 
 def _value(figures: dict[str, float], model: str, metric: str) -> float:
