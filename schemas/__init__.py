@@ -22,7 +22,16 @@ from schemas.errors import (
 from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
 from schemas.heartbeat import Heartbeat
-from schemas.nlu import Entity, IntentScore, NluResult, TextEntities
+from schemas.nlu import (
+    Entity,
+    IntentScore,
+    LabelSimilarity,
+    NluResult,
+    TextEmbedding,
+    TextEntities,
+    TextLabels,
+    TextUnderstanding,
+)
 from schemas.replay import Replay
 from schemas.scene_event import SceneEvent
 from schemas.score import AnomalyScore
@@ -45,7 +54,10 @@ RESULT_TYPES: dict[str, type[Result]] = {
         Classification,
         Segmentation,
         NluResult,
+        TextEmbedding,
         TextEntities,
+        TextLabels,
+        TextUnderstanding,
         AnomalyScore,
         ClusterAssignment,
         ClusterUpdate,
@@ -81,6 +93,7 @@ __all__ = [
     "InputError",
     "IntentScore",
     "JsonCodec",
+    "LabelSimilarity",
     "MsgpackCodec",
     "NluResult",
     "Origin",
@@ -94,8 +107,11 @@ __all__ = [
     "SensorReading",
     "Settlement",
     "SourceEvent",
+    "TextEmbedding",
     "TextEntities",
+    "TextLabels",
     "TextMessage",
+    "TextUnderstanding",
     "TooLargeError",
     "UnknownVersionError",
     "VideoFrame",

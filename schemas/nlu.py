@@ -51,3 +51,57 @@ class TextEntities(Result, kw_only=True):
     entities: list[Entity]
     is_truncated: bool = False
     """Whether the text was longer than the model reads: its end was not searched."""
+
+
+class TextEmbedding(Result, kw_only=True):
+    """The sentence vector of one message: texts of like meaning have a cosine near 1."""
+
+    dimension: int
+    """Numbers in the vector."""
+    embedding: list[float] | None = None
+    """The vector, of length 1; null if it is packed."""
+    packed: str | None = None
+    """The vector as base64 of little-endian float16 numbers, if the pipeline asks for it."""
+    is_truncated: bool = False
+    """Whether the text was longer than the model reads: the vector is about a part of it."""
+
+
+class LabelSimilarity(msgspec.Struct, frozen=True):
+    """How near a text is to one label."""
+
+    label: str
+    similarity: float
+    """Cosine of the text's vector and the nearest of the label's descriptions, in [-1, 1]. It is no
+    probability, and comparable only within one encoder."""
+
+
+class TextLabels(Result, kw_only=True):
+    """Which of the pipeline's labels one message is about."""
+
+    label: str | None
+    """The most similar label; null: none of them reaches the threshold."""
+    labels: list[LabelSimilarity]
+    """The most similar labels, by descending similarity."""
+    is_truncated: bool = False
+    """Whether the text was longer than the model reads: the answer is about a part of it."""
+
+
+class TextUnderstanding(Result, kw_only=True):
+    """What several heads over one pass of an encoder say; the fields of absent heads are null."""
+
+    is_truncated: bool
+    """Whether intent, label and embedding are about a part of the text: its first `max_tokens`."""
+    intent: str | None = None
+    """As `NluResult.intent`, and so are `score` and `alternatives`."""
+    score: float | None = None
+    alternatives: list[IntentScore] | None = None
+    entities: list[Entity] | None = None
+    """As `TextEntities.entities`."""
+    label: str | None = None
+    """As `TextLabels.label`: null also if none of the labels fits."""
+    labels: list[LabelSimilarity] | None = None
+    """As `TextLabels.labels`."""
+    embedding: list[float] | None = None
+    """As `TextEmbedding.embedding`."""
+    is_search_truncated: bool = False
+    """Whether the end of the text was not searched for entities (`max_windows`)."""

@@ -14,6 +14,7 @@ CROSS_CUTTING = {
     "tests/models/test_contract.py": "every registered model",
     "tests/models/test_gpu.py": "every model that runs on a GPU",
     "tests/models/test_online_contract.py": "every online model",
+    "tests/models/test_text_contract.py": "every registered model that reads texts",
     "tests/models/test_version_contract.py": "every registered model that reads files",
     "tests/schemas/mapping/test_properties.py": "every part of the mapping, on any value",
     "tests/streams/kafka/test_security.py": "TLS and passwords on Apache Kafka",

@@ -29,7 +29,10 @@ from schemas import (
     SchemaError,
     Segmentation,
     SourceEvent,
+    TextEmbedding,
     TextEntities,
+    TextLabels,
+    TextUnderstanding,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
 from schemas.dead_letter import is_dead_letter
@@ -199,6 +202,28 @@ def _entities(result: TextEntities) -> str:
     return ", ".join(mentions) or "no entities"
 
 
+def _labels(result: TextLabels) -> str:
+    near = ", ".join(f"{one.label} {one.similarity:.2f}" for one in result.labels[:3])
+    return f"{result.label or 'no label'} (cosines: {near})"
+
+
+def _embedding(result: TextEmbedding) -> str:
+    return f"vector of {_counted('number', result.dimension)}"
+
+
+def _understanding(result: TextUnderstanding) -> str:
+    parts = []
+    if result.intent is not None:
+        parts.append(_nlu(NluResult(intent=result.intent, score=result.score or 0.0)))
+    if result.labels is not None:
+        parts.append(f"label {result.label or 'none'}")
+    if result.entities is not None:
+        parts.append(_entities(TextEntities(entities=result.entities)))
+    if result.embedding is not None:
+        parts.append(f"vector of {_counted('number', len(result.embedding))}")
+    return "; ".join(parts)
+
+
 def _anomaly(result: AnomalyScore) -> str:
     if not result.is_scored:
         return "not scored"
@@ -274,7 +299,10 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     Classification: _classification,
     Segmentation: _segmentation,
     NluResult: _nlu,
+    TextEmbedding: _embedding,
     TextEntities: _entities,
+    TextLabels: _labels,
+    TextUnderstanding: _understanding,
     AnomalyScore: _anomaly,
     ClusterAssignment: _assignment,
     ClusterUpdate: _update,

@@ -24,6 +24,7 @@ from schemas import (
     BehaviorEvent,
     Event,
     SensorReading,
+    TextMessage,
     VideoFrame,
     make_codec,
 )
@@ -170,9 +171,12 @@ def _onnx_model(path: Path, event_type: type[Event] | None) -> str:
         return "onnx_detector"
     if issubclass(event_type, SensorReading | BehaviorEvent):
         return "onnx_tabular"
+    if issubclass(event_type, TextMessage) and (path.parent / "config.json").is_file():
+        return _folder_model_name(path.parent, event_type)
     raise ModelError(
-        f"{path}: an ONNX file reads VideoFrame, SensorReading or BehaviorEvent, not "
-        f"{event_type.__name__}: wrap it in a class (./file.py:Class)"
+        f"{path}: an ONNX file reads VideoFrame, SensorReading or BehaviorEvent, or "
+        f"TextMessage with config.json and a tokenizer beside it; not {event_type.__name__}: wrap "
+        "it in a class (./file.py:Class)"
     )
 
 
@@ -190,9 +194,10 @@ def _folder_model_name(path: Path, event_type: type[Event] | None) -> str:
     Raises:
         ModelError: the folder's config.json names no model that reads frames.
     """
-    if event_type is None or not issubclass(event_type, VideoFrame):
-        return "huggingface_classifier"
     names = read_json(path / "config.json").get("architectures") or []
+    if event_type is None or not issubclass(event_type, VideoFrame):
+        finds_entities = any(str(name).endswith("ForTokenClassification") for name in names)
+        return "huggingface_entities" if finds_entities else "huggingface_classifier"
     for ending, model in _FRAME_MODELS.items():
         if any(str(name).endswith(ending) for name in names):
             return model

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -24,7 +26,7 @@ from benchmarks.harness.options import (
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the group `penstock bench`."""
-    for command in (mix, idle, scale, memory, metrics, startup, decode, photos, models):
+    for command in (mix, idle, scale, memory, metrics, startup, decode, photos, models, encode):
         app.command()(command)
 
 
@@ -220,3 +222,30 @@ def models(
         for name in names
     ]
     print_results(results, calls_table(results), as_json)
+
+
+def encode(
+    data: Annotated[
+        Path,
+        typer.Option(exists=True, dir_okay=False, help="JSON lines with the field text, or .gz."),
+    ],
+    texts: Annotated[int, typer.Option(min=1, help="The most texts to encode.")] = 4000,
+    threads: Annotated[int, typer.Option(min=1, help="Of each process.")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each runs.")] = 3,
+    onnx: Annotated[bool, typer.Option(help="Also Penstock with ONNX files, one in int8.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the rate of MiniLM's sentence vectors, beside sentence-transformers at its best.
+
+    No broker is needed. The texts come in a fixed order that mixes their kinds.
+    """
+    from benchmarks.harness.encode import encode_table, encoders, measure_encoding, read_texts
+
+    with errors_for_users(), TemporaryDirectory() as name:
+        folder = Path(name)
+        chosen = read_texts(data, texts)
+        results, reason = measure_encoding(chosen, folder, threads, rounds, encoders(folder, onnx))
+    print_results(results, encode_table(results), as_json)
+    report(f"{len(chosen)} texts, {threads} threads, load of the machine {os.getloadavg()[0]:.1f}")
+    if reason:
+        report(f"sentence-transformers is not available: {reason}")

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.nlu.model_files import find_model
 from models.nlu.padded import PaddedTexts, PreparedTexts, prepare_texts, run_passes, send_padded
 from models.nlu.padding import check_padding, choose_padding
-from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config
+from models.nlu.sentence_folder import Pooling, read_pooling
+from models.nlu.text_network import open_network
 from models.nlu.token_limit import token_limit
 from models.nlu.tokenizer import Tokenizer, Tokens, check_max_tokens
 from models.transfer import make_transfer
@@ -23,8 +25,6 @@ from schemas import InputError
 
 if TYPE_CHECKING:
     import torch
-
-Pooling = Literal["mean", "first"]
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,16 @@ class SentenceEncoder:
         source: str = "minilm",
         *,
         max_tokens: int = 256,
-        pooling: Pooling = "mean",
+        pooling: Pooling | None = "mean",
         normalize: bool = True,
     ) -> None:
         """Check the options; nothing is loaded yet.
 
         Args:
             source: `minilm` (extra `demo`), `roberta` (small, shipped), a folder with
-                safetensors, or a hub id.
+                safetensors or model.onnx, an ONNX file, or a hub id.
             max_tokens: longer texts are cut, 8 to 4096; the model's limit holds as well.
-            pooling: see `EncoderSettings`.
+            pooling: see `EncoderSettings`; None: as the folder says (`read_pooling`).
             normalize: see `EncoderSettings`.
 
         Raises:
@@ -72,7 +72,8 @@ class SentenceEncoder:
         """
         check_max_tokens(max_tokens)
         self.source = source
-        self.settings = EncoderSettings("", pooling, normalize)
+        self.settings = EncoderSettings("", pooling or "mean", normalize)
+        self._reads_pooling = pooling is None
         self._max_tokens = max_tokens
 
     def load(self, device: str = "cpu") -> None:
@@ -81,22 +82,24 @@ class SentenceEncoder:
         Raises:
             ModelError: the folder is absent or incomplete, a pickle, or the hub can't be reached.
         """
-        from transformers import AutoModel
-
-        folder = find_folder(self.source)
-        read_config(folder)
-        self._model = load_weights(AutoModel, folder, device)
-        limit = token_limit(self._model.config.to_dict())
+        files = find_model(self.source)
+        files.config()
+        folder = files.folder
+        if self._reads_pooling:
+            self.settings = replace(self.settings, pooling=read_pooling(folder))
+        self._network = open_network(files, "encoder", device)
+        config = self._network.config
+        limit = token_limit(config.to_dict())
         self._tokenizer = Tokenizer(folder, min(self._max_tokens, limit))
         self._transfer = make_transfer(device)
-        self._pad_id = choose_padding(folder, self._model.config, self._tokenizer)
+        self._pad_id = choose_padding(folder, config, self._tokenizer)
         check_padding(folder, self._tokenizer, self._pad_id, self._transfer, self.encode_prepared)
-        self.settings = replace(self.settings, fingerprint=fingerprint(folder))
+        self.settings = replace(self.settings, fingerprint=files.fingerprint())
 
     @property
     def dimension(self) -> int:
         """Length D of a vector; known after `load`."""
-        return int(self._model.config.hidden_size)
+        return int(self._network.config.hidden_size)
 
     def tokenize(self, texts: Sequence[str]) -> list[Tokens | InputError]:
         """Return the token ids of B texts, cut to `max_tokens`, or a text's error."""
@@ -131,18 +134,19 @@ class SentenceEncoder:
 
     def close(self) -> None:
         """Free the weights and their memory on the device."""
-        del self._model
+        del self._network
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        import torch
+        return pool(self._network(ids, mask), mask, self.settings)
 
-        hidden = self._model(input_ids=ids, attention_mask=mask).last_hidden_state
-        vectors: torch.Tensor = self._pool(hidden, mask)
-        return torch.nn.functional.normalize(vectors, dim=1) if self.settings.normalize else vectors
 
-    def _pool(self, hidden: Any, mask: Any) -> Any:
-        """Reduce (B, T, D) to (B, D), ignoring padding."""
-        if self.settings.pooling == "first":
-            return hidden[:, 0]
+def pool(hidden: torch.Tensor, mask: torch.Tensor, settings: EncoderSettings) -> torch.Tensor:
+    """Reduce hidden states (B, T, D) to sentence vectors (B, D), ignoring padding."""
+    import torch
+
+    if settings.pooling == "first":
+        vectors = hidden[:, 0]
+    else:
         weights = mask.unsqueeze(-1).to(hidden.dtype)
-        return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+        vectors = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+    return torch.nn.functional.normalize(vectors, dim=1) if settings.normalize else vectors

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError
+from models.nlu.model_files import find_model
 from models.nlu.padded import PaddedTexts
 from models.nlu.padding import check_padding, choose_padding
-from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config
+from models.nlu.text_network import open_network
 from models.nlu.token_limit import token_limit
 from models.nlu.token_passes import (
     PreparedWindows,
@@ -48,17 +49,12 @@ class EntityEncoder:
         Raises:
             ModelError: the folder is no model, or has fewer layers.
         """
-        from transformers import AutoModel
-
-        folder = find_folder(self.source)
-        read_config(folder)
-        self._model = load_weights(AutoModel, folder, device)
-        config = self._model.config
-        if max(layers) > config.num_hidden_layers:
-            raise ModelError(
-                f"{folder} has {config.num_hidden_layers} layers: the head reads layer "
-                f"{max(layers)}"
-            )
+        files = find_model(self.source)
+        files.config()
+        folder = files.folder
+        self._network = open_network(files, "encoder", device)
+        self._network.check_layers(layers)
+        config = self._network.config
         self._layers, self._device = tuple(layers), device
         max_tokens, overlap, max_windows = self._window
         limit = min(max_tokens, token_limit(config.to_dict()))
@@ -72,7 +68,7 @@ class EntityEncoder:
             self._transfer,
             lambda passes: first_and_last(run_token_passes(passes, self._forward)),
         )
-        self.fingerprint = fingerprint(folder)
+        self.fingerprint = files.fingerprint()
 
     def project(self, weights: Floats) -> None:
         """From now on return hidden states times `weights` (L * D, H), computed on the device.
@@ -82,7 +78,7 @@ class EntityEncoder:
         """
         import torch
 
-        size = len(self._layers) * int(self._model.config.hidden_size)
+        size = len(self._layers) * int(self._network.config.hidden_size)
         if weights.shape[0] != size:
             raise ModelError(
                 f"the head is for hidden states of {weights.shape[0]} numbers, the encoder "
@@ -98,11 +94,11 @@ class EntityEncoder:
         """Return (W, H) float32 for each good text: the mean over the tokens of each word."""
         good = [slot for slot in prepared.slots if not isinstance(slot, Exception)]
         rows = join_windows(prepared.slots, self._run(prepared.passes))
-        return [_word_means(row, text.words) for row, text in zip(rows, good, strict=True)]
+        return [word_means(row, text.words) for row, text in zip(rows, good, strict=True)]
 
     def close(self) -> None:
         """Free the weights and their memory on the device."""
-        del self._model
+        del self._network
 
     def _run(self, passes: Sequence[PaddedTexts]) -> list[Floats]:
         return run_token_passes(passes, self._forward)
@@ -110,13 +106,13 @@ class EntityEncoder:
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         import torch
 
-        output = self._model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
-        states = torch.cat([output.hidden_states[layer] for layer in self._layers], dim=2)
+        hidden = self._network.hidden_states(ids, mask)
+        states = torch.cat([hidden[layer] for layer in self._layers], dim=2)
         return states if self._projection is None else states @ self._projection
 
 
-def _word_means(rows: Floats, words: NDArray[np.intp]) -> Floats:
-    """Return the mean (W, D) of each word's rows."""
+def word_means(rows: Floats, words: NDArray[np.intp]) -> Floats:
+    """Return the mean (W, D) of each word's rows (n, D); `words` (n,) is each row's word."""
     firsts = np.flatnonzero(np.diff(words, prepend=-1))
     counts = np.diff(firsts, append=len(words))
     sums = np.add.reduceat(rows, firsts, axis=0)

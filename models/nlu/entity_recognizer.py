@@ -41,7 +41,8 @@ class EntityRecognizer(PreparedModel[TextMessage, TextEntities]):
         """Check the options; nothing is loaded yet.
 
         Args:
-            encoder: `minilm` (extra `demo`), a folder with safetensors, or a hub id.
+            encoder: `minilm` (extra `demo`), a folder with safetensors (or an ONNX
+                file if the head reads only the last layer), or a hub id.
             head: a folder made by `python -m models.nlu.train_entities` with that encoder; None:
                 the shipped head, which knows the six kinds of WNUT 2017 and fits `minilm`.
             min_score: entities with a lower score are left out, 0 to 1.
@@ -65,19 +66,40 @@ class EntityRecognizer(PreparedModel[TextMessage, TextEntities]):
         Raises:
             ModelError: one is absent or damaged, or the head was trained with another encoder.
         """
+        self._encoder.load(device, self.load_head())
+        self.version = self.check_encoder(self._encoder.fingerprint)
+        self._encoder.project(self.token_weights)
+
+    def load_head(self) -> tuple[int, ...]:
+        """Read the head, and return the encoder's layers that it reads.
+
+        Raises:
+            ModelError: it is absent or damaged.
+        """
         self._head = load_entity_head(self._head_folder)
         self._tags = parse_tags(self._head.labels)
-        self._encoder.load(device, self._head.layers)
-        if self._head.encoder != self._encoder.fingerprint:
+        return self._head.layers
+
+    @property
+    def token_weights(self) -> Floats:
+        """What the encoder's hidden states are multiplied by, (L * D, H)."""
+        return self._head.token_weights
+
+    def check_encoder(self, fingerprint: str) -> str:
+        """Return the version of this head with an encoder.
+
+        Raises:
+            ModelError: the head was trained with another encoder.
+        """
+        if self._head.encoder != fingerprint:
             source = self._encoder.source
             raise ModelError(
                 f"the head in {self._head_folder} was trained on another encoder than {source!r}: "
                 f"train one with `python -m models.nlu.train_entities --encoder {source} --data "
                 "DIR --out FOLDER` and name its folder as `head`"
             )
-        self._encoder.project(self._head.token_weights)
-        both = self._encoder.fingerprint + self._head.fingerprint()
-        self.version = hashlib.sha256(both.encode()).hexdigest()[:12]
+        both = fingerprint + self._head.fingerprint()
+        return hashlib.sha256(both.encode()).hexdigest()[:12]
 
     def warm_up(self) -> None:
         """Find entities in one short and one long text."""
@@ -91,11 +113,12 @@ class EntityRecognizer(PreparedModel[TextMessage, TextEntities]):
         """Find the entities of B texts: results in input order, each independent of the others."""
         projected = iter(self._encoder.encode_prepared(prepared))
         return [
-            slot if isinstance(slot, InputError) else self._answer(slot, next(projected))
+            slot if isinstance(slot, InputError) else self.answer(slot, next(projected))
             for slot in prepared.slots
         ]
 
-    def _answer(self, text: WindowedText, projected: Floats) -> TextEntities:
+    def answer(self, text: WindowedText, projected: Floats) -> TextEntities:
+        """Find the entities of a text, from the projected hidden states (W, H) of its words."""
         spans = text.word_spans()
         probabilities = self._head.probabilities(projected, word_shapes(text.text, spans))
         choices = self._head.best_tags(probabilities)

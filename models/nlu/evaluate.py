@@ -20,6 +20,7 @@ from models.evaluation import Row, f1, measures
 from models.nlu.answers import rank_intents
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.evaluate_entities import rate_wnut17
+from models.nlu.evaluate_zero_shot import rate_zero_shot
 from models.nlu.head_rating import rate_head, rate_trained
 from models.nlu.head_training import fit_head
 from models.nlu.intent_classifier import DEFAULT_HEAD
@@ -74,6 +75,7 @@ def evaluate_on(data_dir: Path, limit: int | None = None) -> list[Row]:
         *rate_trained(train, test, roberta),
         *_rate_shipped(test, minilm),
         *_rate_spam(sms, minilm),
+        *rate_zero_shot(test, sms, minilm),
         *entities,
     ]
 

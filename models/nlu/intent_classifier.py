@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError, PreparedModel
-from models.nlu.answers import DECIMALS, put_back_errors, rank_intents
-from models.nlu.encoder import SentenceEncoder
+from models.nlu.answers import put_back_errors, rank_intents
+from models.nlu.encoder import EncoderSettings, SentenceEncoder
 from models.nlu.intent_head import load_head
 from models.nlu.padded import PreparedTexts
+from models.nlu.sentence_embedder import as_numbers
 from models.nlu.tokenizer import check_max_tokens
 from schemas import InputError, NluResult, TextMessage
 
@@ -42,7 +43,7 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
 
         Args:
             encoder: `minilm` (extra `demo`), `roberta` (small, shipped), a folder with
-                safetensors, or a hub id.
+                safetensors or model.onnx, an ONNX file, or a hub id.
             head: a folder made by `python -m models.nlu.train` with that encoder; None: the
                 shipped head, which knows 12 customer-service intents and fits `minilm`.
             top_k: number of alternatives in a result, 0 to 1000.
@@ -68,8 +69,7 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
         Raises:
             ModelError: one is absent or damaged, or the head was trained with another encoder.
         """
-        self._head = load_head(self._head_folder)
-        trained_on = self._head.encoder
+        trained_on = self.load_head()
         self._encoder = SentenceEncoder(
             self._source,
             max_tokens=self._max_tokens,
@@ -77,14 +77,31 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
             normalize=trained_on.normalize,
         )
         self._encoder.load(device)
-        if trained_on != self._encoder.settings:
+        self.version = self.check_encoder(self._encoder.settings)
+
+    def load_head(self) -> EncoderSettings:
+        """Read the head, and return the settings of the encoder that it was trained on.
+
+        Raises:
+            ModelError: it is absent or damaged.
+        """
+        self._head = load_head(self._head_folder)
+        return self._head.encoder
+
+    def check_encoder(self, settings: EncoderSettings) -> str:
+        """Return the version of this head with an encoder.
+
+        Raises:
+            ModelError: the head was trained with another encoder.
+        """
+        if self._head.encoder != settings:
             raise ModelError(
                 f"the head in {self._head_folder} was trained on another encoder than "
                 f"{self._source!r}: train one with `python -m models.nlu.train --encoder "
                 f"{self._source} --data FILE --out FOLDER` and name its folder as `head`"
             )
-        both = trained_on.fingerprint + self._head.fingerprint()
-        self.version = hashlib.sha256(both.encode()).hexdigest()[:12]
+        both = settings.fingerprint + self._head.fingerprint()
+        return hashlib.sha256(both.encode()).hexdigest()[:12]
 
     def warm_up(self) -> None:
         """Classify one short and one long text."""
@@ -97,9 +114,10 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
     def predict_prepared(self, prepared: PreparedTexts) -> list[NluResult | InputError]:
         """Encode and classify B texts: results in input order, each independent of the others."""
         vectors = self._encoder.encode_prepared(prepared.passes)
-        return put_back_errors(prepared.slots, self._classify(vectors))
+        return put_back_errors(prepared.slots, self.answer(vectors))
 
-    def _classify(self, vectors: NDArray[np.float32]) -> list[NluResult]:
+    def answer(self, vectors: NDArray[np.float32]) -> list[NluResult]:
+        """Classify texts with sentence vectors (B, D)."""
         if not len(vectors):
             return []
         results = rank_intents(
@@ -109,10 +127,8 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
             min_score=self._head.min_score if self._min_score is None else self._min_score,
         )
         if self._embedding:
-            units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-            rows = np.round(units.astype(np.float64), DECIMALS).tolist()
-            for result, row in zip(results, rows, strict=True):
-                result.embedding = row
+            for result, vector in zip(results, vectors, strict=True):
+                result.embedding = as_numbers(vector)
         return results
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -93,6 +92,17 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: no readable config, no weights, or weights only as a pickle.
     """
+    config = read_plain_config(folder)
+    require_safetensors(folder, config)
+    return config
+
+
+def read_plain_config(folder: Path) -> dict[str, Any]:
+    """Return the content of a folder's config.json.
+
+    Raises:
+        ModelError: there is none that can be read.
+    """
     path = folder / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -102,19 +112,13 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ModelError(f"{path} is not a JSON object: expected a transformers config")
-    require_safetensors(folder, config)
     return config
 
 
-def fingerprint(folder: Path) -> str:
-    """Return the SHA-256 (hex) of all files in a folder that decide an answer."""
-    digest = hashlib.sha256()
+def decisive_files(folder: Path) -> list[Path]:
+    """Return all files in a transformers folder that decide an answer, sorted."""
     paths = {path for pattern in _DECISIVE_FILES for path in folder.glob(pattern)}
-    for path in sorted(path for path in paths if path.is_file()):
-        digest.update(path.name.encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return sorted(path for path in paths if path.is_file())
 
 
 def load_weights(auto_class: Any, folder: Path, device: str) -> Any:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from models.base import ModelError, PreparedModel
 from models.nlu.answers import put_back_errors, rank_intents
+from models.nlu.model_files import find_model
 from models.nlu.padded import PreparedTexts, prepare_texts, run_passes
 from models.nlu.padding import check_padding, choose_padding
-from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config
+from models.nlu.text_network import open_network
 from models.nlu.token_limit import token_limit
 from models.nlu.tokenizer import Tokenizer, check_max_tokens
 from models.transfer import make_transfer
@@ -38,7 +39,8 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
         """Check the options; nothing is loaded yet.
 
         Args:
-            path: the folder (config.json, *.safetensors, tokenizer), or a hub id.
+            path: the folder (config.json, *.safetensors or model.onnx, tokenizer), an ONNX file
+                in such a folder, or a hub id.
             top_k: number of alternatives in a result, 0 to 1000.
             min_score: a label with a lower score becomes `oos`, 0 to 1.
             max_tokens: longer texts are cut, 8 to 4096; the model's limit holds as well.
@@ -59,12 +61,11 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
         Raises:
             ModelError: the folder is absent, a pickle, or not a sequence classifier.
         """
-        from transformers import AutoModelForSequenceClassification
-
-        folder = find_folder(self._path)
-        _check_kind(folder, read_config(folder))
-        self._model = load_weights(AutoModelForSequenceClassification, folder, device)
-        config = self._model.config
+        files = find_model(self._path)
+        folder = files.folder
+        _check_kind(folder, files.config())
+        self._network = open_network(files, "sequence", device)
+        config = self._network.config
         limit = token_limit(config.to_dict())
         self._tokenizer = Tokenizer(folder, min(self._max_tokens, limit))
         self._labels = [str(config.id2label[k]) for k in range(config.num_labels)]
@@ -78,7 +79,7 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
             self._transfer,
             lambda passes: run_passes(passes, self._forward),
         )
-        self.version = fingerprint(folder)[:12]
+        self.version = files.fingerprint()[:12]
 
     def warm_up(self) -> None:
         """Classify one short and one long text."""
@@ -102,12 +103,12 @@ class HuggingFaceClassifier(PreparedModel[TextMessage, NluResult]):
         return put_back_errors(prepared.slots, results)
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self._model(input_ids=ids, attention_mask=mask).logits
+        logits = self._network(ids, mask)
         return logits.sigmoid() if self._is_multi_label else logits.softmax(dim=1)
 
     def close(self) -> None:
         """Free the weights and their memory on the device."""
-        del self._model
+        del self._network
 
 
 def _check_kind(folder: Path, config: dict[str, Any]) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError, PreparedModel
+from models.nlu.model_files import find_model
 from models.nlu.padding import check_padding, choose_padding
-from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config
 from models.nlu.tags import find_entities, parse_tags
+from models.nlu.text_network import open_network
 from models.nlu.token_limit import token_limit
 from models.nlu.token_passes import (
     PreparedWindows,
@@ -56,7 +57,8 @@ class HuggingFaceEntities(PreparedModel[TextMessage, TextEntities]):
         """Check the options; nothing is loaded yet.
 
         Args:
-            path: the folder (config.json, *.safetensors, tokenizer), or a hub id.
+            path: the folder (config.json, *.safetensors or model.onnx, tokenizer), an ONNX file
+                in such a folder, or a hub id.
             aggregation: how the tokens of a word give its tag: that of the `first` token; the
                 `average` of all; that of the token with the highest score (`max`); or `none`:
                 each token has its own tag, and an entity may end within a word.
@@ -87,17 +89,16 @@ class HuggingFaceEntities(PreparedModel[TextMessage, TextEntities]):
             ModelError: the folder is absent, a pickle, or not a token classifier; or its labels
                 have no outside.
         """
-        from transformers import AutoModelForTokenClassification
-
-        folder = find_folder(self._path)
-        architectures = read_config(folder).get("architectures") or ["none named"]
+        files = find_model(self._path)
+        folder = files.folder
+        architectures = files.config().get("architectures") or ["none named"]
         if not any(str(name).endswith("ForTokenClassification") for name in architectures):
             raise ModelError(
                 f"{folder} is no token classifier (its config says {architectures[0]}): it can't "
                 "find entities"
             )
-        self._model = load_weights(AutoModelForTokenClassification, folder, device)
-        config = self._model.config
+        self._network = open_network(files, "tokens", device)
+        config = self._network.config
         labels = [str(config.id2label[k]) for k in range(config.num_labels)]
         self._tags = parse_tags(labels, self._outside)
         limit = min(self._max_tokens, token_limit(config.to_dict()))
@@ -111,7 +112,7 @@ class HuggingFaceEntities(PreparedModel[TextMessage, TextEntities]):
             self._transfer,
             lambda passes: first_and_last(run_token_passes(passes, self._forward)),
         )
-        self.version = fingerprint(folder)[:12]
+        self.version = files.fingerprint()[:12]
 
     def warm_up(self) -> None:
         """Find entities in one short and one long text."""
@@ -143,12 +144,11 @@ class HuggingFaceEntities(PreparedModel[TextMessage, TextEntities]):
         return TextEntities(entities=entities, is_truncated=text.is_truncated)
 
     def _forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self._model(input_ids=ids, attention_mask=mask).logits
-        return logits.softmax(dim=2)
+        return self._network(ids, mask).softmax(dim=2)
 
     def close(self) -> None:
         """Free the weights and their memory on the device."""
-        del self._model
+        del self._network
 
 
 def words_of_tokens(

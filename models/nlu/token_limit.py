@@ -46,14 +46,16 @@ def token_limit(config: Mapping[str, Any]) -> int:
         The limit, or `NO_LIMIT` if the config names none (relative positions).
     """
     positions = [config[name] for name in _NAMES if _is_count(config.get(name))]
-    if not positions:
-        return NO_LIMIT
+    return int(positions[0]) - first_position(config) if positions else NO_LIMIT
+
+
+def first_position(config: Mapping[str, Any]) -> int:
+    """Return the number of the position that a text's first token has: 0 in most families."""
+    if config.get("model_type") not in _OFFSET_FAMILIES:
+        return 0
     padding = config.get("pad_token_id")
-    if config.get("model_type") in _OFFSET_FAMILIES:
-        # MPNet ignores pad_token_id: its padding position is always 1.
-        first = 1 if config["model_type"] == "mpnet" or padding is None else int(padding)
-        return int(positions[0]) - first - 1
-    return int(positions[0])
+    # MPNet ignores pad_token_id: its padding position is always 1.
+    return 2 if config["model_type"] == "mpnet" or padding is None else int(padding) + 1
 
 
 def _is_count(value: object) -> bool:

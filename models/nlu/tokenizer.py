@@ -94,9 +94,13 @@ class Tokenizer:
             return [self._encode_one(*text) for text in read]
         return [self._checked(e, *text) for e, text in zip(encodings, read, strict=True)]
 
+    def shortens(self, text: str) -> bool:
+        """Whether a text is shortened before it is tokenized."""
+        return len(text) > self._max_chars
+
     def _cut(self, text: str) -> tuple[str, bool]:
         """Shorten a long text, and say whether that lost more than blanks."""
-        if len(text) <= self._max_chars:
+        if not self.shortens(text):
             return text, False
         dense = _BLANKS.sub(" ", text.strip())
         kept = dense[-self._max_chars :] if self._keeps_end else dense[: self._max_chars]

@@ -40,6 +40,11 @@ class WindowedText:
     is_truncated: bool
     """Whether the text needs more windows than allowed."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of the text is in one window."""
+        return len(self.windows) == 1 and not self.is_truncated
+
     def word_spans(self) -> list[Span]:
         """Return the span of each word."""
         firsts = np.flatnonzero(np.diff(self.words, prepend=-1))

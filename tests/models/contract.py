@@ -93,10 +93,26 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
 }
 
 
+#: Models that have a required option and need no file.
+REQUIRED_OPTIONS: dict[str, Options] = {
+    "zero_shot": {"labels": {"greeting": None, "order": ["where is my order", "delivery"]}},
+}
+
+
 def make_registered(name: str, folder: Path) -> Model[Any, Any]:
     """Create a registered model with default options, or with a file written to `folder`."""
-    options = FILE_OPTIONS[name](folder) if name in FILE_OPTIONS else {}
+    options = FILE_OPTIONS[name](folder) if name in FILE_OPTIONS else REQUIRED_OPTIONS.get(name, {})
     return make_model(model_class(name), options)
+
+
+#: Models whose default encoder is MiniLM, of the extra `demo`.
+MINILM_MODELS = (
+    "intent_classifier",
+    "entity_recognizer",
+    "sentence_encoder",
+    "zero_shot",
+    "text_heads",
+)
 
 
 def online_names() -> list[str]:

@@ -19,6 +19,7 @@ from schemas import InputError
 from tests.conftest import skip_or_fail
 from tests.models.contract import (
     FILE_OPTIONS,
+    MINILM_MODELS,
     assert_alike,
     events_for,
     make_registered,
@@ -34,8 +35,7 @@ TOLERANCE = 1e-4
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Model[Any, Any]]:
-    needs_minilm = request.param in ("intent_classifier", "entity_recognizer")
-    if needs_minilm and find_spec(MINILM_PACKAGE) is None:
+    if request.param in MINILM_MODELS and find_spec(MINILM_PACKAGE) is None:
         skip_or_fail("the extra `demo` is not installed: no MiniLM")
     made = make_registered(request.param, tmp_path_factory.mktemp(request.param))
     made.load("cpu")

@@ -19,6 +19,7 @@ from schemas import (
     DriftEvent,
     Entity,
     IntentScore,
+    LabelSimilarity,
     NluResult,
     Origin,
     Region,
@@ -28,7 +29,10 @@ from schemas import (
     Segmentation,
     SensorReading,
     SourceEvent,
+    TextEmbedding,
     TextEntities,
+    TextLabels,
+    TextUnderstanding,
     VideoFrame,
 )
 from schemas.cloudevents import event_headers, type_name
@@ -89,6 +93,27 @@ RESULTS: list[tuple[Result, str]] = [
         "c-1  person 'Ada' (0.90)",
     ),
     (TextEntities(source_id="c-1", entities=[]), "c-1  no entities"),
+    (
+        TextLabels(source_id="c-1", label="bill", labels=[LabelSimilarity("bill", 0.61)]),
+        "c-1  bill (cosines: bill 0.61)",
+    ),
+    (
+        TextLabels(source_id="c-1", label=None, labels=[LabelSimilarity("bill", 0.1)]),
+        "c-1  no label (cosines: bill 0.10)",
+    ),
+    (TextEmbedding(source_id="c-1", dimension=384, packed="AAA="), "c-1  vector of 384 numbers"),
+    (
+        TextUnderstanding(
+            is_truncated=False,
+            source_id="c-1",
+            intent="pay",
+            score=0.5,
+            entities=[Entity("person", 0, 3, 0.9, "Ada")],
+            labels=[],
+            embedding=[1.0],
+        ),
+        "c-1  pay (0.50); label none; person 'Ada' (0.90); vector of 1 number",
+    ),
     (
         AnomalyScore(
             source_id="pump",

@@ -182,12 +182,37 @@ def test_an_onnx_file_needs_an_event_that_it_can_read(tmp_path: Path) -> None:
     assert "not TextMessage: wrap it" in message(tmp_path, agent("./some.onnx", "TextMessage"))
 
 
+def test_an_onnx_file_beside_a_config_reads_texts(tmp_path: Path) -> None:
+    (tmp_path / "some.onnx").write_bytes(b"not read before load")
+    config = '{"architectures": ["BertForTokenClassification"]}'
+    (tmp_path / "config.json").write_text(config)
+    parts = load_agent(agent("./some.onnx", "TextMessage"), tmp_path)
+    assert parts.model_type.name == "huggingface_entities"
+
+
 def test_a_hugging_face_folder_reads_texts(tmp_path: Path) -> None:
     (tmp_path / "bert").mkdir()
     (tmp_path / "bert" / "config.json").write_text("{}")
     parts = load_agent(agent("./bert"), tmp_path)
     assert parts.event_type is TextMessage
     assert parts.model_type.__name__ == "HuggingFaceClassifier"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "name"),
+    [
+        ("RobertaForSequenceClassification", "huggingface_classifier"),
+        ("RobertaForTokenClassification", "huggingface_entities"),
+        ("XLMRobertaForTokenClassification", "huggingface_entities"),
+    ],
+)
+@pytest.mark.parametrize("event", ["", "TextMessage"])
+def test_a_hugging_face_folder_for_texts_is_read_by_what_its_architecture_says(
+    tmp_path: Path, architecture: str, name: str, event: str
+) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "config.json").write_text(f'{{"architectures": ["{architecture}"]}}')
+    assert load_agent(agent("./net", event), tmp_path).model_type.name == name
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 from models.nlu.encoder import SentenceEncoder
+from models.nlu.model_files import find_model
+from models.nlu.onnx_export import export_onnx
 from models.nlu.pretrained import MINILM_PACKAGE
+from models.nlu.text_network import Task
 from tests.conftest import skip_or_fail
 from tests.models.nlu.tiny_bert import write_bert
 
 SaveModel = Callable[..., Path]
+SaveOnnx = Callable[..., tuple[Path, Path]]
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +48,27 @@ def minilm() -> str:
     if find_spec(MINILM_PACKAGE) is None:
         skip_or_fail("the extra `demo` is not installed: no MiniLM")
     return "minilm"
+
+
+@pytest.fixture(scope="session")
+def save_onnx(save_bert: SaveModel, tmp_path_factory: pytest.TempPathFactory) -> SaveOnnx:
+    """Save a random BERT of a task, and export it; returns both folders. Made once for each."""
+    made: dict[tuple[str, tuple[str, ...]], tuple[Path, Path]] = {}
+
+    def save(task: Task, *inputs: str) -> tuple[Path, Path]:
+        if (task, inputs) not in made:
+            class_name, labels = _BERTS[task]
+            folder = save_bert(class_name, **({"id2label": labels} if labels else {}))
+            out = tmp_path_factory.mktemp("onnx")
+            export_onnx(find_model(str(folder)), out, task, inputs)
+            made[task, inputs] = folder, out
+        return made[task, inputs]
+
+    return save
+
+
+_BERTS: dict[Task, tuple[str, dict[int, str]]] = {
+    "encoder": ("BertModel", {}),
+    "sequence": ("BertForSequenceClassification", {0: "angry", 1: "calm", 2: "glad"}),
+    "tokens": ("BertForTokenClassification", {0: "O", 1: "B-person", 2: "I-person"}),
+}

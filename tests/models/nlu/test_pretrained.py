@@ -8,8 +8,7 @@ import pytest
 
 from models.base import ModelError
 from models.nlu import pretrained
-from models.nlu.pretrained import find_folder, fingerprint, load_weights, read_config
-from tests.models.nlu.conftest import SaveModel
+from models.nlu.pretrained import find_folder, load_weights, read_config
 
 
 def test_an_existing_folder_is_used_as_it_is(tmp_path: Path) -> None:
@@ -90,37 +89,3 @@ def test_missing_weights_are_an_error_and_not_random_numbers(
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(ModelError, match=r"lacks \d+ weights.*encoder\.layer\.2"):
         load_weights(AutoModel, tmp_path, "cpu")
-
-
-def test_fingerprint_follows_the_weights(tiny_bert: Path, save_bert: SaveModel) -> None:
-    assert fingerprint(tiny_bert) == fingerprint(save_bert())
-    assert fingerprint(tiny_bert) != fingerprint(save_bert(seed=1))
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "tokenizer_config.json",
-        "special_tokens_map.json",
-        "added_tokens.json",
-        "merges.txt",
-        "vocab.json",
-        "spm.model",
-    ],
-)
-def test_every_file_of_the_tokenizer_is_in_the_fingerprint(
-    tiny_bert: Path, tmp_path: Path, name: str
-) -> None:
-    shutil.copytree(tiny_bert, tmp_path, dirs_exist_ok=True)
-    before = fingerprint(tmp_path)
-    path = tmp_path / name
-    path.write_bytes((path.read_bytes() if path.exists() else b"") + b" ")
-    assert fingerprint(tmp_path) != before
-
-
-def test_files_that_decide_nothing_are_not_in_the_fingerprint(
-    tiny_bert: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(tiny_bert, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "README.md").write_text("a card", encoding="utf-8")
-    assert fingerprint(tmp_path) == fingerprint(tiny_bert)

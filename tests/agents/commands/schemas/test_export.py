@@ -33,6 +33,7 @@ from schemas import (
     Event,
     InputError,
     IntentScore,
+    LabelSimilarity,
     NluResult,
     Origin,
     Region,
@@ -42,8 +43,11 @@ from schemas import (
     Segmentation,
     SensorReading,
     SourceEvent,
+    TextEmbedding,
     TextEntities,
+    TextLabels,
     TextMessage,
+    TextUnderstanding,
     VideoFrame,
     make_codec,
 )
@@ -77,6 +81,16 @@ RESULTS: list[Result] = [
     NluResult(intent="a", score=0.9, embedding=[0.6, 0.8], **STAMP),
     TextEntities(entities=[Entity("person", 0, 3, 0.9, "Ada")], **STAMP),
     TextEntities(entities=[], is_truncated=True, **STAMP),
+    TextEmbedding(dimension=2, embedding=[0.6, 0.8], **STAMP),
+    TextEmbedding(dimension=2, packed="zThmOg==", is_truncated=True, **STAMP),
+    TextLabels(label="a", labels=[LabelSimilarity("a", 0.5)], **STAMP),
+    TextLabels(label=None, labels=[LabelSimilarity("a", -0.5)], **STAMP),
+    TextUnderstanding(is_truncated=True, **STAMP),
+    TextUnderstanding(
+        is_truncated=False, intent="a", score=0.9, alternatives=[],
+        entities=[Entity("person", 0, 3, 0.9, "Ada")],
+        label="b", labels=[LabelSimilarity("b", 0.5)], embedding=[0.6, 0.8], **STAMP
+    ),
     AnomalyScore(score=0.1, is_anomaly=False, threshold=0.9, **STAMP),
     AnomalyScore(
         score=1.0, is_anomaly=True, threshold=0.9, channel="flow", expected=2.0, **STAMP
