@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation import f1, roc_auc
+from models.evaluation import Row, f1, measures, roc_auc
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.intent_head import OUT_OF_SCOPE
 from models.nlu.label_descriptions import LabelDescriptions
@@ -22,12 +22,13 @@ SMS_LABELS = {
     "spam": ["an advertisement", "you have won a prize, call now", "a subscription offer by text"],
     "ham": ["a private message to a friend", "where are you, see you later", "an everyday chat"],
 }
-Row = dict[str, Any]
-Figures = list[tuple[str, float]]
+Text = dict[str, Any]
 
 
-def rate_zero_shot(clinc: Sequence[Row], sms: Sequence[Row], encoder: SentenceEncoder) -> Figures:
-    """Return the name and value of each figure.
+def rate_zero_shot(
+    clinc: Sequence[Text], sms: Sequence[Text], encoder: SentenceEncoder
+) -> list[Row]:
+    """Return the figures.
 
     Args:
         clinc: rows with `text` and `intent`, some of them `oos`.
@@ -37,7 +38,7 @@ def rate_zero_shot(clinc: Sequence[Row], sms: Sequence[Row], encoder: SentenceEn
     return [*_rate_clinc(clinc, encoder), *_rate_sms(sms, encoder)]
 
 
-def _rate_clinc(rows: Sequence[Row], encoder: SentenceEncoder) -> Figures:
+def _rate_clinc(rows: Sequence[Text], encoder: SentenceEncoder) -> list[Row]:
     names = sorted({row["intent"] for row in rows} - {OUT_OF_SCOPE})
     labels = LabelDescriptions(names, 1, MIN_SIMILARITY)
     labels.encode(encoder.encode)
@@ -47,23 +48,21 @@ def _rate_clinc(rows: Sequence[Row], encoder: SentenceEncoder) -> Figures:
     best = cosines.max(axis=1)
     is_right = np.array(names)[cosines.argmax(axis=1)] == truth
     is_answered = best >= MIN_SIMILARITY
-    where = f"zero_shot ({encoder.source}, names as labels), clinc150 test, {len(rows)} texts"
-    return [
-        (f"{where}: in-scope accuracy of {len(names)} intents", float(is_right[in_scope].mean())),
-        (f"{where}: out-of-scope AUROC", roc_auc(best.astype(np.float64), in_scope)),
-        (
-            f"{where}: in-scope accuracy with the default threshold",
-            float((is_right & is_answered)[in_scope].mean()),
-        ),
-        (f"{where}: out-of-scope recall with it", float((~is_answered)[~in_scope].mean())),
-    ]
+    values = {
+        f"in-scope accuracy of {len(names)} intents": is_right[in_scope].mean(),
+        "out-of-scope AUROC": roc_auc(best.astype(np.float64), in_scope),
+        "in-scope accuracy with the default threshold": (is_right & is_answered)[in_scope].mean(),
+        "out-of-scope recall with the default threshold": (~is_answered)[~in_scope].mean(),
+    }
+    model = f"zero_shot ({encoder.source}, names as labels)"
+    return measures("nlu", f"clinc150 test, {len(rows)} texts", model, values)
 
 
-def _rate_sms(rows: Sequence[Row], encoder: SentenceEncoder) -> Figures:
+def _rate_sms(rows: Sequence[Text], encoder: SentenceEncoder) -> list[Row]:
     labels = LabelDescriptions(SMS_LABELS, 1, -1)
     labels.encode(encoder.encode)
     cosines = labels.similarities(encoder.encode([row["text"] for row in rows]))
     flagged = np.array(labels.names)[cosines.argmax(axis=1)] == "spam"
     truth = np.array([row["label"] for row in rows]) == "spam"
-    where = f"zero_shot ({encoder.source}, 3 descriptions a label), sms_spam, {len(rows)} texts"
-    return [(f"{where}: F1", f1(flagged, truth))]
+    model = f"zero_shot ({encoder.source}, 3 descriptions a label)"
+    return measures("nlu", f"sms_spam, {len(rows)} texts", model, {"F1": f1(flagged, truth)})
