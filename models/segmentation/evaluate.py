@@ -77,7 +77,9 @@ def decode(counts: str, height: int, width: int) -> npt.NDArray[np.bool_]:
     return flat.reshape(width, height).T
 
 
-def evaluate_scenes(weights: Path = WEIGHTS, num_scenes: int = 200) -> dict[str, float]:
+def evaluate_scenes(
+    weights: Path = WEIGHTS, seed: int = UNSEEN_SEED, num_scenes: int = 200
+) -> dict[str, float]:
     """Measure the traffic segmenter on scenes that training never renders.
 
     Returns:
@@ -85,7 +87,7 @@ def evaluate_scenes(weights: Path = WEIGHTS, num_scenes: int = 200) -> dict[str,
     """
     model = TrafficSegmenter(weights=str(weights))
     model.load("cpu")
-    pairs = list(scenes_with_classes(UNSEEN_SEED, num_scenes))
+    pairs = list(scenes_with_classes(seed, num_scenes))
     answers = _answers(model, [frame for frame, _ in pairs])
     found = (classes_of(answer) for answer in answers)
     names = ["background", *LABELS]
