@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 
-import torch
 from torch import Tensor, nn
 
 #: Network input, pixels: the size of the rendered pictures. Sides are multiples of 32.

@@ -5,7 +5,8 @@
 renders scenes, trains, writes the weights as safetensors and ONNX, and prints the mean intersection
 over union on scenes for choosing settings. Each epoch has scenes of its own: rendering them takes a
 tenth of the time, and no picture is learned by heart. It saves its state after each epoch in
-`--out`; the same command continues a run that was ended.
+`--out`; the same command continues a run that was ended. With another `--epochs` it follows that
+number's learning rates from there on.
 """
 
 from __future__ import annotations
@@ -188,13 +189,13 @@ def _checkpoint(
 
 
 def _resume(path: Path, settings: Settings, net: TinyUnet, optimizer: torch.optim.Optimizer) -> int:
-    """Restore an ended run with the same settings; return the epoch to start with."""
+    """Restore an ended run with the same settings but `num_epochs`; return the next epoch."""
     import torch
 
     if not path.is_file():
         return 0
     state = torch.load(path, weights_only=True)
-    if state["settings"] != vars(settings):
+    if state["settings"] | {"num_epochs": settings.num_epochs} != vars(settings):
         return 0
     net.load_state_dict(state["net"])
     optimizer.load_state_dict(state["optimizer"])
