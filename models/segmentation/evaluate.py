@@ -11,6 +11,7 @@ import simplejpeg
 
 from models.base import Model
 from models.detection.scenes import LABELS, render_scene_with_classes
+from models.segmentation.run_length import decode
 from models.segmentation.traffic_segmenter import WEIGHTS, TrafficSegmenter
 from models.segmentation.train import UNSEEN_SEED
 from schemas import InputError, Segmentation, VideoFrame
@@ -58,23 +59,6 @@ def classes_of(answer: Segmentation) -> npt.NDArray[np.uint8]:
     for region in answer.regions:
         classes[decode(region.mask.counts, *region.mask.size)] = region.class_id
     return classes
-
-
-def decode(counts: str, height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Return the mask (H, W) of COCO's compressed run lengths, as pycocotools does."""
-    lengths: list[int] = []
-    value = shift = 0
-    for character in counts.encode("ascii"):
-        digit = character - 48
-        value |= (digit & 0x1F) << shift
-        shift += 5
-        if digit & 0x20:
-            continue
-        value -= (1 << shift) if digit & 0x10 else 0
-        lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
-        value = shift = 0
-    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-    return flat.reshape(width, height).T
 
 
 def evaluate_scenes(
