@@ -88,6 +88,8 @@ def evaluate_on(
         (f"{name}: MOTA", figures.mota),
         (f"{name}: id switches for each true box", figures.num_switches / figures.num_true),
         (f"{name}: id switches for each object", figures.switched_share),
+        (f"{name}: id switches to another object's id", figures.num_taken),
+        (f"{name}: id switches to a new id after a gap", figures.num_resumed),
         (f"{name}: recall", 1 - figures.num_missed / figures.num_true),
         (f"{name}: false boxes for each true one", figures.num_false / figures.num_true),
     ]
