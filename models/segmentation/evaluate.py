@@ -12,6 +12,7 @@ import simplejpeg
 from models.base import Model
 from models.detection.scenes import LABELS, render_scene_with_classes
 from models.evaluation import Row, measures
+from models.segmentation.run_length import decode
 from models.segmentation.traffic_segmenter import WEIGHTS, TrafficSegmenter
 from models.segmentation.train import UNSEEN_SEED
 from schemas import InputError, Segmentation, VideoFrame
@@ -61,24 +62,9 @@ def classes_of(answer: Segmentation) -> npt.NDArray[np.uint8]:
     return classes
 
 
-def decode(counts: str, height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Return the mask (H, W) of COCO's compressed run lengths, as pycocotools does."""
-    lengths: list[int] = []
-    value = shift = 0
-    for character in counts.encode("ascii"):
-        digit = character - 48
-        value |= (digit & 0x1F) << shift
-        shift += 5
-        if digit & 0x20:
-            continue
-        value -= (1 << shift) if digit & 0x10 else 0
-        lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
-        value = shift = 0
-    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-    return flat.reshape(width, height).T
-
-
-def evaluate_scenes(weights: Path = WEIGHTS, num_scenes: int = 200) -> dict[str, float]:
+def evaluate_scenes(
+    weights: Path = WEIGHTS, seed: int = UNSEEN_SEED, num_scenes: int = 200
+) -> dict[str, float]:
     """Measure the traffic segmenter on scenes that training never renders.
 
     Returns:
@@ -86,7 +72,7 @@ def evaluate_scenes(weights: Path = WEIGHTS, num_scenes: int = 200) -> dict[str,
     """
     model = TrafficSegmenter(weights=str(weights))
     model.load("cpu")
-    pairs = list(scenes_with_classes(UNSEEN_SEED, num_scenes))
+    pairs = list(scenes_with_classes(seed, num_scenes))
     answers = _answers(model, [frame for frame, _ in pairs])
     found = (classes_of(answer) for answer in answers)
     names = ["background", *LABELS]

@@ -81,3 +81,20 @@ def compress(lengths: npt.NDArray[np.int64]) -> str:
         used[:, place] = is_open
         is_open &= more
     return rows[used].tobytes().decode("ascii")
+
+
+def decode(counts: str, height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Return the mask (H, W) of COCO's compressed run lengths, as pycocotools does."""
+    lengths: list[int] = []
+    value = shift = 0
+    for character in counts.encode("ascii"):
+        digit = character - 48
+        value |= (digit & 0x1F) << shift
+        shift += 5
+        if digit & 0x20:
+            continue
+        value -= (1 << shift) if digit & 0x10 else 0
+        lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
+        value = shift = 0
+    flat = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    return flat.reshape(width, height).T

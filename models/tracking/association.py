@@ -29,6 +29,12 @@ def iou(first: Floats, second: Floats) -> Floats:
     return overlap
 
 
+def grown(boxes: Floats, share: float) -> Floats:
+    """Return boxes (n, 4), xyxy, that are larger on each side by a share of their sides."""
+    margins = share * (boxes[:, 2:] - boxes[:, :2])
+    return np.concatenate([boxes[:, :2] - margins, boxes[:, 2:] + margins], axis=1)
+
+
 def _areas(boxes: Floats) -> Floats:
     areas: Floats = np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1)
     return areas

@@ -21,7 +21,7 @@ from models.tracking.camera_tracks import (
 from models.tracking.kalman import Motion
 from schemas import DetectedFrame, Detections, InputError, SchemaError
 
-_LAYOUT_VERSION = 1
+_LAYOUT_VERSION = 2
 _COLUMNS = ("ids", "states", "class_ids", "first_frames", "last_frames")
 _MOTION = (
     "position", "velocity", "position_variance", "covariance", "velocity_variance",
@@ -51,7 +51,7 @@ class ByteTracker(OnlineModel[DetectedFrame, Detections]):
 
     def __init__(
         self,
-        high_score: float = 0.3,
+        high_score: float = 0.4,
         low_score: float = 0.1,
         max_lost_frames: int = 30,
         max_tracks: int = 500,
@@ -107,7 +107,9 @@ class ByteTracker(OnlineModel[DetectedFrame, Detections]):
         return Detections(width=frame.width, height=frame.height, detections=detections)
 
     def _advance(self, frame: DetectedFrame) -> tuple[CameraTracks, list[int]]:
-        tracks, ids = advance(self._cameras.get(frame.source_id), boxes_of(frame), self._rules)
+        tracks, ids = advance(
+            self._cameras.get(frame.source_id), boxes_of(frame), self._rules, frame.event_time_ms
+        )
         return tracks, ids.tolist()
 
     def take_incidents(self) -> dict[str, int]:
@@ -118,8 +120,8 @@ class ByteTracker(OnlineModel[DetectedFrame, Detections]):
         """Return the tracks of all cameras."""
         pairs = list(self._cameras.items())
         states = [state for _, state in pairs] or [no_tracks()]
-        counts = [[len(s.ids), s.frame, s.next_id, s.num_dropped] for _, s in pairs]
-        arrays = {"cameras": np.array(counts, np.int64).reshape(-1, 4)}
+        counts = [[len(s.ids), s.frame, s.next_id, s.time_ms, s.num_dropped] for _, s in pairs]
+        arrays = {"cameras": np.array(counts, np.int64).reshape(-1, 5)}
         arrays["num_dropped"] = np.array([self._cameras.num_dropped], np.int64)
         for index, name in enumerate(_COLUMNS):
             arrays[name] = np.concatenate([state.columns()[index] for state in states])
@@ -132,21 +134,21 @@ class ByteTracker(OnlineModel[DetectedFrame, Detections]):
         """Take the tracks of a snapshot."""
         snapshot = unpack(state, self.name, _LAYOUT_VERSION, self._options)
         names = snapshot.list_of("cameras")
-        counts = snapshot.array("cameras", np.zeros(0, np.int64), len(names), 4)
+        counts = snapshot.array("cameras", np.zeros(0, np.int64), len(names), 5)
         if (counts < 0).any() or len(set(names)) != len(names):
             raise ModelError(f"the snapshot of {self.name} is damaged")
         total = int(counts[:, 0].sum())
         columns = [snapshot.array(name, np.zeros(0, np.int64), total) for name in _COLUMNS]
         motion = [snapshot.array(name, np.zeros(0), total, 4) for name in _MOTION]
         cameras, start = {}, 0
-        for source_id, (count, frame, next_id, num_dropped) in zip(
+        for source_id, (count, frame, next_id, time_ms, num_dropped) in zip(
             names, counts.tolist(), strict=True
         ):
             rows = slice(start, start + count)
             ids, states, class_ids, first, last = (array[rows] for array in columns)
             cameras[source_id] = CameraTracks(
                 Motion(*(array[rows] for array in motion)),
-                ids, states, class_ids, first, last, frame, next_id, num_dropped,
+                ids, states, class_ids, first, last, frame, next_id, time_ms, num_dropped,
             )  # fmt: skip
             start += count
         (dropped,) = snapshot.array("num_dropped", np.zeros(0, np.int64), 1).tolist()

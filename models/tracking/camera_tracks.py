@@ -4,8 +4,15 @@ Boxes with low scores are not dropped: after the boxes with high scores have bee
 continue the tracks that are left, which keeps objects that are partly covered.
 
 Source: Zhang et al., 2022, "ByteTrack: Multi-Object Tracking by Associating Every Detection Box",
-ECCV, arXiv:2110.06864. Different from it: boxes of all classes are matched together, and a pair of
-two classes counts as less similar.
+ECCV, arXiv:2110.06864. Different from it:
+
+- Boxes of all classes are matched together, and a pair of two classes counts as less similar.
+- Pairs that overlap well are matched first. Else two objects that pass each other swap: the sum
+  over both wrong pairs may be greater than over the right one and none.
+- What is left in the end is matched with enlarged boxes, as in C-BIoU (Yang et al., 2023,
+  arXiv:2211.14317): at a few frames a second, a small object's boxes don't overlap.
+- A lost track is also continued by a box with a low score.
+- Time is that of the events (`kalman.py`).
 """
 
 from __future__ import annotations
@@ -17,13 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.tracking import kalman
-from models.tracking.association import Floats, Ints, iou, match
+from models.tracking.association import Floats, Ints, grown, iou, match
 
 #: States of a track: seen once; followed; not seen in the last frame.
 NEW, TRACKED, LOST = range(3)
-#: Least similarity of a track with a box of high score, of a new track with one, and with a box of
-#: low score: the reference implementation's.
-_LEAST_HIGH, _LEAST_NEW, _LEAST_LOW = 0.2, 0.3, 0.5
+#: Least overlap of a track with a box of high score that is surely its own, and with one of low
+#: score; least overlap times score of any other pair.
+_LEAST_SURE, _LEAST_LOW, _LEAST = 0.5, 0.5, 0.2
+#: In the last pairing, boxes are enlarged on each side by so many times their width or height.
+_ENLARGED = 1.5
+#: Seconds between two frames whose times don't say it, and the most that they are believed.
+_USUAL_SECONDS, _MOST_SECONDS = 0.1, 10.0
 #: A track starts only at a score so far above `high_score`.
 _START_ABOVE = 0.1
 #: Of a lost and a followed track that overlap more, the one that is younger ends.
@@ -71,6 +82,8 @@ class CameraTracks:
     frame: int = 0
     """Number of frames so far."""
     next_id: int = 1
+    time_ms: int = 0
+    """Event time of the last frame."""
     num_dropped: int = 0
     """Tracks that ended early because there were too many."""
 
@@ -98,40 +111,28 @@ def no_tracks() -> CameraTracks:
     return CameraTracks(kalman.begin(np.zeros((0, 4))), empty, empty, empty, empty, empty)
 
 
-def advance(tracks: CameraTracks, boxes: Boxes, rules: TrackingRules) -> tuple[CameraTracks, Ints]:
+def advance(
+    tracks: CameraTracks, boxes: Boxes, rules: TrackingRules, time_ms: int
+) -> tuple[CameraTracks, Ints]:
     """Continue a camera's tracks with the boxes of its next frame.
+
+    Args:
+        tracks: after the frame before.
+        boxes: of the frame.
+        rules: the tracker's options.
+        time_ms: event time of the frame.
 
     Returns:
         The tracks after the frame, and for each box the id of its track, or `NO_TRACK`.
     """
     frame = tracks.frame + 1
-    motion = kalman.predict(kalman.without_growth(tracks.motion, tracks.states == LOST))
-    predicted = kalman.to_boxes(motion)
-    owner = np.full(len(boxes.scores), -1, np.int64)  # the row of each box's track
-
-    def join_rows(rows: Ints, candidates: Ints, least: float, by_score: bool) -> None:
-        if not len(rows) or not len(candidates):
-            return
-        similarity = iou(predicted[rows], boxes.corners[candidates])
-        if by_score:
-            similarity = similarity * boxes.scores[candidates]
-        other = tracks.class_ids[rows][:, None] != boxes.class_ids[candidates]
-        pairs = match(np.where(other, similarity * _OTHER_CLASS, similarity), least)
-        owner[candidates[pairs.boxes]] = rows[pairs.tracks]
-
-    def left_rows(*states: int) -> Ints:
-        taken = np.isin(np.arange(len(tracks.ids)), owner)
-        return np.flatnonzero(np.isin(tracks.states, states) & ~taken)
-
+    at_rest = kalman.without_growth(tracks.motion, tracks.states == LOST)
+    motion = kalman.predict(at_rest, _seconds(tracks.time_ms, time_ms))
+    owner = _owners(replace(tracks, motion=motion), boxes, rules)
     high = np.flatnonzero(boxes.scores >= rules.high_score)
-    low = np.flatnonzero((boxes.scores >= rules.low_score) & (boxes.scores < rules.high_score))
-    join_rows(left_rows(TRACKED, LOST), high, _LEAST_HIGH, True)
-    join_rows(left_rows(TRACKED), low, _LEAST_LOW, False)
-    join_rows(left_rows(NEW), high[owner[high] < 0], _LEAST_NEW, True)
-
     seen_boxes = np.flatnonzero(owner >= 0)
     seen = owner[seen_boxes]
-    continued = _continue(tracks, motion, seen, boxes.rows(seen_boxes), frame)
+    continued = _continue(tracks, motion, seen, boxes.rows(seen_boxes), frame, time_ms)
     kept = continued.rows(_kept(continued, rules))
     starting = high[(owner[high] < 0) & (boxes.scores[high] >= rules.high_score + _START_ABOVE)]
     after, new_ids = _start(kept, boxes.rows(starting), rules)
@@ -143,8 +144,44 @@ def advance(tracks: CameraTracks, boxes: Boxes, rules: TrackingRules) -> tuple[C
     return after, np.where(np.isin(ids, after.ids), ids, NO_TRACK)
 
 
+def _seconds(before_ms: int, time_ms: int) -> float:
+    """Return the time since the frame before; the usual one if the events don't say it."""
+    passed = (time_ms - before_ms) / 1000
+    return min(passed, _MOST_SECONDS) if before_ms and passed > 0 else _USUAL_SECONDS
+
+
+def _owners(tracks: CameraTracks, boxes: Boxes, rules: TrackingRules) -> Ints:
+    """Return the row of each box's track, -1 for none; the tracks are where they should be now."""
+    predicted = kalman.to_boxes(tracks.motion)
+    owner = np.full(len(boxes.scores), -1, np.int64)
+
+    def join(
+        states: tuple[int, ...], among: NDArray[np.bool_], least: float,
+        by_score: bool, enlarged: float = 0.0,
+    ) -> None:  # fmt: skip
+        taken = np.isin(np.arange(len(tracks.ids)), owner)
+        rows = np.flatnonzero(np.isin(tracks.states, states) & ~taken)
+        free = np.flatnonzero(among & (owner < 0))
+        if not len(rows) or not len(free):
+            return
+        similarity = iou(grown(predicted[rows], enlarged), grown(boxes.corners[free], enlarged))
+        if by_score:
+            similarity = similarity * boxes.scores[free]
+        other = tracks.class_ids[rows][:, None] != boxes.class_ids[free]
+        pairs = match(np.where(other, similarity * _OTHER_CLASS, similarity), least)
+        owner[free[pairs.boxes]] = rows[pairs.tracks]
+
+    high = boxes.scores >= rules.high_score
+    low = ~high & (boxes.scores >= rules.low_score)
+    join((TRACKED, LOST), high, _LEAST_SURE, by_score=False)
+    join((TRACKED, LOST), high, _LEAST, by_score=True)
+    join((TRACKED, LOST), low, _LEAST_LOW, by_score=False)
+    join((NEW, TRACKED, LOST), high, _LEAST, by_score=True, enlarged=_ENLARGED)
+    return owner
+
+
 def _continue(
-    tracks: CameraTracks, motion: kalman.Motion, seen: Ints, boxes: Boxes, frame: int
+    tracks: CameraTracks, motion: kalman.Motion, seen: Ints, boxes: Boxes, frame: int, time_ms: int
 ) -> CameraTracks:
     """Return the tracks with the boxes that continue them."""
     updated = kalman.update(motion.rows(seen), boxes.corners)
@@ -158,7 +195,7 @@ def _continue(
     classes[seen], last[seen] = boxes.class_ids, frame
     return CameraTracks(
         kalman.Motion(*arrays), tracks.ids, states, classes, tracks.first_frames, last, frame,
-        tracks.next_id, tracks.num_dropped,
+        tracks.next_id, time_ms, tracks.num_dropped,
     )  # fmt: skip
 
 
@@ -191,7 +228,7 @@ def _start(tracks: CameraTracks, boxes: Boxes, rules: TrackingRules) -> tuple[Ca
     num_dropped = tracks.num_dropped + max(0, len(all_ids) - rules.max_tracks)
     joined = CameraTracks(
         motion, all_ids, states, class_ids, first, last, tracks.frame, tracks.next_id + count,
-        num_dropped,
+        tracks.time_ms, num_dropped,
     )  # fmt: skip
     # Of too many, those that were seen last go on, and of these the oldest.
     order = np.lexsort((joined.ids, -joined.last_frames))[: rules.max_tracks]

@@ -86,6 +86,8 @@ def evaluate_on(data_dir: Path, num_clips: int = 20, num_frames: int = 100) -> l
         "MOTA": figures.mota,
         "id switches for each true box": figures.num_switches / figures.num_true,
         "id switches for each object": figures.switched_share,
+        "id switches to another object's id": figures.num_taken,
+        "id switches to a new id after a gap": figures.num_resumed,
         "recall": 1 - figures.num_missed / figures.num_true,
         "false boxes for each true one": figures.num_false / figures.num_true,
     }

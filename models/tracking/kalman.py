@@ -1,12 +1,18 @@
 """The motion of boxes: a Kalman filter with constant velocity, for n boxes at once.
 
-A box is measured as center x, center y, width / height, and height, in pixels. ByteTrack's filter
-(that of SORT and DeepSORT) has no noise that joins two of these: so it falls apart into four
-filters of position and velocity. Written in this way, it needs no matrices and gives the same bits
-on every machine.
+A box is measured as center x, center y, width and height, in pixels. No noise joins two of these:
+so the filter falls apart into four filters of position and velocity. Written in this way, it needs
+no matrices and gives the same bits on every machine.
+
+Time is in seconds, so that a camera of 10 frames a second, or one that drops frames, is followed as
+well as one of 30. A box that is new may move by several times its own size a second: with the small
+first variance of SORT and ByteTrack, which were tuned for pedestrians at 30 frames a second, the
+filter takes many frames to learn that a car is fast, and loses it.
 
 Source: Wojke et al., 2017, "Simple Online and Realtime Tracking with a Deep Association Metric",
-arXiv:1703.07402, with the noise of ByteTrack's reference implementation.
+arXiv:1703.07402; width and height as in BoT-SORT (Aharon et al., 2022, arXiv:2206.14651); noise of
+the velocity as white acceleration (Bar-Shalom et al., 2001, "Estimation with Applications to
+Tracking and Navigation", section 6.2.2).
 """
 
 from __future__ import annotations
@@ -18,19 +24,20 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-#: Standard deviations as shares of a box's height, and of the aspect, which has no unit.
-_POSITION, _VELOCITY = 1 / 20, 1 / 160
-_ASPECT, _ASPECT_VELOCITY, _MEASURED_ASPECT = 1e-2, 1e-5, 1e-1
-_X, _Y, _RATIO, _HEIGHT = range(4)
+#: Standard deviation of a measured side or center, as a share of the box's width or height.
+_MEASURED = 1 / 20
+#: Of the velocity of a new box, in widths or heights a second, and of how it changes in a second.
+_NEW_VELOCITY, _ACCELERATION = 5.0, 1.0
+_WIDTH = 2
 
 
 @dataclass(frozen=True)
 class Motion:
-    """Estimates of n boxes, each array (n, 4): center x, center y, width / height, height."""
+    """Estimates of n boxes, each array (n, 4): center x, center y, width, height."""
 
     position: Floats
     velocity: Floats
-    """A frame."""
+    """Pixels a second."""
     position_variance: Floats
     covariance: Floats
     """Of position and velocity."""
@@ -57,10 +64,8 @@ class Motion:
 def begin(boxes: Floats) -> Motion:
     """Return estimates for boxes (n, 4), xyxy, that are seen for the first time."""
     measured = to_measured(boxes)
-    position = 2 * _noise(measured, _POSITION, _ASPECT)
-    velocity = 10 * _noise(measured, _VELOCITY, _ASPECT_VELOCITY)
-    zeros = np.zeros_like(measured)
-    return Motion(measured, zeros, position**2, zeros, velocity**2)
+    sides, zeros = _sides(measured), np.zeros_like(measured)
+    return Motion(measured, zeros, (_MEASURED * sides) ** 2, zeros, (_NEW_VELOCITY * sides) ** 2)
 
 
 def join(first: Motion, second: Motion) -> Motion:
@@ -69,31 +74,33 @@ def join(first: Motion, second: Motion) -> Motion:
     return Motion(*(np.concatenate(pair) for pair in pairs))
 
 
-def predict(motion: Motion) -> Motion:
-    """Return the estimates one frame later."""
-    position_noise = _noise(motion.position, _POSITION, _ASPECT) ** 2
-    velocity_noise = _noise(motion.position, _VELOCITY, _ASPECT_VELOCITY) ** 2
+def predict(motion: Motion, seconds: float) -> Motion:
+    """Return the estimates some time later."""
+    noise = (_ACCELERATION * _sides(motion.position)) ** 2
     variance, covariance = motion.position_variance, motion.covariance
+    velocity_variance = motion.velocity_variance
     return Motion(
-        motion.position + motion.velocity,
+        motion.position + seconds * motion.velocity,
         motion.velocity,
-        variance + 2 * covariance + motion.velocity_variance + position_noise,
-        covariance + motion.velocity_variance,
-        motion.velocity_variance + velocity_noise,
+        variance
+        + 2 * seconds * covariance
+        + seconds**2 * velocity_variance
+        + seconds**3 / 3 * noise,
+        covariance + seconds * velocity_variance + seconds**2 / 2 * noise,
+        velocity_variance + seconds * noise,
     )
 
 
 def without_growth(motion: Motion, chosen: NDArray[np.bool_]) -> Motion:
-    """Return the estimates, the chosen boxes with a height at rest: the unseen must not grow."""
+    """Return the estimates, the chosen boxes with sides at rest: the unseen must not grow."""
     velocity = motion.velocity.copy()
-    velocity[chosen, _HEIGHT] = 0.0
+    velocity[chosen, _WIDTH:] = 0.0
     return replace(motion, velocity=velocity)
 
 
 def update(motion: Motion, boxes: Floats) -> Motion:
     """Return the estimates after their boxes (n, 4), xyxy, are seen."""
-    noise = _noise(motion.position, _POSITION, _MEASURED_ASPECT) ** 2
-    total = motion.position_variance + noise
+    total = motion.position_variance + (_MEASURED * _sides(motion.position)) ** 2
     gain, velocity_gain = motion.position_variance / total, motion.covariance / total
     surprise = to_measured(boxes) - motion.position
     return Motion(
@@ -106,21 +113,17 @@ def update(motion: Motion, boxes: Floats) -> Motion:
 
 
 def to_measured(boxes: Floats) -> Floats:
-    """Return boxes (n, 4), xyxy, as center x, center y, width / height, height."""
+    """Return boxes (n, 4), xyxy, as center x, center y, width, height."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
-    centers = (boxes[:, 2:] + boxes[:, :2]) / 2
-    return np.column_stack([centers, sides[:, 0] / sides[:, 1], sides[:, 1]])
+    return np.concatenate([(boxes[:, 2:] + boxes[:, :2]) / 2, sides], axis=1)
 
 
 def to_boxes(motion: Motion) -> Floats:
     """Return the estimated boxes (n, 4), xyxy."""
-    x, y, ratio, height = motion.position.T
-    half_width, half_height = ratio * height / 2, height / 2
-    return np.column_stack([x - half_width, y - half_height, x + half_width, y + half_height])
+    center, half = motion.position[:, :_WIDTH], motion.position[:, _WIDTH:] / 2
+    return np.concatenate([center - half, center + half], axis=1)
 
 
-def _noise(position: Floats, share_of_height: float, aspect: float) -> Floats:
-    """Return standard deviations (n, 4)."""
-    noise = np.repeat(share_of_height * np.abs(position[:, _HEIGHT : _HEIGHT + 1]), 4, axis=1)
-    noise[:, _RATIO] = aspect
-    return np.maximum(noise, 1e-6)
+def _sides(position: Floats) -> Floats:
+    """Return for each of the four numbers the side (n, 4) that noise is a share of."""
+    return np.maximum(np.tile(position[:, _WIDTH:], 2), 1e-3)

@@ -36,6 +36,10 @@ class MotFigures:
     num_false: int = 0
     num_switches: int = 0
     """How often an object's track has another id than when the object was last found."""
+    num_taken: int = 0
+    """Of these, how often the new id was another object's before."""
+    num_resumed: int = 0
+    """Of the others, how often the object had not been found in the frame before."""
     num_objects: int = 0
 
     @property
@@ -55,6 +59,8 @@ class MotFigures:
         self.num_missed += other.num_missed
         self.num_false += other.num_false
         self.num_switches += other.num_switches
+        self.num_taken += other.num_taken
+        self.num_resumed += other.num_resumed
         self.num_objects += other.num_objects
 
 
@@ -69,7 +75,9 @@ def measure_tracks(frames: Iterable[tuple[Placed, Placed]]) -> MotFigures:
     """
     figures = MotFigures()
     track_of: dict[int, int] = {}
-    for true, found in frames:
+    last_frame: dict[int, int] = {}
+    owner: dict[int, int] = {}
+    for number, (true, found) in enumerate(frames):
         overlap = iou(true.boxes, found.boxes)
         former = np.array([track_of.get(int(i), -1) for i in true.ids], np.int64)
         kept = (former[:, None] == found.ids[None, :]) & (overlap >= _FOUND_FROM_IOU)
@@ -77,8 +85,12 @@ def measure_tracks(frames: Iterable[tuple[Placed, Placed]]) -> MotFigures:
         pairs = match(np.where(kept, 1.0, overlap / 2), _FOUND_FROM_IOU / 2)
         for row, column in zip(pairs.tracks.tolist(), pairs.boxes.tolist(), strict=True):
             truth, track = int(true.ids[row]), int(found.ids[column])
-            figures.num_switches += track_of.get(truth, track) != track
-            track_of[truth] = track
+            if track_of.get(truth, track) != track:
+                is_taken = owner.get(track, truth) != truth
+                figures.num_switches += 1
+                figures.num_taken += is_taken
+                figures.num_resumed += not is_taken and last_frame[truth] < number - 1
+            track_of[truth], owner[track], last_frame[truth] = track, truth, number
         figures.num_true += len(true.ids)
         figures.num_missed += len(true.ids) - len(pairs.tracks)
         figures.num_false += len(found.ids) - len(pairs.boxes)

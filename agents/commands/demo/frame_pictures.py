@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from agents.commands.demo.drawing import (
+    color_of,
+    draw_box,
+    draw_caption,
+    opened,
+    save_small,
+    side_by_side,
+)
 from schemas import Detection, Detections, VideoFrame
 
 if TYPE_CHECKING:
@@ -20,19 +27,8 @@ _NUM_STRETCHES = 4
 #: Objects that count for a frame's merit; more of them don't make a better picture.
 _NUM_COUNTED = 6
 
-#: Okabe and Ito's colors, which color-blind people can distinguish; black is for the text.
-_COLORS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
-#: Smaller frames are enlarged to this width, so that the labels stay legible.
-_MIN_WIDTH = 640
-_FONT_PIXELS = 17
-_LINE_PIXELS = 3
 _JPEG_QUALITY = 90
 _PATTERN = "frame-??.jpg"
-#: Between the two frames of `detections.png`.
-_GAP_PIXELS = 8
-_MEDIAN_PIXELS = 5
-#: A PNG with a palette has a third of the bytes.
-_PALETTE_COLORS = 128
 
 
 @dataclass(frozen=True)
@@ -99,19 +95,10 @@ def draw_shots(shots: Sequence[Shot], folder: Path) -> list[Path]:
 
 def draw_overview(shots: Sequence[Shot], path: Path) -> None:
     """Write one small PNG: the best shots of up to two cameras, side by side."""
-    from PIL import Image
-
     by_merit = sorted(shots, key=lambda shot: shot.merit)
     best = {shot.frame.source_id: shot for shot in by_merit}
     images = [annotated(best[camera], smooth=True) for camera in sorted(best)[:2]]
-    height = min(image.height for image in images)
-    images = [image.resize((image.width * height // image.height, height)) for image in images]
-    width = sum(image.width for image in images) + _GAP_PIXELS * (len(images) - 1)
-    sheet, left = Image.new("RGB", (width, height), "white"), 0
-    for image in images:
-        sheet.paste(image, (left, 0))
-        left += image.width + _GAP_PIXELS
-    sheet.quantize(_PALETTE_COLORS, kmeans=4, dither=Image.Dither.NONE).save(path, optimize=True)
+    save_small(side_by_side(images), path)
 
 
 def annotated(shot: Shot, smooth: bool = False) -> Image.Image:
@@ -121,42 +108,16 @@ def annotated(shot: Shot, smooth: bool = False) -> Image.Image:
         shot: the frame and its detections.
         smooth: remove the frame's noise, which takes most bytes of a PNG.
     """
-    from PIL import Image, ImageDraw, ImageFilter
+    from PIL import ImageDraw
 
-    with Image.open(io.BytesIO(shot.frame.image)) as opened:
-        image = opened.convert("RGB")
-    if smooth:
-        image = image.filter(ImageFilter.MedianFilter(_MEDIAN_PIXELS))
-    factor = max(1.0, _MIN_WIDTH / image.width)
-    image = image.resize((round(image.width * factor), round(image.height * factor)))
+    image, factor = opened(shot.frame, smooth)
     pen = ImageDraw.Draw(image)
     for detection in reversed(shot.result.detections):  # the best on top
         _draw_box(pen, detection, factor)
-    _draw_caption(pen, shot, image.size)
+    draw_caption(pen, shot.frame, shot.result)
     return image
 
 
 def _draw_box(pen: ImageDraw.ImageDraw, detection: Detection, factor: float) -> None:
-    color = _COLORS[detection.class_id % len(_COLORS)]
     box = [side * factor for side in detection.box]
-    pen.rectangle(box, outline=color, width=_LINE_PIXELS)
-    text, font = f"{detection.label} {detection.score:.2f}", _font()
-    width = pen.textlength(text, font=font)
-    top = max(box[1] - _FONT_PIXELS - 5, 0)
-    left = min(box[0], pen.im.size[0] - width - 6)
-    pen.rectangle([left, top, left + width + 6, top + _FONT_PIXELS + 5], fill=color)
-    pen.text((left + 3, top + 1), text, fill="black", font=font)
-
-
-def _draw_caption(pen: ImageDraw.ImageDraw, shot: Shot, size: tuple[int, int]) -> None:
-    frame, result = shot.frame, shot.result
-    text = f"{frame.source_id}  frame {frame.frame_index}  {result.model} {result.model_version}"
-    font, top = _font(), size[1] - _FONT_PIXELS - 9
-    pen.rectangle([0, top, pen.textlength(text, font=font) + 12, size[1]], fill="black")
-    pen.text((6, top + 3), text, fill="white", font=font)
-
-
-def _font() -> Any:
-    from PIL import ImageFont
-
-    return ImageFont.load_default(_FONT_PIXELS)
+    draw_box(pen, box, f"{detection.label} {detection.score:.2f}", color_of(detection.class_id))

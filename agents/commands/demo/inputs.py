@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from agents.commands.demo.picture_sources import SCENES, VEHICLES
 from agents.commands.produce.sources import Source, repeat, round_robin
 from agents.commands.produce.sources.demo import DEMO_SOURCES
 from agents.commands.produce.sources.real_data import detector_file, real_sources
@@ -18,6 +19,13 @@ PACKAGED_RATES: dict[Kind, float] = {"video": 9.0, "text": 20.0, "sensor": 50.0,
 #: A folder holds about a hundred series. At fifty readings a second, each would get one every two
 #: seconds: too few within a minute to learn what is normal.
 REAL_RATES: dict[Kind, float] = {**PACKAGED_RATES, "sensor": 800.0}
+#: Agent -> its source of pictures and how many a second: few, since they share the cores with all.
+_PICTURES: dict[str, tuple[Source, float]] = {
+    "classify_images": (VEHICLES, 4.0),
+    "segment_images": (SCENES, 1.0),
+}
+#: These are vehicles, not photographs, so the agent's default is not for them.
+_VEHICLE_MODEL = {"name": "image_classifier", "options": {"path": "traffic", "top_k": 3}}
 #: Real photographs, but the shipped detector was trained on rendered traffic only.
 _LEFT_OUT = ("photographs",)
 #: The default threshold suits many series at once, where false alarms add up. This is one pipe: its
@@ -46,16 +54,27 @@ class Inputs:
     by_kind: dict[Kind, Input]
     models: dict[Kind, dict[str, Any]] = field(default_factory=dict)
     """`model:` of an agent's settings, where these events need another than the default."""
+    pictures: dict[str, Input] = field(default_factory=dict)
+    """Agent -> pictures that are not a camera's; of kind "video", as those are."""
+    picture_models: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def describe(self) -> list[str]:
         """Return a line for each source that says whether it is real or rendered."""
-        return [s.describe() for source in self.by_kind.values() for s in source.sources]
+        return [s.describe() for source in self._all() for s in source.sources]
+
+    def _all(self) -> list[Input]:
+        return [*self.by_kind.values(), *self.pictures.values()]
 
 
 def packaged_inputs() -> Inputs:
     """Return the data that installed packages carry; rendered data for the other kinds."""
     sources = [source for source in DEMO_SOURCES if source.name not in _LEFT_OUT]
-    return Inputs(_grouped(sources, PACKAGED_RATES), {"sensor": _WATER_FLOW_MODEL})
+    return Inputs(
+        _grouped(sources, PACKAGED_RATES),
+        {"sensor": _WATER_FLOW_MODEL},
+        {agent: Input("video", (source,), rate) for agent, (source, rate) in _PICTURES.items()},
+        {"classify_images": _VEHICLE_MODEL},
+    )
 
 
 def folder_inputs(folder: Path, report: Callable[[str], None]) -> Inputs:
@@ -81,7 +100,7 @@ def folder_inputs(folder: Path, report: Callable[[str], None]) -> Inputs:
     if "video" in real and detector is not None:
         options = {"path": str(detector.resolve())}
         models["video"] = {"name": "onnx_detector", "options": options}
-    return Inputs({**packaged.by_kind, **real}, models)
+    return replace(packaged, by_kind={**packaged.by_kind, **real}, models=models)
 
 
 def _grouped(sources: Iterable[Source], rates: dict[Kind, float]) -> dict[Kind, Input]:

@@ -7,17 +7,22 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from agents.commands.demo.class_pictures import ClassGallery, draw_classes
 from agents.commands.demo.cluster_plot import ClusterLog, plot_clusters
 from agents.commands.demo.frame_pictures import FrameGallery, draw_overview, draw_shots
+from agents.commands.demo.segment_pictures import SegmentGallery, draw_segments
 from agents.commands.demo.sensor_plot import SensorLog, plot_series
+from agents.commands.demo.track_pictures import TRACKER, TrackLog, draw_tracks
 from schemas import (
     AnomalyScore,
     BehaviorEvent,
+    Classification,
     ClusterAssignment,
     ClusterUpdate,
     Detections,
     Event,
     Result,
+    Segmentation,
     SensorReading,
     VideoFrame,
 )
@@ -26,7 +31,9 @@ from schemas import (
 MAX_PENDING, MAX_PENDING_FRAMES = 20_000, 64
 _MAX_SERIES = 3
 #: `make images` copies these to docs/images.
-_OVERVIEWS = ("detections.png", "anomalies.png", "clusters.png")
+_OVERVIEWS = (
+    "detections.png", "tracks.png", "segments.png", "classes.png", "anomalies.png", "clusters.png",
+)  # fmt: skip
 
 E = TypeVar("E", bound=Event)
 
@@ -52,7 +59,9 @@ class PictureRecorder:
 
     def __init__(self, seconds: float) -> None:
         self.frames, self.sensors, self.clusters = FrameGallery(seconds), SensorLog(), ClusterLog()
+        self.tracks, self.segments, self.classes = TrackLog(), SegmentGallery(), ClassGallery()
         self._frames: _Pending[VideoFrame] = _Pending(MAX_PENDING_FRAMES)
+        self._detected: _Pending[VideoFrame] = _Pending(MAX_PENDING_FRAMES)
         self._readings: _Pending[SensorReading] = _Pending(MAX_PENDING)
         self._behavior: _Pending[BehaviorEvent] = _Pending(MAX_PENDING)
         self._lock = threading.Lock()
@@ -70,9 +79,8 @@ class PictureRecorder:
     def add_result(self, result: Result) -> None:
         """Record a result with its event; a result of an unknown event is left out."""
         with self._lock:
-            if isinstance(result, Detections):
-                if (frame := self._frames.pop(result.event_id)) is not None:
-                    self.frames.add(frame, result)
+            if isinstance(result, (Detections, Classification, Segmentation)):
+                self._add_to_frame(result)
             elif isinstance(result, AnomalyScore):
                 if (reading := self._readings.pop(result.event_id)) is not None:
                     self.sensors.add(reading, result)
@@ -82,19 +90,41 @@ class PictureRecorder:
             elif isinstance(result, ClusterUpdate):
                 self.clusters.add_update(result)
 
+    def _add_to_frame(self, result: Detections | Classification | Segmentation) -> None:
+        if isinstance(result, Detections) and result.model == TRACKER:
+            self.tracks.add(self._detected.pop(result.event_id), result)
+            return
+        frame = self._frames.pop(result.event_id)
+        if frame is None:
+            return
+        if isinstance(result, Detections):
+            self._detected.add(frame)
+            self.frames.add(frame, result)
+        elif isinstance(result, Segmentation):
+            self.segments.add(frame, result)
+        else:
+            self.classes.add(frame, result)
+
     def draw(self, out: Path) -> list[Path]:
-        """Write annotated frames and three overviews; return the files.
+        """Write annotated frames and the overviews; return the files.
 
         Pictures without content are left out, and those of an earlier run deleted. Call it once
         no more events and results arrive.
         """
-        detections, anomalies, clusters = overviews = [out / name for name in _OVERVIEWS]
+        overviews = [out / name for name in _OVERVIEWS]
         for path in overviews:
             path.unlink(missing_ok=True)
+        detections, tracks, segments, classes, anomalies, clusters = overviews
         shots = self.frames.shots()
         frames = draw_shots(shots, out / "frames")
         if shots:
             draw_overview(shots, detections)
+        if track_shots := self.tracks.shots():
+            draw_tracks(track_shots, tracks)
+        if segmented := self.segments.chosen():
+            draw_segments(segmented, segments)
+        if classified := self.classes.chosen():
+            draw_classes(classified, classes)
         if series := self.sensors.series(_MAX_SERIES):
             plot_series(series, anomalies)
         if story := self.clusters.story():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agents import AGENTS
-from agents.commands.demo.inputs import Inputs
+from agents.commands.demo.inputs import Input, Inputs
 from agents.commands.produce.sources.source import Kind
 from agents.pipeline.file import declared_values, load_pipeline
 from agents.pipeline.yaml_lines import write_document
@@ -21,10 +21,25 @@ AGENT_OF: dict[Kind, str] = {
     "sensor": "score_anomalies",
     "behavior": "cluster_behavior",
 }
+#: Agent -> the agent whose results it reads.
+CHAINED: dict[str, str] = {"track_objects": "detect_objects"}
 _TOPIC_KEYS = ("input", "output", "updates")
 _PREFIX = "PENSTOCK_"
 _KAFKA_PREFIX = "PENSTOCK_KAFKA__"
 _SET_BY_DEMO = {f"{_KAFKA_PREFIX}BOOTSTRAP_SERVERS", f"{_KAFKA_PREFIX}GROUP_ID"}
+
+
+def feeds(inputs: Inputs) -> dict[str, Input]:
+    """Return the events that are published for each agent."""
+    return {
+        **{AGENT_OF[kind]: source for kind, source in inputs.by_kind.items()},
+        **inputs.pictures,
+    }
+
+
+def chained(inputs: Inputs) -> dict[str, str]:
+    """Return `CHAINED` for the agents of a run."""
+    return {agent: source for agent, source in CHAINED.items() if source in feeds(inputs)}
 
 
 def write_pipeline(
@@ -38,9 +53,14 @@ def write_pipeline(
         kafka: client settings, at least `bootstrap.servers` and `group.id`.
         topic_prefix: start of each topic's name.
     """
+    models = {AGENT_OF[kind]: model for kind, model in inputs.models.items()}
+    models |= inputs.picture_models
     document = {
         "kafka": dict(kafka),
-        "agents": {AGENT_OF[kind]: _agent(kind, inputs, topic_prefix) for kind in inputs.by_kind},
+        "agents": {
+            agent: _agent(agent, models.get(agent), topic_prefix)
+            for agent in (*feeds(inputs), *chained(inputs))
+        },
         "topics": {"default": {"partitions": 4}},
         "state": {"store": "none"},  # the run is never resumed
         "metrics": {"port": 0},  # a free port: several demos may run at once
@@ -48,11 +68,10 @@ def write_pipeline(
     path.write_text(write_document(document))
 
 
-def _agent(kind: Kind, inputs: Inputs, topic_prefix: str) -> dict[str, Any]:
-    agent = declared_values(AGENTS[AGENT_OF[kind]])
+def _agent(name: str, model: dict[str, Any] | None, topic_prefix: str) -> dict[str, Any]:
+    agent = declared_values(AGENTS[name])
     topics = {key: topic_prefix + agent[key] for key in _TOPIC_KEYS if key in agent}
-    model = inputs.models.get(kind, agent["model"])
-    return {**agent, **topics, "model": model}
+    return {**agent, **topics, "model": model or agent["model"]}
 
 
 def run_environment(starts_broker: bool) -> dict[str, str]:

@@ -12,7 +12,7 @@ import msgspec
 from agents.commands.demo.bad_records import BadRecordSender
 from agents.commands.demo.inputs import Input, Inputs
 from agents.commands.demo.metrics import Scrape
-from agents.commands.demo.pipeline import AGENT_OF
+from agents.commands.demo.pipeline import chained, feeds
 from agents.commands.demo.report import Account, account_of
 from agents.commands.produce.event_publisher import EventPublisher
 from agents.commands.produce.event_records import EventEncoder
@@ -112,14 +112,18 @@ class Production:
         seconds: float,
         on_event: Callable[[Event], None],
     ) -> None:
-        self._settings = settings
-        agents = {kind: settings.agents[AGENT_OF[kind]] for kind in inputs.by_kind}
+        self._settings, self._chained = settings, chained(inputs)
+        by_agent = feeds(inputs)
         self._feeders = {
-            AGENT_OF[kind]: Feeder(source, agents[kind], settings.kafka, run_id, on_event)
-            for kind, source in inputs.by_kind.items()
+            # Results are matched with events by their ids, so two agents' events have no id in
+            # common.
+            name: Feeder(
+                source, settings.agents[name], settings.kafka, f"{run_id}-{name}", on_event
+            )
+            for name, source in by_agent.items()
         }
-        feeds = [(source, agents[kind]) for kind, source in inputs.by_kind.items()]
-        self._bad_records = BadRecordSender(feeds, settings.kafka, seconds)
+        bad = [(source, settings.agents[name]) for name, source in by_agent.items()]
+        self._bad_records = BadRecordSender(bad, settings.kafka, seconds)
 
     def start(self) -> None:
         """Start to publish."""
@@ -144,9 +148,13 @@ class Production:
 
     def accounts(self, scrape: Scrape) -> list[Account]:
         """Return what became of each agent's records, by the engine's metrics."""
-        return [
+        fed = [
             account_of(name, *self._num_produced(name, feeder), scrape)
             for name, feeder in self._feeders.items()
+        ]
+        results = {account.agent: sum(account.results.values()) for account in fed}
+        return fed + [
+            account_of(name, results[source], 0, scrape) for name, source in self._chained.items()
         ]
 
     def bad_records(self) -> dict[str, list[str]]:

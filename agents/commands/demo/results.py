@@ -16,11 +16,13 @@ from agents.commands.demo.pictures import PictureRecorder
 from agents.commands.describe import describe_record, record_as_json
 from schemas import (
     AnomalyScore,
+    Classification,
     ClusterAssignment,
     ClusterUpdate,
     Detections,
     NluResult,
     Result,
+    Segmentation,
 )
 from schemas.cloudevents import type_name
 from streams.kafka.errors import BrokerError
@@ -32,8 +34,11 @@ NUM_LATEST = 4
 
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls
-    for cls in (Detections, NluResult, AnomalyScore, ClusterAssignment, ClusterUpdate)
-}
+    for cls in (
+        Detections, Classification, Segmentation, NluResult, AnomalyScore, ClusterAssignment,
+        ClusterUpdate,
+    )
+}  # fmt: skip
 
 
 class RecordFiles:

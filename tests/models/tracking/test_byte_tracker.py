@@ -15,9 +15,11 @@ from schemas import DetectedFrame, Detection, InputError
 Box = tuple[float, float, float, float]
 
 
-def frame(*found: tuple[Box, float], camera: str = "gate", label: str = "car") -> DetectedFrame:
-    detections = [Detection(label, 0, score, box) for box, score in found]
-    return DetectedFrame(source_id=camera, width=640, height=384, detections=detections)
+def frame(*found: tuple[Box, float], camera: str = "gate", time_ms: int = 0) -> DetectedFrame:
+    detections = [Detection("car", 0, score, box) for box, score in found]
+    return DetectedFrame(
+        source_id=camera, event_time_ms=time_ms, width=640, height=384, detections=detections
+    )
 
 
 def car(at: float, score: float = 0.9, y: float = 100.0) -> tuple[Box, float]:
@@ -52,6 +54,34 @@ def test_an_object_that_is_unseen_keeps_its_id_for_a_while(gap: int, is_same: bo
 def test_a_box_that_is_seen_once_has_no_id() -> None:
     frames = [frame(car(5.0 * i), *([car(400.0, y=300.0)] if i == 6 else [])) for i in range(12)]
     assert ids(ByteTracker(), frames)[6] == [1, None]
+
+
+def test_a_fast_object_keeps_its_id_at_few_frames_a_second() -> None:
+    frames = [frame(car(50.0 * i)) for i in range(12)]  # its boxes overlap by a tenth
+    assert ids(ByteTracker(), frames) == [[1]] * 12
+
+
+def test_objects_that_pass_each_other_do_not_swap_their_ids() -> None:
+    # The nearer one covers the other, which is not found for some frames, then by a part.
+    frames = []
+    for i in range(20):
+        near, far = car(20.0 * i), car(420 - 20.0 * i, y=88.0, score=0.6)
+        frames.append(frame(near, *([] if 8 <= i <= 12 else [far])))
+    found = ids(ByteTracker(), frames)
+    assert [each[0] for each in found] == [1] * 20
+    assert [each[1] for each in found if len(each) > 1] == [2] * 15
+
+
+def test_frames_that_a_camera_drops_are_seen_by_their_times() -> None:
+    seen = [i for i in range(30) if i % 7 not in (3, 4, 5)]
+    times = [frame(car(30.0 * i), time_ms=1_000_000 + 100 * i) for i in seen]
+    assert ids(ByteTracker(), times) == [[1]] * len(seen)
+
+
+@pytest.mark.parametrize("times", [[5, 5, 5], [9_000, 8_000, 1], [10**15, 1, 10**15]])
+def test_times_that_stand_still_or_go_back_do_no_harm(times: list[int]) -> None:
+    frames = [frame(car(5.0), time_ms=times[i % 3]) for i in range(12)]
+    assert ids(ByteTracker(), frames) == [[1]] * 12
 
 
 def test_cameras_do_not_disturb_each_other() -> None:

@@ -1,31 +1,31 @@
-"""The four filters of position and velocity are ByteTrack's filter of eight numbers."""
+"""The four filters of position and velocity are the usual filter of eight numbers, in matrices."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from models.tracking.kalman import Floats, begin, predict, to_boxes, to_measured, update
 
 
 class MatrixFilter:
-    """ByteTrack's filter as its reference implementation writes it, for one box."""
+    """Constant velocity with white acceleration, as textbooks write it, for one box."""
 
     def __init__(self, measured: Floats) -> None:
-        h = measured[3]
-        std = [h / 10, h / 10, 2e-2, h / 10, h / 16, h / 16, 1e-4, h / 16]
+        sides = measured[[2, 3, 2, 3]]
         self.mean = np.r_[measured, np.zeros(4)]
-        self.covariance = np.diag(np.square(std))
-        self.motion = np.eye(8) + np.eye(8, k=4)
+        self.covariance = np.diag(np.square(np.r_[sides / 20, 5 * sides]))
 
-    def predict(self) -> None:
-        h = self.mean[3]
-        std = [h / 20, h / 20, 1e-2, h / 20, h / 160, h / 160, 1e-5, h / 160]
-        self.mean = self.motion @ self.mean
-        self.covariance = self.motion @ self.covariance @ self.motion.T + np.diag(np.square(std))
+    def predict(self, seconds: float) -> None:
+        sides = self.mean[[2, 3, 2, 3]]
+        motion = np.eye(8) + seconds * np.eye(8, k=4)
+        powers = np.array([[seconds**3 / 3, seconds**2 / 2], [seconds**2 / 2, seconds]])
+        self.mean = motion @ self.mean
+        noise = np.kron(powers, np.diag(sides**2))
+        self.covariance = motion @ self.covariance @ motion.T + noise
 
     def update(self, measured: Floats) -> None:
-        h = self.mean[3]
-        noise = np.diag(np.square([h / 20, h / 20, 1e-1, h / 20]))
+        noise = np.diag(np.square(self.mean[[2, 3, 2, 3]] / 20))
         seen = np.eye(4, 8)
         total = seen @ self.covariance @ seen.T + noise
         gain = self.covariance @ seen.T @ np.linalg.inv(total)
@@ -40,9 +40,10 @@ def test_it_equals_the_reference_in_matrices() -> None:
     references = [MatrixFilter(measured) for measured in to_measured(boxes)]
     for _ in range(25):
         boxes = boxes + np.array([3.0, 1.0, 3.0, 1.0]) + dice.normal(0, 1, boxes.shape)
-        motion = predict(motion)
+        seconds = float(dice.uniform(0.02, 0.3))
+        motion = predict(motion, seconds)
         for reference in references:
-            reference.predict()
+            reference.predict(seconds)
         if dice.random() < 0.8:
             motion = update(motion, boxes)
             for reference, measured in zip(references, to_measured(boxes), strict=True):
@@ -57,3 +58,12 @@ def test_it_equals_the_reference_in_matrices() -> None:
 def test_boxes_become_themselves_again() -> None:
     boxes = np.array([[10.0, 20.0, 60.0, 90.0]])
     np.testing.assert_allclose(to_boxes(begin(boxes)), boxes)
+
+
+@pytest.mark.parametrize("frames_per_second", [5, 30])
+def test_a_new_box_is_found_where_its_first_two_frames_lead(frames_per_second: int) -> None:
+    step = np.array([1.0, 0.0, 1.0, 0.0]) * 120 / frames_per_second  # 120 pixels a second
+    box, seconds = np.array([[10.0, 20.0, 60.0, 50.0]]), 1 / frames_per_second
+    motion = update(predict(begin(box), seconds), box + step)
+    ahead = to_boxes(predict(motion, seconds))
+    assert np.abs(ahead - (box + 2 * step)).max() < 3

@@ -31,3 +31,16 @@ def test_a_track_that_still_overlaps_stays_with_its_object() -> None:
     first = (placed((1, 0)), placed((7, 0)))
     second = (placed((1, 0)), placed((7, 3), (8, 0)))  # 8 overlaps more
     assert measure_tracks([first, second]).num_switches == 0
+
+
+def test_switches_are_told_apart_by_their_cause() -> None:
+    true = placed((1, 0), (2, 100))
+    figures = measure_tracks(
+        [
+            (true, placed((7, 1), (8, 101))),
+            (true, placed((8, 1))),  # it took the other's id, which is not found
+            (true, placed((8, 1), (9, 101))),  # a new id after a gap
+            (true, placed((10, 1), (9, 101))),  # a new id without a gap
+        ]
+    )
+    assert (figures.num_switches, figures.num_taken, figures.num_resumed) == (3, 1, 1)

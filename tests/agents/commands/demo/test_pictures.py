@@ -1,6 +1,9 @@
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from agents.commands.demo.pictures import MAX_PENDING_FRAMES, PictureRecorder
+from schemas import Classification, ClassScore, Detections
 from tests.agents.commands.demo.worlds import detections, frame, score
 
 
@@ -39,3 +42,29 @@ def test_pictures_without_content_are_left_out(tmp_path: Path) -> None:
     written = [path.name for path in recorder.draw(tmp_path)]
     assert written == ["frame-01.jpg", "detections.png"]
     assert not (tmp_path / "anomalies.png").exists()
+
+
+def test_tracks_are_joined_with_the_frame_of_their_detections() -> None:
+    recorder = PictureRecorder(seconds=1000)
+    for number in range(3):
+        recorder.add_event(frame(str(number)))
+        recorder.add_result(detections(str(number), 0.9))
+        recorder.add_result(_tracked(str(number)))
+    (shot,) = recorder.tracks.shots()
+    assert shot.frame.event_id == "2"
+    assert {track: len(way) for track, way in shot.ways.items()} == {7: 3}
+
+
+def test_a_classified_picture_is_not_a_camera_frame(tmp_path: Path) -> None:
+    recorder = PictureRecorder(seconds=1000)
+    recorder.add_event(frame("a"))
+    top = [ClassScore("car", 0, 0.9)]
+    recorder.add_result(Classification(event_id="a", label="car", class_id=0, score=0.9, top=top))
+    assert recorder.frames.shots() == []
+    assert [path.name for path in recorder.draw(tmp_path)] == ["classes.png"]
+
+
+def _tracked(event_id: str) -> Detections:
+    result = detections(event_id, 0.9)
+    found = [replace(detection, track_id=7) for detection in result.detections]
+    return replace(result, detections=found, model="byte_tracker", source_id="camera-1")

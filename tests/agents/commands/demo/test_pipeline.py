@@ -5,9 +5,17 @@ import pytest
 
 from agents import AGENTS
 from agents.commands.demo.inputs import packaged_inputs
-from agents.commands.demo.pipeline import AGENT_OF, load_run, run_environment, write_pipeline
+from agents.commands.demo.pipeline import (
+    AGENT_OF,
+    CHAINED,
+    load_run,
+    run_environment,
+    write_pipeline,
+)
 from streams.settings import AgentSettings
 
+#: Those of the four kinds of events, those of pictures, and those that read another's results.
+RUNNING = {*AGENT_OF.values(), "classify_images", "segment_images", *CHAINED}
 KAFKA = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}
 
 
@@ -15,7 +23,7 @@ def test_the_agents_are_the_declared_ones(tmp_path: Path) -> None:
     write_pipeline(tmp_path / "p.yaml", packaged_inputs(), KAFKA)
     written = load_run(tmp_path / "p.yaml", {}).agents
     assert {k: replace(a, model="") for k, a in written.items()} == {
-        k: replace(AGENTS[k], model="") for k in AGENT_OF.values()
+        k: replace(AGENTS[k], model="") for k in RUNNING
     }
 
 
@@ -23,7 +31,7 @@ def test_the_written_file_can_be_loaded(tmp_path: Path) -> None:
     write_pipeline(tmp_path / "p.yaml", packaged_inputs(), KAFKA, topic_prefix="demo.")
     settings = load_run(tmp_path / "p.yaml", {})
     assert settings.kafka["group.id"] == "g"
-    assert set(settings.agents) == set(AGENT_OF.values())
+    assert set(settings.agents) == RUNNING
     topics = [t for a in settings.agents.values() for t in (*a.inputs, *a.output_topics)]
     assert all(topic.startswith("demo.") for topic in topics)
 
@@ -33,6 +41,14 @@ def test_events_may_need_another_model(tmp_path: Path) -> None:
     agents: dict[str, AgentSettings] = load_run(tmp_path / "p.yaml", {}).agents
     assert agents["score_anomalies"].model_options == {"threshold": 5.0}
     assert agents["detect_objects"].model_name == "traffic_detector"
+    assert agents["classify_images"].model_options["path"] == "traffic"
+
+
+def test_an_agent_that_reads_the_results_of_another_reads_its_topic(tmp_path: Path) -> None:
+    write_pipeline(tmp_path / "p.yaml", packaged_inputs(), KAFKA, topic_prefix="demo.")
+    agents = load_run(tmp_path / "p.yaml", {}).agents
+    for reader, writer in CHAINED.items():
+        assert agents[reader].inputs == [agents[writer].output]
 
 
 def test_kafka_settings_of_the_environment_apply_only_to_a_running_cluster(
