@@ -40,9 +40,9 @@ class ClusterUpdate(Result, kw_only=True):
     partition: int = -1
     sequence: int = -1
     clusters: list[Cluster]
-    low: dict[str, float] = {}
+    low: dict[str, float] = msgspec.field(default_factory=dict)
     """Where the model's scale has 0, by feature, in the units of the events. Empty: not stated."""
-    high: dict[str, float] = {}
+    high: dict[str, float] = msgspec.field(default_factory=dict)
     """Where the model's scale has 1. The same as `low`: the feature is constant."""
     is_log: bool = False
     """Whether the model takes sign(x) * log(1 + |x|) before it scales."""

@@ -21,18 +21,15 @@ def squared_distances(points: Floats, centers: Floats) -> Floats:
 
 def connected(links: Bools) -> Ints:
     """Return the component (n,), from 0, of each node of a symmetric graph (n, n)."""
-    labels = np.full(len(links), -1)
-    count = 0
-    for start in range(len(links)):
-        if labels[start] >= 0:
-            continue
-        front = np.zeros(len(links), np.bool_)
-        front[start] = True
-        while front.any():
-            labels[front] = count
-            front = links[front].any(axis=0) & (labels < 0)
-        count += 1
-    return labels
+    # Each node takes the lowest label near it, and then that label's own, until nothing changes.
+    labels = np.arange(len(links))
+    while True:
+        near = np.where(links, labels, len(links)).min(axis=1, initial=len(links))
+        lower = np.minimum(labels, near)
+        lower = lower[lower]
+        if np.array_equal(lower, labels):
+            return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+        labels = lower
 
 
 def density_groups(centers: Floats, is_core: Bools, reach: float) -> Ints:

@@ -211,7 +211,7 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
             low=dict(zip(names, space.plain(space.origin).tolist(), strict=True)),
             high=dict(zip(names, space.plain(end).tolist(), strict=True)),
             is_log=self.log,
-            reach=self.reach,
+            reach=self.reach if np.isfinite(self.reach) else 0.0,
         )
 
     def _options(self) -> dict[str, Option]:

@@ -34,9 +34,7 @@ def inherit_ids(groups: Ints, weights: Floats, earlier: Ints, next_id: int) -> I
         next_id: the first id that was never used.
     """
     shared: dict[tuple[int, int], float] = {}
-    for group, old, weight in zip(
-        groups.tolist(), earlier.tolist(), weights.tolist(), strict=True
-    ):
+    for group, old, weight in zip(groups.tolist(), earlier.tolist(), weights.tolist(), strict=True):
         if old >= 0:
             shared[old, group] = shared.get((old, group), 0.0) + weight
     ranked = sorted(shared, key=lambda pair: (-shared[pair], *pair))
