@@ -6,6 +6,7 @@ Imports no Kafka, no Faust and no model, so that a producer script can use it al
 from schemas.behavior import BehaviorEvent
 from schemas.classification import Classification, ClassScore
 from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
+from schemas.cluster_picture import ClusterReport, GlobalCluster, Member
 from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_codec
 from schemas.dead_letter import DeadLetter
 from schemas.detected_frame import DetectedFrame
@@ -31,7 +32,8 @@ from schemas.text import TextMessage
 
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
-    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame)
+    t.__name__: t
+    for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame, ClusterReport)
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
@@ -45,6 +47,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         AnomalyScore,
         ClusterAssignment,
         ClusterUpdate,
+        GlobalCluster,
         SceneEvent,
     )
 }
@@ -59,6 +62,7 @@ __all__ = [
     "Classification",
     "Cluster",
     "ClusterAssignment",
+    "ClusterReport",
     "ClusterUpdate",
     "DeadLetter",
     "DecodeError",
@@ -69,10 +73,12 @@ __all__ = [
     "Entity",
     "Event",
     "FiniteFloat",
+    "GlobalCluster",
     "ImageCodec",
     "InputError",
     "IntentScore",
     "JsonCodec",
+    "Member",
     "MsgpackCodec",
     "NluResult",
     "Origin",
