@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.clustering.evaluate_streams import evaluate_kdd99
 from models.clustering.labeled import load_kdd99, load_shoppers
 from models.clustering.online_kmeans import OnlineKMeans
 from models.evaluation import (
@@ -119,6 +120,7 @@ def evaluate_on(data_dir: Path) -> list[Row]:
         events, classes = load_kdd99(path, KDD_ROWS)
         dataset = f"kdd99, first {len(events)} rows"
         rows += compare(events, classes, KDD_CLUSTERS, dataset)
+        rows += evaluate_kdd99(path)
     shoppers = sorted((data_dir / "shoppers").glob("*.csv.gz"))
     for path in shoppers:
         rows += compare(*load_shoppers(path), SHOPPER_CLUSTERS, "shoppers")

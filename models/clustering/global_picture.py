@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.clustering.density_groups import connected, squared_distances
 from models.clustering.stable_ids import inherit_ids
+from models.clustering.weighted_kmeans import spread_seeds, weighted_kmeans
 from models.feature_rows import feature_rows
 from schemas import ClusterReport
 
@@ -19,6 +20,8 @@ Ints = NDArray[np.int64]
 #: A difference of bounds below this share of them counts as none: the feature is constant.
 _LEAST = 1e-9
 _LARGEST = 1e100
+#: Rounds of k-means after a report.
+_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Picture:
     features: list[str] = field(default_factory=list)
     is_log: bool = False
     reach: float = 0.0
+    k: int = 0
+    """Number of clusters; 0: as many as `reach` gives."""
     parts: dict[tuple[str, int], Part] = field(default_factory=dict)
     wholes: dict[int, Whole] = field(default_factory=dict)
     next_id: int = 0
@@ -116,7 +121,12 @@ class Picture:
 
 
 def with_report(
-    picture: Picture, report: ClusterReport, reach: float, max_features: int, max_silence: int
+    picture: Picture,
+    report: ClusterReport,
+    reach: float,
+    max_features: int,
+    max_silence: int,
+    k: int = 0,
 ) -> Picture:
     """Return the picture with what the report says in place of its partition's last.
 
@@ -126,6 +136,7 @@ def with_report(
         reach: scaled distance up to which micro-clusters are of one cluster.
         max_features: the most features; later ones are ignored.
         max_silence: reports of others after which a partition is forgotten.
+        k: number of clusters; 0: as many as `reach` gives.
     """
     brought = sorted({name for cluster in report.clusters for name in cluster.center})
     new = [name for name in brought if name not in set(picture.features)]
@@ -136,6 +147,7 @@ def with_report(
         features=features,
         is_log=report.is_log,
         reach=reach,
+        k=k,
         num_reports=picture.num_reports + 1,
         parts={key: _widened(part, more) for key, part in picture.parts.items()},
         wholes={
@@ -191,10 +203,7 @@ def _regrouped(picture: Picture) -> Picture:
         return replace(picture, wholes={})
     unit, weights = picture.unit, picture.weights
     scaled = _filled(picture.centers, weights) / unit
-    links = squared_distances(scaled, scaled) <= picture.reach**2
-    np.fill_diagonal(links, True)
-    _link_own_groups(links, parts)
-    groups = connected(links)
+    groups = _by_kmeans(picture, scaled) if picture.k else _by_reach(picture, scaled)
     earlier = np.concatenate([part.global_ids for part in parts])
     inherited = inherit_ids(groups, weights, earlier, picture.next_id)
     wholes = _wholes(parts, groups, weights, scaled, unit)
@@ -228,13 +237,38 @@ def _filled(centers: Floats, weights: Floats) -> Floats:
     return np.where(missing, mean, centers)
 
 
-def _link_own_groups(links: NDArray[np.bool_], parts: Sequence[Part]) -> None:
-    """Link what is one cluster in its partition: so each of those has just one global id."""
-    start = 0
-    for part in parts:
-        own = slice(start, start + len(part.ids))
-        links[own, own] |= part.groups == part.groups[:, None]
-        start += len(part.ids)
+def _clusters_of_parts(parts: Iterable[Part]) -> Ints:
+    """Return the number (P,), from 0, of the partition's cluster that each belongs to."""
+    numbers: dict[tuple[str, int, int], int] = {}
+    names = [(p.agent, p.partition, group) for p in parts for group in p.groups.tolist()]
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
+
+
+def _by_reach(picture: Picture, scaled: Floats) -> Ints:
+    """Return the group (P,) of each micro-cluster: those within reach of each other.
+
+    Those of one cluster in their partition stay together: so that has just one global id.
+    """
+    clusters = _clusters_of_parts(picture.parts.values())
+    links = squared_distances(scaled, scaled) <= picture.reach**2
+    links |= clusters == clusters[:, None]
+    return connected(links)
+
+
+def _by_kmeans(picture: Picture, scaled: Floats) -> Ints:
+    """Return the group (P,) of each micro-cluster: k-means over the partitions' clusters.
+
+    It starts at the present clusters of the picture, so that they last.
+    """
+    clusters, weights = _clusters_of_parts(picture.parts.values()), picture.weights
+    mass = np.bincount(clusters, weights)
+    shares = weights / np.maximum(mass, 1e-300)[clusters]
+    centers = np.zeros((len(mass), scaled.shape[1]))
+    np.add.at(centers, clusters, scaled * shares[:, None])
+    wholes = [whole.center / picture.unit for _, whole in sorted(picture.wholes.items())]
+    known = np.nan_to_num(np.array(wholes).reshape(len(wholes), scaled.shape[1]))
+    start = spread_seeds(centers, mass, known[: picture.k], picture.k)
+    return weighted_kmeans(centers, mass, start, _ROUNDS)[1][clusters]
 
 
 def _wholes(

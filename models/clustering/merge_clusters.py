@@ -29,8 +29,9 @@ class MergeClusters(OnlineModel[ClusterReport, GlobalCluster]):
     """One picture of the clusters whose updates it reads.
 
     Micro-clusters are additive. Those of all partitions within `reach` of each other, and those
-    that are one cluster in their partition, are one global cluster; distances are in the scale of
-    all partitions together. A global cluster keeps its id while most of its weight stays together.
+    that are one cluster in their partition, are one global cluster; with `k`, k-means groups the
+    partitions' clusters. Distances are in the scale of all partitions together. A global cluster
+    keeps its id while most of its weight stays together.
     A report takes the place of its partition's last; an older one changes nothing.
 
     Each report is answered with a record for every cluster that changed because of it. Memory:
@@ -47,6 +48,7 @@ class MergeClusters(OnlineModel[ClusterReport, GlobalCluster]):
     def __init__(
         self,
         reach: float | None = None,
+        k: int = 0,
         min_drift: float = 0.05,
         min_growth: float = 1.25,
         max_silence: int = 1000,
@@ -58,6 +60,8 @@ class MergeClusters(OnlineModel[ClusterReport, GlobalCluster]):
         Args:
             reach: scaled distance up to which micro-clusters are of one cluster, > 0; None: as the
                 updates state it.
+            k: number of clusters, by k-means over those of the partitions, 1 to 1000; 0: as many as
+                `reach` gives.
             min_drift: scaled distance that a center moves before it is published again, >= 0.
             min_growth: factor by which a weight changes before it is published again, > 1.
             max_silence: reports of others after which a partition is forgotten, >= 1.
@@ -66,6 +70,7 @@ class MergeClusters(OnlineModel[ClusterReport, GlobalCluster]):
             max_features: the most features, 1 to 1024; later ones are ignored.
         """
         self.reach = None if reach is None else check_option("reach", reach, 1e-9, 1e9)
+        self.k = check_option("k", k, 0, 1000)
         self.min_drift = check_option("min_drift", min_drift, 0)
         self.min_growth = check_option("min_growth", min_growth, 1.000001)
         self.max_silence = check_option("max_silence", max_silence, 1)
@@ -97,10 +102,10 @@ class MergeClusters(OnlineModel[ClusterReport, GlobalCluster]):
     def _problem(self, report: ClusterReport) -> str:
         """Return why a report can't be merged; "" if it can."""
         picture = self._known.picture
-        if self.reach is None and report.reach <= 0:
+        if self.reach is None and report.reach <= 0 and not self.k:
             return (
                 f"the update of {report.agent or 'an agent'} states no reach, because its model "
-                "has no micro-clusters: set the option reach of merge_clusters"
+                "does not group by distance: set the option k (or reach) of merge_clusters"
             )
         others = [p for key, p in picture.parts.items() if key != (report.agent, report.partition)]
         if others and report.is_log != picture.is_log:
@@ -127,7 +132,9 @@ class MergeClusters(OnlineModel[ClusterReport, GlobalCluster]):
         if latest is not None and latest[0] is known and latest[1] is report:
             return latest[2], latest[3]
         reach = self.reach if self.reach is not None else report.reach
-        picture = with_report(known.picture, report, reach, self.max_features, self.max_silence)
+        picture = with_report(
+            known.picture, report, reach, self.max_features, self.max_silence, self.k
+        )
         records = changes(known.published, picture, self.min_drift, self.min_growth)
         published = dict(known.published)
         for record in records:
@@ -157,7 +164,7 @@ class MergeClusters(OnlineModel[ClusterReport, GlobalCluster]):
         return incidents
 
     def _options(self) -> dict[str, Option]:
-        names = ("reach", "max_micro_clusters", "max_features")
+        names = ("reach", "k", "max_micro_clusters", "max_features")
         return {name: getattr(self, name) for name in names}
 
     def snapshot(self) -> bytes:
