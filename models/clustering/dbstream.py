@@ -28,8 +28,9 @@ class DBStream(MicroClusterModel):
     the weak ones are removed. Two of weight `min_weight` are connected if their shared density is
     `min_shared` of the mean of their weights.
 
-    A step's events are tried against the micro-clusters as they were before it, and a center moves
-    once, by 1 - exp(-the sum of the pulls) towards the mean of what pulled it.
+    A step first begins micro-clusters at events that none covers; then every event counts in all
+    that cover it, and a center moves once, by 1 - exp(-the sum of the pulls) towards the mean of
+    what pulled it.
 
     Memory: `max_micro_clusters` of 2 * `max_features` + 7 numbers, and the square of
     `max_micro_clusters` numbers of shared density. Nothing is random.
@@ -96,13 +97,12 @@ class DBStream(MicroClusterModel):
         self._micro.fade(factor)
         self._shared *= factor
         points = self._space.scaled(values)
-        is_left = np.ones(len(values), np.bool_)
-        if len(self._micro):
-            squared = squared_distances(points, self._space.scaled(self._micro.means))
-            covers = squared <= self.radius**2
-            self._pull(values, times, squared, covers)
-            is_left = ~covers.any(axis=1)
-        self._begin(values[is_left], times[is_left], points[is_left])
+        began = self._begin(values, times, points)
+        squared = squared_distances(points, self._space.scaled(self._micro.means))
+        covers = np.asarray(squared <= self.radius**2)
+        # The event that began one is in it already.
+        covers[began, len(self._micro) - len(began) + np.arange(len(began))] = False
+        self._pull(values, times, squared, covers)
         now = int(times[-1]) + 1
         if now // self.gap_events > int(times[0]) // self.gap_events:
             self._remove_weak()
@@ -121,7 +121,7 @@ class DBStream(MicroClusterModel):
         targets = (pulls.T @ values) / np.maximum(total, 1e-300)[:, None]
         share = np.where(counts > 0, -np.expm1(-total), 0.0)
         moved = micro.means + share[:, None] * (targets - micro.means)
-        micro.means = np.where(self._is_free(moved)[:, None], moved, micro.means)
+        micro.means = self._apart(moved)
         weights = micro.weights + counts
         means = (covering.T @ times) / np.maximum(counts, 1.0)
         away = np.where(counts > 0, means - micro.times, 0.0)
@@ -138,21 +138,35 @@ class DBStream(MicroClusterModel):
         added = squares - 2.0 * means * sums + means**2 * counts
         micro.squares = micro.squares + np.maximum(added, 0.0)
 
-    def _is_free(self, moved: Floats) -> Bools:
-        """Return which centers (P,) are, after the move, not within `radius` of another."""
-        centers = self._space.scaled(moved)
-        squared = squared_distances(centers, centers)
-        np.fill_diagonal(squared, np.inf)
-        return np.asarray(squared.min(axis=1) > self.radius**2)
+    def _apart(self, moved: Floats) -> Floats:
+        """Return the centers (P, F) after the moves that bring none within `radius` of another."""
+        old = self._micro.means
+        stays = np.zeros(len(old), np.bool_)
+        while True:
+            places = np.where(stays[:, None], old, moved)
+            centers = self._space.scaled(places)
+            squared = squared_distances(centers, centers)
+            np.fill_diagonal(squared, np.inf)
+            collides = (squared <= self.radius**2).any(axis=1) & ~stays
+            if not collides.any():
+                return places
+            stays |= collides
 
-    def _begin(self, values: Floats, times: Floats, points: Floats) -> None:
-        while len(values):
-            near = ((points - points[0]) ** 2).sum(axis=1) <= self.radius**2
-            near[0] = True
-            self._micro.append(values[near], times[near])
-            values, times, points = values[~near], times[~near], points[~near]
-        missing = len(self._micro) - len(self._shared)
-        self._shared = np.pad(self._shared, ((0, missing), (0, missing)))
+    def _begin(self, values: Floats, times: Floats, points: Floats) -> Ints:
+        """Begin micro-clusters at events (n, F) until each is within one; return which (m,)."""
+        is_left = np.ones(len(values), np.bool_)
+        if len(self._micro):
+            squared = squared_distances(points, self._space.scaled(self._micro.means))
+            is_left = np.asarray((squared > self.radius**2).all(axis=1))
+        began = []
+        while is_left.any():
+            first = int(is_left.argmax())
+            is_left &= ((points - points[first]) ** 2).sum(axis=1) > self.radius**2
+            is_left[first] = False
+            self._micro.append(values[first : first + 1], times[first : first + 1])
+            began.append(first)
+        self._shared = np.pad(self._shared, (0, len(began)))
+        return np.array(began, np.int64)
 
     def _remove_weak(self) -> None:
         """Remove what would not have reached its present weight with one event in each gap."""

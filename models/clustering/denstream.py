@@ -26,7 +26,7 @@ class DenStream(MicroClusterModel):
     outlier micro-cluster. One becomes potential above the weight `min_weight * potential_share`.
     Weights halve every `half_life_events`; from time to time the potential ones that fell below
     that weight, and the outlier ones that grow too slowly, are removed. Potential ones of weight
-    `min_weight` are the cores of DBSCAN, with twice `radius` as its distance.
+    `min_weight` are the cores of DBSCAN, with `link` times `radius` as its distance.
 
     A step's events are tried against the micro-clusters as they were before it. Where a
     micro-cluster would grow beyond `radius` by all events that it could take one by one, it takes
@@ -45,6 +45,7 @@ class DenStream(MicroClusterModel):
         radius: float = 0.4,
         min_weight: float = 10.0,
         potential_share: float = 0.3,
+        link: float = 2.0,
         features: list[str] | None = None,
         half_life_events: float = 5000.0,
         scale: Scale = "range",
@@ -61,6 +62,8 @@ class DenStream(MicroClusterModel):
             min_weight: of a core micro-cluster, > 1 (the paper's mu).
             potential_share: share of `min_weight` that makes a micro-cluster potential, in (0, 1]
                 (the paper's beta); the product must be above 1.
+            link: micro-clusters up to so many radii apart are of one cluster, and an event farther
+                from all of them is an outlier, > 0 (the paper: 2; more for sparse shapes).
             features: names of features to cluster by; None: those that events have, up to
                 `max_features`, as they come; sorted within a step.
             half_life_events: events of this partition after which an event's weight halves, >= 1;
@@ -79,6 +82,7 @@ class DenStream(MicroClusterModel):
         self.radius = check_option("radius", radius, 1e-9, 1e9)
         self.min_weight = check_option("min_weight", min_weight, 1.000001)
         self.potential_share = check_option("potential_share", potential_share, 1e-6, 1)
+        self.link = check_option("link", link, 1e-6, 1e6)
         self._least = self.min_weight * self.potential_share
         if self._least <= 1.0:
             raise ValueError(
@@ -91,11 +95,12 @@ class DenStream(MicroClusterModel):
 
     @property
     def reach(self) -> float:
-        """Two micro-clusters of full radius touch."""
-        return 2.0 * self.radius
+        """With a `link` of 2, micro-clusters of full radius that touch are of one cluster."""
+        return self.link * self.radius
 
     def _more_options(self) -> dict[str, Option]:
-        return {name: getattr(self, name) for name in ("radius", "min_weight", "potential_share")}
+        names = ("radius", "min_weight", "potential_share", "link")
+        return {name: getattr(self, name) for name in names}
 
     def _absorb(self, values: Floats, times: Floats) -> None:
         self._micro.fade(0.5 ** (len(values) / self.half_life_events))

@@ -21,6 +21,7 @@ from models.clustering.labeled import load_kdd99
 from models.clustering.merge_clusters import MergeClusters
 from models.clustering.micro_model import MicroClusterModel
 from models.evaluation import Measure, answer_stream, one_result
+from models.registry import make_model
 from schemas import BehaviorEvent, ClusterAssignment, ClusterReport, ClusterUpdate, GlobalCluster
 
 Ints = NDArray[np.int64]
@@ -130,7 +131,9 @@ def evaluate_kdd99(path: Path, start: int = 0) -> list[Measure]:
 
 def _maker(cls: type[MicroClusterModel], **options: int) -> Callable[[], MicroClusterModel]:
     def make() -> MicroClusterModel:
-        return cls(**options)  # type: ignore[call-arg]  # each has its own defaults
+        model = make_model(cls, dict(options))
+        assert isinstance(model, MicroClusterModel)
+        return model
 
     return make
 

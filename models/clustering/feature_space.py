@@ -80,10 +80,7 @@ class FeatureSpace:
     def learn(self, even: Floats) -> Floats:
         """Learn the values (n, F), n >= 1; return them clipped and with none missing."""
         owners = np.zeros(len(even), np.int64)
-        if self.scale == "range":
-            even = self._clipped_to_range(even)
-        else:
-            even = self.running.clipped(even, owners)
+        even = self._clipped(even)
         decay = 0.5 ** (len(even) / self.half_life)
         self.running.learn(even, owners, np.array([decay]))
         mean = self.running.mean[0]
@@ -94,12 +91,20 @@ class FeatureSpace:
         self.high = np.fmax(self.high, np.fmax.reduce(even, axis=0))
         return self._filled(even)
 
-    def _clipped_to_range(self, even: Floats) -> Floats:
-        reach = _MAX_MOVE * (self.high - self.low)
-        is_open = reach <= _LEAST * np.abs(self.high)  # none or one value so far
-        low = np.where(is_open, -_LARGEST, self.low - reach)
-        high = np.where(is_open, _LARGEST, self.high + reach)
-        return np.clip(even, low, high)
+    def _clipped(self, even: Floats) -> Floats:
+        """Clip what is absurdly far from the values so far; a constant feature may go anywhere."""
+        if self.scale == "none":
+            return even
+        most = _MAX_MOVE if self.scale == "range" else _MAX_MOVE * _MAX_DEVIATIONS
+        reach = np.minimum(most * self.unit, _LARGEST)
+        is_open = reach >= _LARGEST
+        mean = self.running.mean[0]
+        low, high = (self.low, self.high) if self.scale == "range" else (mean, mean)
+        return np.clip(
+            even,
+            np.where(is_open, -_LARGEST, low - reach),
+            np.where(is_open, _LARGEST, high + reach),
+        )
 
     def _filled(self, even: Floats) -> Floats:
         missing = np.isnan(even)

@@ -261,7 +261,7 @@ def _by_kmeans(picture: Picture, scaled: Floats) -> Ints:
     It starts at the present clusters of the picture, so that they last.
     """
     clusters, weights = _clusters_of_parts(picture.parts.values()), picture.weights
-    mass = np.bincount(clusters, weights)
+    mass = np.bincount(clusters, weights).astype(np.float64)
     shares = weights / np.maximum(mass, 1e-300)[clusters]
     centers = np.zeros((len(mass), scaled.shape[1]))
     np.add.at(centers, clusters, scaled * shares[:, None])

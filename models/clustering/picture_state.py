@@ -58,7 +58,7 @@ def picture_of(saved: Snapshot) -> tuple[Picture, dict[int, Whole]]:
     sizes = [head[4] for head in heads]
     if sum(sizes) != num_micro or any(not 0 <= head[0] < len(agents) for head in heads):
         raise ModelError(f"the parts in the snapshot of {saved.kind} do not fit: it is damaged")
-    cuts = np.cumsum(sizes)[:-1] if sizes else []
+    cuts = np.cumsum(np.array(sizes, np.int64))[:-1]
     bounds = saved.array("bounds", _WITH_NAN, 2 * num_parts, width)
     centers = np.split(saved.array("centers", _WITH_NAN, num_micro, width), cuts)
     numbers = np.split(saved.array("numbers", _FLOATS, 2, num_micro), cuts, axis=1)
