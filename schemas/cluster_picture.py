@@ -25,7 +25,7 @@ class ClusterReport(Event, frozen=True, kw_only=True):
     low: _Features = msgspec.field(default_factory=dict)
     high: _Features = msgspec.field(default_factory=dict)
     is_log: bool = False
-    reach: Annotated[FiniteFloat, Meta(ge=0)] = 0.0
+    reach: Annotated[float, Meta(ge=0, le=1e300)] = 0.0
 
     def validate(self) -> None:
         """Check that every number is finite and no weight negative.
