@@ -25,6 +25,8 @@ from schemas import (
     Cluster,
     ClusterAssignment,
     ClusterUpdate,
+    GlobalCluster,
+    Member,
     DeadLetter,
     Detection,
     Detections,
@@ -82,6 +84,10 @@ RESULTS: list[Result] = [
     ClusterAssignment(cluster_id=-1, distance=0.0, **STAMP),
     ClusterUpdate(
         agent="a", partition=0, sequence=1, clusters=[Cluster(0, {"x": 1.0}, 2.0)], **STAMP
+    ),
+    GlobalCluster(
+        global_id=1, status="split", weight=2.0, center={"x": 1.0}, radius=0.5,
+        members=[Member("a", 0, 3)], from_ids=[0], **STAMP
     ),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
 ]  # fmt: skip
@@ -248,10 +254,12 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "sensor.readings.dlq": {"DeadLetter"},
         "behavior.events": {"BehaviorEvent"},
         "behavior.clusters": {"ClusterAssignment"},
-        "behavior.cluster_updates": {"ClusterUpdate"},
+        "behavior.cluster_updates": {"ClusterUpdate", "ClusterReport"},
+        "behavior.cluster_updates.dlq": {"DeadLetter"},
+        "behavior.global_clusters": {"GlobalCluster"},
         "behavior.events.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 25
+    assert len(document["operations"]) == 28
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")
