@@ -8,6 +8,7 @@ these declarations (an agent of one of these names inherits what the file leaves
 from agents.classify_images import CLASSIFY_IMAGES
 from agents.cluster_behavior import CLUSTER_BEHAVIOR
 from agents.detect_objects import DETECT_OBJECTS
+from agents.merge_clusters import MERGE_CLUSTERS
 from agents.score_anomalies import SCORE_ANOMALIES
 from agents.segment_images import SEGMENT_IMAGES
 from agents.track_objects import TRACK_OBJECTS
@@ -22,6 +23,7 @@ AGENTS = {
     "understand_text": UNDERSTAND_TEXT,
     "score_anomalies": SCORE_ANOMALIES,
     "cluster_behavior": CLUSTER_BEHAVIOR,
+    "merge_clusters": MERGE_CLUSTERS,
     "track_objects": TRACK_OBJECTS,
     "watch_scenes": WATCH_SCENES,
     "watch_sources": WATCH_SOURCES,

@@ -93,3 +93,7 @@ register("seasonal_likelihood", "models.anomaly.seasonal_likelihood:SeasonalLike
 register("drift_detector", "models.drift.drift_detector:DriftDetector")
 register("silence_watcher", "models.silence.silence_watcher:SilenceWatcher")
 register("online_kmeans", "models.clustering.online_kmeans:OnlineKMeans")
+register("denstream", "models.clustering.denstream:DenStream")
+register("clustream", "models.clustering.clustream:CluStream")
+register("dbstream", "models.clustering.dbstream:DBStream")
+register("merge_clusters", "models.clustering.merge_clusters:MergeClusters")

@@ -6,6 +6,7 @@ Imports no Kafka, no Faust and no model, so that a producer script can use it al
 from schemas.behavior import BehaviorEvent
 from schemas.classification import Classification, ClassScore
 from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
+from schemas.cluster_picture import ClusterReport, GlobalCluster, Member
 from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_codec
 from schemas.dead_letter import DeadLetter
 from schemas.detected_frame import DetectedFrame
@@ -44,7 +45,15 @@ from schemas.text import TextMessage
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
     t.__name__: t
-    for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame, Heartbeat)
+    for t in (
+        VideoFrame,
+        TextMessage,
+        SensorReading,
+        BehaviorEvent,
+        DetectedFrame,
+        Heartbeat,
+        ClusterReport,
+    )
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
@@ -61,6 +70,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         AnomalyScore,
         ClusterAssignment,
         ClusterUpdate,
+        GlobalCluster,
         SceneEvent,
         SourceEvent,
         DriftEvent,
@@ -77,6 +87,7 @@ __all__ = [
     "Classification",
     "Cluster",
     "ClusterAssignment",
+    "ClusterReport",
     "ClusterUpdate",
     "DeadLetter",
     "DecodeError",
@@ -88,12 +99,14 @@ __all__ = [
     "Entity",
     "Event",
     "FiniteFloat",
+    "GlobalCluster",
     "Heartbeat",
     "ImageCodec",
     "InputError",
     "IntentScore",
     "JsonCodec",
     "LabelSimilarity",
+    "Member",
     "MsgpackCodec",
     "NluResult",
     "Origin",

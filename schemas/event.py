@@ -98,3 +98,11 @@ class Result(msgspec.Struct, kw_only=True, gc=False):
     model: str = ""
     """Name of the model that made the result."""
     model_version: str = ""
+
+    def record_key(self) -> str:
+        """Return the key of the result's record; "" means the key of the input record.
+
+        Only for results whose topic is a table of something else than the input's sources. Such a
+        topic keeps the order of a key only where all of its records come from one input partition.
+        """
+        return ""

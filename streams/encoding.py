@@ -131,6 +131,8 @@ class ResultEncoder:
         kinds = {type(answer) for answer in answers}
         if len(kinds) != 1 or not issubclass(next(iter(kinds)), Result):
             return False
+        if type(answers[0]).record_key is not Result.record_key:
+            return False
         kind = _kind(answers[0])
         columns = encoded.records
         try:
@@ -225,8 +227,11 @@ class ResultEncoder:
                 self._agent, kind, index,
             )  # fmt: skip
             headers = self._headers(kind, ce_id, event.event_time_ms)
+            own = result.record_key().encode() if isinstance(result, Result) else b""
             records.append(
-                OutputRecord(_source_key(event) if key is None else key, value, headers + shared)
+                OutputRecord(
+                    own or (_source_key(event) if key is None else key), value, headers + shared
+                )
             )
         return records
 

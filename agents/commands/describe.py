@@ -23,6 +23,7 @@ from schemas import (
     DeadLetter,
     Detections,
     DriftEvent,
+    GlobalCluster,
     NluResult,
     Result,
     SceneEvent,
@@ -253,6 +254,17 @@ def _update(result: ClusterUpdate) -> str:
     )
 
 
+def _global_cluster(result: GlobalCluster) -> str:
+    words = f"global cluster {result.global_id} {result.status}"
+    if result.status == "died":
+        return words + (f", now part of {result.into_id}" if result.into_id >= 0 else "")
+    origins = ", ".join(map(str, result.from_ids))
+    return (
+        f"{words}{' from ' if origins else ''}{origins}: weight {result.weight:.1f}, "
+        f"{_counted('member', len(result.members))}"
+    )
+
+
 def _scene_event(result: SceneEvent) -> str:
     words = f"{result.label} {result.track_id} "
     counts = ", ".join(_counted(label, count) for label, count in result.counts.items()) or "none"
@@ -306,6 +318,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     AnomalyScore: _anomaly,
     ClusterAssignment: _assignment,
     ClusterUpdate: _update,
+    GlobalCluster: _global_cluster,
     SceneEvent: _scene_event,
     DriftEvent: _drift,
     SourceEvent: _source_event,

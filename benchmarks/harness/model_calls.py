@@ -25,7 +25,14 @@ from streams.online import OnlineRunner
 from streams.records import RecordBatch, TopicPartition
 from streams.span import Span
 
-MODELS = ("robust_zscore", "half_space_trees", "online_kmeans")
+MODELS = (
+    "robust_zscore",
+    "half_space_trees",
+    "online_kmeans",
+    "denstream",
+    "clustream",
+    "dbstream",
+)
 _SEED = 5
 _TABLE_ROWS = 4096
 

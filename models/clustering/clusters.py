@@ -17,6 +17,7 @@ from models.clustering.centers import Centers
 from models.clustering.nearest import nearest_of_each
 from models.clustering.scaling import RunningScale
 from models.clustering.seeding import seed_centers, sum_by
+from models.clustering.silhouette import choose_k
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,7 +31,9 @@ _LARGEST = 1e100
 class Clusters:
     """The scale of the features and the centers, or the events that will seed them."""
 
-    def __init__(self, features: list[str], k: int, seed_events: int, seed: int) -> None:
+    def __init__(
+        self, features: list[str], k: int, seed_events: int, seed: int, chooses_k: bool = False
+    ) -> None:
         """Start without any state.
 
         Args:
@@ -38,6 +41,7 @@ class Clusters:
             k: number of clusters.
             seed_events: events that seed the centers.
             seed: of random choices.
+            chooses_k: whether there are 2 to k clusters, by the silhouette of the seeding events.
         """
         self.features = features
         self.scale = RunningScale(len(features))
@@ -47,7 +51,7 @@ class Clusters:
         self.spread = 0.0
         """The decayed mean of squared distances."""
         self.num_steps = 0
-        self._seed_events, self._seed = seed_events, seed
+        self._seed_events, self._seed, self._chooses_k = seed_events, seed, chooses_k
 
     def widen(self, features: Sequence[str], values: Floats) -> None:
         """Add features that came later: until now, every event and center is at their mean.
@@ -69,7 +73,10 @@ class Clusters:
         if len(self.waiting) < self._seed_events:
             return
         waiting, self.waiting = self.waiting, self.waiting[:0]
-        places = seed_centers(self._scaled(waiting), self.centers.k, self._rng())
+        points = self._scaled(waiting)
+        if self._chooses_k:
+            self.centers.k = choose_k(points, self.centers.k, self._rng())
+        places = seed_centers(points, self.centers.k, self._rng())
         self.centers.add(places * self.scale.std[0] + self.scale.mean[0])
         self.spread = float(nearest_centers([self], *stacked([waiting]))[1].mean())
         _move([self], [waiting], [1.0])

@@ -14,11 +14,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.base import ModelError
+from models.clustering.evaluate_streams import evaluate_kdd99
+from models.clustering.evaluate_texts import evaluate_clinc
 from models.clustering.labeled import load_kdd99, load_shoppers
 from models.clustering.online_kmeans import OnlineKMeans
 from models.evaluation import (
     Measure,
     Row,
+    Skipped,
     answer_stream,
     one_result,
     print_rows,
@@ -112,17 +116,25 @@ def compare(events: list[BehaviorEvent], classes: list[str], k: int, dataset: st
 
 
 def evaluate_on(data_dir: Path) -> list[Row]:
-    """Return the figures for KDD99 and the shoppers; an absent data set is skipped."""
+    """Return the figures for KDD99, the shoppers and CLINC150; an absent data set is skipped."""
     rows: list[Row] = []
     kdd = sorted((data_dir / "kdd99").glob("*.csv.gz"))
     for path in kdd:
         events, classes = load_kdd99(path, KDD_ROWS)
         dataset = f"kdd99, first {len(events)} rows"
         rows += compare(events, classes, KDD_CLUSTERS, dataset)
+        rows += evaluate_kdd99(path)
     shoppers = sorted((data_dir / "shoppers").glob("*.csv.gz"))
     for path in shoppers:
         rows += compare(*load_shoppers(path), SHOPPER_CLUSTERS, "shoppers")
-    absent = [name for name, paths in (("kdd99", kdd), ("shoppers", shoppers)) if not paths]
+    clinc = sorted((data_dir / "clinc150").glob("*.jsonl.gz"))
+    try:
+        for path in clinc:
+            rows += evaluate_clinc(path)
+    except ModelError as error:
+        rows.append(Skipped(task=TASK, dataset="clinc150", reason=str(error)))
+    found = (("kdd99", kdd), ("shoppers", shoppers), ("clinc150", clinc))
+    absent = [name for name, paths in found if not paths]
     return [*rows, *without_data(TASK, *absent)]
 
 

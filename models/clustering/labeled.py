@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+from itertools import islice
 from pathlib import Path
 
 from schemas import BehaviorEvent
@@ -28,13 +29,24 @@ _SHOPPERS = {
 }
 
 
-def load_kdd99(path: Path, max_rows: int) -> tuple[list[BehaviorEvent], list[str]]:
-    """Read the first connections with their 38 numeric features, and their classes."""
+def load_kdd99(
+    path: Path, max_rows: int, every: int = 1, start: int = 0, log: bool = True
+) -> tuple[list[BehaviorEvent], list[str]]:
+    """Read connections with their 38 numeric features, and their classes.
+
+    Args:
+        path: the file.
+        max_rows: the most rows to return.
+        every: one of so many rows is returned.
+        start: row of the file to begin at.
+        log: whether durations, bytes and unbounded counts are returned as log(1 + x).
+    """
     numeric = [column for column in range(_KDD_CLASS) if column not in _KDD_TEXT]
     events, classes = [], []
     with gzip.open(path, "rt", newline="") as file:
-        for _, row in zip(range(max_rows), csv.reader(file), strict=False):
-            features = {f"c{i:02d}": _number(row[i], i in _KDD_LOG) for i in numeric}
+        rows = islice(csv.reader(file), start, start + max_rows * every, every)
+        for row in rows:
+            features = {f"c{i:02d}": _number(row[i], log and i in _KDD_LOG) for i in numeric}
             events.append(BehaviorEvent(source_id="net", action="connect", features=features))
             classes.append(row[_KDD_CLASS].rstrip("."))
     return events, classes

@@ -59,6 +59,7 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         max_features: int = 64,
         seed: int = 1,
         learn_every: int = 64,
+        k_by_silhouette: bool = False,
     ) -> None:
         """Check the options of the pipeline file.
 
@@ -71,7 +72,9 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
             max_features: the most features, 1 to 1024.
             seed: seed of random choices, >= 0.
             learn_every: offsets in a learning step, >= 1.
+            k_by_silhouette: there are 2 to k clusters, as many as fit the seeding events best.
         """
+        self.k_by_silhouette = bool(k_by_silhouette)
         self.k = check_option("k", k, 1, 1000)
         self.half_life_events = check_option("half_life_events", half_life_events, 1)
         self.seed_events = check_option("seed_events", seed_events, k, 65_536)
@@ -85,7 +88,7 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         self._num_unplaced = 0
 
     def _fresh(self, features: list[str]) -> Clusters:
-        return Clusters(features, self.k, self.seed_events, self.seed)
+        return Clusters(features, self.k, self.seed_events, self.seed, self.k_by_silhouette)
 
     def predict_batch(self, batch: Sequence[BehaviorEvent]) -> list[ClusterAssignment]:
         """Assign each event to the nearest center; changes nothing.
@@ -195,12 +198,17 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
             "counts": np.array(counts, np.int64),
             "spread": np.array([clusters.spread]),
         }
+        if self.k_by_silhouette:
+            arrays["k"] = np.array([centers.k], np.int64)
         names = {"features": clusters.features}
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
     def _options(self) -> dict[str, Option]:
         names = ("k", "half_life_events", "seed_events", "max_features", "seed")
-        return {name: getattr(self, name) for name in names} | {"features": self._wanted_features}
+        options = {name: getattr(self, name) for name in names}
+        # Left out where it is not used: earlier snapshots lack it.
+        chosen: dict[str, Option] = {"k_by_silhouette": True} if self.k_by_silhouette else {}
+        return {**options, "features": self._wanted_features, **chosen}
 
     def restore(self, state: bytes) -> None:
         """Replace the state by that of a snapshot.
@@ -218,7 +226,10 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         ):
             raise ModelError(f"the counts in the snapshot of {self.name} do not fit: it is damaged")
         scale, spread = saved.array("scale", floats, 3, width), saved.array("spread", floats, 1)
-        clusters, centers = self._fresh(features), Centers(self.k, width)
+        most = int(saved.array("k", ints, 1)[0]) if self.k_by_silhouette else self.k
+        if not max(k, 1) <= most <= self.k:
+            raise ModelError(f"the snapshot of {self.name} has {most} as its k: it is damaged")
+        clusters, centers = self._fresh(features), Centers(most, width)
         clusters.waiting = saved.array("waiting", floats, waiting, width)
         centers.places = saved.array("centres", floats, k, width)
         centers.weights = saved.array("weights", floats, k)

@@ -15,6 +15,8 @@ from models.base import Model, OnlineModel
 from models.registry import make_model, model_class, model_names
 from schemas import (
     BehaviorEvent,
+    Cluster,
+    ClusterReport,
     DetectedFrame,
     Detection,
     Event,
@@ -128,6 +130,7 @@ def events_for(event_type: type[Event], count: int) -> list[Event]:
         SensorReading: _reading,
         BehaviorEvent: _behavior,
         DetectedFrame: _detected_frame,
+        ClusterReport: _cluster_report,
         Event: _reading,
     }
     return [makers[event_type](index) for index in range(count)]
@@ -187,6 +190,28 @@ def _behavior(index: int) -> BehaviorEvent:
         event_time_ms=1_700_000_000_000 + 1000 * index,
         action="buy",
         features={"pages": pages, "seconds": seconds, "amount_eur": amount},
+    )
+
+
+def _cluster_report(index: int) -> ClusterReport:
+    """Reports of three partitions in turn, whose two clusters move, one of them through all."""
+    sequence, partition = divmod(index, 3)
+    at = 0.5 + 0.4 * math.sin(sequence / 40 + partition)
+    centers = [{"pages": 1.0 + partition, "seconds": 30.0}, {"pages": 20.0 * at, "seconds": 300.0}]
+    clusters = [
+        Cluster(2 * (sequence // 100) + i, center, 10.0 + index % 7, 0.1, i)
+        for i, center in enumerate(centers)
+    ]
+    return ClusterReport(
+        source_id=f"cluster_behavior:{partition}",
+        event_time_ms=1_700_000_000_000 + 1000 * index,
+        agent="cluster_behavior",
+        partition=partition,
+        sequence=sequence,
+        clusters=clusters,
+        low={"pages": 0.0, "seconds": 0.0},
+        high={"pages": 20.0, "seconds": 300.0},
+        reach=0.2,
     )
 
 

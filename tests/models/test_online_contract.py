@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from models.base import ModelError, OnlineModel
 from models.registry import model_class
-from schemas import DetectedFrame, Event, InputError
+from schemas import ClusterReport, DetectedFrame, Event, InputError
 from streams.joint_calls import answer_each, learn_each
 from streams.model_protocols import SharingModel
 from tests.models.contract import (
@@ -149,6 +149,9 @@ def test_a_new_or_missing_feature_affects_at_most_its_event(name: str, tmp_path:
 def _with_other_features(event: Event) -> Event:
     if isinstance(event, DetectedFrame):
         return replace(event, detections=event.detections[1:])
+    if isinstance(event, ClusterReport):
+        first = replace(event.clusters[0], center={"seconds": 30.0, "brand_new": 1.0})
+        return replace(event, clusters=[first, *event.clusters[1:]])
     field = "values" if hasattr(event, "values") else "features"
     numbers = dict(getattr(event, field))
     numbers.popitem()

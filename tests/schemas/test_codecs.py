@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from schemas import (
     EVENT_TYPES,
     BehaviorEvent,
+    Cluster,
+    ClusterReport,
     DecodeError,
     DetectedFrame,
     Detection,
@@ -55,6 +57,26 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
             ),
             max_size=4,
         ),
+    },
+    ClusterReport: {
+        "agent": TEXT,
+        "partition": st.integers(-1, 2**31 - 1),
+        "sequence": st.integers(-1, 2**53 - 1),
+        "clusters": st.lists(
+            st.builds(
+                Cluster,
+                cluster_id=st.integers(0, 2**60),
+                center=NUMBERS,
+                weight=st.floats(0, 1e9),
+                radius=st.floats(0, 1e9),
+                group=st.integers(-1, 2**60),
+            ),
+            max_size=4,
+        ),
+        "low": NUMBERS,
+        "high": NUMBERS,
+        "is_log": st.booleans(),
+        "reach": st.floats(0, 1e9),
     },
 }
 FORMATS = {"json": "JSON", "msgpack": "MessagePack"}

@@ -18,8 +18,10 @@ from schemas import (
     Detections,
     DriftEvent,
     Entity,
+    GlobalCluster,
     IntentScore,
     LabelSimilarity,
+    Member,
     NluResult,
     Origin,
     Region,
@@ -162,6 +164,24 @@ RESULTS: list[tuple[Result, str]] = [
         "u  cluster 3, 0.42 from its center",
     ),
     (ClusterAssignment(source_id="u", cluster_id=-1, distance=0.0), "u  no cluster"),
+    (
+        GlobalCluster(
+            global_id=7,
+            status="merged",
+            weight=40.0,
+            center={},
+            radius=0.1,
+            members=[Member("a", 0, 1), Member("a", 2, 0)],
+            from_ids=[3, 4],
+        ),
+        "global cluster 7 merged from 3, 4: weight 40.0, 2 members",
+    ),
+    (
+        GlobalCluster(
+            global_id=3, status="died", weight=0.0, center={}, radius=0.1, members=[], into_id=7
+        ),
+        "global cluster 3 died, now part of 7",
+    ),
     (
         ClusterUpdate(
             agent="cluster_behavior",

@@ -31,9 +31,11 @@ from schemas import (
     DriftEvent,
     Entity,
     Event,
+    GlobalCluster,
     InputError,
     IntentScore,
     LabelSimilarity,
+    Member,
     NluResult,
     Origin,
     Region,
@@ -105,6 +107,10 @@ RESULTS: list[Result] = [
     ),
     DriftEvent(
         channel="flow", method="adwin", noticed_ms=1, before=1.0, after=2.0, spread=0.1, **STAMP
+    ),
+    GlobalCluster(
+        global_id=1, status="split", weight=2.0, center={"x": 1.0}, radius=0.5,
+        members=[Member("a", 0, 3)], from_ids=[0], **STAMP
     ),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
 ]  # fmt: skip
@@ -273,7 +279,9 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "sensor.readings.dlq": {"DeadLetter"},
         "behavior.events": {"BehaviorEvent"},
         "behavior.clusters": {"ClusterAssignment"},
-        "behavior.cluster_updates": {"ClusterUpdate"},
+        "behavior.cluster_updates": {"ClusterUpdate", "ClusterReport"},
+        "behavior.cluster_updates.dlq": {"DeadLetter"},
+        "behavior.global_clusters": {"GlobalCluster"},
         "behavior.events.dlq": {"DeadLetter"},
     }
     assert len(document["operations"]) == 28

@@ -1,0 +1,256 @@
+"""What models of micro-clusters share: features, assignment, ids of clusters, updates, state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.base import ModelError, OnlineModel
+from models.clustering.feature_space import SCALES, FeatureSpace, Scale
+from models.clustering.micro_clusters import MicroClusters
+from models.clustering.nearest import nearest
+from models.clustering.stable_ids import inherit_ids
+from models.options import check_option
+from models.snapshots import Option, Snapshot, pack, unpack
+from schemas import BehaviorEvent, Cluster, ClusterAssignment, ClusterUpdate
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_STATE_VERSION = 1
+
+
+class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]):
+    """A model that summarizes its events in micro-clusters and groups those into clusters.
+
+    A subclass defines `_absorb` (a learning step) and `_group` (which micro-clusters belong
+    together), and where it remembers more, `_more_arrays` and `_restore_more`.
+
+    An event is assigned to the cluster of its nearest settled micro-cluster. Farther than `reach`
+    from all of them it is an outlier: `cluster_id` -1, with its distance. A cluster keeps its id
+    while most of its weight stays together (`stable_ids.py`).
+    """
+
+    event_type, result_type = BehaviorEvent, ClusterAssignment
+
+    def __init__(
+        self,
+        features: list[str] | None,
+        max_features: int,
+        scale: Scale,
+        log: bool,
+        half_life_events: float,
+        max_micro_clusters: int,
+        publish_every: int,
+        learn_every: int,
+    ) -> None:
+        """Check the options that all of these models have; `docs/clusters.md` describes them."""
+        self.max_features = check_option("max_features", max_features, 1, 1024)
+        self.half_life_events = check_option("half_life_events", half_life_events, 1)
+        self.max_micro_clusters = check_option("max_micro_clusters", max_micro_clusters, 2, 4096)
+        self.publish_every = check_option("publish_every", publish_every, 1)
+        self.learn_every = check_option("learn_every", learn_every, 1)
+        if scale not in SCALES:
+            raise ValueError(f"option scale is {scale!r}: expected one of {', '.join(SCALES)}")
+        if not isinstance(log, bool):
+            raise ValueError(f"option log is {log!r}: expected true or false")
+        self.scale: Scale = scale
+        self.log = log
+        if features is not None:
+            check_option("features (their number)", len(set(features)), 1, max_features)
+        self._wanted_features = None if features is None else list(dict.fromkeys(features))
+        self._incidents: dict[str, int] = {}
+        self._space = self._fresh_space(self._wanted_features or [])
+        self._micro = MicroClusters(len(self._space.names))
+        self._num_learned = 0
+        self._num_steps = 0
+        self._next_group = 0
+
+    @property
+    def reach(self) -> float:
+        """The scaled distance up to which an event or a micro-cluster belongs to another one."""
+        raise NotImplementedError
+
+    def _absorb(self, values: Floats, times: Floats) -> None:
+        """Learn even values (n, F), n >= 1, without missing ones, at ascending times (n,)."""
+        raise NotImplementedError
+
+    def _group(self, centers: Floats, settled: Ints) -> Ints:
+        """Return the group (P,), from 0, of the micro-clusters at `settled` with scaled centers."""
+        raise NotImplementedError
+
+    def _more_options(self) -> dict[str, Option]:
+        return {}
+
+    def _more_arrays(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+    def _restore_more(self, saved: Snapshot) -> None:
+        """Take over what `_more_arrays` returned; raises ModelError if it is damaged."""
+
+    def _widen_more(self, means: Floats) -> None:
+        """Append features, at these even means until now, to what `_more_arrays` returns."""
+
+    def _fresh_space(self, names: Sequence[str]) -> FeatureSpace:
+        return FeatureSpace(names, self.scale, self.log, 10.0 * self.half_life_events)
+
+    def _count(self, kind: str, number: int) -> None:
+        self._incidents[kind] = self._incidents.get(kind, 0) + number
+
+    def predict_batch(self, batch: Sequence[BehaviorEvent]) -> list[ClusterAssignment]:
+        """Assign each event to the cluster of its nearest micro-cluster; changes nothing.
+
+        Args:
+            batch: B events with finite features.
+
+        Returns:
+            B results in input order. `cluster_id` -1 means: no cluster exists yet, or the event
+            has none of the model's features (both with distance 0), or it is an outlier.
+        """
+        settled = np.flatnonzero(self._micro.is_settled)
+        if not len(settled):
+            return [ClusterAssignment(cluster_id=-1, distance=0.0) for _ in batch]
+        rows = self._space.rows([event.features for event in batch])
+        is_placed = ~np.isnan(rows).all(axis=1)
+        centers = self._space.scaled(self._micro.means[settled])
+        index, squared = nearest(self._space.scaled(rows), centers)
+        distances = np.where(is_placed, np.sqrt(squared), 0.0)
+        ids = np.where(
+            is_placed & (distances <= self.reach), self._micro.groups[settled][index], -1
+        )
+        pairs = zip(ids.tolist(), distances.tolist(), strict=True)
+        return [ClusterAssignment(cluster_id=i, distance=d) for i, d in pairs]
+
+    def learn_batch(self, batch: Sequence[BehaviorEvent]) -> None:
+        """Learn the events of a step, and group the micro-clusters again."""
+        if not batch:
+            return
+        names = self._names_with(batch)
+        known = len(self._space.names)
+        rows = FeatureSpace(names, self.scale, self.log, 1.0).rows([e.features for e in batch])
+        is_placed = ~np.isnan(rows).all(axis=1)
+        self._count("no_known_feature", int(np.count_nonzero(~is_placed)))
+        rows = rows[is_placed]
+        if not len(rows):
+            return
+        if len(names) > known:
+            self._space.widen(names)
+        values = self._space.learn(rows)
+        if len(names) > known:
+            means = self._space.running.mean[0, known:]
+            self._micro.widen(means)
+            self._widen_more(means)
+        times = self._num_learned + np.arange(len(values), dtype=np.float64)
+        self._absorb(values, times)
+        self._num_learned += len(values)
+        self._num_steps += 1
+        self._regroup()
+
+    def _names_with(self, batch: Sequence[BehaviorEvent]) -> list[str]:
+        known = self._space.names
+        if self._wanted_features is not None:
+            return known
+        brought = {name for event in batch for name in event.features}
+        return [*known, *sorted(brought.difference(known))][: self.max_features]
+
+    def _regroup(self) -> None:
+        settled = np.flatnonzero(self._micro.is_settled)
+        groups = np.full(len(self._micro), -1, np.int64)
+        if len(settled):
+            found = self._group(self._space.scaled(self._micro.means[settled]), settled)
+            earlier, weights = self._micro.groups[settled], self._micro.weights[settled]
+            inherited = inherit_ids(found, weights, earlier, self._next_group)
+            groups[settled] = np.array(inherited.ids, np.int64)[found]
+            self._next_group = inherited.next_id
+        self._micro.groups = groups
+
+    def _limit(self) -> None:
+        """Remove the lightest micro-clusters above `max_micro_clusters`, unsettled ones first."""
+        excess = len(self._micro) - self.max_micro_clusters
+        if excess <= 0:
+            return
+        order = np.lexsort((self._micro.ids, self._micro.weights, self._micro.is_settled))
+        kept = np.ones(len(self._micro), np.bool_)
+        kept[order[:excess]] = False
+        self._count("evicted_micro_cluster", excess)
+        self._keep(kept)
+
+    def _keep(self, kept: NDArray[np.bool_]) -> None:
+        self._micro.keep(kept)
+
+    def take_incidents(self) -> dict[str, int]:
+        """Return how many events had no known feature and how many micro-clusters were evicted."""
+        incidents, self._incidents = self._incidents, {}
+        return incidents
+
+    def update(self) -> ClusterUpdate | None:
+        """Return the settled micro-clusters by id after every `publish_every` steps, else None."""
+        micro, space = self._micro, self._space
+        settled = np.flatnonzero(micro.is_settled)
+        if not len(settled) or self._num_steps % self.publish_every:
+            return None
+        names, radii = space.names, np.sqrt(micro.variances(space.unit, settled))
+        rows = zip(
+            micro.ids[settled].tolist(),
+            space.plain(micro.means[settled]).tolist(),
+            micro.weights[settled].tolist(),
+            radii.tolist(),
+            micro.groups[settled].tolist(),
+            strict=True,
+        )
+        unit = space.unit
+        end = space.origin + np.where(np.isfinite(unit), unit, 0.0)
+        return ClusterUpdate(
+            clusters=[
+                Cluster(i, dict(zip(names, center, strict=True)), weight, radius, group)
+                for i, center, weight, radius, group in rows
+            ],
+            low=dict(zip(names, space.plain(space.origin).tolist(), strict=True)),
+            high=dict(zip(names, space.plain(end).tolist(), strict=True)),
+            is_log=self.log,
+            reach=self.reach if np.isfinite(self.reach) else 0.0,
+        )
+
+    def _options(self) -> dict[str, Option]:
+        names = ("max_features", "scale", "log", "half_life_events", "max_micro_clusters")
+        shared = {name: getattr(self, name) for name in names}
+        return {**shared, "features": self._wanted_features, **self._more_options()}
+
+    def snapshot(self) -> bytes:
+        """Return the feature space and the micro-clusters."""
+        counts = [self._num_learned, self._num_steps, self._next_group, len(self._micro)]
+        arrays: dict[str, NDArray[Any]] = {
+            "counts": np.array([*counts, self._micro.next_id], np.int64),
+            **self._space.arrays(),
+            **self._micro.arrays(),
+            **self._more_arrays(),
+        }
+        names = {"features": self._space.names}
+        return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
+
+    def restore(self, state: bytes) -> None:
+        """Replace the state by that of a snapshot.
+
+        Raises:
+            ModelError: not a snapshot of this model, damaged, or made with other options. The
+                model is then unchanged.
+        """
+        saved = unpack(state, self.name, _STATE_VERSION, self._options())
+        names = saved.list_of("features")
+        counts = saved.array("counts", np.zeros(0, np.int64), 5).tolist()
+        if len(names) > self.max_features or counts[3] > self.max_micro_clusters:
+            raise ModelError(f"the counts in the snapshot of {self.name} do not fit: it is damaged")
+        space, micro = self._fresh_space(names), MicroClusters(len(names))
+        space.restore(saved)
+        micro.restore(saved, counts[3], counts[4])
+        before = self._space, self._micro
+        self._space, self._micro = space, micro
+        try:
+            self._restore_more(saved)
+        except ModelError:
+            self._space, self._micro = before
+            raise
+        self._num_learned, self._num_steps, self._next_group = counts[:3]
