@@ -38,7 +38,7 @@ class FunctionNetwork:
 
 def rows_of_means(pixels: Any) -> Any:
     """Return (B, 4, 2): sums that differ from row to row and picture to picture."""
-    means = pixels.mean(axis=(1, 2, 3))[:, None, None]
+    means = 100 * pixels.mean(axis=(1, 2, 3))[:, None, None]
     return means + np.arange(8, dtype=np.float32).reshape(4, 2)
 
 
