@@ -18,6 +18,7 @@ from schemas.errors import ResultTooLargeError, UnencodableResultError
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
 from streams.encoded_output import EncodedChunk, EncodedOutput
+from streams.finite_results import are_surely_finite, require_finite
 from streams.kafka.positions import id_suffix, result_id
 from streams.online import Update
 from streams.output_records import OutputRecord, OutputRecords, Packing
@@ -141,6 +142,8 @@ class ResultEncoder:
             return False
         if max(map(len, columns.values)) > MAX_BYTES:
             return False
+        if not are_surely_finite(answers, columns.values, self._codec.content_type):
+            return False
         times_ms = [event.event_time_ms for event in chunk.events]
         columns.headers = headers.encode(kind, chunk, times_ms)
         keys = chunk.batch.keys
@@ -216,7 +219,9 @@ class ResultEncoder:
         key = batch.keys[row]
         records = []
         for index, result in enumerate(results, first_index):
-            value = self._codec.encode(self._stamp(result, event, origin))
+            stamped = self._stamp(result, event, origin)
+            value = self._codec.encode(stamped)
+            require_finite(stamped, value, self._codec.content_type)
             if len(value) > MAX_BYTES:
                 raise ResultTooLargeError(
                     f"the result has {len(value):,} bytes; the limit is {MAX_BYTES:,}"

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from agents.commands.audit import AgentReport, Problem
 from agents.commands.lag.exporting import LagExporter
+from models.detection.layouts import LAYOUTS
 from models.registry import model_class, model_names
 from schemas import EVENT_TYPES, RESULT_TYPES, InputError, Result, SensorReading, errors, make_codec
 from schemas.dead_letter import ERROR_PREFIX
@@ -148,8 +149,13 @@ def test_model_options(name: str) -> None:
         assert row[1] == _default_words(parameter), parameter.name
 
 
+def test_layouts_of_detectors() -> None:
+    rows = table(DOCS / "detectors.md", "layouts")
+    assert [code_spans(row[0])[0] for row in rows] == list(LAYOUTS)
+
+
 def _default_words(parameter: inspect.Parameter) -> str:
-    special = {"input_scale": "`1/255`", "weights": "the shipped folder"}
+    special = {"weights": "the shipped folder"}
     if parameter.name in special:
         return special[parameter.name]
     return "required" if parameter.default is parameter.empty else f"`{parameter.default!r}`"

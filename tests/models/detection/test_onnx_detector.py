@@ -20,7 +20,7 @@ from schemas import DecodeError, Detections, InputError, TooLargeError, VideoFra
 from schemas.errors import ModelFailedError
 from tests.models.detection.layouts.families import FAMILIES
 from tests.models.detection.layouts.onnx_graph import HEIGHT, WIDTH, Graph
-from tests.models.detection.layouts.test_layouts import colored_frame
+from tests.models.detection.layouts.plain import colored_frame
 from tests.models.detection.tiny_onnx import (
     SIDE,
     write_brightness_detector,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from onnx import TensorProto, helper
@@ -22,8 +22,14 @@ _QUERIES = 40
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def _centered(x: float, y: float, w: float, h: float, score: float, class_id: int) -> Box:
-    return Box(x - w / 2, y - h / 2, x + w / 2, y + h / 2, score, class_id)
+def _centered(box: Iterable[float], score: float, class_id: float) -> Box:
+    x, y, w, h = box
+    return Box(x - w / 2, y - h / 2, x + w / 2, y + h / 2, score, int(class_id))
+
+
+def _corners(box: Iterable[float], score: float, class_id: float) -> Box:
+    x1, y1, x2, y2 = box
+    return Box(x1, y1, x2, y2, score, int(class_id))
 
 
 def _best(scores: Array) -> tuple[float, int]:
@@ -46,7 +52,7 @@ def _read_yolov5(outputs: Sequence[Array]) -> list[Box]:
     boxes = []
     for row in outputs[0][0]:
         score, class_id = _best(row[5:])
-        boxes.append(_centered(*row[:4], score * row[4], class_id))
+        boxes.append(_centered(row[:4], score * row[4], class_id))
     return boxes
 
 
@@ -57,7 +63,7 @@ def _build_yolov8(g: Graph) -> None:
 
 
 def _read_yolov8(outputs: Sequence[Array]) -> list[Box]:
-    return [_centered(*column[:4], *_best(column[4:])) for column in outputs[0][0].T]
+    return [_centered(column[:4], *_best(column[4:])) for column in outputs[0][0].T]
 
 
 # YOLOv10 and YOLO26: corners, score, class; chosen by the network.
@@ -67,7 +73,7 @@ def _build_yolo26(g: Graph) -> None:
 
 
 def _read_yolo26(outputs: Sequence[Array]) -> list[Box]:
-    return [Box(*row[:5], int(row[5])) for row in outputs[0][0]]
+    return [_corners(row[:4], row[4], row[5]) for row in outputs[0][0]]
 
 
 # YOLOX: a row for each cell, coded by its place.
@@ -91,7 +97,7 @@ def _read_yolox(outputs: Sequence[Array]) -> list[Box]:
         score, class_id = _best(row[5:])
         center = (row[0] + x) * stride, (row[1] + y) * stride
         sides = math.exp(row[2]) * stride, math.exp(row[3]) * stride
-        boxes.append(_centered(*center, *sides, score * row[4], class_id))
+        boxes.append(_centered((*center, *sides), score * row[4], class_id))
     return boxes
 
 
@@ -109,7 +115,7 @@ def _build_yolo_nas(g: Graph) -> None:
 
 def _read_pair(outputs: Sequence[Array]) -> list[Box]:
     rows = zip(outputs[0][0], outputs[1][0], strict=True)
-    return [Box(*box, *_best(scores)) for box, scores in rows]
+    return [_corners(box, *_best(scores)) for box, scores in rows]
 
 
 def _build_end_to_end(g: Graph) -> None:
@@ -138,7 +144,7 @@ def _build_yolo_nas_batch(g: Graph) -> None:
 def _read_yolo_nas_batch(outputs: Sequence[Array]) -> list[Box]:
     count, boxes, scores, classes = (output[0] for output in outputs)
     rows = range(int(count[0]))
-    return [Box(*boxes[i], float(scores[i]), int(classes[i])) for i in rows]
+    return [_corners(boxes[i], float(scores[i]), classes[i]) for i in rows]
 
 
 def _build_yolo_nas_flat(g: Graph) -> None:
@@ -152,7 +158,7 @@ def _build_yolo_nas_flat(g: Graph) -> None:
 
 
 def _read_yolo_nas_flat(outputs: Sequence[Array]) -> list[Box]:
-    return [Box(*row[1:6], int(row[6])) for row in outputs[0]]
+    return [_corners(row[1:5], row[5], row[6]) for row in outputs[0]]
 
 
 # DETR and its successors: logits and boxes of queries.
@@ -168,7 +174,7 @@ def _scaled(box: Array) -> list[float]:
 
 def _read_rtdetr(outputs: Sequence[Array]) -> list[Box]:
     return [
-        _centered(*_scaled(box), _sigmoid(logits[class_id]), class_id)
+        _centered(_scaled(box), _sigmoid(logits[class_id]), class_id)
         for logits, box in zip(outputs[0][0], outputs[1][0], strict=True)
         for class_id in range(C)
     ]
@@ -180,7 +186,7 @@ def _build_rtdetr_ultralytics(g: Graph) -> None:
 
 
 def _read_rtdetr_ultralytics(outputs: Sequence[Array]) -> list[Box]:
-    return [_centered(*_scaled(row[:4]), *_best(row[4:])) for row in outputs[0][0]]
+    return [_centered(_scaled(row[:4]), *_best(row[4:])) for row in outputs[0][0]]
 
 
 def _build_d_fine(g: Graph) -> None:
@@ -197,7 +203,7 @@ def _build_d_fine(g: Graph) -> None:
 
 def _read_d_fine(outputs: Sequence[Array]) -> list[Box]:
     rows = zip(*(output[0] for output in outputs), strict=True)
-    return [Box(*box, float(score), int(label)) for label, box, score in rows]
+    return [_corners(box, float(score), label) for label, box, score in rows]
 
 
 def _build_detr(g: Graph) -> None:
@@ -215,7 +221,7 @@ def _read_detr(outputs: Sequence[Array]) -> list[Box]:
     for logits, box in zip(outputs[0][0], outputs[1][0], strict=True):
         powers = [math.exp(logit) for logit in logits]
         score, class_id = _best(np.array(powers[:-1]) / sum(powers))
-        boxes.append(_centered(*_scaled(box), score, class_id))
+        boxes.append(_centered(_scaled(box), score, class_id))
     return boxes
 
 
@@ -237,7 +243,7 @@ def _read_ssd_tensorflow(outputs: Sequence[Array]) -> list[Box]:
     for i in range(int(count)):
         y1, x1, y2, x2 = boxes[i]
         corners = (x1 * WIDTH, y1 * HEIGHT, x2 * WIDTH, y2 * HEIGHT)
-        found.append(Box(*corners, float(scores[i]), int(classes[i]) - 1))
+        found.append(_corners(corners, float(scores[i]), classes[i] - 1))
     return found
 
 
@@ -252,7 +258,7 @@ def _build_ssd_torchvision(g: Graph) -> None:
 
 def _read_ssd_torchvision(outputs: Sequence[Array]) -> list[Box]:
     rows = zip(*outputs, strict=True)
-    return [Box(*box, float(score), int(label)) for box, score, label in rows]
+    return [_corners(box, float(score), label) for box, score, label in rows]
 
 
 def _build_ssd_onnx_zoo(g: Graph) -> None:
@@ -266,7 +272,7 @@ def _build_ssd_onnx_zoo(g: Graph) -> None:
 def _read_ssd_onnx_zoo(outputs: Sequence[Array]) -> list[Box]:
     rows = zip(*(output[0] for output in outputs), strict=True)
     scale = np.array([WIDTH, HEIGHT] * 2)
-    return [Box(*(box * scale), float(score), int(label)) for box, label, score in rows]
+    return [_corners(box * scale, float(score), label) for box, label, score in rows]
 
 
 # FastestDet: one grid of stride 16.
@@ -288,7 +294,7 @@ def _read_fastestdet(outputs: Sequence[Array]) -> list[Box]:
             score, class_id = _best(np.array(classes))
             center = (x + math.tanh(dx)) * 16, (y + math.tanh(dy)) * 16
             sides = _sigmoid(w) * WIDTH, _sigmoid(h) * HEIGHT
-            boxes.append(_centered(*center, *sides, objectness**0.6 * score**0.4, class_id))
+            boxes.append(_centered((*center, *sides), objectness**0.6 * score**0.4, class_id))
     return boxes
 
 

@@ -62,6 +62,16 @@ class Family:
         return graph.save(path, metadata)
 
 
+def colored_frame(seed: int) -> bytes:
+    """Return a PNG of 4 x 4 colored fields; its size differs from seed to seed."""
+    rng = np.random.default_rng(seed)
+    fields = Image.fromarray(rng.integers(0, 256, (4, 4, 3)).astype(np.uint8))
+    size = int(rng.integers(20, 200)), int(rng.integers(20, 200))
+    content = io.BytesIO()
+    fields.resize(size, Image.Resampling.NEAREST).save(content, "PNG")
+    return content.getvalue()
+
+
 def detect(family: Family, path: Path, image: bytes) -> list[Box]:
     """Return the detections of one picture, by descending score, in pixels of the picture."""
     picture = Image.open(io.BytesIO(image)).convert("RGB")

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from models.detection.layouts import LAYOUTS
 from models.detection.onnx_detector import OnnxDetector
 from schemas import Detection, Detections, VideoFrame
 from tests.models.detection.layouts.families import FAMILIES
-from tests.models.detection.layouts.plain import Box, Family, detect, iou
+from tests.models.detection.layouts.plain import Box, Family, colored_frame, detect, iou
 
 _NUM_FRAMES = 32
 #: Those whose file can hold any batch: the others give rows without a batch axis.
 BATCHED = [f for f in FAMILIES if f.name not in ("yolo_nas_flat", "ssd_torchvision")]
-
-
-def colored_frame(seed: int) -> bytes:
-    """Return a PNG of 4 x 4 colored fields; its size differs from seed to seed."""
-    rng = np.random.default_rng(seed)
-    fields = Image.fromarray(rng.integers(0, 256, (4, 4, 3)).astype(np.uint8))
-    size = int(rng.integers(20, 200)), int(rng.integers(20, 200))
-    content = io.BytesIO()
-    fields.resize(size, Image.Resampling.NEAREST).save(content, "PNG")
-    return content.getvalue()
 
 
 FRAMES = [colored_frame(seed) for seed in range(_NUM_FRAMES)]
