@@ -29,10 +29,24 @@ def to_float16(source: Path, target: Path) -> None:
 
     with _quiet():
         model = convert_float_to_float16(onnx.load(source), keep_io_types=True)
-    # The tool gives two casts of one value the same name, which ONNX Runtime refuses.
-    for number, node in enumerate(model.graph.node):
-        node.name = f"{number}_{node.op_type}"
+    _drop_repeated(model.graph)
     onnx.save(model, target)
+
+
+def _drop_repeated(graph: Any) -> None:
+    """Keep one of several equal casts: the tool writes one for each reader of a value.
+
+    All have the same names, which ONNX Runtime refuses.
+    """
+    made: set[str] = set()
+    kept = []
+    for number, node in enumerate(graph.node):
+        if not made.issuperset(node.output):
+            node.name = f"{number}_{node.op_type}"
+            kept.append(node)
+        made.update(node.output)
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def to_int8_dynamic(source: Path, target: Path) -> None:
