@@ -16,6 +16,7 @@ from schemas import Event, InputError
 
 Row = dict[str, Any]
 
+_MOST_NAMES = 20  # in a message
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -95,8 +96,9 @@ class OnnxTabular(Model[Event, Row]):
         try:
             row = [numbers[name] for name in self._features]
         except KeyError as error:
-            known = ", ".join(sorted(numbers))
-            return InputError(f"feature {error} is absent: the event has {known}")
+            known = ", ".join(sorted(numbers)[:_MOST_NAMES])
+            more = f" and {len(numbers) - _MOST_NAMES} more" if len(numbers) > _MOST_NAMES else ""
+            return InputError(f"feature {error} is absent: the event has {known[:500]}{more}")
         for name, number in zip(self._features, row, strict=True):
             if not abs(number) <= _LARGEST:
                 return InputError(f"feature {name!r} is {number}: not finite as float32")

@@ -19,6 +19,8 @@ from models.export.source import Feed
 
 #: The layers with weights; what comes behind the last of them stays in float32.
 _WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+#: ONNX operator set.
+_SCALE_FOR_EACH_CHANNEL = 13
 _TEXT_OPERATIONS = ("MatMul", "Gemm", "Attention", "Gather")
 
 
@@ -29,10 +31,24 @@ def to_float16(source: Path, target: Path) -> None:
 
     with _quiet():
         model = convert_float_to_float16(onnx.load(source), keep_io_types=True)
-    # The tool gives two casts of one value the same name, which ONNX Runtime refuses.
-    for number, node in enumerate(model.graph.node):
-        node.name = f"{number}_{node.op_type}"
+    _drop_repeated(model.graph)
     onnx.save(model, target)
+
+
+def _drop_repeated(graph: Any) -> None:
+    """Keep one of several equal casts: the tool writes one for each reader of a value.
+
+    All have the same names, which ONNX Runtime refuses.
+    """
+    made: set[str] = set()
+    kept = []
+    for number, node in enumerate(graph.node):
+        if not made.issuperset(node.output):
+            node.name = f"{number}_{node.op_type}"
+            kept.append(node)
+        made.update(node.output)
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def to_int8_dynamic(source: Path, target: Path) -> None:
@@ -138,11 +154,35 @@ def _prepared(source: Path) -> Iterator[str]:
     """Yield the file with known shapes and joined layers, as the quantizer expects it."""
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
+    onnx = _import_onnx()
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "prepared.onnx")
         with _quiet():
-            quant_pre_process(str(source), path, skip_symbolic_shape=True)
+            upgraded = Path(folder) / "upgraded.onnx"
+            onnx.save(_upgraded(onnx.load(source)), upgraded)
+            quant_pre_process(str(upgraded), path, skip_symbolic_shape=True)
         yield path
+
+
+def _upgraded(model: Any) -> Any:
+    """Return a model in which a weight may have a scale for each channel.
+
+    Raises:
+        ModelError: it is of an older operator set, and can't be converted.
+    """
+    from onnx import version_converter
+
+    version = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
+    if version >= _SCALE_FOR_EACH_CHANNEL:
+        return model
+    try:
+        return version_converter.convert_version(model, _SCALE_FOR_EACH_CHANNEL)
+    except Exception as error:  # the converter raises many kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"its operator set {version} can't be raised to {_SCALE_FOR_EACH_CHANNEL}, which int8 "
+            f"needs ({reason}): export the model again with opset_version=17"
+        ) from error
 
 
 @contextlib.contextmanager

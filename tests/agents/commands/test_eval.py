@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from agents.commands.main import app
+from models.quality import read_quality
 
 
 def test_a_missing_folder_is_an_error_of_one_line() -> None:
@@ -41,8 +43,13 @@ def test_absent_data_is_listed_as_skipped(tmp_path: Path) -> None:
 def test_rows_of_real_data_have_every_field(data_dir: Path, tmp_path: Path) -> None:
     """A folder with the shoppers alone: the quickest of the data sets."""
     (tmp_path / "shoppers").symlink_to(data_dir / "shoppers")
-    found = CliRunner().invoke(app, ["eval", "clustering", "--data", str(tmp_path), "--json"])
+    out = tmp_path / "quality.json"
+    arguments = ["--data", str(tmp_path), "--json", "--out", str(out)]
+    found = CliRunner().invoke(app, ["eval", "clustering", *arguments])
     assert found.exit_code == 0, found.output
+    written = read_quality(out)
+    assert written.command == f"penstock eval clustering --data {tmp_path.name}"
+    assert msgspec.to_builtins(written.rows) == json.loads(found.stdout)
     assert found.stderr == "skipped: clustering, kdd99: not in the folder of data\n"
     rows = json.loads(found.stdout)
     fields = {"task", "dataset", "model", "metric", "value", "higher_is_better", "seed", "command"}

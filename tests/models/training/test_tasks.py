@@ -92,6 +92,23 @@ def test_segmenter(tmp_path: Path) -> None:
     assert {region.label for region in answer.regions} == {"square"}
 
 
+@pytest.mark.parametrize(
+    ("task", "values"),
+    [
+        ("detector", {"num_scenes": 16}),
+        ("classifier", {"num_rendered": 32}),
+        ("segmenter", {"num_scenes": 8, "height": 64, "width": 128}),
+    ],
+)
+def test_without_data_rendered_traffic_is_learned(
+    tmp_path: Path, task: str, values: dict[str, Any]
+) -> None:
+    folder = run(task, tmp_path / "run", epochs=1, **values, **SMALL)
+    assert check_folder(folder)
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert (settings["task"], settings["data"]) == (task, "rendered")
+
+
 def test_intent(tmp_path: Path, tiny_bert: Path) -> None:
     rows = [f'"hello{" a" * n}",greet' for n in range(8)] + [
         f"money{' the' * n},pay" for n in range(8)
