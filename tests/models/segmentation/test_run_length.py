@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco
 
-from models.segmentation.run_length import decode
-from models.segmentation.run_length import encode_regions
+from models.segmentation.run_length import decode, encode_regions
 
 
 def _maps() -> list[np.ndarray]:
