@@ -20,7 +20,7 @@ from models.vision.folder_config import (
 )
 from models.vision.frame_model import Loaded
 from models.vision.image_input import ImageInput
-from models.vision.networks import TorchImages
+from models.vision.networks import TorchImages, check_precision
 from models.weights import refuse_pickle, require_safetensors
 
 #: How torchvision's classifiers were trained and are measured, if a file declares nothing.
@@ -46,6 +46,8 @@ class ImageClassifier(Classifier):
             else "class 0", "class 1" ...
         top_k: number of classes in a result, 1 to 1,000.
         max_pixels: larger pictures are refused before they are decoded.
+        precision: `fp32`, `bf16` or `fp16`: the type of convolutions and matrix products.
+        cuda_graphs: on a GPU, replay each batch size's kernels as one launch.
     """
 
     name = "image_classifier"
@@ -57,9 +59,12 @@ class ImageClassifier(Classifier):
         labels: str | Sequence[str] | None = None,
         top_k: int = 5,
         max_pixels: int = ImageLimits.max_pixels,
+        precision: str = "fp32",
+        cuda_graphs: bool = False,
     ) -> None:
         if max_pixels < 1:
             raise ValueError(f"max_pixels is {max_pixels}: expected 1 or more")
+        self._precision, self._cuda_graphs = check_precision(precision), cuda_graphs
         self._given_path, self._architecture, self._labels = path, architecture, labels
         self._top_k, self._limits = check_top_k(top_k), ImageLimits(max_pixels=max_pixels)
 
@@ -81,7 +86,9 @@ class ImageClassifier(Classifier):
         image_input = ImageInput(**(declared or _TORCHVISION_INPUT))
         multi_label = config.get("problem_type") == "multi_label_classification"
         self._activation = "sigmoid" if multi_label else "softmax"
-        network = TorchImages(module, device, _logits if is_folder else None)
+        network = TorchImages(
+            module, device, _logits if is_folder else None, self._precision, self._cuda_graphs
+        )
         num_classes = _num_outputs(network, image_input, path)
         labels = complete_labels(read_labels(self._labels, folder), num_classes, path)
         self._loaded = Loaded(network, image_input, labels)

@@ -20,7 +20,7 @@ from models.vision.folder_config import (
 )
 from models.vision.frame_model import Loaded
 from models.vision.image_input import FrameSize, ImageInput
-from models.vision.networks import TorchImages
+from models.vision.networks import TorchImages, check_precision
 from models.weights import refuse_pickle, require_safetensors
 from schemas import InputError
 
@@ -42,6 +42,8 @@ class ImageSegmenter(Segmenter):
         labels: class names, or a file of them; None: those of config.json.
         input_size: side in pixels that frames are resized to; None: as declared in the folder.
         max_pixels: larger pictures are refused before they are decoded.
+        precision: `fp32`, `bf16` or `fp16`: the type of convolutions and matrix products.
+        cuda_graphs: on a GPU, replay each batch size's kernels as one launch.
     """
 
     name = "image_segmenter"
@@ -54,6 +56,8 @@ class ImageSegmenter(Segmenter):
         labels: str | Sequence[str] | None = None,
         input_size: int | None = None,
         max_pixels: int = ImageLimits.max_pixels,
+        precision: str = "fp32",
+        cuda_graphs: bool = False,
     ) -> None:
         if task not in TASKS:
             raise ValueError(f"task is {task!r}: expected one of {', '.join(TASKS)}")
@@ -63,6 +67,7 @@ class ImageSegmenter(Segmenter):
             raise ValueError(
                 f"input_size {input_size}, max_pixels {max_pixels}: expected 32 to 4096, 1 or more"
             )
+        self._precision, self._cuda_graphs = check_precision(precision), cuda_graphs
         self._path, self._task, self._score_threshold = Path(path), task, score_threshold
         self._labels, self._input_size = labels, input_size
         self._limits = ImageLimits(max_pixels=max_pixels)
@@ -79,7 +84,8 @@ class ImageSegmenter(Segmenter):
             raise ModelError(f"{self._path}: no transformers model: no model_type in config.json")
         classifies_masks = config["model_type"] in _MASK_CLASSIFIERS
         module = _load(self._path, config, classifies_masks)
-        network = TorchImages(module, device, _queries if classifies_masks else _logits)
+        forward = _queries if classifies_masks else _logits
+        network = TorchImages(module, device, forward, self._precision, self._cuda_graphs)
         labels = read_labels(self._labels, self._path)
         self._loaded = Loaded(network, self._image_input(), labels)
         self.version = folder_version(self._path)

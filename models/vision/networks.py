@@ -13,11 +13,14 @@ import numpy as np
 from models.base import ModelError
 from models.detection.onnx_network import _open_session
 from models.transfer import DeviceArray, Transfer, make_transfer
+from models.vision.cuda_graphs import CudaGraphs
 from models.vision.image_input import Floats
 
 if TYPE_CHECKING:
     import torch
 
+#: The option `precision` -> torch's name of the type.
+PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _DTYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -44,7 +47,12 @@ class TorchImages:
     """A torch module in eval mode; its outputs stay tensors on the device."""
 
     def __init__(
-        self, module: torch.nn.Module, device: str, forward: Callable[..., Any] | None = None
+        self,
+        module: torch.nn.Module,
+        device: str,
+        forward: Callable[..., Any] | None = None,
+        precision: str = "fp32",
+        cuda_graphs: bool = False,
     ) -> None:
         """Take a module.
 
@@ -52,14 +60,20 @@ class TorchImages:
             module: maps (B, 3, H, W) to a tensor, or to what `forward` reads.
             device: `cpu` or `cuda:N`.
             forward: maps module and pixels to a list of tensors with B rows each.
+            precision: of `PRECISIONS`: the type of its convolutions and matrix products.
+            cuda_graphs: replay each batch size's kernels as one launch; only on a GPU.
         """
         import torch
 
         if device != "cpu" and not torch.cuda.is_available():
             raise ModelError(f"device {device}: torch finds no CUDA device here: use device cpu")
-        self._module = module.eval().to(device)
+        self._is_gpu, self._dtype = device != "cpu", getattr(torch, PRECISIONS[precision])
+        module = module.eval().to(device)
+        # Tensor cores read the channels of a pixel together; on the CPU it depends on the network.
+        self._module = module.to(memory_format=torch.channels_last) if self._is_gpu else module
         self._forward = forward or (lambda net, pixels: [net(pixels)])
         self.transfer = make_transfer(device)
+        self._run = CudaGraphs(self._compute).run if cuda_graphs and self._is_gpu else self._compute
 
     def upload(self, pixels: Floats) -> DeviceArray:
         """Start copying the pixels to the device."""
@@ -70,8 +84,31 @@ class TorchImages:
         import torch
 
         with torch.inference_mode():
-            outputs: list[Any] = self._forward(self._module, uploaded.tensor())
+            return self._run(uploaded.tensor())
+
+    def _compute(self, pixels: torch.Tensor) -> list[Any]:
+        import torch
+
+        if self._is_gpu:
+            pixels = pixels.contiguous(memory_format=torch.channels_last)
+        # A cache of converted weights would be outside of a captured graph.
+        with torch.autocast(
+            pixels.device.type, self._dtype, self._dtype != torch.float32, cache_enabled=False
+        ):
+            outputs: list[Any] = self._forward(self._module, pixels)
         return outputs
+
+
+def check_precision(precision: str) -> str:
+    """Return it.
+
+    Raises:
+        ValueError: not of `PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        raise ValueError(f"precision is {precision!r}: expected one of {known}")
+    return precision
 
 
 @dataclass(frozen=True)

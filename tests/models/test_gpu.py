@@ -5,17 +5,21 @@ Skipped without one. `pytest -m gpu` runs just these.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from models.classification.image_classifier import ImageClassifier
 from models.detection.evaluate import UNSEEN_SEED, scenes_with_truth
 from models.detection.traffic_detector import TrafficDetector
 from models.nlu.encoder import SentenceEncoder
-from schemas import Detections
+from models.segmentation.image_segmenter import ImageSegmenter
+from schemas import Classification, Detections, Segmentation
 from streams.out_of_memory import is_out_of_memory
+from tests.models.vision.tiny_files import write_segformer_folder
 
 pytestmark = [
     pytest.mark.gpu,
@@ -68,3 +72,48 @@ def test_an_out_of_memory_error_of_the_device_is_recognized() -> None:
         torch.empty(2 * free, dtype=torch.uint8, device=DEVICE)
     assert is_out_of_memory(caught.value)
     torch.zeros(16, device=DEVICE).sum().item()  # the device still works
+
+
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("fp32", 0.005), ("bf16", 0.05), ("fp16", 0.02)]
+)
+def test_a_classifier_answers_the_same_on_cpu_and_gpu(
+    precision: str, tolerance: float, cuda_graphs: bool
+) -> None:
+    frames = [frame for frame, _ in scenes_with_truth(UNSEEN_SEED + 6, 11)]
+    scores = []
+    for device, kind in (("cpu", "fp32"), (DEVICE, precision)):
+        classifier = ImageClassifier(
+            path="digits", top_k=10, precision=kind, cuda_graphs=cuda_graphs
+        )
+        classifier.load(device)
+        classifier.warm_up()
+        # Batches of 4, 4 and 3: a graph is replayed with other pixels, then another one made.
+        prepared = [classifier.prepare_batch(frames[i : i + 4]) for i in range(0, 11, 4)]
+        answers = [a for p in prepared for a in classifier.predict_prepared(p)]
+        good = [a for a in answers if isinstance(a, Classification)]
+        assert len(good) == len(frames)
+        scores.append([{t.class_id: t.score for t in a.top} for a in good])
+    for on_cpu, on_gpu in zip(*scores, strict=True):
+        assert on_gpu == pytest.approx(on_cpu, abs=tolerance)
+
+
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+def test_a_segmenter_finds_the_same_regions_on_cpu_and_gpu(
+    cuda_graphs: bool, tmp_path: Path
+) -> None:
+    write_segformer_folder(tmp_path)
+    frames = [frame for frame, _ in scenes_with_truth(UNSEEN_SEED + 7, 5)]
+    areas = []
+    for device in ("cpu", DEVICE):
+        segmenter = ImageSegmenter(path=str(tmp_path), cuda_graphs=cuda_graphs)
+        segmenter.load(device)
+        answers = [*segmenter.predict_batch(frames), *segmenter.predict_batch(frames[::-1])]
+        good = [a for a in answers if isinstance(a, Segmentation)]
+        assert len(good) == len(answers)
+        areas.append([{r.label: r.area for r in a.regions} for a in good])
+    for on_cpu, on_gpu in zip(*areas, strict=True):
+        for label in on_cpu | on_gpu:
+            # Pixels between two classes may fall on either side.
+            assert abs(on_cpu.get(label, 0) - on_gpu.get(label, 0)) < 0.01 * 640 * 384

@@ -111,16 +111,17 @@ class BadRecordSender(threading.Thread):
     ) -> None:
         super().__init__(name="bad-records", daemon=True)
         self.by_topic = {agent.inputs[0]: SentBadRecords() for _, agent in feeds}
-        self._feeds, self._seconds = feeds, seconds
+        # Made before the run: each needs an event of its topic, and drawing one takes its time.
+        self._due = _interleaved([self._records(*feed) for feed in feeds])
+        self._seconds = seconds
         self._stopped = threading.Event()
         self._publisher = Publisher(kafka)
 
     def run(self) -> None:
         """Send the records at even intervals until all are sent or it is stopped."""
-        records = _interleaved([self._records(*feed) for feed in self._feeds])
         started = time.monotonic()
-        interval = self._seconds * (1 - 2 * _MARGIN) / max(len(records), 1)
-        for index, (topic, record) in enumerate(records):
+        interval = self._seconds * (1 - 2 * _MARGIN) / max(len(self._due), 1)
+        for index, (topic, record) in enumerate(self._due):
             due = started + self._seconds * _MARGIN + index * interval
             if self._stopped.wait(max(due - time.monotonic(), 0.0)):
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,8 @@ from schemas import Classification, VideoFrame
 if TYPE_CHECKING:
     from PIL import Image
 
-_COLUMNS, _ROWS = 5, 2
-_CELL_WIDTH, _CELL_HEIGHT = 240, 150
+_COLUMNS, _ROWS = 10, 2
+_CELL_WIDTH, _CELL_HEIGHT = 120, 140
 
 
 class ClassGallery:
@@ -48,8 +49,6 @@ def draw_classes(chosen: list[tuple[VideoFrame, Classification]], path: Path) ->
 
 
 def _cell(frame: VideoFrame, result: Classification) -> Image.Image:
-    import io
-
     from PIL import Image, ImageDraw, ImageOps
 
     cell = Image.new("RGB", (_CELL_WIDTH, _CELL_HEIGHT), "white")

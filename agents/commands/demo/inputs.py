@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from agents.commands.demo.picture_sources import SCENES, VEHICLES
+from agents.commands.demo.picture_sources import DIGITS, SCENES
 from agents.commands.produce.sources import Source, repeat, round_robin
 from agents.commands.produce.sources.demo import DEMO_SOURCES
 from agents.commands.produce.sources.real_data import detector_file, real_sources
@@ -21,11 +21,11 @@ PACKAGED_RATES: dict[Kind, float] = {"video": 9.0, "text": 20.0, "sensor": 50.0,
 REAL_RATES: dict[Kind, float] = {**PACKAGED_RATES, "sensor": 800.0}
 #: Agent -> its source of pictures and how many a second: few, since they share the cores with all.
 _PICTURES: dict[str, tuple[Source, float]] = {
-    "classify_images": (VEHICLES, 4.0),
+    "classify_images": (DIGITS, 4.0),
     "segment_images": (SCENES, 1.0),
 }
-#: These are vehicles, not photographs, so the agent's default is not for them.
-_VEHICLE_MODEL = {"name": "image_classifier", "options": {"path": "traffic", "top_k": 3}}
+#: The default is for photographs of things, and has to be converted first.
+_DIGIT_MODEL = {"name": "image_classifier", "options": {"path": "digits", "top_k": 3}}
 #: Real photographs, but the shipped detector was trained on rendered traffic only.
 _LEFT_OUT = ("photographs",)
 #: The default threshold suits many series at once, where false alarms add up. This is one pipe: its
@@ -73,7 +73,7 @@ def packaged_inputs() -> Inputs:
         _grouped(sources, PACKAGED_RATES),
         {"sensor": _WATER_FLOW_MODEL},
         {agent: Input("video", (source,), rate) for agent, (source, rate) in _PICTURES.items()},
-        {"classify_images": _VEHICLE_MODEL},
+        {"classify_images": _DIGIT_MODEL},
     )
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 #: How much of a pixel is its class's color.
 _OPACITY = 0.6
-#: Smaller regions get no label: it would hide them.
-_LABELED_FROM_PIXELS = 150
+#: Smaller regions don't count and get no label: it would hide them, and they are often mistakes.
+_LEAST_PIXELS = 400
 #: Between two chosen frames of a camera, so that they differ.
 _FRAMES_APART = 40
 
@@ -45,7 +45,7 @@ class SegmentGallery:
 
 
 def _merit(shot: tuple[VideoFrame, Segmentation]) -> tuple[int, int]:
-    regions = shot[1].regions
+    regions = [region for region in shot[1].regions if region.area >= _LEAST_PIXELS]
     return len({region.class_id for region in regions}), sum(region.area for region in regions)
 
 
@@ -73,7 +73,7 @@ def masked(frame: VideoFrame, result: Segmentation) -> Image.Image:
         image.paste(Image.new("RGB", image.size, color_of(region.class_id)), (0, 0), cover)
     pen = ImageDraw.Draw(image)
     for region in result.regions:
-        if region.area >= _LABELED_FROM_PIXELS:
+        if region.area >= _LEAST_PIXELS:
             at = region.box[0] * factor, region.box[1] * factor - 22
             draw_label(pen, at, region.label, color_of(region.class_id))
     draw_caption(pen, frame, result)

@@ -44,7 +44,17 @@ def test_a_transformers_folder_is_as_transformers_reads_it(tmp_path: Path) -> No
         assert answer.label == ["red", "green", "blue"][int(expected.argmax())]
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v2", "efficientnet_b0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet18",
+        "resnet50",
+        "mobilenet_v2",
+        "mobilenet_v3_small",
+        "mobilenet_v3_large",
+        "efficientnet_b0",
+    ],
+)
 def test_a_state_dict_is_known_by_its_tensors_and_preprocessed_as_torchvision_does(
     name: str, tmp_path: Path
 ) -> None:
@@ -75,6 +85,24 @@ def test_a_state_dict_is_known_by_its_tensors_and_preprocessed_as_torchvision_do
     found = {top.class_id: top.score for top in answer.top}
     # Resizing and cropping in one step differs from two by less than a gray level.
     assert found == {i: pytest.approx(float(expected[i]), abs=2e-3) for i in found}
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_names_the_same_classes(precision: str, tmp_path: Path) -> None:
+    write_resnet_folder(tmp_path)
+    frames = _frames(6)
+    whole, half = (
+        answers_of(_load(tmp_path, precision=p), frames) for p in ("fp32", precision)
+    )  # fmt: skip
+    for one, other in zip(whole, half, strict=True):
+        scores = {top.class_id: top.score for top in one.top}
+        assert {t.class_id: t.score for t in other.top} == pytest.approx(scores, abs=0.02)
+    assert whole != half  # it is another computation
+
+
+def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected one of fp32, bf16, fp16"):
+        ImageClassifier(path=str(tmp_path), precision="int3")
 
 
 def test_a_state_dict_of_no_known_network_lists_what_it_was_compared_with(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_events_may_need_another_model(tmp_path: Path) -> None:
     agents: dict[str, AgentSettings] = load_run(tmp_path / "p.yaml", {}).agents
     assert agents["score_anomalies"].model_options == {"threshold": 5.0}
     assert agents["detect_objects"].model_name == "traffic_detector"
-    assert agents["classify_images"].model_options["path"] == "traffic"
+    assert agents["classify_images"].model_options["path"] == "digits"
 
 
 def test_an_agent_that_reads_the_results_of_another_reads_its_topic(tmp_path: Path) -> None:
