@@ -19,6 +19,7 @@ from schemas.errors import (
     UnknownVersionError,
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
+from schemas.feedback import Feedback, FeedbackCopy
 from schemas.frame import VideoFrame
 from schemas.heartbeat import Heartbeat
 from schemas.nlu import Entity, IntentScore, NluResult, TextEntities
@@ -34,7 +35,15 @@ from schemas.text import TextMessage
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
     t.__name__: t
-    for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame, Heartbeat)
+    for t in (
+        VideoFrame,
+        TextMessage,
+        SensorReading,
+        BehaviorEvent,
+        DetectedFrame,
+        Heartbeat,
+        Feedback,
+    )
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
@@ -50,6 +59,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         ClusterUpdate,
         SceneEvent,
         SourceEvent,
+        FeedbackCopy,
     )
 }
 
@@ -72,6 +82,8 @@ __all__ = [
     "EmptyValueError",
     "Entity",
     "Event",
+    "Feedback",
+    "FeedbackCopy",
     "FiniteFloat",
     "Heartbeat",
     "ImageCodec",

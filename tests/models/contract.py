@@ -18,6 +18,7 @@ from schemas import (
     DetectedFrame,
     Detection,
     Event,
+    Feedback,
     SensorReading,
     TextMessage,
     VideoFrame,
@@ -112,6 +113,7 @@ def events_for(event_type: type[Event], count: int) -> list[Event]:
         SensorReading: _reading,
         BehaviorEvent: _behavior,
         DetectedFrame: _detected_frame,
+        Feedback: _feedback,
         Event: _reading,
     }
     return [makers[event_type](index) for index in range(count)]
@@ -130,6 +132,10 @@ def _frame(index: int) -> VideoFrame:
 def _message(index: int) -> TextMessage:
     texts = ["where is my order", "hello", "it rains " * 60, "¿cuánto dinero tengo? 💶", "refund!"]
     return TextMessage(source_id=f"c-{index % 3}", text=f"{texts[index % len(texts)]} {index}")
+
+
+def _feedback(index: int) -> Feedback:
+    return Feedback(source_id=f"c-{index % 3}", label=f"k-{index % 2}", answer=f"in:0:{index}:a")
 
 
 def _reading(index: int) -> SensorReading:
