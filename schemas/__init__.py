@@ -6,7 +6,7 @@ Imports no Kafka, no Faust and no model, so that a producer script can use it al
 from schemas.behavior import BehaviorEvent
 from schemas.classification import Classification, ClassScore
 from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
-from schemas.cluster_picture import ClusterReport, GlobalCluster, Member
+from schemas.cluster_picture import ClusterReport, GlobalCluster, GlobalClusterRecord, Member
 from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_codec
 from schemas.dead_letter import DeadLetter
 from schemas.detected_frame import DetectedFrame
@@ -20,7 +20,9 @@ from schemas.errors import (
     UnknownVersionError,
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
+from schemas.feedback import Feedback, FeedbackCopy
 from schemas.frame import VideoFrame
+from schemas.heartbeat import Heartbeat
 from schemas.nlu import Entity, IntentScore, NluResult, TextEntities
 from schemas.replay import Replay
 from schemas.scene_event import SceneEvent
@@ -28,12 +30,23 @@ from schemas.score import AnomalyScore
 from schemas.segmentation import Region, RunLengthMask, Segmentation
 from schemas.sensor import SensorReading
 from schemas.settlement import Settlement
+from schemas.source_event import SourceEvent
 from schemas.text import TextMessage
 
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
     t.__name__: t
-    for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame, ClusterReport)
+    for t in (
+        VideoFrame,
+        TextMessage,
+        SensorReading,
+        BehaviorEvent,
+        DetectedFrame,
+        Heartbeat,
+        Feedback,
+        ClusterReport,
+        GlobalClusterRecord,
+    )
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
@@ -49,6 +62,8 @@ RESULT_TYPES: dict[str, type[Result]] = {
         ClusterUpdate,
         GlobalCluster,
         SceneEvent,
+        SourceEvent,
+        FeedbackCopy,
     )
 }
 
@@ -72,8 +87,12 @@ __all__ = [
     "EmptyValueError",
     "Entity",
     "Event",
+    "Feedback",
+    "FeedbackCopy",
     "FiniteFloat",
     "GlobalCluster",
+    "GlobalClusterRecord",
+    "Heartbeat",
     "ImageCodec",
     "InputError",
     "IntentScore",
@@ -91,6 +110,7 @@ __all__ = [
     "Segmentation",
     "SensorReading",
     "Settlement",
+    "SourceEvent",
     "TextEntities",
     "TextMessage",
     "TooLargeError",

@@ -28,6 +28,7 @@ from schemas import (
     SceneEvent,
     SchemaError,
     Segmentation,
+    SourceEvent,
     TextEntities,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
@@ -249,6 +250,15 @@ def _scene_event(result: SceneEvent) -> str:
     return f"{words}left {result.place} after {result.dwell_ms / 1000:.1f} s (now {counts})"
 
 
+def _source_event(result: SourceEvent) -> str:
+    seconds = f"{result.seconds:.1f} s"
+    if result.kind == "silent":
+        return f"{result.subject} is silent for {seconds} (allowed {result.allowed_seconds:.1f} s)"
+    if result.kind == "back":
+        return f"{result.subject} is back after {seconds}"
+    return f"{result.subject} sent an event that is {seconds} older than its last"
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -274,6 +284,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     ClusterUpdate: _update,
     GlobalCluster: _global_cluster,
     SceneEvent: _scene_event,
+    SourceEvent: _source_event,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

@@ -157,13 +157,20 @@ def _loops(settings: PipelineSettings) -> Iterator[Mistake]:
 
 
 def _reached(topic: str, settings: PipelineSettings) -> set[str]:
-    """Return the topic and every topic that agents carry its records on to."""
+    """Return the topic and every topic that agents carry its records on to.
+
+    Side records, which have a route, are not carried on: no agent answers them.
+    """
     reached, ahead = set[str](), [topic]
     while ahead:
         here = ahead.pop()
         if here not in reached:
             reached.add(here)
             ahead += [
-                t for a in settings.agents.values() if here in a.inputs for t in a.output_topics
+                topic
+                for agent in settings.agents.values()
+                if here in agent.inputs
+                for topic in agent.output_topics
+                if agent.route == "partition" or topic != agent.output
             ]
     return reached

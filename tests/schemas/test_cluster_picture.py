@@ -31,7 +31,7 @@ UPDATE = ClusterUpdate(
 @pytest.mark.parametrize("name", ["json", "msgpack"])
 def test_an_update_is_read_as_a_report(name: str) -> None:
     codec = make_codec(name, ClusterReport)
-    report = codec.decode(codec.encode(UPDATE))
+    report = codec.decode(codec.encode(UPDATE), {})
     assert (report.agent, report.partition, report.sequence) == ("cluster_behavior", 2, 9)
     assert report.clusters == UPDATE.clusters
     assert (report.low, report.high, report.is_log, report.reach) == (

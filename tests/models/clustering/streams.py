@@ -37,7 +37,9 @@ def learn(model: MicroClusterModel, events: Sequence[BehaviorEvent]) -> MicroClu
 
 
 def assign(model: MicroClusterModel, **features: float) -> ClusterAssignment:
-    return model.predict_batch([event(**features)])[0]
+    (answer,) = model.predict_batch([event(**features)])
+    assert answer is not None
+    return answer
 
 
 def kinds_of(model: MicroClusterModel, centers: Floats = BLOBS) -> list[int]:

@@ -11,7 +11,8 @@ from models.clustering.dbstream import DBStream
 from models.clustering.denstream import DenStream
 from models.clustering.micro_model import MicroClusterModel
 from models.registry import make_model
-from schemas import ClusterAssignment
+from schemas import ClusterAssignment, GlobalClusterRecord, Member
+from streams.records import TopicPartition
 from tests.models.clustering.streams import (
     BLOBS,
     assign,
@@ -176,3 +177,45 @@ def test_a_snapshot_of_other_options_is_refused(cls: type[MicroClusterModel]) ->
     model = learn(made(cls), events_of(blobs(300)))
     with pytest.raises(ModelError, match="use the same options"):
         made(cls, log=True).restore(model.snapshot())
+
+
+def picture(global_id: int, *members: tuple[int, int], died: bool = False) -> GlobalClusterRecord:
+    return GlobalClusterRecord(
+        global_id=global_id,
+        status="died" if died else "changed",
+        weight=1.0,
+        center={},
+        radius=0.1,
+        members=[Member("a", *member) for member in members],
+    )
+
+
+def test_assignments_name_the_global_cluster(cls: type[MicroClusterModel]) -> None:
+    model = made(cls)
+    model.note_offsets(TopicPartition("t", 3), [])
+    learn(model, events_of(blobs(1500)))
+    own = kinds_of(model)
+    assert assign(model, x=0.1, y=0.1).global_id == -1
+    model.learn_batch([picture(70, (3, own[0]), (4, own[1])), picture(71, (3, own[1]))])
+    names = [assign(model, x=float(x), y=float(y)).global_id for x, y in BLOBS]
+    assert names == [70, 71, -1]
+    again = made(cls)
+    again.restore(model.snapshot())
+    assert again.snapshot() == model.snapshot()
+    assert assign(again, x=0.1, y=0.1).global_id == 70
+    model.learn_batch([picture(70, died=True), picture(71, (3, own[2]))])
+    names = [assign(model, x=float(x), y=float(y)).global_id for x, y in BLOBS]
+    assert names == [-1, -1, 71]
+
+
+def test_records_of_the_picture_are_not_answered_and_bring_no_update(
+    cls: type[MicroClusterModel],
+) -> None:
+    model = learn(made(cls, publish_every=1), events_of(blobs(640)))
+    assert model.update() is not None
+    mixed = [picture(1, (0, 0)), event(x=0.1, y=0.1), picture(2)]
+    first, second, third = model.predict_batch(mixed)
+    assert first is None is third
+    assert second == assign(model, x=0.1, y=0.1)
+    model.learn_batch([picture(1, (0, 0))])
+    assert model.update() is None

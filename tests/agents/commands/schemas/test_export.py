@@ -42,6 +42,7 @@ from schemas import (
     SceneEvent,
     Segmentation,
     SensorReading,
+    SourceEvent,
     TextEntities,
     TextMessage,
     VideoFrame,
@@ -88,6 +89,10 @@ RESULTS: list[Result] = [
     GlobalCluster(
         global_id=1, status="split", weight=2.0, center={"x": 1.0}, radius=0.5,
         members=[Member("a", 0, 3)], from_ids=[0], **STAMP
+    ),
+    SourceEvent(
+        kind="silent", subject="p-2", last_event_time_ms=1, seconds=30.5, allowed_seconds=30.0,
+        **STAMP,
     ),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
 ]  # fmt: skip
@@ -240,6 +245,7 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "video.tracks": {"Detections", "DetectedFrame"},
         "video.tracks.dlq": {"DeadLetter"},
         "video.scene_events": {"SceneEvent"},
+        "sensor.source_events": {"SourceEvent"},
         "images": {"VideoFrame_image"},
         "images.classes": {"Classification"},
         "images.dlq": {"DeadLetter"},
@@ -250,7 +256,8 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "text.understanding": {"NluResult"},
         "text.messages.dlq": {"DeadLetter"},
         "sensor.readings": {"SensorReading"},
-        "sensor.anomalies": {"AnomalyScore"},
+        "sensor.anomalies": {"AnomalyScore", "Heartbeat"},
+        "sensor.anomalies.dlq": {"DeadLetter"},
         "sensor.readings.dlq": {"DeadLetter"},
         "behavior.events": {"BehaviorEvent"},
         "behavior.clusters": {"ClusterAssignment"},
