@@ -150,7 +150,9 @@ def _loops(settings: PipelineSettings) -> Iterator[Mistake]:
             if topic in (other for _, other in written[:i]):
                 message = f"'{topic}' is this agent's topic for something else already"
                 yield Mistake(("agents", name, key), message)
-            reached = _reached(topic, settings)
+            # Side records end where they go: no agent answers them.
+            is_carried_on = key != "output" or agent.route == "partition"
+            reached = _reached(topic, settings) if is_carried_on else {topic}
             for back in (t for t in agent.inputs if t in reached):
                 message = f"a loop: what goes to '{topic}' comes back to '{back}'"
                 yield Mistake(("agents", name, key), message)
