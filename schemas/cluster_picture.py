@@ -113,7 +113,7 @@ class GlobalClusterRecord(Event, frozen=True, kw_only=True):
 
     @classmethod
     def example(cls) -> Self:
-        """Return a cluster that took in another one."""
+        """Return a cluster with every field set; `into_id` is of one that died."""
         return cls(
             source_id="cluster_behavior:0",
             event_time_ms=1_700_000_000_000,
@@ -126,5 +126,5 @@ class GlobalClusterRecord(Event, frozen=True, kw_only=True):
             drift=0.2,
             members=[Member("cluster_behavior", 0, 1), Member("cluster_behavior", 3, 2)],
             from_ids=[2],
-            into_id=-1,
+            into_id=7,
         )

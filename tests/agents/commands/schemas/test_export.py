@@ -266,7 +266,7 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "behavior.global_clusters": {"GlobalCluster"},
         "behavior.events.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 28
+    assert len(document["operations"]) == 31
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")
