@@ -11,6 +11,7 @@ from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_cod
 from schemas.dead_letter import DeadLetter
 from schemas.detected_frame import DetectedFrame
 from schemas.detection import Detection, Detections
+from schemas.drift_event import DriftEvent
 from schemas.errors import (
     DecodeError,
     EmptyValueError,
@@ -64,6 +65,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         SceneEvent,
         SourceEvent,
         FeedbackCopy,
+        DriftEvent,
     )
 }
 
@@ -84,6 +86,7 @@ __all__ = [
     "DetectedFrame",
     "Detection",
     "Detections",
+    "DriftEvent",
     "EmptyValueError",
     "Entity",
     "Event",
