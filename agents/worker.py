@@ -109,6 +109,8 @@ class Worker:
             )
         except ModelError as error:
             raise ModelError(f"agent {name}: {error}") from error
+        if pool.online is not None and hasattr(parts.model_type, "label_sums"):
+            self.metrics.show_accuracy(name, pool.online.accuracy)
         metrics = self.metrics.for_agent(name, agent.inputs, pool.name)
         tracker, stop_for = self.app.assigned.tracker, self.app.stop_for
         # In a transaction the brokers themselves reject what a former owner sends.

@@ -36,6 +36,10 @@ class Model(Generic[E, R]):
     result_type: ClassVar[type[Result] | None] = None
     """The type of its results, for the exported schema; None for plain dicts."""
 
+    side_types: ClassVar[tuple[type[Event], ...]] = ()
+    """Types of side records (`schemas/side_records.py`) that come among its events, in order; all
+    others are filtered before the model. Usually an online model answers them with None."""
+
     uses_gpu: ClassVar[bool] = False
     """Whether `load` can use a CUDA device; `device: auto` gives one only to models that can."""
 

@@ -6,7 +6,7 @@ Imports no Kafka, no Faust and no model, so that a producer script can use it al
 from schemas.behavior import BehaviorEvent
 from schemas.classification import Classification, ClassScore
 from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
-from schemas.cluster_picture import ClusterReport, GlobalCluster, Member
+from schemas.cluster_picture import ClusterReport, GlobalCluster, GlobalClusterRecord, Member
 from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_codec
 from schemas.dead_letter import DeadLetter
 from schemas.detected_frame import DetectedFrame
@@ -21,6 +21,7 @@ from schemas.errors import (
     UnknownVersionError,
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
+from schemas.feedback import Feedback, FeedbackCopy
 from schemas.frame import VideoFrame
 from schemas.heartbeat import Heartbeat
 from schemas.nlu import (
@@ -52,7 +53,9 @@ EVENT_TYPES: dict[str, type[Event]] = {
         BehaviorEvent,
         DetectedFrame,
         Heartbeat,
+        Feedback,
         ClusterReport,
+        GlobalClusterRecord,
     )
 }
 #: Every result type that Penstock's registered models emit.
@@ -73,6 +76,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         GlobalCluster,
         SceneEvent,
         SourceEvent,
+        FeedbackCopy,
         DriftEvent,
     )
 }
@@ -98,8 +102,11 @@ __all__ = [
     "EmptyValueError",
     "Entity",
     "Event",
+    "Feedback",
+    "FeedbackCopy",
     "FiniteFloat",
     "GlobalCluster",
+    "GlobalClusterRecord",
     "Heartbeat",
     "ImageCodec",
     "InputError",

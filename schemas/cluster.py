@@ -14,6 +14,9 @@ class ClusterAssignment(Result, kw_only=True):
     """From 0, the same for the life of the cluster. -1: no cluster exists yet, or an outlier."""
     distance: float
     """Distance to the cluster's center, >= 0, in the model's scaled feature space."""
+    global_id: int = -1
+    """The cluster in the picture of all partitions, as far as the picture is in the partition's
+    own log; -1: not known, or no cluster."""
 
 
 class Cluster(msgspec.Struct, frozen=True):

@@ -96,3 +96,35 @@ class GlobalCluster(Result, kw_only=True):
     def record_key(self) -> str:
         """Return the id, so that a compacted topic keeps the latest of each cluster."""
         return str(self.global_id)
+
+
+class GlobalClusterRecord(Event, frozen=True, kw_only=True):
+    """The value of a `GlobalCluster`, read as an event: the picture in an agent's own input."""
+
+    global_id: Annotated[int, Meta(ge=0, lt=2**53)]
+    status: Literal["born", "split", "merged", "changed", "died"]
+    weight: FiniteFloat
+    center: _Features
+    radius: FiniteFloat
+    drift: FiniteFloat = 0.0
+    members: Annotated[list[Member], Meta(max_length=10_000)]
+    from_ids: Annotated[list[int], Meta(max_length=10_000)] = msgspec.field(default_factory=list)
+    into_id: int = -1
+
+    @classmethod
+    def example(cls) -> Self:
+        """Return a cluster with every field set; `into_id` is of one that died."""
+        return cls(
+            source_id="cluster_behavior:0",
+            event_time_ms=1_700_000_000_000,
+            event_id="cluster_behavior:0:7",
+            global_id=4,
+            status="merged",
+            weight=120.0,
+            center={"pages": 12.0, "seconds": 340.0},
+            radius=0.1,
+            drift=0.2,
+            members=[Member("cluster_behavior", 0, 1), Member("cluster_behavior", 3, 2)],
+            from_ids=[2],
+            into_id=7,
+        )

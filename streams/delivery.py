@@ -18,6 +18,7 @@ from streams.offsets import OffsetTracker
 from streams.out_of_memory import drop_frames
 from streams.output_records import OutputRecord, OutputRecords, PackedRecords, Packing
 from streams.records import RecordBatch
+from streams.routing import routed
 from streams.settings import AgentSettings
 from streams.sink import Output, ProduceError, RecordSink, RecordTooLargeError, Rows
 
@@ -110,15 +111,25 @@ class Delivery:
     ) -> Awaitable[None]:
         """Send to the output partition that the input partition maps to: this keeps order per key.
 
+        Results go where the agent's `route` says.
+
         Args:
             batch: a batch of the input partition.
             rows: the rows that are finished once the records are delivered.
             records: records by output topic.
         """
         outputs = [
-            Output(topic, batch.tp.partition % await self._sink.num_partitions(topic), packed)
+            Output(topic, partition, part)
             for topic, packed in records.items()
             if packed
+            for partition, part in routed(
+                packed,
+                self._settings.route if topic == self._settings.output else "partition",
+                topic,
+                batch.tp.partition,
+                await self._sink.num_partitions(topic),
+                self._packing,
+            )
         ]
         return await self._sink.send(rows, outputs)
 

@@ -114,4 +114,17 @@ class SharingModel(LearningModel, Protocol):
         ...
 
 
+@runtime_checkable
+class LabeledModel(LearningModel, Protocol):
+    """A learning model that joins late labels with the events that they are about."""
+
+    def note_offsets(self, partition: Any, offsets: Sequence[int]) -> None:
+        """Note topic and partition, and the offsets of the events of the next `learn_batch`."""
+        ...
+
+    def label_sums(self) -> tuple[float, float]:
+        """Return the decayed numbers of labels with a right answer, and of all. Thread-safe."""
+        ...
+
+
 ModelFactory: TypeAlias = Callable[[], ServedModel]

@@ -14,6 +14,7 @@ answered again.
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -57,12 +58,17 @@ class _PartitionState:
     step: int = -1
     pending: list[Any] = field(default_factory=list)
     """Events of `step` that are answered and not yet learned from."""
+    pending_offsets: list[int] = field(default_factory=list)
+    """The offset of each of them, for models that ask for it."""
     next_offset: int = 0
     """The offset after the last answered record."""
 
-    def take_pending(self) -> list[Any]:
+    def take_pending(self, partition: Hashable) -> list[Any]:
         """Return the events of the step that ends, and clear them."""
         pending, self.pending = self.pending, []
+        if hasattr(self.model, "note_offsets"):
+            offsets, self.pending_offsets = self.pending_offsets, []
+            self.model.note_offsets(partition, offsets)
         return pending
 
 
@@ -79,8 +85,10 @@ class _Run:
 class _Work:
     """The events of one partition in a micro-batch, as runs of steps."""
 
+    partition: Hashable
     state: _PartitionState
     events: list[Any]
+    offsets: list[int]
     positions: list[int]
     """Position of each event in the micro-batch."""
     runs: deque[_Run]
@@ -132,6 +140,8 @@ class OnlineRunner:
             self._answer(current, answers)
             for work, run in current:
                 work.state.pending += work.events[run.start : run.stop]
+                if hasattr(work.state.model, "note_offsets"):
+                    work.state.pending_offsets += work.offsets[run.start : run.stop]
             waiting = [work for work in waiting if work.runs]
         return answers, updates
 
@@ -153,7 +163,9 @@ class OnlineRunner:
         state = self._state(partition, offsets[0])
         state.next_offset = offsets[-1] + 1
         return _Work(
+            partition,
             state,
+            offsets=offsets,
             events=[event for chunk, _ in chunks for event in chunk.events],
             positions=[
                 position
@@ -172,7 +184,7 @@ class OnlineRunner:
             if step >= 0:
                 work.state.learned_to = run.step * work.state.model.learn_every
                 ended.append((work, run, step))
-        pending = [work.state.take_pending() for work, _, _ in ended]
+        pending = [work.state.take_pending(work.partition) for work, _, _ in ended]
         models = [work.state.model for work, _, _ in ended]
         learned = learn_each(models, pending)
         self._report_incidents(models)
@@ -286,6 +298,15 @@ class OnlineRunner:
         if isinstance(model, SharingModel) and self._states:
             model.join(next(iter(self._states.values())).model)
         return model
+
+    def accuracy(self) -> float:
+        """Return the share of right answers among those that recent labels were about.
+
+        NaN without labels. Thread-safe: metrics are read from another thread.
+        """
+        sums = [state.model.label_sums() for state in list(self._states.values())]  # type: ignore[attr-defined]
+        num_labels = sum(labels for _, labels in sums)
+        return sum(right for right, _ in sums) / num_labels if num_labels else math.nan
 
     def keep_only(self, partitions: set[Hashable]) -> None:
         """Close the models of every other partition."""

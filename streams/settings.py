@@ -114,6 +114,10 @@ class AgentSettings(_Settings):
     output_codec: Literal["json", "msgpack", "avro", "protobuf", "json_schema"] = "json"
     """How results and updates are written; `avro`, `protobuf` and `json_schema` with a schema
     registry."""
+    route: Literal["partition", "answer", "key", "every_partition"] = "partition"
+    """The partition of each result: the one of its input; or, for side records that go to the
+    input of another agent, that of the event whose `answer` the result names, that of its key by
+    Kafka's default partitioner, or all of them."""
     updates: Name | None = None
     """Topic of the model's global updates (moving cluster centers), if it makes any."""
     dead_letters: Name | None = None

@@ -28,14 +28,17 @@ from schemas import (
     VideoFrame,
     make_codec,
 )
+from schemas.cloudevents import type_name
 from schemas.codecs import Codec
 from schemas.mapping.reader import RecordReader
 from schemas.registry.codecs import make_framed
 from schemas.registry.framed import FramedValues
+from schemas.side_records import SIDE_TYPES
 from streams.decoding import Decoder
 from streams.ingest import BatchDecoder
 from streams.mapped_decoding import MappedDecoder
 from streams.settings import AgentSettings
+from streams.side_records import SideRecordDecoder
 
 AnyModel: TypeAlias = Model[Any, Any]
 
@@ -82,6 +85,7 @@ def load_agent(
     declared = load_event_type(settings.event, base_dir) if settings.event else None
     model_type, options = load_model_class(settings, declared, base_dir)
     _require_fit(settings, model_type)
+    _require_side_records(settings, model_type)
     event_type = _agreed_event_type(declared, model_type)
     try:
         codec = make_codec("json" if settings.has_schemas else settings.codec, event_type)
@@ -102,9 +106,18 @@ def load_agent(
 def make_decoder(settings: AgentSettings, parts: AgentParts) -> BatchDecoder:
     """Return what decodes an agent's record batches."""
     limits = (settings.max_record_bytes, settings.limits)
+
+    def of_side_records(kind: type[Event]) -> Decoder[Event]:
+        return Decoder(make_codec("json", kind), *limits, kind, settings.key_format)
+
+    events: BatchDecoder
     if parts.reader is not None:
-        return MappedDecoder(parts.reader, *limits, settings.key_format)
-    return Decoder(parts.codec, *limits, parts.event_type, settings.key_format)
+        events = MappedDecoder(parts.reader, *limits, settings.key_format)
+    else:
+        events = Decoder(parts.codec, *limits, parts.event_type, settings.key_format)
+    if parts.event_type in SIDE_TYPES.values():  # such as `label_relay`: they are its events
+        return events
+    return SideRecordDecoder(events, parts.model_type.side_types, of_side_records)
 
 
 def load_event_type(spec: str, base_dir: Path = Path()) -> type[Event]:
@@ -226,6 +239,24 @@ def _require_fit(agent: AgentSettings, model_type: type[AnyModel]) -> None:
             f"model {name} learns from the stream and must see every event: "
             "`overload: latest` would make its state depend on how busy the worker was"
         )
+
+
+def _require_side_records(agent: AgentSettings, model_type: type[AnyModel]) -> None:
+    """Check that only side records leave by another route: they can't go round in a loop.
+
+    Raises:
+        ModelError: the results are no side records, or would not be JSON.
+    """
+    if agent.route == "partition":
+        return
+    result_type = model_type.result_type
+    if result_type is None or type_name(result_type).encode() not in SIDE_TYPES:
+        raise ModelError(
+            f"route: {agent.route} is for side records, such as those of label_relay; the results "
+            f"of {model_type.__name__} go to the partition of their input: leave route out"
+        )
+    if agent.output_codec != "json":
+        raise ModelError(f"route: {agent.route} needs output_codec: json, as side records do")
 
 
 def _agreed_event_type(declared: type[Event] | None, model_type: type[AnyModel]) -> type[Event]:

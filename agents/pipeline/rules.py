@@ -150,20 +150,29 @@ def _loops(settings: PipelineSettings) -> Iterator[Mistake]:
             if topic in (other for _, other in written[:i]):
                 message = f"'{topic}' is this agent's topic for something else already"
                 yield Mistake(("agents", name, key), message)
-            reached = _reached(topic, settings)
+            # Side records end where they go: no agent answers them.
+            is_carried_on = key != "output" or agent.route == "partition"
+            reached = _reached(topic, settings) if is_carried_on else {topic}
             for back in (t for t in agent.inputs if t in reached):
                 message = f"a loop: what goes to '{topic}' comes back to '{back}'"
                 yield Mistake(("agents", name, key), message)
 
 
 def _reached(topic: str, settings: PipelineSettings) -> set[str]:
-    """Return the topic and every topic that agents carry its records on to."""
+    """Return the topic and every topic that agents carry its records on to.
+
+    Side records, which have a route, are not carried on: no agent answers them.
+    """
     reached, ahead = set[str](), [topic]
     while ahead:
         here = ahead.pop()
         if here not in reached:
             reached.add(here)
             ahead += [
-                t for a in settings.agents.values() if here in a.inputs for t in a.output_topics
+                topic
+                for agent in settings.agents.values()
+                if here in agent.inputs
+                for topic in agent.output_topics
+                if agent.route == "partition" or topic != agent.output
             ]
     return reached

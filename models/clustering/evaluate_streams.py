@@ -59,7 +59,8 @@ def assigned_globally(
             if not step:
                 continue
             for i, answer in zip(at, model.predict_batch(step), strict=True):
-                ids[i] = global_ids.get((partition, answer.cluster_id), -1)
+                if answer is not None:
+                    ids[i] = global_ids.get((partition, answer.cluster_id), -1)
             model.learn_batch(step)
             update = model.update()
             if isinstance(update, ClusterUpdate):

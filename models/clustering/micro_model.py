@@ -15,7 +15,13 @@ from models.clustering.nearest import nearest
 from models.clustering.stable_ids import inherit_ids
 from models.options import check_option
 from models.snapshots import Option, Snapshot, pack, unpack
-from schemas import BehaviorEvent, Cluster, ClusterAssignment, ClusterUpdate
+from schemas import (
+    BehaviorEvent,
+    Cluster,
+    ClusterAssignment,
+    ClusterUpdate,
+    GlobalClusterRecord,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,10 +37,12 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
 
     An event is assigned to the cluster of its nearest settled micro-cluster. Farther than `reach`
     from all of them it is an outlier: `cluster_id` -1, with its distance. A cluster keeps its id
-    while most of its weight stays together (`stable_ids.py`).
+    while most of its weight stays together (`stable_ids.py`). Records of the picture of all
+    partitions that are in the input (`share_clusters`) say which global cluster it is part of.
     """
 
     event_type, result_type = BehaviorEvent, ClusterAssignment
+    side_types = (GlobalClusterRecord,)
 
     def __init__(
         self,
@@ -68,6 +76,10 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         self._num_learned = 0
         self._num_steps = 0
         self._next_group = 0
+        self._partition = -1
+        self._global_ids: dict[int, int] = {}
+        """The partition's own cluster -> the global one, by the records of the picture."""
+        self._has_learned = False
 
     @property
     def reach(self) -> float:
@@ -100,42 +112,72 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
     def _count(self, kind: str, number: int) -> None:
         self._incidents[kind] = self._incidents.get(kind, 0) + number
 
-    def predict_batch(self, batch: Sequence[BehaviorEvent]) -> list[ClusterAssignment]:
+    def note_offsets(self, partition: Any, offsets: Sequence[int]) -> None:
+        """Note whose events come next: the picture names clusters by their partition."""
+        self._partition = int(partition.partition)
+
+    def predict_batch(
+        self, batch: Sequence[BehaviorEvent | GlobalClusterRecord]
+    ) -> list[ClusterAssignment | None]:
         """Assign each event to the cluster of its nearest micro-cluster; changes nothing.
 
         Args:
-            batch: B events with finite features.
+            batch: B events with finite features, and records of the picture among them.
 
         Returns:
-            B results in input order. `cluster_id` -1 means: no cluster exists yet, or the event
-            has none of the model's features (both with distance 0), or it is an outlier.
+            B results in input order, None for a record of the picture. `cluster_id` -1 means: no
+            cluster exists yet, or the event has none of the model's features (both with distance
+            0), or it is an outlier.
         """
+        events = [event for event in batch if isinstance(event, BehaviorEvent)]
+        if len(events) == len(batch):
+            return [*self._assigned(events)]
+        assigned = iter(self._assigned(events) if events else [])
+        return [next(assigned) if isinstance(event, BehaviorEvent) else None for event in batch]
+
+    def _assigned(self, events: Sequence[BehaviorEvent]) -> list[ClusterAssignment]:
         settled = np.flatnonzero(self._micro.is_settled)
         if not len(settled):
-            return [ClusterAssignment(cluster_id=-1, distance=0.0) for _ in batch]
-        rows = self._space.rows([event.features for event in batch])
+            return [ClusterAssignment(cluster_id=-1, distance=0.0) for _ in events]
+        rows = self._space.rows([event.features for event in events])
         is_placed = ~np.isnan(rows).all(axis=1)
         centers = self._space.scaled(self._micro.means[settled])
         index, squared = nearest(self._space.scaled(rows), centers)
         distances = np.where(is_placed, np.sqrt(squared), 0.0)
-        ids = np.where(
-            is_placed & (distances <= self.reach), self._micro.groups[settled][index], -1
-        )
-        pairs = zip(ids.tolist(), distances.tolist(), strict=True)
-        return [ClusterAssignment(cluster_id=i, distance=d) for i, d in pairs]
+        is_near = is_placed & (distances <= self.reach)
+        ids = np.where(is_near, self._micro.groups[settled][index], -1).tolist()
+        known = self._global_ids
+        return [
+            ClusterAssignment(cluster_id=i, distance=d, global_id=known.get(i, -1))
+            for i, d in zip(ids, distances.tolist(), strict=True)
+        ]
 
-    def learn_batch(self, batch: Sequence[BehaviorEvent]) -> None:
+    def learn_batch(self, batch: Sequence[BehaviorEvent | GlobalClusterRecord]) -> None:
         """Learn the events of a step, and group the micro-clusters again."""
-        if not batch:
-            return
-        names = self._names_with(batch)
+        events = [event for event in batch if not isinstance(event, GlobalClusterRecord)]
+        self._has_learned = self._learn(events) if events else False
+        for event in batch:
+            if isinstance(event, GlobalClusterRecord):
+                self._note_global(event)
+
+    def _note_global(self, record: GlobalClusterRecord) -> None:
+        """Note which of the partition's clusters are part of a global one."""
+        kept = {own: i for own, i in self._global_ids.items() if i != record.global_id}
+        for member in record.members if record.status != "died" else ():
+            if member.partition == self._partition:
+                kept[member.cluster_id] = record.global_id
+        self._global_ids = dict(sorted(kept.items()))
+
+    def _learn(self, events: Sequence[BehaviorEvent]) -> bool:
+        """Learn events; return False if none has a known feature, and nothing changed."""
+        names = self._names_with(events)
         known = len(self._space.names)
-        rows = FeatureSpace(names, self.scale, self.log, 1.0).rows([e.features for e in batch])
+        rows = FeatureSpace(names, self.scale, self.log, 1.0).rows([e.features for e in events])
         is_placed = ~np.isnan(rows).all(axis=1)
         self._count("no_known_feature", int(np.count_nonzero(~is_placed)))
         rows = rows[is_placed]
         if not len(rows):
-            return
+            return False
         if len(names) > known:
             self._space.widen(names)
         values = self._space.learn(rows)
@@ -148,6 +190,7 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         self._num_learned += len(values)
         self._num_steps += 1
         self._regroup()
+        return True
 
     def _names_with(self, batch: Sequence[BehaviorEvent]) -> list[str]:
         known = self._space.names
@@ -187,10 +230,14 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         return incidents
 
     def update(self) -> ClusterUpdate | None:
-        """Return the settled micro-clusters by id after every `publish_every` steps, else None."""
+        """Return the settled micro-clusters by id after every `publish_every` steps, else None.
+
+        A step without an event is none: the records of the picture bring no update by themselves.
+        """
         micro, space = self._micro, self._space
         settled = np.flatnonzero(micro.is_settled)
-        if not len(settled) or self._num_steps % self.publish_every:
+        is_due = self._has_learned and self._num_steps % self.publish_every == 0
+        if not len(settled) or not is_due:
             return None
         names, radii = space.names, np.sqrt(micro.variances(space.unit, settled))
         rows = zip(
@@ -221,9 +268,14 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
 
     def snapshot(self) -> bytes:
         """Return the feature space and the micro-clusters."""
-        counts = [self._num_learned, self._num_steps, self._next_group, len(self._micro)]
+        counts = [
+            self._num_learned, self._num_steps, self._next_group, self._partition,
+            len(self._micro), self._micro.next_id, len(self._global_ids),
+        ]  # fmt: skip
+        pairs = np.array([*self._global_ids.items()], np.int64).reshape(len(self._global_ids), 2)
         arrays: dict[str, NDArray[Any]] = {
-            "counts": np.array([*counts, self._micro.next_id], np.int64),
+            "counts": np.array(counts, np.int64),
+            "global_ids": pairs,
             **self._space.arrays(),
             **self._micro.arrays(),
             **self._more_arrays(),
@@ -240,12 +292,15 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         """
         saved = unpack(state, self.name, _STATE_VERSION, self._options())
         names = saved.list_of("features")
-        counts = saved.array("counts", np.zeros(0, np.int64), 5).tolist()
-        if len(names) > self.max_features or counts[3] > self.max_micro_clusters:
+        integers = np.zeros(0, np.int64)
+        counts = saved.array("counts", integers, 7).tolist()
+        num_micro, next_id, num_pairs = counts[4:]
+        if len(names) > self.max_features or not 0 <= num_micro <= self.max_micro_clusters:
             raise ModelError(f"the counts in the snapshot of {self.name} do not fit: it is damaged")
         space, micro = self._fresh_space(names), MicroClusters(len(names))
         space.restore(saved)
-        micro.restore(saved, counts[3], counts[4])
+        micro.restore(saved, num_micro, next_id)
+        pairs = saved.array("global_ids", integers, num_pairs, 2).tolist()
         before = self._space, self._micro
         self._space, self._micro = space, micro
         try:
@@ -253,4 +308,6 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         except ModelError:
             self._space, self._micro = before
             raise
-        self._num_learned, self._num_steps, self._next_group = counts[:3]
+        self._num_learned, self._num_steps, self._next_group, self._partition = counts[:4]
+        self._global_ids = {own: i for own, i in pairs}
+        self._has_learned = False

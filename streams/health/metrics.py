@@ -43,6 +43,8 @@ class Filtered(StrEnum):
     """The agent's filter does not want it."""
     EMPTY = "empty"
     """It holds no readings."""
+    SIDE_RECORD = "side_record"
+    """It is for a model that learns from such records, such as a label; this one does not."""
 
 
 class Metrics:
@@ -147,6 +149,11 @@ class Metrics:
             "What models that learn report, by kind (docs/operations.md).",
             ("agent", "kind"), registry=registry,
         )  # fmt: skip
+        self._model_accuracy = Gauge(
+            "penstock_model_accuracy_ratio",
+            "Share of right answers among those that recent late labels were about.",
+            ("agent",), registry=registry,
+        )  # fmt: skip
         self.lag = Gauge(
             "penstock_consumer_lag_records", "Records behind the end of the partition.",
             ("topic", "partition"), registry=registry,
@@ -189,6 +196,10 @@ class Metrics:
     def model_incidents(self, agent: str, kind: str, count: int) -> None:
         """Count what a model that learns reports, by kind."""
         self._model_incidents.labels(agent, kind).inc(count)
+
+    def show_accuracy(self, agent: str, accuracy: Callable[[], float]) -> None:
+        """Export the accuracy of a model that gets late labels; called when metrics are read."""
+        self._model_accuracy.labels(agent).set_function(accuracy)
 
     def show(self, is_live: Callable[[], bool], is_ready: Callable[[], bool]) -> None:
         """Export the current results of both probes."""

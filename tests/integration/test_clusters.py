@@ -14,17 +14,19 @@ import yaml
 
 from tests.conftest import REPO
 from tests.integration.pipelines import Pipeline, make_planned_topics
+from tests.integration.workers import RunningWorker
+from tests.waiting import wait_for_count, wait_until
 
 pytestmark = pytest.mark.kafka
 
-NUM_PARTITIONS, NUM_EVENTS = 8, 16_000
+NUM_PARTITIONS, NUM_EVENTS, NUM_LATER = 8, 16_000, 3_000
 CENTERS = np.array([[2.0, 30.0, 0.0], [12.0, 340.0, 60.0], [40.0, 90.0, 5.0]])
 
 
-def events() -> list[bytes | None]:
+def events(count: int, seed: int) -> list[bytes | None]:
     """Three kinds of behavior in turn; the kind is the event's id."""
-    noise = np.random.default_rng(0).normal(1.0, 0.05, (NUM_EVENTS, 3))
-    rows = (CENTERS[np.arange(NUM_EVENTS) % 3] * noise).tolist()
+    noise = np.random.default_rng(seed).normal(1.0, 0.05, (count, 3))
+    rows = (CENTERS[np.arange(count) % 3] * noise).tolist()
     names = ("pages", "seconds", "amount_eur")
     return [
         msgspec.json.encode(
@@ -60,6 +62,10 @@ class ClustersPipeline(Pipeline):
     def output(self) -> str:
         return f"{self.name}.clusters"
 
+    def await_results(self, count: int) -> None:
+        """Wait until so many events have an assignment."""
+        wait_for_count("events answered", lambda: len(self.read(self.output)), count, 120)
+
 
 def latest(records: list[Any]) -> dict[int, dict[str, Any]]:
     """Return the latest record of each key, as a compacted topic keeps it."""
@@ -73,14 +79,19 @@ def latest(records: list[Any]) -> dict[int, dict[str, Any]]:
 
 def test_eight_partitions_become_one_picture(tmp_path: Path, kafka_bootstrap: str) -> None:
     pipeline = ClustersPipeline(tmp_path, kafka_bootstrap)
-    assert pipeline.produce(events(), num_keys=2000) == NUM_EVENTS
+    assert pipeline.produce(events(NUM_EVENTS, seed=0), num_keys=2000) == NUM_EVENTS
     with pipeline.worker() as worker:
-        worker.await_answered(NUM_EVENTS, timeout=120)
+        wait_for_count(
+            "events answered", lambda: len(pipeline.read(pipeline.output)), NUM_EVENTS, 120
+        )
+        await_shared(pipeline, worker)
+        pipeline.produce(events(NUM_LATER, seed=1), num_keys=2000)
+        expected = NUM_EVENTS + NUM_LATER
+        wait_for_count(
+            "events answered", lambda: len(pipeline.read(pipeline.output)), expected, 120
+        )
         worker.await_drained()
-        num_updates = len(pipeline.read(f"{pipeline.name}.cluster_updates"))
-        worker.await_finished(NUM_EVENTS + num_updates)
         worker.stop()
-    assert num_updates >= NUM_PARTITIONS
     table = latest(pipeline.read(f"{pipeline.name}.global_clusters"))
     living = {i: record for i, record in table.items() if record["status"] != "died"}
     assert len(living) == 3
@@ -90,14 +101,41 @@ def test_eight_partitions_become_one_picture(tmp_path: Path, kafka_bootstrap: st
         for member in record["members"]
     }
     assert {partition for partition, _ in global_ids} == set(range(NUM_PARTITIONS))
-    check_assignments(pipeline.read(pipeline.output), global_ids)
+    results = [json.loads(m.value() or b"") for m in pipeline.read(pipeline.output)]
+    check_assignments(results, global_ids)
+    check_named(results, global_ids)
 
 
-def check_assignments(records: list[Any], global_ids: dict[tuple[int, int], int]) -> None:
+def await_shared(pipeline: Pipeline, worker: RunningWorker) -> None:
+    """Wait until the picture of all partitions is in each of them, and nothing is in flight."""
+    pictures = f"{pipeline.name}.global_clusters"
+
+    def is_shared() -> bool:
+        worker.await_drained()
+        records = [json.loads(message.value() or b"") for message in pipeline.read(pictures)]
+        known = {member["partition"] for record in records for member in record["members"]}
+        copies = len(pipeline.read(pipeline.input)) - NUM_EVENTS
+        return len(known) == NUM_PARTITIONS and copies == NUM_PARTITIONS * len(records)
+
+    wait_until("the picture is in each partition", is_shared, 60)
+    worker.await_drained()
+
+
+def check_named(results: list[dict[str, Any]], global_ids: dict[tuple[int, int], int]) -> None:
+    """Once the picture is in a partition's log, its assignments name the global cluster."""
+    later = [result for result in results if result["global_id"] >= 0]
+    assert len(later) > 0.8 * NUM_LATER
+    for result in later:
+        own = result["origin"]["partition"], result["cluster_id"]
+        assert result["global_id"] == global_ids[own]
+
+
+def check_assignments(
+    results: list[dict[str, Any]], global_ids: dict[tuple[int, int], int]
+) -> None:
     """Each kind of behavior has one global id, and each global id one kind."""
     pairs: Counter[tuple[str, int]] = Counter()
-    for record in records:
-        value = json.loads(record.value() or b"")
+    for value in results:
         own = value["origin"]["partition"], value["cluster_id"]
         pairs[value["event_id"], global_ids.get(own, -1)] += 1
     unassigned = sum(count for (_, i), count in pairs.items() if i < 0)

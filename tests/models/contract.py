@@ -20,6 +20,9 @@ from schemas import (
     DetectedFrame,
     Detection,
     Event,
+    Feedback,
+    GlobalClusterRecord,
+    Member,
     SensorReading,
     TextMessage,
     VideoFrame,
@@ -131,6 +134,8 @@ def events_for(event_type: type[Event], count: int) -> list[Event]:
         BehaviorEvent: _behavior,
         DetectedFrame: _detected_frame,
         ClusterReport: _cluster_report,
+        GlobalClusterRecord: _global_cluster,
+        Feedback: _feedback,
         Event: _reading,
     }
     return [makers[event_type](index) for index in range(count)]
@@ -149,6 +154,10 @@ def _frame(index: int) -> VideoFrame:
 def _message(index: int) -> TextMessage:
     texts = ["where is my order", "hello", "it rains " * 60, "¿cuánto dinero tengo? 💶", "refund!"]
     return TextMessage(source_id=f"c-{index % 3}", text=f"{texts[index % len(texts)]} {index}")
+
+
+def _feedback(index: int) -> Feedback:
+    return Feedback(source_id=f"c-{index % 3}", label=f"k-{index % 2}", answer=f"in:0:{index}:a")
 
 
 def _reading(index: int) -> SensorReading:
@@ -212,6 +221,19 @@ def _cluster_report(index: int) -> ClusterReport:
         low={"pages": 0.0, "seconds": 0.0},
         high={"pages": 20.0, "seconds": 300.0},
         reach=0.2,
+    )
+
+
+def _global_cluster(index: int) -> GlobalClusterRecord:
+    return GlobalClusterRecord(
+        source_id="cluster_behavior:0",
+        event_time_ms=1_700_000_000_000 + 1000 * index,
+        global_id=index % 5,
+        status="changed",
+        weight=10.0 + index,
+        center={"pages": 1.0 + index % 3},
+        radius=0.1,
+        members=[Member("cluster_behavior", index % 4, index % 5)],
     )
 
 

@@ -18,8 +18,11 @@ from schemas import (
     Detection,
     EmptyValueError,
     Event,
+    Feedback,
+    GlobalClusterRecord,
     Heartbeat,
     InputError,
+    Member,
     SchemaError,
     SensorReading,
     TextMessage,
@@ -39,6 +42,7 @@ BASE: dict[str, st.SearchStrategy[Any]] = {
 #: How to fill in each event type's own fields.
 FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     Heartbeat: {},
+    Feedback: {"label": st.text(min_size=1, max_size=9), "about": st.text(min_size=1, max_size=9)},
     VideoFrame: {"image": st.binary(min_size=1, max_size=60), "frame_index": st.integers(0, 2**60)},
     TextMessage: {"text": TEXT.filter(bool), "language": TEXT},
     SensorReading: {"values": NUMBERS},
@@ -57,6 +61,19 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
             ),
             max_size=4,
         ),
+    },
+    GlobalClusterRecord: {
+        "global_id": st.integers(0, 2**53 - 1),
+        "status": st.sampled_from(["born", "split", "merged", "changed", "died"]),
+        "weight": FINITE,
+        "center": NUMBERS,
+        "radius": FINITE,
+        "drift": FINITE,
+        "members": st.lists(
+            st.builds(Member, TEXT, st.integers(0, 2**31 - 1), st.integers(0, 2**60)), max_size=4
+        ),
+        "from_ids": st.lists(st.integers(0, 2**60), max_size=4),
+        "into_id": st.integers(-1, 2**60),
     },
     ClusterReport: {
         "agent": TEXT,

@@ -166,6 +166,7 @@ RESULTS: list[tuple[Result, str]] = [
     (ClusterAssignment(source_id="u", cluster_id=-1, distance=0.0), "u  no cluster"),
     (
         GlobalCluster(
+            source_id="a:0",
             global_id=7,
             status="merged",
             weight=40.0,
@@ -174,13 +175,20 @@ RESULTS: list[tuple[Result, str]] = [
             members=[Member("a", 0, 1), Member("a", 2, 0)],
             from_ids=[3, 4],
         ),
-        "global cluster 7 merged from 3, 4: weight 40.0, 2 members",
+        "a:0  global cluster 7 merged from 3, 4: weight 40.0, 2 members",
     ),
     (
         GlobalCluster(
-            global_id=3, status="died", weight=0.0, center={}, radius=0.1, members=[], into_id=7
+            source_id="a:0",
+            global_id=3,
+            status="died",
+            weight=0.0,
+            center={},
+            radius=0.1,
+            members=[],
+            into_id=7,
         ),
-        "global cluster 3 died, now part of 7",
+        "a:0  global cluster 3 died, now part of 7",
     ),
     (
         ClusterUpdate(

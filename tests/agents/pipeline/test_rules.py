@@ -8,6 +8,7 @@ import pytest
 
 from agents.pipeline.file import PipelineFileError, load_pipeline
 from streams.settings import TOPIC
+from tests.conftest import REPO
 
 FILE = """\
 agents:
@@ -135,3 +136,9 @@ def test_a_state_topic_that_would_be_too_long_is_refused(tmp_path: Path) -> None
     with pytest.raises(PipelineFileError, match=r":7:19: kafka\.group\.id: the state topic .* 250"):
         load_pipeline(path, {})
     assert load_pipeline(path, {"PENSTOCK_STATE__STORE": "none"}).agents
+
+
+def test_side_records_that_go_back_are_no_loop() -> None:
+    """The picture of clusters comes from an agent's updates and goes to its input."""
+    settings = load_pipeline(REPO / "examples" / "clusters.yaml", {})
+    assert settings.agents["share_clusters"].output in settings.agents["cluster_behavior"].inputs

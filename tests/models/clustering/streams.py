@@ -36,8 +36,16 @@ def learn(model: MicroClusterModel, events: Sequence[BehaviorEvent]) -> MicroClu
     return model
 
 
+def assignments(
+    model: MicroClusterModel, events: Sequence[BehaviorEvent]
+) -> list[ClusterAssignment]:
+    answers = [answer for answer in model.predict_batch(events) if answer is not None]
+    assert len(answers) == len(events)
+    return answers
+
+
 def assign(model: MicroClusterModel, **features: float) -> ClusterAssignment:
-    return model.predict_batch([event(**features)])[0]
+    return assignments(model, [event(**features)])[0]
 
 
 def kinds_of(model: MicroClusterModel, centers: Floats = BLOBS) -> list[int]:

@@ -7,7 +7,7 @@ import pytest
 
 from models.clustering.dbstream import DBStream
 from models.registry import make_model
-from tests.models.clustering.streams import blobs, event, events_of, learn
+from tests.models.clustering.streams import assignments, blobs, event, events_of, learn
 
 
 def model_of(**options: float) -> DBStream:
@@ -45,7 +45,7 @@ def test_near_but_not_connected_are_two_clusters() -> None:
     x, side = rng.uniform(0, 1, 4000), rng.integers(0, 2, 4000) * 0.24
     rows = np.stack([x, side + rng.normal(0, 0.01, 4000)], axis=1)
     model = learn(model_of(), events_of(rows))
-    low, high = model.predict_batch([event(x=0.5, y=0.0), event(x=0.5, y=0.24)])
+    low, high = assignments(model, [event(x=0.5, y=0.0), event(x=0.5, y=0.24)])
     assert -1 not in (low.cluster_id, high.cluster_id)
     assert low.cluster_id != high.cluster_id
 

@@ -10,7 +10,7 @@ import pytest
 from models.base import ModelError
 from models.clustering.denstream import DenStream
 from models.registry import make_model
-from tests.models.clustering.streams import Floats, blobs, events_of, learn
+from tests.models.clustering.streams import Floats, assignments, blobs, events_of, learn
 
 
 @dataclass
@@ -68,7 +68,7 @@ def _stays(micro: Micro, now: int, least: float, span: int, half_life: float) ->
     if micro.is_potential:
         return micro.weight >= least
     grown = 2.0 ** (-(now - micro.created + span) / half_life) - 1.0
-    return micro.weight >= grown / (2.0 ** (-span / half_life) - 1.0)
+    return bool(micro.weight >= grown / (2.0 ** (-span / half_life) - 1.0))
 
 
 def test_in_steps_of_one_event_it_is_the_algorithm_of_the_paper() -> None:
@@ -101,7 +101,7 @@ def test_larger_steps_find_the_same_clusters() -> None:
     for learn_every in (1, 256):
         model = DenStream(0.1, scale="none", log=False, learn_every=learn_every)
         learn(model, events_of(blobs(1024)))
-        found.append([a.cluster_id for a in model.predict_batch(events_of(blobs(99, seed=3)))])
+        found.append([a.cluster_id for a in assignments(model, events_of(blobs(99, seed=3)))])
     pairs = set(zip(*found, strict=True))
     assert len(pairs) == 3
 
@@ -122,8 +122,8 @@ def test_a_shape_that_is_no_ball_is_one_cluster() -> None:
     np.random.default_rng(2).shuffle(rows)
     model = DenStream(0.1, link=4.0, scale="none", log=False)
     learn(model, events_of(rows))
-    on_ring = {a.cluster_id for a in model.predict_batch(events_of(ring[:500]))}
-    inside = {a.cluster_id for a in model.predict_batch(events_of(np.zeros((1, 2))))}
+    on_ring = {a.cluster_id for a in assignments(model, events_of(ring[:500]))}
+    inside = {a.cluster_id for a in assignments(model, events_of(np.zeros((1, 2))))}
     assert len(on_ring) == len(inside) == 1
     assert on_ring != inside
 

@@ -11,10 +11,12 @@ from models.clustering.dbstream import DBStream
 from models.clustering.denstream import DenStream
 from models.clustering.micro_model import MicroClusterModel
 from models.registry import make_model
-from schemas import ClusterAssignment
+from schemas import BehaviorEvent, ClusterAssignment, GlobalClusterRecord, Member
+from streams.records import TopicPartition
 from tests.models.clustering.streams import (
     BLOBS,
     assign,
+    assignments,
     blobs,
     event,
     events_of,
@@ -43,7 +45,7 @@ def cls(request: pytest.FixtureRequest) -> type[MicroClusterModel]:
 def test_finds_the_blobs(cls: type[MicroClusterModel]) -> None:
     model = learn(made(cls), events_of(blobs(1500)))
     assert len(set(kinds_of(model)) - {-1}) == 3
-    answers = model.predict_batch(events_of(blobs(300, seed=9)))
+    answers = assignments(model, events_of(blobs(300, seed=9)))
     kinds = [{answer.cluster_id for answer in answers[kind::3]} for kind in range(3)]
     assert [len(kind) for kind in kinds] == [1, 1, 1]
 
@@ -114,7 +116,7 @@ def test_hostile_values_leave_the_clusters_usable(cls: type[MicroClusterModel]) 
     model = learn(made(cls, half_life_events=500.0), events_of(blobs(600)))
     odd = [event(x=1e308, y=-1e308), event(x=0.0, y=5e-324), event(x=float("inf"), y=0.5)]
     model.learn_batch([*odd, event(x=float("nan"), y=0.2)])
-    assert all(np.isfinite(answer.distance) for answer in model.predict_batch(odd))
+    assert all(np.isfinite(answer.distance) for answer in assignments(model, odd))
     learn(model, events_of(blobs(30_000, seed=3)))
     assert len(set(kinds_of(model)) - {-1}) == 3
 
@@ -176,3 +178,49 @@ def test_a_snapshot_of_other_options_is_refused(cls: type[MicroClusterModel]) ->
     model = learn(made(cls), events_of(blobs(300)))
     with pytest.raises(ModelError, match="use the same options"):
         made(cls, log=True).restore(model.snapshot())
+
+
+def picture(global_id: int, *members: tuple[int, int], died: bool = False) -> GlobalClusterRecord:
+    return GlobalClusterRecord(
+        global_id=global_id,
+        status="died" if died else "changed",
+        weight=1.0,
+        center={},
+        radius=0.1,
+        members=[Member("a", *member) for member in members],
+    )
+
+
+def test_assignments_name_the_global_cluster(cls: type[MicroClusterModel]) -> None:
+    model = made(cls)
+    model.note_offsets(TopicPartition("t", 3), [])
+    learn(model, events_of(blobs(1500)))
+    own = kinds_of(model)
+    assert assign(model, x=0.1, y=0.1).global_id == -1
+    model.learn_batch([picture(70, (3, own[0]), (4, own[1])), picture(71, (3, own[1]))])
+    names = [assign(model, x=float(x), y=float(y)).global_id for x, y in BLOBS]
+    assert names == [70, 71, -1]
+    again = made(cls)
+    again.restore(model.snapshot())
+    assert again.snapshot() == model.snapshot()
+    assert assign(again, x=0.1, y=0.1).global_id == 70
+    model.learn_batch([picture(70, died=True), picture(71, (3, own[2]))])
+    names = [assign(model, x=float(x), y=float(y)).global_id for x, y in BLOBS]
+    assert names == [-1, -1, 71]
+
+
+def test_records_of_the_picture_are_not_answered_and_bring_no_update(
+    cls: type[MicroClusterModel],
+) -> None:
+    model = learn(made(cls, publish_every=1), events_of(blobs(640)))
+    assert model.update() is not None
+    mixed: list[BehaviorEvent | GlobalClusterRecord] = [
+        picture(1, (0, 0)),
+        event(x=0.1, y=0.1),
+        picture(2),
+    ]
+    first, second, third = model.predict_batch(mixed)
+    assert first is None is third
+    assert second == assign(model, x=0.1, y=0.1)
+    model.learn_batch([picture(1, (0, 0))])
+    assert model.update() is None

@@ -101,16 +101,16 @@ RESULTS: list[Result] = [
     ClusterUpdate(
         agent="a", partition=0, sequence=1, clusters=[Cluster(0, {"x": 1.0}, 2.0)], **STAMP
     ),
+    GlobalCluster(
+        global_id=1, status="split", weight=2.0, center={"x": 1.0}, radius=0.5,
+        members=[Member("a", 0, 3)], from_ids=[0], **STAMP
+    ),
     SourceEvent(
         kind="silent", subject="p-2", last_event_time_ms=1, seconds=30.5, allowed_seconds=30.0,
         **STAMP,
     ),
     DriftEvent(
         channel="flow", method="adwin", noticed_ms=1, before=1.0, after=2.0, spread=0.1, **STAMP
-    ),
-    GlobalCluster(
-        global_id=1, status="split", weight=2.0, center={"x": 1.0}, radius=0.5,
-        members=[Member("a", 0, 3)], from_ids=[0], **STAMP
     ),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
 ]  # fmt: skip
@@ -284,7 +284,7 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "behavior.global_clusters": {"GlobalCluster"},
         "behavior.events.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 28
+    assert len(document["operations"]) == 31
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")
