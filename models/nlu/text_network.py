@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from models.base import ModelError
 from models.nlu.model_files import ModelFiles
+from models.nlu.packed_bert import pack_bert
 from models.nlu.pretrained import load_weights
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ class TorchTexts:
         import transformers
 
         self._model = load_weights(getattr(transformers, CLASSES[task]), files.folder, device)
-        self._folder = files.folder
         self._output = "last_hidden_state" if task == "encoder" else "logits"
         self.config = self._model.config
 
@@ -74,9 +74,13 @@ class TorchTexts:
         """Check that the model has these layers."""
         if max(layers) > self.config.num_hidden_layers:
             raise ModelError(
-                f"{self._folder} has {self.config.num_hidden_layers} layers: the head reads layer "
+                f"the encoder has {self.config.num_hidden_layers} layers: the head reads layer "
                 f"{max(layers)}"
             )
+
+    def packed(self) -> TextNetwork | None:
+        """Return an encoder with the same answers that computes no padding; None for most."""
+        return pack_bert(self._model)
 
 
 def open_network(files: ModelFiles, task: Task, device: str) -> TextNetwork:
@@ -91,7 +95,9 @@ def open_network(files: ModelFiles, task: Task, device: str) -> TextNetwork:
         ModelError: the files don't fit the task, or the device can't be used.
     """
     if files.onnx is None:
-        return TorchTexts(files, task, device)
+        network = TorchTexts(files, task, device)
+        packed = network.packed() if task == "encoder" and device == "cpu" else None
+        return packed or network
     from models.nlu.onnx_texts import OnnxTexts
 
     return OnnxTexts(files.folder, files.onnx, task, device)
