@@ -94,9 +94,20 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
 }
 
 
+def _tiny_encoder_options(folder: Path) -> Options:
+    write_bert(folder)
+    return {"encoder": str(folder), "head": "empty"}
+
+
+#: Models that are tested with a small network, since their default is slow: they encode each text
+#: of the long logs of the online contract.
+SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {"online_intent_head": _tiny_encoder_options}
+
+
 def make_registered(name: str, folder: Path) -> Model[Any, Any]:
     """Create a registered model with default options, or with a file written to `folder`."""
-    options = FILE_OPTIONS[name](folder) if name in FILE_OPTIONS else {}
+    makers = {**FILE_OPTIONS, **SMALL_OPTIONS}
+    options = makers[name](folder) if name in makers else {}
     return make_model(model_class(name), options)
 
 
