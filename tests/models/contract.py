@@ -101,7 +101,11 @@ def _tiny_encoder_options(folder: Path) -> Options:
 
 #: Models that are tested with a small network, since their default is slow: they encode each text
 #: of the long logs of the online contract.
-SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {"online_intent_head": _tiny_encoder_options}
+SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {
+    "online_intent_head": _tiny_encoder_options,
+    # Its trees grow for longer than the logs of the contract, up to the limit.
+    "adaptive_random_forest": lambda folder: {"num_trees": 3, "max_nodes": 5},
+}
 
 
 def make_registered(name: str, folder: Path) -> Model[Any, Any]:
