@@ -85,5 +85,6 @@ register("seasonal_likelihood", "models.anomaly.seasonal_likelihood:SeasonalLike
 register("silence_watcher", "models.silence.silence_watcher:SilenceWatcher")
 register("online_intent_head", "models.nlu.online_intent_head:OnlineIntentHead")
 register("adaptive_random_forest", "models.forests.adaptive_random_forest:AdaptiveRandomForest")
+register("random_forest", "models.forests.random_forest:RandomForest")
 register("label_relay", "models.feedback.label_relay:LabelRelay")
 register("online_kmeans", "models.clustering.online_kmeans:OnlineKMeans")

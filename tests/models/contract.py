@@ -24,6 +24,7 @@ from schemas import (
     VideoFrame,
 )
 from tests.models.detection.tiny_onnx import write_brightness_detector
+from tests.models.forests.small_forest import save_small_forest
 from tests.models.linear_onnx import save_linear
 from tests.models.nlu.tiny_bert import write_bert
 from tests.models.vision.tiny_files import (
@@ -40,6 +41,11 @@ Options = dict[str, Any]
 def _detector_options(folder: Path) -> Options:
     write_brightness_detector(folder / "detector.onnx")
     return {"path": str(folder / "detector.onnx")}
+
+
+def _forest_options(folder: Path) -> Options:
+    save_small_forest(folder)
+    return {"path": str(folder)}
 
 
 def _tabular_options(folder: Path) -> Options:
@@ -89,6 +95,7 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_segmenter": _onnx_segmenter_options,
     "image_segmenter": _image_segmenter_options,
     "onnx_tabular": _tabular_options,
+    "random_forest": _forest_options,
     "huggingface_classifier": _classifier_options,
     "huggingface_entities": _entities_options,
 }
