@@ -83,3 +83,10 @@ register("robust_zscore", "models.anomaly.robust_zscore:RobustZScore")
 register("half_space_trees", "models.anomaly.half_space_trees:HalfSpaceTrees")
 register("seasonal_likelihood", "models.anomaly.seasonal_likelihood:SeasonalLikelihood")
 register("online_kmeans", "models.clustering.online_kmeans:OnlineKMeans")
+register("recommender", "models.recommendation.recommender:Recommender")
+register("item_cooccurrence", "models.recommendation.item_cooccurrence:ItemCooccurrence")
+register(
+    "online_matrix_factorization",
+    "models.recommendation.online_matrix_factorization:OnlineMatrixFactorization",
+)
+register("popular_items", "models.recommendation.popular_items:PopularItems")

@@ -20,7 +20,9 @@ from schemas.errors import (
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
+from schemas.interaction import Interaction
 from schemas.nlu import Entity, IntentScore, NluResult, TextEntities
+from schemas.recommendation import Recommendation, RecommendedItem
 from schemas.replay import Replay
 from schemas.scene_event import SceneEvent
 from schemas.score import AnomalyScore
@@ -31,7 +33,15 @@ from schemas.text import TextMessage
 
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
-    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame)
+    t.__name__: t
+    for t in (
+        VideoFrame,
+        TextMessage,
+        SensorReading,
+        BehaviorEvent,
+        DetectedFrame,
+        Interaction,
+    )
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
@@ -46,6 +56,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         ClusterAssignment,
         ClusterUpdate,
         SceneEvent,
+        Recommendation,
     )
 }
 
@@ -72,10 +83,13 @@ __all__ = [
     "ImageCodec",
     "InputError",
     "IntentScore",
+    "Interaction",
     "JsonCodec",
     "MsgpackCodec",
     "NluResult",
     "Origin",
+    "Recommendation",
+    "RecommendedItem",
     "Region",
     "Replay",
     "Result",

@@ -18,6 +18,7 @@ from schemas import (
     DetectedFrame,
     Detection,
     Event,
+    Interaction,
     SensorReading,
     TextMessage,
     VideoFrame,
@@ -112,6 +113,7 @@ def events_for(event_type: type[Event], count: int) -> list[Event]:
         SensorReading: _reading,
         BehaviorEvent: _behavior,
         DetectedFrame: _detected_frame,
+        Interaction: _interaction,
         Event: _reading,
     }
     return [makers[event_type](index) for index in range(count)]
@@ -170,6 +172,18 @@ def _behavior(index: int) -> BehaviorEvent:
         event_time_ms=1_700_000_000_000 + 1000 * index,
         action="buy",
         features={"pages": pages, "seconds": seconds, "amount_eur": amount},
+    )
+
+
+def _interaction(index: int) -> Interaction:
+    """Five users, each of whom goes through ten items of one kind and some of all kinds."""
+    chance = np.random.default_rng(index)
+    user = int(chance.integers(5))
+    item = f"{'abcde'[user]}-{chance.integers(10)}" if index % 3 else f"all-{chance.integers(20)}"
+    return Interaction(
+        source_id=f"user-{user}",
+        event_time_ms=1_700_000_000_000 + 1000 * index,
+        item=item,
     )
 
 

@@ -1,0 +1,144 @@
+"""From what users did last to the best items for each: candidates, their scores, the top.
+
+Candidates are the neighbors of a user's latest items, and what is popular. All users of a call are
+ranked together; no two of one model, so that an item's row belongs to one user only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.recommendation.tables import NO_ROW, Floats, Ints, Items, Singles
+
+Bools = NDArray[np.bool_]
+
+#: So many of the best by other means are ranked by factors as well.
+SHORT_LIST = 64
+#: How much of a score an item's popularity is, where items occur together.
+POPULAR_SHARE = 1e-3
+#: Power of e by which a score grows with the product of the factors.
+FACTOR_STRENGTH = 1.0
+#: Equal scores: the item that the model has known for longer comes first.
+_TIE = 1e-13
+
+
+@dataclass
+class Question:
+    """What n users are ranked by; arrays (n, ...) of rows of items, `NO_ROW` for none."""
+
+    history: Ints
+    """(n, WINDOW) the latest items, the latest first."""
+    weights: Floats
+    """(n, WINDOW) how much each of them counts."""
+    excluded: Ints
+    """(n, any) items that are not recommended."""
+    popular: Ints
+    """(n, any) popular items of the user's model."""
+    popular_unit: Floats
+    """(n,) the sum of its items' popularity."""
+    factors: Singles | None
+    """(n, dimensions), or None if they don't count."""
+    by_factors: Bools
+    """(n,) whether only the factors count."""
+    short_list: int
+    """How many candidates the factors rank."""
+    top: int
+    """How many items are wanted."""
+
+
+@dataclass
+class Ranking:
+    """The best items of n users: arrays (n, top)."""
+
+    rows: Ints
+    """`NO_ROW` behind the last one."""
+    scores: Floats
+    is_together: Bools
+    """Whether the item occurs together with the user's latest ones."""
+
+
+def rank(items: Items, question: Question) -> Ranking:
+    """Return the best items of each user."""
+    users, rows, together = _candidates(items, question)
+    popularity = items.popularity[rows] / question.popular_unit[users]
+    scores = together * items.norms[rows] + POPULAR_SHARE * popularity
+    scores = np.where(question.by_factors[users], 1.0, scores) * (1 - _TIE * items.slots[rows])
+    allowed = ~items.is_hidden(rows) & ~_excluded(items, rows, users, question.excluded)
+    columns = np.stack([rows, together > 0], axis=1)[allowed]
+    width = max(question.top, question.short_list if question.factors is not None else 0)
+    found, scores = _best(users[allowed], columns, scores[allowed], len(question.history), width)
+    if question.factors is not None:
+        scores = scores * _liking(items, found[:, :, 0], question.factors)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, : question.top]
+    scores = np.take_along_axis(scores, order, axis=1)
+    found = np.take_along_axis(found, order[:, :, None], axis=1)
+    rows = np.where(scores > 0, found[:, :, 0], NO_ROW)
+    return Ranking(rows, scores, found[:, :, 1] > 0)
+
+
+def _candidates(items: Items, question: Question) -> tuple[Ints, Ints, Floats]:
+    """Return users, rows and sums (c,) of candidates; distinct rows, ascending users."""
+    at, back = np.nonzero(question.weights > 0)
+    neighbors = items.neighbors[question.history[at, back]].reshape(len(at), -1)
+    counts = items.together[question.history[at, back]].reshape(len(at), -1)
+    values = counts * question.weights[at, back][:, None]
+    is_popular = question.popular != NO_ROW
+    rows = np.r_[neighbors.reshape(-1), question.popular[is_popular]].astype(np.int64)
+    users = np.r_[np.repeat(at, neighbors.shape[1]), np.nonzero(is_popular)[0]]
+    sums = np.r_[values.reshape(-1), np.zeros(len(rows) - values.size)]
+    used = np.flatnonzero(rows != NO_ROW)
+    rows, users, sums = rows[used], users[used], sums[used]
+    # Of each row one entry, which stands for all: the last one, as that is what stays written.
+    numbers = np.arange(len(rows))
+    items.scratch[rows] = numbers
+    first = items.scratch[rows]
+    sums = np.bincount(first, sums, len(rows))
+    kept = first == numbers
+    rows, users, sums = rows[kept], users[kept], sums[kept]
+    order = np.argsort(users, kind="stable")
+    return users[order], rows[order], sums[order]
+
+
+def _excluded(items: Items, rows: Ints, users: Ints, excluded: Ints) -> Bools:
+    """Return whether each candidate (c,) is among its user's excluded items (n, any)."""
+    gone = excluded[excluded != NO_ROW]
+    items.scratch[rows] = 0
+    items.scratch[gone] = 1
+    return np.asarray(items.scratch[rows] == 1)
+
+
+def _best(
+    users: Ints, columns: Ints, scores: Floats, num_users: int, width: int
+) -> tuple[Ints, Floats]:
+    """Return the columns (n, width, 2) and scores (n, width) of each user's best candidates.
+
+    Args:
+        users: (c,) ascending.
+        columns: (c, 2)
+        scores: (c,) > 0.
+        num_users: n.
+        width: the most for each; 0 as a score for none.
+    """
+    lengths = np.bincount(users, minlength=num_users)
+    starts = np.cumsum(lengths) - lengths
+    place = np.arange(len(users)) - starts[users]
+    padded = np.zeros((num_users, max(int(lengths.max(initial=0)), width)))
+    padded[users, place] = scores
+    index = np.zeros(padded.shape, np.int64)
+    index[users, place] = np.arange(len(users))
+    if padded.shape[1] > width:
+        part = np.argpartition(-padded, width - 1, axis=1)[:, :width]
+        padded = np.take_along_axis(padded, part, axis=1)
+        index = np.take_along_axis(index, part, axis=1)
+    if not len(users):
+        return np.full((num_users, width, 2), NO_ROW), padded
+    return columns[index], padded
+
+
+def _liking(items: Items, rows: Ints, factors: Singles) -> Floats:
+    """Return the factor (n, k) of the score of items (n, k) for users' vectors (n, dimensions)."""
+    product = (items.factors[rows] @ factors[:, :, None])[:, :, 0]
+    return np.exp(FACTOR_STRENGTH * np.clip(product, -10.0, 10.0))
