@@ -9,7 +9,7 @@ import msgspec
 from schemas.event import Result
 
 
-class RecommendedItem(msgspec.Struct, frozen=True):
+class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
     """One item of a recommendation."""
 
     item: str

@@ -32,18 +32,25 @@ def random_bits(counters: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return z ^ (z >> np.uint64(31))
 
 
-def first_vectors(slots: Ints, dimensions: int, seed: int) -> Singles:
-    """Return the vectors (n, dimensions) of new items, uniform with spread `_SPREAD`."""
+def set_first_vectors(items: Items, seed: int, slots: Ints, rows: Ints) -> None:
+    """Give new items (n,) their first vectors, uniform with spread `_SPREAD`, by their slots."""
+    dimensions = items.dimensions
     counters = slots[:, None] * dimensions + np.arange(dimensions) + (seed << 40)
     uniform = random_bits(counters.astype(np.uint64)) / 2.0**64 - 0.5
-    return (uniform * _SPREAD * 12**0.5).astype(np.float32)
+    items.factors[rows] = uniform * (_SPREAD * 12**0.5)
 
 
-def sampled_slots(step: int, num_slots: int, seed: int) -> Ints:
-    """Return the slots (NEGATIVES,) of a model's items that its `step`-th interaction pushes."""
-    counters = np.arange(step * NEGATIVES, (step + 1) * NEGATIVES, dtype=np.uint64)
-    bits = random_bits(counters + np.uint64(seed << 40))
-    return (bits % np.uint64(num_slots)).astype(np.int64)
+def sampled_slots(steps: Ints, num_slots: Ints, seed: int) -> Ints:
+    """Return the slots (n, NEGATIVES) of items that the interactions of models push away.
+
+    Args:
+        steps: (n,) the number of each interaction in its model.
+        num_slots: (n,) how many its model has.
+        seed: of all.
+    """
+    counters = steps[:, None] * NEGATIVES + np.arange(NEGATIVES) + (seed << 40)
+    bits = random_bits(counters.astype(np.uint64)) >> np.uint64(1)
+    return bits.astype(np.int64) % num_slots[:, None]
 
 
 def learn_factors(

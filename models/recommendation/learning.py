@@ -35,7 +35,11 @@ class _Columns:
     """The number of the item in its user's history; of no meaning without a user."""
     units: list[float] = field(default_factory=list)
     popular_units: list[float] = field(default_factory=list)
-    sampled: list[Ints] = field(default_factory=list)
+    partitions: list[Partition] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
+    """The number of the interaction in its model."""
+    num_slots: list[int] = field(default_factory=list)
+    """Of the model's items at that time."""
 
 
 def learn_step(
@@ -58,16 +62,14 @@ def learn_step(
     """
     columns = _Columns()
     for step in steps:
-        _claim(columns, step, tables[1], actions, seed if uses_factors else None)
+        _claim(columns, step, tables[1], actions)
     if columns.items:
-        _learn(tables, columns, uses_pairs, uses_factors)
+        _learn(tables, columns, uses_pairs, seed if uses_factors else None)
     for step in steps:
         step.partition.after_step()
 
 
-def _claim(
-    columns: _Columns, step: Step, users: Users, actions: tuple[str, str], seed: int | None
-) -> None:
+def _claim(columns: _Columns, step: Step, users: Users, actions: tuple[str, str]) -> None:
     """Find the rows of a step's users and items; remove and restore items."""
     partition = step.partition
     latest: dict[int, tuple[int, int]] = {}
@@ -90,14 +92,14 @@ def _claim(
         columns.at.append(at)
         columns.units.append(partition.clock.unit(partition.step))
         columns.popular_units.append(partition.popular_clock.unit(partition.step))
-        if seed is not None:
-            slots = sampled_slots(partition.step, partition.items.keys.num_slots, seed)
-            columns.sampled.append(partition.items.rows_of(slots))
+        columns.partitions.append(partition)
+        columns.steps.append(partition.step)
+        columns.num_slots.append(partition.items.keys.num_slots)
         partition.step += 1
 
 
 def _learn(
-    tables: tuple[Items, Users], columns: _Columns, uses_pairs: bool, uses_factors: bool
+    tables: tuple[Items, Users], columns: _Columns, uses_pairs: bool, seed: int | None
 ) -> None:
     items, users = tables
     owners, rows = np.array(columns.owners), np.array(columns.items)
@@ -109,8 +111,16 @@ def _learn(
         learn_pairs(items, rows, before, weights * units)
         count_items(items, rows, weights * units, units)
     np.add.at(items.popularity, rows, weights * np.array(columns.popular_units))
-    if uses_factors:
+    if seed is not None:
         taught = np.flatnonzero(has_user & (weights > 0))
         if len(taught):
-            others = np.stack([columns.sampled[i] for i in taught])
+            others = _sampled(items, columns, rows, seed)[taught]
             learn_factors(items, users, rows[taught], owners[taught], others, weights[taught])
+
+
+def _sampled(items: Items, columns: _Columns, rows: Ints, seed: int) -> Ints:
+    """Return the rows (n, NEGATIVES) of items to push away; the item itself for a free row."""
+    slots = sampled_slots(np.array(columns.steps), np.array(columns.num_slots), seed)
+    pairs = zip(columns.partitions, slots, strict=True)
+    sampled = np.stack([partition.items.rows_of(line) for partition, line in pairs])
+    return np.where(items.slots[sampled] == NO_ROW, rows[:, None], sampled)

@@ -7,14 +7,15 @@ from collections.abc import Callable
 import numpy as np
 
 from models.anomaly.slots import grown
-from models.recommendation.factorization import first_vectors
 from models.recommendation.recent_keys import RecentKeys
 from models.recommendation.tables import NO_ROW, Ints, Items, Users
 
 #: The list of popular items is made anew after so many interactions, at first sooner.
 _POPULAR_EVERY = 64
-#: Counts are divided before their unit becomes as large: float32 has 24 bits.
-_LARGEST_UNIT = 2.0**20
+#: Rows that are allocated at once.
+_BLOCK = 64
+#: Half-lives until counts are divided: float32 has 24 bits.
+_HALF_LIVES = 20
 
 
 class Clock:
@@ -31,9 +32,9 @@ class Clock:
 
     def restart(self, step: int) -> float:
         """Begin anew if the unit is large; return what all counts are to be divided by."""
-        unit = self.unit(step)
-        if unit <= _LARGEST_UNIT:
+        if step - self.start <= _HALF_LIVES * self.half_life:
             return 1.0
+        unit = self.unit(step)
         self.start = step
         return unit
 
@@ -41,8 +42,14 @@ class Clock:
 class Keyed:
     """Keys with rows of a table, which grow with them."""
 
-    def __init__(self, keys: RecentKeys, table: Items | Users) -> None:
-        self.keys, self.table = keys, table
+    def __init__(
+        self,
+        keys: RecentKeys,
+        table: Items | Users,
+        on_rows: Callable[[Ints, Ints], None] = lambda slots, rows: None,
+    ) -> None:
+        """Make it without keys; `on_rows` is called with new slots and their rows."""
+        self.keys, self.table, self._on_rows = keys, table, on_rows
         self.names: list[str] = []
         """The key of each slot; "" for a free one."""
         self._rows: list[int] = []
@@ -51,7 +58,7 @@ class Keyed:
     @property
     def rows(self) -> Ints:
         """(num_slots,) the row of each slot."""
-        return self._row_array[: len(self._rows)]
+        return self._row_array[: self.keys.num_slots]
 
     def rows_of(self, slots: Ints) -> Ints:
         """Return the rows of slots (n,)."""
@@ -71,6 +78,7 @@ class Keyed:
         lost = [self._rows[each] for each in freed]
         if lost:
             self.table.clear(np.array(lost, np.int64))
+            self._on_rows(np.array(freed, np.int64), np.array(lost, np.int64))
         slot = self.keys.add(key)
         self._cover()
         self.names[slot] = key
@@ -80,12 +88,15 @@ class Keyed:
         covered = len(self._rows)
         missing = self.keys.num_slots - covered
         if missing > 0:
+            # Some at once: an array's assignment takes the same time for one row and for many.
+            missing = max(missing, min(_BLOCK, covered, self.keys.max_keys - covered))
             fresh = self.table.allocate(missing)
             self._rows += fresh
             self.names += [""] * missing
             if len(self._rows) > len(self._row_array):
                 self._row_array = grown(self._row_array, 2 * len(self._rows))
             self._row_array[covered : len(self._rows)] = fresh
+            self._on_rows(np.arange(covered, len(self._rows)), np.array(fresh, np.int64))
 
     def adopt(self, keys: list[str], slots: list[int], num_slots: int) -> None:
         """Replace all keys by saved ones; the rows are empty."""
@@ -111,12 +122,11 @@ class Partition:
         popular_clock: Clock,
         *,
         num_popular: int,
-        seed: int,
         is_blocked: Callable[[str], bool],
     ) -> None:
         self.items, self.users = items, users
         self.clock, self.popular_clock = clock, popular_clock
-        self._num_popular, self._seed = num_popular, seed
+        self._num_popular = num_popular
         self.is_blocked = is_blocked
         self.step = 0
         """Interactions that were learned."""
@@ -147,7 +157,6 @@ class Partition:
             table, slot = self.item_table, self.items.keys.find(item)
             table.slots[row] = slot
             table.is_blocked[row] = self.is_blocked(item)
-            table.factors[row] = first_vectors(np.array([slot]), table.dimensions, self._seed)[0]
         return row
 
     def claim_user(self, user: str) -> int:

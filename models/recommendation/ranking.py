@@ -65,7 +65,9 @@ def rank(items: Items, question: Question) -> Ranking:
     users, rows, together = _candidates(items, question)
     popularity = items.popularity[rows] / question.popular_unit[users]
     scores = together * items.norms[rows] + POPULAR_SHARE * popularity
-    scores = np.where(question.by_factors[users], 1.0, scores) * (1 - _TIE * items.slots[rows])
+    if question.by_factors.any():
+        scores = np.where(question.by_factors[users], 1.0, scores)
+    scores *= 1 - _TIE * items.slots[rows]
     allowed = ~items.is_hidden(rows) & ~_excluded(items, rows, users, question.excluded)
     columns = np.stack([rows, together > 0], axis=1)[allowed]
     width = max(question.top, question.short_list if question.factors is not None else 0)
@@ -82,24 +84,28 @@ def rank(items: Items, question: Question) -> Ranking:
 def _candidates(items: Items, question: Question) -> tuple[Ints, Ints, Floats]:
     """Return users, rows and sums (c,) of candidates; distinct rows, ascending users."""
     at, back = np.nonzero(question.weights > 0)
-    neighbors = items.neighbors[question.history[at, back]].reshape(len(at), -1)
-    counts = items.together[question.history[at, back]].reshape(len(at), -1)
-    values = counts * question.weights[at, back][:, None]
-    is_popular = question.popular != NO_ROW
-    rows = np.r_[neighbors.reshape(-1), question.popular[is_popular]].astype(np.int64)
-    users = np.r_[np.repeat(at, neighbors.shape[1]), np.nonzero(is_popular)[0]]
-    sums = np.r_[values.reshape(-1), np.zeros(len(rows) - values.size)]
+    latest, width = question.history[at, back], items.neighbors.shape[1]
+    near = items.neighbors.take(latest, axis=0).reshape(-1)
+    values = items.together.take(latest, axis=0) * question.weights[at, back][:, None]
+    asked, place = np.nonzero(question.popular != NO_ROW)
+    rows = np.concatenate([near, question.popular[asked, place].astype(np.int32)])
     used = np.flatnonzero(rows != NO_ROW)
-    rows, users, sums = rows[used], users[used], sums[used]
+    sums = np.zeros(len(rows))
+    sums[: len(near)] = values.reshape(-1)
+    rows, sums = rows[used], sums[used]
     # Of each row one entry, which stands for all: the last one, as that is what stays written.
-    numbers = np.arange(len(rows))
+    numbers = np.arange(len(rows), dtype=np.int32)
     items.scratch[rows] = numbers
     first = items.scratch[rows]
     sums = np.bincount(first, sums, len(rows))
-    kept = first == numbers
-    rows, users, sums = rows[kept], users[kept], sums[kept]
-    order = np.argsort(users, kind="stable")
-    return users[order], rows[order], sums[order]
+    kept = np.flatnonzero(first == numbers)
+    entry = used[kept]
+    is_near = entry < len(near)
+    users = np.empty(len(entry), np.int16 if len(question.history) < 2**15 else np.int64)
+    users[is_near] = at[entry[is_near] // width] if width else 0
+    users[~is_near] = asked[entry[~is_near] - len(near)]
+    order = np.argsort(users, kind="stable")  # by radix, as they are short
+    return users[order].astype(np.int64), rows[kept[order]], sums[kept[order]]
 
 
 def _excluded(items: Items, rows: Ints, users: Ints, excluded: Ints) -> Bools:

@@ -26,7 +26,7 @@ class RecentKeys:
             max_keys: limit of keys, at least twice the keys of a learning step.
             kind: what the keys are, for a warning: `users of recommender`.
         """
-        self._max_keys, self._kind = max_keys, kind
+        self.max_keys, self._kind = max_keys, kind
         self._slots: dict[str, int] = {}
         self._free: list[int] = []
         """Unused slots below `num_slots`, descending."""
@@ -60,16 +60,16 @@ class RecentKeys:
 
     def make_room(self) -> list[int]:
         """Forget keys if the table is full; return their slots, which are to be cleared."""
-        if len(self._slots) < self._max_keys:
+        if len(self._slots) < self.max_keys:
             return []
         if not self.num_forgotten:
             logger.warning(
                 "a partition has more than %d %s: those seen least recently are forgotten "
                 "(counted in penstock_model_incidents_total)",
-                self._max_keys,
+                self.max_keys,
                 self._kind,
             )
-        oldest = list(self._slots)[: max(self._max_keys // _FORGOTTEN_SHARE, 1)]
+        oldest = list(self._slots)[: max(self.max_keys // _FORGOTTEN_SHARE, 1)]
         freed = [self._slots.pop(key) for key in oldest]
         self._free = sorted([*self._free, *freed], reverse=True)
         self.num_forgotten += len(freed)
@@ -98,8 +98,8 @@ class RecentKeys:
         """
         used = set(slots)
         if not (
-            len(keys) == len(slots) == len(used) == len(set(keys)) <= self._max_keys
-            and len(used) <= num_slots <= self._max_keys
+            len(keys) == len(slots) == len(used) == len(set(keys)) <= self.max_keys
+            and len(used) <= num_slots <= self.max_keys
             and all(0 <= slot < num_slots for slot in used)
         ):
             raise ModelError(f"the {self._kind} in a snapshot do not fit: it is damaged")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from fnmatch import translate
+from functools import partial
 from re import compile as compile_pattern
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from models.base import OnlineModel
 from models.options import check_option
 from models.recommendation.cooccurrence import WINDOW, history_weights
+from models.recommendation.factorization import set_first_vectors
 from models.recommendation.keyed_snapshots import merge_states, select_users
 from models.recommendation.learning import Step, learn_step
 from models.recommendation.partition import Clock, Keyed, Partition
@@ -92,7 +94,7 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
             max_items: items remembered in a partition, 256 to 10 million.
             max_users: users remembered in a partition, 256 to 10 million.
             seed: seed of random choices, 0 to 65535.
-            learn_every: offsets in a learning step, 1 to `history` - 20, at most 64.
+            learn_every: offsets in a learning step, 1 to `history` - 15, at most 64.
         """
         self.top_n = check_option("top_n", top_n, 1, 1000)
         self.exclude_seen, self.requests_only = bool(exclude_seen), bool(requests_only)
@@ -123,12 +125,15 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
         items, users = self._tables
         num_popular = self.history + self.top_n + SHORT_LIST
         return Partition(
-            Keyed(RecentKeys(self.max_items, f"items of {self.name} (max_items)"), items),
+            Keyed(
+                RecentKeys(self.max_items, f"items of {self.name} (max_items)"),
+                items,
+                partial(set_first_vectors, items, self.seed),
+            ),
             Keyed(RecentKeys(self.max_users, f"users of {self.name} (max_users)"), users),
             Clock(self.half_life_events),
             Clock(self.popularity_half_life_events),
             num_popular=num_popular if self.uses_pairs or not self.uses_factors else 2_000,
-            seed=self.seed,
             is_blocked=lambda item: self._blocked is not None and self._blocked(item) is not None,
         )
 

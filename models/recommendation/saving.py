@@ -6,7 +6,7 @@ import numpy as np
 
 from models.recommendation.partition import Partition
 from models.recommendation.saved_state import SavedState
-from models.recommendation.tables import NO_ROW, WAYS, Ints
+from models.recommendation.tables import NO_ROW, Ints
 
 
 def save_partition(partition: Partition) -> SavedState:
@@ -23,8 +23,8 @@ def save_partition(partition: Partition) -> SavedState:
         items=partition.items.keys.keys,
         item_slots=item_slots,
         num_slots=partition.items.keys.num_slots,
-        neighbors=slot_of[items.neighbors[rows].reshape(len(rows), -1)],
-        together=items.together[rows].reshape(len(rows), -1),
+        neighbors=slot_of[items.neighbors[rows]],
+        together=items.together[rows],
         counts=items.counts[rows],
         norms=items.norms[rows],
         popularity=items.popularity[rows],
@@ -57,10 +57,9 @@ def load_partition(partition: Partition, saved: SavedState) -> None:
     items, users = partition.item_table, partition.user_table
     row_of = np.append(partition.items.rows, NO_ROW)  # the last one stands for NO_ROW
     rows, owners = row_of[saved.item_slots], partition.users.rows_of(saved.user_slots)
-    shape = (len(rows), items.groups, WAYS)
     items.slots[rows] = saved.item_slots
-    items.neighbors[rows] = row_of[saved.neighbors].reshape(shape)
-    items.together[rows] = saved.together.reshape(shape)
+    items.neighbors[rows] = row_of[saved.neighbors]
+    items.together[rows] = saved.together
     items.counts[rows], items.norms[rows] = saved.counts, saved.norms
     items.popularity[rows] = saved.popularity
     items.factors[rows], items.is_removed[rows] = saved.item_factors, saved.is_removed

@@ -70,9 +70,9 @@ class Items(Table):
     """A row for each item of each partition."""
 
     neighbors: Rows
-    """(rows, groups, WAYS) rows of items that occur with this one, `NO_ROW` for none."""
+    """(rows, groups * WAYS) rows of items that occur with this one, `NO_ROW` for none."""
     together: Singles
-    """(rows, groups, WAYS) how often, in units that grow with the model's clock."""
+    """(rows, groups * WAYS) how often, in units that grow with the model's clock."""
     counts: Floats
     """(rows,) how often the item occurred, in the same units."""
     norms: Floats
@@ -87,7 +87,7 @@ class Items(Table):
     """(rows,) whether an option forbids the item."""
     slots: Rows
     """(rows,) the item's number in its own model."""
-    scratch: Ints
+    scratch: Rows
     """(rows,) for `ranking`; its content means nothing between two calls."""
 
     def __init__(self, neighbors: int, dimensions: int) -> None:
@@ -99,8 +99,8 @@ class Items(Table):
     def fields(self) -> dict[str, tuple[tuple[int, ...], Any, float]]:
         """Return the arrays."""
         return {
-            "neighbors": ((self.groups, WAYS), np.int32, NO_ROW),
-            "together": ((self.groups, WAYS), np.float32, 0),
+            "neighbors": ((self.groups * WAYS,), np.int32, NO_ROW),
+            "together": ((self.groups * WAYS,), np.float32, 0),
             "counts": ((), np.float64, 0),
             "norms": ((), np.float64, 0),
             "popularity": ((), np.float64, 0),
@@ -108,7 +108,7 @@ class Items(Table):
             "is_removed": ((), np.bool_, 0),
             "is_blocked": ((), np.bool_, 0),
             "slots": ((), np.int32, NO_ROW),
-            "scratch": ((), np.int64, 0),
+            "scratch": ((), np.int32, 0),
         }
 
     def is_hidden(self, rows: Ints) -> NDArray[np.bool_]:

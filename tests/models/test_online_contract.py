@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from models.base import ModelError, OnlineModel
 from models.registry import model_class
-from schemas import DetectedFrame, Event, InputError
+from schemas import DetectedFrame, Event, InputError, Interaction
 from streams.joint_calls import answer_each, learn_each
 from streams.model_protocols import SharingModel
 from tests.models.contract import (
@@ -149,6 +149,8 @@ def test_a_new_or_missing_feature_affects_at_most_its_event(name: str, tmp_path:
 def _with_other_features(event: Event) -> Event:
     if isinstance(event, DetectedFrame):
         return replace(event, detections=event.detections[1:])
+    if isinstance(event, Interaction):
+        return replace(event, source_id="someone new", item="brand new")
     field = "values" if hasattr(event, "values") else "features"
     numbers = dict(getattr(event, field))
     numbers.popitem()
