@@ -8,6 +8,7 @@ these declarations (an agent of one of these names inherits what the file leaves
 from agents.classify_images import CLASSIFY_IMAGES
 from agents.cluster_behavior import CLUSTER_BEHAVIOR
 from agents.detect_objects import DETECT_OBJECTS
+from agents.recommend_items import RECOMMEND_ITEMS
 from agents.score_anomalies import SCORE_ANOMALIES
 from agents.segment_images import SEGMENT_IMAGES
 from agents.track_objects import TRACK_OBJECTS
@@ -23,4 +24,5 @@ AGENTS = {
     "cluster_behavior": CLUSTER_BEHAVIOR,
     "track_objects": TRACK_OBJECTS,
     "watch_scenes": WATCH_SCENES,
+    "recommend_items": RECOMMEND_ITEMS,
 }

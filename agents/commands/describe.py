@@ -23,6 +23,7 @@ from schemas import (
     DeadLetter,
     Detections,
     NluResult,
+    Recommendation,
     Result,
     SceneEvent,
     SchemaError,
@@ -226,6 +227,13 @@ def _update(result: ClusterUpdate) -> str:
     )
 
 
+def _recommendation(result: Recommendation) -> str:
+    items = ", ".join(item.item for item in result.items[:_NUM_FEATURES_SHOWN])
+    more = len(result.items) - _NUM_FEATURES_SHOWN
+    who = " (nothing known of the user)" if result.is_cold else ""
+    return f"next: {items or 'nothing'}{f' and {more} more' if more > 0 else ''}{who}"
+
+
 def _scene_event(result: SceneEvent) -> str:
     words = f"{result.label} {result.track_id} "
     counts = ", ".join(_counted(label, count) for label, count in result.counts.items()) or "none"
@@ -261,6 +269,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     ClusterAssignment: _assignment,
     ClusterUpdate: _update,
     SceneEvent: _scene_event,
+    Recommendation: _recommendation,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

@@ -21,6 +21,8 @@ from models.recommendation.tables import NO_ROW, WAYS, Floats, Ints, Rows
 
 def select_users(saved: SavedState, user_ids: Collection[str]) -> SavedState:
     """Return the state with only these users and all items."""
+    if all(user in user_ids for user in saved.users):
+        return saved
     kept = np.array([i for i, user in enumerate(saved.users) if user in user_ids], np.int64)
     pieces = np.split(saved.histories, np.cumsum(saved.lengths)[:-1]) if saved.users else []
     return replace(

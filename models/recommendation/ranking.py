@@ -20,7 +20,7 @@ SHORT_LIST = 64
 #: How much of a score an item's popularity is, where items occur together.
 POPULAR_SHARE = 1e-3
 #: Power of e by which a score grows with the product of the factors.
-FACTOR_STRENGTH = 1.0
+FACTOR_STRENGTH = 0.5
 #: Equal scores: the item that the model has known for longer comes first.
 _TIE = 1e-13
 

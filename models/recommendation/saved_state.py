@@ -57,9 +57,7 @@ class SavedState:
     listed_at: int
 
 
-def pack_state(
-    saved: SavedState, kind: str, version: int, options: Mapping[str, Option]
-) -> bytes:
+def pack_state(saved: SavedState, kind: str, version: int, options: Mapping[str, Option]) -> bytes:
     """Serialize a state."""
     numbers = [saved.num_slots, saved.num_user_slots, len(saved.popular), saved.step,
                saved.clock_start, saved.popular_clock_start, saved.listed_at,

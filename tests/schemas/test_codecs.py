@@ -9,14 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import (
-    EVENT_TYPES,
     BehaviorEvent,
     DecodeError,
     DetectedFrame,
     Detection,
+    EVENT_TYPES,
     EmptyValueError,
     Event,
     InputError,
+    Interaction,
     SchemaError,
     SensorReading,
     TextMessage,
@@ -39,6 +40,7 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     TextMessage: {"text": TEXT.filter(bool), "language": TEXT},
     SensorReading: {"values": NUMBERS},
     BehaviorEvent: {"action": TEXT, "features": NUMBERS},
+    Interaction: {"item": TEXT, "action": TEXT, "weight": st.floats(0, 100)},
     DetectedFrame: {
         "width": st.integers(1, 9000),
         "height": st.integers(1, 9000),

@@ -6,10 +6,9 @@ import pytest
 from agents.commands.describe import describe_record
 from agents.errors import MAX_CHARACTERS, printable
 from schemas import (
-    RESULT_TYPES,
     AnomalyScore,
-    Classification,
     ClassScore,
+    Classification,
     Cluster,
     ClusterAssignment,
     ClusterUpdate,
@@ -20,6 +19,9 @@ from schemas import (
     IntentScore,
     NluResult,
     Origin,
+    RESULT_TYPES,
+    Recommendation,
+    RecommendedItem,
     Region,
     Result,
     RunLengthMask,
@@ -128,6 +130,15 @@ RESULTS: list[tuple[Result, str]] = [
         "u  cluster 3, 0.42 from its center",
     ),
     (ClusterAssignment(source_id="u", cluster_id=-1, distance=0.0), "u  no cluster"),
+    (
+        Recommendation(
+            source_id="u",
+            items=[RecommendedItem(item, 0.5, "popular") for item in ("tea", "cup", "pot", "mug")],
+            is_cold=True,
+        ),
+        "u  next: tea, cup, pot and 1 more (nothing known of the user)",
+    ),
+    (Recommendation(source_id="u", items=[], is_cold=False), "u  next: nothing"),
     (
         ClusterUpdate(
             agent="cluster_behavior",

@@ -17,23 +17,25 @@ from agents.commands.schemas.export import export_files
 from agents.commands.schemas.flows import Flow, flows_of
 from agents.pipeline.file import load_pipeline
 from schemas import (
-    EVENT_TYPES,
-    RESULT_TYPES,
     AnomalyScore,
-    Classification,
     ClassScore,
+    Classification,
     Cluster,
     ClusterAssignment,
     ClusterUpdate,
     DeadLetter,
     Detection,
     Detections,
+    EVENT_TYPES,
     Entity,
     Event,
     InputError,
     IntentScore,
     NluResult,
     Origin,
+    RESULT_TYPES,
+    Recommendation,
+    RecommendedItem,
     Region,
     Result,
     RunLengthMask,
@@ -84,6 +86,10 @@ RESULTS: list[Result] = [
         agent="a", partition=0, sequence=1, clusters=[Cluster(0, {"x": 1.0}, 2.0)], **STAMP
     ),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
+    Recommendation(items=[], is_cold=True, **STAMP),
+    Recommendation(
+        items=[RecommendedItem("tea", 0.5, "co_occurrence")], is_cold=False, **STAMP
+    ),
 ]  # fmt: skip
 
 
@@ -250,8 +256,11 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "behavior.clusters": {"ClusterAssignment"},
         "behavior.cluster_updates": {"ClusterUpdate"},
         "behavior.events.dlq": {"DeadLetter"},
+        "shop.interactions": {"Interaction"},
+        "shop.recommendations": {"Recommendation"},
+        "shop.interactions.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 25
+    assert len(document["operations"]) == 28
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")
