@@ -175,7 +175,7 @@ def models(
     ] = "robust_zscore,half_space_trees,online_kmeans,recommender",
     records: Annotated[int, typer.Option(min=1000, help="Of each model.")] = 200_000,
     sources: Annotated[int, typer.Option(min=1, help="Sensors, or users.")] = 10_000,
-    channels: Annotated[int, typer.Option(min=1, help="Numbers in a record (recommender: none).")] = 8,
+    channels: Annotated[int, typer.Option(min=1, help="Numbers in a record.")] = 8,
     partitions: Annotated[int, typer.Option(min=1, help="With a model each.")] = 16,
     batch: Annotated[
         str, typer.Option(help="The smallest and the largest micro-batch, in records.")

@@ -39,30 +39,30 @@ def learn_pairs(items: Items, rows: Ints, before: Ints, weights: Floats) -> None
     at, back = np.nonzero((before != NO_ROW) & (before != rows[:, None]))
     if not len(at):
         return
+    at, back = at[::-1], back[::-1]  # the nearest come last: of two for one place, the last stays
     others, own = before[at, back], rows[at]
-    weight = weights[at] * _FADING[back]
-    _add(
-        items,
-        np.concatenate([others, own]),
-        np.concatenate([own, others]),
-        np.concatenate([weight, weight]).astype(np.float32),
-    )
+    weight = (weights[at] * _FADING[back]).astype(np.float32)
+    pairs = np.concatenate([others, own]), np.concatenate([own, others])
+    new = _add(items, *pairs, np.concatenate([weight, weight]))
+    if len(new[0]):  # those that lost their place to another one of this step
+        _add(items, *new)
 
 
-def _add(items: Items, rows: Ints, columns: Ints, weights: Singles) -> None:
-    """Add to the counts of pairs (n,); of several new pairs for one place, the last one stays."""
+def _add(items: Items, rows: Ints, columns: Ints, weights: Singles) -> tuple[Ints, Ints, Singles]:
+    """Add to the counts of pairs (n,); return the new pairs that found no place."""
     neighbors, together = items.neighbors.reshape(-1), items.together.reshape(-1)
     group = rows * items.groups + items.slots[columns] % items.groups
     is_same = neighbors.reshape(-1, WAYS)[group] == columns[:, None]
     place = is_same.argmax(axis=1)
-    first = group * WAYS
     # argmax is 0 where nothing is True.
     known = is_same[:, 0] | (place > 0)
-    np.add.at(together, (first + place)[known], weights[known])
+    np.add.at(together, (group * WAYS + place)[known], weights[known])
     new = ~known
-    group, first = group[new], first[new]
-    at = first + together.reshape(-1, WAYS)[group].argmin(axis=1)
-    neighbors[at], together[at] = columns[new], weights[new]
+    group, columns, weights = group[new], columns[new], weights[new]
+    at = group * WAYS + together.reshape(-1, WAYS)[group].argmin(axis=1)
+    neighbors[at], together[at] = columns, weights
+    lost = neighbors[at] != columns
+    return rows[new][lost], columns[lost], weights[lost]
 
 
 def count_items(items: Items, rows: Ints, weights: Floats, unit: Floats) -> None:

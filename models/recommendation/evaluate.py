@@ -16,10 +16,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.base import OnlineModel
 from models.evaluation import Measure, Row, answer_stream, print_rows, without_data
 from models.recommendation.drifting_tastes import Shop, interactions
 from models.recommendation.implicit_als import ImplicitAls
@@ -44,7 +46,8 @@ Lists = list[list[str]]
 def lists_of_model(name: str, events: Sequence[Interaction]) -> Lists:
     """Return what a registered model with default options answers."""
     model = make_model(model_class(name), {"top_n": TOP})
-    answers = answer_stream(model, events)  # type: ignore[arg-type]
+    assert isinstance(model, OnlineModel)
+    answers: list[Any] = answer_stream(model, events)
     return [
         [item.item for item in answer.items] if isinstance(answer, Recommendation) else []
         for answer in answers

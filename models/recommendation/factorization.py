@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.recommendation.tables import Floats, Ints, Items, Singles, Users
+from models.recommendation.tables import Floats, Ints, Items, Users
 
 #: Other items for each interaction.
 NEGATIVES = 32

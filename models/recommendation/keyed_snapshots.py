@@ -110,7 +110,8 @@ def _merged_items(
         rows.append(own[at])
         columns.append(others[at, place])
         weights.append(part.together[at, place].astype(np.float64))
-    pairs = _neighbors(count, width, *map(np.concatenate, (rows, columns, weights)))
+    every = np.concatenate(rows), np.concatenate(columns), np.concatenate(weights)
+    pairs = _neighbors(count, width, *every)
     step = sum(part.step for part in parts)
     popular = np.unique(np.concatenate([m[p.popular] for p, m in zip(parts, maps, strict=True)]))
     return replace(

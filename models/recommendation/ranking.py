@@ -97,7 +97,7 @@ def _candidates(items: Items, question: Question) -> tuple[Ints, Ints, Floats]:
     numbers = np.arange(len(rows), dtype=np.int32)
     items.scratch[rows] = numbers
     first = items.scratch[rows]
-    sums = np.bincount(first, sums, len(rows))
+    sums = np.bincount(first, sums, len(rows)).astype(np.float64, copy=False)
     kept = np.flatnonzero(first == numbers)
     entry = used[kept]
     is_near = entry < len(near)
@@ -147,4 +147,5 @@ def _best(
 def _liking(items: Items, rows: Ints, factors: Singles) -> Floats:
     """Return the factor (n, k) of the score of items (n, k) for users' vectors (n, dimensions)."""
     product = (items.factors[rows] @ factors[:, :, None])[:, :, 0]
-    return np.exp(FACTOR_STRENGTH * np.clip(product, -10.0, 10.0))
+    liking: Floats = np.exp(FACTOR_STRENGTH * np.clip(product, -10.0, 10.0))
+    return liking

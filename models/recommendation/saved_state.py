@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.base import ModelError
 from models.recommendation.tables import NO_ROW, WAYS, Floats, Ints, Rows, Singles
@@ -34,7 +36,7 @@ class SavedState:
     popularity: Floats
     item_factors: Singles
     """(i, dimensions)"""
-    is_removed: np.typing.NDArray[np.bool_]
+    is_removed: NDArray[np.bool_]
     """(i,)"""
     users: list[str]
     user_slots: Ints
@@ -139,8 +141,8 @@ def _read(snapshot: Snapshot, neighbors: int, dimensions: int) -> SavedState:
 
 
 def _fits(saved: SavedState, history: int) -> bool:
-    numbers = [saved.neighbors, saved.histories]
-    counts = [saved.together, saved.counts, saved.norms, saved.popularity]
+    numbers: list[NDArray[Any]] = [saved.neighbors, saved.histories]
+    counts: list[NDArray[Any]] = [saved.together, saved.counts, saved.norms, saved.popularity]
     used = np.zeros(saved.num_slots + 1, np.bool_)
     if not _are_below(saved.item_slots, saved.num_slots):
         return False

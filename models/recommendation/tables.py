@@ -56,7 +56,7 @@ class Table:
             getattr(self, name)[rows] = empty
 
     def _grow(self, needed: int) -> None:
-        for name, (shape, dtype, empty) in self.fields().items():
+        for name, (shape, dtype, _) in self.fields().items():
             array = getattr(self, name)
             if needed <= len(array):
                 return

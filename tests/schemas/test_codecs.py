@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import (
+    EVENT_TYPES,
     BehaviorEvent,
     DecodeError,
     DetectedFrame,
     Detection,
-    EVENT_TYPES,
     EmptyValueError,
     Event,
     InputError,

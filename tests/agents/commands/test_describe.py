@@ -6,9 +6,10 @@ import pytest
 from agents.commands.describe import describe_record
 from agents.errors import MAX_CHARACTERS, printable
 from schemas import (
+    RESULT_TYPES,
     AnomalyScore,
-    ClassScore,
     Classification,
+    ClassScore,
     Cluster,
     ClusterAssignment,
     ClusterUpdate,
@@ -19,7 +20,6 @@ from schemas import (
     IntentScore,
     NluResult,
     Origin,
-    RESULT_TYPES,
     Recommendation,
     RecommendedItem,
     Region,
