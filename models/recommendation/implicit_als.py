@@ -21,7 +21,7 @@ class ImplicitAls:
         dimensions: int = 32,
         regularization: float = 10.0,
         alpha: float = 1.0,
-        sweeps: int = 5,
+        sweeps: int = 3,
         seed: int = 1,
     ) -> None:
         self._shape = dimensions
