@@ -14,6 +14,7 @@ from agents.segment_images import SEGMENT_IMAGES
 from agents.track_objects import TRACK_OBJECTS
 from agents.understand_text import UNDERSTAND_TEXT
 from agents.watch_scenes import WATCH_SCENES
+from agents.watch_sources import WATCH_SOURCES
 
 AGENTS = {
     "detect_objects": DETECT_OBJECTS,
@@ -25,4 +26,5 @@ AGENTS = {
     "track_objects": TRACK_OBJECTS,
     "watch_scenes": WATCH_SCENES,
     "recommend_items": RECOMMEND_ITEMS,
+    "watch_sources": WATCH_SOURCES,
 }

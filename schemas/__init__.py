@@ -10,6 +10,7 @@ from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_cod
 from schemas.dead_letter import DeadLetter
 from schemas.detected_frame import DetectedFrame
 from schemas.detection import Detection, Detections
+from schemas.drift_event import DriftEvent
 from schemas.errors import (
     DecodeError,
     EmptyValueError,
@@ -20,6 +21,7 @@ from schemas.errors import (
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
+from schemas.heartbeat import Heartbeat
 from schemas.interaction import Interaction
 from schemas.nlu import Entity, IntentScore, NluResult, TextEntities
 from schemas.recommendation import Recommendation, RecommendedItem
@@ -29,6 +31,7 @@ from schemas.score import AnomalyScore
 from schemas.segmentation import Region, RunLengthMask, Segmentation
 from schemas.sensor import SensorReading
 from schemas.settlement import Settlement
+from schemas.source_event import SourceEvent
 from schemas.text import TextMessage
 
 #: Every event type that a pipeline file can name without a module path.
@@ -41,6 +44,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         BehaviorEvent,
         DetectedFrame,
         Interaction,
+        Heartbeat,
     )
 }
 #: Every result type that Penstock's registered models emit.
@@ -57,6 +61,8 @@ RESULT_TYPES: dict[str, type[Result]] = {
         ClusterUpdate,
         SceneEvent,
         Recommendation,
+        SourceEvent,
+        DriftEvent,
     )
 }
 
@@ -76,10 +82,12 @@ __all__ = [
     "DetectedFrame",
     "Detection",
     "Detections",
+    "DriftEvent",
     "EmptyValueError",
     "Entity",
     "Event",
     "FiniteFloat",
+    "Heartbeat",
     "ImageCodec",
     "InputError",
     "IntentScore",
@@ -99,6 +107,7 @@ __all__ = [
     "Segmentation",
     "SensorReading",
     "Settlement",
+    "SourceEvent",
     "TextEntities",
     "TextMessage",
     "TooLargeError",

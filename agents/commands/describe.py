@@ -22,12 +22,14 @@ from schemas import (
     ClusterUpdate,
     DeadLetter,
     Detections,
+    DriftEvent,
     NluResult,
     Recommendation,
     Result,
     SceneEvent,
     SchemaError,
     Segmentation,
+    SourceEvent,
     TextEntities,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
@@ -245,6 +247,22 @@ def _scene_event(result: SceneEvent) -> str:
     return f"{words}left {result.place} after {result.dwell_ms / 1000:.1f} s (now {counts})"
 
 
+def _drift(result: DriftEvent) -> str:
+    return (
+        f"{result.channel} went from {result.before:.4g} to {result.after:.4g} "
+        f"(spread {result.spread:.2g}, noticed by {result.method})"
+    )
+
+
+def _source_event(result: SourceEvent) -> str:
+    seconds = f"{result.seconds:.1f} s"
+    if result.kind == "silent":
+        return f"{result.subject} is silent for {seconds} (allowed {result.allowed_seconds:.1f} s)"
+    if result.kind == "back":
+        return f"{result.subject} is back after {seconds}"
+    return f"{result.subject} sent an event that is {seconds} older than its last"
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -270,6 +288,8 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     ClusterUpdate: _update,
     SceneEvent: _scene_event,
     Recommendation: _recommendation,
+    DriftEvent: _drift,
+    SourceEvent: _source_event,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))
