@@ -68,17 +68,17 @@ def rank(items: Items, question: Question) -> Ranking:
     if question.by_factors.any():
         scores = np.where(question.by_factors[users], 1.0, scores)
     scores *= 1 - _TIE * items.slots[rows]
-    allowed = ~items.is_hidden(rows) & ~_excluded(items, rows, users, question.excluded)
-    columns = np.stack([rows, together > 0], axis=1)[allowed]
+    scores[items.is_hidden(rows) | _excluded(items, rows, question.excluded)] = 0
     width = max(question.top, question.short_list if question.factors is not None else 0)
-    found, scores = _best(users[allowed], columns, scores[allowed], len(question.history), width)
+    index, scores = _best(users, scores, len(question.history), width)
+    # The last place stands for no candidate.
+    rows, is_together = np.append(rows, NO_ROW), np.append(together > 0, False)
     if question.factors is not None:
-        scores = scores * _liking(items, found[:, :, 0], question.factors)
+        scores = scores * _liking(items, rows[index], question.factors)
     order = np.argsort(-scores, axis=1, kind="stable")[:, : question.top]
     scores = np.take_along_axis(scores, order, axis=1)
-    found = np.take_along_axis(found, order[:, :, None], axis=1)
-    rows = np.where(scores > 0, found[:, :, 0], NO_ROW)
-    return Ranking(rows, scores, found[:, :, 1] > 0)
+    index = np.take_along_axis(index, order, axis=1)
+    return Ranking(np.where(scores > 0, rows[index], NO_ROW), scores, is_together[index])
 
 
 def _candidates(items: Items, question: Question) -> tuple[Ints, Ints, Floats]:
@@ -108,40 +108,34 @@ def _candidates(items: Items, question: Question) -> tuple[Ints, Ints, Floats]:
     return users[order].astype(np.int64), rows[kept[order]], sums[kept[order]]
 
 
-def _excluded(items: Items, rows: Ints, users: Ints, excluded: Ints) -> Bools:
+def _excluded(items: Items, rows: Ints, excluded: Ints) -> Bools:
     """Return whether each candidate (c,) is among its user's excluded items (n, any)."""
-    gone = excluded[excluded != NO_ROW]
     items.scratch[rows] = 0
-    items.scratch[gone] = 1
+    items.scratch[excluded[excluded != NO_ROW]] = 1
     return np.asarray(items.scratch[rows] == 1)
 
 
-def _best(
-    users: Ints, columns: Ints, scores: Floats, num_users: int, width: int
-) -> tuple[Ints, Floats]:
-    """Return the columns (n, width, 2) and scores (n, width) of each user's best candidates.
+def _best(users: Ints, scores: Floats, num_users: int, width: int) -> tuple[Ints, Floats]:
+    """Return the numbers (n, width) of each user's best candidates, and their scores.
 
     Args:
         users: (c,) ascending.
-        columns: (c, 2)
-        scores: (c,) > 0.
+        scores: (c,) >= 0.
         num_users: n.
-        width: the most for each; 0 as a score for none.
+        width: the most for each; number c and score 0 for none.
     """
     lengths = np.bincount(users, minlength=num_users)
     starts = np.cumsum(lengths) - lengths
-    place = np.arange(len(users)) - starts[users]
-    padded = np.zeros((num_users, max(int(lengths.max(initial=0)), width)))
-    padded[users, place] = scores
-    index = np.zeros(padded.shape, np.int64)
-    index[users, place] = np.arange(len(users))
-    if padded.shape[1] > width:
-        part = np.argpartition(-padded, width - 1, axis=1)[:, :width]
-        padded = np.take_along_axis(padded, part, axis=1)
-        index = np.take_along_axis(index, part, axis=1)
-    if not len(users):
-        return np.full((num_users, width, 2), NO_ROW), padded
-    return columns[index], padded
+    widest = max(int(lengths.max(initial=0)), width)
+    padded = np.zeros((num_users, widest))
+    padded.reshape(-1)[np.arange(len(users)) + (np.arange(num_users) * widest - starts)[users]] = (
+        scores
+    )
+    place = np.broadcast_to(np.arange(widest), padded.shape)
+    if widest > width:
+        place = np.argpartition(-padded, width - 1, axis=1)[:, :width]
+        padded = np.take_along_axis(padded, place, axis=1)
+    return np.where(place < lengths[:, None], starts[:, None] + place, len(users)), padded
 
 
 def _liking(items: Items, rows: Ints, factors: Singles) -> Floats:

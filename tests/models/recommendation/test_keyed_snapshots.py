@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from models.base import ModelError
@@ -81,7 +83,7 @@ def test_a_merged_model_knows_more_than_each_of_its_parts() -> None:
 
 
 def test_beyond_the_limits_the_latest_users_and_the_most_frequent_items_stay() -> None:
-    options = {"max_items": 256, "max_users": 256}
+    options: dict[str, Any] = {"max_items": 256, "max_users": 256}
     first = learned([act(f"a{k % 200}", f"i{k % 250}") for k in range(2000)], **options)
     second = learned([act(f"b{k % 200}", f"j{k % 250}") for k in range(1000)], **options)
     merged = make(**options)
