@@ -9,6 +9,7 @@ from agents.classify_images import CLASSIFY_IMAGES
 from agents.cluster_behavior import CLUSTER_BEHAVIOR
 from agents.detect_objects import DETECT_OBJECTS
 from agents.merge_clusters import MERGE_CLUSTERS
+from agents.recommend_items import RECOMMEND_ITEMS
 from agents.score_anomalies import SCORE_ANOMALIES
 from agents.segment_images import SEGMENT_IMAGES
 from agents.track_objects import TRACK_OBJECTS
@@ -26,5 +27,6 @@ AGENTS = {
     "merge_clusters": MERGE_CLUSTERS,
     "track_objects": TRACK_OBJECTS,
     "watch_scenes": WATCH_SCENES,
+    "recommend_items": RECOMMEND_ITEMS,
     "watch_sources": WATCH_SOURCES,
 }

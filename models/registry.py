@@ -102,3 +102,10 @@ register("clustream", "models.clustering.clustream:CluStream")
 register("dbstream", "models.clustering.dbstream:DBStream")
 register("merge_clusters", "models.clustering.merge_clusters:MergeClusters")
 register("picture_relay", "models.clustering.picture_relay:PictureRelay")
+register("recommender", "models.recommendation.recommender:Recommender")
+register("item_cooccurrence", "models.recommendation.item_cooccurrence:ItemCooccurrence")
+register(
+    "online_matrix_factorization",
+    "models.recommendation.online_matrix_factorization:OnlineMatrixFactorization",
+)
+register("popular_items", "models.recommendation.popular_items:PopularItems")

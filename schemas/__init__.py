@@ -24,6 +24,7 @@ from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.feedback import Feedback, FeedbackCopy
 from schemas.frame import VideoFrame
 from schemas.heartbeat import Heartbeat
+from schemas.interaction import Interaction
 from schemas.nlu import (
     Entity,
     IntentScore,
@@ -34,6 +35,7 @@ from schemas.nlu import (
     TextLabels,
     TextUnderstanding,
 )
+from schemas.recommendation import Recommendation, RecommendedItem
 from schemas.replay import Replay
 from schemas.scene_event import SceneEvent
 from schemas.score import AnomalyScore
@@ -52,6 +54,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         SensorReading,
         BehaviorEvent,
         DetectedFrame,
+        Interaction,
         Heartbeat,
         Feedback,
         ClusterReport,
@@ -75,6 +78,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         ClusterUpdate,
         GlobalCluster,
         SceneEvent,
+        Recommendation,
         SourceEvent,
         FeedbackCopy,
         DriftEvent,
@@ -111,12 +115,15 @@ __all__ = [
     "ImageCodec",
     "InputError",
     "IntentScore",
+    "Interaction",
     "JsonCodec",
     "LabelSimilarity",
     "Member",
     "MsgpackCodec",
     "NluResult",
     "Origin",
+    "Recommendation",
+    "RecommendedItem",
     "Region",
     "Replay",
     "Result",

@@ -25,6 +25,7 @@ from schemas import (
     DriftEvent,
     GlobalCluster,
     NluResult,
+    Recommendation,
     Result,
     SceneEvent,
     SchemaError,
@@ -265,6 +266,13 @@ def _global_cluster(result: GlobalCluster) -> str:
     )
 
 
+def _recommendation(result: Recommendation) -> str:
+    items = ", ".join(item.item for item in result.items[:_NUM_FEATURES_SHOWN])
+    more = len(result.items) - _NUM_FEATURES_SHOWN
+    who = " (nothing known of the user)" if result.is_cold else ""
+    return f"next: {items or 'nothing'}{f' and {more} more' if more > 0 else ''}{who}"
+
+
 def _scene_event(result: SceneEvent) -> str:
     words = f"{result.label} {result.track_id} "
     counts = ", ".join(_counted(label, count) for label, count in result.counts.items()) or "none"
@@ -320,6 +328,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     ClusterUpdate: _update,
     GlobalCluster: _global_cluster,
     SceneEvent: _scene_event,
+    Recommendation: _recommendation,
     DriftEvent: _drift,
     SourceEvent: _source_event,
 }

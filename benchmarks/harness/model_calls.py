@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from models.registry import make_model, model_class
-from schemas import BehaviorEvent, Event, SensorReading
+from schemas import BehaviorEvent, Event, Interaction, SensorReading
 from streams.batching import Chunk, MicroBatch
 from streams.executor import tune_garbage_collector
 from streams.online import OnlineRunner
@@ -32,7 +32,10 @@ MODELS = (
     "denstream",
     "clustream",
     "dbstream",
+    "recommender",
 )
+#: Items that the users of `recommender` choose from, popular ones more often.
+_ITEMS = 2000
 _SEED = 5
 _TABLE_ROWS = 4096
 
@@ -154,18 +157,30 @@ def _chunk(partition: int, events: Sequence[Event], next_offsets: list[int]) -> 
 
 def _events(plan: CallsPlan, rng: np.random.Generator) -> Iterator[tuple[int, Event]]:
     """Yield (source, event); every source occurs once before any occurs again."""
-    is_sensor = model_class(plan.model).event_type is SensorReading
-    table = rng.normal(20.0, 5.0, (_TABLE_ROWS, plan.channels)).round(3).tolist()
-    names = [f"channel_{i}" for i in range(plan.channels)]
+    make = _interaction if plan.model == "recommender" else _maker_of_rows(plan, rng)
     while True:
         for source in rng.permutation(plan.sources).tolist():
             # New objects for each event, as a decoder makes them.
-            row = table[int(rng.integers(_TABLE_ROWS))]
-            numbers = dict(zip(names, row, strict=True))
-            name = f"source-{source}"
-            yield (
-                source,
-                SensorReading(source_id=name, values=numbers)
-                if is_sensor
-                else BehaviorEvent(source_id=name, action="view", features=numbers),
-            )
+            yield source, make(f"source-{source}", rng)
+
+
+def _maker_of_rows(
+    plan: CallsPlan, rng: np.random.Generator
+) -> Callable[[str, np.random.Generator], Event]:
+    is_sensor = model_class(plan.model).event_type is SensorReading
+    table = rng.normal(20.0, 5.0, (_TABLE_ROWS, plan.channels)).round(3).tolist()
+    names = [f"channel_{i}" for i in range(plan.channels)]
+
+    def make(source: str, rng: np.random.Generator) -> Event:
+        numbers = dict(zip(names, table[int(rng.integers(_TABLE_ROWS))], strict=True))
+        if is_sensor:
+            return SensorReading(source_id=source, values=numbers)
+        return BehaviorEvent(source_id=source, action="view", features=numbers)
+
+    return make
+
+
+def _interaction(source: str, rng: np.random.Generator) -> Event:
+    # Popularity falls with the rank, as in shops: by the logarithm of a uniform number.
+    item = int(_ITEMS ** rng.random())
+    return Interaction(source_id=source, item=f"item-{item}")

@@ -192,7 +192,7 @@ def photos(
 def models(
     model: Annotated[
         str, typer.Option(help="Online models, separated by commas.")
-    ] = "robust_zscore,half_space_trees,online_kmeans,denstream,clustream,dbstream",
+    ] = "robust_zscore,half_space_trees,online_kmeans,denstream,clustream,dbstream,recommender",
     records: Annotated[int, typer.Option(min=1000, help="Of each model.")] = 200_000,
     sources: Annotated[int, typer.Option(min=1, help="Sensors, or users.")] = 10_000,
     channels: Annotated[int, typer.Option(min=1, help="Numbers in a record.")] = 8,

@@ -22,6 +22,7 @@ from schemas import (
     Event,
     Feedback,
     GlobalClusterRecord,
+    Interaction,
     Member,
     SensorReading,
     TextMessage,
@@ -157,6 +158,7 @@ def events_for(event_type: type[Event], count: int) -> list[Event]:
         ClusterReport: _cluster_report,
         GlobalClusterRecord: _global_cluster,
         Feedback: _feedback,
+        Interaction: _interaction,
         Event: _reading,
     }
     return [makers[event_type](index) for index in range(count)]
@@ -255,6 +257,18 @@ def _global_cluster(index: int) -> GlobalClusterRecord:
         center={"pages": 1.0 + index % 3},
         radius=0.1,
         members=[Member("cluster_behavior", index % 4, index % 5)],
+    )
+
+
+def _interaction(index: int) -> Interaction:
+    """Five users, each of whom goes through ten items of one kind and some of all kinds."""
+    chance = np.random.default_rng(index)
+    user = int(chance.integers(5))
+    item = f"{'abcde'[user]}-{chance.integers(10)}" if index % 3 else f"all-{chance.integers(20)}"
+    return Interaction(
+        source_id=f"user-{user}",
+        event_time_ms=1_700_000_000_000 + 1000 * index,
+        item=item,
     )
 
 

@@ -15,6 +15,8 @@ from tests.models.contract import online_names
 
 SOURCES = [f"pump-{i}" for i in range(7)]
 KEYED = ["robust_zscore", "half_space_trees", "seasonal_likelihood"]
+#: Their users move, and what they know of items goes along: tests/models/recommendation.
+RECOMMENDERS = ["item_cooccurrence", "online_matrix_factorization", "popular_items", "recommender"]
 
 
 def make(name: str, **options: Any) -> Any:
@@ -54,7 +56,7 @@ def restored(name: str, state: bytes, **options: Any) -> Any:
 
 def test_the_models_with_a_state_for_each_source_can_move_it() -> None:
     keyed = {name for name in online_names() if issubclass(model_class(name), KeyedState)}
-    assert keyed == set(KEYED)
+    assert keyed == {*KEYED, *RECOMMENDERS}
 
 
 @pytest.mark.parametrize("name", KEYED)

@@ -12,7 +12,15 @@ from msgspec.structs import replace
 
 from models.base import ModelError, OnlineModel
 from models.registry import model_class
-from schemas import ClusterReport, DetectedFrame, Event, Feedback, InputError, TextMessage
+from schemas import (
+    ClusterReport,
+    DetectedFrame,
+    Event,
+    Feedback,
+    InputError,
+    Interaction,
+    TextMessage,
+)
 from streams.joint_calls import answer_each, learn_each
 from streams.model_protocols import SharingModel
 from tests.models.contract import (
@@ -170,6 +178,8 @@ def _with_other_features(event: Event) -> Event:
     if isinstance(event, ClusterReport):
         first = replace(event.clusters[0], center={"seconds": 30.0, "brand_new": 1.0})
         return replace(event, clusters=[first, *event.clusters[1:]])
+    if isinstance(event, Interaction):
+        return replace(event, source_id="someone new", item="brand new")
     field = "values" if hasattr(event, "values") else "features"
     numbers = dict(getattr(event, field))
     numbers.popitem()

@@ -22,6 +22,7 @@ from schemas import (
     GlobalClusterRecord,
     Heartbeat,
     InputError,
+    Interaction,
     Member,
     SchemaError,
     SensorReading,
@@ -47,6 +48,7 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     TextMessage: {"text": TEXT.filter(bool), "language": TEXT},
     SensorReading: {"values": NUMBERS},
     BehaviorEvent: {"action": TEXT, "features": NUMBERS},
+    Interaction: {"item": TEXT, "action": TEXT, "weight": st.floats(0, 100)},
     DetectedFrame: {
         "width": st.integers(1, 9000),
         "height": st.integers(1, 9000),

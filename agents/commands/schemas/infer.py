@@ -24,6 +24,7 @@ _AGENTS = {
     "BehaviorEvent": "cluster_behavior",
     "TextMessage": "understand_text",
     "VideoFrame": "detect_objects",
+    "Interaction": "recommend_items",
 }
 
 

@@ -24,6 +24,8 @@ from schemas import (
     Member,
     NluResult,
     Origin,
+    Recommendation,
+    RecommendedItem,
     Region,
     Result,
     RunLengthMask,
@@ -190,6 +192,15 @@ RESULTS: list[tuple[Result, str]] = [
         ),
         "a:0  global cluster 3 died, now part of 7",
     ),
+    (
+        Recommendation(
+            source_id="u",
+            items=[RecommendedItem(item, 0.5, "popular") for item in ("tea", "cup", "pot", "mug")],
+            is_cold=True,
+        ),
+        "u  next: tea, cup, pot and 1 more (nothing known of the user)",
+    ),
+    (Recommendation(source_id="u", items=[], is_cold=False), "u  next: nothing"),
     (
         ClusterUpdate(
             agent="cluster_behavior",

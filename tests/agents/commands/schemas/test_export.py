@@ -38,6 +38,8 @@ from schemas import (
     Member,
     NluResult,
     Origin,
+    Recommendation,
+    RecommendedItem,
     Region,
     Result,
     RunLengthMask,
@@ -113,6 +115,10 @@ RESULTS: list[Result] = [
         channel="flow", method="adwin", noticed_ms=1, before=1.0, after=2.0, spread=0.1, **STAMP
     ),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
+    Recommendation(items=[], is_cold=True, **STAMP),
+    Recommendation(
+        items=[RecommendedItem("tea", 0.5, "co_occurrence")], is_cold=False, **STAMP
+    ),
 ]  # fmt: skip
 
 
@@ -283,6 +289,9 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "behavior.cluster_updates.dlq": {"DeadLetter"},
         "behavior.global_clusters": {"GlobalCluster"},
         "behavior.events.dlq": {"DeadLetter"},
+        "shop.interactions": {"Interaction"},
+        "shop.recommendations": {"Recommendation"},
+        "shop.interactions.dlq": {"DeadLetter"},
     }
     assert len(document["operations"]) == 31
     for operation in document["operations"].values():

@@ -1,0 +1,1 @@
+"""Recommendations that are learned from the stream of interactions."""
