@@ -49,9 +49,10 @@ class Alarms(NamedTuple):
         """Return which surprises (n,) are anomalies and no repeats.
 
         In an open incident only one that is clearly more unusual is reported again.
-        What a key has had `HABIT` times is no anomaly of it: a contact that seldom closes.
+        What a key has had `HABIT` times is no anomaly of it: a contact that seldom closes. With
+        `rest` 0 all are reported.
         """
-        is_habit = (self.recent >= HABIT) & (surprise <= _HABIT_REACH * self.usual)
+        is_habit = (rest > 0) & (self.recent >= HABIT) & (surprise <= _HABIT_REACH * self.usual)
         reported: Bools = self._is_peak(surprise, threshold, rest) & ~is_habit
         return reported
 

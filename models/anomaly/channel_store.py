@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.anomaly.calibration import NUM_FIELDS
 from models.anomaly.slots import grown
 from models.anomaly.windows import Windows
 
@@ -38,6 +39,8 @@ class ChannelStore:
         self.windows = Windows(window)
         self.medians: Floats = np.zeros(0)
         self.spreads: Floats = np.zeros(0)
+        self.states: Floats = np.zeros((0, NUM_FIELDS))
+        """(rows, NUM_FIELDS) the calibration of each channel."""
         self.refreshed: Ints = np.zeros(0, np.int64)
         """(rows,) the window's total when median and spread were computed."""
         self._phases: Ints = np.zeros(0, np.int64)
@@ -61,6 +64,7 @@ class ChannelStore:
     def _grow(self, rows: int) -> None:
         self.windows.grow_to(rows)
         self.medians, self.spreads = grown(self.medians, rows), grown(self.spreads, rows)
+        self.states = grown(self.states, rows)
         self.refreshed, self._phases = grown(self.refreshed, rows), grown(self._phases, rows)
 
     def release(self, rows: list[int]) -> None:
@@ -76,6 +80,7 @@ class ChannelStore:
                 otherwise all need new statistics at the same moment, and delay each other.
         """
         self.windows.clear(rows)
+        self.states[rows] = 0.0
         self.refreshed[rows], self._phases[rows] = 0, phases
 
     def append(self, rows: Ints, values: Floats) -> None:

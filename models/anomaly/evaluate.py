@@ -48,6 +48,13 @@ def scores_of(model: Detector, series: LabeledSeries) -> Floats:
     return np.array([one_result(answer).score for answer in answer_stream(model, series.readings)])
 
 
+def surprises_of(model: Detector, series: LabeledSeries) -> Floats:
+    """Return -log10 of the probabilities (rows,), which are not damped; 0 where not scored."""
+    results = [one_result(answer) for answer in answer_stream(model, series.readings)]
+    probabilities = [1.0 if one.probability is None else one.probability for one in results]
+    return -np.log10(np.maximum(probabilities, np.finfo(np.float64).tiny))
+
+
 def rate_nab(make: MakeDetector, series: Sequence[LabeledSeries]) -> Figures:
     """Return NAB's score, and at the default threshold the windows found and false alarms."""
     scores, threshold = [scores_of(make(), one) for one in series], make().threshold
@@ -99,9 +106,10 @@ def _category(series: LabeledSeries) -> str:
 def rate_split(make: MakeDetector, series: Sequence[LabeledSeries], name: str) -> Figures:
     """Return AUC (mean over files) and F1 (over all rows) for the rows after the training rows.
 
-    A file's threshold is the 99 % quantile of its scored training rows; no label is used.
+    Rows are ranked by probability: repeats are not damped here, where every row of an anomaly
+    counts. A file's threshold is the 99 % quantile of its scored training rows; no label is used.
     """
-    scores = [scores_of(make(), one) for one in series]
+    scores = [surprises_of(make(), one) for one in series]
     truths = [one.truth[one.warm_up :] for one in series]
     rated = [s[one.warm_up :] for one, s in zip(series, scores, strict=True)]
     cuts = [_train_cut(s[: one.warm_up]) for one, s in zip(series, scores, strict=True)]
@@ -119,7 +127,7 @@ def rate_split(make: MakeDetector, series: Sequence[LabeledSeries], name: str) -
 def _train_cut(scores: Floats) -> float:
     """Return the threshold of one file; rows with score 0, before the warm-up, are left out."""
     scored = scores[scores > 0]
-    return float(np.quantile(scored, TRAIN_QUANTILE)) if len(scored) else 1.0
+    return float(np.quantile(scored, TRAIN_QUANTILE)) if len(scored) else np.inf
 
 
 def evaluate_on(data_dir: Path) -> list[Row]:

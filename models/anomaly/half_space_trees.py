@@ -6,16 +6,19 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from itertools import islice
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.anomaly.calibration import NUM_FIELDS, Calibration, are_valid
 from models.anomaly.recent import PER_CHANNEL, Recent, learn_steps
 from models.anomaly.recent_state import pack_recent, unpack_recent
+from models.anomaly.results import no_judgments, score_of_surprise, source_results
+from models.anomaly.score_memo import ScoreMemo
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
+from models.anomaly.tree_scores import Masses, Points, surprise_bound, tree_scores
 from models.anomaly.trees import Trees, num_nodes, trees_for
-from models.base import OnlineModel
+from models.base import ModelError, OnlineModel
 from models.keyed_state import merge_last_seen, most_recent, require_distinct
 from models.options import check_option
 from models.snapshots import Option, pack, unpack
@@ -23,28 +26,7 @@ from schemas import AnomalyScore, SensorReading
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Masses = NDArray[np.uint16]
-
-#: A path ends at a node with this share of the reference or less. The paper has 0.1, for windows
-#: of 250.
-SIZE_LIMIT = 0.02
-
-_STATE_VERSION = 1
-
-
-class _Points(NamedTuple):
-    """Readings of one model that have the same number of features, n of them."""
-
-    masses: Masses
-    """The model's: (slots, trees, nodes)."""
-    slots: Ints
-    """(n,) of each reading's source."""
-    sizes: Ints
-    """(n,) of each source's reference."""
-    points: Floats
-    """(n, features), scaled."""
-    positions: Ints
-    """(n,) of each reading, in all batches together."""
+_STATE_VERSION = 2
 
 
 class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
@@ -56,19 +38,22 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
     again, box and counts, whenever as many new readings have come. If a reading lacks a channel
     of the reference, its median is used; a new channel counts from the next reference on.
 
-    score = 2^-mean(log2(1 + density)) over the trees. The density is relative to an even spread
-    over a tree's box: the score is 1 where there are no reference readings, 1/2 at the even
-    density, and near 0 where most of them are.
+    The raw score is 2^-mean(log2(1 + density)) over the trees. The density is relative to an even
+    spread over a tree's box: the raw score is 1 where there are no reference readings, 1/2 at the
+    even density, and near 0 where most of them are. A running distribution of the source's own raw
+    scores (`models/anomaly/calibration.py`) turns it into a surprise s = -log10 of the tail
+    probability, at most 3 up to the raw score 0.985; score = s / (s + 4). Repeats within an
+    incident are damped.
 
-    Memory: 16 bytes for each value of `window` readings, and 2 bytes for each node (102 kB with
-    25 trees of depth 10), for at most `max_keys` sources. Further sources are not scored until one
-    of these has stayed away (`models/anomaly/slots.py`); both are counted. The trees depend on
-    `seed` alone.
+    Memory: 16 bytes for each value of `window` readings, 2 bytes for each node (102 kB with 25
+    trees of depth 10), and 80 bytes, for at most `max_keys` sources. Further sources
+    are not scored until one of these has stayed away (`models/anomaly/slots.py`); both are counted.
+    The trees depend on `seed` alone.
 
     Source: Tan, Ting and Liu, 2011, "Fast Anomaly Detection for Streaming Data", IJCAI.
     """
 
-    name, version = "half_space_trees", "2"
+    name, version = "half_space_trees", "3"
     event_type, result_type = SensorReading, AnomalyScore
 
     def __init__(
@@ -78,7 +63,8 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         window: int = 2048,
         min_values: int = 256,
         features_per_tree: int = 1,
-        threshold: float = 0.985,
+        threshold: float = 3.0,
+        rest: int = 200,
         max_keys: int = 256,
         max_channels: int = 64,
         seed: int = 1,
@@ -93,7 +79,9 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             min_values: readings to learn before a source is scored, 8 to `window`.
             features_per_tree: features that one tree splits on, >= 1. More features show how
                 channels go together, but each one less finely.
-            threshold: the score from which a reading is an anomaly, in [0, 1].
+            threshold: -log10 of the probability from which a reading is an anomaly, 0.1 to 100.
+                Results contain it as a score.
+            rest: readings after a report for which repeats are damped; 0: none are.
             max_keys: sources remembered, >= 1.
             max_channels: channels of a source; channels seen later are ignored.
             seed: seed of the random trees, >= 0.
@@ -104,7 +92,10 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         self.window = check_option("window", window, 8, 65_535)
         self.min_values = check_option("min_values", min_values, 8, window)
         self.features_per_tree = check_option("features_per_tree", features_per_tree, 1)
-        self.threshold = check_option("threshold", threshold, 0, 1)
+        surprise = float(check_option("threshold", threshold, 0.1, 100))
+        self.threshold = float(score_of_surprise(np.array(surprise)))
+        self.rest = check_option("rest", rest, 0, 1_000_000)
+        self._calibration = Calibration(surprise, self.rest)
         self.max_channels = check_option("max_channels", max_channels, 1, 1024)
         self.seed = check_option("seed", seed, 0)
         self.learn_every = check_option("learn_every", learn_every, 1)
@@ -112,6 +103,9 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         self._slots = self._no_slots()
         self._sources: list[Recent] = []
         self._masses: Masses = np.zeros((0, trees, num_nodes(depth)), np.uint16)
+        self._states: Floats = np.zeros((0, NUM_FIELDS))
+        """(capacity, NUM_FIELDS) the calibration of each source."""
+        self._memo = ScoreMemo()
 
     def _no_slots(self) -> Slots[tuple[str, ...]]:
         return Slots(self.max_keys, f"sources of {self.name}")
@@ -139,39 +133,53 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         Returns:
             M lists of results.
         """
-        groups: dict[int, list[_Points]] = defaultdict(list)
+        raws = self._raw(models, batches)
+        for model, batch, raw in zip(models, batches, raws, strict=True):
+            model._memo.remember(batch, raw)
+        raw, judged = np.concatenate(raws), no_judgments(sum(map(len, batches)))
+        scored = np.flatnonzero(~np.isnan(raw))
+        if len(scored):
+            states = np.concatenate(
+                [m._states_of(b, r) for m, b, r in zip(models, batches, raws, strict=True)]
+            )
+            parts = self._calibration.judge(states, raw[scored], surprise_bound(raw[scored]))
+            for whole, part in zip(judged, parts, strict=True):
+                whole[scored] = part
+        readings = [reading for batch in batches for reading in batch]
+        results = iter(source_results(readings, judged, self.threshold))
+        return [list(islice(results, len(batch))) for batch in batches]
+
+    def _states_of(self, batch: Sequence[SensorReading], raw: Floats) -> Floats:
+        """Return the calibration states (k, NUM_FIELDS) of the k readings that have raw scores."""
+        slots = np.array(self._slots.find(_keys(batch)), np.int64)
+        return self._states[slots[~np.isnan(raw)]]
+
+    def _raw(
+        self, models: Sequence[HalfSpaceTrees], batches: Sequence[Sequence[SensorReading]]
+    ) -> list[Floats]:
+        """Return the raw scores of each batch; NaN for a source that has no reference yet."""
+        groups: dict[int, list[Points]] = defaultdict(list)
         first = 0
         for model, batch in zip(models, batches, strict=True):
             for num_features, points in model._points(batch, first):
                 groups[num_features].append(points)
             first += len(batch)
-        scores, is_scored = np.zeros(first), np.zeros(first, bool)
-        for parts in groups.values():
+        raw = np.full(first, np.nan)
+        for num_features, parts in groups.items():
             positions = np.concatenate([part.positions for part in parts])
-            scores[positions], is_scored[positions] = self._scores(parts), True
-        results = iter(
-            [
-                AnomalyScore(
-                    score=score,
-                    is_anomaly=score >= self.threshold,
-                    threshold=self.threshold,
-                    is_scored=scored,
-                )
-                for score, scored in zip(scores.tolist(), is_scored.tolist(), strict=True)
-            ]
-        )
-        return [list(islice(results, len(batch))) for batch in batches]
+            raw[positions] = tree_scores(self._template(num_features), parts)
+        return np.split(raw, np.cumsum([len(batch) for batch in batches])[:-1])
 
-    def _points(self, batch: Sequence[SensorReading], first: int) -> Iterator[tuple[int, _Points]]:
+    def _points(self, batch: Sequence[SensorReading], first: int) -> Iterator[tuple[int, Points]]:
         """Yield (number of features, points) of the readings whose source has a reference."""
-        slots = np.array(self._slots.find((r.source_id,) for r in batch), np.int64)
+        slots = np.array(self._slots.find(_keys(batch)), np.int64)
         for num_features, places in self._by_shape(slots).items():
             at = np.concatenate(list(places.values()))
             points = [self._sources[s].points([batch[i] for i in p]) for s, p in places.items()]
             sizes = np.array([self._sources[s].reference_size for s in slots[at].tolist()])
             yield (
                 num_features,
-                _Points(self._masses, slots[at], sizes, np.concatenate(points), first + at),
+                Points(self._masses, slots[at], sizes, np.concatenate(points), first + at),
             )
 
     def _by_shape(self, slots: Ints) -> dict[int, dict[int, list[int]]]:
@@ -181,27 +189,6 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             if slot != NO_SLOT and self._sources[slot].reference_size:
                 groups[PER_CHANNEL * len(self._sources[slot].low)][slot].append(place)
         return groups
-
-    def _scores(self, parts: Sequence[_Points]) -> Floats:
-        """Return the scores (n,) of points with the same number of features, part after part."""
-        points = np.concatenate([part.points for part in parts])
-        sizes = np.concatenate([part.sizes for part in parts])
-        paths = self._template(points.shape[1]).paths(points)
-        trees = np.arange(self.trees)[:, None]
-        stops = np.cumsum([len(part.points) for part in parts]).tolist()
-        masses = np.concatenate(
-            [
-                part.masses[part.slots[:, None, None], trees, paths[stop - len(part.points) : stop]]
-                for part, stop in zip(parts, stops, strict=True)
-            ]
-        )
-        is_end = masses <= SIZE_LIMIT * sizes[:, None, None]
-        is_end[..., -1] = True
-        level = is_end.argmax(axis=2)
-        mass = np.take_along_axis(masses, level[..., None], axis=2)[..., 0]
-        density = mass * 2.0**level / sizes[:, None]
-        scores: Floats = np.exp2(-np.log2(1.0 + density).mean(axis=1))
-        return scores
 
     def _template(self, num_features: int) -> Trees:
         return trees_for(self.trees, self.depth, num_features, self.features_per_tree, self.seed)
@@ -220,22 +207,37 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             batches: M batches as for `learn_batch`; may be empty.
         """
         # A reading that can't be read is found here, before any model has changed.
-        keys = [[(reading.source_id,) for reading in batch] for batch in batches]
-        steps = [
-            (model, slot, readings)
-            for model, batch, own_keys in zip(models, batches, keys, strict=True)
-            for slot, readings in model._claim(batch, own_keys).items()
-        ]
+        keys = [_keys(batch) for batch in batches]
+        taken = [model._memo.take(batch) for model, batch in zip(models, batches, strict=True)]
+        missing = [i for i, raw in enumerate(taken) if raw is None]
+        raws = self._raw([models[i] for i in missing], [batches[i] for i in missing])
+        computed = iter(raws)
+        steps = []
+        for model, batch, own_keys, raw in zip(models, batches, keys, taken, strict=True):
+            claimed = model._claim(batch, own_keys, next(computed) if raw is None else raw)
+            steps += [(model, slot, readings) for slot, readings in claimed.items()]
         learn_steps([(model._sources[slot], readings) for model, slot, readings in steps])
         for model, slot, _ in steps:
             model._count_if_due(slot)
 
     def _claim(
-        self, batch: Sequence[SensorReading], keys: Sequence[tuple[str, ...]]
+        self, batch: Sequence[SensorReading], keys: Sequence[tuple[str, ...]], raw: Floats
     ) -> dict[int, list[SensorReading]]:
-        """Give the source of each reading a slot; return the readings of each slot."""
+        """Give the source of each reading a slot; return the readings of each slot.
+
+        The raw scores (n,), NaN for none, are learned by the calibration.
+        """
         slots, fresh, _ = self._slots.claim(keys)
         self._masses = grown(self._masses, self._slots.capacity)
+        self._states = grown(self._states, self._slots.capacity)
+        self._states[fresh] = 0.0
+        scored = np.flatnonzero(~np.isnan(raw))
+        self._calibration.learn(
+            self._states,
+            np.array(slots, np.int64)[scored],
+            raw[scored],
+            surprise_bound(raw[scored]),
+        )
         for slot in fresh:
             self._sources[slot : slot + 1] = [Recent(self.window, self.max_channels)]
         readings: dict[int, list[SensorReading]] = defaultdict(list)
@@ -267,6 +269,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             [key[0] for key in slots.keys],
             self._sources,
             self._masses[:rows],
+            self._states[:rows],
             slots.last_seen[:rows],
             slots.step,
         )
@@ -276,17 +279,21 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         source_ids: list[str],
         sources: Sequence[Recent],
         masses: Masses,
+        states: Floats,
         last_seen: Ints,
         step: int,
     ) -> bytes:
         names, arrays = pack_recent(sources)
         names["sources"] = source_ids
-        arrays |= {"masses": masses, "last_seen": last_seen, "step": np.array([step], np.int64)}
+        arrays |= {"masses": masses, "states": states, "last_seen": last_seen}
+        arrays["step"] = np.array([step], np.int64)
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
     def _options(self) -> dict[str, Option]:
         names = ("trees", "depth", "window", "features_per_tree", "max_channels", "seed")
-        return {name: getattr(self, name) for name in names} | {"max_keys": self.max_keys}
+        names += ("rest", "max_keys")
+        options: dict[str, Option] = {name: getattr(self, name) for name in names}
+        return options | {"threshold": self._calibration.threshold}
 
     def restore(self, state: bytes) -> None:
         """Replace the state by that of a snapshot.
@@ -300,8 +307,12 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         rows = reload_slots(saved, slots, "sources")
         sources = unpack_recent(saved, rows, self.window, self.max_channels)
         masses = saved.array("masses", self._masses, rows, *self._masses.shape[1:])
-        self._slots, self._sources = slots, sources
+        states = saved.array("states", self._states, rows, NUM_FIELDS)
+        if not are_valid(states):
+            raise ModelError(f"the states in the snapshot of {self.name} are out of range")
+        self._slots, self._sources, self._memo = slots, sources, ScoreMemo()
         self._masses = grown(masses, slots.capacity)
+        self._states = grown(states, slots.capacity)
 
     def learned_values(self, state: bytes) -> dict[str, int]:
         """Return how many readings of each source a snapshot's model has learned."""
@@ -318,6 +329,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             [ids[row] for row in rows],
             [saved._sources[row] for row in rows],
             saved._masses[rows],
+            saved._states[rows],
             saved._slots.last_seen[rows],
             saved._slots.step,
         )
@@ -332,10 +344,12 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         rows = most_recent(last_seen, self._slots.max_keys)
         sources = [source for part in parts for source in part._sources]
         masses = np.concatenate([p._masses[: len(p._slots.keys)] for p in [self._empty(), *parts]])
+        states = np.concatenate([p._states[: len(p._slots.keys)] for p in [self._empty(), *parts]])
         return self._packed(
             [keys[row][0] for row in rows.tolist()],
             [sources[row] for row in rows.tolist()],
             masses[rows],
+            states[rows],
             last_seen[rows],
             step,
         )
@@ -344,10 +358,14 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         """Return an instance with the same options that has learned nothing."""
         empty = copy(self)
         empty._slots, empty._sources = self._no_slots(), []
-        empty._masses = self._masses[:0]
+        empty._masses, empty._states = self._masses[:0], self._states[:0]
         return empty
 
     def _restored(self, state: bytes) -> HalfSpaceTrees:
         restored = self._empty()
         restored.restore(state)
         return restored
+
+
+def _keys(batch: Sequence[SensorReading]) -> list[tuple[str, ...]]:
+    return [(reading.source_id,) for reading in batch]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models.anomaly.level_state import NUM_FIELDS, Levels, learn, next_season
 from models.anomaly.slots import grown
+from models.anomaly.turns import turns
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -67,7 +68,7 @@ class LevelStore:
 
     def append(self, rows: Ints, bins: Ints, values: Floats) -> None:
         """Learn values (n,) of rows (n,) in order; a row may occur several times."""
-        for turn in _turns(rows):
+        for turn in turns(rows):
             self._learn(rows[turn], bins[turn], values[turn])
 
     def _learn(self, rows: Ints, bins: Ints, values: Floats) -> None:
@@ -76,13 +77,3 @@ class LevelStore:
         timed = np.flatnonzero(bins != NO_BIN)
         new = next_season(expected[timed], values[timed])
         self.seasons[rows[timed], bins[timed]] = new.astype(np.float32)
-
-
-def _turns(rows: Ints) -> list[Ints]:
-    """Return positions so that no row occurs twice in a turn, and each row keeps its order."""
-    order = np.argsort(rows, kind="stable")
-    ordered = rows[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    counts = np.diff(starts, append=len(rows))
-    ranks = np.arange(len(rows)) - np.repeat(starts, counts)
-    return [np.sort(order[ranks == turn]) for turn in range(int(counts.max()))]

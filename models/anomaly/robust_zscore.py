@@ -7,9 +7,12 @@ from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_ndtr
 
+from models.anomaly.calibration import NUM_FIELDS, Calibration, Judged, are_valid
 from models.anomaly.channel_index import ChannelIndex
 from models.anomaly.channel_store import ChannelStore
+from models.anomaly.results import channel_results, no_judgments, score_of_surprise
 from models.anomaly.row_state import merge_rows, select_rows_of, values_of_sources
 from models.anomaly.slots import NO_SLOT, Slots, reload_slots
 from models.base import ModelError, OnlineModel
@@ -20,37 +23,43 @@ from schemas import AnomalyScore, SensorReading
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Iglewicz and Hoaglin call values from this modified z-score outliers; its score is 1/2.
-HALF_SCORE_Z = 3.5
+#: The largest z: beyond it, a value is not more unusual.
+_LARGEST_Z = 1e300
+#: Mean and variance of log(z + 0.1) of a usual channel: a normal series has -0.42 and 0.67. It is
+#: also the bound of the surprise: z = 12 has 3.8.
+_PRIOR = (-0.4, 0.6)
 
-_STATE_VERSION = 2
+_STATE_VERSION = 3
 
 
 class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
     """For each (source_id, channel), z = |x - median| / spread over the last `window` values.
 
     The spread is the geometric mean of two robust estimates, of the core and of the tail (see
-    `Windows.medians_and_spreads`), and at least 0.1 % of the median. A reading has the score of
-    its most unusual channel, which the result names, with the median as the expected value.
-    Channels may come and go; a channel with fewer than `min_values` learned values scores 0, and a
-    reading that has no other channel is not scored.
+    `Windows.medians_and_spreads`), and at least 0.1 % of the median. A running distribution of the
+    channel's own z (`models/anomaly/calibration.py`) turns z into a surprise s = -log10 of its tail
+    probability, which is at most that of a usual channel; the score is s / (s + 4). A reading has
+    the score of its most unusual channel, which the result names, with the median as the expected
+    value. Repeats within an incident are damped. Channels may come and go; a channel with fewer
+    than `min_values` learned values scores 0, and a reading that has no other is not scored.
 
-    Memory: 8 bytes for each learned value, up to `window` values of `max_keys` channels (134 MB
-    with the defaults). Further channels are not scored until one of these has stayed away
-    (`models/anomaly/slots.py`); both are counted. A channel's median and spread are computed again
-    whenever 1/64 of its values is new. Nothing is random.
+    Memory: 8 bytes for each learned value, up to `window` values, and 112 bytes for each of
+    `max_keys` channels (136 MB with the defaults). Further channels are not scored until one of
+    these has stayed away (`models/anomaly/slots.py`); both are counted. A channel's median and
+    spread are computed again whenever 1/64 of its values is new. Nothing is random.
 
     Source: Iglewicz and Hoaglin, 1993, "How to Detect and Handle Outliers", ASQC 16.
     """
 
-    name, version = "robust_zscore", "3"
+    name, version = "robust_zscore", "4"
     event_type, result_type = SensorReading, AnomalyScore
 
     def __init__(
         self,
         window: int = 1024,
         min_values: int = 32,
-        threshold: float = 12.0,
+        threshold: float = 3.0,
+        rest: int = 200,
         max_keys: int = 16_384,
         learn_every: int = 16,
     ) -> None:
@@ -59,14 +68,18 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         Args:
             window: values of each channel, 3 to 65536.
             min_values: values to learn before a channel is scored, 3 to `window`.
-            threshold: the z from which a reading is an anomaly, > 0. Results contain it as a
-                score, z / (z + 3.5).
+            threshold: -log10 of the probability from which a reading is an anomaly, 0.1 to 100.
+                Results contain it as a score.
+            rest: readings after a report for which repeats are damped; 0: none are.
             max_keys: channels remembered over all sources, >= 1.
             learn_every: offsets in a learning step, >= 1.
         """
         self.window = check_option("window", window, 3, 65_536)
         self.min_values = check_option("min_values", min_values, 3, window)
-        self.threshold = float(z_to_score(np.array(check_option("threshold", threshold, 1e-6))))
+        surprise = float(check_option("threshold", threshold, 0.1, 100))
+        self.threshold = float(score_of_surprise(np.array(surprise)))
+        self.rest = check_option("rest", rest, 0, 1_000_000)
+        self._calibration = Calibration(surprise, self.rest, _PRIOR)
         self.learn_every = check_option("learn_every", learn_every, 1)
         self.max_keys = check_option("max_keys", max_keys, 1)
         self._store = ChannelStore(window)
@@ -97,7 +110,8 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
             batch: B readings with finite values.
 
         Returns:
-            B results in input order. score = z / (z + 3.5) for the channel with the largest z.
+            B results in input order, of the channel with the largest surprise. `probability` is
+            that of the channel, not damped; `expected` is its median.
         """
         return self.predict_joined([self], [batch])[0]
 
@@ -113,50 +127,38 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         Returns:
             M lists of results.
         """
-        rows: list[int] = []
+        found: list[int] = []
         for model, batch in zip(models, batches, strict=True):
-            rows += model._index.find(batch)
+            found += model._index.find(batch)
         readings = [reading for batch in batches for reading in batch]
-        medians, z = self._compare(np.array(rows, np.int64), _values(readings))
-        best = _argmax_of_each(z, [len(reading.values) for reading in readings])
-        is_scored = z[best] >= 0
-        scores = z_to_score(np.maximum(z, 0.0))[best]
-        channels = [name for reading in readings for name in reading.values]
-        results = iter(
-            [
-                AnomalyScore(
-                    score=score,
-                    is_anomaly=is_anomaly,
-                    threshold=self.threshold,
-                    channel=channels[at] if score > 0 else "",
-                    expected=median if score > 0 else None,
-                    is_scored=scored,
-                )
-                for at, scored, score, is_anomaly, median in zip(
-                    best.tolist(),
-                    is_scored.tolist(),
-                    scores.tolist(),
-                    (scores >= self.threshold).tolist(),
-                    medians[best].tolist(),
-                    strict=True,
-                )
-            ]
-        )
+        judged, medians = self._judge(np.array(found, np.int64), _values(readings))
+        results = iter(channel_results(readings, judged, medians, self.threshold))
         return [list(islice(results, len(batch))) for batch in batches]
 
-    def _compare(self, rows: Ints, values: Floats) -> tuple[Floats, Floats]:
-        """Return medians and z (n + 1,): 0 and -1 for an unknown channel, and in the last place."""
-        store = self._store
-        medians, z = np.zeros(len(rows) + 1), np.full(len(rows) + 1, -1.0)
+    def _judge(self, rows: Ints, values: Floats) -> tuple[Judged, Floats]:
+        """Judge values (n,) of rows (n,); return the medians as well, 0 where not scored."""
+        judged, medians = no_judgments(len(rows)), np.zeros(len(rows))
+        known = self._scored(rows)
+        if len(known):
+            at, z = rows[known], self._z(rows[known], values[known])
+            parts = self._calibration.judge(self._store.states[at], z, _bound(z))
+            for whole, part in zip(judged, parts, strict=True):
+                whole[known] = part
+            medians[known] = self._store.medians[at]
+        return judged, medians
+
+    def _scored(self, rows: Ints) -> Ints:
+        """Return the positions in `rows` (n,) of the channels that have learned enough."""
         known = np.flatnonzero(rows != NO_SLOT)
-        known = known[store.windows.totals[rows[known]] >= self.min_values]
-        medians[known] = store.medians[rows[known]]
-        with np.errstate(over="ignore"):  # 1e300 over a tiny spread: z = inf, a score of 1
-            z[known] = np.abs(values[known] - medians[known]) / store.spreads[rows[known]]
-        return medians, z
+        return known[self._store.windows.totals[rows[known]] >= self.min_values]
+
+    def _z(self, rows: Ints, values: Floats) -> Floats:
+        with np.errstate(over="ignore"):  # 1e300 over a tiny spread
+            z = np.abs(values - self._store.medians[rows]) / self._store.spreads[rows]
+        return np.minimum(z, _LARGEST_Z)
 
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:
-        """Append the readings to the windows of their channels."""
+        """Learn the readings' z, then append them to the windows of their channels."""
         self.learn_joined([self], [batch])
 
     def learn_joined(
@@ -173,6 +175,10 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         for model, batch in zip(models, batches, strict=True):
             claimed += model._index.claim(batch)
         rows = np.array(claimed, np.int64)
+        scored = self._scored(rows)
+        if len(scored):
+            z = self._z(rows[scored], values[scored])
+            self._calibration.learn(self._store.states, rows[scored], z, _bound(z))
         known = rows != NO_SLOT
         if known.any():
             self._store.append(rows[known], values[known])
@@ -196,20 +202,23 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
             "medians": store.medians[rows],
             "spreads": store.spreads[rows],
             "refreshed": store.refreshed[rows],
+            "states": store.states[rows],
             "last_seen": slots.last_seen[: len(keys)],
             "step": np.array([slots.step], np.int64),
         }
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
     def _options(self) -> dict[str, Option]:
-        return {"window": self.window, "max_keys": self.max_keys}
+        names = ("window", "min_values", "rest", "max_keys")
+        options: dict[str, Option] = {name: getattr(self, name) for name in names}
+        return options | {"threshold": self._calibration.threshold}
 
     def restore(self, state: bytes) -> None:
         """Replace the state by that of a snapshot.
 
         Raises:
-            ModelError: not a snapshot of this model, damaged, or made with another `window` or
-                `max_keys`. The model is then unchanged.
+            ModelError: not a snapshot of this model, damaged, or made with other options that
+                the state depends on. The model is then unchanged.
         """
         saved = self._unpacked(state)
         slots = self._no_slots()
@@ -222,7 +231,13 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         medians = saved.array("medians", floats, count)
         spreads = saved.array("spreads", floats, count)
         refreshed = saved.array("refreshed", ints, count)
-        if not (np.isfinite(values).all() and np.isfinite(medians).all() and (spreads > 0).all()):
+        states = saved.array("states", floats, count, NUM_FIELDS)
+        if not (
+            np.isfinite(values).all()
+            and np.isfinite(medians).all()
+            and (spreads > 0).all()
+            and are_valid(states)
+        ):
             raise ModelError(f"the statistics in the snapshot of {self.name} are out of range")
         self._index.release()
         store, self._index = self._store, ChannelIndex(slots, self._store)
@@ -230,7 +245,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         store.clear(rows, np.arange(count))
         store.windows.fill(rows, totals, values)
         store.medians[rows], store.spreads[rows] = medians, spreads
-        store.refreshed[rows] = refreshed
+        store.refreshed[rows], store.states[rows] = refreshed, states
 
     def learned_values(self, state: bytes) -> dict[str, int]:
         """Return how many values of each source a snapshot's model has learned."""
@@ -249,9 +264,11 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         return unpack(state, self.name, _STATE_VERSION, self._options())
 
 
-def z_to_score(z: Floats) -> Floats:
-    """Map z >= 0 to a score in [0, 1]: 0 to 0, `HALF_SCORE_Z` to 1/2, infinity to 1."""
-    return 1.0 - HALF_SCORE_Z / (HALF_SCORE_Z + z)
+def _bound(z: Floats) -> Floats:
+    """Return the largest surprise (n,) of z (n,) for any channel."""
+    mean, variance = _PRIOR
+    normal = (np.log(z + 0.1) - mean) / np.sqrt(variance)
+    return np.abs(log_ndtr(-normal)) / np.log(10.0)
 
 
 def _values(readings: Sequence[SensorReading]) -> Floats:
@@ -260,17 +277,3 @@ def _values(readings: Sequence[SensorReading]) -> Floats:
     for reading in readings:
         values += reading.values.values()
     return np.array(values, np.float64)
-
-
-def _argmax_of_each(z: Floats, lengths: list[int]) -> Ints:
-    """Return the index of each reading's largest z, the first of equal ones; -1 for no channel.
-
-    Args:
-        z: (sum(lengths) + 1,), reading by reading.
-        lengths: number of channels of each reading.
-    """
-    sizes = np.array(lengths, np.int64)
-    used = np.arange(max(lengths, default=0) or 1) < sizes[:, None]
-    padded = np.full(used.shape, -1.0)
-    padded[used] = z[:-1]
-    return np.where(sizes > 0, np.cumsum(sizes) - sizes + padded.argmax(axis=1), -1)

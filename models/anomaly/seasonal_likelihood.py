@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.anomaly.calibration import Judged, judge_surprise
 from models.anomaly.channel_index import ChannelIndex
 from models.anomaly.level_state import LARGEST, Levels, raw_scores, surprises
 from models.anomaly.level_store import NO_BIN, LevelStore, Limits
+from models.anomaly.results import channel_results, no_judgments, score_of_surprise
 from models.anomaly.row_state import merge_rows, select_rows_of, values_of_sources
 from models.anomaly.slots import NO_SLOT, Slots, reload_slots
 from models.base import ModelError, OnlineModel
@@ -21,23 +23,8 @@ from schemas import AnomalyScore, SensorReading
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
-
-#: The surprise (-log10 of the probability) with the score 1/2.
-HALF_SCORE_SURPRISE = 4.0
 
 _STATE_VERSION = 1
-
-
-class _Judged(NamedTuple):
-    """The channels of some readings, one after another, (n,) each; unscored ones have -1."""
-
-    surprise: Floats
-    reported: Bools
-    """Anomalies that are no repeats in their incident."""
-    incident: Ints
-    """Number of the open incident; 0 without."""
-    mean: Floats
 
 
 class SeasonalLikelihood(OnlineModel[SensorReading, AnomalyScore]):
@@ -60,7 +47,7 @@ class SeasonalLikelihood(OnlineModel[SensorReading, AnomalyScore]):
     range rule of Numenta's detector).
     """
 
-    name, version = "seasonal_likelihood", "1"
+    name, version = "seasonal_likelihood", "2"
     event_type, result_type = SensorReading, AnomalyScore
 
     def __init__(
@@ -86,7 +73,7 @@ class SeasonalLikelihood(OnlineModel[SensorReading, AnomalyScore]):
                 the same as long as no channel has two readings in a step.
         """
         self._surprise_threshold = float(check_option("threshold", threshold, 0.1, 100))
-        self.threshold = float(_to_score(np.array(self._surprise_threshold)))
+        self.threshold = float(score_of_surprise(np.array(self._surprise_threshold)))
         self.min_values = check_option("min_values", min_values, 32, 65_536)
         self.rest = check_option("rest", rest, 0, 1_000_000)
         self.season_seconds = check_option("season_seconds", season_seconds, 1, 10**9)
@@ -129,67 +116,23 @@ class SeasonalLikelihood(OnlineModel[SensorReading, AnomalyScore]):
             rows += model._index.find(batch)
         readings = [reading for batch in batches for reading in batch]
         values, bins = self._inputs(readings)
-        judged = self._judge(np.array(rows, np.int64), bins, values)
-        results = iter(self._results(readings, judged))
+        judged, means = self._judge(np.array(rows, np.int64), bins, values)
+        results = iter(channel_results(readings, judged, means, self.threshold))
         return [list(islice(results, len(batch))) for batch in batches]
 
-    def _judge(self, rows: Ints, bins: Ints, values: Floats) -> _Judged:
-        count = len(rows)
-        judged = _Judged(
-            np.full(count, -1.0), np.zeros(count, bool), np.zeros(count, np.int64), np.zeros(count)
-        )
+    def _judge(self, rows: Ints, bins: Ints, values: Floats) -> tuple[Judged, Floats]:
+        """Judge values (n,) of rows (n,); return the means as well, 0 where not scored."""
+        judged, means = no_judgments(len(rows)), np.zeros(len(rows))
         known = np.flatnonzero(rows != NO_SLOT)
         known = known[self._store.states[rows[known], 0] >= self.min_values]
         if len(known):
             state, expected = self._store.read(rows[known], bins[known])
             surprise = surprises(state, raw_scores(state, values[known], expected))
-            limits = self._surprise_threshold, self.rest
-            after = state.alarms.learned(surprise, *limits)
-            judged.surprise[known] = surprise
-            judged.reported[known] = state.alarms.is_reported(surprise, *limits)
-            numbers = np.where(judged.reported[known], after.number, after.open_number(self.rest))
-            judged.incident[known] = numbers.astype(np.int64)
-            judged.mean[known] = state.mean
-        return judged
-
-    def _results(self, readings: Sequence[SensorReading], judged: _Judged) -> list[AnomalyScore]:
-        lengths = np.array([len(reading.values) for reading in readings], np.int64)
-        starts = np.cumsum(lengths) - lengths
-        # A new report comes before a repeat, however unusual that is.
-        rank = judged.surprise + 1e6 * judged.reported
-        best = np.array(
-            [s + int(rank[s : s + n].argmax()) for s, n in zip(starts, lengths, strict=True)], int
-        )
-        names = [name for reading in readings for name in reading.values]
-        surprise, reported = judged.surprise[best], judged.reported[best]
-        is_scored = surprise >= 0
-        scores = _to_score(np.maximum(surprise, 0.0))
-        is_repeat = ~reported & (scores >= self.threshold)
-        scores = np.where(is_repeat, self.threshold * scores, scores)
-        probabilities = 10.0 ** -np.maximum(surprise, 0.0)
-        return [
-            AnomalyScore(
-                score=score,
-                is_anomaly=is_anomaly,
-                threshold=self.threshold,
-                channel=names[at] if score > 0 else "",
-                expected=mean if score > 0 else None,
-                is_scored=scored,
-                probability=probability if scored else None,
-                incident=f"{reading.source_id}/{names[at]}/{number}" if number else "",
-            )
-            for reading, at, scored, score, is_anomaly, mean, probability, number in zip(
-                readings,
-                best.tolist(),
-                is_scored.tolist(),
-                scores.tolist(),
-                reported.tolist(),
-                judged.mean[best].tolist(),
-                probabilities.tolist(),
-                judged.incident[best].tolist(),
-                strict=True,
-            )
-        ]
+            parts = judge_surprise(state.alarms, surprise, self._surprise_threshold, self.rest)
+            for whole, part in zip(judged, parts, strict=True):
+                whole[known] = part
+            means[known] = state.mean
+        return judged, means
 
     def _inputs(self, readings: Sequence[SensorReading]) -> tuple[Floats, Ints]:
         """Return the values and the bins of the season (n,) of all channels, reading by reading."""
@@ -282,8 +225,3 @@ class SeasonalLikelihood(OnlineModel[SensorReading, AnomalyScore]):
 
     def _unpacked(self, state: bytes) -> Snapshot:
         return unpack(state, self.name, _STATE_VERSION, self._options())
-
-
-def _to_score(surprise: Floats) -> Floats:
-    """Map a surprise >= 0 to a score in [0, 1)."""
-    return surprise / (surprise + HALF_SCORE_SURPRISE)

@@ -125,7 +125,7 @@ def test_a_source_in_two_snapshots_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", KEYED)
 def test_snapshots_of_other_options_and_damaged_ones_are_refused(name: str) -> None:
     model = learned(name, SOURCES)
-    other = make(name, **({"rest": 9} if name == "seasonal_likelihood" else {"window": 32}))
+    other = make(name, rest=9)
     for state in (other.snapshot(), model.snapshot()[:-1]):
         with pytest.raises(ModelError):
             model.learned_values(state)

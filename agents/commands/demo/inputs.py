@@ -30,7 +30,7 @@ _DIGIT_MODEL = {"name": "image_classifier", "options": {"path": "digits", "top_k
 _LEFT_OUT = ("photographs",)
 #: The default threshold suits many series at once, where false alarms add up. This is one pipe: its
 #: three outages have a z-score of 6 and more, its other readings stay below 3.
-_WATER_FLOW_MODEL = {"name": "robust_zscore", "options": {"threshold": 5.0}}
+_WATER_FLOW_MODEL = {"name": "robust_zscore", "options": {"threshold": 2.2}}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,18 @@
+"""Take the readings of a step in turns: no key twice in a turn, each key in its order."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+def turns(rows: Ints) -> list[Ints]:
+    """Return positions in `rows` (n,), n >= 1, turn by turn; a row has one position in a turn."""
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    counts = np.diff(starts, append=len(rows))
+    ranks = np.arange(len(rows)) - np.repeat(starts, counts)
+    return [np.sort(order[ranks == turn]) for turn in range(int(counts.max()))]
