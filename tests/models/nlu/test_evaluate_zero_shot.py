@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from models.evaluation import figures
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.evaluate_zero_shot import rate_zero_shot
 
@@ -18,12 +19,11 @@ SMS = [
 def test_figures_of_easy_texts_are_as_they_must_be(minilm: str) -> None:
     encoder = SentenceEncoder(minilm)
     encoder.load()
-    values = {
-        name.rpartition(": ")[2]: value for name, value in rate_zero_shot(CLINC, SMS, encoder)
-    }
+    found = figures(rate_zero_shot(CLINC, SMS, encoder))
+    values = {name.rpartition(": ")[2]: value for name, value in found.items()}
     assert values["in-scope accuracy of 3 intents"] == 1
     assert values["out-of-scope AUROC"] == 1
     assert values["F1"] == 1
     # Turned around, they are wrong.
     wrong = [{**row, "label": "ham" if row["label"] == "spam" else "spam"} for row in SMS]
-    assert dict(rate_zero_shot(CLINC, wrong, encoder)).popitem()[1] == 0
+    assert figures(rate_zero_shot(CLINC, wrong, encoder)).popitem()[1] == 0

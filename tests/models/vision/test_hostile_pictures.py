@@ -112,7 +112,8 @@ REFUSED = {
 def test_it_is_answered_as_the_plain_picture(name: str, model: Model[Any, Any]) -> None:
     answers = model.predict_batch([VideoFrame(image=image) for image in ALIKE[name]])
     assert not any(isinstance(answer, InputError) for answer in answers), answers
-    assert_alike(*answers, tolerance=_TOLERANCE)
+    one, other = answers
+    assert_alike(one, other, _TOLERANCE)
 
 
 @pytest.mark.parametrize("name", ODD)
