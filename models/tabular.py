@@ -180,8 +180,7 @@ def _as_rows(name: str, value: Any, length: int) -> list[Any]:
 def _finite_rows(value: Any, length: int) -> NDArray[np.bool_]:
     """Return for each row of an output whether all its numbers are finite."""
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        finite: NDArray[np.bool_] = np.isfinite(value).reshape(length, -1).all(axis=1)
-        return finite
+        return np.asarray(np.isfinite(value).reshape(length, -1).all(axis=1), np.bool_)
     if isinstance(value, list):  # maps of class to probability
         maps = [list(item.values()) if isinstance(item, dict) else [] for item in value]
         return np.array([all(math.isfinite(number) for number in item) for item in maps], np.bool_)
