@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from models.base import Model, ModelError
 from models.content_hash import content_version
 from models.weights import onnx_reason, refuse_pickle
 from schemas import Event, InputError
+from schemas.errors import ModelFailedError
 
 Row = dict[str, Any]
 
@@ -76,7 +78,7 @@ class OnnxTabular(Model[Event, Row]):
 
         Returns:
             B answers in input order: {output name: number, text or list}, or an `InputError` if
-            a feature is absent or too large for float32.
+            a feature is absent or too large for float32, or an output is NaN or infinite.
         """
         rows = [self._row(event) for event in batch]
         good = [row for row in rows if not isinstance(row, InputError)]
@@ -104,18 +106,23 @@ class OnnxTabular(Model[Event, Row]):
                 return InputError(f"feature {name!r} is {number}: not finite as float32")
         return row
 
-    def _run(self, rows: NDArray[np.float32]) -> list[Row]:
-        """Return one dict for each of (B, F) float32."""
+    def _run(self, rows: NDArray[np.float32]) -> list[Row | InputError]:
+        """Return one dict or error for each of (B, F) float32."""
         parts = [rows[i : i + 1] for i in range(len(rows))] if self._is_one_by_one else [rows]
         return [answer for part in parts for answer in self._run_part(part)]
 
-    def _run_part(self, rows: NDArray[np.float32]) -> list[Row]:
+    def _run_part(self, rows: NDArray[np.float32]) -> list[Row | InputError]:
         names = self._outputs or []
         outputs = self._session.run(names, {self._input: rows})
         columns = [
             _as_rows(name, value, len(rows)) for name, value in zip(names, outputs, strict=True)
         ]
-        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        answers = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        is_finite = np.all([_finite_rows(value, len(rows)) for value in outputs], axis=0)
+        return [
+            answer if good else _not_finite(answer)
+            for answer, good in zip(answers, is_finite.tolist(), strict=True)
+        ]
 
     def _check_input(self) -> str:
         inputs = {node.name: node for node in self._session.get_inputs()}
@@ -170,6 +177,20 @@ def _as_rows(name: str, value: Any, length: int) -> list[Any]:
             f"output {name} does not have one value for each row: leave it out of `output`"
         )
     return [_as_json(item) for item in value]
+
+
+def _finite_rows(value: Any, length: int) -> NDArray[np.bool_]:
+    """Return for each row of an output whether all its numbers are finite."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return np.asarray(np.isfinite(value).reshape(length, -1).all(axis=1), np.bool_)
+    if isinstance(value, list):  # maps of class to probability
+        maps = [list(item.values()) if isinstance(item, dict) else [] for item in value]
+        return np.array([all(math.isfinite(number) for number in item) for item in maps], np.bool_)
+    return np.ones(length, np.bool_)
+
+
+def _not_finite(answer: Row) -> InputError:
+    return ModelFailedError(ValueError(f"an output is NaN or infinite: {answer}"[:500]), 1)
 
 
 def _as_json(item: Any) -> Any:

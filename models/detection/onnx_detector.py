@@ -119,6 +119,7 @@ class OnnxDetector(Detector):
         found = self._find_layout(facts)
         if probed.one_by_one:
             self._run_one_by_one(network, probed.one_by_one)
+        _log.info("model file %s: layout %s", self._path, found.layout.name)
         style = self._style.apply(config.style(found.layout.style), network.signature.takes_bytes)
         self._loaded = LoadedDetector(
             network=network,

@@ -65,7 +65,7 @@ def _why_one_by_one(network: Network, pictures: Floats, samples: list[list[Float
         together = _run(network, pictures)
     except Exception as error:  # ONNX Runtime's exceptions have no other common base
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        return f"it fails on a batch of two ({reason[0][:200]})"
+        return f"its graph holds a batch of one, and fails on two pictures ({reason[0][:120]})"
     for output, alone in zip(together, zip(*samples, strict=True), strict=True):
         rows = output[: len(pictures)]
         if any(part.ndim != output.ndim or len(part) != 1 for part in alone):

@@ -158,3 +158,21 @@ def test_a_file_of_another_format_is_a_one_line_error(tmp_path: Path) -> None:
 def test_invalid_features_are_refused(features: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         OnnxTabular("model.onnx", features)
+
+
+def test_an_answer_that_is_not_finite_is_an_error_of_its_event(tmp_path: Path) -> None:
+    columns = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1]) for name in "xy"]
+    graph = helper.make_graph(
+        [helper.make_node("Log", ["x"], ["y"])], "log", columns[:1], columns[1:]
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "log.onnx")
+    model = OnnxTabular(str(tmp_path / "log.onnx"), features=["x"])
+    model.load()
+    events = [SensorReading(source_id="s", values={"x": x}) for x in (1.0, 0.0, -1.0, 1.0)]
+    one, infinite, nan, again = model.predict_batch(events)
+    assert one == again == {"y": 0.0}
+    for answer, number in ((infinite, "-inf"), (nan, "nan")):
+        assert isinstance(answer, InputError)
+        assert answer.reason == "model_error"
+        assert f"an output is NaN or infinite: {{'y': {number}}}" in str(answer)

@@ -84,6 +84,8 @@ def find_layout(name: str | None, facts: Facts) -> Found:
 
 def _explain(facts: Facts, found: list[Found], possible: list[Found]) -> str:
     outputs = f"its outputs, {_describe(facts)},"
+    if facts.num_labels:
+        outputs = f"{outputs} for {facts.num_labels} class names,"
     if found:
         names = _options(f.layout for f in found)
         return f"{outputs} can be read in several ways: set the option layout to {names}"

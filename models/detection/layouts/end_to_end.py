@@ -15,7 +15,6 @@ from models.detection.layouts.facts import (
     are_ordered,
     are_pixels,
     are_probabilities,
-    are_shares,
     find_names,
 )
 
@@ -35,10 +34,11 @@ def arrange_pair(facts: Facts) -> Order | None:
 
 
 def are_decoded(facts: Facts, order: Order) -> bool:
-    """Return whether a pair holds corners in pixels, or nothing at all, and probabilities."""
+    """Return whether a pair holds corners in pixels and probabilities, or names and zeros."""
     boxes = facts.rows(order[0])
     is_pair = are_probabilities(facts.rows(order[1])) and are_ordered(boxes)
-    return is_pair and (are_pixels(boxes) or not are_shares(boxes))
+    is_named = find_names(facts.names, "box", "score") == order
+    return is_pair and (are_pixels(boxes) or (is_named and not boxes.any()))
 
 
 def is_of_cells(facts: Facts, order: Order) -> bool:

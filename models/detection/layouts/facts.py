@@ -128,11 +128,15 @@ def are_ordered(boxes: Floats) -> bool:
 def find_names(names: Sequence[str], *parts: str) -> tuple[int, ...] | None:
     """Return the position of the one name that contains each part; None if a part has no such.
 
-    The longest names that TensorFlow's exporters write end with `:0`; case does not matter.
+    Of several, the name that is the part is taken: TensorFlow writes `raw_detection_boxes:0`
+    beside `detection_boxes:0`. Case does not matter.
     """
+    plain = [name.lower().removesuffix(":0") for name in names]
     found = []
     for part in parts:
-        matching = [i for i, name in enumerate(names) if part in name.lower()]
+        matching = [i for i, name in enumerate(plain) if part in name]
+        if len(matching) > 1 and plain.count(part) == 1:
+            matching = [plain.index(part)]
         if len(matching) != 1:
             return None
         found += matching

@@ -32,8 +32,9 @@ def _recognize(facts: Facts, order: Order) -> bool:
     classes = cells[:, 5:]
     # A net that gives each pixel a class has scores there too: its sums reach over all channels.
     is_classes_of_pixels = np.allclose(cells.sum(axis=1), 1, atol=1e-2)
-    return (
-        facts.has_labels(depth - 5)
+    return bool(
+        cells.any()
+        and facts.has_labels(depth - 5)
         and are_probabilities(cells[:, 0])
         and are_probabilities(classes)
         and are_probabilities(classes.sum(axis=1))

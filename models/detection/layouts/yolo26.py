@@ -29,8 +29,9 @@ def _arrange(facts: Facts) -> Order | None:
 def _recognize(facts: Facts, order: Order) -> bool:
     rows = facts.rows(0)
     filled = rows[rows[:, 4] > 0]
-    if facts.boxes_per_cell(facts.shapes[0][1]) is not None and not len(filled):
-        return False  # as many rows as YOLOv5 with one class has, and nothing in them
+    if not len(filled):  # nothing found, as after suppression: then the metadata has to say it
+        is_of_grid = facts.boxes_per_cell(facts.shapes[0][1]) is not None
+        return facts.metadata.get("task") == "detect" and not is_of_grid
     return (
         are_probabilities(rows[:, 4])
         and are_integers(filled[:, 5])

@@ -64,6 +64,8 @@ def _arrange_flat(facts: Facts) -> Order | None:
 
 def _recognize_flat(facts: Facts, order: Order) -> bool:
     rows = facts.rows(0)
+    if not len(rows):  # nothing found: YOLOv7 has seven columns too, in another order
+        return "flat_predictions" in facts.names[0]
     return (
         not rows[:, 0].any()  # each sample was a batch of one
         and are_ordered(rows[:, 1:5])

@@ -71,7 +71,7 @@ def fails(pixels: Any) -> Any:
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        (fails, "it fails on a batch of two (Reshape: 2 does not fit 1)"),
+        (fails, "fails on two pictures (Reshape: 2 does not fit 1)"),
         (lambda pixels: [rows_of_means(pixels)[0]], "its outputs have no batch axis"),
         (lambda pixels: [rows_of_means(pixels)[:1]], "its outputs do not have two rows"),
         (

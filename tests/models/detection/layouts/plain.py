@@ -130,8 +130,8 @@ def _run(family: Family, path: Path, pixels: Array) -> list[Array]:
     feed: dict[str, Array] = {node.name: np.ascontiguousarray(values.astype(kinds[node.type]))}
     for other in others:
         is_sizes = other.name == "orig_target_sizes"
-        ones = np.ones((1, HEIGHT, WIDTH), np.int64)
-        feed[other.name] = np.array([[WIDTH, HEIGHT]], np.int64) if is_sizes else ones
+        ones = np.ones((count, HEIGHT, WIDTH), np.int64)
+        feed[other.name] = np.array([[WIDTH, HEIGHT]] * count, np.int64) if is_sizes else ones
     return [np.asarray(output, np.float64) for output in session.run(None, feed)]
 
 

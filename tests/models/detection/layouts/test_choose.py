@@ -98,7 +98,9 @@ def test_names_of_versions_are_names_of_layouts(name: str, layout: str) -> None:
 
 def test_class_names_must_agree() -> None:
     assert find_layout(None, facts(yolov8(), num_labels=80)).layout.name == "yolov8"
-    assert "yolov8" in candidates(facts(yolov8(), num_labels=3))
+    message = candidates(facts(yolov8(), num_labels=3))
+    assert "output0 [1, 84, 8400], for 3 class names, are those of no known layout" in message
+    assert "yolov8" in message
 
 
 def test_rows_of_a_larger_grid_are_yolov5_by_their_pixels() -> None:
@@ -115,3 +117,36 @@ def test_config_json_tells_detr_from_rt_detr() -> None:
 
 def test_single_outputs_of_no_sample_values_that_are_finite_show_nothing() -> None:
     assert "yolov8" in candidates(facts(np.full((1, 84, CELLS), np.nan)))
+
+
+@pytest.mark.parametrize(
+    ("output", "candidate"),
+    [
+        (np.zeros((1, 300, 6)), "yolo26"),  # the order of score and class is not visible
+        (np.zeros((0, 7)), "yolo_nas_flat"),  # so it is here; YOLOv7 writes the class first
+        (np.zeros((1, 85, 40, 40)), "fastestdet"),
+    ],
+)
+def test_nothing_found_shows_nothing_without_a_name(output: Any, candidate: str) -> None:
+    message = candidates(facts(output))
+    assert "set the option layout to" in message
+    assert f"{candidate} (" in message
+
+
+def test_zeros_in_two_outputs_are_boxes_only_by_name() -> None:
+    zeros = np.zeros((1, 50, 4)), np.zeros((1, 50, 3))
+    assert "end_to_end" in candidates(facts(*zeros))
+    known = facts(*zeros, names=("boxes", "scores"))
+    assert find_layout(None, known).layout.name == "end_to_end"
+
+
+def test_nothing_found_is_of_the_layout_that_metadata_or_names_tell() -> None:
+    known = facts(np.zeros((1, 300, 6)), metadata={"task": "detect"})
+    assert find_layout(None, known).layout.name == "yolo26"
+    known = facts(np.zeros((0, 7)), names=("graph2_flat_predictions",))
+    assert find_layout(None, known).layout.name == "yolo_nas_flat"
+
+
+def test_the_order_of_yolov7_after_suppression_is_not_taken_for_that_of_yolo_nas() -> None:
+    row = [0, 10, 20, 30, 40, 2, 0.75]  # picture, box, class, score
+    assert "yolo_nas_flat" in candidates(facts(np.array([row, row])))

@@ -70,8 +70,6 @@ def test_it_is_recognized_and_agrees_with_a_plain_detector(
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("family", BATCHED, ids=lambda f: f.name)
 def test_a_fixed_batch_size_agrees(family: Family, batch: int, tmp_path: Path) -> None:
-    if family.name in ("d_fine", "detr") and batch > 1:
-        pytest.skip("the plain detector feeds one row of its second input")
     require_agreement(family, family.write(tmp_path / "model.onnx", batch=batch), 32)
 
 
