@@ -52,8 +52,9 @@ REMARKS: dict[tuple[str, str], str] = {
 
 def table(quality: Quality) -> str:
     """Return the figures as Markdown, a row for each model and data set."""
+    days = sorted(set(quality.dates.values()))
     lines = [
-        f"Measured on {quality.date} with `{quality.command}`.",
+        f"Measured from {days[0]} to {days[-1]}." if len(days) > 1 else f"Measured on {days[0]}.",
         "",
         "| model | data | figure | value | seen |",
         "| --- | --- | --- | --- | --- |",
