@@ -18,7 +18,7 @@ BEGIN, END = "<!-- quality: begin -->", "<!-- quality: end -->"
 REMARKS: dict[tuple[str, str], str] = {
     ("traffic_detector", ""): "not trained on, but from the renderer that it was trained on: says "
     "nothing about real cameras",
-    ("traffic_segmenter", ""): "as above",
+    ("traffic_segmenter", ""): "as for the detector",
     ("onnx_detector", "coco_photos"): "**seen**: of COCO's training split, which FastestDet's "
     "authors trained on",
     ("onnx_detector", "video"): "shows that a person is found, not that all are",
