@@ -14,6 +14,7 @@ from pathlib import Path
 _FOLDER = Path(__file__).parent
 #: Of the code of every model, and of weights that only this repository's own data made.
 _OURS = "Apache-2.0"
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _YOURS = "as your file says"
 
 
@@ -47,7 +48,9 @@ class CatalogEntry:
 
 
 def count_parameters(path: Path) -> int:
-    """Return how many numbers a safetensors file holds, by its header.
+    """Return how many trained numbers a safetensors file holds, by its header.
+
+    The running statistics of batch normalization are not trained.
 
     Raises:
         OSError: it can't be read.
@@ -55,7 +58,11 @@ def count_parameters(path: Path) -> int:
     """
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return sum(math.prod(t["shape"]) for name, t in header.items() if name != "__metadata__")
+    return sum(
+        math.prod(tensor["shape"])
+        for name, tensor in header.items()
+        if name != "__metadata__" and not name.endswith(_STATISTICS)
+    )
 
 
 _MINILM = "all-MiniLM-L6-v2 (22.7 M parameters, Apache-2.0) of the extra `demo`"

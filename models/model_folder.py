@@ -22,7 +22,8 @@ def served_by(folder: Path) -> tuple[str, dict[str, Any]] | None:
     """Return the registered model and the options that a folder declares; None if it doesn't.
 
     Raises:
-        ModelError: the declaration can't be used, or names a file outside of the folder.
+        ModelError: the declaration can't be used, or names a file outside of the folder, or one
+            among the options.
     """
     declared = read_json(folder / "config.json").get(KEY)
     if declared is None:
@@ -32,6 +33,10 @@ def served_by(folder: Path) -> tuple[str, dict[str, Any]] | None:
         options = dict(declared.get("options", {}))
     except (TypeError, KeyError, ValueError) as error:
         raise ModelError(f"{folder}: its config.json: {KEY!r} can't be read: {error!r}") from error
+    for option, value in options.items():
+        # A folder from somewhere else must not make a worker read, and publish, any local file.
+        if isinstance(value, str) and (folder / value).is_file():
+            raise ModelError(f"{folder}: its config.json: {option} is a file: name it in `files`")
     for option, file in files.items():
         path = folder / str(file)
         if not path.resolve().is_relative_to(folder.resolve()):

@@ -16,13 +16,18 @@ QUALITY_FILE = Path(__file__).parent / "quality.json"
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures that were measured together."""
+    """Measured figures; each row has the command that measures it again."""
 
-    date: str
-    """The day, YYYY-MM-DD (UTC)."""
-    command: str
-    """Measures all of them again; the folder of data by its own name."""
+    dates: dict[str, str]
+    """For each task, the day of its figures: YYYY-MM-DD (UTC)."""
     rows: list[Measure]
+    """By task, in the order of the names."""
+
+    def with_task(self, task: str, date: str, rows: Sequence[Measure]) -> Quality:
+        """Return these figures with those of one task replaced."""
+        others = [row for row in self.rows if row.task != task]
+        kept = sorted([*others, *rows], key=lambda row: row.task)  # stable within a task
+        return Quality(dates=dict(sorted({**self.dates, task: date}.items())), rows=kept)
 
 
 def read_quality(path: Path = QUALITY_FILE) -> Quality:

@@ -18,7 +18,7 @@ BEGIN, END = "<!-- quality: begin -->", "<!-- quality: end -->"
 REMARKS: dict[tuple[str, str], str] = {
     ("traffic_detector", ""): "not trained on, but from the renderer that it was trained on: says "
     "nothing about real cameras",
-    ("traffic_segmenter", ""): "as above",
+    ("traffic_segmenter", ""): "as for the detector",
     ("onnx_detector", "coco_photos"): "**seen**: of COCO's training split, which FastestDet's "
     "authors trained on",
     ("onnx_detector", "video"): "shows that a person is found, not that all are",
@@ -52,8 +52,9 @@ REMARKS: dict[tuple[str, str], str] = {
 
 def table(quality: Quality) -> str:
     """Return the figures as Markdown, a row for each model and data set."""
+    days = sorted(set(quality.dates.values()))
     lines = [
-        f"Measured on {quality.date} with `{quality.command}`.",
+        f"Measured from {days[0]} to {days[-1]}." if len(days) > 1 else f"Measured on {days[0]}.",
         "",
         "| model | data | figure | value | seen |",
         "| --- | --- | --- | --- | --- |",

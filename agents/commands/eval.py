@@ -14,7 +14,7 @@ from agents.commands.terminal import JsonOption, print_table
 from agents.errors import UserError
 from models.evaluation import Measure, Skipped
 from models.evaluation_tasks import evaluate_task, task_names
-from models.quality import Quality, write_quality
+from models.quality import Quality, read_quality, write_quality
 
 
 def command(
@@ -29,7 +29,7 @@ def command(
     json: JsonOption = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="A file to write the figures to, with date and command, as JSON."),
+        typer.Option(help="A file to write the figures to; those of other tasks stay in it."),
     ] = None,
 ) -> None:
     """Measure the quality of the models on a folder of real data.
@@ -39,11 +39,7 @@ def command(
     """
     if not data.is_dir():
         raise UserError(f"{data}: no such folder: name one with --data DIR")
-    measured, skipped = _measure(_chosen(tasks or [], every), data)
-    if out is not None and measured:
-        named = shlex.join(["penstock", "eval", *(tasks or ["--all"]), "--data", _name(data)])
-        today = f"{datetime.now(UTC):%Y-%m-%d}"
-        write_quality(out, Quality(date=today, command=named, rows=measured))
+    measured, skipped = _measure(_chosen(tasks or [], every), data, out)
     if json:
         typer.echo(msgspec.json.format(msgspec.json.encode(measured)))
     else:
@@ -69,8 +65,9 @@ def _chosen(tasks: list[str], every: bool) -> list[str]:
     return tasks or task_names()
 
 
-def _measure(tasks: list[str], data: Path) -> tuple[list[Measure], list[Skipped]]:
-    measured, skipped = [], []
+def _measure(tasks: list[str], data: Path, out: Path | None) -> tuple[list[Measure], list[Skipped]]:
+    """Measure tasks; each is written to `out` as soon as it is done."""
+    measured, skipped = list[Measure](), []
     for task in tasks:
         again = f"penstock eval {task} --data {shlex.quote(_name(data))}"
         for row in evaluate_task(task, data):
@@ -79,4 +76,8 @@ def _measure(tasks: list[str], data: Path) -> tuple[list[Measure], list[Skipped]
             else:
                 command = row.command or again
                 measured.append(msgspec.structs.replace(row, command=command))
+        found = [row for row in measured if row.task == task]
+        if out is not None and found:
+            known = read_quality(out) if out.is_file() else Quality(dates={}, rows=[])
+            write_quality(out, known.with_task(task, f"{datetime.now(UTC):%Y-%m-%d}", found))
     return measured, skipped

@@ -131,7 +131,7 @@ def _listed(name: str, measured: Quality) -> ListedModel:
         licence=facts.licence,
         weights_licence=facts.weights_licence,
         paper=facts.paper,
-        measured=measured.date if rows else "",
+        measured=measured.dates.get(rows[0].task, "") if rows else "",
         quality=rows,
         options={p.name: "" if p.default is p.empty else repr(p.default) for p in parameters},
         summary=(inspect.getdoc(cls) or "").partition("\n")[0],

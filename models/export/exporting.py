@@ -23,6 +23,10 @@ KINDS = ("onnx", "fp16", "int8")
 PICTURE_MODELS = ("onnx_detector", "onnx_classifier", "onnx_segmenter", "image_classifier")
 #: Names for what is shipped.
 _NAMED_CLASSIFIERS = ("digits", "efficientnet_lite0")
+_SHIPPED_NETWORKS = {
+    "traffic_detector": ("detection", "tiny_traffic"),
+    "traffic_segmenter": ("segmentation", "traffic_segmenter"),
+}
 _NAMED_TEXTS = ("minilm", "roberta")
 
 
@@ -68,7 +72,8 @@ def open_source(
     """Return what `source` names as something that can be exported.
 
     Args:
-        source: a folder, an ONNX file, `minilm`, `roberta`, `digits` or `efficientnet_lite0`.
+        source: a folder, an ONNX file, or the name of a shipped model: `minilm`, `roberta`,
+            `digits`, `efficientnet_lite0`, `traffic_detector` or `traffic_segmenter`.
         model: the registered model that reads it; None: as the folder says.
         data: to compare with.
         calibration: to calibrate with.
@@ -84,6 +89,8 @@ def open_source(
         return TextSource(source, data, calibration)
     if source in _NAMED_CLASSIFIERS and not path.exists():
         return PictureSource("image_classifier", {"path": source}, data, calibration)
+    if source in _SHIPPED_NETWORKS and not path.exists():
+        return PictureSource(*_shipped(source), data, calibration)
     if not path.exists():
         raise ModelError(f"{source}: no such folder or file")
     declared = served_by(path) if path.is_dir() else None
@@ -104,6 +111,19 @@ def open_source(
         f"{source}: nothing says what it is: say which model reads it with --as, one of "
         f"{', '.join(PICTURE_MODELS)}; a text model is a transformers folder with safetensors"
     )
+
+
+def _shipped(name: str) -> tuple[str, dict[str, Any]]:
+    """Return the model that reads a shipped ONNX file, and its options."""
+    from models.detection.scenes import LABELS
+
+    folder, stem = _SHIPPED_NETWORKS[name]
+    path = str(Path(__file__).parent.parent / folder / "weights" / f"{stem}.onnx")
+    if name == "traffic_detector":
+        return "onnx_detector", {"path": path, "labels": list(LABELS), "layout": "end_to_end"}
+    labels = ["background", *LABELS]
+    plain: dict[str, Any] = {"mean": [0.0], "std": [1.0], "background": labels[0]}
+    return "onnx_segmenter", {"path": path, "labels": labels, **plain}
 
 
 def _file_of(path: Path, model: str) -> Path:

@@ -13,7 +13,12 @@ from models.base import Model, ModelError
 from models.classification.image_classifier import ImageClassifier
 from models.detection.coco_metrics import Found, Truth, measure_detections
 from models.detection.detector import Detector
-from models.detection.evaluate import FOUND_FROM_SCORE
+from models.detection.evaluate import (
+    FOUND_FROM_SCORE,
+    MEASURED_FROM_SCORE,
+    scenes_with_truth,
+)
+from models.detection.scenes import LABELS
 from models.export.source import ONNX_NAME, Feed
 from models.export.speed import run_all
 from models.registry import make_model, model_class
@@ -32,6 +37,8 @@ from schemas import Classification, Detections, InputError, Segmentation, VideoF
 
 _BATCH = 8
 _MAX_PICTURES = {"calibration": 96, "comparison": 64}
+#: Rendered for a detector of rendered traffic, which is rated on them.
+_NUM_SCENES = 200
 #: A user's labeled data is read whole up to this many pictures.
 _MAX_LABELED = 1000
 _COPIED = ("config.json", "preprocessor_config.json", "classes.txt", "README.md", "card.md")
@@ -60,8 +67,7 @@ class PictureSource:
         """
         self._name, self._options = model, options
         self._model = _loaded(model, options)
-        self._truth: list[Any] = []
-        self._labels: list[str] = []
+        self._truth: list[Truth | str] = []
         self._frames = {
             "comparison": self._read(data),
             "calibration": _frames(calibration, 1, _MAX_PICTURES["calibration"]),
@@ -70,14 +76,19 @@ class PictureSource:
     def _read(self, data: Path | None) -> list[VideoFrame]:
         """Return the pictures to compare with, and keep what is known about them."""
         if data is not None and data.suffix == ".json":
-            pictures, self._labels = read_coco(data, data.parent / "images")
-            self._truth = pictures[:_MAX_LABELED]
-            return [VideoFrame(image=picture.path.read_bytes()) for picture in self._truth]
+            pictures, labels = read_coco(data, data.parent / "images")
+            pictures = pictures[:_MAX_LABELED]
+            self._truth = [_boxes_of(picture, labels) for picture in pictures]
+            return [VideoFrame(image=picture.path.read_bytes()) for picture in pictures]
         if data is not None and data.is_dir() and not pictures_in(data):
             paths, names = read_class_folders(data)
             step = -(-len(paths) // _MAX_LABELED)
-            self._truth = names[::step]
+            self._truth = list(names[::step])
             return [VideoFrame(image=path.read_bytes()) for path in paths[::step]]
+        if data is None and self._model._require_loaded().labels == list(LABELS):
+            pairs = list(scenes_with_truth(UNSEEN_SEED + 1, _NUM_SCENES))
+            self._truth = [truth for _, truth in pairs]
+            return [frame for frame, _ in pairs]
         return _frames(data, 0, _MAX_PICTURES["comparison"])
 
     def write_float(self, out: Path) -> Path:
@@ -175,23 +186,25 @@ class PictureSource:
         """Return mAP or accuracy on a user's labeled data; empty without."""
         if not self._truth:
             return {}
-        low = {"score_threshold": 0.01} if isinstance(self._truth[0], BoxedPicture) else {}
+        low = {} if isinstance(self._truth[0], str) else {"score_threshold": MEASURED_FROM_SCORE}
         answers = _answers(_served(onnx.parent, **low), self._frames["comparison"])
         if not low:
             right = [
                 answer.label == name for answer, name in zip(answers, self._truth, strict=True)
             ]
             return {"accuracy": float(np.mean(right))}
-        pairs = [(_found(a), self._boxes(t)) for a, t in zip(answers, self._truth, strict=True)]
+        truths = [truth for truth in self._truth if isinstance(truth, Truth)]
+        pairs = [(_found(answer), truth) for answer, truth in zip(answers, truths, strict=True)]
         figures = measure_detections(pairs, FOUND_FROM_SCORE)
         return {name: figures[name] for name in ("mAP50", "mAP50-95")}
 
-    def _boxes(self, picture: BoxedPicture) -> Truth:
-        labels = [self._labels[class_id] for class_id in picture.class_ids.tolist()]
-        return Truth(picture.boxes, labels, picture.is_crowd)
-
 
 _INPUT_FIELDS = ("height", "width", "resize", "resized_to", "resampling", "mean", "std", "scale")
+
+
+def _boxes_of(picture: BoxedPicture, labels: list[str]) -> Truth:
+    names = [labels[class_id] for class_id in picture.class_ids.tolist()]
+    return Truth(picture.boxes, names, picture.is_crowd)
 
 
 def _copy_onnx(path: Path, target: Path) -> None:
@@ -205,8 +218,6 @@ def _copy_onnx(path: Path, target: Path) -> None:
 def _frames(folder: Path | None, part: int, count: int) -> list[VideoFrame]:
     """Return pictures of a folder and its subfolders, or of a COCO file; else rendered scenes."""
     if folder is None:
-        from models.detection.evaluate import scenes_with_truth
-
         return [frame for frame, _ in scenes_with_truth(UNSEEN_SEED + 1 + part, count)]
     if folder.suffix == ".json":
         folder = folder.parent / "images"

@@ -159,7 +159,10 @@ def _prepared(source: Path) -> Iterator[str]:
         path = str(Path(folder) / "prepared.onnx")
         with _quiet():
             upgraded = Path(folder) / "upgraded.onnx"
-            onnx.save(_upgraded(onnx.load(source)), upgraded)
+            model = _upgraded(onnx.load(source))
+            # The exporter notes the shapes of weights too; the quantizer turns some of them around.
+            del model.graph.value_info[:]
+            onnx.save(model, upgraded)
             quant_pre_process(str(upgraded), path, skip_symbolic_shape=True)
         yield path
 

@@ -34,6 +34,12 @@ def test_a_declaration_that_can_not_be_read(tmp_path: Path, declared: Any) -> No
         served_by(declare(tmp_path, declared))
 
 
+def test_a_file_among_the_options_is_refused(tmp_path: Path) -> None:
+    declared = {"model": "onnx_detector", "options": {"labels": "/etc/passwd"}}
+    with pytest.raises(ModelError, match="labels is a file: name it in `files`"):
+        served_by(declare(tmp_path, declared))
+
+
 @pytest.mark.parametrize("file", ["../other.onnx", "/etc/passwd"])
 def test_a_file_outside_of_the_folder_is_refused(tmp_path: Path, file: str) -> None:
     with pytest.raises(ModelError, match="outside of the folder"):
