@@ -13,7 +13,7 @@ from models.detection.scenes import LABELS, render_scene
 
 #: Of each digit's 500 pictures, the last 100 are only for measuring.
 _DIGITS_OF_CLASS, _TRAINED_OF_CLASS = 500, 400
-DIGIT_SIDE, TRAFFIC_SIDE = 28, 32
+DIGIT_SIDE, TRAFFIC_SIDE = 28, 48
 #: Training refuses seeds this high: they are for measuring.
 UNSEEN_SEED = 1_000_000
 _MIN_SIDE_PIXELS = 12.0

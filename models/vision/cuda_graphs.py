@@ -54,7 +54,7 @@ class CudaGraphs:
 
         with torch.cuda.device(pixels.device):
             inputs = pixels.clone()
-            aside = torch.cuda.Stream()
+            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             aside.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(aside):
                 for _ in range(_NUM_WARM_UPS):

@@ -110,10 +110,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", ALIKE)
 def test_it_is_answered_as_the_plain_picture(name: str, model: Model[Any, Any]) -> None:
-    answers = model.predict_batch([VideoFrame(image=image) for image in ALIKE[name]])
-    assert not any(isinstance(answer, InputError) for answer in answers), answers
-    one, other = answers
-    assert_alike(one, other, _TOLERANCE)
+    unusual, plain = model.predict_batch([VideoFrame(image=image) for image in ALIKE[name]])
+    assert not isinstance(unusual, InputError), unusual
+    assert_alike(unusual, plain, _TOLERANCE)
 
 
 @pytest.mark.parametrize("name", ODD)
