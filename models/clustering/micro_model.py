@@ -196,8 +196,11 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         known = self._space.names
         if self._wanted_features is not None:
             return known
-        brought = {name for event in batch for name in event.features}
-        return [*known, *sorted(brought.difference(known))][: self.max_features]
+        present, brought = frozenset(known), set[str]()
+        for event in batch:
+            if not present.issuperset(event.features):
+                brought.update(event.features)
+        return [*known, *sorted(brought - present)][: self.max_features]
 
     def _regroup(self) -> None:
         settled = np.flatnonzero(self._micro.is_settled)
