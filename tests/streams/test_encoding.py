@@ -67,7 +67,7 @@ class Row(Result, kw_only=True):
     [
         ([Row(name="a"), Row(name="b")], [b"a", b"b"]),
         ([[Row(name="a"), Row(name="c")], []], [b"a", b"c"]),
-        ([Row(name=""), Score()], [b"s", b"s"]),
+        ([Row(name=""), Score()], [b"k", b"k"]),
     ],
 )
 def test_a_result_may_have_a_key_of_its_own(answers: list[Any], keys: list[bytes]) -> None:
