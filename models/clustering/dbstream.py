@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.clustering.density_groups import connected, squared_distances
+from models.clustering.density_groups import connected, leader_groups, squared_distances
 from models.clustering.feature_space import Scale
 from models.clustering.micro_model import MicroClusterModel
 from models.options import check_option
@@ -141,16 +141,18 @@ class DBStream(MicroClusterModel):
     def _apart(self, moved: Floats) -> Floats:
         """Return the centers (P, F) after the moves that bring none within `radius` of another."""
         old = self._micro.means
-        stays = np.zeros(len(old), np.bool_)
-        while True:
-            places = np.where(stays[:, None], old, moved)
+        moves = np.flatnonzero((moved != old).any(axis=1))
+        while len(moves):
+            places = old.copy()
+            places[moves] = moved[moves]
             centers = self._space.scaled(places)
-            squared = squared_distances(centers, centers)
-            np.fill_diagonal(squared, np.inf)
-            collides = (squared <= self.radius**2).any(axis=1) & ~stays
+            squared = squared_distances(centers[moves], centers)
+            squared[np.arange(len(moves)), moves] = np.inf
+            collides = (squared <= self.radius**2).any(axis=1)
             if not collides.any():
                 return places
-            stays |= collides
+            moves = moves[~collides]
+        return old
 
     def _begin(self, values: Floats, times: Floats, points: Floats) -> Ints:
         """Begin micro-clusters at events (n, F) until each is within one; return which (m,)."""
@@ -158,15 +160,12 @@ class DBStream(MicroClusterModel):
         if len(self._micro):
             squared = squared_distances(points, self._space.scaled(self._micro.means))
             is_left = np.asarray((squared > self.radius**2).all(axis=1))
-        began = []
-        while is_left.any():
-            first = int(is_left.argmax())
-            is_left &= ((points - points[first]) ** 2).sum(axis=1) > self.radius**2
-            is_left[first] = False
-            self._micro.append(values[first : first + 1], times[first : first + 1])
-            began.append(first)
+        left = np.flatnonzero(is_left)
+        groups = leader_groups(points[left], self.radius)
+        began = left[np.unique(groups, return_index=True)[1]]
+        self._micro.append_each(values[began], times[began], np.arange(len(began)))
         self._shared = np.pad(self._shared, (0, len(began)))
-        return np.array(began, np.int64)
+        return began
 
     def _remove_weak(self) -> None:
         """Remove what would not have reached its present weight with one event in each gap."""

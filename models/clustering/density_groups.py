@@ -51,3 +51,18 @@ def density_groups(centers: Floats, is_core: Bools, reach: float) -> Ints:
     nearest = np.where(is_core, squared[borders], np.inf).argmin(axis=1)
     links[borders, nearest] = links[nearest, borders] = True
     return connected(links)
+
+
+def leader_groups(points: Floats, radius: float) -> Ints:
+    """Return the group (n,), from 0, of points (n, F): the first left takes all within `radius`."""
+    near = squared_distances(points, points) <= radius**2
+    groups, is_left = np.full(len(points), -1), np.ones(len(points), np.bool_)
+    count = 0
+    while is_left.any():
+        first = int(is_left.argmax())
+        taken = near[first] & is_left
+        taken[first] = True
+        groups[taken] = count
+        is_left[taken] = False
+        count += 1
+    return groups

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from models.clustering.density_groups import density_groups
+from models.clustering.density_groups import density_groups, leader_groups
 from models.clustering.feature_space import Scale
 from models.clustering.micro_model import MicroClusterModel
 from models.clustering.nearest import nearest
@@ -138,12 +138,9 @@ class DenStream(MicroClusterModel):
 
     def _begin(self, values: Floats, times: Floats) -> None:
         """Make outlier micro-clusters: an event takes all within `radius` that are left."""
-        points = self._space.scaled(values)
-        while len(values):
-            near = ((points - points[0]) ** 2).sum(axis=1) <= self.radius**2
-            near[0] = True
-            self._micro.append(values[near], times[near])
-            values, times, points = values[~near], times[~near], points[~near]
+        if len(values):
+            groups = leader_groups(self._space.scaled(values), self.radius)
+            self._micro.append_each(values, times, groups)
 
     def _prune(self, now: float) -> None:
         micro, rate = self._micro, 1.0 / self.half_life_events

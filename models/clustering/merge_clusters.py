@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from models.base import OnlineModel
-from models.clustering.global_picture import Picture, Whole, with_report
+from models.clustering.global_picture import with_report
+from models.clustering.picture import Picture, Whole
 from models.clustering.picture_changes import changes
 from models.clustering.picture_state import picture_of, state_of
 from models.options import check_option

@@ -100,17 +100,36 @@ class MicroClusters:
 
     def append(self, values: Floats, times: Floats) -> None:
         """Append one micro-cluster of the events (n, F), n >= 1."""
-        mean, time = values.mean(axis=0), times.mean()
-        self.weights = np.append(self.weights, float(len(values)))
-        self.means = np.concatenate([self.means, mean[None]])
-        self.squares = np.concatenate([self.squares, ((values - mean) ** 2).sum(axis=0)[None]])
-        self.times = np.append(self.times, time)
-        self.time_squares = np.append(self.time_squares, ((times - time) ** 2).sum())
-        self.created = np.append(self.created, times[0])
-        self.ids = np.append(self.ids, self.next_id)
-        self.groups = np.append(self.groups, -1)
-        self.is_settled = np.append(self.is_settled, False)
-        self.next_id += 1
+        self.append_each(values, times, np.zeros(len(values), np.int64))
+
+    def append_each(self, values: Floats, times: Floats, groups: Ints) -> None:
+        """Append a micro-cluster for each group of the events.
+
+        Args:
+            values: (n, F).
+            times: (n,) ascending.
+            groups: (n,) 0 to G - 1, each with an event.
+        """
+        if not len(groups):
+            return
+        firsts = np.unique(groups, return_index=True)[1]
+        weights = np.bincount(groups).astype(np.float64)
+        rows = np.concatenate([values, times[:, None]], axis=1)
+        means, squares = np.zeros((2, len(weights), rows.shape[1]))
+        np.add.at(means, groups, rows - rows[firsts][groups])
+        means = rows[firsts] + means / weights[:, None]
+        np.add.at(squares, groups, (rows - means[groups]) ** 2)
+        number = len(weights)
+        self.weights = np.concatenate([self.weights, weights])
+        self.means = np.concatenate([self.means, means[:, :-1]])
+        self.squares = np.concatenate([self.squares, squares[:, :-1]])
+        self.times = np.concatenate([self.times, means[:, -1]])
+        self.time_squares = np.concatenate([self.time_squares, squares[:, -1]])
+        self.created = np.concatenate([self.created, times[firsts]])
+        self.ids = np.concatenate([self.ids, self.next_id + np.arange(number)])
+        self.groups = np.concatenate([self.groups, np.full(number, -1)])
+        self.is_settled = np.concatenate([self.is_settled, np.zeros(number, np.bool_)])
+        self.next_id += number
 
     def merge(self, a: int, b: int) -> None:
         """Add the micro-cluster at b to the one at a, and remove it."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.base import ModelError, OnlineModel
 from models.clustering.feature_space import SCALES, FeatureSpace, Scale
+from models.clustering.global_ids import GlobalIds
 from models.clustering.micro_clusters import MicroClusters
 from models.clustering.nearest import nearest
 from models.clustering.stable_ids import inherit_ids
@@ -76,9 +77,7 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         self._num_learned = 0
         self._num_steps = 0
         self._next_group = 0
-        self._partition = -1
-        self._global_ids: dict[int, int] = {}
-        """The partition's own cluster -> the global one, by the records of the picture."""
+        self._global_ids = GlobalIds()
         self._has_learned = False
 
     @property
@@ -114,7 +113,7 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
 
     def note_offsets(self, partition: Any, offsets: Sequence[int]) -> None:
         """Note whose events come next: the picture names clusters by their partition."""
-        self._partition = int(partition.partition)
+        self._global_ids.partition = int(partition.partition)
 
     def predict_batch(
         self, batch: Sequence[BehaviorEvent | GlobalClusterRecord]
@@ -146,7 +145,7 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         distances = np.where(is_placed, np.sqrt(squared), 0.0)
         is_near = is_placed & (distances <= self.reach)
         ids = np.where(is_near, self._micro.groups[settled][index], -1).tolist()
-        known = self._global_ids
+        known = self._global_ids.ids
         return [
             ClusterAssignment(cluster_id=i, distance=d, global_id=known.get(i, -1))
             for i, d in zip(ids, distances.tolist(), strict=True)
@@ -158,15 +157,7 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         self._has_learned = self._learn(events) if events else False
         for event in batch:
             if isinstance(event, GlobalClusterRecord):
-                self._note_global(event)
-
-    def _note_global(self, record: GlobalClusterRecord) -> None:
-        """Note which of the partition's clusters are part of a global one."""
-        kept = {own: i for own, i in self._global_ids.items() if i != record.global_id}
-        for member in record.members if record.status != "died" else ():
-            if member.partition == self._partition:
-                kept[member.cluster_id] = record.global_id
-        self._global_ids = dict(sorted(kept.items()))
+                self._global_ids.note(event)
 
     def _learn(self, events: Sequence[BehaviorEvent]) -> bool:
         """Learn events; return False if none has a known feature, and nothing changed."""
@@ -196,8 +187,11 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         known = self._space.names
         if self._wanted_features is not None:
             return known
-        brought = {name for event in batch for name in event.features}
-        return [*known, *sorted(brought.difference(known))][: self.max_features]
+        present, brought = frozenset(known), set[str]()
+        for event in batch:
+            if not present.issuperset(event.features):
+                brought.update(event.features)
+        return [*known, *sorted(brought - present)][: self.max_features]
 
     def _regroup(self) -> None:
         settled = np.flatnonzero(self._micro.is_settled)
@@ -268,14 +262,10 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
 
     def snapshot(self) -> bytes:
         """Return the feature space and the micro-clusters."""
-        counts = [
-            self._num_learned, self._num_steps, self._next_group, self._partition,
-            len(self._micro), self._micro.next_id, len(self._global_ids),
-        ]  # fmt: skip
-        pairs = np.array([*self._global_ids.items()], np.int64).reshape(len(self._global_ids), 2)
+        counts = [self._num_learned, self._num_steps, self._next_group]
         arrays: dict[str, NDArray[Any]] = {
-            "counts": np.array(counts, np.int64),
-            "global_ids": pairs,
+            "counts": np.array([*counts, len(self._micro), self._micro.next_id], np.int64),
+            **self._global_ids.arrays(),
             **self._space.arrays(),
             **self._micro.arrays(),
             **self._more_arrays(),
@@ -292,15 +282,13 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         """
         saved = unpack(state, self.name, _STATE_VERSION, self._options())
         names = saved.list_of("features")
-        integers = np.zeros(0, np.int64)
-        counts = saved.array("counts", integers, 7).tolist()
-        num_micro, next_id, num_pairs = counts[4:]
-        if len(names) > self.max_features or not 0 <= num_micro <= self.max_micro_clusters:
+        counts = saved.array("counts", np.zeros(0, np.int64), 5).tolist()
+        if len(names) > self.max_features or not 0 <= counts[3] <= self.max_micro_clusters:
             raise ModelError(f"the counts in the snapshot of {self.name} do not fit: it is damaged")
         space, micro = self._fresh_space(names), MicroClusters(len(names))
         space.restore(saved)
-        micro.restore(saved, num_micro, next_id)
-        pairs = saved.array("global_ids", integers, num_pairs, 2).tolist()
+        micro.restore(saved, counts[3], counts[4])
+        global_ids = GlobalIds.of(saved)
         before = self._space, self._micro
         self._space, self._micro = space, micro
         try:
@@ -308,6 +296,5 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         except ModelError:
             self._space, self._micro = before
             raise
-        self._num_learned, self._num_steps, self._next_group, self._partition = counts[:4]
-        self._global_ids = {own: i for own, i in pairs}
-        self._has_learned = False
+        self._num_learned, self._num_steps, self._next_group = counts[:3]
+        self._global_ids, self._has_learned = global_ids, False

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from models.clustering.global_picture import Picture, Whole, distance
+from models.clustering.picture import Picture, Whole, distance
 from schemas import GlobalCluster, Member
 
 Floats = NDArray[np.float64]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError
-from models.clustering.global_picture import Part, Picture, Whole
+from models.clustering.picture import Part, Picture, Whole
 from models.snapshots import Snapshot
 
 _FLOATS, _INTS = np.zeros(0), np.zeros(0, np.int64)

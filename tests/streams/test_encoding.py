@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -50,3 +51,30 @@ def test_headers_equal_those_of_cloudevents(first_offset: int) -> None:
         )
         assert headers == dict(expected)
         assert len(decode_headers(packed)) == len(expected) + 1
+
+
+class Row(Result, kw_only=True):
+    """A row of a table of something else than the input's sources."""
+
+    name: str
+
+    def record_key(self) -> str:
+        return self.name
+
+
+@pytest.mark.parametrize(
+    ("answers", "keys"),
+    [
+        ([Row(name="a"), Row(name="b")], [b"a", b"b"]),
+        ([[Row(name="a"), Row(name="c")], []], [b"a", b"c"]),
+        ([Row(name=""), Score()], [b"k", b"k"]),
+    ],
+)
+def test_a_result_may_have_a_key_of_its_own(answers: list[Any], keys: list[bytes]) -> None:
+    batch = record_batch([b"x"] * 2, first_offset=0, tracker=OffsetTracker())
+    events = [Event(source_id="s") for _ in range(2)]
+    chunk = Chunk(batch, range(2), events)
+    model = SimpleNamespace(name="m", version="1")
+    encoder = ResultEncoder("rows", make_codec("json", Event), model)
+    (encoded,) = encoder.encode(MicroBatch([chunk], 0.0), answers, [], Timings(2, 0.0, 0.0))
+    assert list(encoded.records.unpack().keys) == keys

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.base import ModelError
-from models.clustering.global_picture import Part, Picture, Whole
+from models.clustering.picture import Part, Picture, Whole
 from models.clustering.picture_state import picture_of, state_of
 from models.snapshots import pack, unpack
 
