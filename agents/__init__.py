@@ -13,6 +13,7 @@ from agents.segment_images import SEGMENT_IMAGES
 from agents.track_objects import TRACK_OBJECTS
 from agents.understand_text import UNDERSTAND_TEXT
 from agents.watch_scenes import WATCH_SCENES
+from agents.watch_sources import WATCH_SOURCES
 
 AGENTS = {
     "detect_objects": DETECT_OBJECTS,
@@ -23,4 +24,5 @@ AGENTS = {
     "cluster_behavior": CLUSTER_BEHAVIOR,
     "track_objects": TRACK_OBJECTS,
     "watch_scenes": WATCH_SCENES,
+    "watch_sources": WATCH_SOURCES,
 }

@@ -10,6 +10,7 @@ from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_cod
 from schemas.dead_letter import DeadLetter
 from schemas.detected_frame import DetectedFrame
 from schemas.detection import Detection, Detections
+from schemas.drift_event import DriftEvent
 from schemas.errors import (
     DecodeError,
     EmptyValueError,
@@ -20,6 +21,7 @@ from schemas.errors import (
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
 from schemas.frame import VideoFrame
+from schemas.heartbeat import Heartbeat
 from schemas.nlu import (
     Entity,
     IntentScore,
@@ -36,11 +38,13 @@ from schemas.score import AnomalyScore
 from schemas.segmentation import Region, RunLengthMask, Segmentation
 from schemas.sensor import SensorReading
 from schemas.settlement import Settlement
+from schemas.source_event import SourceEvent
 from schemas.text import TextMessage
 
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
-    t.__name__: t for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame)
+    t.__name__: t
+    for t in (VideoFrame, TextMessage, SensorReading, BehaviorEvent, DetectedFrame, Heartbeat)
 }
 #: Every result type that Penstock's registered models emit.
 RESULT_TYPES: dict[str, type[Result]] = {
@@ -58,6 +62,8 @@ RESULT_TYPES: dict[str, type[Result]] = {
         ClusterAssignment,
         ClusterUpdate,
         SceneEvent,
+        SourceEvent,
+        DriftEvent,
     )
 }
 
@@ -77,10 +83,12 @@ __all__ = [
     "DetectedFrame",
     "Detection",
     "Detections",
+    "DriftEvent",
     "EmptyValueError",
     "Entity",
     "Event",
     "FiniteFloat",
+    "Heartbeat",
     "ImageCodec",
     "InputError",
     "IntentScore",
@@ -98,6 +106,7 @@ __all__ = [
     "Segmentation",
     "SensorReading",
     "Settlement",
+    "SourceEvent",
     "TextEmbedding",
     "TextEntities",
     "TextLabels",

@@ -22,11 +22,13 @@ from schemas import (
     ClusterUpdate,
     DeadLetter,
     Detections,
+    DriftEvent,
     NluResult,
     Result,
     SceneEvent,
     SchemaError,
     Segmentation,
+    SourceEvent,
     TextEmbedding,
     TextEntities,
     TextLabels,
@@ -262,6 +264,22 @@ def _scene_event(result: SceneEvent) -> str:
     return f"{words}left {result.place} after {result.dwell_ms / 1000:.1f} s (now {counts})"
 
 
+def _drift(result: DriftEvent) -> str:
+    return (
+        f"{result.channel} went from {result.before:.4g} to {result.after:.4g} "
+        f"(spread {result.spread:.2g}, noticed by {result.method})"
+    )
+
+
+def _source_event(result: SourceEvent) -> str:
+    seconds = f"{result.seconds:.1f} s"
+    if result.kind == "silent":
+        return f"{result.subject} is silent for {seconds} (allowed {result.allowed_seconds:.1f} s)"
+    if result.kind == "back":
+        return f"{result.subject} is back after {seconds}"
+    return f"{result.subject} sent an event that is {seconds} older than its last"
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -289,6 +307,8 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     ClusterAssignment: _assignment,
     ClusterUpdate: _update,
     SceneEvent: _scene_event,
+    DriftEvent: _drift,
+    SourceEvent: _source_event,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

@@ -144,7 +144,7 @@ class Metrics:
         )  # fmt: skip
         self._model_incidents = Counter(
             "penstock_model_incidents",
-            "What models that learn report, by kind: evicted_key, refused_key, no_known_feature.",
+            "What models that learn report, by kind (docs/operations.md).",
             ("agent", "kind"), registry=registry,
         )  # fmt: skip
         self.lag = Gauge(

@@ -16,6 +16,7 @@ from schemas import (
     Detection,
     EmptyValueError,
     Event,
+    Heartbeat,
     InputError,
     SchemaError,
     SensorReading,
@@ -35,6 +36,7 @@ BASE: dict[str, st.SearchStrategy[Any]] = {
 }
 #: How to fill in each event type's own fields.
 FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
+    Heartbeat: {},
     VideoFrame: {"image": st.binary(min_size=1, max_size=60), "frame_index": st.integers(0, 2**60)},
     TextMessage: {"text": TEXT.filter(bool), "language": TEXT},
     SensorReading: {"values": NUMBERS},

@@ -16,6 +16,7 @@ from schemas import (
     DeadLetter,
     Detection,
     Detections,
+    DriftEvent,
     Entity,
     IntentScore,
     LabelSimilarity,
@@ -27,6 +28,7 @@ from schemas import (
     SceneEvent,
     Segmentation,
     SensorReading,
+    SourceEvent,
     TextEmbedding,
     TextEntities,
     TextLabels,
@@ -60,6 +62,13 @@ def _scene(kind: Any, **more: Any) -> SceneEvent:
     return SceneEvent(
         source_id="c", kind=kind, place="gate", track_id=7, label="bus", counts={"bus": 2}, **more
     )
+
+
+def _source(kind: Any) -> SourceEvent:
+    return SourceEvent(
+        source_id="p-1", kind=kind, subject="p-7", last_event_time_ms=NOON, seconds=31.2,
+        allowed_seconds=30.0,
+    )  # fmt: skip
 
 
 CENTER = {"pages": 12.0, "seconds": 340.5, "amount": 1.0, "fourth": 9.0}
@@ -169,6 +178,21 @@ RESULTS: list[tuple[Result, str]] = [
     ),
     (_scene("zone_entered"), "c  bus 7 entered gate (now 2 buses)"),
     (_scene("zone_left", dwell_ms=2500), "c  bus 7 left gate after 2.5 s (now 2 buses)"),
+    (
+        DriftEvent(
+            source_id="p-1",
+            channel="flow",
+            method="adwin",
+            noticed_ms=NOON,
+            before=30.0,
+            after=42.0,
+            spread=1.25,
+        ),
+        "p-1  flow went from 30 to 42 (spread 1.2, noticed by adwin)",
+    ),
+    (_source("silent"), "p-1  p-7 is silent for 31.2 s (allowed 30.0 s)"),
+    (_source("back"), "p-1  p-7 is back after 31.2 s"),
+    (_source("late"), "p-1  p-7 sent an event that is 31.2 s older than its last"),
 ]
 
 

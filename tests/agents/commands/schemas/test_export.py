@@ -28,6 +28,7 @@ from schemas import (
     DeadLetter,
     Detection,
     Detections,
+    DriftEvent,
     Entity,
     Event,
     InputError,
@@ -41,6 +42,7 @@ from schemas import (
     SceneEvent,
     Segmentation,
     SensorReading,
+    SourceEvent,
     TextEmbedding,
     TextEntities,
     TextLabels,
@@ -96,6 +98,13 @@ RESULTS: list[Result] = [
     ClusterAssignment(cluster_id=-1, distance=0.0, **STAMP),
     ClusterUpdate(
         agent="a", partition=0, sequence=1, clusters=[Cluster(0, {"x": 1.0}, 2.0)], **STAMP
+    ),
+    SourceEvent(
+        kind="silent", subject="p-2", last_event_time_ms=1, seconds=30.5, allowed_seconds=30.0,
+        **STAMP,
+    ),
+    DriftEvent(
+        channel="flow", method="adwin", noticed_ms=1, before=1.0, after=2.0, spread=0.1, **STAMP
     ),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
 ]  # fmt: skip
@@ -248,6 +257,7 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "video.tracks": {"Detections", "DetectedFrame"},
         "video.tracks.dlq": {"DeadLetter"},
         "video.scene_events": {"SceneEvent"},
+        "sensor.source_events": {"SourceEvent"},
         "images": {"VideoFrame_image"},
         "images.classes": {"Classification"},
         "images.dlq": {"DeadLetter"},
@@ -258,14 +268,15 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "text.understanding": {"NluResult"},
         "text.messages.dlq": {"DeadLetter"},
         "sensor.readings": {"SensorReading"},
-        "sensor.anomalies": {"AnomalyScore"},
+        "sensor.anomalies": {"AnomalyScore", "Heartbeat"},
+        "sensor.anomalies.dlq": {"DeadLetter"},
         "sensor.readings.dlq": {"DeadLetter"},
         "behavior.events": {"BehaviorEvent"},
         "behavior.clusters": {"ClusterAssignment"},
         "behavior.cluster_updates": {"ClusterUpdate"},
         "behavior.events.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 25
+    assert len(document["operations"]) == 28
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")

@@ -1,0 +1,1 @@
+"""Notices sources that stop sending."""

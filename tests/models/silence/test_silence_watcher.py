@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from models.silence.silence_watcher import SilenceWatcher
+from schemas import Event, SourceEvent, TextMessage
+
+NOON = 1_700_000_000_000
+
+
+def play(watcher: SilenceWatcher, log: list[tuple[str, float]]) -> list[tuple[float, SourceEvent]]:
+    """Send events at seconds after noon; return each report with the second of its event."""
+    found = []
+    for source, second in log:
+        event = Event(source_id=source, event_time_ms=NOON + round(1000 * second))
+        found += [(second, report) for report in watcher.predict_batch([event])[0]]
+        watcher.learn_batch([event])
+    return found
+
+
+def brief(found: list[tuple[float, SourceEvent]]) -> list[Any]:
+    return [(second, report.kind, report.subject) for second, report in found]
+
+
+def steady(*sources: str, start: int, stop: int, every: int = 10) -> list[tuple[str, float]]:
+    return [(source, float(at)) for at in range(start, stop, every) for source in sources]
+
+
+def test_a_source_that_stops_is_reported_once_and_so_is_its_return() -> None:
+    log = [
+        *steady("a", "b", "c", start=0, stop=300),
+        *steady("a", "c", start=300, stop=600),
+        *steady("a", "b", "c", start=600, stop=700),
+    ]
+    found = play(SilenceWatcher(), log)
+    assert brief(found) == [(330.0, "silent", "b"), (600.0, "back", "b")]
+    silent, back = (report for _, report in found)
+    assert silent.seconds == pytest.approx(40)
+    assert silent.allowed_seconds == pytest.approx(30)
+    assert silent.last_event_time_ms == NOON + 290_000
+    assert back.seconds == pytest.approx(310)
+
+
+def test_several_that_stop_are_all_reported_and_the_sender_is_not() -> None:
+    log = [*steady("a", "b", "c", start=0, stop=300), *steady("a", start=300, stop=400)]
+    assert brief(play(SilenceWatcher(), log)) == [(330.0, "silent", "b"), (330.0, "silent", "c")]
+
+
+def test_a_source_alone_is_reported_when_it_is_back() -> None:
+    log = [*steady("a", start=0, stop=300), ("a", 600.0)]
+    assert brief(play(SilenceWatcher(), log)) == [(600.0, "back", "a")]
+
+
+def test_one_wrong_clock_makes_no_other_source_silent() -> None:
+    watcher = SilenceWatcher()
+    log = [
+        (source, at + (1e7 if source == "wrong" else 0))
+        for source, at in steady("a", "wrong", "b", start=0, stop=3000)
+    ]
+    found = brief(play(watcher, [("a", 0.0), *log]))
+    assert [kind for _, kind, subject in found if subject != "wrong"] == []
+
+
+def test_a_clock_that_is_a_little_wrong_does_no_harm() -> None:
+    log = [
+        (source, at - (900 if source == "slow" else 0))
+        for source, at in steady("a", "slow", "b", start=0, stop=3000)
+    ]
+    assert play(SilenceWatcher(), log) == []
+
+
+def test_late_events_are_reported_and_counted() -> None:
+    watcher = SilenceWatcher()
+    found = play(watcher, [*steady("a", "b", start=0, stop=100), ("b", 60.0), ("a", 100.0)])
+    assert brief(found) == [(60.0, "late", "b")]
+    assert found[0][1].seconds == pytest.approx(30)
+    assert watcher.take_incidents()["late_event"] == 1
+    assert watcher.take_incidents()["late_event"] == 0
+
+
+def test_silences_are_counted() -> None:
+    watcher = SilenceWatcher()
+    play(watcher, [*steady("a", "b", start=0, stop=300), *steady("a", start=300, stop=500)])
+    assert watcher.take_incidents()["silent_source"] == 1
+
+
+def test_events_without_a_time_do_no_harm() -> None:
+    watcher = SilenceWatcher()
+    for _ in range(100):
+        event = Event(source_id="a")
+        assert watcher.predict_batch([event]) == [[]]
+        watcher.learn_batch([event])
+
+
+def test_memory_is_bounded_and_sources_without_room_are_counted() -> None:
+    watcher = SilenceWatcher(max_sources=5)
+    play(watcher, [(f"s{i % 12}", float(i)) for i in range(600)])
+    assert watcher.take_incidents()["refused_key"] > 0
+    other = SilenceWatcher(max_sources=5)
+    other.restore(watcher.snapshot())
+    assert other.snapshot() == watcher.snapshot()
+
+
+def test_a_restored_watcher_reports_the_same() -> None:
+    log = [
+        *steady("a", "b", "c", "d", start=0, stop=300),
+        *steady("a", "c", start=300, stop=600),
+        *steady("a", "b", "c", "d", start=600, stop=700),
+    ]
+    whole = play(SilenceWatcher(), log)
+    for cut in range(0, len(log), 7):
+        first, second = SilenceWatcher(), SilenceWatcher()
+        reports = play(first, log[:cut])
+        second.restore(first.snapshot())
+        assert reports + play(second, log[cut:]) == whole
+
+
+def test_any_event_can_be_watched() -> None:
+    assert SilenceWatcher().predict_batch([TextMessage.example()]) == [[]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"intervals": 1.0},
+        {"min_gaps": 1},
+        {"min_silence_seconds": -1.0},
+        {"interval_seconds": 0.0},
+        {"max_step_seconds": 0.0},
+        {"max_sources": 0},
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        SilenceWatcher(**options)
