@@ -31,6 +31,10 @@ MICRO_BATCH = 256
 _TOLERANCE = 1e-4
 
 
+#: Each way to encode -> for each round the seconds and CPU seconds of all texts.
+Seconds = dict[str, list[tuple[float, float]]]
+
+
 class EncodeResult(msgspec.Struct, frozen=True):
     """One way to encode the texts. `--json` prints these."""
 
@@ -39,6 +43,8 @@ class EncodeResult(msgspec.Struct, frozen=True):
     """Median over the rounds."""
     lowest: float
     highest: float
+    cpu_ms_per_text: float
+    """Median CPU time of all threads: nearly the same on a busy machine, unlike the rates."""
     ratio: float | None
     """To the best median of sentence-transformers; None for its own rows, or if it can't run."""
 
@@ -97,7 +103,7 @@ def measure_encoding(
         commands[theirs] = [str(python), str(BENCHMARKS / _PEER / "run.py")]
     except UnavailableError as error:
         reason = str(error)
-    seconds: dict[str, list[float]] = {}
+    seconds: Seconds = {}
     for _ in range(rounds):
         for vectors, command in commands.items():
             prefix = "penstock" if vectors is ours else peer
@@ -115,11 +121,9 @@ def check_vectors(ours: Any, theirs: Any) -> None:
         raise RunError(f"the vectors differ by up to {difference:g}: the rates mean nothing")
 
 
-def summarize_encoding(
-    seconds: dict[str, list[float]], count: int, peer: str
-) -> list[EncodeResult]:
+def summarize_encoding(seconds: Seconds, count: int, peer: str) -> list[EncodeResult]:
     """Return the rates of `count` texts, from the seconds of each way in each round."""
-    rates = {name: [count / value for value in values] for name, values in seconds.items()}
+    rates = {name: [count / wall for wall, _ in values] for name, values in seconds.items()}
     peers = [median(values) for name, values in rates.items() if name.startswith(peer)]
     best = max(peers, default=None)
     return [
@@ -128,6 +132,7 @@ def summarize_encoding(
             median(values),
             min(values),
             max(values),
+            1000 * median(cpu for _, cpu in seconds[name]) / count,
             None if best is None or name.startswith(peer) else median(values) / best,
         )
         for name, values in rates.items()
@@ -136,15 +141,22 @@ def summarize_encoding(
 
 def encode_table(results: Sequence[EncodeResult]) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows."""
-    columns = ["encoder", "texts/s", "lowest", "highest", "times sentence-transformers' best"]
+    columns = [
+        "encoder",
+        "texts/s",
+        "lowest",
+        "highest",
+        "CPU ms a text",
+        "times sentence-transformers' best",
+    ]
     return columns, [
         [r.name, f"{r.texts_per_second:,.0f}", f"{r.lowest:,.0f}", f"{r.highest:,.0f}",
-         "" if r.ratio is None else f"{r.ratio:.2f}"]
+         f"{r.cpu_ms_per_text:.2f}", "" if r.ratio is None else f"{r.ratio:.2f}"]
         for r in results
     ]  # fmt: skip
 
 
-def _run(command: list[str], job: dict[str, Any], threads: int) -> dict[str, float]:
+def _run(command: list[str], job: dict[str, Any], threads: int) -> dict[str, tuple[float, float]]:
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     done = subprocess.run(
         [*command, json.dumps(job)],
@@ -156,5 +168,5 @@ def _run(command: list[str], job: dict[str, Any], threads: int) -> dict[str, flo
     )
     if done.returncode != 0:
         raise RunError(f"{command[-1]} failed: {done.stderr.strip()[-300:]}")
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    result: dict[str, tuple[float, float]] = json.loads(done.stdout.splitlines()[-1])
     return result

@@ -8,6 +8,7 @@ The layout is that of Optimum. Needs the packages onnx and onnxscript.
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import sys
 from collections.abc import Sequence
@@ -136,7 +137,13 @@ def quantize(files: ModelFiles) -> ModelFiles:
 
     assert files.onnx is not None
     path = files.onnx.with_name("model_int8.onnx")
-    quantize_dynamic(files.onnx, path, weight_type=QuantType.QInt8, per_channel=True)
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # onnxruntime's advice is for static quantization
+    try:
+        quantize_dynamic(files.onnx, path, weight_type=QuantType.QInt8, per_channel=True)
+    finally:
+        root.setLevel(level)
     return ModelFiles(files.folder, path)
 
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from models.base import PreparedModel
 from models.nlu.answers import DECIMALS
-from models.nlu.encoder import Pooling, SentenceEncoder
+from models.nlu.encoder import SentenceEncoder
 from models.nlu.padded import PreparedTexts
+from models.nlu.sentence_folder import Pooling
 from models.nlu.tokenizer import CutTokens
 from schemas import InputError, TextEmbedding, TextMessage
 

@@ -117,9 +117,12 @@ class SharedEncoder:
         sentences: list[int] = []
         further: list[tuple[int, Tokens]] = []
         for text, windowed in zip(texts, self._windows(texts), strict=True):
+            if isinstance(windowed, InputError):
+                slots.append(windowed)
+                continue
             sentence = self._sentence(text, windowed)
-            if isinstance(windowed, InputError) or isinstance(sentence, InputError):
-                slots.append(windowed if isinstance(windowed, InputError) else sentence)
+            if isinstance(sentence, InputError):
+                slots.append(sentence)
                 continue
             if sentence != windowed.windows[0].ids:
                 further.append((len(sentences), sentence))
@@ -154,10 +157,8 @@ class SharedEncoder:
         """Free the weights and their memory on the device."""
         del self._network
 
-    def _sentence(self, text: str, windowed: WindowedText | InputError) -> Tokens | InputError:
+    def _sentence(self, text: str, windowed: WindowedText) -> Tokens | InputError:
         """Return what a sentence encoder reads of a text."""
-        if isinstance(windowed, InputError):
-            return windowed
         if windowed.is_whole and not self._tokenizer.shortens(text):
             return windowed.windows[0].ids
         (sentence,) = self._tokenizer([text])

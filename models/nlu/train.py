@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.base import ModelError
-from models.nlu.encoder import Pooling, SentenceEncoder
+from models.nlu.encoder import SentenceEncoder
 from models.nlu.head_rating import rate_head
 from models.nlu.head_training import fit_head, fit_head_with_threshold
 from models.nlu.intent_head import IntentHead
 from models.nlu.phrases import generate
+from models.nlu.sentence_folder import Pooling
 
 Pairs = list[tuple[str, str]]
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.base import ModelError, PreparedModel
-from models.nlu.encoder import Pooling, SentenceEncoder
+from models.nlu.encoder import SentenceEncoder
 from models.nlu.label_descriptions import LabelDescriptions, Labels
 from models.nlu.padded import PreparedTexts
 from models.nlu.sentence_embedder import encoder_version
+from models.nlu.sentence_folder import Pooling
 from models.nlu.tokenizer import CutTokens
 from schemas import InputError, TextLabels, TextMessage
 

@@ -16,6 +16,8 @@ from models.classification.image_classifier import ImageClassifier
 from models.detection.evaluate import UNSEEN_SEED, scenes_with_truth
 from models.detection.traffic_detector import TrafficDetector
 from models.nlu.encoder import SentenceEncoder
+from models.nlu.model_files import find_model
+from models.nlu.onnx_export import export_onnx
 from models.segmentation.image_segmenter import ImageSegmenter
 from schemas import Classification, Detections, Segmentation
 from streams.out_of_memory import is_out_of_memory
@@ -64,6 +66,25 @@ def minilm_or_tiny(tmp_path_factory: pytest.TempPathFactory) -> str:
     from tests.models.nlu.tiny_bert import write_bert
 
     return str(write_bert(tmp_path_factory.mktemp("bert")))
+
+
+@pytest.mark.parametrize("inputs", [(), ("token_type_ids", "position_ids")])
+def test_an_onnx_encoder_has_the_same_vectors_on_the_gpu(
+    tmp_path: Path, inputs: tuple[str, ...]
+) -> None:
+    from tests.models.nlu.tiny_bert import write_bert
+
+    (tmp_path / "bert").mkdir()
+    files = find_model(str(write_bert(tmp_path / "bert")))
+    made = export_onnx(files, tmp_path / "onnx", "encoder", inputs)
+    texts = ["hello", "where is my order", "thanks " * 40, "money " * 9]
+    vectors = []
+    for source, device in ((files, "cpu"), (made, DEVICE)):
+        encoder = SentenceEncoder(str(source))
+        encoder.load(device)
+        prepared = [encoder.prepare(texts), encoder.prepare(texts[::-1])]
+        vectors.append([encoder.encode_prepared(p.passes) for p in prepared])
+    np.testing.assert_allclose(vectors[1], vectors[0], atol=1e-3)
 
 
 def test_an_out_of_memory_error_of_the_device_is_recognized() -> None:

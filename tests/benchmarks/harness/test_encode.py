@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.harness.encode import check_vectors, encode_table, read_texts, summarize_encoding
+from benchmarks.harness.encode import (
+    Seconds,
+    check_vectors,
+    encode_table,
+    read_texts,
+    summarize_encoding,
+)
 from benchmarks.harness.running import RunError
 
 
@@ -24,16 +30,17 @@ def test_texts_are_mixed_in_a_fixed_order(tmp_path: Path) -> None:
 
 
 def test_ratios_are_to_the_best_of_the_peer() -> None:
-    seconds = {
-        "penstock, safetensors": [1.0, 2.0, 4.0],
-        "peer 1, batch of 16": [10.0, 10.0, 10.0],
-        "peer 1, batch of 32": [4.0, 5.0, 5.0],
+    seconds: Seconds = {
+        "penstock, safetensors": [(1.0, 3.0), (2.0, 3.5), (4.0, 4.0)],
+        "peer 1, batch of 16": [(10.0, 9.0)] * 3,
+        "peer 1, batch of 32": [(4.0, 9.0), (5.0, 9.0), (5.0, 9.0)],
     }
     first, *peers = summarize_encoding(seconds, 100, "peer 1")
     assert (first.texts_per_second, first.lowest, first.highest) == (50, 25, 100)
     assert first.ratio == pytest.approx(2.5)
+    assert first.cpu_ms_per_text == pytest.approx(35)
     assert [row.ratio for row in peers] == [None, None]
-    (alone,) = summarize_encoding({"penstock, safetensors": [1.0]}, 100, "peer 1")
+    (alone,) = summarize_encoding({"penstock, safetensors": [(1.0, 1.0)]}, 100, "peer 1")
     assert alone.ratio is None
     columns, rows = encode_table([first, *peers])
     assert all(len(row) == len(columns) for row in rows)

@@ -129,12 +129,13 @@ def test_fields_of_absent_heads_are_null(minilm: str) -> None:
 
 def test_the_version_follows_the_heads(minilm: str) -> None:
     versions = set()
-    for options in (
+    choices: list[dict[str, Any]] = [
         {},
         {"intent": {}},
         {"zero_shot": {"labels": ["a", "b"]}},
         {"zero_shot": {"labels": ["a", "c"]}},
-    ):
+    ]
+    for options in choices:
         model = make_model(TextHeads, {"encoder": minilm, **options})
         model.load()
         versions.add(model.version)
