@@ -22,6 +22,7 @@ from schemas import (
     ClusterUpdate,
     DeadLetter,
     Detections,
+    FeedbackCopy,
     NluResult,
     Result,
     SceneEvent,
@@ -247,6 +248,10 @@ def _source_event(result: SourceEvent) -> str:
     return f"{result.subject} sent an event that is {seconds} older than its last"
 
 
+def _feedback(result: FeedbackCopy) -> str:
+    return f"label {result.label!r} of {result.answer or result.about}"
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -272,6 +277,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     ClusterUpdate: _update,
     SceneEvent: _scene_event,
     SourceEvent: _source_event,
+    FeedbackCopy: _feedback,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

@@ -34,10 +34,10 @@ def test_it_classifies_new_vectors() -> None:
 
 def test_means_and_scatter_are_those_of_all_vectors() -> None:
     rows, labels = digits()
-    arrays = learned(7).arrays()
+    arrays = learned(9).arrays()
     rows, kept = rows[:900].astype(np.float64), np.array(labels[:900])
     centered = rows.copy()
-    for k, label in enumerate(learned(7).labels):
+    for k, label in enumerate(learned(9).labels):
         mean = rows[kept == label].mean(axis=0)
         np.testing.assert_allclose(arrays["means"][k], mean, atol=1e-9)
         centered[kept == label] -= mean

@@ -30,6 +30,7 @@ from schemas import (
     Detections,
     Entity,
     Event,
+    FeedbackCopy,
     InputError,
     IntentScore,
     NluResult,
@@ -88,6 +89,7 @@ RESULTS: list[Result] = [
         kind="silent", subject="p-2", last_event_time_ms=1, seconds=30.5, allowed_seconds=30.0,
         **STAMP,
     ),
+    FeedbackCopy(label="a", answer="t:0:7:agent:kind:0", **STAMP),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
 ]  # fmt: skip
 
