@@ -10,6 +10,7 @@ from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_cod
 from schemas.dead_letter import DeadLetter
 from schemas.detected_frame import DetectedFrame
 from schemas.detection import Detection, Detections
+from schemas.drift_event import DriftEvent
 from schemas.errors import (
     DecodeError,
     EmptyValueError,
@@ -60,6 +61,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         SceneEvent,
         SourceEvent,
         FeedbackCopy,
+        DriftEvent,
     )
 }
 
@@ -79,6 +81,7 @@ __all__ = [
     "DetectedFrame",
     "Detection",
     "Detections",
+    "DriftEvent",
     "EmptyValueError",
     "Entity",
     "Event",

@@ -28,6 +28,7 @@ from schemas import (
     DeadLetter,
     Detection,
     Detections,
+    DriftEvent,
     Entity,
     Event,
     FeedbackCopy,
@@ -90,6 +91,9 @@ RESULTS: list[Result] = [
         **STAMP,
     ),
     FeedbackCopy(label="a", answer="t:0:7:agent:kind:0", **STAMP),
+    DriftEvent(
+        channel="flow", method="adwin", noticed_ms=1, before=1.0, after=2.0, spread=0.1, **STAMP
+    ),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
 ]  # fmt: skip
 
