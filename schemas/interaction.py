@@ -14,7 +14,7 @@ class Interaction(Event, frozen=True, kw_only=True):
 
     item: Label = ""
     """The item's id. "": nothing was done, the user only asks what to show."""
-    action: Label = "view"
+    action: Label
     """What was done, as a verb: `view`, `buy`, `rate`."""
     weight: Annotated[float, Meta(ge=0, le=100)] = 1.0
     """How much the action says about the user's taste. 0: seen, but nothing to learn from."""

@@ -183,4 +183,4 @@ def _maker_of_rows(
 def _interaction(source: str, rng: np.random.Generator) -> Event:
     # Popularity falls with the rank, as in shops: by the logarithm of a uniform number.
     item = int(_ITEMS ** rng.random())
-    return Interaction(source_id=source, item=f"item-{item}")
+    return Interaction(source_id=source, item=f"item-{item}", action="view")

@@ -63,6 +63,7 @@ def interactions(shop: Shop) -> Iterator[Interaction]:
             source_id=f"user-{user}",
             event_time_ms=_START_MS + 1000 * number,
             item=f"genre{genre}-item{item}",
+            action="view",
         )
 
 

@@ -65,7 +65,7 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
         remove_action: str = "remove_item",
         restore_action: str = "restore_item",
         history: int = 128,
-        neighbors: int = 128,
+        neighbors: int = 96,
         dimensions: int = 32,
         half_life_events: float = 100_000.0,
         popularity_half_life_events: float = 10_000.0,

@@ -42,7 +42,7 @@ class Table:
             self._num_used += 1
         rows = self._free[-count:] if count else []
         del self._free[len(self._free) - count :]
-        self._grow(self._num_used)
+        self._grow(self._num_used + 1)  # the last row is never given out: it stands for NO_ROW
         self.clear(np.array(rows, np.int64))
         return rows
 

@@ -269,6 +269,7 @@ def _interaction(index: int) -> Interaction:
         source_id=f"user-{user}",
         event_time_ms=1_700_000_000_000 + 1000 * index,
         item=item,
+        action="view",
     )
 
 

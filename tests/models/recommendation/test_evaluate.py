@@ -15,7 +15,7 @@ from tests.models.recommendation.test_recommender import two_camps
 
 def test_a_list_is_judged_by_the_users_next_interaction() -> None:
     acts = zip("aabab", "12345", strict=True)
-    log = [Interaction(source_id=user, item=item) for user, item in acts]
+    log = [Interaction(source_id=user, item=item, action="view") for user, item in acts]
     lists = [["2", "x"], ["y", "4"], [], [], []]
     # a: 2 at place 1, 4 at place 2; b: nothing; firsts are not judged.
     hits, ndcg = judge(log, lists, first=0)

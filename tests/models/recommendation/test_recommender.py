@@ -22,8 +22,8 @@ def make(name: str = "recommender", **options: Any) -> Recommender:
     return model
 
 
-def act(user: str, item: str, **fields: Any) -> Interaction:
-    return Interaction(source_id=user, item=item, **fields)
+def act(user: str, item: str, action: str = "view", **fields: Any) -> Interaction:
+    return Interaction(source_id=user, item=item, action=action, **fields)
 
 
 def items_of(result: Recommendation | None) -> list[str]:
