@@ -81,6 +81,7 @@ register("huggingface_entities", "models.nlu.token_classifier:HuggingFaceEntitie
 register("entity_recognizer", "models.nlu.entity_recognizer:EntityRecognizer")
 register("robust_zscore", "models.anomaly.robust_zscore:RobustZScore")
 register("half_space_trees", "models.anomaly.half_space_trees:HalfSpaceTrees")
+register("isolation_forest", "models.anomaly.isolation_forest:IsolationForest")
 register("seasonal_likelihood", "models.anomaly.seasonal_likelihood:SeasonalLikelihood")
 register("silence_watcher", "models.silence.silence_watcher:SilenceWatcher")
 register("online_kmeans", "models.clustering.online_kmeans:OnlineKMeans")

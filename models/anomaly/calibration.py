@@ -34,6 +34,8 @@ _OFFSET = 0.1
 _LEAST_VARIANCE = 0.002
 #: Scores to learn before a key's own distribution counts; until then, only the detector's bound.
 FIRST_SCORES = 60
+#: So many more are a fault.
+_FAULT = 32
 #: A prior distribution counts like so many learned scores.
 _PRIOR_SCORES = 100
 #: Weight of a new score: the distribution forgets half after 4,000 scores.
@@ -173,6 +175,17 @@ def judge_surprise(alarms: Alarms, surprise: Floats, threshold: float, rest: int
     after = alarms.learned(surprise, threshold, rest)
     numbers = np.where(reported, after.number, after.open_number(rest))
     return Judged(surprise, reported, numbers.astype(np.int64))
+
+
+def is_normal(states: Floats) -> Bools:
+    """Return which keys (n,) are not in a fault: a detector may learn their readings.
+
+    A fault begins when 32 more scores are above the gate than below it, and ends when as many are
+    below it again, or when it lasts so long that it is a change.
+    """
+    above = states[:, Tail._fields.index("above")]
+    normal: Bools = (above < _FAULT) | (above >= LASTING_CHANGE)
+    return normal
 
 
 def are_valid(states: Floats) -> bool:
