@@ -32,7 +32,8 @@ Bools = NDArray[np.bool_]
 _OFFSET = 0.1
 #: Least variance of the logarithms: raw scores that differ by a few percent are alike.
 _LEAST_VARIANCE = 0.002
-#: Scores to learn before a key's own distribution counts; until then, only the detector's bound.
+#: Scores to learn before a key's own distribution counts; until then, only what reaches the
+#: threshold by the detector's bound is unusual.
 FIRST_SCORES = 60
 #: So many more are a fault.
 _FAULT = 32
@@ -154,8 +155,9 @@ class Calibration:
     def _surprise(self, states: Floats, raw: Floats, bound: Floats) -> Floats:
         tail = self._tail(states)
         learned = log_ndtr(-tail.z(raw)) / -_LN10
+        first = np.where(bound >= self.threshold, bound, 0.0)
         surprise: Floats = np.where(
-            tail.total < FIRST_SCORES, bound, np.minimum(np.abs(learned), bound)
+            tail.total < FIRST_SCORES, first, np.minimum(np.abs(learned), bound)
         )
         return surprise
 

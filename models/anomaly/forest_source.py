@@ -18,6 +18,9 @@ Floats = NDArray[np.float64]
 #: Values beyond this count as this: the trees compare in float32.
 LARGEST = 1e30
 
+#: Least width of a channel's range: as a share of the median, and in the channel's unit.
+_RELATIVE_FLOOR, _ABSOLUTE_FLOOR = 1e-3, 1e-9
+
 #: One thread for all fits of a process: they are rare, and must not crowd out the answers.
 _BACKGROUND = ThreadPoolExecutor(max_workers=1, thread_name_prefix="isolation-forest")
 
@@ -41,15 +44,27 @@ class Forest(NamedTuple):
     channels: list[str]
     medians: Floats
     """(channels,) in place of a channel that a reading lacks."""
+    low: Floats
+    """(channels,) the least values that it was fitted on."""
+    high: Floats
+    """(channels,)"""
     trees: IsolationTrees
     num_samples: int
     """Training points of each tree."""
 
     def scores(self, readings: Sequence[SensorReading]) -> Floats:
-        """Return the anomaly scores (n,) of readings."""
+        """Return the anomaly scores (n,) in (0, 1] of readings.
+
+        To the trees, a value far out of the range is like the largest within. So a score s becomes
+        1 - (1 - s) / (1 + e): the value is e times the width of its channel's range out of it.
+        """
         points = _rows(readings, self.channels)
         points = np.where(np.isnan(points), self.medians, points)
-        return self.trees.scores(points, self.num_samples, longest_path(self.num_samples))
+        scores = self.trees.scores(points, self.num_samples, longest_path(self.num_samples))
+        floor = np.maximum(_RELATIVE_FLOOR * np.abs(self.medians), _ABSOLUTE_FLOOR)
+        outside = np.maximum(np.maximum(points - self.high, self.low - points), 0.0)
+        excess = (outside / np.maximum(self.high - self.low, floor)).max(axis=1)
+        return 1.0 - (1.0 - scores) / (1.0 + excess)
 
 
 class Fit(NamedTuple):
@@ -118,7 +133,8 @@ def _fit(plan: Plan, channels: list[str], rows: Floats) -> Forest:
     points = np.where(np.isnan(rows), medians, rows)
     trees = fit_trees(points, plan.trees, plan.max_samples, plan.seed)
     names = [name for name, used in zip(channels, is_used.tolist(), strict=True) if used]
-    return Forest(names, medians, trees, min(plan.max_samples, len(points)))
+    low, high = points.min(axis=0), points.max(axis=0)
+    return Forest(names, medians, low, high, trees, min(plan.max_samples, len(points)))
 
 
 def _rows(readings: Sequence[SensorReading], channels: Sequence[str]) -> Floats:

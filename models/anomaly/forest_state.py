@@ -21,7 +21,7 @@ def pack_sources(sources: Sequence[ForestSource]) -> tuple[dict[str, list[str]],
     """Return the lists and arrays that `unpack_sources` reads: all sources concatenated."""
     names: dict[str, list[str]] = {"channels": [], "forest_channels": [], "pending_channels": []}
     counts, none = [], np.zeros(0)
-    floats: dict[str, list[NDArray[Any]]] = {"rows": [none], "medians": [none], "pending": [none]}
+    floats: dict[str, list[NDArray[Any]]] = {"rows": [none], "boxes": [none], "pending": [none]}
     trees: list[IsolationTrees] = []
     for source in sources:
         forest, fit = source.forest, source.pending
@@ -29,7 +29,7 @@ def pack_sources(sources: Sequence[ForestSource]) -> tuple[dict[str, list[str]],
         floats["rows"].append(source.rows.ravel())
         if forest is not None:
             names["forest_channels"] += forest.channels
-            floats["medians"].append(forest.medians)
+            floats["boxes"].append(np.concatenate([forest.medians, forest.low, forest.high]))
             trees.append(forest.trees)
         if fit is not None:
             names["pending_channels"] += fit.channels
@@ -79,7 +79,7 @@ def unpack_sources(saved: Snapshot, count: int, plan: Plan) -> list[ForestSource
     if totals != [len(each) for each in names]:
         raise ModelError(f"the channels in the snapshot of {saved.kind} do not fit: it is damaged")
     rows = _Reader(saved.array("rows", nan, int((channels * held).sum())))
-    medians = _Reader(saved.array("medians", np.zeros(0), totals[1]))
+    boxes = _Reader(saved.array("boxes", np.zeros(0), 3 * totals[1]))
     pendings = _Reader(saved.array("pending", nan, int((widths * pending).sum())))
     trees = _unpack_trees(saved, int((forests > 0).sum()), plan)
     lists = [iter(each) for each in names]
@@ -91,7 +91,8 @@ def unpack_sources(saved: Snapshot, count: int, plan: Plan) -> list[ForestSource
         source.rows = rows.take(kept * num).reshape(kept, num)
         if of_forest:
             own = [next(lists[1]) for _ in range(of_forest)]
-            source.forest = Forest(own, medians.take(of_forest), next(trees), samples_)
+            middles = boxes.take(3 * of_forest).reshape(3, of_forest)
+            source.forest = Forest(own, *middles, next(trees), samples_)
             if (source.forest.trees.features >= of_forest).any():
                 raise ModelError(f"the trees in the snapshot of {saved.kind} are out of range")
         if waiting:

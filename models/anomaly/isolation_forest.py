@@ -22,9 +22,9 @@ from schemas import AnomalyScore, SensorReading
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: The raw score with the bound 3 of the surprise. Liu et al. call scores near 1 anomalies, and
-#: those well below 0.5 normal.
-_CLEAR_SCORE, _CLEAR_SURPRISE = 0.65, 3.0
+#: The raw score with the bound 3 of the surprise. Readings at the edge of what is usual score up to
+#: 0.77.
+_CLEAR_SCORE, _CLEAR_SURPRISE = 0.8, 3.0
 
 _STATE_VERSION = 1
 
@@ -32,14 +32,16 @@ _STATE_VERSION = 1
 class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
     """For each source_id, a forest over the vectors of its last `window` normal readings.
 
-    The first fit starts when `min_values` readings are learned, and then every `refit_every`.
-    It runs in the background and is used from `delay` readings later on, whether or not it was
-    ready earlier: so the same log gives the same answers. Features are the channels' values; a
-    reading that lacks a channel gets its median, a new channel counts from the next fit on.
+    The first fit starts when `min_values` readings are learned, and then every `refit_every`. A fit
+    runs in the background and is used from `delay` readings later on, whether or not it was ready
+    earlier: so the same log gives the same answers. Features are the channels' values; a reading
+    that lacks a channel gets its median, a new channel counts from the next fit on.
 
-    The forest's score is calibrated by the source's own (`models/anomaly/calibration.py`), at most
-    to the surprise 3 at the forest's score 0.65; score = s / (s + 4), and repeats are damped. While
-    most readings are unusual, the window does not change; a lasting change ends that.
+    To the trees, a value far out of the window's range is like the largest in it: the score is
+    raised by how far it is. A running distribution of the source's own scores turns it into a
+    surprise s (`models/anomaly/calibration.py`), at most 3 at the forest's score 0.8; score =
+    s / (s + 4), and repeats are damped. While most readings are unusual, the window does not
+    change; a lasting change ends that.
 
     Memory: 8 bytes for each value of `window` readings (twice while a fit waits), and 22 bytes for
     each of `trees * (2 max_samples - 1)` nodes (561 kB with the defaults), for at most `max_keys`

@@ -63,6 +63,7 @@ def test_measures_on_real_data(data_dir: Path) -> None:
     assert {row["model"] for row in rows} == {
         "robust_zscore",
         "half_space_trees",
+        "isolation_forest",
         "seasonal_likelihood",
     }
     flagged = [row for row in rows if row["metric"].startswith("share of normal rows")]

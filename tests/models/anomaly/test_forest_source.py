@@ -60,3 +60,14 @@ def test_a_missing_channel_counts_as_its_median() -> None:
     lacking = SensorReading(source_id="s", values={"a": 0.5})
     whole = SensorReading(source_id="s", values={"a": 0.5, "b": median})
     assert source.forest.scores([lacking]) == source.forest.scores([whole])
+
+
+def test_scores_rise_with_the_distance_out_of_the_range() -> None:
+    source = ForestSource(PLAN)
+    source.learn(readings(32))
+    source.learn(readings(8))
+    assert source.forest is not None
+    log = [SensorReading(source_id="s", values={"a": x, "b": 0.0}) for x in (0.0, 5.0, 50.0, 1e300)]
+    scores = source.forest.scores(log).tolist()
+    assert scores == sorted(set(scores))
+    assert scores[-1] <= 1
