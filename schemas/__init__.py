@@ -10,6 +10,7 @@ from schemas.codecs import CODECS, ImageCodec, JsonCodec, MsgpackCodec, make_cod
 from schemas.dead_letter import DeadLetter
 from schemas.detected_frame import DetectedFrame
 from schemas.detection import Detection, Detections
+from schemas.drift_event import DriftEvent
 from schemas.errors import (
     DecodeError,
     EmptyValueError,
@@ -50,6 +51,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         ClusterUpdate,
         SceneEvent,
         SourceEvent,
+        DriftEvent,
     )
 }
 
@@ -69,6 +71,7 @@ __all__ = [
     "DetectedFrame",
     "Detection",
     "Detections",
+    "DriftEvent",
     "EmptyValueError",
     "Entity",
     "Event",

@@ -22,6 +22,7 @@ from schemas import (
     ClusterUpdate,
     DeadLetter,
     Detections,
+    DriftEvent,
     NluResult,
     Result,
     SceneEvent,
@@ -238,6 +239,13 @@ def _scene_event(result: SceneEvent) -> str:
     return f"{words}left {result.place} after {result.dwell_ms / 1000:.1f} s (now {counts})"
 
 
+def _drift(result: DriftEvent) -> str:
+    return (
+        f"{result.channel} went from {result.before:.4g} to {result.after:.4g} "
+        f"(spread {result.spread:.2g}, noticed by {result.method})"
+    )
+
+
 def _source_event(result: SourceEvent) -> str:
     seconds = f"{result.seconds:.1f} s"
     if result.kind == "silent":
@@ -271,6 +279,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     ClusterAssignment: _assignment,
     ClusterUpdate: _update,
     SceneEvent: _scene_event,
+    DriftEvent: _drift,
     SourceEvent: _source_event,
 }
 _TYPES: dict[str, type[Result]] = {

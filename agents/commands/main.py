@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "produce": "Publish events from files, cameras or demo sources.",
     "tail": "Print the records of a topic in words.",
     "dlq": "List, show, replay or drop dead letters.",
+    "offsets": "Show or reset where the group reads on.",
     "lag": "Show or serve how many records wait, worker or not.",
     "audit": "Prove that no record was lost, doubled or reordered.",
     "schemas": "Export or register a pipeline's schemas, infer fields.",

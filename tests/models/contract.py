@@ -134,7 +134,8 @@ def _message(index: int) -> TextMessage:
 
 def _reading(index: int) -> SensorReading:
     chance = np.random.default_rng(index)
-    flow = 30 + 5 * math.sin(index / 9) + chance.normal() + (40 if index % 67 == 66 else 0)
+    level = 30 + 15 * (index // 300 % 2)  # it changes for good now and then
+    flow = level + 5 * math.sin(index / 9) + chance.normal() + (40 if index % 67 == 66 else 0)
     values = {"flow_l_min": flow, "pressure_bar": 2 + 0.1 * chance.normal()}
     return SensorReading(
         source_id=f"pump-{index % 2}", event_time_ms=1_700_000_000_000 + 1000 * index, values=values

@@ -81,9 +81,9 @@ def test_learning_changes_the_answers(name: str, tmp_path: Path) -> None:
     """Otherwise the check above would pass for a model that learns nothing."""
     model = fresh(name, tmp_path)
     log = log_of(model, steps=8)
-    before, state = model.predict_batch(log[-8:]), model.snapshot()
-    drive(model, log, micro=model.learn_every)
-    assert model.predict_batch(log[-8:]) != before
+    unlearned, state = list(model.predict_batch(log)), model.snapshot()
+    learned = drive(model, log, micro=model.learn_every).answers
+    assert [learned, list(model.predict_batch(log))] != [unlearned, unlearned]
     assert model.snapshot() != state
 
 
@@ -163,7 +163,8 @@ def test_state_does_not_grow_with_the_log(name: str, tmp_path: Path) -> None:
     for _ in range(6):
         drive(model, log, micro=model.learn_every)
         sizes.append(len(model.snapshot()))
-    assert sizes[5] <= 1.01 * sizes[2]
+    # Numbers as text vary in length; a byte for each event would be 2,400.
+    assert max(sizes[3:]) <= 1.01 * max(sizes[:3]) + 512
 
 
 @pytest.mark.parametrize("seed", range(3))

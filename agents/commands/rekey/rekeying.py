@@ -11,7 +11,7 @@ from agents.commands.rekey.partition_states import PartitionState, StateReader
 from agents.commands.rekey.partitioners import PARTITIONERS, partition_of, recognize
 from agents.commands.rekey.plan import NewStates, PartitionPlan, new_states, plan_moves
 from agents.commands.rekey.report import RekeyedPartition, RekeyReport
-from agents.commands.rekey.storing import commit_positions, store_state
+from agents.commands.rekey.storing import commit_moved, store_state
 from agents.errors import UserError
 from agents.pipeline.parts import AgentParts, load_agent
 from agents.pipeline.topics import learning_agents, make_store
@@ -114,7 +114,7 @@ class Rekeying:
             self._verify(planned)
             for found, _ in planned:
                 topic_id = self._topic_ids[found[0].key.topic]
-                commit_positions(self._settings.kafka, self._settings.group, found, topic_id)
+                commit_moved(self._settings.kafka, self._settings.group, found, topic_id)
             self._report.is_applied = True
         return self._report
 

@@ -6,13 +6,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from confluent_kafka import KafkaException, TopicPartition
-
 from agents.commands.rekey.partition_states import PartitionState
 from models.base import OnlineModel
-from streams.kafka.clients import make_consumer
-from streams.kafka.errors import BrokerError
-from streams.kafka.positions import commit_metadata
+from streams.kafka.commit import commit_positions
+from streams.kafka.positions import CommittedPosition
 from streams.kafka.settings import Kafka
 from streams.state.snapshot import Snapshot, StateStore, encode_snapshot
 
@@ -44,9 +41,7 @@ def store_state(
     store.save(found.key, found.sequence, encode_snapshot(snapshot))
 
 
-def commit_positions(
-    kafka: Kafka, group: str, found: Sequence[PartitionState], topic_id: str
-) -> None:
+def commit_moved(kafka: Kafka, group: str, found: Sequence[PartitionState], topic_id: str) -> None:
     """Commit where reading goes on, and that the group begins with all these partitions.
 
     So a worker reads a new partition from where its state was stored, whatever
@@ -55,14 +50,10 @@ def commit_positions(
     Raises:
         BrokerError: the broker refuses.
     """
-    metadata = commit_metadata(topic_id, began_with=len(found))
-    places = [TopicPartition(s.key.topic, s.key.partition, s.position, metadata) for s in found]
-    consumer = make_consumer(kafka, {"group.id": group})
-    try:
-        for place in consumer.commit(offsets=places, asynchronous=False) or ():
-            if place.error is not None:
-                raise BrokerError(f"{place.topic}: can't commit offsets: {place.error.str()}")
-    except KafkaException as error:
-        raise BrokerError(f"can't commit offsets: {error.args[0].str()}") from None
-    finally:
-        consumer.close()
+    positions = {
+        (s.key.topic, s.key.partition): CommittedPosition(
+            s.position, topic_id, began_with=len(found)
+        )
+        for s in found
+    }
+    commit_positions(kafka, group, positions)

@@ -28,6 +28,7 @@ from schemas import (
     DeadLetter,
     Detection,
     Detections,
+    DriftEvent,
     Entity,
     Event,
     InputError,
@@ -87,6 +88,9 @@ RESULTS: list[Result] = [
     SourceEvent(
         kind="silent", subject="p-2", last_event_time_ms=1, seconds=30.5, allowed_seconds=30.0,
         **STAMP,
+    ),
+    DriftEvent(
+        channel="flow", method="adwin", noticed_ms=1, before=1.0, after=2.0, spread=0.1, **STAMP
     ),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
 ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""`penstock offsets`: where a consumer group stands, and moving it."""

@@ -1,0 +1,1 @@
+"""Notices that a series has changed for good."""

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import pytest
+from river import drift
+
+from models.drift.page_hinkley import PageHinkley
+from tests.models.drift.test_adwin import series
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_it_finds_what_river_finds(seed: int) -> None:
+    ours, theirs, found = PageHinkley(), drift.PageHinkley(threshold=30.0, delta=0.25), []
+    for index, value in enumerate(series(seed)):
+        theirs.update(8 * value)
+        has_changed = ours.update(8 * value)
+        assert has_changed == theirs.drift_detected, index
+        found += [index] * has_changed
+    assert found
