@@ -64,7 +64,8 @@ class Forest(NamedTuple):
         floor = np.maximum(_RELATIVE_FLOOR * np.abs(self.medians), _ABSOLUTE_FLOOR)
         outside = np.maximum(np.maximum(points - self.high, self.low - points), 0.0)
         excess = (outside / np.maximum(self.high - self.low, floor)).max(axis=1)
-        return 1.0 - (1.0 - scores) / (1.0 + excess)
+        raised: Floats = 1.0 - (1.0 - scores) / (1.0 + excess)
+        return raised
 
 
 class Fit(NamedTuple):
@@ -127,7 +128,7 @@ class ForestSource:
 
 def _fit(plan: Plan, channels: list[str], rows: Floats) -> Forest:
     """Fit a forest on rows (n, channels); channels that no row has are left out."""
-    is_used = ~np.isnan(rows).all(axis=0)
+    is_used = np.asarray(~np.isnan(rows).all(axis=0))
     rows = rows[:, is_used]
     medians = np.nanmedian(rows, axis=0)
     points = np.where(np.isnan(rows), medians, rows)

@@ -91,8 +91,8 @@ def unpack_sources(saved: Snapshot, count: int, plan: Plan) -> list[ForestSource
         source.rows = rows.take(kept * num).reshape(kept, num)
         if of_forest:
             own = [next(lists[1]) for _ in range(of_forest)]
-            middles = boxes.take(3 * of_forest).reshape(3, of_forest)
-            source.forest = Forest(own, *middles, next(trees), samples_)
+            medians, low, high = boxes.take(3 * of_forest).reshape(3, of_forest)
+            source.forest = Forest(own, medians, low, high, next(trees), samples_)
             if (source.forest.trees.features >= of_forest).any():
                 raise ModelError(f"the trees in the snapshot of {saved.kind} are out of range")
         if waiting:
@@ -106,7 +106,12 @@ def _unpack_trees(saved: Snapshot, count: int, plan: Plan) -> Any:
     if not count:
         return iter(())
     shape = count, plan.trees, 2 * plan.max_samples - 1
-    likes = [np.zeros(0, np.uint16), np.zeros(0), np.zeros(0, np.uint16), np.zeros(0, np.uint16)]
+    likes: list[NDArray[Any]] = [
+        np.zeros(0, np.uint16),
+        np.zeros(0),
+        np.zeros(0, np.uint16),
+        np.zeros(0, np.uint16),
+    ]
     arrays = [
         saved.array(name, like, *shape)
         for name, like in zip(_TREES, [*likes, np.zeros(0)], strict=True)

@@ -137,7 +137,7 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
             forest = self._sources[slot].forest
             if forest is not None:
                 at = np.flatnonzero(slots == slot)
-                raw[at] = forest.scores([batch[i] for i in at])
+                raw[at] = forest.scores([batch[i] for i in at.tolist()])
         return slots, raw
 
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:

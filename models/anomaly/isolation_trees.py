@@ -73,8 +73,8 @@ def fit_trees(points: Floats, num_trees: int, max_samples: int, seed: int) -> Is
         np.zeros(shape),
     )
     for number, estimator in enumerate(forest.estimators_):
-        for whole, part in zip(trees, _tree_arrays(estimator.tree_), strict=True):
-            whole[number, : len(part)] = part
+        for at, part in enumerate(_tree_arrays(estimator.tree_)):
+            trees[at][number, : len(part)] = part
     return trees
 
 

@@ -67,4 +67,5 @@ def test_measures_on_real_data(data_dir: Path) -> None:
         "seasonal_likelihood",
     }
     flagged = [row for row in rows if row["metric"].startswith("share of normal rows")]
-    assert [row["higher_is_better"] for row in flagged] == [False] * 4
+    assert len(flagged) == 4 * 3  # models, data sets
+    assert not any(row["higher_is_better"] for row in flagged)
