@@ -32,8 +32,11 @@ Bools = NDArray[np.bool_]
 _OFFSET = 0.1
 #: Least variance of the logarithms: raw scores that differ by a few percent are alike.
 _LEAST_VARIANCE = 0.002
-#: Scores to learn before a key's own distribution counts; until then, only the detector's bound.
+#: Scores to learn before a key's own distribution counts; until then, only what reaches the
+#: threshold by the detector's bound is unusual.
 FIRST_SCORES = 60
+#: So many more are a fault.
+_FAULT = 32
 #: A prior distribution counts like so many learned scores.
 _PRIOR_SCORES = 100
 #: Weight of a new score: the distribution forgets half after 4,000 scores.
@@ -152,8 +155,9 @@ class Calibration:
     def _surprise(self, states: Floats, raw: Floats, bound: Floats) -> Floats:
         tail = self._tail(states)
         learned = log_ndtr(-tail.z(raw)) / -_LN10
+        first = np.where(bound >= self.threshold, bound, 0.0)
         surprise: Floats = np.where(
-            tail.total < FIRST_SCORES, bound, np.minimum(np.abs(learned), bound)
+            tail.total < FIRST_SCORES, first, np.minimum(np.abs(learned), bound)
         )
         return surprise
 
@@ -173,6 +177,17 @@ def judge_surprise(alarms: Alarms, surprise: Floats, threshold: float, rest: int
     after = alarms.learned(surprise, threshold, rest)
     numbers = np.where(reported, after.number, after.open_number(rest))
     return Judged(surprise, reported, numbers.astype(np.int64))
+
+
+def is_normal(states: Floats) -> Bools:
+    """Return which keys (n,) are not in a fault: a detector may learn their readings.
+
+    A fault begins when 32 more scores are above the gate than below it, and ends when as many are
+    below it again, or when it lasts so long that it is a change.
+    """
+    above = states[:, Tail._fields.index("above")]
+    normal: Bools = (above < _FAULT) | (above >= LASTING_CHANGE)
+    return normal
 
 
 def are_valid(states: Floats) -> bool:

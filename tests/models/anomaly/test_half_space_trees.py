@@ -126,7 +126,7 @@ def test_memory_is_limited_by_sources_and_channels() -> None:
     model = HalfSpaceTrees(min_values=8, window=8, max_keys=2, max_channels=2)
     for source in ("a", "b", "a", "c"):
         model.learn_batch(normal(8, source=source))
-    known = [bool(model.predict_batch(normal(1, source=s))[0].score) for s in "abc"]
+    known = [model.predict_batch(normal(1, source=s))[0].is_scored for s in "abc"]
     assert known == [True, True, False]
     model.learn_batch([SensorReading(source_id="a", values={f"n{i}": 1.0}) for i in range(8)])
     assert len(model.snapshot()) < 2 * len(HalfSpaceTrees().snapshot()) + 400_000
@@ -136,7 +136,7 @@ def test_a_step_with_more_sources_than_max_keys() -> None:
     model = HalfSpaceTrees(min_values=8, window=8, max_keys=2)
     step = [r for i in range(8) for s in "abcd" for r in normal(1, seed=i, source=s)]
     model.learn_batch(step)
-    assert sum(model.predict_batch(normal(1, source=s))[0].score > 0 for s in "abcd") == 2
+    assert sum(model.predict_batch(normal(1, source=s))[0].is_scored for s in "abcd") == 2
 
 
 @pytest.mark.parametrize("count", [0, 100, 300, 700])

@@ -56,8 +56,8 @@ def test_a_value_far_out_of_the_range_is_an_anomaly_with_a_small_probability() -
 
 
 def test_noise_alone_has_few_anomalies() -> None:
-    scored = answers(SeasonalLikelihood(), readings(noise(20_000)))
-    assert sum(one.is_anomaly for one in scored) <= 10
+    scored = answers(SeasonalLikelihood(), readings(noise(4000)))
+    assert sum(one.is_anomaly for one in scored) <= 3
 
 
 def test_a_shift_of_the_level_within_the_range_is_an_anomaly() -> None:
@@ -89,6 +89,7 @@ def test_a_later_incident_has_another_id() -> None:
     assert "" in {one.incident for one in scored[1:-1]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [30, 100, 200, 500])
 def test_a_contact_that_closed_dozens_of_times_is_no_anomaly(every: int) -> None:
     chance = random.Random(0)

@@ -1,0 +1,202 @@
+"""Isolation forest over a sliding window: a reading is unusual if few cuts set it apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.anomaly.calibration import NUM_FIELDS, Calibration, are_valid, is_normal
+from models.anomaly.forest_source import ForestSource, Plan
+from models.anomaly.forest_state import pack_sources, unpack_sources
+from models.anomaly.results import no_judgments, score_of_surprise, source_results
+from models.anomaly.score_memo import ScoreMemo
+from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
+from models.base import ModelError, OnlineModel
+from models.options import check_option
+from models.snapshots import Option, pack, unpack
+from schemas import AnomalyScore, SensorReading
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: The raw score with the bound 3 of the surprise. Readings at the edge of what is usual score up to
+#: 0.77.
+_CLEAR_SCORE, _CLEAR_SURPRISE = 0.8, 3.0
+
+_STATE_VERSION = 1
+
+
+class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
+    """For each source_id, a forest over the vectors of its last `window` normal readings.
+
+    The first fit starts when `min_values` readings are learned, and then every `refit_every`. A fit
+    runs in the background and is used from `delay` readings later on, whether or not it was ready
+    earlier: so the same log gives the same answers. Features are the channels' values; a reading
+    that lacks a channel gets its median, a new channel counts from the next fit on.
+
+    To the trees, a value far out of the window's range is like the largest in it: the score is
+    raised by how far it is. A running distribution of the source's own scores turns it into a
+    surprise s (`models/anomaly/calibration.py`), at most 3 at the forest's score 0.8; score =
+    s / (s + 4), and repeats are damped. While most readings are unusual, the window does not
+    change; a lasting change ends that.
+
+    Memory: 8 bytes for each value of `window` readings (twice while a fit waits), and 22 bytes for
+    each of `trees * (2 max_samples - 1)` nodes (561 kB with the defaults), for at most `max_keys`
+    sources. Further ones are not scored until one of these has stayed away; both are counted.
+
+    Source: Liu, Ting and Zhou, 2008, "Isolation Forest", ICDM; fitted by scikit-learn.
+    """
+
+    name, version = "isolation_forest", "1"
+    event_type, result_type = SensorReading, AnomalyScore
+
+    def __init__(
+        self,
+        trees: int = 100,
+        max_samples: int = 128,
+        window: int = 1024,
+        min_values: int = 256,
+        refit_every: int = 512,
+        delay: int = 64,
+        threshold: float = 3.0,
+        rest: int = 200,
+        max_keys: int = 256,
+        max_channels: int = 64,
+        seed: int = 1,
+        learn_every: int = 8,
+    ) -> None:
+        """Check the options of the pipeline file.
+
+        Args:
+            trees: 1 to 1000.
+            max_samples: readings that a tree is fitted on, 8 to 4096.
+            window: readings that a forest is fitted on, 8 to 65536.
+            min_values: readings to learn before the first fit, 8 to `window`.
+            refit_every: readings from one fit to the next, more than `delay`.
+            delay: readings from the start of a fit to its use, >= 1.
+            threshold: -log10 of the probability from which a reading is an anomaly, 0.1 to 100.
+                Results contain it as a score.
+            rest: readings after a report for which repeats are damped; 0: none are.
+            max_keys: sources remembered, >= 1.
+            max_channels: channels of a source; channels seen later are ignored.
+            seed: seed of samples and splits, >= 0.
+            learn_every: offsets in a learning step, >= 1.
+        """
+        self.window = check_option("window", window, 8, 65_536)
+        self._plan = Plan(
+            trees=check_option("trees", trees, 1, 1000),
+            max_samples=check_option("max_samples", max_samples, 8, 4096),
+            window=window,
+            min_values=check_option("min_values", min_values, 8, window),
+            refit_every=check_option("refit_every", refit_every, delay + 1),
+            delay=check_option("delay", delay, 1),
+            max_channels=check_option("max_channels", max_channels, 1, 1024),
+            seed=check_option("seed", seed, 0, 2**32 - 1),
+        )
+        surprise = float(check_option("threshold", threshold, 0.1, 100))
+        self.threshold = float(score_of_surprise(np.array(surprise)))
+        self._calibration = Calibration(surprise, check_option("rest", rest, 0, 1_000_000))
+        self.max_keys = check_option("max_keys", max_keys, 1)
+        self.learn_every = check_option("learn_every", learn_every, 1)
+        self._slots = self._no_slots()
+        self._sources: list[ForestSource] = []
+        self._states: Floats = np.zeros((0, NUM_FIELDS))
+        """(capacity, NUM_FIELDS) the calibration of each source."""
+        self._memo = ScoreMemo()
+
+    def _no_slots(self) -> Slots[tuple[str, ...]]:
+        return Slots(self.max_keys, f"sources of {self.name}")
+
+    def predict_batch(self, batch: Sequence[SensorReading]) -> list[AnomalyScore]:
+        """Score each reading by its source's forest; changes nothing.
+
+        Args:
+            batch: B readings with finite values; beyond 1e30 they count as 1e30.
+
+        Returns:
+            B results in input order; `channel` is "": the trees do not compare channels.
+        """
+        slots, raw = self._raw(batch)
+        self._memo.remember(batch, raw)
+        judged, scored = no_judgments(len(batch)), np.flatnonzero(~np.isnan(raw))
+        if len(scored):
+            states = self._states[slots[scored]]
+            parts = self._calibration.judge(states, raw[scored], _bound(raw[scored]))
+            for whole, part in zip(judged, parts, strict=True):
+                whole[scored] = part
+        return source_results(batch, judged, self.threshold)
+
+    def _raw(self, batch: Sequence[SensorReading]) -> tuple[Ints, Floats]:
+        """Return slots and forest scores (B,); NaN for a source without a forest."""
+        slots = np.array(self._slots.find((r.source_id,) for r in batch), np.int64)
+        raw = np.full(len(batch), np.nan)
+        for slot in np.unique(slots[slots != NO_SLOT]).tolist():
+            forest = self._sources[slot].forest
+            if forest is not None:
+                at = np.flatnonzero(slots == slot)
+                raw[at] = forest.scores([batch[i] for i in at.tolist()])
+        return slots, raw
+
+    def learn_batch(self, batch: Sequence[SensorReading]) -> None:
+        """Learn the scores, then add the readings to the windows of sources that are normal."""
+        keys = [(reading.source_id,) for reading in batch]
+        raw = self._memo.take(batch)
+        raw = self._raw(batch)[1] if raw is None else raw
+        slots, fresh, _ = self._slots.claim(keys)
+        self._states = grown(self._states, self._slots.capacity)
+        self._states[fresh] = 0.0
+        for slot in fresh:
+            self._sources[slot : slot + 1] = [ForestSource(self._plan)]
+        readings: dict[int, list[SensorReading]] = defaultdict(list)
+        for reading, slot in zip(batch, slots, strict=True):
+            if slot != NO_SLOT:
+                readings[slot].append(reading)
+        scored = np.flatnonzero(~np.isnan(raw))
+        rows, raw = np.array(slots, np.int64)[scored], raw[scored]
+        self._calibration.learn(self._states, rows, raw, _bound(raw))
+        for slot, own in readings.items():
+            if is_normal(self._states[slot : slot + 1])[0]:
+                self._sources[slot].learn(own)
+
+    def take_incidents(self) -> dict[str, int]:
+        """Return how many sources were forgotten and refused since the last call."""
+        return self._slots.take_incidents()
+
+    def snapshot(self) -> bytes:
+        """Return windows, forests and calibration of every source; no code, no pickle."""
+        rows = len(self._slots.keys)
+        names, arrays = pack_sources(self._sources)
+        names["sources"] = [key[0] for key in self._slots.keys]
+        arrays |= {"states": self._states[:rows], "last_seen": self._slots.last_seen[:rows]}
+        arrays["step"] = np.array([self._slots.step], np.int64)
+        return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
+
+    def _options(self) -> dict[str, Option]:
+        options: dict[str, Option] = dict(self._plan._asdict())
+        options |= {"rest": self._calibration.rest, "threshold": self._calibration.threshold}
+        return options | {"max_keys": self.max_keys}
+
+    def restore(self, state: bytes) -> None:
+        """Replace the state by that of a snapshot; a fit that was waiting starts again.
+
+        Raises:
+            ModelError: not a snapshot of this model, damaged, or made with other options that
+                the state depends on. The model is then unchanged.
+        """
+        saved = unpack(state, self.name, _STATE_VERSION, self._options())
+        slots = self._no_slots()
+        count = reload_slots(saved, slots, "sources")
+        states = saved.array("states", self._states, count, NUM_FIELDS)
+        if not are_valid(states):
+            raise ModelError(f"the states in the snapshot of {self.name} are out of range")
+        self._sources = unpack_sources(saved, count, self._plan)
+        self._slots, self._memo = slots, ScoreMemo()
+        self._states = grown(states, slots.capacity)
+
+
+def _bound(raw: Floats) -> Floats:
+    """Return the largest surprise (n,) of forest scores (n,) for any source."""
+    return _CLEAR_SURPRISE * raw / _CLEAR_SCORE
