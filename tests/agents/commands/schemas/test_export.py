@@ -295,7 +295,7 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "shop.recommendations": {"Recommendation"},
         "shop.interactions.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 31
+    assert len(document["operations"]) == 34
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")
