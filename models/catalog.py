@@ -68,6 +68,11 @@ def count_parameters(path: Path) -> int:
 _MINILM = "all-MiniLM-L6-v2 (22.7 M parameters, Apache-2.0) of the extra `demo`"
 _BERT = "Devlin et al., 2019, arXiv:1810.04805; Reimers and Gurevych, 2019, arXiv:1908.10084"
 
+_PAIRS = "Linden, Smith and York, 2003, IEEE Internet Computing 7(1)"
+_FACTORS = (
+    "Koren, Bell and Volinsky, 2009, IEEE Computer 42(8); He et al., 2016, SIGIR, arXiv:1708.05024"
+)
+
 #: By registered name.
 CATALOG: dict[str, CatalogEntry] = {
     "onnx_detector": CatalogEntry("object detection", "", _YOURS),
@@ -121,6 +126,18 @@ CATALOG: dict[str, CatalogEntry] = {
         ("nlu/weights/entities/entities.safetensors",),
         _MINILM,
     ),
+    "online_intent_head": CatalogEntry(
+        "intents",
+        "Hayes and Kanan, 2020, arXiv:1909.01520; Ledoit and Wolf, 2004",
+        f"{_OURS}: starts from the head of intent_classifier",
+        (),
+        _MINILM,
+    ),
+    "sentence_encoder": CatalogEntry("sentence vectors", _BERT, _YOURS, (), _MINILM),
+    "zero_shot": CatalogEntry(
+        "labels without training", "Yin et al., 2019, arXiv:1909.00161", _YOURS, (), _MINILM
+    ),
+    "text_heads": CatalogEntry("several heads in one pass", _BERT, _YOURS, (), _MINILM),
     "robust_zscore": CatalogEntry("anomalies", "Iglewicz and Hoaglin, 1993, ASQC"),
     "half_space_trees": CatalogEntry("anomalies", "Tan, Ting and Liu, 2011, IJCAI"),
     "seasonal_likelihood": CatalogEntry(
@@ -128,6 +145,7 @@ CATALOG: dict[str, CatalogEntry] = {
         "Ahmad et al., 2017, Neurocomputing 262; Siffer et al., 2017, KDD; Lavin and Ahmad, 2015, "
         "arXiv:1510.03336",
     ),
+    "isolation_forest": CatalogEntry("anomalies", "Liu, Ting and Zhou, 2008, ICDM"),
     "drift_detector": CatalogEntry(
         "drift",
         "Bifet and Gavaldà, 2007, SDM (ADWIN); Page, 1954, Biometrika 41; Raab, Heusinger and "
@@ -135,4 +153,20 @@ CATALOG: dict[str, CatalogEntry] = {
     ),
     "silence_watcher": CatalogEntry("silent sources", "own rules; docs/silence.md states them"),
     "online_kmeans": CatalogEntry("clustering", "Sculley, 2010, WWW; Aggarwal et al., 2003, VLDB"),
+    "denstream": CatalogEntry("clustering", "Cao, Ester, Qian and Zhou, 2006, SDM"),
+    "clustream": CatalogEntry("clustering", "Aggarwal, Han, Wang and Yu, 2003, VLDB"),
+    "dbstream": CatalogEntry("clustering", "Hahsler and Bolaños, 2016, IEEE TKDE 28(6)"),
+    "merge_clusters": CatalogEntry("clustering", "own rules; docs/clusters.md states them"),
+    "picture_relay": CatalogEntry("clustering", "none: it copies records; docs/clusters.md"),
+    "adaptive_random_forest": CatalogEntry(
+        "classification", "Gomes et al., 2017, Machine Learning 106; Domingos and Hulten, 2000, KDD"
+    ),
+    "random_forest": CatalogEntry("classification", "Breiman, 2001, Machine Learning 45", _YOURS),
+    "label_relay": CatalogEntry("late labels", "none: it copies records; docs/forests.md"),
+    "recommender": CatalogEntry("recommendation", f"{_PAIRS}; {_FACTORS}"),
+    "item_cooccurrence": CatalogEntry("recommendation", _PAIRS),
+    "online_matrix_factorization": CatalogEntry("recommendation", _FACTORS),
+    "popular_items": CatalogEntry(
+        "recommendation", "own rules; docs/recommendation.md states them"
+    ),
 }

@@ -14,10 +14,16 @@ import msgspec
 from models.base import Model
 from schemas import (
     BehaviorEvent,
+    Cluster,
+    ClusterReport,
     DetectedFrame,
     Detection,
     Event,
+    Feedback,
+    GlobalClusterRecord,
     InputError,
+    Interaction,
+    Member,
     SensorReading,
     TextMessage,
     VideoFrame,
@@ -32,6 +38,10 @@ def hostile_events(event_type: type[Event]) -> list[Event]:
         SensorReading: _readings,
         BehaviorEvent: _behavior,
         DetectedFrame: _detected_frames,
+        Interaction: _interactions,
+        ClusterReport: _cluster_reports,
+        GlobalClusterRecord: _global_clusters,
+        Feedback: _labels,
         Event: _readings,
     }
     return [event for event in makers[event_type]() if _is_valid(event)]
@@ -177,3 +187,51 @@ def _detected_frames() -> list[Event]:
         DetectedFrame(source_id="hostile", width=640, height=384, detections=many),
     ]
     return frames
+
+
+def _interactions() -> list[Event]:
+    names = ["", "\0", "x" * 4096, "‮tea", "👨‍👩‍👧‍👦" * 50, "'; DROP TABLE users; --"]
+    return [
+        Interaction(source_id=user, item=item, action="view", weight=weight)
+        for user in names
+        for item in names
+        for weight in (0.0, 5e-324, 100.0, math.nan)
+    ]
+
+
+def _cluster_reports() -> list[Event]:
+    clusters = [
+        Cluster(0, center, weight, 0.1)
+        for center in ({}, {"pages": 1e308, "": -1e308}, {"pages": math.nan}, {"x" * 200: 1.0})
+        for weight in (0.0, -1.0, 1e308, math.inf)
+    ]
+    many = [Cluster(index, {"pages": float(index)}, 1.0) for index in range(4096)]
+    return [
+        ClusterReport(
+            source_id="hostile", agent=agent, partition=partition, sequence=sequence,
+            clusters=found, low=low, high=high,
+        )
+        for agent, partition, sequence in (("a", 0, 1), ("", -1, -5), ("x" * 300, 2**40, 2**60))
+        for found in ([], many, *[[each] for each in clusters])
+        for low, high in (({}, {}), ({"pages": 5.0}, {"pages": -5.0}))
+    ]  # fmt: skip
+
+
+def _global_clusters() -> list[Event]:
+    return [
+        GlobalClusterRecord(
+            source_id="hostile", global_id=number, status="changed", weight=weight,
+            center=center, radius=0.1, members=[Member("x" * 300, 2**40, number)],
+        )
+        for number in (0, 2**60)
+        for weight in (0.0, -1.0, 1e308)
+        for center in ({}, {"pages": 1e308}, {"": 1.0})
+    ]  # fmt: skip
+
+
+def _labels() -> list[Event]:
+    return [
+        Feedback(source_id="hostile", label=label, answer=answer, about=about)
+        for label in ("", "x" * 200, "‮evil", "\0")
+        for answer, about in (("", ""), ("t:0:7", ""), ("no id", "m"), ("", "x" * 4096))
+    ]
