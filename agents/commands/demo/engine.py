@@ -18,7 +18,7 @@ from agents.process.child import ChildProcess
 from streams.settings import PipelineSettings
 
 #: Loading a sentence encoder takes seconds, and a minute on a busy machine.
-START_TIMEOUT_SECONDS = 120.0
+START_TIMEOUT_SECONDS = 180.0
 #: Longer than the worker's own `shutdown_timeout_seconds`.
 STOP_TIMEOUT_SECONDS = 40.0
 _POLL_SECONDS = 0.1

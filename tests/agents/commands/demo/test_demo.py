@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.penstock_command import run_penstock, start_penstock
 
-_TIMEOUT_SECONDS = 150.0
+_TIMEOUT_SECONDS = 240.0
 OVERVIEWS = ("detections", "tracks", "segments", "classes", "anomalies", "clusters")
 #: Its input are the results of another agent, so nothing bad is sent to it.
 CHAINED = "track_objects"
