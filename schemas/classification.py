@@ -8,7 +8,7 @@ from schemas.event import Result
 
 
 class ClassScore(msgspec.Struct, frozen=True):
-    """One candidate class of a frame."""
+    """One candidate class."""
 
     label: str
     class_id: int
@@ -18,7 +18,7 @@ class ClassScore(msgspec.Struct, frozen=True):
 
 
 class Classification(Result, kw_only=True):
-    """The class of one frame."""
+    """The class of one frame or event."""
 
     label: str
     """The likeliest class."""

@@ -23,6 +23,7 @@ from schemas import (
     DeadLetter,
     Detections,
     DriftEvent,
+    FeedbackCopy,
     GlobalCluster,
     NluResult,
     Result,
@@ -267,6 +268,10 @@ def _source_event(result: SourceEvent) -> str:
     return f"{result.subject} sent an event that is {seconds} older than its last"
 
 
+def _feedback(result: FeedbackCopy) -> str:
+    return f"label {result.label!r} of {result.answer or result.about}"
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -294,6 +299,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     SceneEvent: _scene_event,
     DriftEvent: _drift,
     SourceEvent: _source_event,
+    FeedbackCopy: _feedback,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

@@ -28,6 +28,7 @@ from schemas import (
     VideoFrame,
 )
 from tests.models.detection.tiny_onnx import write_brightness_detector
+from tests.models.forests.small_forest import save_small_forest
 from tests.models.linear_onnx import save_linear
 from tests.models.nlu.tiny_bert import write_bert
 from tests.models.vision.tiny_files import (
@@ -44,6 +45,11 @@ Options = dict[str, Any]
 def _detector_options(folder: Path) -> Options:
     write_brightness_detector(folder / "detector.onnx")
     return {"path": str(folder / "detector.onnx")}
+
+
+def _forest_options(folder: Path) -> Options:
+    save_small_forest(folder)
+    return {"path": str(folder)}
 
 
 def _tabular_options(folder: Path) -> Options:
@@ -93,14 +99,30 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_segmenter": _onnx_segmenter_options,
     "image_segmenter": _image_segmenter_options,
     "onnx_tabular": _tabular_options,
+    "random_forest": _forest_options,
     "huggingface_classifier": _classifier_options,
     "huggingface_entities": _entities_options,
 }
 
 
+def _tiny_encoder_options(folder: Path) -> Options:
+    write_bert(folder)
+    return {"encoder": str(folder), "head": "empty"}
+
+
+#: Models that are tested with a small network, since their default is slow: they encode each text
+#: of the long logs of the online contract.
+SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {
+    "online_intent_head": _tiny_encoder_options,
+    # Its trees grow for longer than the logs of the contract, up to the limit.
+    "adaptive_random_forest": lambda folder: {"num_trees": 3, "max_nodes": 5},
+}
+
+
 def make_registered(name: str, folder: Path) -> Model[Any, Any]:
     """Create a registered model with default options, or with a file written to `folder`."""
-    options = FILE_OPTIONS[name](folder) if name in FILE_OPTIONS else {}
+    makers = {**FILE_OPTIONS, **SMALL_OPTIONS}
+    options = makers[name](folder) if name in makers else {}
     return make_model(model_class(name), options)
 
 

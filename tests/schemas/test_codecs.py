@@ -42,7 +42,11 @@ BASE: dict[str, st.SearchStrategy[Any]] = {
 #: How to fill in each event type's own fields.
 FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     Heartbeat: {},
-    Feedback: {"label": st.text(min_size=1, max_size=9), "about": st.text(min_size=1, max_size=9)},
+    Feedback: {
+        "label": st.text(min_size=1, max_size=9),
+        "about": st.text(min_size=1, max_size=9),
+        "answer": st.sampled_from(["", "in:0:7"]),
+    },
     VideoFrame: {"image": st.binary(min_size=1, max_size=60), "frame_index": st.integers(0, 2**60)},
     TextMessage: {"text": TEXT.filter(bool), "language": TEXT},
     SensorReading: {"values": NUMBERS},

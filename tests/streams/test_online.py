@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -164,3 +165,38 @@ def test_events_of_other_partitions_make_no_difference(seed: int) -> None:
     for partition, log in enumerate(logs):
         alone = run(list(range(len(log))), log, [])
         assert (answers[partition], updates[partition]) == alone
+
+
+class Labeled(RunningSum):
+    """Keeps what the engine says about the places of its events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[tuple[Any, list[int]]] = []
+
+    def note_offsets(self, partition: Any, offsets: Sequence[int]) -> None:
+        self.noted.append((partition, list(offsets)))
+
+    def label_sums(self) -> tuple[float, float]:
+        return float(self.total), 2.0 * self.total
+
+
+@pytest.mark.parametrize("cuts", [[], [1, 4, 5, 9], [7]])
+def test_models_with_late_labels_learn_where_their_events_are(cuts: list[int]) -> None:
+    models: list[Labeled] = []
+
+    def make() -> Labeled:
+        models.append(Labeled())
+        return models[-1]
+
+    runner, tracker = OnlineRunner(make, "cpu"), OffsetTracker()
+    assert math.isnan(runner.accuracy())
+    offsets = [0, 2, 3, 4, 5, 8, 9, 10, 13, 15]
+    for start, stop in itertools.pairwise([0, *cuts, len(offsets)]):
+        batch = record_batch([b"x"] * (stop - start), tracker=tracker, offsets=offsets[start:stop])
+        runner.answer(MicroBatch([Chunk(batch, range(stop - start), [1] * (stop - start))], 0.0))
+    steps = [[0, 2, 3, 4], [5, 8, 9], [10, 13]]
+    assert models[0].noted == [(("numbers", 0), step) for step in steps]
+    assert runner.accuracy() == 0.5
+    runner.close()
+    assert math.isnan(runner.accuracy())

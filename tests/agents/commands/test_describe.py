@@ -18,6 +18,7 @@ from schemas import (
     Detections,
     DriftEvent,
     Entity,
+    FeedbackCopy,
     GlobalCluster,
     IntentScore,
     Member,
@@ -91,6 +92,7 @@ RESULTS: list[tuple[Result, str]] = [
         "c-1  person 'Ada' (0.90)",
     ),
     (TextEntities(source_id="c-1", entities=[]), "c-1  no entities"),
+    (FeedbackCopy(source_id="c-1", label="pay", answer="t:0:7"), "c-1  label 'pay' of t:0:7"),
     (
         AnomalyScore(
             source_id="pump",

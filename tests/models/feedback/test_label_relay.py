@@ -13,6 +13,6 @@ def test_a_copy_is_read_as_the_label_that_it_copies() -> None:
     (copy,) = LabelRelay().predict_batch([label])
     kind = side_type([("ce_type", type_name(type(copy)).encode())])
     assert kind is Feedback
-    again = make_codec("json", kind).decode(make_codec("json", kind).encode(copy), {})  # type: ignore[attr-defined, arg-type]
+    again = make_codec("json", kind).decode(make_codec("json", kind).encode(copy), {})
     assert isinstance(again, Feedback)
     assert (again.label, again.answer, again.about) == (label.label, label.answer, label.about)

@@ -31,6 +31,7 @@ from schemas import (
     DriftEvent,
     Entity,
     Event,
+    FeedbackCopy,
     GlobalCluster,
     InputError,
     IntentScore,
@@ -95,6 +96,7 @@ RESULTS: list[Result] = [
         kind="silent", subject="p-2", last_event_time_ms=1, seconds=30.5, allowed_seconds=30.0,
         **STAMP,
     ),
+    FeedbackCopy(label="a", answer="t:0:7:agent:kind:0", **STAMP),
     DriftEvent(
         channel="flow", method="adwin", noticed_ms=1, before=1.0, after=2.0, spread=0.1, **STAMP
     ),

@@ -1,0 +1,1 @@
+"""Random forests: one that learns from late labels, and trained ones from scikit-learn."""
