@@ -53,7 +53,7 @@ class DenStream(MicroClusterModel):
         max_micro_clusters: int = 500,
         max_features: int = 64,
         publish_every: int = 16,
-        learn_every: int = 128,
+        learn_every: int = 32,
     ) -> None:
         """Check the options of the pipeline file.
 

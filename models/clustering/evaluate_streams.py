@@ -125,7 +125,7 @@ def evaluate_kdd99(path: Path, start: int = 0) -> list[Measure]:
         clusters = assigned_on_arrival(make(), events)
         speed = len(events) / (time.process_time() - started)
         rows += _rows(cls.name, dataset, rate(clusters, classes) | {_SPEED: speed})
-        for learn_every in (make().learn_every, make().learn_every // NUM_PARTITIONS):
+        for learn_every in sorted({make().learn_every, 16}, reverse=True):
             merging = MergeClusters(k=8 if cls is CluStream else 0)
             make = _maker(cls, publish_every=1, learn_every=learn_every)
             spread = assigned_globally(make, merging, events, NUM_PARTITIONS)

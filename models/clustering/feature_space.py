@@ -54,6 +54,11 @@ class FeatureSpace:
         self.low: Floats = np.full(len(self.names), _LARGEST)
         """(F,) least even values seen, slowly forgotten; `_LARGEST` before there is one."""
         self.high: Floats = np.full(len(self.names), -_LARGEST)
+        self.origin: Floats
+        """(F,) even values that are scaled to 0."""
+        self.unit: Floats
+        """(F,) the difference of even values that is 1 when scaled; infinite if constant."""
+        self._measure()
 
     def rows(self, features: Sequence[Mapping[str, float]]) -> Floats:
         """Return even values (n, F), NaN where one lacks a feature."""
@@ -76,6 +81,7 @@ class FeatureSpace:
         self.running.widen(more)
         self.low = np.append(self.low, np.full(more, _LARGEST))
         self.high = np.append(self.high, np.full(more, -_LARGEST))
+        self._measure()
 
     def learn(self, even: Floats) -> Floats:
         """Learn the values (n, F), n >= 1; return them clipped and with none missing."""
@@ -89,6 +95,7 @@ class FeatureSpace:
         self.high = np.where(is_known, mean + (self.high - mean) * decay, self.high)
         self.low = np.fmin(self.low, np.fmin.reduce(even, axis=0))
         self.high = np.fmax(self.high, np.fmax.reduce(even, axis=0))
+        self._measure()
         return self._filled(even)
 
     def _clipped(self, even: Floats) -> Floats:
@@ -110,26 +117,21 @@ class FeatureSpace:
         missing = np.isnan(even)
         return np.where(missing, self.running.mean[0], even) if missing.any() else even
 
-    @property
-    def origin(self) -> Floats:
-        """(F,) even values that are scaled to 0."""
-        if self.scale == "range":
-            return np.where(self.high >= self.low, self.low, 0.0)
-        return self.running.mean[0] if self.scale == "deviation" else np.zeros(len(self.names))
-
-    @property
-    def unit(self) -> Floats:
-        """(F,) the difference of even values that is 1 when scaled; infinite if constant."""
+    def _measure(self) -> None:
+        """Set the origin and the unit by what was learned."""
+        running, none = self.running, np.zeros(len(self.names))
         if self.scale == "none":
-            return np.ones(len(self.names))
+            self.origin, self.unit = none, np.ones(len(self.names))
+            return
         if self.scale == "deviation":
-            running = self.running
+            origin = running.mean[0]
             size = np.sqrt(running.squares[0] / np.maximum(running.weight[0], 1.0))
-            least = _LEAST * np.maximum(np.abs(running.mean[0]), 1.0)
+            least = _LEAST * np.maximum(np.abs(origin), 1.0)
         else:
+            origin = np.where(self.high >= self.low, self.low, none)
             size = self.high - self.low
             least = _LEAST * np.maximum(np.abs(self.high), 1.0)
-        return np.where(size > least, np.maximum(size, least), np.inf)
+        self.origin, self.unit = origin, np.where(size > least, size, np.inf)
 
     def scaled(self, even: Floats) -> Floats:
         """Return scaled values (n, F); a missing one is at its mean, a constant feature is 0."""
@@ -156,3 +158,4 @@ class FeatureSpace:
         running = self.running
         running.weight, running.mean, running.squares = table[0:1], table[1:2], table[2:3]
         self.low, self.high = table[3], table[4]
+        self._measure()

@@ -36,7 +36,7 @@ class AdaptiveRandomForest(OnlineModel[Event, Classification]):
     event_type = Event
     result_type = Classification
     side_types = (Feedback,)
-    learn_every = 32
+    learn_every = 64
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class AdaptiveRandomForest(OnlineModel[Event, Classification]):
         accuracy_window: int = 1000,
         top_k: int = 3,
         seed: int = 0,
-        learn_every: int = 32,
+        learn_every: int = 64,
     ) -> None:
         """Make a forest that knows nothing.
 

@@ -178,8 +178,7 @@ class HoeffdingTrees:
         self._add_groups(rows[at], keys, weights[at, tree])
         np.minimum.at(self.low, leaves, rows[at])
         np.maximum.at(self.high, leaves, rows[at])
-        for leaf in np.unique(leaves).tolist():
-            self._try_split(leaf)
+        self._try_splits(np.unique(leaves))
 
     def _add_groups(self, rows: Floats, keys: Ints, weights: Floats) -> None:
         """Merge weighted rows into the distributions of leaf and class (Chan et al., 1979)."""
@@ -200,50 +199,60 @@ class HoeffdingTrees:
         self.means[leaf, klass] += away * count / total
         self.spreads[leaf, klass] += spread + away**2 * had * count / total
 
-    def _try_split(self, leaf: int) -> None:
-        """Split a leaf if one of its splits is surely better than the next."""
-        counts = self.counts[leaf]
-        total = float(counts.sum())
-        if total - self.tried_at[leaf] < _GRACE or np.count_nonzero(counts) < 2:
+    def _try_splits(self, leaves: Ints) -> None:
+        """Split each leaf of which one split is surely better than the next."""
+        counts = self.counts[leaves]
+        totals = counts.sum(axis=1)
+        num_classes = np.count_nonzero(counts, axis=1)
+        is_due = (totals - self.tried_at[leaves] >= _GRACE) & (num_classes >= 2)
+        leaves, totals, num_classes = leaves[is_due], totals[is_due], num_classes[is_due]
+        if not len(leaves):
             return
-        self.tried_at[leaf] = total
-        tree = int(self.tree[leaf])
-        if np.count_nonzero(self.tree[: self.num_nodes] == tree) + 2 > self._max_nodes:
-            return
-        gains, cuts, lefts = self._splits(leaf)
-        order = np.argsort(-gains, kind="stable")
-        best = int(order[0])
-        second = max(float(gains[order[1]]) if len(gains) > 1 else 0.0, 0.0)
-        span = math.log2(max(np.count_nonzero(counts), 2))
-        bound = math.sqrt(span * span * math.log(1 / _DELTA) / (2 * total))
-        if gains[best] > 0 and (gains[best] - second > bound or bound < _TIE):
-            self._split(leaf, tree, int(self.allowed[leaf, best]), float(cuts[best]), lefts[best])
+        self.tried_at[leaves] = totals
+        gains, cuts, lefts = self._splits(leaves)
+        ranked = np.sort(gains, axis=1)
+        second = np.maximum(ranked[:, -2], 0.0) if gains.shape[1] > 1 else 0.0
+        bounds = np.log2(num_classes) * np.sqrt(math.log(1 / _DELTA) / (2 * totals))
+        is_sure = (ranked[:, -1] - second > bounds) | (bounds < _TIE)
+        best = np.argmax(gains, axis=1)
+        for i in np.flatnonzero((ranked[:, -1] > 0) & is_sure).tolist():
+            leaf, k = int(leaves[i]), int(best[i])
+            tree = int(self.tree[leaf])
+            if np.count_nonzero(self.tree[: self.num_nodes] == tree) + 2 <= self._max_nodes:
+                feature = int(self.allowed[leaf, k])
+                self._split(leaf, tree, feature, float(cuts[i, k]), lefts[i, k])
 
-    def _splits(self, leaf: int) -> tuple[Floats, Floats, Floats]:
-        """Return the best split by each allowed feature: gain, threshold, counts to the left."""
-        features, counts = self.allowed[leaf], self.counts[leaf]
-        low, high = self.low[leaf, features], self.high[leaf, features]
-        shares = np.arange(1, _CUTS + 1) / (_CUTS + 1)
-        cuts = low[:, None] + (high - low)[:, None] * shares  # (m, cuts)
-        deviation = np.sqrt(self.spreads[leaf][:, features] / np.maximum(counts, 1.0)[:, None])
-        means = self.means[leaf][:, features]
-        away = cuts[:, :, None] - means.T[:, None, :]
+    def _splits(self, leaves: Ints) -> tuple[Floats, Floats, Floats]:
+        """Return the best split of L leaves by each of their m allowed features.
+
+        Returns:
+            Gains (L, m) in bits, thresholds (L, m), and expected counts to the left (L, m, C).
+        """
+        features, counts = self.allowed[leaves], self.counts[leaves][:, None, None, :]
+        low = self.low[leaves[:, None], features][:, :, None]
+        high = self.high[leaves[:, None], features][:, :, None]
+        cuts = low + (high - low) * np.arange(1, _CUTS + 1) / (_CUTS + 1)
+        at = features[:, None, :]
+        spreads = np.take_along_axis(self.spreads[leaves], at, axis=2).transpose(0, 2, 1)
+        means = np.take_along_axis(self.means[leaves], at, axis=2).transpose(0, 2, 1)
+        deviation = np.sqrt(spreads[:, :, None, :] / np.maximum(counts, 1.0))
+        away = cuts[..., None] - means[:, :, None, :]
         with np.errstate(divide="ignore", invalid="ignore"):
-            below = ndtr(away / deviation.T[:, None, :])
-        below = np.where(deviation.T[:, None, :] > 0, below, away >= 0)
+            below = np.where(deviation > 0, ndtr(away / deviation), away >= 0)
         lefts = below * counts
         rights = counts - lefts
-        total = counts.sum()
-        n_left, n_right = lefts.sum(axis=2), rights.sum(axis=2)
-        gains = (
-            _entropy(counts[None, None])
-            - (n_left * _entropy(lefts) + n_right * _entropy(rights)) / total
+        n_left, n_right = lefts.sum(axis=3), rights.sum(axis=3)
+        total = n_left + n_right
+        after = (n_left * _entropy(lefts) + n_right * _entropy(rights)) / total
+        is_fair = (np.minimum(n_left, n_right) > 0.01 * total) & (high > low)
+        gains = np.where(is_fair, _entropy(counts) - after, -1.0)
+        best = np.argmax(gains, axis=2)[:, :, None]
+        left = np.take_along_axis(lefts, best[..., None], axis=2)[:, :, 0]
+        return (
+            np.take_along_axis(gains, best, axis=2)[:, :, 0],
+            np.take_along_axis(cuts, best, axis=2)[:, :, 0],
+            left,
         )
-        fair = np.minimum(n_left, n_right) > 0.01 * total
-        gains = np.where(fair & (high > low)[:, None], gains, -1.0)
-        at = np.argmax(gains, axis=1)
-        row = np.arange(len(features))
-        return gains[row, at], cuts[row, at], lefts[row, at]
 
     def _split(self, leaf: int, tree: int, feature: int, cut: float, left: Floats) -> None:
         right = self.counts[leaf] - left

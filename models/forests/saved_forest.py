@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +115,7 @@ def from_sklearn(
     trees = [estimator.tree_ for estimator in classifier.estimators_]
     starts = np.cumsum([0, *(tree.node_count for tree in trees)])[:-1]
 
-    def joined(name: str) -> NDArray[np.generic]:
+    def joined(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(tree, name) for tree in trees])
 
     start = np.repeat(starts, [tree.node_count for tree in trees])

@@ -219,7 +219,9 @@ class OnlineIntentHead(OnlineModel[Event, NluResult]):
 
     def _weigh(self, vectors: Vectors, labels: Sequence[str]) -> None:
         """Add the log-likelihoods of labels under both heads."""
-        columns = [(self._learned.labels, self._learned.probabilities(vectors))]
+        columns: list[tuple[list[str], NDArray[Any]]] = [
+            (self._learned.labels, self._learned.probabilities(vectors))
+        ]
         if self._head is not None:
             columns.insert(0, (list(self._head.labels), self._head.probabilities(vectors)))
         found = [_likelihoods(names, p, labels) for names, p in columns]

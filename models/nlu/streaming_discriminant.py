@@ -52,7 +52,7 @@ class StreamingDiscriminant:
 
     def probabilities(self, vectors: NDArray[np.float32]) -> Floats:
         """Return (B, K) for vectors (B, D); columns in the order of `labels`."""
-        logits = np.exp(self._log_scale) * self._logits(vectors)
+        logits: Floats = np.exp(self._log_scale) * self._logits(vectors)
         if not self.labels:
             return logits
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -74,8 +74,8 @@ class StreamingDiscriminant:
         prior = np.eye(dimension) / dimension
         share = _PRIOR_VECTORS / (_PRIOR_VECTORS + self._num_vectors)
         covariance = (1 - share) * self._scatter / freedom + share * prior
-        self._weights = np.linalg.solve(covariance, self._means.T)
-        self._bias = -0.5 * np.einsum("kd,dk->k", self._means, self._weights)
+        weights = np.linalg.solve(covariance, self._means.T).astype(np.float64)
+        self._weights, self._bias = weights, -0.5 * (self._means.T * weights).sum(axis=0)
 
     def learn(self, vectors: NDArray[np.float32], labels: Sequence[str]) -> int:
         """Learn vectors (B, D) in order; return how many had no room for their new class."""

@@ -80,8 +80,8 @@ class Pipeline:
             value, headers = json.loads(result.value() or b""), dict(result.headers() or [])
             number = int(value["event_id"].removeprefix("e-"))
             label = "low" if number % 97 < 48 else "high"
-            label = {"label": label, "answer": headers["ce_id"].decode()}
-            producer.produce(self.feedback, json.dumps(label), key=result.key())
+            sent = {"label": label, "answer": headers["ce_id"].decode()}
+            producer.produce(self.feedback, json.dumps(sent), key=result.key())
         producer.produce(self.feedback, b'{"label": "low", "about": "nobody"}', key=b"k-1")
         producer.flush()
 

@@ -38,7 +38,7 @@ def test_labels_come_among_the_events_in_their_order() -> None:
     assert list(decoded.rows) == list(range(50))
     for i, (event, label) in enumerate(zip(decoded.events, is_label, strict=True)):
         assert isinstance(event, Feedback if label else TextMessage)
-        assert (event.label if isinstance(event, Feedback) else event.text) == str(i)  # type: ignore[attr-defined]
+        assert (event.label if isinstance(event, Feedback) else event.text) == str(i)
         assert event.source_id == "k"
 
 
