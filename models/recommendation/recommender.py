@@ -42,7 +42,7 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
     nothing. An interaction without a user teaches what is popular.
 
     Memory: at most `max_items` items with `neighbors` neighbors and `dimensions` numbers each, and
-    `max_users` users with `history` items and as many numbers (46 MB and 64 MB for each partition
+    `max_users` users with `history` items and as many numbers (30 MB and 110 MB for each partition
     with the defaults, where so many are known). Items and users that were seen least recently are
     forgotten first, and counted. Sources: `cooccurrence.py`, `factorization.py`.
     """
