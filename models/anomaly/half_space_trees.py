@@ -290,8 +290,8 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
     def _options(self) -> dict[str, Option]:
-        names = ("trees", "depth", "window", "features_per_tree", "max_channels", "seed")
-        names += ("rest", "max_keys")
+        names = ["trees", "depth", "window", "features_per_tree", "max_channels", "seed"]
+        names += ["rest", "max_keys"]
         options: dict[str, Option] = {name: getattr(self, name) for name in names}
         return options | {"threshold": self._calibration.threshold}
 
@@ -344,12 +344,14 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         rows = most_recent(last_seen, self._slots.max_keys)
         sources = [source for part in parts for source in part._sources]
         masses = np.concatenate([p._masses[: len(p._slots.keys)] for p in [self._empty(), *parts]])
-        states = np.concatenate([p._states[: len(p._slots.keys)] for p in [self._empty(), *parts]])
+        calibrated = np.concatenate(
+            [p._states[: len(p._slots.keys)] for p in [self._empty(), *parts]]
+        )
         return self._packed(
             [keys[row][0] for row in rows.tolist()],
             [sources[row] for row in rows.tolist()],
             masses[rows],
-            states[rows],
+            calibrated[rows],
             last_seen[rows],
             step,
         )

@@ -268,7 +268,8 @@ def _bound(z: Floats) -> Floats:
     """Return the largest surprise (n,) of z (n,) for any channel."""
     mean, variance = _PRIOR
     normal = (np.log(z + 0.1) - mean) / np.sqrt(variance)
-    return np.abs(log_ndtr(-normal)) / np.log(10.0)
+    surprise: Floats = np.abs(log_ndtr(-normal)) / np.log(10.0)
+    return surprise
 
 
 def _values(readings: Sequence[SensorReading]) -> Floats:
