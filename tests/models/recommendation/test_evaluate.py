@@ -18,7 +18,7 @@ def test_a_list_is_judged_by_the_users_next_interaction() -> None:
     log = [Interaction(source_id=user, item=item, action="view") for user, item in acts]
     lists = [["2", "x"], ["y", "4"], [], [], []]
     # a: 2 at place 1, 4 at place 2; b: nothing; firsts are not judged.
-    hits, ndcg = judge(log, lists, first=0)
+    hits, ndcg = judge(log, lists, range(5))
     assert hits == pytest.approx(2 / 3)
     assert ndcg == pytest.approx((1 + 1 / np.log2(3)) / 3)
 
@@ -45,7 +45,8 @@ def test_models_follow_tastes_that_drift() -> None:
     """Above popularity before and after the change; the bounds are far below what is measured."""
     shop = Shop(users=60, genres=6, items_per_genre=30, num_interactions=3000)
     log = list(interactions(shop))
-    found = {(m.model, m.metric): m.value for m in compare(log, 600, "shop", 1, with_als=False)}
+    measures = compare(log, {"shop": range(600, 3000)}, 1, with_als=False)
+    found = {(m.model, m.metric): m.value for m in measures}
     hits = {model: value for (model, metric), value in found.items() if "hit" in metric}
     for model in ("recommender", "item_cooccurrence", "online_matrix_factorization"):
         assert hits[model] > 1.5 * hits["popularity"] > 0, hits
