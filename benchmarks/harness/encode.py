@@ -62,14 +62,14 @@ def read_texts(path: Path, count: int) -> list[str]:
 
 
 def encoders(folder: Path, with_onnx: bool) -> dict[str, str]:
-    """Return name and source of Penstock's encoders; ONNX files are exported to `folder`."""
+    """Return name and source of Penstock's encoders; the ONNX file is exported to `folder`."""
     named = {"safetensors": "minilm"}
     if with_onnx:
         from models.nlu.model_files import find_model
-        from models.nlu.onnx_export import export_onnx, quantize
+        from models.nlu.onnx_export import export_onnx
 
         made = export_onnx(find_model("minilm"), folder / "onnx", "encoder")
-        named |= {"ONNX float32": str(made), "ONNX int8": str(quantize(made))}
+        named["ONNX"] = str(made)
     return named
 
 

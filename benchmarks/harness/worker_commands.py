@@ -232,7 +232,7 @@ def encode(
     texts: Annotated[int, typer.Option(min=1, help="The most texts to encode.")] = 4000,
     threads: Annotated[int, typer.Option(min=1, help="Of each process.")] = 2,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each runs.")] = 3,
-    onnx: Annotated[bool, typer.Option(help="Also Penstock with ONNX files, one in int8.")] = False,
+    onnx: Annotated[bool, typer.Option(help="Also Penstock with an ONNX file.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the rate of MiniLM's sentence vectors, beside sentence-transformers at its best.

@@ -1,6 +1,6 @@
 """Write a transformers folder's network as model.onnx, beside its config and tokenizer.
 
-    python -m models.nlu.onnx_export --model minilm --out minilm-onnx --int8
+    python -m models.nlu.onnx_export --model minilm --out minilm-onnx
 
 The layout is that of Optimum. Needs the packages onnx and onnxscript.
 """
@@ -8,7 +8,6 @@ The layout is that of Optimum. Needs the packages onnx and onnxscript.
 from __future__ import annotations
 
 import argparse
-import logging
 import shutil
 import sys
 from collections.abc import Sequence
@@ -116,35 +115,12 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="minilm, roberta, a folder or a hub id")
     parser.add_argument("--task", default="encoder", choices=sorted(CLASSES))
     parser.add_argument("--out", required=True, type=Path, help="the folder to write")
-    parser.add_argument("--int8", action="store_true", help="also write model_int8.onnx")
     given = parser.parse_args()
     try:
         made = export_onnx(find_model(given.model), given.out, given.task)
         print(f"wrote {made}")
-        if given.int8:
-            print(f"wrote {quantize(made)}")
     except ModelError as error:
         sys.exit(str(error))
-
-
-def quantize(files: ModelFiles) -> ModelFiles:
-    """Write model_int8.onnx beside model.onnx: weights as 8-bit integers, for each channel.
-
-    Activations are quantized as they come ("dynamic"). The vectors differ: a head has to be trained
-    with this file as its encoder.
-    """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    assert files.onnx is not None
-    path = files.onnx.with_name("model_int8.onnx")
-    root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.ERROR)  # onnxruntime's advice is for static quantization
-    try:
-        quantize_dynamic(files.onnx, path, weight_type=QuantType.QInt8, per_channel=True)
-    finally:
-        root.setLevel(level)
-    return ModelFiles(files.folder, path)
 
 
 if __name__ == "__main__":

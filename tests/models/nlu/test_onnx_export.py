@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 
 from models.base import ModelError
-from models.nlu.encoder import SentenceEncoder
 from models.nlu.model_files import find_model
-from models.nlu.onnx_export import export_onnx, quantize
+from models.nlu.onnx_export import export_onnx
 from tests.models.nlu.conftest import SaveOnnx
 
 
@@ -36,19 +33,3 @@ def test_an_onnx_folder_is_not_exported_again(save_onnx: SaveOnnx, tmp_path: Pat
     _, out = save_onnx("encoder")
     with pytest.raises(ModelError, match="is an ONNX file already"):
         export_onnx(find_model(str(out)), tmp_path, "encoder")
-
-
-def test_int8_gives_nearly_the_same_vectors(save_onnx: SaveOnnx, tmp_path: Path) -> None:
-    _, out = save_onnx("encoder")
-    shutil.copytree(out, tmp_path / "copy")
-    made = quantize(find_model(str(tmp_path / "copy")))
-    assert made.onnx is not None
-    assert made.onnx.name == "model_int8.onnx"
-    vectors = []
-    for source in (out, made.onnx):
-        encoder = SentenceEncoder(str(source))
-        encoder.load()
-        vectors.append(encoder.encode(["hello", "where is my order", "thanks"]))
-    cosines = (vectors[0] * vectors[1]).sum(axis=1)
-    assert cosines.min() > 0.9
-    assert not np.allclose(vectors[0], vectors[1], atol=1e-6)  # it was quantized
