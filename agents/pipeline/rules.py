@@ -150,6 +150,8 @@ def _loops(settings: PipelineSettings) -> Iterator[Mistake]:
             if topic in (other for _, other in written[:i]):
                 message = f"'{topic}' is this agent's topic for something else already"
                 yield Mistake(("agents", name, key), message)
+            if key == "output" and agent.route != "partition":
+                continue  # side records: no agent answers them
             reached = _reached(topic, settings)
             for back in (t for t in agent.inputs if t in reached):
                 message = f"a loop: what goes to '{topic}' comes back to '{back}'"

@@ -135,3 +135,18 @@ def test_a_state_topic_that_would_be_too_long_is_refused(tmp_path: Path) -> None
     with pytest.raises(PipelineFileError, match=r":7:19: kafka\.group\.id: the state topic .* 250"):
         load_pipeline(path, {})
     assert load_pipeline(path, {"PENSTOCK_STATE__STORE": "none"}).agents
+
+
+def test_side_records_that_come_back_are_no_loop(tmp_path: Path) -> None:
+    """No agent answers them: with `route: partition` the same way would be a loop."""
+    path = tmp_path / "penstock.yaml"
+    text = """
+agents:
+  learn: {input: a, output: b, event: TextMessage, model: online_intent_head}
+  relay: {input: b, output: a, model: label_relay, route: ROUTE}
+"""
+    path.write_text(text.replace("ROUTE", "answer"))
+    load_pipeline(path)
+    path.write_text(text.replace("ROUTE", "partition"))
+    with pytest.raises(PipelineFileError, match="a loop"):
+        load_pipeline(path)
