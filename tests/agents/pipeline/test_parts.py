@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
-from agents.pipeline.parts import choose_devices, load_agent, load_event_type
+from agents.pipeline.parts import choose_devices, load_agent, load_event_type, make_decoder
 from models.anomaly.robust_zscore import RobustZScore
 from models.base import Model, ModelError, OnlineModel
 from models.detection.traffic_detector import TrafficDetector
 from schemas import SensorReading, TextMessage
+from streams.decoding import Decoder
 from streams.settings import AgentSettings, ModelSettings
+from streams.side_records import SideRecordDecoder
 
 USER_FILE = """\
 from schemas import Event, SensorReading
@@ -256,3 +258,29 @@ def test_auto_takes_the_gpu_where_there_is_one_and_the_model_can_use_it(
 ) -> None:
     assert choose_devices("auto", TrafficDetector, Path(driver)) == expected
     assert choose_devices("auto", RobustZScore, Path(driver)) == ["cpu"]
+
+
+@pytest.mark.parametrize(
+    ("model", "output_codec", "problem"),
+    [
+        ("robust_zscore", "json", "route: answer is for side records"),
+        ("label_relay", "msgpack", "needs output_codec: json"),
+    ],
+)
+def test_only_side_records_leave_by_another_route(
+    model: str, output_codec: Any, problem: str
+) -> None:
+    """Any other record could go round in a loop, and a model reads side records as JSON."""
+    settings = AgentSettings(
+        input="a", output="b", model=model, route="answer", output_codec=output_codec
+    )
+    with pytest.raises(ModelError, match=problem):
+        load_agent(settings)
+
+
+def test_labels_are_events_of_the_relay_and_side_records_of_others() -> None:
+    relay = AgentSettings(input="a", output="b", model="label_relay", route="answer")
+    assert isinstance(make_decoder(relay, load_agent(relay)), Decoder)
+    for model in ("robust_zscore", "adaptive_random_forest"):
+        settings = AgentSettings(input="b", output="c", event="SensorReading", model=model)
+        assert isinstance(make_decoder(settings, load_agent(settings)), SideRecordDecoder)

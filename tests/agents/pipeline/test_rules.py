@@ -142,3 +142,18 @@ def test_side_records_that_go_back_are_no_loop() -> None:
     """The picture of clusters comes from an agent's updates and goes to its input."""
     settings = load_pipeline(REPO / "examples" / "clusters.yaml", {})
     assert settings.agents["share_clusters"].output in settings.agents["cluster_behavior"].inputs
+
+
+def test_side_records_that_come_back_are_no_loop(tmp_path: Path) -> None:
+    """No agent answers them: with `route: partition` the same way would be a loop."""
+    path = tmp_path / "penstock.yaml"
+    text = """
+agents:
+  learn: {input: a, output: b, event: TextMessage, model: online_intent_head}
+  relay: {input: b, output: a, model: label_relay, route: ROUTE}
+"""
+    path.write_text(text.replace("ROUTE", "answer"))
+    load_pipeline(path)
+    path.write_text(text.replace("ROUTE", "partition"))
+    with pytest.raises(PipelineFileError, match="a loop"):
+        load_pipeline(path)
