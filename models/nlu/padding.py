@@ -83,8 +83,8 @@ def check_padding(
         raise ModelError(
             f"{folder}: a text's answer depends on the texts beside it in a batch, so padding is "
             "read as text: check pad_token_id in config.json (some models need padding on the "
-            "left, which is not supported; so is dynamic int8 quantization in an ONNX file, whose "
-            "scales are those of the whole batch)"
+            "left, which is not supported); or the ONNX file has dynamic int8 quantization, whose "
+            "scales are those of the whole batch"
         )
 
 
