@@ -114,6 +114,8 @@ def to_int8_static(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=behind_last_weights(graph),
+            # Products of two activations are attention's: eight bits cost more there than they gain.
+            extra_options={"MatMulConstBOnly": True},
         )
 
 
