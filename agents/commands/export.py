@@ -28,9 +28,6 @@ def command(
     ],
     to: Annotated[str, typer.Option("--to", help=f"One of {', '.join(KINDS)}.")],
     out: Annotated[Path, typer.Option("--out", help="The model folder to write.")],
-    static: Annotated[
-        bool, typer.Option("--static", help="int8: find ranges once, on --calibrate.")
-    ] = False,
     calibrate: Annotated[
         Path | None,
         typer.Option(help="Data like the model will see; without, rendered or composed here."),
@@ -47,13 +44,13 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Export a model, and print what it lost and gained against float32."""
-    words = ["penstock", "export", Path(source).name, "--to", to, *(["--static"] if static else [])]
+    words = ["penstock", "export", Path(source).name, "--to", to]
     words += ["--data", data.name] if data else []
     words += ["--calibrate", calibrate.name] if calibrate else []
     check_target(out, to)
     opened = open_source(source, read_by, data, calibrate)
     again = shlex.join([*words, "--out", out.name])
-    done = export_model(opened, out, to, is_static=static, threads=threads, command=again)
+    done = export_model(opened, out, to, threads=threads, command=again)
     if json:
         import msgspec
 

@@ -17,7 +17,7 @@ ACTIVATIONS = ("softmax", "sigmoid", "none")
 
 
 class Classifier(FrameModel[Classification]):
-    """Classifies frames; a subclass's `load` sets `_loaded` and `_activation`."""
+    """Classifies frames; a subclass's `load` sets `_ready` and `_activation`."""
 
     result_type = Classification
     _top_k = 5

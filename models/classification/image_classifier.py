@@ -91,7 +91,7 @@ class ImageClassifier(Classifier):
         )
         num_classes = _num_outputs(network, image_input, path)
         labels = complete_labels(read_labels(self._labels, folder), num_classes, path)
-        self._loaded = Loaded(network, image_input, labels)
+        self._ready = Loaded(network, image_input, labels)
         self.version = folder_version(folder, path if path.is_file() else None)
 
     def _load_state_dict(self, path: Path, config: dict[str, Any]) -> Any:

@@ -94,7 +94,7 @@ class OnnxClassifier(Classifier):
         num_classes = probes.shape[1]
         self._activation = self._wanted_activation or _told_activation(probes, self._path)
         labels = self._named(num_classes, is_sure=self._activation == "none")
-        self._loaded = Loaded(network, image_input, labels)
+        self._ready = Loaded(network, image_input, labels)
         self.version = version
 
     def _score_output(self, network: OnnxImages) -> str:

@@ -71,7 +71,7 @@ class PreparedFrames:
 
 
 class Detector(PreparedModel[VideoFrame, Detections]):
-    """Finds objects in frames; a subclass's `load` sets `_loaded`.
+    """Finds objects in frames; a subclass's `load` sets `_ready`.
 
     A frame's result does not depend on other frames in the batch, except for the last digits.
     """
@@ -80,7 +80,7 @@ class Detector(PreparedModel[VideoFrame, Detections]):
     result_type = Detections
     uses_gpu = True
     _limits = ImageLimits()
-    _loaded: LoadedDetector | None = None
+    _ready: LoadedDetector | None = None
 
     def prepare_batch(self, batch: Sequence[VideoFrame]) -> PreparedFrames:
         """Decode frames, fit them to the network's size, and upload them; thread-safe.
@@ -112,15 +112,15 @@ class Detector(PreparedModel[VideoFrame, Detections]):
 
     def close(self) -> None:
         """Drop the network and end the decoding threads."""
-        if self._loaded is not None:
-            self._loaded.cores.close()
-            self._loaded.network.close()
-        self._loaded = None
+        if self._ready is not None:
+            self._ready.cores.close()
+            self._ready.network.close()
+        self._ready = None
 
     def _require_loaded(self) -> LoadedDetector:
-        if self._loaded is None:
+        if self._ready is None:
             raise ModelError(f"model {self.name} is not loaded: call load(device) first")
-        return self._loaded
+        return self._ready
 
     def _detect(self, prepared: PreparedFrames) -> list[Answer[Detections]]:
         if prepared.uploaded is None:

@@ -121,7 +121,7 @@ class OnnxDetector(Detector):
             self._run_one_by_one(network, probed.one_by_one)
         _log.info("model file %s: layout %s", self._path, found.layout.name)
         style = self._style.apply(config.style(found.layout.style), network.signature.takes_bytes)
-        self._loaded = LoadedDetector(
+        self._ready = LoadedDetector(
             network=network,
             found=found,
             input_format=InputFormat(*size, style, self._scaled_decoding, self._gray_range),

@@ -11,7 +11,7 @@ from typing import Any
 
 from models.base import ModelError
 from models.content_hash import folder_content_version
-from models.export.precision import to_float16, to_int8_dynamic, to_int8_static
+from models.export.precision import to_float16, to_int8
 from models.export.source import ONNX_NAME, Source
 from models.export.speed import times_as_fast
 from models.model_folder import served_by
@@ -157,7 +157,6 @@ def export_model(
     out: Path,
     kind: str,
     *,
-    is_static: bool = False,
     threads: int = 1,
     command: str = "",
 ) -> Exported:
@@ -167,7 +166,6 @@ def export_model(
         source: of `open_source`.
         out: the folder to write; it must be absent or empty.
         kind: one of `KINDS`.
-        is_static: int8 with ranges found on the calibration data.
         threads: of ONNX Runtime when the speed is measured.
         command: for the card.
 
@@ -184,7 +182,7 @@ def export_model(
             size = _size(whole)
             done = Exported(out, "float32", size, size, parity)
         else:
-            done = _fewer_bits(source, whole, out, kind, is_static, threads, parity)
+            done = _fewer_bits(source, whole, out, kind, threads, parity)
         _write_card(done, command)
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)  # half a model must not be served
@@ -199,7 +197,6 @@ def _fewer_bits(
     whole: Path,
     out: Path,
     kind: str,
-    is_static: bool,
     threads: int,
     parity: float | None,
 ) -> Exported:
@@ -207,13 +204,11 @@ def _fewer_bits(
     part = out / "part.onnx"
     if kind == "fp16":
         to_float16(whole, part)
-    elif is_static:
-        to_int8_static(whole, part, source.feeds(whole, "calibration"))
     else:
-        to_int8_dynamic(whole, part)
+        to_int8(whole, part, source.feeds(whole, "calibration"))
     os.replace(part, out / ONNX_NAME)
     less = out / ONNX_NAME
-    names = {"fp16": "float16", "int8": "int8, static" if is_static else "int8, dynamic"}
+    names = {"fp16": "float16", "int8": "int8"}
     return Exported(
         out=out,
         what=names[kind],

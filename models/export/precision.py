@@ -21,7 +21,6 @@ from models.export.source import Feed
 _WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 #: ONNX operator set.
 _SCALE_FOR_EACH_CHANNEL = 13
-_TEXT_OPERATIONS = ("MatMul", "Gemm", "Attention", "Gather")
 
 
 def to_float16(source: Path, target: Path) -> None:
@@ -51,37 +50,11 @@ def _drop_repeated(graph: Any) -> None:
     graph.node.extend(kept)
 
 
-def to_int8_dynamic(source: Path, target: Path) -> None:
-    """Write a file with int8 weights; the ranges of activations are found at each run.
-
-    Only matrix products and embeddings become int8: a convolution with ranges found at each run is
-    slower than one in float32.
-
-    Raises:
-        ModelError: the network has no matrix products.
-    """
-    onnx = _import_onnx()
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    kinds = {node.op_type for node in onnx.load(source, load_external_data=False).graph.node}
-    if "Conv" in kinds or not kinds & {"MatMul", "Gemm"}:
-        raise ModelError(
-            "a network of convolutions gains nothing from int8 without calibration: "
-            "add --static, and --calibrate with pictures like those it will see"
-        )
-    with _prepared(source) as prepared, _quiet():
-        quantize_dynamic(
-            prepared,
-            target,
-            op_types_to_quantize=list(_TEXT_OPERATIONS),
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            extra_options={"MatMulConstBOnly": True},
-        )
-
-
-def to_int8_static(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
+def to_int8(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
     """Write a file with int8 weights and activations, whose ranges are those of some inputs.
+
+    The ranges are found beforehand: with those of each run, an answer would depend on its neighbors
+    in the batch.
 
     What follows the last layer with weights stays in float32: there a detector makes pixels of
     boxes, for which 256 levels are too few.
@@ -98,7 +71,7 @@ def to_int8_static(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     if not feeds:
-        raise ModelError("static int8 needs inputs to calibrate with: name them with --calibrate")
+        raise ModelError("int8 needs inputs to calibrate with: name them with --calibrate")
     with _prepared(source) as prepared, _quiet():
         graph = onnx.load(prepared).graph
         kinds = {node.op_type for node in graph.node}
@@ -114,8 +87,6 @@ def to_int8_static(source: Path, target: Path, feeds: Sequence[Feed]) -> None:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=behind_last_weights(graph),
-            # Products of two activations are attention's: eight bits cost more there than they gain.
-            extra_options={"MatMulConstBOnly": True},
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,28 +16,20 @@ import numpy.typing as npt
 from models.base import ModelError
 from models.export.source import ONNX_NAME, Feed
 from models.export.speed import run_all
+from models.nlu.model_files import find_model
+from models.nlu.onnx_export import export_onnx
 from models.nlu.phrases import generate
 from models.nlu.pretrained import find_folder, load_weights, read_config
+from models.nlu.text_network import CLASSES, Task
 from models.nlu.token_limit import token_limit
 from models.nlu.tokenizer import Tokenizer
 from models.training.split import split_by_class
 from models.training.texts import Pairs, read_labeled
 from schemas import InputError
 
-Task = Literal["encoder", "sequence", "tokens"]
-_CLASSES: dict[Task, str] = {
-    "encoder": "AutoModel",
-    "sequence": "AutoModelForSequenceClassification",
-    "tokens": "AutoModelForTokenClassification",
-}
-_OPSET, _BATCH, _MAX_TOKENS = 18, 16, 256
-#: Three texts of five tokens: neither number may be taken for a constant of the network.
-_EXAMPLE = (3, 5)
+_BATCH, _MAX_TOKENS = 16, 256
 _MAX_TEXTS = {"calibration": 128, "comparison": 256}
 _INPUTS = ("input_ids", "attention_mask")
-#: Read by the tokenizer and by people; weights are left out, or they would be preferred to ONNX.
-_COPIED = ("*.json", "*.txt", "*.model", "README.md", "card.md")
-_NOT_COPIED = ("quality.json", "model.safetensors.index.json")
 Vectors = npt.NDArray[np.float32]
 
 
@@ -78,36 +70,14 @@ class TextSource:
 
     def write_float(self, out: Path) -> Path:
         """Write the network, its config and its tokenizer."""
-        import torch
-
-        network = self._network()
-        names = list(_INPUTS)
-        is_open = torch.export.Dim.DYNAMIC
-        out.mkdir(parents=True, exist_ok=True)
         try:
-            program = torch.onnx.export(
-                _Named(network, self.task),
-                (torch.ones(_EXAMPLE, dtype=torch.int64), torch.ones(_EXAMPLE, dtype=torch.int64)),
-                input_names=names,
-                output_names=["last_hidden_state" if self.task == "encoder" else "logits"],
-                dynamic_shapes=(tuple({0: is_open, 1: is_open} for _ in names),),
-                opset_version=_OPSET,
-                dynamo=True,
-                verbose=False,
-            )
+            export_onnx(find_model(str(self.folder)), out, self.task)
         except ModuleNotFoundError as error:
             raise ModelError(
                 f"writing ONNX needs {error.name}: install the extra penstock[train]"
             ) from error
-        assert program is not None
-        # Without this, the file would contain source paths of the machine that exported it.
-        for node in program.model.graph:
-            node.metadata_props.clear()
-        program.save(out / ONNX_NAME)
-        for pattern in _COPIED:
-            for file in self.folder.glob(pattern):
-                if file.name not in _NOT_COPIED:
-                    shutil.copyfile(file, out / file.name)
+        for file in self.folder.glob("*.md"):
+            shutil.copyfile(file, out / file.name)
         return out / ONNX_NAME
 
     def parity(self, onnx: Path) -> float:
@@ -201,7 +171,7 @@ class TextSource:
     def _network(self) -> Any:
         import transformers
 
-        network = load_weights(getattr(transformers, _CLASSES[self.task]), self.folder, "cpu")
+        network = load_weights(getattr(transformers, CLASSES[self.task]), self.folder, "cpu")
         network.set_attn_implementation("eager")
         return network
 

@@ -1,21 +1,17 @@
 """Write a transformers folder's network as model.onnx, beside its config and tokenizer.
 
-    python -m models.nlu.onnx_export --model minilm --out minilm-onnx
-
 The layout is that of Optimum. Needs the packages onnx and onnxscript.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.base import ModelError
-from models.nlu.model_files import ModelFiles, find_model
+from models.nlu.model_files import ModelFiles
 from models.nlu.pretrained import decisive_files, load_weights
 from models.nlu.text_network import CLASSES, Task
 
@@ -107,21 +103,3 @@ def _named(network: Any, names: Sequence[str], output: str) -> torch.nn.Module:
             return getattr(result, output)
 
     return Named().eval()
-
-
-def main() -> None:
-    """Export the model that the command line names."""
-    parser = argparse.ArgumentParser(description="Write a text model as an ONNX folder.")
-    parser.add_argument("--model", required=True, help="minilm, roberta, a folder or a hub id")
-    parser.add_argument("--task", default="encoder", choices=sorted(CLASSES))
-    parser.add_argument("--out", required=True, type=Path, help="the folder to write")
-    given = parser.parse_args()
-    try:
-        made = export_onnx(find_model(given.model), given.out, given.task)
-        print(f"wrote {made}")
-    except ModelError as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()

@@ -87,7 +87,7 @@ class ImageSegmenter(Segmenter):
         forward = _queries if classifies_masks else _logits
         network = TorchImages(module, device, forward, self._precision, self._cuda_graphs)
         labels = read_labels(self._labels, self._path)
-        self._loaded = Loaded(network, self._image_input(), labels)
+        self._ready = Loaded(network, self._image_input(), labels)
         self.version = folder_version(self._path)
 
     def _image_input(self) -> ImageInput:

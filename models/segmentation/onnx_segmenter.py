@@ -81,7 +81,7 @@ class OnnxSegmenter(Segmenter):
                 "labels: correct the option labels"
             )
         self._background = _class_id(self._wanted_background, labels)
-        self._loaded = Loaded(network, image_input, labels)
+        self._ready = Loaded(network, image_input, labels)
         self.version = version
 
     def _map_output(self, network: OnnxImages) -> str:

@@ -29,7 +29,7 @@ class RegionMap:
 
 
 class Segmenter(FrameModel[Segmentation]):
-    """Segments frames; a subclass's `load` sets `_loaded`."""
+    """Segments frames; a subclass's `load` sets `_ready`."""
 
     result_type = Segmentation
     _background: int | None = None

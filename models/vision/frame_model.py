@@ -44,7 +44,7 @@ class PreparedFrames:
 
 
 class FrameModel(PreparedModel[VideoFrame, R], Generic[R]):
-    """Answers frames; a subclass's `load` sets `_loaded`, its `_answers` reads the outputs.
+    """Answers frames; a subclass's `load` sets `_ready`, its `_answers` reads the outputs.
 
     A frame's result does not depend on other frames in the batch, except for the last digits.
     """
@@ -52,7 +52,7 @@ class FrameModel(PreparedModel[VideoFrame, R], Generic[R]):
     event_type = VideoFrame
     uses_gpu = True
     _limits = ImageLimits()
-    _loaded: Loaded | None = None
+    _ready: Loaded | None = None
 
     def prepare_batch(self, batch: Sequence[VideoFrame]) -> PreparedFrames:
         """Decode frames to the network's input and upload them; thread-safe.
@@ -85,9 +85,9 @@ class FrameModel(PreparedModel[VideoFrame, R], Generic[R]):
 
     def close(self) -> None:
         """Drop the network and end the decoding threads."""
-        if self._loaded is not None:
-            self._loaded.cores.close()
-        self._loaded = None
+        if self._ready is not None:
+            self._ready.cores.close()
+        self._ready = None
 
     def _answers(
         self, loaded: Loaded, outputs: list[Any], sizes: list[FrameSize]
@@ -96,6 +96,6 @@ class FrameModel(PreparedModel[VideoFrame, R], Generic[R]):
         raise NotImplementedError
 
     def _require_loaded(self) -> Loaded:
-        if self._loaded is None:
+        if self._ready is None:
             raise ModelError(f"model {self.name} is not loaded: call load(device) first")
-        return self._loaded
+        return self._ready

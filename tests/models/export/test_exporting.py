@@ -76,11 +76,11 @@ def test_a_classifier_becomes_onnx_with_the_same_answers(classifier: Path, tmp_p
     assert "| precision | float32 |" in card
 
 
-def test_static_int8_of_a_classifier_is_rated_on_labeled_pictures(
+def test_int8_of_a_classifier_is_rated_on_labeled_pictures(
     classifier: Path, tmp_path: Path
 ) -> None:
     data = write_class_folders(tmp_path / "data", 8)
-    done = export(classifier, tmp_path / "out", "int8", is_static=True, data=data)
+    done = export(classifier, tmp_path / "out", "int8", data=data)
     assert done.num_bytes < 0.5 * done.num_bytes_before
     assert done.quality.keys() == done.quality_before.keys() == {"accuracy"}
     assert done.times_as_fast is not None
@@ -91,10 +91,8 @@ def test_static_int8_of_a_classifier_is_rated_on_labeled_pictures(
 
 
 def test_the_boxes_of_a_detector_stay_in_int8_and_float16(tmp_path: Path) -> None:
-    for kind, is_static in (("int8", True), ("fp16", False)):
-        done = export(
-            SHIPPED_DETECTOR, tmp_path / kind, kind, model="onnx_detector", is_static=is_static
-        )
+    for kind in ("int8", "fp16"):
+        done = export(SHIPPED_DETECTOR, tmp_path / kind, kind, model="onnx_detector")
         assert done.agreement["boxes found again"] > 0.9
         assert done.agreement["boxes that were there before"] > 0.9
         assert done.num_bytes < 0.6 * done.num_bytes_before
@@ -147,8 +145,6 @@ def test_what_can_not_be_exported_is_explained(classifier: Path, tmp_path: Path)
         open_source(str(head), None, None, None)
     with pytest.raises(ModelError, match="--to int4"):
         export(classifier, tmp_path / "out", "int4")
-    with pytest.raises(ModelError, match="add --static"):
-        export(classifier, tmp_path / "out", "int8")
     assert not (tmp_path / "out.float32").exists(), "what it had made is removed"
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")

@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 from models.base import ModelError
-from models.export.precision import behind_last_weights, to_int8_static
+from models.export.precision import behind_last_weights, to_int8
 
 
 def graph() -> onnx.GraphProto:
@@ -28,4 +28,4 @@ def test_what_follows_the_last_weights_is_found() -> None:
 
 def test_calibration_needs_inputs(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="name them with --calibrate"):
-        to_int8_static(tmp_path / "a.onnx", tmp_path / "b.onnx", [])
+        to_int8(tmp_path / "a.onnx", tmp_path / "b.onnx", [])
