@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 
 #: Squares of larger numbers, times their weights, could overflow.
 LARGEST = 1e150
+_MOST_NAMES = 20  # in a message
 
 
 def numbers_of(event: Event) -> Mapping[str, float] | None:
@@ -32,11 +33,20 @@ def feature_row(event: Event, names: Sequence[str]) -> list[float] | InputError:
     try:
         row = [float(numbers[name]) for name in names]
     except KeyError as error:
-        return InputError(f"feature {error} is absent: the event has {', '.join(sorted(numbers))}")
+        return absent_feature(str(error), numbers)
     for name, number in zip(names, row, strict=True):
         if not math.isfinite(number) or abs(number) > LARGEST:
             return InputError(f"feature {name!r} is {number}: expected up to {LARGEST:g}")
     return row
+
+
+def absent_feature(name: str, numbers: Mapping[str, float]) -> InputError:
+    """Return the error for an event without a feature; it names some of those that it has."""
+    known = sorted(numbers)
+    more = f" and {len(known) - _MOST_NAMES} more" if len(known) > _MOST_NAMES else ""
+    return InputError(
+        f"feature {name} is absent: the event has {', '.join(known[:_MOST_NAMES])[:500]}{more}"
+    )
 
 
 def check_names(features: Sequence[str] | None) -> list[str] | None:

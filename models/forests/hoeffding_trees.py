@@ -303,7 +303,8 @@ class HoeffdingTrees:
         # A child is made after its parent: so no way goes round in a circle.
         ahead = np.minimum(self.left, self.right)[inner] > nodes[inner]
         ends = max(self.left.max(), self.right.max(), self.roots.max()) < num_nodes
-        is_feature = max(self.feature.max(), self.allowed.max()) < self.num_features
+        # Without features, as before the first event, nothing is allowed at any node.
+        is_feature = max(self.feature.max(), self.allowed.max(initial=-1)) < self.num_features
         if not (ahead.all() and ends and is_feature and self.roots.min() >= 0):
             raise ModelError("the forest in the snapshot is damaged: a node leads nowhere")
 

@@ -51,7 +51,8 @@ class RandomForest(Model[Event, Classification]):
         rows = [row for row in found if not isinstance(row, InputError)]
         # scikit-learn compares in float32 as well. A larger number is infinite, and goes right.
         with np.errstate(over="ignore"):
-            table = np.array(rows, np.float64).reshape(len(rows), -1).astype(np.float32)
+            shape = (len(rows), len(self._forest.features))
+            table = np.array(rows, np.float64).reshape(shape).astype(np.float32)
         scores = self._forest.scores(table)
         results = iter(rank_classes(self._forest.classes, scores, self._top_k))
         return [row if isinstance(row, InputError) else next(results) for row in found]

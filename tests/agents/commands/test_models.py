@@ -38,4 +38,4 @@ def test_one_model_is_shown_whole() -> None:
     assert "in-scope accuracy without oos" in found
     missing = CliRunner().invoke(app, ["models", "poet"])
     assert missing.exit_code == 2
-    assert "no model 'poet': expected one of byte_tracker" in missing.stderr
+    assert "no model 'poet': expected one of adaptive_random_forest" in missing.stderr

@@ -57,7 +57,7 @@ def test_a_value_far_out_of_the_range_is_an_anomaly_with_a_small_probability() -
 
 def test_noise_alone_has_few_anomalies() -> None:
     scored = answers(SeasonalLikelihood(), readings(noise(4000)))
-    assert sum(one.is_anomaly for one in scored) <= 3
+    assert sum(one.is_anomaly for one in scored) <= 8  # 2 of 1,000
 
 
 def test_a_shift_of_the_level_within_the_range_is_an_anomaly() -> None:

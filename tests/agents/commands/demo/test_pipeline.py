@@ -39,7 +39,7 @@ def test_the_written_file_can_be_loaded(tmp_path: Path) -> None:
 def test_events_may_need_another_model(tmp_path: Path) -> None:
     write_pipeline(tmp_path / "p.yaml", packaged_inputs(), KAFKA)
     agents: dict[str, AgentSettings] = load_run(tmp_path / "p.yaml", {}).agents
-    assert agents["score_anomalies"].model_options == {"threshold": 5.0}
+    assert agents["score_anomalies"].model_options == {"threshold": 2.2}
     assert agents["detect_objects"].model_name == "traffic_detector"
     assert agents["classify_images"].model_options["path"] == "digits"
 
