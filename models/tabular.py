@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from models.base import Model, ModelError
 from models.content_hash import content_version
-from models.weights import onnx_reason, refuse_pickle
+from models.onnx_session import open_session
+from models.weights import refuse_pickle
 from schemas import Event, InputError
 from schemas.errors import ModelFailedError
 
@@ -64,7 +65,8 @@ class OnnxTabular(Model[Event, Row]):
         """
         refuse_pickle(self._path)
         version = content_version(self._path)
-        self._session = _open_session(self._path, device)
+        # Small models gain nothing from threads.
+        self._session = open_session(self._path, device, 1)
         self._input = self._check_input()
         self._outputs = self._check_outputs()
         self.version = version
@@ -196,25 +198,3 @@ def _not_finite(answer: Row) -> InputError:
 def _as_json(item: Any) -> Any:
     """Convert the keys of the maps that scikit-learn's classifiers return (ZipMap) to strings."""
     return {str(key): number for key, number in item.items()} if isinstance(item, dict) else item
-
-
-def _open_session(path: Path, device: str) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # Small models gain nothing from threads, and idle threads that spin take cores from others.
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    providers: list[Any] = ["CPUExecutionProvider"]
-    if device.startswith("cuda"):
-        index = int(device.partition(":")[2] or 0)
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": index}))
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # onnxruntime's own types share no base but Exception
-        raise ModelError(f"model file {path}: {onnx_reason(error)}") from error
-    if device.startswith("cuda") and session.get_providers()[0] != "CUDAExecutionProvider":
-        raise ModelError(
-            f"onnxruntime can't use {device}: install the extra `gpu`, or set `device: cpu`"
-        )
-    return session

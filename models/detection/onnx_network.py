@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from models.base import ModelError
 from models.detection.boxes import Floats
 from models.detection.networks import Part, Signature
 from models.detection.onnx_inputs import extra_values, read_inputs
+from models.onnx_session import open_session
 from models.transfer import DeviceArray, make_transfer
-from models.weights import onnx_reason
-
-_FATAL_ONLY = 4  # ONNX Runtime raises the errors that it logs: report them once
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class OnnxNetwork:
 
     def __init__(self, path: Path, device: str, threads: int) -> None:
         threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
-        self._session = _open_session(path, device, threads)
+        self._session = open_session(path, device, threads)
         self._input, self._extras = read_inputs(self._session, path)
         self._output_names = [output.name for output in self._session.get_outputs()]
         self.signature = Signature(
@@ -107,39 +102,3 @@ def _padded(pixels: Any, size: int) -> Any:
     if missing == 0:
         return pixels
     return np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), pixels.dtype)])
-
-
-def _open_session(path: Path, device: str, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Threads that spin while they wait take the cores from the other models of the process.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = _FATAL_ONLY
-    providers = _providers(device)
-    if device != "cpu":
-        # Loads the CUDA libraries that pip installed outside of the loader's path. Its output and
-        # ONNX Runtime's log are silenced: the error below reports a failure.
-        onnxruntime.set_default_logger_severity(_FATAL_ONLY)
-        with contextlib.redirect_stdout(io.StringIO()):
-            onnxruntime.preload_dlls()
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # ONNX Runtime's exceptions have no other common base
-        raise ModelError(f"model file {path}: {onnx_reason(error)}") from error
-    if device != "cpu" and "CUDAExecutionProvider" not in session.get_providers():
-        raise ModelError(
-            f"device {device}: ONNX Runtime can't use CUDA here (no driver, no CUDA libraries or "
-            "no such device): install the extra penstock[gpu], or use device cpu"
-        )
-    return session
-
-
-def _providers(device: str) -> Sequence[str | tuple[str, dict[str, str]]]:
-    kind, _, index = device.partition(":")
-    if device == "cpu":
-        return ["CPUExecutionProvider"]
-    if kind != "cuda" or not (index or "0").isdecimal():
-        raise ModelError(f"device {device!r}: expected cpu or cuda:N, such as cuda:0")
-    return [("CUDAExecutionProvider", {"device_id": index or "0"}), "CPUExecutionProvider"]

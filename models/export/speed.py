@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from models.detection.onnx_network import _open_session
 from models.export.source import Feed
+from models.onnx_session import open_session
 
 _MIN_SECONDS, _MIN_ROUNDS, _MAX_ROUNDS = 4.0, 5, 60
 
@@ -21,7 +21,7 @@ def open_file(path: Path, threads: int = 1) -> Any:
     Raises:
         ModelError: ONNX Runtime can't run it.
     """
-    return _open_session(path, "cpu", threads)
+    return open_session(path, "cpu", threads)
 
 
 def run_all(path: Path, feeds: Sequence[Feed], threads: int = 1) -> list[list[Any]]:

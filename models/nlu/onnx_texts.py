@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.base import ModelError
-from models.detection.onnx_network import _open_session
 from models.nlu.token_limit import first_position
+from models.onnx_session import open_session
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +59,7 @@ class OnnxTexts:
 
         self.config = _read_config(folder)
         self._path = path
-        self._session = _open_session(path, device, 0)
+        self._session = open_session(path, device, 0)
         self._device = torch.device(device)
         makers = _makers(first_position(self.config.to_dict()))
         nodes = _checked_inputs(self._session, path, makers)

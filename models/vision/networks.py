@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from models.base import ModelError
-from models.detection.onnx_network import _open_session
+from models.onnx_session import open_session
 from models.transfer import DeviceArray, Transfer, make_transfer
 from models.vision.cuda_graphs import CudaGraphs
 from models.vision.image_input import Floats
@@ -136,7 +136,7 @@ class OnnxImages:
             ModelError: it can't be run, or its inputs are not one batch of pictures.
         """
         threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
-        self._session = _open_session(path, device, threads)
+        self._session = open_session(path, device, threads)
         self.picture = read_picture_input(self._session, path)
         node = self._session.get_inputs()[0]
         self._input_name: str = node.name
