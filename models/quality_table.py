@@ -46,6 +46,22 @@ REMARKS: dict[tuple[str, str], str] = {
     ("seasonal_likelihood", "nab"): "**seen**: signs and constants were chosen on these files",
     ("seasonal_likelihood", ""): "not tuned on this data",
     ("online_kmeans", ""): "**seen** during the work",
+    (
+        "denstream",
+        "",
+    ): "options chosen on neighboring rows; the figures were **seen** at one other step",
+    ("clustream", ""): "options chosen on neighboring rows",
+    ("dbstream", ""): "options chosen on neighboring rows",
+    ("isolation_forest", "skab"): "**seen**",
+    ("isolation_forest", "nab"): "**seen**",
+    ("isolation_forest", ""): "not tuned on this data",
+    (
+        "adaptive_random_forest",
+        "",
+    ): "the learning step was chosen on these streams; one row for each seed",
+    ("river's ARFClassifier", ""): "for comparison, one row for each seed",
+    ("river's SoftmaxRegression", ""): "for comparison",
+    ("scikit-learn's", ""): "for comparison",
     ("MiniBatchKMeans", ""): "scikit-learn's, for comparison, with a scaler added",
 }
 
