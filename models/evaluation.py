@@ -86,7 +86,7 @@ def measures(
             dataset=dataset,
             model=model,
             metric=metric,
-            value=value,
+            value=float(value),
             higher_is_better=None if metric in neither else metric not in lower_is_better,
             seed=seed,
         )

@@ -52,7 +52,7 @@ def test_startup_prints_its_phases(embedded_bootstrap: str) -> None:
 def test_metrics_prints_their_part_of_the_cpu_time(embedded_bootstrap: str) -> None:
     run = CliRunner().invoke(
         app,
-        ["bench", "metrics", "--broker", embedded_bootstrap, "--records", "20000", "--rounds", "1",
+        ["bench", "metrics", "--broker", embedded_bootstrap, "--records", "60000", "--rounds", "1",
          "--json"],
     )  # fmt: skip
     assert run.exit_code == 0, run.output
