@@ -1,4 +1,4 @@
-"""What is told about each registered model: task, licences, paper, shipped weights.
+"""Facts about each registered model: task, licences, paper, shipped weights.
 
 One place for all of it: `penstock models` prints it, and a contract test asks that every registered
 model is here.

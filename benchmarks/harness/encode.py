@@ -94,29 +94,33 @@ def measure_encoding(
     (folder / "texts.json").write_text(json.dumps(list(texts)), encoding="utf-8")
     job = {"texts": str(folder / "texts.json"), "threads": threads, "encoders": encoders,
            "micro_batch": MICRO_BATCH, "batch_sizes": BATCH_SIZES}  # fmt: skip
-    ours, theirs = folder / "ours.npy", folder / "theirs.npy"
-    commands = {ours: [sys.executable, "-m", "benchmarks.harness.encode_texts"]}
+    penstock_vectors, peer_vectors = folder / "penstock.npy", folder / "peer.npy"
+    commands = {penstock_vectors: [sys.executable, "-m", "benchmarks.harness.encode_texts"]}
     reason, peer = "", _PEER
     try:
         python = python_of(BENCHMARKS / _PEER / "requirements.lock")
         peer = f"{_PEER} {version_in(python, _PEER)}"
-        commands[theirs] = [str(python), str(BENCHMARKS / _PEER / "run.py")]
+        commands[peer_vectors] = [str(python), str(BENCHMARKS / _PEER / "run.py")]
     except UnavailableError as error:
         reason = str(error)
     seconds: Seconds = {}
     for _ in range(rounds):
         for vectors, command in commands.items():
-            prefix = "penstock" if vectors is ours else peer
+            prefix = "penstock" if vectors is penstock_vectors else peer
             for name, value in _run(command, {**job, "vectors": str(vectors)}, threads).items():
                 seconds.setdefault(f"{prefix}, {name}", []).append(value)
     if not reason:
-        check_vectors(np.load(ours), np.load(theirs))
+        check_vectors(np.load(penstock_vectors), np.load(peer_vectors))
     return summarize_encoding(seconds, len(texts), peer), reason
 
 
-def check_vectors(ours: Any, theirs: Any) -> None:
+def check_vectors(penstock_vectors: Any, peer_vectors: Any) -> None:
     """Raise `RunError` if two arrays of vectors differ."""
-    difference = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else np.inf
+    difference = (
+        float(np.abs(penstock_vectors - peer_vectors).max())
+        if penstock_vectors.shape == peer_vectors.shape
+        else np.inf
+    )
     if not difference <= _TOLERANCE:
         raise RunError(f"the vectors differ by up to {difference:g}: the rates mean nothing")
 

@@ -72,7 +72,7 @@ class ImageClassifier(Classifier):
         """Load the weights to `cpu` or `cuda:N`; `version` becomes a short hash of them.
 
         Raises:
-            ModelError: not an image classifier in safetensors, or it can't be told which.
+            ModelError: not an image classifier in safetensors, or of an unknown kind.
         """
         path = resolve(self._given_path)
         refuse_pickle(path)

@@ -83,7 +83,7 @@ class OnnxClassifier(Classifier):
         """Open the file on `cpu` or `cuda:N`; `version` becomes a short hash of the file.
 
         Raises:
-            ModelError: not a classifier, or something about it can't be told for sure.
+            ModelError: not a classifier, or something about it is not certain.
         """
         refuse_pickle(self._path)
         version = content_version(self._path)

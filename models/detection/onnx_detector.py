@@ -97,7 +97,7 @@ class OnnxDetector(Detector):
         `version` becomes a short hash of the file, its external data and its JSON configuration.
 
         Raises:
-            ModelError: no such file, not a detector, or its layout can't be told for sure.
+            ModelError: no such file, not a detector, or its layout is not certain.
         """
         refuse_pickle(self._path)
         version = content_version(self._path, config_files(self._path))

@@ -13,7 +13,7 @@ _MIN_VALUES = 30
 
 
 class PageHinkley(msgspec.Struct):
-    """The sums of one series; they start anew after a change."""
+    """The sums of one series; they start again after a change."""
 
     threshold: float = 30.0
     """How far a sum must move."""

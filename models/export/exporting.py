@@ -79,7 +79,7 @@ def open_source(
         calibration: to calibrate with.
 
     Raises:
-        ModelError: it can't be told what it is; the message says how to say it.
+        ModelError: the kind of model is not certain; the message says how to name it.
     """
     from models.export.picture_source import PictureSource
     from models.export.text_source import TextSource

@@ -171,11 +171,13 @@ class PictureSource:
     def agreement(self, one: Path, other: Path) -> dict[str, float]:
         """Compare the answers of served models."""
         frames = self._frames["comparison"][: _MAX_PICTURES["comparison"]]
-        ours, theirs = (_answers(_served(path.parent), frames) for path in (one, other))
-        pairs = list(zip(ours, theirs, strict=True))
-        if isinstance(ours[0], Detections):
+        answers_before, answers_after = (
+            _answers(_served(path.parent), frames) for path in (one, other)
+        )
+        pairs = list(zip(answers_before, answers_after, strict=True))
+        if isinstance(answers_before[0], Detections):
             return _same_boxes(pairs)
-        if isinstance(ours[0], Segmentation):
+        if isinstance(answers_before[0], Segmentation):
             same = [float((classes_of(a) == classes_of(b)).mean()) for a, b in pairs]
             return {"pixels with the same class": float(np.mean(same))}
         return {

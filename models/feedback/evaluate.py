@@ -146,11 +146,11 @@ def _rate_peer(vectors: _KnownVectors, stream: list[Any], delay: int) -> list[Ro
         if i >= delay:
             peer.learn_one(features[i - delay], stream[i - delay]["intent"])
     what = f"first {len(stream):,} texts, {_late(delay)}"
-    ours = online_answers(OnlineIntentHead(head="empty"), vectors, stream, delay)
+    accuracies = online_answers(OnlineIntentHead(head="empty"), vectors, stream, delay)
     return [
         _measure("river's SoftmaxRegression", what, "prequential accuracy", right),
         _measure(
-            "online_intent_head (starts empty)", what, "prequential accuracy", ours
+            "online_intent_head (starts empty)", what, "prequential accuracy", accuracies
         ),
     ]  # fmt: skip
 

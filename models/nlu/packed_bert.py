@@ -156,12 +156,12 @@ def pack_bert(model: Any) -> PackedBert | None:
     try:
         packed = PackedBert(model)
         with torch.inference_mode():
-            ours = packed(ids, mask)[mask.bool()]
-            theirs = model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()]
+            packed_states = packed(ids, mask)[mask.bool()]
+            plain_states = model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()]
     except (AttributeError, RuntimeError, IndexError, TypeError):
         return None
-    limit = _TOLERANCE * max(1.0, float(theirs.abs().max()))
-    return packed if float((ours - theirs).abs().max()) <= limit else None
+    limit = _TOLERANCE * max(1.0, float(plain_states.abs().max()))
+    return packed if float((packed_states - plain_states).abs().max()) <= limit else None
 
 
 def _layer(layer: Any, config: Any) -> _Layer:

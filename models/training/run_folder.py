@@ -51,15 +51,15 @@ class RunFolder:
             ModelError: the folder holds a run with other settings or data, or something else.
         """
         kept = {key: value for key, value in settings.items() if key not in _FREE}
-        ours = json.loads(json.dumps({"task": task, "settings": kept, "data": data}))
+        requested = json.loads(json.dumps({"task": task, "settings": kept, "data": data}))
         path = self.path / "settings.json"
         if path.is_file():
-            _require_same(path, ours)
+            _require_same(path, requested)
             return
         if self.path.is_dir() and any(self.path.iterdir()):
             raise ModelError(f"{self.path} is not empty and holds no run: name another --out")
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(ours, indent=2) + "\n")
+        write_text(path, json.dumps(requested, indent=2) + "\n")
 
     def save_checkpoint(self, step: int, tensors: Mapping[str, torch.Tensor]) -> None:
         """Store tensors after `step` steps."""
@@ -145,11 +145,11 @@ def write_text(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
-def _require_same(path: Path, ours: dict[str, Any]) -> None:
+def _require_same(path: Path, requested: dict[str, Any]) -> None:
     try:
-        theirs = json.loads(path.read_text("utf-8"))
-        changed = [key for key in ("task", "data") if theirs[key] != ours[key]]
-        old, new = theirs["settings"], ours["settings"]
+        stored = json.loads(path.read_text("utf-8"))
+        changed = [key for key in ("task", "data") if stored[key] != requested[key]]
+        old, new = stored["settings"], requested["settings"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: not the settings of a run: name another --out") from error
     changed += sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))

@@ -98,12 +98,12 @@ def train_task(
     _set_threads(settings.threads)
     run = RunFolder(out)
     trained: Trained = module.train(settings, run, progress)
-    told = msgspec.to_builtins(settings)
+    shown = msgspec.to_builtins(settings)
     # A card goes where the model goes: names of files, without the places on this machine.
     for name in (*PATHS, *_FOLDER_PATHS):
-        if told.get(name):
-            told[name] = Path(told[name]).name
-    write_card(run, task, told, trained, command)
+        if shown.get(name):
+            shown[name] = Path(shown[name]).name
+    write_card(run, task, shown, trained, command)
     return trained, draw_metrics(run)
 
 

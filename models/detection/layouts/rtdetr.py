@@ -1,6 +1,6 @@
 """RT-DETR, RT-DETRv2 and D-FINE of transformers and optimum: `logits` and `pred_boxes`.
 
-Like DETR's outputs, but each class has a score of its own: the sigmoid of its logit, (B, Q, C)
+Like DETR's outputs, but each class has a separate score: the sigmoid of its logit, (B, Q, C)
 without a class for "no object". A query may be over the threshold in several classes, and each is
 a detection. Stretched RGB pictures, 0 to 1.
 Source: `RTDetrImageProcessor.post_process_object_detection` of transformers; Zhao et al., 2023,

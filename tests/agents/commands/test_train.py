@@ -42,8 +42,8 @@ def test_a_killed_run_goes_on_to_the_weights_of_an_uninterrupted_one(tmp_path: P
         output, error = start(tmp_path, out).communicate()
         assert "in a pipeline file" in output, error
         assert error == "", "no progress bar in a pipe"
-    ours, theirs = (out / "model" / "model.safetensors" for out in (killed, whole))
-    assert ours.read_bytes() == theirs.read_bytes()
+    killed_weights, whole_weights = (out / "model" / "model.safetensors" for out in (killed, whole))
+    assert killed_weights.read_bytes() == whole_weights.read_bytes()
     assert (killed / "metrics.jsonl").read_text() == (whole / "metrics.jsonl").read_text()
 
 

@@ -27,7 +27,7 @@ def test_the_same_groups_as_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)
     points, is_core = rng.uniform(0, 10, (150, 2)), rng.uniform(size=150) < 0.8
     found = density_groups(points, is_core, reach=0.9)
-    # With a weight of 1 for each core and min_samples of 1, its cores are ours.
+    # With a weight of 1 for each core and min_samples of 1, scikit-learn finds the same cores.
     expected = DBSCAN(eps=0.9, min_samples=1).fit(points[is_core]).labels_
     pairs = set(zip(found[is_core].tolist(), expected.tolist(), strict=True))
     assert len(pairs) == len(set(expected.tolist())) == len(set(found[is_core].tolist()))

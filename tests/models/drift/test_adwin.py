@@ -22,15 +22,15 @@ def series(seed: int, length: int = 6000) -> list[float]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_it_finds_what_river_finds(seed: int) -> None:
-    ours = Adwin()
-    theirs = drift.ADWIN()._helper  # it goes on after a change; ADWIN itself starts anew
+    adwin = Adwin()
+    river_adwin = drift.ADWIN()._helper  # it goes on after a change; ADWIN itself starts anew
     found = []
     for index, value in enumerate(series(seed)):
-        has_changed = ours.update(value)
-        assert has_changed == bool(theirs.update(value)), index
-        assert ours.width == theirs.get_width()
-        assert ours.total == pytest.approx(theirs.get_total())
-        assert ours.variance == pytest.approx(theirs.get_variance(), abs=1e-9)
+        has_changed = adwin.update(value)
+        assert has_changed == bool(river_adwin.update(value)), index
+        assert adwin.width == river_adwin.get_width()
+        assert adwin.total == pytest.approx(river_adwin.get_total())
+        assert adwin.variance == pytest.approx(river_adwin.get_variance(), abs=1e-9)
         found += [index] * has_changed
     assert found
 

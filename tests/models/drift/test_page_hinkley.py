@@ -9,10 +9,10 @@ from tests.models.drift.test_adwin import series
 
 @pytest.mark.parametrize("seed", range(4))
 def test_it_finds_what_river_finds(seed: int) -> None:
-    ours, theirs, found = PageHinkley(), drift.PageHinkley(threshold=30.0, delta=0.25), []
+    test, river_test, found = PageHinkley(), drift.PageHinkley(threshold=30.0, delta=0.25), []
     for index, value in enumerate(series(seed)):
-        theirs.update(8 * value)
-        has_changed = ours.update(8 * value)
-        assert has_changed == theirs.drift_detected, index
+        river_test.update(8 * value)
+        has_changed = test.update(8 * value)
+        assert has_changed == river_test.drift_detected, index
         found += [index] * has_changed
     assert found
