@@ -27,6 +27,7 @@ from streams.transport.fetch_positions import (
     Fetched,
     NotedPositions,
     fetched_of,
+    leaves_records,
     partition_state,
 )
 from streams.transport.stop_limits import LAST_COMMIT_SECONDS, LEAST_SECONDS, LEAVE_SECONDS
@@ -179,7 +180,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                     return {}
                 self._take_batches(fetcher)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
-        self._pacer.took(sum(map(len, fetched.values())), len(fetched))
+        num_records = sum(map(len, fetched.values()))
+        self._pacer.took(num_records, len(fetched), leaves_records(consumer, fetched))
         self.fetched_generation = self.app.consumer_generation_id
         self.positions.note(consumer, active_partitions, fetched)
         batch_topics = self.app.assigned.batch_topics

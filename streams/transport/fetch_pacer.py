@@ -6,7 +6,8 @@ results cause. So at a live rate the number of fetches decides what a record cos
 partitions the number of partitions in each.
 
 The request waits, not its response: what arrives meanwhile comes with the same response, and a
-record that arrives after a pause is fetched at once.
+record that arrives after a pause is fetched at once. A fetch that leaves records behind delays
+nothing: it was small because of a limit in bytes, not because few records arrive.
 """
 
 from __future__ import annotations
@@ -45,9 +46,15 @@ class FetchPacer:
             await asyncio.sleep(seconds)
         return await send(node_id, request, **kwargs)
 
-    def took(self, num_records: int, num_partitions: int) -> None:
-        """Note that so many records of so many partitions were taken just now."""
-        if 0 < num_records < _FEW_RECORDS:
+    def took(self, num_records: int, num_partitions: int, has_more: bool) -> None:
+        """Note that so many records of so many partitions were taken just now.
+
+        Args:
+            num_records: the number of records.
+            num_partitions: the number of partitions that they are of.
+            has_more: whether the broker had more records of these partitions.
+        """
+        if 0 < num_records < _FEW_RECORDS and not has_more:
             by_partitions = num_partitions * _PAUSE_SECONDS_PER_PARTITION
             pause = min(max(_PAUSE_SECONDS, by_partitions), _LONGEST_PAUSE_SECONDS)
             self._next_fetch = self._clock() + pause

@@ -38,6 +38,12 @@ def fetched_of(consumer: Any, tp: TP) -> Fetched | None:
     return Fetched(state.position, end)
 
 
+def leaves_records(consumer: Any, partitions: Iterable[TP]) -> bool:
+    """Return whether the broker had more records of these partitions than were returned."""
+    places = (fetched_of(consumer, tp) for tp in partitions)
+    return any(place is not None and place.position < place.end for place in places)
+
+
 def _reads_committed(consumer: Any) -> bool:
     return bool(consumer._isolation_level == "read_committed")
 

@@ -12,12 +12,17 @@ from aiokafka.protocol.metadata import MetadataRequest
 from streams.transport.fetch_pacer import FetchPacer
 
 
-@pytest.mark.parametrize(("num_records", "is_paced"), [(0, False), (1, True), (1000, False)])
-def test_only_a_small_fetch_delays_the_next(num_records: int, is_paced: bool) -> None:
+@pytest.mark.parametrize(
+    ("num_records", "has_more", "is_paced"),
+    [(0, False, False), (1, False, True), (1, True, False), (1000, False, False)],
+)
+def test_only_a_small_fetch_of_all_that_is_there_delays_the_next(
+    num_records: int, has_more: bool, is_paced: bool
+) -> None:
     now = 100.0
     pacer = FetchPacer(lambda: now)
     assert pacer.seconds_left() == 0.0
-    pacer.took(num_records, 1)
+    pacer.took(num_records, 1, has_more)
     assert (pacer.seconds_left() > 0.0) == is_paced
     now += 1.0
     assert pacer.seconds_left() == 0.0
@@ -28,7 +33,7 @@ def test_only_a_small_fetch_delays_the_next(num_records: int, is_paced: bool) ->
 )
 def test_records_of_many_partitions_gather_for_longer(num_partitions: int, seconds: float) -> None:
     pacer = FetchPacer(lambda: 100.0)
-    pacer.took(num_partitions, num_partitions)
+    pacer.took(num_partitions, num_partitions, has_more=False)
     assert pacer.seconds_left() == pytest.approx(seconds)
 
 
@@ -47,6 +52,6 @@ async def test_only_fetches_wait(is_fetch: bool, monkeypatch: pytest.MonkeyPatch
     request = FetchRequest(500, 1, 1000, 0, []) if is_fetch else MetadataRequest([])
     assert await pacer.send(send, 3, request, group=1) == "sent to 3 {'group': 1}"
     assert slept == []
-    pacer.took(1, 1)
+    pacer.took(1, 1, has_more=False)
     await pacer.send(send, 3, request)
     assert slept == ([pytest.approx(0.008)] if is_fetch else [])

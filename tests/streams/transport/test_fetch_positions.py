@@ -7,7 +7,7 @@ from typing import Any
 
 from faust.types import TP
 
-from streams.transport.fetch_positions import Fetched, NotedPositions, fetched_of
+from streams.transport.fetch_positions import Fetched, NotedPositions, fetched_of, leaves_records
 
 ONE, OTHER, LOST = TP("numbers", 0), TP("numbers", 1), TP("numbers", 2)
 
@@ -33,6 +33,13 @@ def test_the_readable_end_is_the_last_stable_offset_where_only_committed_records
 def test_unknown_positions_are_none() -> None:
     assert fetched_of(consumer(), OTHER) is None
     assert fetched_of(consumer(), LOST) is None
+
+
+def test_a_fetch_leaves_records_if_one_position_is_before_its_end() -> None:
+    assert leaves_records(consumer(), [OTHER, LOST, ONE])
+    assert not leaves_records(consumer(), [OTHER, LOST])
+    assert leaves_records(consumer("read_committed", lso=6), [ONE])
+    assert not leaves_records(consumer("read_committed", lso=5), [ONE])
 
 
 def test_positions_are_noted_when_wanted_and_once() -> None:

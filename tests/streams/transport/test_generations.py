@@ -60,7 +60,10 @@ class World:
             consumer_generation_id=1, assigned=SimpleNamespace(batch_topics={"numbers"})
         )
         self.consumer = SimpleNamespace(
-            _closed=False, _fetcher=Fetcher(self.app), _isolation_level="read_uncommitted"
+            _closed=False,
+            _fetcher=Fetcher(self.app),
+            _isolation_level="read_uncommitted",
+            _subscription=SimpleNamespace(subscription=None),
         )
         self.thread: Any = SimpleNamespace(
             app=self.app, consumer=SimpleNamespace(flow_active=True), fetched_generation=-1,
