@@ -44,7 +44,7 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
         Args:
             encoder: `minilm` (extra `demo`), `roberta` (small, shipped), a folder with
                 safetensors or model.onnx, an ONNX file, or a hub id.
-            head: a folder made by `python -m models.nlu.train` with that encoder; None: the
+            head: a folder made by `penstock train intent` with that encoder; None: the
                 shipped head, which knows 12 customer-service intents and fits `minilm`.
             top_k: number of alternatives in a result, 0 to 1000.
             min_score: an intent with a lower score becomes `oos`, 0 to 1; None: the head's.
@@ -97,8 +97,8 @@ class IntentClassifier(PreparedModel[TextMessage, NluResult]):
         if self._head.encoder != settings:
             raise ModelError(
                 f"the head in {self._head_folder} was trained on another encoder than "
-                f"{self._source!r}: train one with `python -m models.nlu.train --encoder "
-                f"{self._source} --data FILE --out FOLDER` and name its folder as `head`"
+                f"{self._source!r}: train one with `penstock train intent` and "
+                f"`encoder: {self._source}` in its configuration, and name its folder as `head`"
             )
         both = settings.fingerprint + self._head.fingerprint()
         return hashlib.sha256(both.encode()).hexdigest()[:12]

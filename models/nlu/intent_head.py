@@ -103,7 +103,7 @@ def load_head(folder: Path) -> IntentHead:
     from safetensors.numpy import load_file
 
     refuse_pickle(folder)
-    advice = "expected a folder made by `python -m models.nlu.train`"
+    advice = "expected a folder made by `penstock train intent`"
     try:
         description = json.loads((folder / _LABELS).read_text(encoding="utf-8"))
         arrays = load_file(folder / _WEIGHTS)

@@ -69,8 +69,8 @@ class OnlineIntentHead(OnlineModel[Event, NluResult]):
 
         Args:
             encoder: as of `intent_classifier`.
-            head: where to start: `shipped`, `empty`, or a folder made by `python -m
-                models.nlu.train` with that encoder.
+            head: where to start: `shipped`, `empty`, or a folder made by `penstock train
+                intent` with that encoder.
             max_classes: intents learned from labels, at most, 2 to 10,000; further ones are
                 refused and counted.
             max_waiting: events of a partition that are remembered until their labels come, 1 to
@@ -106,8 +106,7 @@ class OnlineIntentHead(OnlineModel[Event, NluResult]):
         if settings is not None and settings != self._encoder.settings:
             raise ModelError(
                 f"head: {self._start} was trained on another encoder than {self._source!r}: use "
-                "`head: empty`, or a folder of `python -m models.nlu.train --encoder "
-                f"{self._source}`"
+                "`head: empty`, or a folder of `penstock train intent` with this encoder"
             )
         digest = self._encoder.settings.fingerprint
         digest += self._head.fingerprint() if self._head else ""

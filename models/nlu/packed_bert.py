@@ -12,6 +12,7 @@ Model", arXiv:2208.08124.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -22,6 +23,8 @@ from models.nlu.token_limit import first_position
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger(__name__)
 
 _FAMILIES = ("BertModel", "RobertaModel", "XLMRobertaModel", "CamembertModel")
 #: The two sum float32 in another order, over all layers.
@@ -158,10 +161,18 @@ def pack_bert(model: Any) -> PackedBert | None:
         with torch.inference_mode():
             packed_states = packed(ids, mask)[mask.bool()]
             plain_states = model(input_ids=ids, attention_mask=mask).last_hidden_state[mask.bool()]
-    except (AttributeError, RuntimeError, IndexError, TypeError):
+    except (AttributeError, RuntimeError, IndexError, TypeError) as error:
+        logger.info("this %s computes padding as well: %s", type(model).__name__, error)
         return None
     limit = _TOLERANCE * max(1.0, float(plain_states.abs().max()))
-    return packed if float((packed_states - plain_states).abs().max()) <= limit else None
+    difference = float((packed_states - plain_states).abs().max())
+    if difference > limit:
+        logger.info(
+            "this %s computes padding as well: without it answers differ by %g",
+            type(model).__name__, difference,
+        )  # fmt: skip
+        return None
+    return packed
 
 
 def _layer(layer: Any, config: Any) -> _Layer:

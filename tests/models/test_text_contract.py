@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from models.base import Model, PreparedModel
+from models.nlu.online_intent_head import OnlineIntentHead
 from models.nlu.pretrained import MINILM_PACKAGE
 from models.registry import model_class, model_names
 from schemas import InputError, TextMessage
@@ -86,9 +87,11 @@ def test_invalid_unicode_is_an_error_for_that_text_alone(model: Model[Any, Any])
 
 
 def token_ids(model: Model[Any, Any], text: str) -> list[int]:
-    if not isinstance(model, PreparedModel):
-        pytest.skip("its encoder is that of intent_classifier, which is tested here")
-    (texts,) = model.prepare_batch([TextMessage(text=text)]).passes
+    if isinstance(model, PreparedModel):
+        (texts,) = model.prepare_batch([TextMessage(text=text)]).passes
+    else:
+        assert isinstance(model, OnlineIntentHead)
+        (texts,) = model._encoder.prepare([text]).passes
     ids: list[int] = texts.ids.tensor()[0].tolist()
     return ids
 
