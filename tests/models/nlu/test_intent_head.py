@@ -68,7 +68,7 @@ def test_prototypes_of_another_width_are_refused(head: IntentHead, tmp_path: Pat
 
 
 def test_the_error_for_a_folder_without_head_says_how_to_train_one(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="No such file.*penstock train intent"):
+    with pytest.raises(ModelError, match=r"No such file.*penstock train intent"):
         load_head(tmp_path)
 
 
