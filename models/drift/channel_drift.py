@@ -85,6 +85,8 @@ class ChannelDrift(msgspec.Struct):
         self.recent += _RECENT_WEIGHT * (value - self.recent)
         # ADWIN is made for values in a range of length 1.
         scaled = position / (2 * _FARTHEST) if isinstance(self.test, Adwin) else position
+        if isinstance(self.test, Kswin):  # it compares ranks: rounding must not be a difference
+            scaled = round(position, 2)
         if not self.test.update(scaled):
             return None
         moved = abs(self.recent - self.center) / self.spread

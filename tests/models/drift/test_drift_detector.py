@@ -56,6 +56,8 @@ def test_absurd_single_values_are_no_change(method: str) -> None:
 def test_constants_and_their_changes(method: str) -> None:
     assert play(DriftDetector(method=method), [7.0] * 1000) == []
     assert len(play(DriftDetector(method=method), [7.0] * 500 + [8.0] * 500)) == 1
+    # Less than 0.05 % of a constant is rounding.
+    assert play(DriftDetector(method=method), [7.0] * 500 + [7.0 + 1e-6] * 500) == []
     assert len(play(DriftDetector(method=method), [0.0] * 500 + [1e-3] * 500)) == 1
 
 

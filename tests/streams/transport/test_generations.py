@@ -132,3 +132,14 @@ async def test_records_taken_before_the_generation_changed_are_dropped(
     world.fetch = fetch  # type: ignore[method-assign]
     await world.drain_once()
     assert world.handed_out == []
+
+
+@pytest.mark.parametrize(("end", "is_paced"), [(8, True), (9, False)])
+async def test_only_a_fetch_of_all_records_lets_them_gather(
+    world: World, end: int, is_paced: bool
+) -> None:
+    state = SimpleNamespace(has_valid_position=True, position=8, highwater=end, lso=None)
+    assignment = SimpleNamespace(state_value={TP: state}.get)
+    world.consumer._subscription.subscription = SimpleNamespace(assignment=assignment)
+    await world.fetch()
+    assert (world.thread._pacer.seconds_left() > 0) == is_paced
