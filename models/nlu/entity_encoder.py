@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from models.base import ModelError
 from models.nlu.model_files import find_model
 from models.nlu.padded import PaddedTexts
 from models.nlu.padding import check_padding, choose_padding
-from models.nlu.text_network import open_network
+from models.nlu.text_network import load_projection, open_network
 from models.nlu.token_limit import token_limit
 from models.nlu.token_passes import (
     PreparedWindows,
@@ -76,15 +75,9 @@ class EntityEncoder:
         Raises:
             ModelError: the weights are for another size of hidden states.
         """
-        import torch
-
-        size = len(self._layers) * int(self._network.config.hidden_size)
-        if weights.shape[0] != size:
-            raise ModelError(
-                f"the head is for hidden states of {weights.shape[0]} numbers, the encoder "
-                f"{self.source!r} has {size}"
-            )
-        self._projection = torch.from_numpy(weights).to(self._device)
+        self._projection = load_projection(
+            weights, len(self._layers), self._network, self.source, self._device
+        )
 
     def prepare(self, texts: Sequence[str]) -> PreparedWindows:
         """Tokenize B texts and upload them to the device."""

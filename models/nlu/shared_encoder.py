@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.base import ModelError
 from models.nlu.encoder import EncoderSettings, pool
 from models.nlu.entity_encoder import Floats, word_means
 from models.nlu.model_files import find_model
 from models.nlu.padded import PaddedTexts, send_padded
 from models.nlu.padding import check_padding, choose_padding
 from models.nlu.sentence_folder import read_pooling
-from models.nlu.text_network import open_network
+from models.nlu.text_network import load_projection, open_network
 from models.nlu.token_limit import token_limit
 from models.nlu.token_passes import join_windows
 from models.nlu.tokenizer import CutTokens, Tokenizer, Tokens
@@ -100,15 +99,9 @@ class SharedEncoder:
         Raises:
             ModelError: the weights are for another size of hidden states.
         """
-        import torch
-
-        size = len(self._layers) * int(self._network.config.hidden_size)
-        if weights.shape[0] != size:
-            raise ModelError(
-                f"the head is for hidden states of {weights.shape[0]} numbers, the encoder "
-                f"{self.source!r} has {size}"
-            )
-        self._projection = torch.from_numpy(weights).to(self._device)
+        self._projection = load_projection(
+            weights, len(self._layers), self._network, self.source, self._device
+        )
 
     def prepare(self, texts: Sequence[str]) -> PreparedShared:
         """Tokenize B texts and upload them to the device."""

@@ -11,7 +11,9 @@ from models.nlu.packed_bert import pack_bert
 from models.nlu.pretrained import load_weights
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
 Task = Literal["encoder", "sequence", "tokens"]
 """`encoder`: hidden states (b, T, D). `sequence`: a class for each text, logits (b, K). `tokens`: a
@@ -81,6 +83,32 @@ class TorchTexts:
     def packed(self) -> TextNetwork | None:
         """Return an encoder with the same answers that computes no padding; None for most."""
         return pack_bert(self._model)
+
+
+def load_projection(
+    weights: NDArray[np.float32], num_layers: int, network: TextNetwork, source: str, device: str
+) -> torch.Tensor:
+    """Return on the device what the hidden states of some layers, side by side, are multiplied by.
+
+    Args:
+        weights: (L * D, H) for L layers of width D.
+        num_layers: L.
+        network: of the encoder.
+        source: its name, for the message.
+        device: `cpu` or `cuda:N`.
+
+    Raises:
+        ModelError: the weights are for another size of hidden states.
+    """
+    import torch
+
+    size = num_layers * int(network.config.hidden_size)
+    if weights.shape[0] != size:
+        raise ModelError(
+            f"the head is for hidden states of {weights.shape[0]} numbers, the encoder "
+            f"{source!r} has {size}"
+        )
+    return torch.from_numpy(weights).to(device)
 
 
 def open_network(files: ModelFiles, task: Task, device: str) -> TextNetwork:
