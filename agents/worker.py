@@ -104,8 +104,9 @@ class Worker:
             devices = choose_devices(agent.device, parts.model_type)
             has_updates = agent.updates is not None
             on_incidents = partial(self.metrics.model_incidents, name)
+            on_waited = self.metrics.model_unavailable.labels(name).inc
             pool = ModelPool(
-                name, make_model, agent.concurrency, devices, has_updates, on_incidents
+                name, make_model, agent.concurrency, devices, has_updates, on_incidents, on_waited
             )
         except ModelError as error:
             raise ModelError(f"agent {name}: {error}") from error

@@ -18,6 +18,7 @@ from schemas.errors import (
     InputError,
     SchemaError,
     TooLargeError,
+    Unavailable,
     UnknownVersionError,
 )
 from schemas.event import Event, FiniteFloat, Origin, Result
@@ -140,6 +141,7 @@ __all__ = [
     "TextMessage",
     "TextUnderstanding",
     "TooLargeError",
+    "Unavailable",
     "UnknownVersionError",
     "VideoFrame",
     "make_codec",

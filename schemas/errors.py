@@ -141,6 +141,23 @@ class UnencodableResultError(InputError):
         self.__cause__ = error
 
 
+class Unavailable(Exception):  # a state of the model, and no fault of anything
+    """A model can't answer now: a service that it calls is away, or asks for patience (429, 503).
+
+    Not an `InputError`: the batch waits and is tried again, and nothing is dead-lettered.
+    """
+
+    def __init__(self, reason: str, retry_after_seconds: float = 0.0) -> None:
+        """Say what is away.
+
+        Args:
+            reason: for people, as the subject of a log line: "http://scores:8000 answers 503".
+            retry_after_seconds: how long the service asks to be left alone, at most 60 are waited.
+        """
+        self.retry_after_seconds = max(0.0, retry_after_seconds)
+        super().__init__(reason)
+
+
 class SourceAwayError(Exception):
     """What a record refers to can't be reached now: no fault of the record, so it waits.
 

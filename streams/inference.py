@@ -131,7 +131,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
 
     def _waiting_for(self) -> str:
         """Return what records wait for before they are decoded, in words; "" if nothing."""
-        sources = (self._schemas, self._row_reads)
+        sources = (self._schemas, self._row_reads, self.pool.calls)
         return next((s.problem for s in sources if s is not None and s.problem), "")
 
     @property

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeGuard
 
 from streams.model_protocols import JoinedLearner, JoinedModel, LearningModel
@@ -13,32 +14,47 @@ from streams.predicting import predict_each
 logger = logging.getLogger(__name__)
 
 
+CallModel = Callable[..., Any]
+"""Calls its first argument with the others; see `ModelCalls.run`."""
+
+
+def call_model(method: Callable[..., Any], *args: Any) -> Any:
+    """Call a model without more ado."""
+    return method(*args)
+
+
 def answer_each(
-    models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
+    models: Sequence[LearningModel],
+    batches: Sequence[Sequence[Any]],
+    call: CallModel = call_model,
 ) -> list[list[Any]]:
     """Answer each batch with its model, in one call if the models support it."""
     if len(models) > 1 and _answers_jointly(models[0]):
         try:
-            answers = models[0].predict_joined(models, batches)
+            answers = call(models[0].predict_joined, models, batches)
             if [len(part) for part in answers] == [len(batch) for batch in batches]:
                 return [list(part) for part in answers]
         except Exception as error:  # some event is bad: call model by model to find it
             drop_frames(error)
     return [
-        predict_each(model.predict_batch, batch)
+        predict_each(partial(call, model.predict_batch), batch)
         for model, batch in zip(models, batches, strict=True)
     ]
 
 
-def learn_each(models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]) -> list[bool]:
+def learn_each(
+    models: Sequence[LearningModel],
+    batches: Sequence[Sequence[Any]],
+    call: CallModel = call_model,
+) -> list[bool]:
     """Let each model learn from its step; return for each whether it succeeded."""
     if len(models) > 1 and _learns_jointly(models[0]):
         try:
-            models[0].learn_joined(models, batches)
+            call(models[0].learn_joined, models, batches)
             return [True] * len(models)
         except Exception as error:  # no model has learned: call model by model to find the bad step
             drop_frames(error)
-    return [_try_to_learn(model, batch) for model, batch in zip(models, batches, strict=True)]
+    return [_try_to_learn(model, batch, call) for model, batch in zip(models, batches, strict=True)]
 
 
 def _answers_jointly(model: LearningModel) -> TypeGuard[JoinedModel]:
@@ -50,9 +66,9 @@ def _learns_jointly(model: LearningModel) -> TypeGuard[JoinedLearner]:
     return hasattr(model, "learn_joined")
 
 
-def _try_to_learn(model: LearningModel, batch: Sequence[Any]) -> bool:
+def _try_to_learn(model: LearningModel, batch: Sequence[Any], call: CallModel) -> bool:
     try:
-        model.learn_batch(batch)
+        call(model.learn_batch, batch)
     except Exception:
         logger.exception("model %s can't learn from a step; the step is skipped", model.name)
         return False

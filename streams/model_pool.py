@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar, TypeVarTuple, Unpack
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 from streams.batching import MicroBatch
 from streams.executor import device_executor, run_on
+from streams.joint_calls import call_model
+from streams.model_calls import ModelCalls, PatientModel
 from streams.model_protocols import (
     LearningModel,
     MemoryFreeingModel,
@@ -28,7 +30,6 @@ from streams.predicting import load, predict_each, predict_prepared, prepare
 
 logger = logging.getLogger(__name__)
 
-P = ParamSpec("P")
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
@@ -37,58 +38,11 @@ Args = TypeVarTuple("Args")
 _BATCHES_PER_COPY = 2
 
 
-class CallClock:
-    """Measures how long the model calls of one agent have been running; thread-safe.
-
-    `Health` uses it to tell a slow call from one that hangs.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._started: dict[object, float] = {}
-
-    def timed(self, call: Callable[P, T]) -> Callable[P, T]:
-        """Wrap a callable so that each of its calls is timed."""
-
-        def timed_call(*args: P.args, **kwargs: P.kwargs) -> T:
-            token = object()
-            self._started[token] = self._clock()
-            try:
-                return call(*args, **kwargs)
-            finally:
-                del self._started[token]
-
-        return timed_call
-
-    def longest_seconds(self) -> float:
-        """Return how long the oldest running call has taken so far; 0 if none is running."""
-        started = list(self._started.values())
-        return self._clock() - min(started) if started else 0.0
-
-
-class TimedCalls:
-    """A model's two prediction methods, with each call timed."""
-
-    def __init__(self, model: Any, clock: CallClock) -> None:
-        self._model = model
-        self._clock = clock
-
-    def predict_batch(self, batch: Sequence[Any]) -> Sequence[Any]:
-        """Return B answers for B events."""
-        answers: Sequence[Any] = self._clock.timed(self._model.predict_batch)(batch)
-        return answers
-
-    def predict_prepared(self, prepared: Any) -> Sequence[Any]:
-        """Answer what `prepare_batch` returned."""
-        answers: Sequence[Any] = self._clock.timed(self._model.predict_prepared)(prepared)
-        return answers
-
-
 @dataclass(slots=True)
 class _Copy:
     model: ServedModel
     executor: ThreadPoolExecutor
-    calls: TimedCalls
+    calls: PatientModel
     """The model's prediction methods."""
     num_batches: int = 0
     """Batches on its thread or waiting for it."""
@@ -105,6 +59,7 @@ class ModelPool:
         devices: Sequence[str],
         makes_updates: bool = True,
         on_incidents: Callable[[str, int], None] = lambda kind, count: None,
+        on_waited: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         """Make the copies without loading them.
 
@@ -115,12 +70,13 @@ class ModelPool:
             devices: devices to try in order, such as `cuda:0` and then `cpu`.
             makes_updates: whether a model that learns makes its updates.
             on_incidents: called with each kind of incident that models report, and their number.
+            on_waited: called with the seconds of each pause in which a model was unavailable.
         """
         first = factory()
         self.name: str = first.name
         self.is_online = isinstance(first, LearningModel)
-        self.calls = CallClock()
-        """Times the running model calls."""
+        self.calls = ModelCalls(agent, on_waited)
+        """Makes the model calls."""
         self._prepares = isinstance(first, PreparingModel) and not self.is_online
         self.num_copies = 1 if self.is_online else concurrency
         prepares = self._prepares or getattr(first, "prepares", False)
@@ -128,12 +84,12 @@ class ModelPool:
         """Whether the copies compute on the CPU with their library's threads."""
         models = [first, *(factory() for _ in range(self.num_copies - 1))]
         self._copies = [
-            _Copy(m, device_executor(f"{agent}-{i}"), TimedCalls(m, self.calls))
+            _Copy(m, device_executor(f"{agent}-{i}"), PatientModel(m, self.calls))
             for i, m in enumerate(models)
         ]
         self.num_slots = self.num_copies * _BATCHES_PER_COPY
         self._runner = (
-            OnlineRunner(factory, devices[-1], makes_updates, on_incidents)
+            OnlineRunner(factory, devices[-1], makes_updates, on_incidents, self.calls.run)
             if self.is_online
             else None
         )
@@ -141,8 +97,11 @@ class ModelPool:
         self.device = ""
         """Where the copies are loaded; "" before `load`."""
 
-    def load(self) -> None:
+    def load(self, is_waiting: bool = True) -> None:
         """Load every copy, each on its own thread, and wait; a second call does nothing.
+
+        Args:
+            is_waiting: whether to try again for as long as a model raises `Unavailable`.
 
         Raises:
             Exception: whatever the model's `load` or `warm_up` raises on the last device.
@@ -152,14 +111,15 @@ class ModelPool:
         *preferred, last = self._devices
         for device in preferred:
             try:
-                self._load_on(device)
+                self._load_on(device, is_waiting)
                 return
             except Exception as error:
                 logger.warning("%s is not used for %s: %s", device, self.name, error)
-        self._load_on(last)
+        self._load_on(last, is_waiting)
 
-    def _load_on(self, device: str) -> None:
-        jobs = [copy.executor.submit(load, copy.model, device) for copy in self._copies]
+    def _load_on(self, device: str, is_waiting: bool) -> None:
+        call = self.calls.patiently if is_waiting else call_model
+        jobs = [copy.executor.submit(call, load, copy.model, device) for copy in self._copies]
         for job in jobs:
             job.result()
         self.device = device
@@ -197,14 +157,14 @@ class ModelPool:
         prepares = self._prepares and len(events) <= limit.size
         if prepares:
             prepared, seconds["prepare"] = await run_on(
-                host, _timed, self.calls.timed(prepare), self._copies[0].model, events
+                host, _timed, self.calls.run, prepare, self._copies[0].model, events
             )
         copy = min(self._copies, key=lambda copy: copy.num_batches)
         copy.num_batches += 1
         try:
             work: tuple[Any, ...]
             if self._runner is not None:
-                work = (self.calls.timed(self._runner.answer), batch)
+                work = (self._runner.answer, batch)
             elif prepares:
                 work = (predict_prepared, copy.calls, prepared, events, limit)
             else:
@@ -237,6 +197,7 @@ class ModelPool:
 
     def close(self) -> None:
         """Close each model on its thread, after its running and queued calls."""
+        self.calls.close()
         for copy in self._copies:
             if self._runner is not None:
                 copy.executor.submit(self._runner.close)

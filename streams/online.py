@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from streams.batching import Chunk, MicroBatch
-from streams.joint_calls import answer_each, learn_each
+from streams.joint_calls import CallModel, answer_each, call_model, learn_each
 from streams.model_protocols import LearningModel, ModelFactory, SharingModel
 from streams.state.snapshot import Snapshot, StateMismatchError
 
@@ -105,6 +105,7 @@ class OnlineRunner:
         device: str,
         makes_updates: bool = True,
         on_incidents: Callable[[str, int], None] = lambda kind, count: None,
+        call: CallModel = call_model,
     ) -> None:
         """Make a runner without models.
 
@@ -114,8 +115,10 @@ class OnlineRunner:
             makes_updates: whether to ask models for an update after each step. Without a topic for
                 them that would be wasted: `online_kmeans` lists all its centers.
             on_incidents: called with each kind of incident that models report, and their number.
+            call: makes each call of a model.
         """
         self._on_incidents = on_incidents
+        self._call = call
         self._factory = factory
         self._device = device
         self._makes_updates = makes_updates
@@ -186,7 +189,7 @@ class OnlineRunner:
                 ended.append((work, run, step))
         pending = [work.state.take_pending(work.partition) for work, _, _ in ended]
         models = [work.state.model for work, _, _ in ended]
-        learned = learn_each(models, pending)
+        learned = learn_each(models, pending, self._call)
         self._report_incidents(models)
         updates: list[Update] = []
         if not self._makes_updates:
@@ -214,7 +217,7 @@ class OnlineRunner:
             if run.stop > work.num_caught_up
         ]
         batches = [work.events[start:stop] for work, start, stop in fresh]
-        answered = answer_each([work.state.model for work, _, _ in fresh], batches)
+        answered = answer_each([work.state.model for work, _, _ in fresh], batches, self._call)
         for (work, start, stop), results in zip(fresh, answered, strict=True):
             for position, result in zip(work.positions[start:stop], results, strict=True):
                 answers[position] = result

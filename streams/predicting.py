@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from schemas import InputError
-from schemas.errors import ModelFailedError, OutOfMemoryError, ProcessLostError
+from schemas.errors import ModelFailedError, OutOfMemoryError, ProcessLostError, Unavailable
 from streams.model_protocols import PreparingModel, ServedModel
 from streams.out_of_memory import BatchSizeLimit, drop_frames, is_out_of_memory
 
@@ -166,7 +166,8 @@ def predict_prepared(
         return _settle(model.predict_batch, events, outcome, 1, limit)
     if len(events) == 1 and isinstance(outcome, InputError):
         return [outcome]
-    return predict_each(model.predict_batch, events, 2, limit)
+    attempts = 1 if isinstance(outcome, Unavailable) else 2
+    return predict_each(model.predict_batch, events, attempts, limit)
 
 
 def load(model: ServedModel, device: str) -> None:

@@ -17,6 +17,7 @@ from agents.pipeline.file import load_pipeline
 from agents.pipeline.parts import AgentParts, choose_devices, load_agent
 from agents.pipeline.topics import guarantee_problem, plan_topics
 from models.base import ModelError, OnlineModel
+from schemas.errors import Unavailable
 from streams.kafka.errors import BrokerError, or_hidden
 from streams.model_pool import ModelPool
 from streams.settings import AgentSettings, PipelineSettings
@@ -186,10 +187,12 @@ def _try_model(parts: AgentParts, settings: AgentSettings, is_loading: bool) -> 
     try:
         if not is_loading:
             return ""
-        pool.load()
+        pool.load(is_waiting=False)
         return pool.version
     except ModelError:
         raise
+    except Unavailable as error:
+        raise ModelError(f"{error}: a worker would wait for it") from error
     except Exception as error:
         # A user's model may raise anything, and the other agents must still be checked.
         raise ModelError(f"loading fails: {type(error).__name__}: {error}") from error

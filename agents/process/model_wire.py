@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from schemas import InputError
-from schemas.errors import UnencodableResultError
+from schemas.errors import Unavailable, UnencodableResultError
 from streams.settings import AgentSettings
 
 FRAME = struct.Struct("!cQ")
@@ -50,16 +50,24 @@ class Raised(msgspec.Struct, array_like=True):
     message: str
     reason: str | None = None
     """Of an `InputError`."""
+    retry_after_seconds: float | None = None
+    """Of an `Unavailable`."""
 
     @classmethod
     def of(cls, error: BaseException) -> Raised:
         """Return an exception's name and message."""
         reason = error.reason if isinstance(error, InputError) else None
+        pause = error.retry_after_seconds if isinstance(error, Unavailable) else None
         kind = type(error)
-        return cls(kind.__name__, kind.__module__, str(error), reason)
+        return cls(kind.__name__, kind.__module__, str(error), reason, pause)
 
     def error(self) -> Exception:
-        """Return an exception of the same class name and message; an `InputError` if it was one."""
+        """Return an exception of the same class name and message.
+
+        It is an `InputError` or an `Unavailable` if it was one.
+        """
+        if self.retry_after_seconds is not None:
+            return Unavailable(self.message, self.retry_after_seconds)
         return _error_class(self.name, self.module, self.reason)(self.message)
 
 

@@ -184,6 +184,12 @@ class Metrics:
             registry=registry,
         )  # fmt: skip
 
+        self.model_unavailable = Counter(
+            "penstock_model_unavailable_seconds",
+            "Time in which batches waited because the model could not answer (Unavailable).",
+            ("agent",), registry=registry,
+        )  # fmt: skip
+
     def for_agent(self, agent: str, topics: Sequence[str], model: str) -> AgentMetrics:
         """Return the metrics of one agent; `topics` are its inputs."""
         return AgentMetrics(self, agent, topics, model)

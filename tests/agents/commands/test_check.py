@@ -84,6 +84,26 @@ def test_a_model_that_fails_to_load_is_a_problem(tmp_path: Path) -> None:
     )
 
 
+def test_a_service_that_is_away_is_a_problem_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from schemas import TextMessage, Unavailable\n"
+        "class Remote:\n"
+        "    event_type = TextMessage\n"
+        "    def load(self, device='cpu'):\n"
+        "        raise Unavailable('http://scores:8000 answers 503')\n"
+        "    def predict_batch(self, batch):\n"
+        "        return batch\n"
+    )
+    path = tmp_path / "penstock.yaml"
+    path.write_text("agents:\n  a: {input: a, output: x, model: ./mine.py:Remote}\n")
+    found = CliRunner().invoke(app, ["check", "-c", str(path), "--offline", "--load"])
+    assert found.exit_code == 2
+    assert found.stderr == (
+        f"penstock: error: {path}: agents.a: http://scores:8000 answers 503: "
+        "a worker would wait for it\n"
+    )
+
+
 def test_the_environment_can_name_the_file() -> None:
     found = CliRunner().invoke(app, ["check", "--offline"], env={"PENSTOCK_CONFIG": RIDES})
     assert found.exit_code == 0

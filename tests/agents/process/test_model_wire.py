@@ -10,7 +10,7 @@ import pytest
 
 from agents.process.model_wire import Raised, SharedBytes, pack_answers, unpack_answers
 from schemas import Detections, InputError, Result
-from schemas.errors import TooLargeError
+from schemas.errors import TooLargeError, Unavailable
 
 
 class Speed(Result):
@@ -55,6 +55,12 @@ def test_another_error_keeps_its_class_name_and_message() -> None:
     error = Raised.of(ZeroDivisionError("by 0")).error()
     assert not isinstance(error, InputError)
     assert (type(error).__name__, str(error)) == ("ZeroDivisionError", "by 0")
+
+
+def test_a_model_that_is_unavailable_stays_so() -> None:
+    error = Raised.of(Unavailable("http://scores:8000 answers 503", 2.5)).error()
+    assert isinstance(error, Unavailable)
+    assert (error.retry_after_seconds, str(error)) == (2.5, "http://scores:8000 answers 503")
 
 
 class Hidden(msgspec.Struct):
