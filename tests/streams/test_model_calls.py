@@ -119,8 +119,8 @@ def test_the_pause_that_a_service_asks_for_is_kept_within_limits() -> None:
     pauses: list[float] = []
     calls = ModelCalls("agent")
 
-    def wait(seconds: float | None = None) -> bool:
-        pauses.append(seconds or 0.0)
+    def wait(timeout: float | None = None) -> bool:
+        pauses.append(timeout or 0.0)
         return False
 
     calls._closed.wait = wait  # type: ignore[method-assign]
