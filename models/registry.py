@@ -80,6 +80,7 @@ register("traffic_segmenter", "models.segmentation.traffic_segmenter:TrafficSegm
 register("byte_tracker", "models.tracking.byte_tracker:ByteTracker")
 register("scene_watcher", "models.tracking.scene_watcher:SceneWatcher")
 register("onnx_tabular", "models.tabular:OnnxTabular")
+register("open_inference", "models.remote.open_inference:OpenInference")
 register("intent_classifier", "models.nlu.intent_classifier:IntentClassifier")
 register("huggingface_classifier", "models.nlu.sequence_classifier:HuggingFaceClassifier")
 register("huggingface_entities", "models.nlu.token_classifier:HuggingFaceEntities")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 
 from models.base import Model, ModelError
 from models.content_hash import content_version
+from models.number_rows import NumberRows, json_rows
 from models.onnx_session import open_session
 from models.weights import refuse_pickle
 from schemas import Event, InputError
 from schemas.errors import ModelFailedError
 
 Row = dict[str, Any]
-
-_MOST_NAMES = 20  # in a message
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 class OnnxTabular(Model[Event, Row]):
@@ -48,12 +46,8 @@ class OnnxTabular(Model[Event, Row]):
             input: name of the model's input; None: its only input.
             output: name or names of the outputs to return; None: all outputs.
         """
-        if isinstance(features, str) or not features:
-            raise ValueError(f"features is {features!r}: expected a list of names in model order")
-        if len(set(features)) < len(features):
-            raise ValueError(f"features contains a name twice: {', '.join(features)}")
         self._path = Path(path).expanduser()
-        self._features = list(features)
+        self._rows = NumberRows(features)
         self._input = input
         self._outputs = [output] if isinstance(output, str) else output
 
@@ -73,7 +67,7 @@ class OnnxTabular(Model[Event, Row]):
 
     def warm_up(self) -> None:
         """Run the model on one row of zeros."""
-        self._run(np.zeros((1, len(self._features)), dtype=np.float32))
+        self._run(np.zeros((1, len(self._rows.features)), dtype=np.float32))
 
     def predict_batch(self, batch: Sequence[Event]) -> list[Row | InputError]:
         """Run the model on each event's row.
@@ -82,7 +76,7 @@ class OnnxTabular(Model[Event, Row]):
             B answers in input order: {output name: number, text or list}, or an `InputError` if
             a feature is absent or too large for float32, or an output is NaN or infinite.
         """
-        rows = [self._row(event) for event in batch]
+        rows = [self._rows.row(event) for event in batch]
         good = [row for row in rows if not isinstance(row, InputError)]
         answers = iter(self._run(np.array(good, dtype=np.float32)) if good else [])
         return [row if isinstance(row, InputError) else next(answers) for row in rows]
@@ -90,23 +84,6 @@ class OnnxTabular(Model[Event, Row]):
     def close(self) -> None:
         """Free the session."""
         del self._session
-
-    def _row(self, event: Event) -> list[float] | InputError:
-        numbers = _numbers(event)
-        if numbers is None:
-            return InputError(
-                f"{type(event).__name__} has neither `values` nor `features`: nothing to read"
-            )
-        try:
-            row = [numbers[name] for name in self._features]
-        except KeyError as error:
-            known = ", ".join(sorted(numbers)[:_MOST_NAMES])
-            more = f" and {len(numbers) - _MOST_NAMES} more" if len(numbers) > _MOST_NAMES else ""
-            return InputError(f"feature {error} is absent: the event has {known[:500]}{more}")
-        for name, number in zip(self._features, row, strict=True):
-            if not abs(number) <= _LARGEST:
-                return InputError(f"feature {name!r} is {number}: not finite as float32")
-        return row
 
     def _run(self, rows: NDArray[np.float32]) -> list[Row | InputError]:
         """Return one dict or error for each of (B, F) float32."""
@@ -117,7 +94,8 @@ class OnnxTabular(Model[Event, Row]):
         names = self._outputs or []
         outputs = self._session.run(names, {self._input: rows})
         columns = [
-            _as_rows(name, value, len(rows)) for name, value in zip(names, outputs, strict=True)
+            [_as_json(item) for item in json_rows(name, value, len(rows))]
+            for name, value in zip(names, outputs, strict=True)
         ]
         answers = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
         is_finite = np.all([_finite_rows(value, len(rows)) for value in outputs], axis=0)
@@ -135,10 +113,10 @@ class OnnxTabular(Model[Event, Row]):
                 f"{'one' if self._input is None else f'{self._input!r}'} alone"
             )
         node = inputs[name]
-        if node.type != "tensor(float)" or not _fits(node.shape, len(self._features)):
+        if node.type != "tensor(float)" or not _fits(node.shape, len(self._rows.features)):
             raise ModelError(
                 f"{self._path}: input {name} is {node.type} of shape {node.shape}: expected "
-                f"tensor(float) of shape (B, {len(self._features)}), one column a feature"
+                f"tensor(float) of shape (B, {len(self._rows.features)}), one column a feature"
             )
         self._is_one_by_one = node.shape[0] == 1
         return name
@@ -160,25 +138,6 @@ def _fits(shape: Sequence[int | str | None], num_features: int) -> bool:
     return len(shape) == 2 and all(
         size == want or not isinstance(size, int) for size, want in zip(shape, wanted, strict=True)
     )
-
-
-def _numbers(event: Event) -> Mapping[str, float] | None:
-    for field in ("values", "features"):
-        numbers = getattr(event, field, None)
-        if isinstance(numbers, Mapping):
-            return numbers
-    return None
-
-
-def _as_rows(name: str, value: Any, length: int) -> list[Any]:
-    """Return one JSON value for each row of an output; rows of one number become numbers."""
-    if isinstance(value, np.ndarray):
-        value = (value[:, 0] if value.shape[1:] == (1,) else value).tolist()
-    if not isinstance(value, list) or len(value) != length:
-        raise ModelError(
-            f"output {name} does not have one value for each row: leave it out of `output`"
-        )
-    return [_as_json(item) for item in value]
 
 
 def _finite_rows(value: Any, length: int) -> NDArray[np.bool_]:

@@ -223,6 +223,14 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
                 )
         return reasons
 
+    def is_waiting_for_others(self) -> bool:
+        """Whether every agent with records in work waits for something that is away.
+
+        Then nothing will be finished soon, and a worker that gives up partitions need not wait.
+        """
+        facts = [found for agent in self._agents if (found := agent.facts()).num_unfinished]
+        return bool(facts) and all(f.waiting_for and not f.delivery_seconds for f in facts)
+
     async def on_stop(self) -> None:
         """Be unready from now on; agents need not make progress."""
         self.stopping()

@@ -29,6 +29,8 @@ class Drain:
         self._app = consumer.app
         self.num_unfinished: dict[str, int] = {}
         """Records of each topic that were read and not finished before a rebalance."""
+        self._has_given_up = False
+        """Whether the stopping worker's records wait for something that is away."""
 
     async def run(self) -> None:
         """Wait until records in work are finished; then commit, store state, end transactions."""
@@ -56,6 +58,9 @@ class Drain:
         deadline = time.monotonic() + (self._app.drain_seconds if left is None else left)
         tracker = self._consumer.assigned.tracker
         while tracker.num_taken() and time.monotonic() < deadline:
+            if self._has_given_up or self._app.health.is_waiting_for_others():
+                self._has_given_up = left is not None
+                return
             if self._app.exactly_once is None and self._app.group_session.is_lost:
                 # Others read these records again, whether they are answered here or not.
                 tracker.give_up_unfinished()

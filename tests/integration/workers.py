@@ -140,7 +140,8 @@ class RunningWorker:
             with urllib.request.urlopen(self.address() + path, timeout=5) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+            with error:
+                return error.code, json.load(error)
 
     def is_ready(self) -> bool:
         """Whether it has started and `/ready` answers 200."""

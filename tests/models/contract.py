@@ -32,6 +32,7 @@ from tests.models.detection.tiny_onnx import write_brightness_detector
 from tests.models.forests.small_forest import save_small_forest
 from tests.models.linear_onnx import save_linear
 from tests.models.nlu.tiny_bert import write_bert
+from tests.models.remote.linear_server import linear_server
 from tests.models.vision.tiny_files import (
     write_onnx_classifier,
     write_onnx_segmenter,
@@ -92,6 +93,10 @@ def _image_segmenter_options(folder: Path) -> Options:
     return {"path": str(folder)}
 
 
+def _remote_options(folder: Path) -> Options:
+    return {"url": linear_server(), "model": "linear", "features": ["flow_l_min", "pressure_bar"]}
+
+
 #: Models that need a file: the function that writes it to an empty folder.
 FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_detector": _detector_options,
@@ -100,6 +105,7 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_segmenter": _onnx_segmenter_options,
     "image_segmenter": _image_segmenter_options,
     "onnx_tabular": _tabular_options,
+    "open_inference": _remote_options,
     "random_forest": _forest_options,
     "huggingface_classifier": _classifier_options,
     "huggingface_entities": _entities_options,

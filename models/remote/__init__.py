@@ -1,0 +1,1 @@
+"""Models that another server runs. Their names are in `models/registry.py`."""
