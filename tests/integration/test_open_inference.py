@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -47,6 +47,11 @@ def loaded(scheme: str, port: int, model: str, **options: Any) -> Iterator[OpenI
         made.close()
 
 
+def patient(model: OpenInference, batch: Sequence[Any]) -> Sequence[Any]:
+    """Call as a worker does."""
+    return ModelCalls("score").run(model.predict_batch, batch)
+
+
 def reading(a: float, b: float) -> SensorReading:
     return SensorReading(values={"b": b, "other": 5.0, "a": a})
 
@@ -72,7 +77,7 @@ def test_one_bad_event_is_found(model_server: ModelServer, scheme: str) -> None:
     events = [reading(n, 1) for n in range(10, 20)]
     events.append(SensorReading(values={"a": 1.0}))
     with loaded(scheme, port_of(model_server, scheme), "linear", features=["a", "b"]) as model:
-        answers = predict_each(partial(ModelCalls("score").run, model.predict_batch), events)
+        answers = predict_each(partial(patient, model), events)
     refused = [isinstance(answer, InputError) for answer in answers]
     assert [n for n, is_bad in enumerate(refused) if is_bad] == [3, 10]
     if scheme == "http":  # over gRPC this server gives no reason
