@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.commands.main import main
-from streams.health.metrics import AgentMetrics
+from streams.health.agent_metrics import AgentMetrics
 
 _NUM_EMPTY_CALLS = 10_000
 

@@ -19,11 +19,13 @@ from schemas import EVENT_TYPES, RESULT_TYPES, InputError, Result, SensorReading
 from schemas.dead_letter import ERROR_PREFIX
 from schemas.header_schemas import HEADER_SCHEMAS
 from streams.decoding import Decoder
+from streams.health.gpu_metrics import GpuMetrics
 from streams.health.metrics import Metrics
 from streams.offsets import OffsetTracker
 from tests.conftest import REPO
 from tests.docs.markdown import code_spans, table
 from tests.fakes import record_batch
+from tests.streams.health.test_gpu_metrics import FakeNvml
 
 DOCS = REPO / "docs"
 TRAVELS = DOCS / "producing-and-consuming.md"
@@ -48,6 +50,13 @@ def test_labels_of_metrics() -> None:
     documented = {code_spans(row[0])[0]: code_spans(row[2]) for row in table(OPERATIONS, "metrics")}
     assert len(labels) >= 12
     assert {name: documented[name] for name in labels} == labels
+
+
+def test_metrics_of_gpus() -> None:
+    families = GpuMetrics(FakeNvml(), CollectorRegistry(), None).collect()
+    found = {family.name: list(family._labelnames) for family in families}
+    rows = table(OPERATIONS, "gpu metrics")
+    assert {code_spans(row[0])[0]: code_spans(row[2]) for row in rows} == found
 
 
 def test_metrics_of_the_lag() -> None:
