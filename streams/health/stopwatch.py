@@ -50,7 +50,7 @@ class Stopwatch:
     def seconds(self) -> float:
         """Return the sum, with the part that still runs; never falls."""
         seconds, since = self._state
-        # In this order, rounding never makes the sum fall, which Prometheus would take for a restart.
+        # So rounding never makes the sum fall, which Prometheus would take for a restart.
         return seconds if since is None else seconds + (self._clock() - since)
 
 
