@@ -131,15 +131,26 @@ def metrics(
     records: Annotated[int, typer.Option(min=1000, help="Of each run.")] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1, help="Number of runs.")] = 5,
     partitions: PartitionsOption = 4,
+    rates: Annotated[
+        str, typer.Option(help="Live instead: records a second, separated by commas.")
+    ] = "",
+    seconds: Annotated[float, typer.Option(min=1, help="Of each live run.")] = 12.0,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the metrics' share of the CPU time per record (workload a, one process)."""
-    from benchmarks.harness.metrics_overhead import measure_metrics_overhead
+    from benchmarks.harness.metrics_overhead import measure_live_overhead, measure_metrics_overhead
     from benchmarks.harness.tables import metrics_table
 
+    live = parse_numbers(rates) if rates else []
     count = num_records(broker, "a", records)
     with errors_for_users(), broker_at(broker) as servers:
-        results = [measure_metrics_overhead(servers, count, rounds, partitions, report)]
+        if live:
+            results = [
+                measure_live_overhead(servers, rate, seconds, rounds, partitions, report)
+                for rate in live
+            ]
+        else:
+            results = [measure_metrics_overhead(servers, count, rounds, partitions, report)]
     print_results(results, metrics_table(results), as_json)
 
 

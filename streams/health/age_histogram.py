@@ -61,20 +61,26 @@ class AgeHistogram(Collector):
                 self._budgets[label_value] = seconds
                 self._ages[label_value] = _Ages(sorted({*self._bounds, seconds}))
 
-    def observe(self, label_value: str, timestamps_ms: NDArray[np.int64], now_ms: float) -> None:
+    def observe(
+        self, label_value: str, timestamps_ms: Sequence[int] | NDArray[np.int64], now_ms: float
+    ) -> None:
         """Observe the ages of timestamps.
 
         Args:
             label_value: the value of the label.
-            timestamps_ms: (n,) milliseconds since 1970; kept, so the caller must not change it. A
-                value <= 0 means no timestamp and is skipped; a future one has age 0.
+            timestamps_ms: n of them, milliseconds since 1970; an array is kept, so the caller must
+                not change it. A value <= 0 means no timestamp and is skipped; a future one has age
+                0.
             now_ms: milliseconds since 1970.
         """
         with self._lock:
             ages = self._ages.get(label_value)
             if ages is None:
                 ages = self._ages[label_value] = _Ages(self._bounds)
-            ages.add(timestamps_ms, now_ms)
+            if isinstance(timestamps_ms, np.ndarray):
+                ages.add(timestamps_ms, now_ms)
+            else:
+                ages.add_few(timestamps_ms, now_ms)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the histogram with cumulative buckets, and the counter of the ages in budget."""
@@ -113,6 +119,17 @@ class _Ages:
         self._stamps: list[NDArray[np.int64]] = []
         self._nows: list[float] = []
         self._num_waiting = 0
+        self._few: list[float] = []
+        """Ages of batches so small that arrays of them would cost more, milliseconds."""
+
+    def add_few(self, timestamps_ms: Sequence[int], now_ms: float) -> None:
+        for sent_ms in timestamps_ms:
+            if sent_ms > 0:
+                self._few.append(max(now_ms - sent_ms, 0.0))
+            else:
+                self.num_untimed += 1
+        if len(self._few) >= _MAX_RECORDS:
+            self.count()
 
     def add(self, timestamps_ms: NDArray[np.int64], now_ms: float) -> None:
         self._stamps.append(timestamps_ms)
@@ -123,14 +140,19 @@ class _Ages:
 
     def count(self) -> None:
         """Sort the observed ages into the buckets."""
+        if self._few:
+            self._sort(np.asarray(self._few))
+            self._few = []
         if not self._nows:
             return
         all_stamps = np.concatenate(self._stamps)
         ages = np.repeat(self._nows, [len(stamps) for stamps in self._stamps]) - all_stamps
         has_time = all_stamps > 0
         self.num_untimed += len(has_time) - int(np.count_nonzero(has_time))
-        ages = np.maximum(ages[has_time], 0.0)
-        buckets = np.searchsorted(self._bounds_ms, ages, side="left")
-        self.counts += np.bincount(buckets, minlength=len(self.counts))
-        self.sum_ms += float(ages.sum())
+        self._sort(np.maximum(ages[has_time], 0.0))
         self._stamps, self._nows, self._num_waiting = [], [], 0
+
+    def _sort(self, ages_ms: NDArray[np.float64]) -> None:
+        buckets = np.searchsorted(self._bounds_ms, ages_ms, side="left")
+        self.counts += np.bincount(buckets, minlength=len(self.counts))
+        self.sum_ms += float(ages_ms.sum())

@@ -18,6 +18,7 @@ from streams.health.agent_metrics import AgentMetrics
 from streams.health.lag_seconds import LagSeconds
 from streams.health.process_metrics import ProcessMetrics
 from streams.health.stopwatch import StopwatchCounter
+from streams.health.tallies import TallyCounter, TallyGauge, TallyHistogram
 from streams.records import TopicPartition
 
 _SECONDS = (
@@ -48,6 +49,20 @@ class _Families:
     ) -> Histogram:
         return Histogram(name, documentation, labels, buckets=buckets, registry=self._registry)
 
+    def hot_counter(self, name: str, documentation: str, *labels: str) -> TallyCounter:
+        """Make one for the record path, which only the event loop's thread updates."""
+        return TallyCounter(name, documentation, labels, self._registry)
+
+    def hot_gauge(self, name: str, documentation: str, *labels: str) -> TallyGauge:
+        """Make one for the record path, which only the event loop's thread updates."""
+        return TallyGauge(name, documentation, labels, self._registry)
+
+    def hot_histogram(
+        self, name: str, documentation: str, buckets: Sequence[float], *labels: str
+    ) -> TallyHistogram:
+        """Make one for the record path, which only the event loop's thread updates."""
+        return TallyHistogram(name, documentation, labels, buckets, self._registry)
+
 
 class Metrics:
     """The metrics of one worker, in one registry."""
@@ -62,13 +77,15 @@ class Metrics:
 
     def _declare_records(self, make: _Families) -> None:
         """What became of the records."""
-        self.records_in = make.counter("penstock_records_in", "Records taken in.", *_AGENT_TOPIC)
-        self.records = make.counter(
+        self.records_in = make.hot_counter(
+            "penstock_records_in", "Records taken in.", *_AGENT_TOPIC
+        )
+        self.records = make.hot_counter(
             "penstock_records",
             "Records finished, by outcome: the broker has acknowledged their output.",
             *_AGENT_TOPIC, "outcome",
         )  # fmt: skip
-        self.filtered = make.counter(
+        self.filtered = make.hot_counter(
             "penstock_records_filtered", "Records filtered, by reason.", *_AGENT_TOPIC, "reason"
         )
         self.implausible_times = make.counter(
@@ -95,13 +112,13 @@ class Metrics:
             "penstock_topic_missing", "1 while a topic of the pipeline does not exist, else 0.",
             "topic",
         )  # fmt: skip
-        self.in_flight = make.gauge(
+        self.in_flight = make.hot_gauge(
             "penstock_records_in_flight", "Records taken in and not finished.", "agent"
         )
-        self.results = make.counter(
+        self.results = make.hot_counter(
             "penstock_results", "Results acknowledged by the broker.", *_AGENT_TOPIC
         )
-        self.anomalies = make.counter(
+        self.anomalies = make.hot_counter(
             "penstock_anomalies", "Answers that the model calls anomalies.", "agent"
         )
         self.dead_letters = make.counter(
@@ -136,7 +153,7 @@ class Metrics:
             "Seconds in which the agent decoded, prepared, predicted or encoded.",
             "agent", self.registry,
         )  # fmt: skip
-        self.batch_size = make.histogram(
+        self.batch_size = make.hot_histogram(
             "penstock_batch_size", "Events per model call.", _SIZES, "agent", "model"
         )
         self.batch_size_limit = make.gauge(
@@ -147,11 +164,11 @@ class Metrics:
         self.out_of_memory = make.counter(
             "penstock_out_of_memory", "Model calls that ran out of memory.", "agent"
         )
-        self.queue_wait = make.histogram(
+        self.queue_wait = make.hot_histogram(
             "penstock_queue_wait_seconds", "Arrival of a batch's oldest event to its model call.",
             _SECONDS, "agent",
         )  # fmt: skip
-        self.stage_duration = make.histogram(
+        self.stage_duration = make.hot_histogram(
             "penstock_stage_duration_seconds", "Time of a batch in a stage.",
             _STAGE_SECONDS, "agent", "stage",
         )  # fmt: skip
