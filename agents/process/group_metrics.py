@@ -100,7 +100,9 @@ class GroupMetrics(Collector):
 
     def _ask(self, path: str) -> Iterator[tuple[str, tuple[int, str] | None]]:
         """Ask all processes at once; None from one that does not answer in time."""
-        with ThreadPoolExecutor(len(self._sockets), thread_name_prefix="group-metrics") as pool:
+        with ThreadPoolExecutor(
+            max(len(self._sockets), 1), thread_name_prefix="group-metrics"
+        ) as pool:
             answers = list(pool.map(lambda at: _get(at, path), self._sockets.values()))
         for name, answer in zip(self._sockets, answers, strict=True):
             if answer is not None:
