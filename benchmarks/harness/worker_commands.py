@@ -26,7 +26,19 @@ from benchmarks.harness.options import (
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the group `penstock bench`."""
-    for command in (mix, idle, scale, memory, metrics, startup, decode, photos, models, encode):
+    for command in (
+        mix,
+        idle,
+        scale,
+        memory,
+        metrics,
+        alerts,
+        startup,
+        decode,
+        photos,
+        models,
+        encode,
+    ):
         app.command()(command)
 
 
@@ -152,6 +164,23 @@ def metrics(
         else:
             results = [measure_metrics_overhead(servers, count, rounds, partitions, report)]
     print_results(results, metrics_table(results), as_json)
+
+
+def alerts(broker: BrokerOption = "kafka", as_json: JsonOption = False) -> None:
+    """Measure the seconds from a fault in a worker to the notice, and from the mend to its end.
+
+    With real Prometheus and Alertmanager (`make tools`), and the rules and intervals of deploy/.
+    """
+    from benchmarks.harness.alerts import measure_alerts
+
+    with errors_for_users(), broker_at(broker) as servers:
+        results = measure_alerts(servers, report)
+    columns = ["fault", "alert", "to the notice s", "from the mend to its end s"]
+    rows = [
+        [t.fault, t.alert, f"{t.seconds_to_firing:.1f}", f"{t.seconds_to_resolved:.1f}"]
+        for t in results
+    ]
+    print_results(results, (columns, rows), as_json)
 
 
 def startup(
