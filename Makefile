@@ -61,11 +61,12 @@ lint: setup ## Check style, types and the direction of imports.
 audit-deps: setup ## Look for known vulnerabilities in the locked packages; skipped without network.
 	@BIN=$(BIN) .ci/audit-deps
 
-tools: setup ## Install the tools that tests use beside Python: Java, Maven, promtool, Kafka's jars.
+tools: setup ## Install the tools that tests use beside Python: Java, Maven, Prometheus, Alertmanager, Kafka's jars.
 	@absent=""; \
 	command -v java >/dev/null || absent+=" default-jre-headless"; \
 	command -v mvn >/dev/null || absent+=" maven"; \
 	command -v promtool >/dev/null || absent+=" prometheus"; \
+	command -v prometheus-alertmanager >/dev/null || absent+=" prometheus-alertmanager"; \
 	test -z "$$absent" || { $(SUDO) apt-get update -q && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive \
 			apt-get install -q -y --no-install-recommends $$absent; }

@@ -4,8 +4,10 @@ goes to another topic."""  # noqa: D205, D209
 from __future__ import annotations
 
 import logging
+import platform
 from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from streams.app import App
 from streams.delivery import Delivery
 from streams.encoding import ResultEncoder
 from streams.executor import host_executor, preparing_executor, tune_garbage_collector
+from streams.health.gpu_metrics import watch_gpus
 from streams.health.metrics import Metrics
 from streams.inference import Inference
 from streams.kafka.record_format import CODECS
@@ -77,6 +80,8 @@ class Worker:
         """
         self.settings = settings
         self.metrics = Metrics(registry)
+        self.metrics.show_build(version("penstock"), platform.python_version())
+        watch_gpus(registry)
         self.app = App(settings, self.metrics, on_stopping=on_stopping, on_hang=self._end_for_hang)
         self.sink = self.app.exactly_once or KafkaSink(lambda: self.app.producer.client_producer)
         producer = self.app.client_arguments["producer"]
@@ -112,7 +117,8 @@ class Worker:
             raise ModelError(f"agent {name}: {error}") from error
         if pool.online is not None and hasattr(parts.model_type, "label_sums"):
             self.metrics.show_accuracy(name, pool.online.accuracy)
-        metrics = self.metrics.for_agent(name, agent.inputs, pool.name)
+        budget = agent.event_age_budget_seconds
+        metrics = self.metrics.for_agent(name, agent.inputs, pool.name, budget)
         tracker, stop_for = self.app.assigned.tracker, self.app.stop_for
         # In a transaction the brokers themselves reject what a former owner sends.
         may_send = self.app.group_session.confirm if self.app.exactly_once is None else None
@@ -193,6 +199,8 @@ class Worker:
                     f"agent {inference.agent}: its model can't be loaded: "
                     f"{type(error).__name__}: {error} (--log-level DEBUG shows where)"
                 ) from error
+            pool = inference.pool
+            self.metrics.show_model(inference.agent, pool.name, pool.version, pool.device)
         tune_garbage_collector()
 
     @property

@@ -45,6 +45,7 @@ class AssignedPartitions:
         self._waiting: set[TopicPartition] = set()
         self._limits = dict(limits)
         self._metrics = metrics
+        self._is_flow_stopped = False
         self._on_given_up: list[Callable[[], None]] = []
         self._on_assigned: list[Callable[[set[Hashable]], None]] = []
         self._keepers: list[tuple[frozenset[str], Keeper]] = []
@@ -126,13 +127,28 @@ class AssignedPartitions:
         """Record the partitions that the group has assigned to this worker."""
         held: set[Hashable] = set(partitions)
         logger.info("holding %d partitions", len(held))
+        self._metrics.rebalances.inc()
         for callback in self._on_assigned:
             callback(held)
         self._held, self.num_held = frozenset(held), len(held)  # type: ignore[arg-type]
 
+    def flow_stopped(self) -> None:
+        """Count the time from now on as lost to a rebalance."""
+        if not self._is_flow_stopped:
+            self._is_flow_stopped = True
+            self._metrics.rebalance_seconds.of().start()
+
+    def flow_resumed(self) -> None:
+        """End the time that a rebalance has cost."""
+        if self._is_flow_stopped:
+            self._is_flow_stopped = False
+            self._metrics.rebalance_seconds.of().stop()
+
     def observe_lag(self, tp: TopicPartition, num_records: int, is_waiting: bool) -> None:
         """Export a partition's lag, and record whether it has records to fetch."""
         self._metrics.lag.labels(tp.topic, str(tp.partition)).set(num_records)
+        oldest_ms = self.tracker.oldest_timestamp_ms(tp)
+        self._metrics.lag_seconds.observe(tp, oldest_ms, is_waiting)
         (self._waiting.add if is_waiting else self._waiting.discard)(tp)
 
     def has_waiting(self, topics: Sequence[str]) -> bool:

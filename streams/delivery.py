@@ -13,7 +13,8 @@ from schemas import InputError
 from schemas.errors import ResultTooLargeError
 from streams.dead_letters import MAX_BYTES, LetterCodec, make_dead_letter
 from streams.encoded_output import EncodedChunk, EncodedOutput
-from streams.health.metrics import AgentMetrics, Filtered, Outcome
+from streams.health.agent_metrics import AgentMetrics
+from streams.health.outcomes import Filtered, Outcome
 from streams.offsets import OffsetTracker
 from streams.out_of_memory import drop_frames
 from streams.output_records import OutputRecord, OutputRecords, PackedRecords, Packing

@@ -27,8 +27,10 @@ from streams.encoded_output import EncodedOutput
 from streams.encoding import ResultEncoder, Timings
 from streams.event_times import EventTimes, Implausible
 from streams.executor import MAX_INLINE_SECONDS, InlineOrPool
+from streams.health.agent_metrics import AgentMetrics
+from streams.health.anomalies import num_anomalies
 from streams.health.health import AgentFacts
-from streams.health.metrics import AgentMetrics, Filtered
+from streams.health.outcomes import Filtered
 from streams.ingest import BatchDecoder, Deadline, Ingest, Ingested
 from streams.micro_batcher import MicroBatcher, positions_of_stale
 from streams.model_pool import ModelPool
@@ -78,6 +80,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._encoder = encoder
         self._delivery = delivery
         self._metrics = metrics
+        self._busy = metrics.busy
         self._decoding = InlineOrPool(host, max_inline_seconds)
         self._encoding = InlineOrPool(host, max_inline_seconds)
         self._preparing = preparing or host
@@ -176,7 +179,8 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._take(batches)
         started = self._clock()
         num_bytes = sum(batch.span.num_bytes for batch in batches)
-        ingested = await self._decoding.run(num_bytes, self._ingest.read, batches)
+        with self._busy:
+            ingested = await self._decoding.run(num_bytes, self._ingest.read, batches)
         self._metrics.stage("decode", self._clock() - started)
         for batch, read in zip(batches, ingested, strict=True):
             self._finish_unanswered(batch, read)
@@ -303,7 +307,9 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Answer a micro-batch and free its slot; failures of the model are answers too."""
         try:
             started = self._clock()
-            answers, updates, timed = await self.pool.answer(batch, self._preparing, self._limit)
+            with self._busy:
+                answered = await self.pool.answer(batch, self._preparing, self._limit)
+            answers, updates, timed = answered
             for stage, seconds in timed.items():
                 self._metrics.stage(stage, seconds)
             waited = started - batch.oldest_arrival
@@ -326,9 +332,12 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
             self._arrived.set()
             answers, updates, timings = await answer
             started = self._clock()
-            encoded = await self._encoding.run(
-                len(answers), self._encode, batch, answers, updates, timings
-            )
+            if found := num_anomalies(answers):
+                self._metrics.anomalies(found)
+            with self._busy:
+                encoded = await self._encoding.run(
+                    len(answers), self._encode, batch, answers, updates, timings
+                )
             del batch, answer, answers
             self._metrics.stage("encode", self._clock() - started)
             started = self._clock()

@@ -92,13 +92,20 @@ class OffsetTracker:
         state = self._partitions.get(partition)
         return state.committed if state else None
 
-    def start(self, partition: Hashable, offsets: Sequence[int], num_bytes: int) -> Span:
+    def start(
+        self,
+        partition: Hashable,
+        offsets: Sequence[int],
+        num_bytes: int,
+        timestamps_ms: Sequence[int] = (),
+    ) -> Span:
         """Track records that were read, and return the span with which to finish them.
 
         Args:
             partition: the partition of the records.
             offsets: their ascending offsets, at least one, above all earlier ones.
             num_bytes: total size of their keys and values.
+            timestamps_ms: Kafka's timestamp of each, milliseconds since 1970; empty: not known.
 
         Raises:
             ValueError: an offset is not above all earlier ones.
@@ -109,7 +116,7 @@ class OffsetTracker:
                 f"{partition}: offset {offsets[0]} is already tracked "
                 f"(up to {state.spans[-1].offsets[-1]})"
             )
-        span = Span(partition, offsets, num_bytes)
+        span = Span(partition, offsets, num_bytes, timestamps_ms)
         state.spans.append(span)
         state.next_offset = offsets[-1] + _NEXT
         state.num_records += len(offsets)
@@ -234,6 +241,18 @@ class OffsetTracker:
         if state is None or not state.spans:
             return None
         return state.spans[0].offsets[state.spans[0].head]
+
+    def oldest_timestamp_ms(self, partition: Hashable) -> int | None:
+        """Return the timestamp of the first record that is read and not finished.
+
+        Returns:
+            Milliseconds since 1970; <= 0 if it has no timestamp; None if there is no such record.
+        """
+        state = self._partitions.get(partition)
+        if state is None or not state.spans:
+            return None
+        span = state.spans[0]
+        return span.timestamps_ms[span.head] if span.timestamps_ms else 0
 
     def committable(self) -> dict[Hashable, int]:
         """Return the watermarks that have moved since the last commit."""

@@ -143,6 +143,9 @@ class AgentSettings(_Settings):
     """`auto`: the first CUDA device where there is one and the model can use it, else the CPU."""
     max_record_bytes: Annotated[int, Bounds(ge=1)] = 1_000_000
     """A larger value becomes a dead letter before it is decoded."""
+    event_age_budget_seconds: Annotated[float, Bounds(gt=0, le=86_400)] | None = None
+    """The age, from Kafka's timestamp, within which records are to be answered: what the service
+    level counts as good. None: the agent has no service level."""
     predict_timeout_seconds: Annotated[float, Bounds(gt=0, le=86_400)] | None = None
     """A model call that takes longer hangs: its process is replaced, or the worker ends."""
     isolation: Literal["thread", "process"] = "thread"

@@ -10,7 +10,7 @@ from schemas import Event
 from schemas.errors import InputError
 from schemas.side_records import side_type
 from streams.decoding import Decoded
-from streams.health.metrics import Filtered
+from streams.health.outcomes import Filtered
 from streams.records import RecordBatch
 
 

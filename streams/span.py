@@ -21,12 +21,21 @@ class Span:
         "offsets",
         "partition",
         "taken",
+        "timestamps_ms",
     )
 
-    def __init__(self, partition: Hashable, offsets: Sequence[int], num_bytes: int) -> None:
+    def __init__(
+        self,
+        partition: Hashable,
+        offsets: Sequence[int],
+        num_bytes: int,
+        timestamps_ms: Sequence[int] = (),
+    ) -> None:
         self.partition = partition
         self.offsets = offsets
         self.num_bytes = num_bytes
+        self.timestamps_ms = timestamps_ms
+        """Kafka's timestamp of each row, milliseconds since 1970; empty: not known."""
         self.num_open = len(offsets)
         self.head = 0
         """The first row that is not finished."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -39,6 +40,7 @@ def command(
         ),
     ] = "",
     process: Annotated[str, typer.Option(hidden=True)] = "",
+    metrics_socket: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run until SIGTERM or Ctrl-C: then finish what is under way, commit, leave the group.
 
@@ -52,7 +54,7 @@ def command(
     with end_on_signals():  # until the app handles them
         if process:
             try:
-                _run_one_of_several(config, log_level, process)
+                _run_one_of_several(config, log_level, process, metrics_socket)
             except expected_errors() as error:
                 raise UserError(f"[{process}] {error}") from error
             return
@@ -91,16 +93,25 @@ def _num_processes(option: str) -> int:
 
 def _run_several(config: Path, settings: PipelineSettings, log_level: str, count: int) -> int:
     from agents.process.group import run_together
+    from agents.process.group_metrics import serve_group
     from agents.process.share import require_room, visible_gpus
 
     require_room(settings, count, len(visible_gpus(os.environ)))
-    command = (*PENSTOCK, "worker", "-c", str(config), "--log-level", log_level, "--process")
-    names = [f"{i + 1}/{count}" for i in range(count)]
+    command = (*PENSTOCK, "worker", "-c", str(config), "--log-level", log_level)
     seconds = settings.shutdown_timeout_seconds + _KILL_SECONDS
-    return run_together({name: (*command, name) for name in names}, seconds)
+    with TemporaryDirectory(prefix="penstock-", ignore_cleanup_errors=True) as folder:
+        sockets = {f"{i + 1}/{count}": Path(folder) / f"{i + 1}.sock" for i in range(count)}
+        serve_group(settings.metrics, sockets)
+        return run_together(
+            {
+                name: (*command, "--process", name, "--metrics-socket", str(path))
+                for name, path in sockets.items()
+            },
+            seconds,
+        )
 
 
-def _run_one_of_several(config: Path, log_level: str, process: str) -> None:
+def _run_one_of_several(config: Path, log_level: str, process: str, socket: Path | None) -> None:
     from agents.pipeline.file import load_pipeline
     from agents.process.exit_with_parent import watch_parent
     from agents.process.share import Share
@@ -110,14 +121,14 @@ def _run_one_of_several(config: Path, log_level: str, process: str) -> None:
     log_to_stderr(log_level, f"[{process}] ")
     share = Share.parse(process)
     share.take()
-    _run(share.settings(settings), config.parent)
+    _run(share.settings(settings), config.parent, socket)
 
 
-def _run(settings: PipelineSettings, base_dir: Path) -> None:
+def _run(settings: PipelineSettings, base_dir: Path, metrics_socket: Path | None = None) -> None:
     from streams.transport.private_names import check_private_names
 
     check_private_names()  # before the imports that need them
-    from agents.process.metrics_server import serve_metrics
+    from agents.process.metrics_server import serve_metrics, serve_metrics_locally
     from agents.worker import Worker
 
     use_fast_loop()
@@ -126,7 +137,11 @@ def _run(settings: PipelineSettings, base_dir: Path) -> None:
     log_outages_once(lambda: health.is_broker_away or health.has_given_up)
     log_missing_topics_once(lambda topic: topic in worker.app.pipeline_topics)
     # Before the models are loaded, which may take minutes.
-    serve_metrics(settings.metrics, worker.metrics.registry, health)
+    registry = worker.metrics.registry
+    if metrics_socket is None:
+        serve_metrics(settings.metrics, registry, health)
+    else:
+        serve_metrics_locally(metrics_socket, registry, health)
     worker.load()
     _run_until_stopped(worker)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from agents.errors import UserError
 from streams.health.health import Health
-from streams.health.http_server import Probes, serve
+from streams.health.http_server import Probes, serve, serve_locally
 from streams.settings import MetricsSettings
+
+#: What sets the port of a worker's metrics, in messages.
+PORT_SETTING = "metrics.port in the pipeline file"
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +25,12 @@ def serve_metrics(settings: MetricsSettings, registry: CollectorRegistry, health
         UserError: the address is taken or does not belong to this machine.
     """
     probes = {"/live": health.live, "/ready": health.ready}
-    where = "metrics.port in the pipeline file"
-    serve_registry(settings.host, settings.port, registry, probes, where)
+    serve_registry(settings.host, settings.port, registry, probes, PORT_SETTING)
+
+
+def serve_metrics_locally(path: Path, registry: CollectorRegistry, health: Health) -> None:
+    """Start the server of one of several processes, for the process that started it."""
+    serve_locally(path, registry, {"/live": health.live, "/ready": health.ready})
 
 
 def serve_registry(

@@ -1,4 +1,4 @@
-"""What one of N worker processes gets of this machine: cores, GPUs, a metrics port, a name.
+"""What one of N worker processes gets of this machine: cores, GPUs, a name.
 
 And what each model of a process gets of its cores. PyTorch and ONNX Runtime each take all cores by
 default, and their threads spin while they wait. Two such models in one worker then slow each
@@ -20,7 +20,6 @@ from streams.settings import PipelineSettings
 T = TypeVar("T")
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
-_MAX_PORT = 65535
 _CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -101,19 +100,14 @@ class Share:
             environment[_VISIBLE] = ",".join(gpus)
 
     def settings(self, whole: PipelineSettings) -> PipelineSettings:
-        """Return the pipeline's settings with this process's metrics port and names in Kafka."""
+        """Return the pipeline's settings with this process's names in Kafka."""
         if self.count == 1:
             return whole
-        port = whole.metrics.port and whole.metrics.port + self.index
         names = {"client.id": whole.kafka.get("client.id", "penstock")}
         if "group.instance.id" in whole.kafka:  # of which the group has one member
             names["group.instance.id"] = whole.kafka["group.instance.id"]
         numbered = {name: f"{value}-{self.index + 1}" for name, value in names.items()}
-        return replace(
-            whole,
-            kafka={**whole.kafka, **numbered},
-            metrics=replace(whole.metrics, port=port),
-        )
+        return replace(whole, kafka={**whole.kafka, **numbered})
 
 
 def _limit_to(cores: Collection[int]) -> None:
@@ -132,15 +126,8 @@ def require_room(settings: PipelineSettings, count: int, num_gpus: int) -> None:
     """Check that the machine can give so many processes what the pipeline file asks for.
 
     Raises:
-        UserError: the last one's metrics port does not exist, or an agent names a GPU that its
-            process will not see.
+        UserError: an agent names a GPU that its process will not see.
     """
-    port = settings.metrics.port
-    if port and port + count - 1 > _MAX_PORT:
-        raise UserError(
-            f"--processes {count}: metrics.port {port} and the next {count - 1} are wanted, and "
-            f"there is none over {_MAX_PORT}: set a lower metrics.port, or 0 for any free ones"
-        )
     fewest = max(num_gpus // count, 1)
     for name, agent in settings.agents.items():
         _, _, number = agent.device.partition(":")

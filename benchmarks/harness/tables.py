@@ -90,10 +90,11 @@ def memory_table(results: Sequence[Peak]) -> Table:
 
 def metrics_table(results: Sequence[MetricsOverhead]) -> Table:
     """Return CPU time per record, and the metrics' part of it."""
-    columns = ["records", "rounds", "CPU us/record", "of it metrics", "overhead", "lowest",
-               "highest"]  # fmt: skip
+    columns = ["rate/s", "records", "rounds", "CPU us/record", "of it metrics", "overhead",
+               "lowest", "highest"]  # fmt: skip
     return columns, [
-        [f"{p.records:,}", str(len(p.microseconds)), f"{median(p.microseconds):.3f}",
+        [f"{p.rate:,}" if p.rate else "backlog", f"{p.records:,}", str(len(p.microseconds)),
+         f"{median(p.microseconds):.3f}",
          f"{median(p.metrics_microseconds):.3f}", f"{p.overhead:.1%}", f"{p.lowest:.1%}",
          f"{p.highest:.1%}"]
         for p in results

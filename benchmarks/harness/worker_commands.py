@@ -26,7 +26,19 @@ from benchmarks.harness.options import (
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the group `penstock bench`."""
-    for command in (mix, idle, scale, memory, metrics, startup, decode, photos, models, encode):
+    for command in (
+        mix,
+        idle,
+        scale,
+        memory,
+        metrics,
+        alerts,
+        startup,
+        decode,
+        photos,
+        models,
+        encode,
+    ):
         app.command()(command)
 
 
@@ -131,16 +143,44 @@ def metrics(
     records: Annotated[int, typer.Option(min=1000, help="Of each run.")] = 1_000_000,
     rounds: Annotated[int, typer.Option(min=1, help="Number of runs.")] = 5,
     partitions: PartitionsOption = 4,
+    rates: Annotated[
+        str, typer.Option(help="Live instead: records a second, separated by commas.")
+    ] = "",
+    seconds: Annotated[float, typer.Option(min=1, help="Of each live run.")] = 12.0,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the metrics' share of the CPU time per record (workload a, one process)."""
-    from benchmarks.harness.metrics_overhead import measure_metrics_overhead
+    from benchmarks.harness.metrics_overhead import measure_live_overhead, measure_metrics_overhead
     from benchmarks.harness.tables import metrics_table
 
+    live = parse_numbers(rates) if rates else []
     count = num_records(broker, "a", records)
     with errors_for_users(), broker_at(broker) as servers:
-        results = [measure_metrics_overhead(servers, count, rounds, partitions, report)]
+        if live:
+            results = [
+                measure_live_overhead(servers, rate, seconds, rounds, partitions, report)
+                for rate in live
+            ]
+        else:
+            results = [measure_metrics_overhead(servers, count, rounds, partitions, report)]
     print_results(results, metrics_table(results), as_json)
+
+
+def alerts(broker: BrokerOption = "kafka", as_json: JsonOption = False) -> None:
+    """Measure the seconds from a fault in a worker to the notice, and from the mend to its end.
+
+    With real Prometheus and Alertmanager (`make tools`), and the rules and intervals of deploy/.
+    """
+    from benchmarks.harness.alerts import measure_alerts
+
+    with errors_for_users(), broker_at(broker) as servers:
+        results = measure_alerts(servers, report)
+    columns = ["fault", "alert", "to the notice s", "from the mend to its end s"]
+    rows = [
+        [t.fault, t.alert, f"{t.seconds_to_firing:.1f}", f"{t.seconds_to_resolved:.1f}"]
+        for t in results
+    ]
+    print_results(results, (columns, rows), as_json)
 
 
 def startup(

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -49,10 +50,28 @@ def serve(host: str, port: int, registry: CollectorRegistry, probes: Probes) -> 
     family, _, _, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    server = _Server(family, address)
+    server = _start(_Server(family, address[:2]), registry, probes)
+    return int(server.server_address[1])
+
+
+def serve_locally(path: Path, registry: CollectorRegistry, probes: Probes) -> None:
+    """Serve at a Unix socket, which only this machine's users with access to its folder reach.
+
+    Args:
+        path: the socket's; must not exist.
+        registry: the metrics of `/metrics`.
+        probes: by path.
+
+    Raises:
+        OSError: the socket can't be made there.
+    """
+    _start(_Server(socket.AF_UNIX, str(path)), registry, probes)
+
+
+def _start(server: _Server, registry: CollectorRegistry, probes: Probes) -> _Server:
     server.set_app(make_app(registry, probes))
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-    return int(server.server_address[1])
+    return server
 
 
 def make_app(registry: CollectorRegistry, probes: Probes) -> App:
@@ -113,14 +132,16 @@ class _Server(WSGIServer):
         self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._lock = threading.Lock()
         self._open: dict[socket.socket, float] = {}
-        super().__init__(address[:2], _RequestHandler)
+        super().__init__(address, _RequestHandler)
 
     def server_bind(self) -> None:
         """Bind without asking DNS for this machine's name, as the base class would."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+        is_local = isinstance(self.server_address, str)  # the path of a Unix socket
+        name = ("localhost", 0) if is_local else self.server_address[:2]
+        self.server_name, self.server_port = name  # type: ignore[assignment]
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -133,7 +154,10 @@ class _Server(WSGIServer):
         with self._lock:
             self._open[request] = time.monotonic()
         worker = threading.Thread(
-            target=self._serve, args=(request, client_address), name="metrics-client", daemon=True
+            target=self._serve,
+            args=(request, client_address or ("localhost", 0)),
+            name="metrics-client",
+            daemon=True,
         )
         try:
             worker.start()

@@ -24,7 +24,7 @@ from typing import Any
 from mode import Service
 
 from streams.executor import run_on
-from streams.health.metrics import AgentMetrics
+from streams.health.agent_metrics import AgentMetrics
 from streams.kafka.positions import is_same_topic
 from streams.model_pool import ModelPool
 from streams.offsets import OffsetTracker
@@ -186,6 +186,8 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
                 )
             for task in done:
                 task.result()
+        if tasks:
+            self._metrics.state_restored(self._num_restored_bytes, self._clock() - began)
         if self._num_restored_bytes:
             logger.info(
                 "%s: the state of %d partitions is restored: %s bytes in %.1f s",

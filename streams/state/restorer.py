@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
-from streams.health.metrics import AgentMetrics
+from streams.health.agent_metrics import AgentMetrics
 from streams.model_pool import ModelPool
 from streams.online import OnlineRunner
 from streams.records import TopicPartition

@@ -53,6 +53,17 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Held partitions that go on at an offset that the group has committed."""
         self._to_commit: dict[TopicPartition, int] = {}
 
+    def stop_flow(self) -> None:
+        """Stop reading: a rebalance begins, or the worker stops."""
+        if self.flow_active and self.app.seconds_to_stop() is None:
+            self.assigned.flow_stopped()
+        super().stop_flow()
+
+    def resume_flow(self) -> None:
+        """Read again."""
+        self.assigned.flow_resumed()
+        super().resume_flow()
+
     def is_batch(self, tp: Any) -> bool:
         """Whether a partition's agent receives whole record batches."""
         return tp.topic in self.assigned.batch_topics
@@ -145,7 +156,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             )
 
     def _start(self, tp: TopicPartition, raw: RawRecords) -> RecordBatch:
-        span = self.assigned.tracker.start(tp, raw.offsets, raw.num_bytes)
+        span = self.assigned.tracker.start(tp, raw.offsets, raw.num_bytes, raw.timestamps_ms)
         return RecordBatch(
             tp,
             span,

@@ -26,7 +26,15 @@ def test_links_have_targets(page: Path) -> None:
 
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = {(REPO / target.partition("#")[0]).resolve() for target in links(REPO / "README.md")}
-    assert set(PAGES) - {REPO / "README.md"} <= linked
+    runbooks = REPO / "docs" / "runbooks"
+    assert {page for page in PAGES if page.parent != runbooks} - {REPO / "README.md"} <= linked
+    assert runbooks / "README.md" in linked
+
+
+def test_every_runbook_is_linked_from_their_list() -> None:
+    runbooks = REPO / "docs" / "runbooks"
+    linked = {(runbooks / target).resolve() for target in links(runbooks / "README.md")}
+    assert set(runbooks.glob("*.md")) - {runbooks / "README.md"} <= linked
 
 
 def test_tests_named_in_the_guarantees_exist() -> None:

@@ -19,11 +19,13 @@ from schemas import EVENT_TYPES, RESULT_TYPES, InputError, Result, SensorReading
 from schemas.dead_letter import ERROR_PREFIX
 from schemas.header_schemas import HEADER_SCHEMAS
 from streams.decoding import Decoder
+from streams.health.gpu_metrics import GpuMetrics
 from streams.health.metrics import Metrics
 from streams.offsets import OffsetTracker
 from tests.conftest import REPO
 from tests.docs.markdown import code_spans, table
 from tests.fakes import record_batch
+from tests.streams.health.test_gpu_metrics import FakeNvml
 
 DOCS = REPO / "docs"
 TRAVELS = DOCS / "producing-and-consuming.md"
@@ -50,6 +52,13 @@ def test_labels_of_metrics() -> None:
     assert {name: documented[name] for name in labels} == labels
 
 
+def test_metrics_of_gpus() -> None:
+    families = GpuMetrics(FakeNvml(), CollectorRegistry(), None).collect()
+    found = {family.name: list(family._labelnames) for family in families}
+    rows = table(OPERATIONS, "gpu metrics")
+    assert {code_spans(row[0])[0]: code_spans(row[2]) for row in rows} == found
+
+
 def test_metrics_of_the_lag() -> None:
     families = LagExporter([], 1.0, 1.0).collect()
     found = {family.name: list(family._labelnames) for family in families}
@@ -58,10 +67,12 @@ def test_metrics_of_the_lag() -> None:
 
 
 def test_alerts() -> None:
-    files = [REPO / "deploy/prometheus/rules" / name for name in ("penstock.yml", "broker.yml")]
+    files = sorted((REPO / "deploy/prometheus/rules").glob("*.yml"))
     groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
-    found = [rule["alert"] for group in groups for rule in group["rules"]]
-    assert [code_spans(row[0])[0] for row in table(OPERATIONS, "alerts")] == found
+    rules = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    found = [(rule["alert"], rule["labels"]["severity"]) for rule in rules]
+    documented = [(code_spans(row[0])[0], row[1]) for row in table(OPERATIONS, "alerts")]
+    assert documented == found
 
 
 def test_problems_of_an_audit() -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from agents.process.share import Share, allowed_cores
 from tests.integration.outcomes import assert_answered_once
 from tests.integration.pipelines import Pipeline, number
 from tests.integration.processes import await_ended, children_of, is_alive
-from tests.integration.workers import RunningWorker, accounts_of, fetch_metrics, parse_metrics
+from tests.integration.workers import RunningWorker
 from tests.waiting import wait_for_count, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -48,18 +49,29 @@ def assigned(worker: RunningWorker) -> dict[str, int]:
     return {name: int(count) for name, count in holding if int(count)}
 
 
+def answered_by_process(worker: RunningWorker) -> list[float]:
+    """What each process has answered, by the metrics of their one address."""
+    by_process: dict[str, float] = {}
+    for (name, labels), value in worker.metrics().items():
+        of = dict(labels)
+        if name == "penstock_records_total" and of["outcome"] == "answered":
+            by_process[of["process"]] = by_process.get(of["process"], 0.0) + value
+    return list(by_process.values())
+
+
 @pytest.mark.kafka
 def test_two_processes_share_the_work_and_end_as_one(tmp_path: Path, kafka_bootstrap: str) -> None:
     pipeline = Pipeline(tmp_path, kafka_bootstrap)
     with two_processes(pipeline) as worker:
         count = pipeline.produce(number(100 + i) for i in range(3000))
         pipeline.await_finished(count)
-        answered = [
-            accounts_of(parse_metrics(fetch_metrics(address)))["answered"]
-            for address in re.findall(r"metrics at (\S+)/metrics", worker.log_text())
-        ]
+        assert worker.accounts() == Counter({"in": count, "answered": count})
+        answered = answered_by_process(worker)
+        assert worker.probe("/ready") == (
+            200, {"ok": True, "reasons": [], "facts": {"processes": 2, "processes_ok": 2}}
+        )  # fmt: skip
         worker.stop()
-    assert len(answered) == 2, "both processes serve their metrics"
+    assert len(answered) == 2, "both processes have metrics"
     assert sum(answered) == count
     assert min(answered) > 0, answered
     assert_answered_once(pipeline)

@@ -16,7 +16,7 @@ from prometheus_client import Gauge
 from streams import inference, model_pool
 from streams.assignment import AssignedPartitions
 from streams.batching import MicroBatch
-from streams.health.metrics import Filtered
+from streams.health.outcomes import Filtered
 from streams.records import RecordBatch, TopicPartition
 from tests.fakes import record_batch
 from tests.streams.engines import Engine

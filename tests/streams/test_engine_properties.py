@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from streams.health.metrics import Filtered
+from streams.health.outcomes import Filtered
 from streams.records import TopicPartition
 from streams.settings import AgentSettings, BatchSettings, IntakeSettings
 from tests.streams.playing import Run

@@ -123,12 +123,6 @@ def pipeline(
     )
 
 
-def test_metrics_ports_are_consecutive_and_zero_stays_zero() -> None:
-    ports = [Share(i, 3).settings(pipeline()).metrics.port for i in range(3)]
-    assert ports == [9464, 9465, 9466]
-    assert Share(2, 3).settings(pipeline(port=0)).metrics.port == 0
-
-
 def test_each_process_has_its_client_id() -> None:
     assert Share(1, 2).settings(pipeline()).kafka["client.id"] == "penstock-2"
     named = pipeline(kafka={"client.id": "pumps", "group.id": "g"})
@@ -144,12 +138,6 @@ def test_each_process_is_a_static_member_of_its_own() -> None:
 
 def test_a_single_process_has_the_settings_of_the_file() -> None:
     assert Share(0, 1).settings(pipeline()) == pipeline()
-
-
-def test_a_metrics_port_over_65535_is_an_error() -> None:
-    require_room(pipeline(port=65534), 2, 0)
-    with pytest.raises(UserError, match=r"--processes 3: metrics.port 65534 .* none over 65535"):
-        require_room(pipeline(port=65534), 3, 0)
 
 
 @pytest.mark.parametrize(

@@ -49,16 +49,22 @@ def test_startup_prints_its_phases(embedded_bootstrap: str) -> None:
     assert min(phases) > 0
 
 
-def test_metrics_prints_their_part_of_the_cpu_time(embedded_bootstrap: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "records", "rate"),
+    [(["--records", "60000"], 60_000, 0), (["--rates", "500", "--seconds", "4"], 2000, 500)],
+)
+def test_metrics_prints_their_part_of_the_cpu_time(
+    embedded_bootstrap: str, options: list[str], records: int, rate: int
+) -> None:
     run = CliRunner().invoke(
         app,
-        ["bench", "metrics", "--broker", embedded_bootstrap, "--records", "60000", "--rounds", "1",
-         "--json"],
-    )  # fmt: skip
+        ["bench", "metrics", "--broker", embedded_bootstrap, *options, "--rounds", "1", "--json"],
+    )
     assert run.exit_code == 0, run.output
     (result,) = json.loads(run.stdout)
     (whole,), (part,) = result["microseconds"], result["metrics_microseconds"]
-    assert (result["records"], result["overhead"]) == (60000, pytest.approx(part / (whole - part)))
+    assert (result["records"], result["rate"]) == (records, rate)
+    assert result["overhead"] == pytest.approx(part / (whole - part))
     assert 0 < part < whole / 2
 
 

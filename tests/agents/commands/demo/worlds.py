@@ -15,7 +15,9 @@ from agents.commands.demo.inputs import packaged_inputs
 from agents.commands.demo.metrics import Scrape, parse
 from agents.commands.demo.pipeline import load_run, write_pipeline
 from schemas import AnomalyScore, Detection, Detections, VideoFrame
-from streams.health.metrics import AgentMetrics, Metrics, Outcome
+from streams.health.agent_metrics import AgentMetrics
+from streams.health.metrics import Metrics
+from streams.health.outcomes import Outcome
 from streams.settings import PipelineSettings
 
 
