@@ -99,6 +99,12 @@ class ChannelIndex:
         self._remember(batch, claim.rows, rows)
         return rows
 
+    def follow(self, fresh: Ints) -> None:
+        """Give the slots that were added to `slots` their rows; empty those of `fresh` slots."""
+        self._rows += self._store.allocate(len(self.slots.keys) - len(self._rows))
+        self._store.clear(self.rows[fresh], fresh)
+        self._layouts.clear()
+
     def _rows_of(self, slots: Sequence[int]) -> list[int]:
         return [NO_SLOT if slot == NO_SLOT else self._rows[slot] for slot in slots]
 

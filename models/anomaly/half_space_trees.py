@@ -12,16 +12,24 @@ from numpy.typing import NDArray
 
 from models.anomaly.calibration import NUM_FIELDS, Calibration, are_valid
 from models.anomaly.recent import PER_CHANNEL, Recent, learn_steps
-from models.anomaly.recent_state import pack_recent, unpack_recent
+from models.anomaly.recent_state import pack_latest, pack_recent, unpack_latest, unpack_recent
 from models.anomaly.results import no_judgments, score_of_surprise, source_results
 from models.anomaly.score_memo import ScoreMemo
+from models.anomaly.slot_changes import (
+    Format,
+    Marks,
+    changed_since,
+    pack_changes,
+    replay_slots,
+    unpack_changes,
+)
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
 from models.anomaly.tree_scores import Masses, Points, surprise_bound, tree_scores
 from models.anomaly.trees import Trees, num_nodes, trees_for
 from models.base import ModelError, OnlineModel
 from models.keyed_state import merge_last_seen, most_recent, require_distinct
 from models.options import check_option
-from models.snapshots import Option, pack, unpack
+from models.snapshots import Option, Snapshot, pack, unpack
 from schemas import AnomalyScore, SensorReading
 
 Floats = NDArray[np.float64]
@@ -106,6 +114,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         self._states: Floats = np.zeros((0, NUM_FIELDS))
         """(capacity, NUM_FIELDS) the calibration of each source."""
         self._memo = ScoreMemo()
+        self._marks = Marks()
 
     def _no_slots(self) -> Slots[tuple[str, ...]]:
         return Slots(self.max_keys, f"sources of {self.name}")
@@ -265,6 +274,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
     def snapshot(self) -> bytes:
         """Return the readings and counts of every source; the options determine the trees."""
         slots, rows = self._slots, len(self._slots.keys)
+        self._marks.keep(slots.step, self._totals())
         return self._packed(
             [key[0] for key in slots.keys],
             self._sources,
@@ -273,6 +283,71 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             slots.last_seen[:rows],
             slots.step,
         )
+
+    def _totals(self) -> Ints:
+        return np.array([source.total for source in self._sources], np.int64)
+
+    def mark(self) -> int:
+        """Return the number of the present state: of the sightings of sources so far."""
+        return self._slots.step
+
+    def snapshot_changes(self, since: int) -> bytes | None:
+        """Return the sources that have changed: their new readings, and counts that were made anew.
+
+        Args:
+            since: the `mark` of an earlier snapshot; one that is not known any more gives None.
+        """
+        if since not in self._marks:
+            return None
+        changed = changed_since(self._slots, since)
+        rows, before = changed.rows, self._marks.totals_at(since, changed)
+        sources = [self._sources[row] for row in rows.tolist()]
+        names, arrays = pack_latest(sources, before)
+        is_counted = np.array([s.referenced_at for s in sources], np.int64) > before
+        is_counted |= changed.is_fresh
+        arrays |= {"is_counted": is_counted, "masses": self._masses[rows[is_counted]]}
+        arrays["states"] = self._states[rows]
+        self._marks.keep(self._slots.step, self._totals(), since)
+        return pack_changes(self._format(), self._slots, since, changed, arrays, names)
+
+    def restore_changes(self, changes: bytes) -> None:
+        """Apply what `snapshot_changes` returned to the state that it is relative to.
+
+        Raises:
+            ModelError: damaged, of other options, or relative to another state. The model must
+                not be used then.
+        """
+        saved, changed = unpack_changes(changes, self._format(), self._slots)
+        rows, count = changed.rows, len(changed.rows)
+        fresh = set(rows[changed.is_fresh].tolist())
+        present = [None if row in fresh else self._sources[row] for row in rows.tolist()]
+        sources = unpack_latest(saved, present, self.window, self.max_channels)
+        is_counted = saved.array("is_counted", np.zeros(0, np.bool_), count)
+        shape = int(is_counted.sum()), *self._masses.shape[1:]
+        masses = saved.array("masses", self._masses, *shape)
+        states = self._saved_states(saved, count)
+        replay_slots(saved, self._format(), self._slots, changed)
+        self._masses = grown(self._masses, self._slots.capacity)
+        self._states = grown(self._states, self._slots.capacity)
+        for row, source in zip(rows.tolist(), sources, strict=True):
+            self._sources[row : row + 1] = [source]
+        self._masses[rows[is_counted]], self._states[rows] = masses, states
+        self._memo = ScoreMemo()
+        self._marks.keep(self._slots.step, self._totals())
+
+    def _saved_states(self, saved: Snapshot, count: int) -> Floats:
+        """Return the calibration states of `count` sources.
+
+        Raises:
+            ModelError: they are damaged.
+        """
+        states = saved.array("states", self._states, count, NUM_FIELDS)
+        if not are_valid(states):
+            raise ModelError(f"the states in the snapshot of {self.name} are out of range")
+        return states
+
+    def _format(self) -> Format:
+        return Format(self.name, _STATE_VERSION, self._options(), ("sources",))
 
     def _packed(
         self,
@@ -307,12 +382,11 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         rows = reload_slots(saved, slots, "sources")
         sources = unpack_recent(saved, rows, self.window, self.max_channels)
         masses = saved.array("masses", self._masses, rows, *self._masses.shape[1:])
-        states = saved.array("states", self._states, rows, NUM_FIELDS)
-        if not are_valid(states):
-            raise ModelError(f"the states in the snapshot of {self.name} are out of range")
+        states = self._saved_states(saved, rows)
         self._slots, self._sources, self._memo = slots, sources, ScoreMemo()
         self._masses = grown(masses, slots.capacity)
         self._states = grown(states, slots.capacity)
+        self._marks.keep(slots.step, self._totals())
 
     def learned_values(self, state: bytes) -> dict[str, int]:
         """Return how many readings of each source a snapshot's model has learned."""

@@ -51,6 +51,10 @@ class Recent:
         """Readings in the reference; 0 before the first."""
         self.next_reference = 0
         """The `total` at which the next reference is made."""
+        self.referenced_at = 0
+        """The `total` at which the last reference was made; 0 after a restore."""
+        self.reshaped_at = 0
+        """The least `total` after `rows` got or lost channels; 0 after a restore."""
 
     def points(self, readings: Sequence[SensorReading]) -> Floats:
         """Scale readings to points (n, features); those of the reference are in [0, 1]."""
@@ -70,6 +74,10 @@ class Recent:
         self.rows[(self.total + kept) % len(self.rows)] = features[kept]
         self.total += len(features)
 
+    def latest(self, count: int) -> Floats:
+        """Return the features (count, channels, 2) of the last readings, oldest first."""
+        return self.rows[np.arange(self.total - count, self.total) % len(self.rows)]
+
     def farthest(self) -> Floats:
         """Return how far one value may be from the trend, (channels,), and still count in full."""
         farthest = np.full(len(self.channels), np.inf)
@@ -83,6 +91,8 @@ class Recent:
         room = self.max_channels - len(self.channels)
         new = sorted(set(reading.values) - set(self.channels))[: max(room, 0)]
         self.channels += new
+        if new:
+            self.reshaped_at = self.total + 1
         first = np.clip([reading.values[name] for name in new], -LARGEST, LARGEST)
         self.trend = np.append(self.trend, first)
         absent = np.full((len(self.rows), len(new), PER_CHANNEL), np.nan)
@@ -94,11 +104,14 @@ class Recent:
         Channels that none of the readings has are dropped. Without channels there is no reference.
         """
         held = min(self.total, len(self.rows))
+        self.referenced_at = self.total
         is_used = np.asarray(~np.isnan(self.rows[:held, :, 0]).all(axis=0))
         self.channels = [
             name for name, used in zip(self.channels, is_used.tolist(), strict=True) if used
         ]
-        self.rows, self.trend = self.rows[:, is_used], self.trend[is_used]
+        if not is_used.all():
+            self.rows, self.trend = self.rows[:, is_used], self.trend[is_used]
+            self.reshaped_at = self.total
         self.low, self.span, self.fill = _box(self.rows[:held])
         self.trend = np.clip(self.trend, self.low[:, 0], self.low[:, 0] + self.span[:, 0])
         self.reference_size = held if self.channels else 0

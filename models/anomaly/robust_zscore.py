@@ -11,9 +11,17 @@ from scipy.special import log_ndtr
 
 from models.anomaly.calibration import NUM_FIELDS, Calibration, Judged, are_valid
 from models.anomaly.channel_index import ChannelIndex
-from models.anomaly.channel_store import ChannelStore
+from models.anomaly.channel_store import ChannelStore, Statistics
 from models.anomaly.results import channel_results, no_judgments, score_of_surprise
 from models.anomaly.row_state import merge_rows, select_rows_of, values_of_sources
+from models.anomaly.slot_changes import (
+    Format,
+    Marks,
+    changed_since,
+    pack_changes,
+    replay_slots,
+    unpack_changes,
+)
 from models.anomaly.slots import NO_SLOT, Slots, reload_slots
 from models.base import ModelError, OnlineModel
 from models.options import check_option
@@ -43,7 +51,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
     value. Repeats within an incident are damped. Channels may come and go; a channel with fewer
     than `min_values` learned values scores 0, and a reading that has no other is not scored.
 
-    Memory: 8 bytes for each learned value, up to `window` values, and 112 bytes for each of
+    Memory: 8 bytes for each learned value, up to `window` values, and 136 bytes for each of
     `max_keys` channels (136 MB with the defaults). Further channels are not scored until one of
     these has stayed away (`models/anomaly/slots.py`); both are counted. A channel's median and
     spread are computed again whenever 1/64 of its values is new. Nothing is random.
@@ -84,6 +92,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         self.max_keys = check_option("max_keys", max_keys, 1)
         self._store = ChannelStore(window)
         self._index = ChannelIndex(self._no_slots(), self._store)
+        self._marks = Marks()
 
     def _no_slots(self) -> Slots[tuple[str, ...]]:
         return Slots(self.max_keys, f"channels of {self.name}")
@@ -206,7 +215,40 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
             "last_seen": slots.last_seen[: len(keys)],
             "step": np.array([slots.step], np.int64),
         }
+        self._marks.keep(slots.step, store.windows.totals[rows])
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
+
+    def mark(self) -> int:
+        """Return the number of the present state: of the sightings of channels so far."""
+        return self._index.slots.step
+
+    def snapshot_changes(self, since: int) -> bytes | None:
+        """Return the channels that have changed, with the values that came since.
+
+        Args:
+            since: the `mark` of an earlier snapshot; one that is not known any more gives None.
+        """
+        if since not in self._marks:
+            return None
+        slots, all_rows, store = self._index.slots, self._index.rows, self._store
+        changed = changed_since(slots, since)
+        rows = all_rows[changed.rows]
+        totals = store.windows.totals[rows]
+        counts = np.minimum(totals - self._marks.totals_at(since, changed), self.window)
+        arrays = {
+            "counts": counts,
+            "values": store.windows.latest(rows, counts),
+            "totals": totals,
+            "medians": store.medians[rows],
+            "spreads": store.spreads[rows],
+            "refreshed": store.refreshed[rows],
+            "states": store.states[rows],
+        }
+        self._marks.keep(slots.step, store.windows.totals[all_rows], since)
+        return pack_changes(self._format(), slots, since, changed, arrays)
+
+    def _format(self) -> Format:
+        return Format(self.name, _STATE_VERSION, self._options(), ("sources", "channels"))
 
     def _options(self) -> dict[str, Option]:
         names = ("window", "min_values", "rest", "max_keys")
@@ -228,24 +270,58 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         if (totals < 1).any():
             raise ModelError(f"the totals in the snapshot of {self.name} are out of range")
         values = saved.array("values", floats, int(np.minimum(totals, self.window).sum()))
-        medians = saved.array("medians", floats, count)
-        spreads = saved.array("spreads", floats, count)
-        refreshed = saved.array("refreshed", ints, count)
-        states = saved.array("states", floats, count, NUM_FIELDS)
-        if not (
-            np.isfinite(values).all()
-            and np.isfinite(medians).all()
-            and (spreads > 0).all()
-            and are_valid(states)
-        ):
-            raise ModelError(f"the statistics in the snapshot of {self.name} are out of range")
+        statistics = self._statistics(saved, count, values)
         self._index.release()
         store, self._index = self._store, ChannelIndex(slots, self._store)
         rows = self._index.rows
         store.clear(rows, np.arange(count))
         store.windows.fill(rows, totals, values)
-        store.medians[rows], store.spreads[rows] = medians, spreads
-        store.refreshed[rows], store.states[rows] = refreshed, states
+        store.set_statistics(rows, statistics)
+        self._marks.keep(slots.step, totals)
+
+    def restore_changes(self, changes: bytes) -> None:
+        """Apply what `snapshot_changes` returned to the state that it is relative to.
+
+        Raises:
+            ModelError: damaged, of other options, or relative to another state. The model must
+                not be used then.
+        """
+        slots, store = self._index.slots, self._store
+        saved, changed = unpack_changes(changes, self._format(), slots)
+        count, ints = len(changed.rows), np.zeros(0, np.int64)
+        totals, counts = saved.array("totals", ints, count), saved.array("counts", ints, count)
+        if (counts < 0).any() or (counts > np.minimum(totals, self.window)).any():
+            raise ModelError(f"the totals in the changes of {self.name} are out of range")
+        values = saved.array("values", np.zeros(0), int(counts.sum()))
+        statistics = self._statistics(saved, count, values)
+        replay_slots(saved, self._format(), slots, changed)
+        self._index.follow(changed.rows[changed.is_fresh])
+        rows = self._index.rows[changed.rows]
+        store.windows.replay(rows, totals, counts, values)
+        store.set_statistics(rows, statistics)
+        self._marks.keep(slots.step, store.windows.totals[self._index.rows])
+
+    def _statistics(self, saved: Snapshot, count: int, values: Floats) -> Statistics:
+        """Return the saved statistics of `count` channels, and check them and the values.
+
+        Raises:
+            ModelError: a number is out of range.
+        """
+        floats = np.zeros(0)
+        statistics = Statistics(
+            saved.array("medians", floats, count),
+            saved.array("spreads", floats, count),
+            saved.array("refreshed", np.zeros(0, np.int64), count),
+            saved.array("states", floats, count, NUM_FIELDS),
+        )
+        if not (
+            np.isfinite(values).all()
+            and np.isfinite(statistics.medians).all()
+            and (statistics.spreads > 0).all()
+            and are_valid(statistics.states)
+        ):
+            raise ModelError(f"the statistics in the snapshot of {self.name} are out of range")
+        return statistics
 
     def learned_values(self, state: bytes) -> dict[str, int]:
         """Return how many values of each source a snapshot's model has learned."""
