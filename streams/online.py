@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from streams.batching import Chunk, MicroBatch
 from streams.joint_calls import answer_each, learn_each
-from streams.model_protocols import LearningModel, ModelFactory, SharingModel
+from streams.model_protocols import IncrementalModel, LearningModel, ModelFactory, SharingModel
 from streams.state.snapshot import Snapshot, StateMismatchError
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Update:
 
 
 class Learned(NamedTuple):
-    """A model's state, and the offset up to which it has learned."""
+    """A model's state, or what has changed in it, and the offset up to which it has learned."""
 
     next_offset: int
     """The model has learned from all records below this offset and from none above."""
@@ -48,6 +48,10 @@ class Learned(NamedTuple):
     model_version: str
     learn_every: int
     state: bytes
+    mark: int | None = None
+    """The number of this state, for a snapshot of what changes from now on; None: always whole."""
+    is_changes: bool = False
+    """Whether `state` contains only what has changed since an earlier snapshot."""
 
 
 @dataclass(slots=True)
@@ -252,8 +256,10 @@ class OnlineRunner:
         """Give a partition a new model; `position` is the offset of the next record."""
         self._put(partition, _PartitionState(self._new_model(), position, next_offset=position))
 
-    def restore(self, partition: Hashable, snapshot: Snapshot) -> None:
-        """Give a partition a model with the state of a snapshot.
+    def restore(
+        self, partition: Hashable, snapshot: Snapshot, changes: Sequence[Snapshot] = ()
+    ) -> None:
+        """Give a partition a model with the state of a snapshot and of the changes that follow it.
 
         Raises:
             StateMismatchError: the snapshot is of another model or version, was made with other
@@ -269,26 +275,41 @@ class OnlineRunner:
                     "version {} with learn_every {}".format(*stored, *configured)
                 )
             model.restore(snapshot.state)
+            for change in changes:
+                model.restore_changes(change.state)  # type: ignore[attr-defined]
         except Exception as error:  # a user's model may raise anything
             model.close()
             if isinstance(error, StateMismatchError):
                 raise
             raise StateMismatchError(str(error) or type(error).__name__) from error
-        offset = snapshot.next_offset
+        offset = changes[-1].next_offset if changes else snapshot.next_offset
         self._put(partition, _PartitionState(model, learned_to=offset, next_offset=offset))
 
-    def learned(self, partition: Hashable) -> Learned | None:
+    def learned(self, partition: Hashable, since: int | None = None) -> Learned | None:
         """Return the state of a partition's model, None if the partition has no model.
 
+        Args:
+            partition: whose.
+            since: the mark of a snapshot: return only what has changed since, if the model can.
+
         Raises:
-            Exception: any exception of the model's `snapshot`.
+            Exception: any exception of the model's `snapshot` or `snapshot_changes`.
         """
         state = self._states.get(partition)
         if state is None:
             return None
-        model = state.model
+        model, changes, mark = state.model, None, None
+        if isinstance(model, IncrementalModel):
+            changes = None if since is None else model.snapshot_changes(since)
+            mark = model.mark()
         return Learned(
-            state.learned_to, model.name, model.version, model.learn_every, model.snapshot()
+            state.learned_to,
+            model.name,
+            model.version,
+            model.learn_every,
+            model.snapshot() if changes is None else changes,
+            mark,
+            is_changes=changes is not None,
         )
 
     def _new_model(self) -> LearningModel:
