@@ -157,9 +157,7 @@ class MemoryStore:
         self._fail_if_due()
         yield from self.kept.get(key, [])[::-1]
 
-    def save(
-        self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None
-    ) -> None:
+    def save(self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None) -> None:
         self._fail_if_due()
         kept = [*self.kept.get(key, []), encoded]
         is_whole = [*self._is_whole.get(key, []), base in (None, sequence)]

@@ -70,7 +70,11 @@ def pack_changes(
         "steps": np.array([mark, slots.step], np.int64),
     }
     return pack(
-        form.changes_kind, form.version, form.options, {**(names or {}), **own}, {**shared, **arrays}
+        form.changes_kind,
+        form.version,
+        form.options,
+        {**(names or {}), **own},
+        {**shared, **arrays},
     )
 
 

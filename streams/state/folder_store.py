@@ -50,9 +50,7 @@ class FolderStore:
             with self._explained("can't be read"), contextlib.suppress(FileNotFoundError):
                 yield self._files.cat_file(name)
 
-    def save(
-        self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None
-    ) -> None:
+    def save(self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None) -> None:
         """Write a file; after a whole snapshot, remove the files of old chains."""
         is_whole = base is None or base == sequence
         suffix = _WHOLE if is_whole else _CHANGES

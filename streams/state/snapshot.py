@@ -122,9 +122,7 @@ class StateStore(Protocol):
         """
         ...
 
-    def save(
-        self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None
-    ) -> None:
+    def save(self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None) -> None:
         """Store a snapshot; when this returns, it is durable.
 
         A whole one replaces the chain before the last, with all of its changes.

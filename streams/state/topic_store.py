@@ -142,9 +142,7 @@ class TopicStore:
                 return
             num_records *= _NEXT_READ_FACTOR
 
-    def save(
-        self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None
-    ) -> None:
+    def save(self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None) -> None:
         """Write a snapshot's parts; return when the broker has acknowledged all of them."""
         starts = range(0, max(len(encoded), 1), self._part_bytes)
         mark = uuid.uuid4().bytes

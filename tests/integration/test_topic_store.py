@@ -157,6 +157,21 @@ def test_changes_that_are_not_complete_are_left_out(bootstrap: str) -> None:
     assert list(store.saved(KEY)) == latest[1:]
 
 
+def test_a_worker_that_dies_between_changes_and_a_whole_snapshot(bootstrap: str) -> None:
+    """Half of the whole one is written, into the slot of the chain before the last."""
+    store = make_store(bootstrap)
+    save_chain(store, 0, changes=1)
+    kept = save_chain(store, 3, changes=2)
+    whole = os.urandom(2 * PART_BYTES)
+    store.save(KEY, 6, whole, 6)
+    assert list(store.saved(KEY)) == [whole, *kept]
+    place = store._place(KEY)
+    producer = Producer({"bootstrap.servers": bootstrap})
+    producer.produce(place.topic, None, b"score/readings/3/0/1", place.partition)
+    assert producer.flush(10) == 0
+    assert list(store.saved(KEY)) == kept
+
+
 @pytest.mark.kafka
 def test_a_missing_topic_is_an_error(kafka_bootstrap: str) -> None:
     kafka = {"bootstrap.servers": kafka_bootstrap}

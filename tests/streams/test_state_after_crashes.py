@@ -44,7 +44,7 @@ class World:
         self.updates: dict[int, list[Any]] = defaultdict(list)
         self.num_caught_up = 0
         self.num_changes = 0
-        """Snapshots stored that contain only what has changed."""
+        """Snapshots restored that contain only what has changed."""
 
     def worker(self) -> OnlineRunner:
         return OnlineRunner(lambda: make_registered(self.name, self.folder), "cpu")
@@ -62,6 +62,7 @@ def run_worker(world: World, dice: random.Random, until: int) -> OnlineRunner:
     else:
         runner.restore(TP, loaded.snapshot, loaded.changes)
         start = loaded.next_offset
+        world.num_changes += len(loaded.changes)
     assert start <= world.committed
     answered = world.committed
     for batch in batches(world, start, until, dice):
@@ -78,7 +79,7 @@ def run_worker(world: World, dice: random.Random, until: int) -> OnlineRunner:
         answered = max(answered, offsets[-1] + 1)
         if dice.random() < 0.3:
             world.committed = dice.randint(world.committed, answered)
-        if dice.random() < 0.3:
+        if dice.random() < 0.6:
             save(world, runner, chain)
     return runner
 
@@ -94,7 +95,6 @@ def save(world: World, runner: OnlineRunner, chain: Chain) -> None:
     assert decode_snapshot(encoded) == snapshot
     world.store.save(KEY, snapshot.sequence, encoded, snapshot.base)
     chain.stored(snapshot, learned.mark, len(encoded))
-    world.num_changes += snapshot.is_changes
 
 
 def batches(
@@ -151,7 +151,7 @@ def test_crashes_do_not_change_answers_or_state(name: str, seed: int, tmp_path: 
     last = run_worker(troubled, dice, troubled.end).learned(TP)
     assert last == whole
     is_incremental = isinstance(make_registered(name, tmp_path), IncrementalModel)
-    assert (troubled.num_changes > 5) == is_incremental
+    assert (troubled.num_changes > 0) == is_incremental
     assert troubled.answers.keys() == steady.answers.keys() == log.keys()
     for offset, answers in troubled.answers.items():
         assert answers == steady.answers[offset] * len(answers), offset
