@@ -3,9 +3,10 @@
 What a model has learned can't be used when there are committed records but no snapshot (`missing`),
 when no snapshot fits the pipeline (`unfit`), when reading starts before every snapshot (`behind`),
 or when the input was deleted and made again (`earlier_topic`). Where only the latest snapshots are
-`damaged`, an earlier one is used, and more records are learned from again. Each is counted and logged by name.
-`missing` and `unfit` end the worker, unless the pipeline file has `state.on_mismatch: fresh`: then the
-model starts fresh, as it always does for `behind` and `earlier_topic`: a person's decision.
+`damaged`, an earlier one is used, and more records are learned from again. Each is counted and
+logged by name. `missing` and `unfit` end the worker, unless the pipeline file has
+`state.on_mismatch: fresh`: then the model starts fresh, as it always does for `behind` and
+`earlier_topic`, which are a person's decision.
 """
 
 from __future__ import annotations
