@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.calibration import NUM_FIELDS, Calibration, are_valid
-from models.anomaly.recent import PER_CHANNEL, Recent, learn_steps
+from models.anomaly.recent import Recent, learn_steps, points_of
 from models.anomaly.recent_state import pack_latest, pack_recent, unpack_latest, unpack_recent
 from models.anomaly.results import no_judgments, score_of_surprise, source_results
 from models.anomaly.score_memo import ScoreMemo
@@ -170,8 +170,8 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         groups: dict[int, list[Points]] = defaultdict(list)
         first = 0
         for model, batch in zip(models, batches, strict=True):
-            for num_features, points in model._points(batch, first):
-                groups[num_features].append(points)
+            for points in model._points(batch, first):
+                groups[points.points.shape[1]].append(points)
             first += len(batch)
         raw = np.full(first, np.nan)
         for num_features, parts in groups.items():
@@ -179,25 +179,24 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             raw[positions] = tree_scores(self._template(num_features), parts)
         return np.split(raw, np.cumsum([len(batch) for batch in batches])[:-1])
 
-    def _points(self, batch: Sequence[SensorReading], first: int) -> Iterator[tuple[int, Points]]:
-        """Yield (number of features, points) of the readings whose source has a reference."""
-        slots = np.array(self._slots.find(_keys(batch)), np.int64)
-        for num_features, places in self._by_shape(slots).items():
-            at = np.concatenate(list(places.values()))
-            points = [self._sources[s].points([batch[i] for i in p]) for s, p in places.items()]
-            sizes = np.array([self._sources[s].reference_size for s in slots[at].tolist()])
-            yield (
-                num_features,
-                Points(self._masses, slots[at], sizes, np.concatenate(points), first + at),
-            )
-
-    def _by_shape(self, slots: Ints) -> dict[int, dict[int, list[int]]]:
-        """Group the events of sources with a reference: number of features -> slot -> positions."""
-        groups: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for place, slot in enumerate(slots.tolist()):
+    def _points(self, batch: Sequence[SensorReading], first: int) -> Iterator[Points]:
+        """Yield the points of the readings whose source has a reference, by its channels."""
+        found = np.array(self._slots.find(_keys(batch)), np.int64)
+        slots, inverse = np.unique(found, return_inverse=True)
+        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for number, slot in enumerate(slots.tolist()):
             if slot != NO_SLOT and self._sources[slot].reference_size:
-                groups[PER_CHANNEL * len(self._sources[slot].low)][slot].append(place)
-        return groups
+                groups[self._sources[slot].reference_channels].append(number)
+        for numbers in groups.values():
+            place = np.full(len(slots), NO_SLOT)
+            place[numbers] = np.arange(len(numbers))
+            owners = place[inverse]
+            at = np.flatnonzero(owners != NO_SLOT)
+            owners = owners[at]
+            sources = [self._sources[slot] for slot in slots[numbers].tolist()]
+            sizes = np.array([source.reference_size for source in sources])[owners]
+            points = points_of(sources, owners, [batch[i] for i in at.tolist()])
+            yield Points(self._masses, found[at], sizes, points, first + at)
 
     def _template(self, num_features: int) -> Trees:
         return trees_for(self.trees, self.depth, num_features, self.features_per_tree, self.seed)
@@ -217,7 +216,8 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         """
         # A reading that can't be read is found here, before any model has changed.
         keys = [_keys(batch) for batch in batches]
-        taken = [model._memo.take(batch) for model, batch in zip(models, batches, strict=True)]
+        memos = [model._memo.take(batch) for model, batch in zip(models, batches, strict=True)]
+        taken = [None if columns is None else columns[0] for columns in memos]
         missing = [i for i, raw in enumerate(taken) if raw is None]
         raws = self._raw([models[i] for i in missing], [batches[i] for i in missing])
         computed = iter(raws)
@@ -260,12 +260,8 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         if source.total < max(self.min_values, source.next_reference):
             return
         points = source.make_reference()
-        if not source.reference_size:
-            return
-        paths = self._template(points.shape[1]).paths(points)
-        nodes = (paths + self._masses.shape[2] * np.arange(self.trees)[:, None]).ravel()
-        counts = np.bincount(nodes, minlength=self._masses[slot].size)
-        self._masses[slot] = counts.reshape(self._masses[slot].shape)
+        if source.reference_size:
+            self._masses[slot] = self._template(points.shape[1]).counts(points)
 
     def take_incidents(self) -> dict[str, int]:
         """Return how many sources were forgotten and refused since the last call."""

@@ -32,13 +32,13 @@ def _pack_shapes(
     """Return all but the rows."""
     names = {"channels": [name for source in sources for name in source.channels]}
     counts = [
-        [len(s.channels), len(s.low), s.total, s.reference_size, s.next_reference] for s in sources
+        [len(s.channels), s.box.shape[1], s.total, s.reference_size, s.next_reference] for s in sources
     ]
     arrays: dict[str, NDArray[Any]] = {
         "counts": np.array(counts, np.int64).reshape(len(sources), 2 + len(_COUNTS)),
         "trend": np.concatenate([_NONE, *(s.trend for s in sources)]),
         "box": np.concatenate(
-            [_NONE, *(np.stack([s.low, s.span, s.fill]).ravel() for s in sources)]
+            [_NONE, *(s.box.ravel() for s in sources)]
         ),
     }
     return names, arrays
@@ -157,5 +157,5 @@ def _fill(
     else:
         source.rows[:num_rows] = features
     source.trend = trend.copy()
-    source.low, source.span, source.fill = box.reshape(3, boxed, PER_CHANNEL).copy()
+    source.box = box.reshape(3, boxed, PER_CHANNEL).copy()
     return source
