@@ -35,6 +35,8 @@ from schemas import AnomalyScore, SensorReading
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _STATE_VERSION = 2
+#: References that are counted in one call: the counts fit into a core's cache.
+_COUNTED_TOGETHER = 8
 
 
 class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
@@ -142,14 +144,15 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         Returns:
             M lists of results.
         """
-        raws = self._raw(models, batches)
-        for model, batch, raw in zip(models, batches, raws, strict=True):
-            model._memo.remember(batch, raw)
+        found = [model._find(batch) for model, batch in zip(models, batches, strict=True)]
+        raws = self._raw(models, batches, found)
+        for model, batch, raw, slots in zip(models, batches, raws, found, strict=True):
+            model._memo.remember(batch, raw, slots)
         raw, judged = np.concatenate(raws), no_judgments(sum(map(len, batches)))
         scored = np.flatnonzero(~np.isnan(raw))
         if len(scored):
             states = np.concatenate(
-                [m._states_of(b, r) for m, b, r in zip(models, batches, raws, strict=True)]
+                [m._states[s[~np.isnan(r)]] for m, s, r in zip(models, found, raws, strict=True)]
             )
             parts = self._calibration.judge(states, raw[scored], surprise_bound(raw[scored]))
             for whole, part in zip(judged, parts, strict=True):
@@ -158,19 +161,21 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         results = iter(source_results(readings, judged, self.threshold))
         return [list(islice(results, len(batch))) for batch in batches]
 
-    def _states_of(self, batch: Sequence[SensorReading], raw: Floats) -> Floats:
-        """Return the calibration states (k, NUM_FIELDS) of the k readings that have raw scores."""
-        slots = np.array(self._slots.find(_keys(batch)), np.int64)
-        return self._states[slots[~np.isnan(raw)]]
+    def _find(self, batch: Sequence[SensorReading]) -> Ints:
+        """Return the slot (n,) of each reading's source."""
+        return np.array(self._slots.find(_keys(batch)), np.int64)
 
     def _raw(
-        self, models: Sequence[HalfSpaceTrees], batches: Sequence[Sequence[SensorReading]]
+        self,
+        models: Sequence[HalfSpaceTrees],
+        batches: Sequence[Sequence[SensorReading]],
+        found: Sequence[Ints],
     ) -> list[Floats]:
         """Return the raw scores of each batch; NaN for a source that has no reference yet."""
         groups: dict[int, list[Points]] = defaultdict(list)
         first = 0
-        for model, batch in zip(models, batches, strict=True):
-            for points in model._points(batch, first):
+        for model, batch, slots in zip(models, batches, found, strict=True):
+            for points in model._points(batch, slots, first):
                 groups[points.points.shape[1]].append(points)
             first += len(batch)
         raw = np.full(first, np.nan)
@@ -179,9 +184,10 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             raw[positions] = tree_scores(self._template(num_features), parts)
         return np.split(raw, np.cumsum([len(batch) for batch in batches])[:-1])
 
-    def _points(self, batch: Sequence[SensorReading], first: int) -> Iterator[Points]:
+    def _points(
+        self, batch: Sequence[SensorReading], found: Ints, first: int
+    ) -> Iterator[Points]:
         """Yield the points of the readings whose source has a reference, by its channels."""
-        found = np.array(self._slots.find(_keys(batch)), np.int64)
         slots, inverse = np.unique(found, return_inverse=True)
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for number, slot in enumerate(slots.tolist()):
@@ -215,28 +221,42 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             batches: M batches as for `learn_batch`; may be empty.
         """
         # A reading that can't be read is found here, before any model has changed.
-        keys = [_keys(batch) for batch in batches]
         memos = [model._memo.take(batch) for model, batch in zip(models, batches, strict=True)]
-        taken = [None if columns is None else columns[0] for columns in memos]
-        missing = [i for i, raw in enumerate(taken) if raw is None]
-        raws = self._raw([models[i] for i in missing], [batches[i] for i in missing])
-        computed = iter(raws)
+        missing = [i for i, columns in enumerate(memos) if columns is None]
+        found = [models[i]._find(batches[i]) for i in missing]
+        if missing:
+            raws = self._raw([models[i] for i in missing], [batches[i] for i in missing], found)
+            for i, raw, slots in zip(missing, raws, found, strict=True):
+                memos[i] = [raw, slots]
         steps = []
-        for model, batch, own_keys, raw in zip(models, batches, keys, taken, strict=True):
-            claimed = model._claim(batch, own_keys, next(computed) if raw is None else raw)
+        for model, batch, columns in zip(models, batches, memos, strict=True):
+            assert columns is not None
+            claimed = model._claim(batch, *columns)
             steps += [(model, slot, readings) for slot, readings in claimed.items()]
         learn_steps([(model._sources[slot], readings) for model, slot, readings in steps])
+        due: dict[int, list[tuple[HalfSpaceTrees, int, Floats]]] = defaultdict(list)
         for model, slot, _ in steps:
-            model._count_if_due(slot)
+            source = model._sources[slot]
+            if source.total >= max(self.min_values, source.next_reference):
+                points = source.make_reference()
+                if source.reference_size:
+                    due[points.shape[1]].append((model, slot, points))
+        for num_features, references in due.items():
+            self._count(num_features, references)
 
     def _claim(
-        self, batch: Sequence[SensorReading], keys: Sequence[tuple[str, ...]], raw: Floats
+        self, batch: Sequence[SensorReading], raw: Floats, found: Ints
     ) -> dict[int, list[SensorReading]]:
         """Give the source of each reading a slot; return the readings of each slot.
 
-        The raw scores (n,), NaN for none, are learned by the calibration.
+        The raw scores (n,), NaN for none, are learned by the calibration. `found` (n,) are the
+        slots before this step.
         """
-        slots, fresh, _ = self._slots.claim(keys)
+        slots, fresh = found.tolist(), list[int]()
+        if NO_SLOT in slots:
+            slots, fresh, _ = self._slots.claim(_keys(batch))
+        else:
+            self._slots.see(slots)
         self._masses = grown(self._masses, self._slots.capacity)
         self._states = grown(self._states, self._slots.capacity)
         self._states[fresh] = 0.0
@@ -255,13 +275,16 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
                 readings[slot].append(reading)
         return readings
 
-    def _count_if_due(self, slot: int) -> None:
-        source = self._sources[slot]
-        if source.total < max(self.min_values, source.next_reference):
-            return
-        points = source.make_reference()
-        if source.reference_size:
-            self._masses[slot] = self._template(points.shape[1]).counts(points)
+    def _count(
+        self, num_features: int, references: Sequence[tuple[HalfSpaceTrees, int, Floats]]
+    ) -> None:
+        """Count the points of references, each of a slot of a model, in their trees' nodes."""
+        trees = self._template(num_features)
+        for start in range(0, len(references), _COUNTED_TOGETHER):
+            chosen = references[start : start + _COUNTED_TOGETHER]
+            masses = trees.counts([points for _, _, points in chosen])
+            for (model, slot, _), counts in zip(chosen, masses, strict=True):
+                model._masses[slot] = counts
 
     def take_incidents(self) -> dict[str, int]:
         """Return how many sources were forgotten and refused since the last call."""

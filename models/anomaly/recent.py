@@ -199,7 +199,9 @@ def _box(features: Floats) -> tuple[Floats, Floats, Floats]:
     """Return lower ends, widths and medians (channels, 2) of (n, channels, 2), ignoring NaN."""
     if features.shape[1] == 0:
         return features[0], features[0], features[0]
-    least, low, middle, high, most = np.nanquantile(features, [0, 0.05, 0.5, 0.95, 1], axis=0)
+    # Both give the same; the one that looks for NaN takes several times as long.
+    quantile = np.nanquantile if np.isnan(features).any() else np.quantile
+    least, low, middle, high, most = quantile(features, [0, 0.05, 0.5, 0.95, 1], axis=0)
     reach = np.where(high > low, _REACH * (high - low), most - least)
     bottom, top = np.maximum(least, low - reach), np.minimum(most, high + reach)
     floor = np.maximum(_RELATIVE_FLOOR * np.abs(middle), _ABSOLUTE_FLOOR)

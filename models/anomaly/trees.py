@@ -5,6 +5,7 @@ Source: Tan, Ting and Liu, 2011, "Fast Anomaly Detection for Streaming Data", IJ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -90,15 +91,21 @@ class Trees:
             leaves[tree] = np.searchsorted(self._ascending[tree], columns[feature], side="right")
         return np.ascontiguousarray(leaves.T)
 
-    def counts(self, points: Floats) -> Ints:
-        """Return how many of the points (n, num_features) pass each node, (num_trees, nodes)."""
-        width = 2**self.depth
-        at = self.leaves(points) + width * np.arange(self.num_trees)
-        level = np.bincount(at.ravel(), minlength=self.num_trees * width)
-        levels = [level.reshape(self.num_trees, width)]
-        while levels[0].shape[1] > 1:
-            levels.insert(0, levels[0][:, 0::2] + levels[0][:, 1::2])
-        return np.concatenate(levels, axis=1)
+    def counts(self, points: Sequence[Floats]) -> Ints:
+        """Return how many points pass each node, (sources, num_trees, nodes).
+
+        Args:
+            points: of each source, (n, num_features).
+        """
+        width, shape = 2**self.depth, (len(points), self.num_trees)
+        at = self.leaves(np.concatenate(points)) + width * np.arange(self.num_trees)
+        sources = np.repeat(np.arange(len(points)), [len(each) for each in points])
+        at += (width * self.num_trees) * sources[:, None]
+        level = np.bincount(at.ravel(), minlength=width * self.num_trees * len(points))
+        levels = [level.reshape(*shape, width)]
+        while levels[0].shape[2] > 1:
+            levels.insert(0, levels[0][..., 0::2] + levels[0][..., 1::2])
+        return np.concatenate(levels, axis=2)
 
 
 def num_nodes(depth: int) -> int:
