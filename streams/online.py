@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -163,7 +164,11 @@ class OnlineRunner:
         ]
 
     def _work(self, partition: Hashable, chunks: Sequence[tuple[Chunk[Any], int]]) -> _Work:
-        offsets = [chunk.batch.offsets[row] for chunk, _ in chunks for row in chunk.rows]
+        offsets: list[int] = []
+        positions: list[int] = []
+        for chunk, first in chunks:
+            offsets += map(chunk.batch.offsets.__getitem__, chunk.rows)
+            positions += range(first, first + len(chunk.events))
         state = self._state(partition, offsets[0])
         state.next_offset = offsets[-1] + 1
         return _Work(
@@ -171,11 +176,7 @@ class OnlineRunner:
             state,
             offsets=offsets,
             events=[event for chunk, _ in chunks for event in chunk.events],
-            positions=[
-                position
-                for chunk, first in chunks
-                for position in range(first, first + len(chunk.events))
-            ],
+            positions=positions,
             runs=deque(_Run(*run) for run in _steps(offsets, state.model.learn_every)),
             num_caught_up=sum(len(c.rows) for c, _ in chunks if c.batch.is_catch_up),
         )
@@ -220,7 +221,11 @@ class OnlineRunner:
         batches = [work.events[start:stop] for work, start, stop in fresh]
         answered = answer_each([work.state.model for work, _, _ in fresh], batches)
         for (work, start, stop), results in zip(fresh, answered, strict=True):
-            for position, result in zip(work.positions[start:stop], results, strict=True):
+            positions = work.positions[start:stop]
+            if positions[-1] - positions[0] == len(positions) - 1 == len(results) - 1:
+                answers[positions[0] : positions[-1] + 1] = results
+                continue
+            for position, result in zip(positions, results, strict=True):
                 answers[position] = result
 
     def _state(self, partition: Hashable, offset: int) -> _PartitionState:
@@ -352,8 +357,6 @@ def _steps(offsets: Sequence[int], learn_every: int) -> Iterator[tuple[int, int,
     start = 0
     while start < len(offsets):
         step = offsets[start] // learn_every
-        stop = start + 1
-        while stop < len(offsets) and offsets[stop] // learn_every == step:
-            stop += 1
+        stop = bisect_left(offsets, (step + 1) * learn_every, start)
         yield step, start, stop
         start = stop

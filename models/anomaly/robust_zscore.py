@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import islice
+from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from models.anomaly.calibration import NUM_FIELDS, Calibration, Judged, are_valid
-from models.anomaly.channel_index import ChannelIndex
+from models.anomaly.calibration import NUM_FIELDS, Calibration, are_valid
+from models.anomaly.channel_index import ChannelIndex, Located
 from models.anomaly.channel_store import ChannelStore, Statistics
 from models.anomaly.results import channel_results, no_judgments, score_of_surprise
 from models.anomaly.row_state import merge_rows, select_rows_of, values_of_sources
+from models.anomaly.score_memo import ScoreMemo
 from models.anomaly.slot_changes import (
     Format,
     Marks,
@@ -93,6 +95,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         self._store = ChannelStore(window)
         self._index = ChannelIndex(self._no_slots(), self._store)
         self._marks = Marks()
+        self._memo = ScoreMemo()
 
     def _no_slots(self) -> Slots[tuple[str, ...]]:
         return Slots(self.max_keys, f"channels of {self.name}")
@@ -136,25 +139,38 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         Returns:
             M lists of results.
         """
-        found: list[int] = []
-        for model, batch in zip(models, batches, strict=True):
-            found += model._index.find(batch)
-        readings = [reading for batch in batches for reading in batch]
-        judged, medians = self._judge(np.array(found, np.int64), _values(readings))
+        located = [m._index.locate(batch) for m, batch in zip(models, batches, strict=True)]
+        readings = list(chain.from_iterable(batches))
+        rows = np.concatenate([each.rows for each in located])
+        values, scored = _values(readings), self._scored(rows)
+        judged, medians = no_judgments(len(rows)), np.zeros(len(rows))
+        z, bounds = np.zeros(len(rows)), np.zeros(len(rows))
+        if len(scored):
+            at = rows[scored]
+            z[scored] = self._z(at, values[scored])
+            bounds[scored] = _bound(z[scored])
+            states = self._store.states[at]
+            parts = self._calibration.judge(states, z[scored], bounds[scored])
+            for whole, part in zip(judged, parts, strict=True):
+                whole[scored] = part
+            medians[scored] = self._store.medians[at]
+        self._remember(models, batches, located, (values, z, bounds, judged.surprise))
         results = iter(channel_results(readings, judged, medians, self.threshold))
         return [list(islice(results, len(batch))) for batch in batches]
 
-    def _judge(self, rows: Ints, values: Floats) -> tuple[Judged, Floats]:
-        """Judge values (n,) of rows (n,); return the medians as well, 0 where not scored."""
-        judged, medians = no_judgments(len(rows)), np.zeros(len(rows))
-        known = self._scored(rows)
-        if len(known):
-            at, z = rows[known], self._z(rows[known], values[known])
-            parts = self._calibration.judge(self._store.states[at], z, _bound(z))
-            for whole, part in zip(judged, parts, strict=True):
-                whole[known] = part
-            medians[known] = self._store.medians[at]
-        return judged, medians
+    @staticmethod
+    def _remember(
+        models: Sequence[RobustZScore],
+        batches: Sequence[Sequence[SensorReading]],
+        located: Sequence[Located],
+        columns: Sequence[Floats],
+    ) -> None:
+        """Keep what was computed of each model's channels until it learns from the readings."""
+        first = 0
+        for model, batch, own in zip(models, batches, located, strict=True):
+            part = slice(first, first + len(own.rows))
+            model._memo.remember(batch, *own, *(column[part] for column in columns))
+            first = part.stop
 
     def _scored(self, rows: Ints) -> Ints:
         """Return the positions in `rows` (n,) of the channels that have learned enough."""
@@ -179,11 +195,17 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
             models: M distinct ones of this one's store, with the same options.
             batches: M batches as for `learn_batch`; may be empty.
         """
-        values = _values([reading for batch in batches for reading in batch])
-        claimed: list[int] = []
-        for model, batch in zip(models, batches, strict=True):
-            claimed += model._index.claim(batch)
-        rows = np.array(claimed, np.int64)
+        memos = [model._memo.take(batch) for model, batch in zip(models, batches, strict=True)]
+        if all(columns is not None and (columns[0] != NO_SLOT).all() for columns in memos):
+            self._learn_answered(models, batches, [columns or [] for columns in memos])
+            return
+        values = _values(list(chain.from_iterable(batches)))
+        rows = np.concatenate(
+            [
+                m._index.claim_located(batch, None if own is None else Located(own[0], own[1]))
+                for m, batch, own in zip(models, batches, memos, strict=True)
+            ]
+        )
         scored = self._scored(rows)
         if len(scored):
             z = self._z(rows[scored], values[scored])
@@ -191,6 +213,25 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         known = rows != NO_SLOT
         if known.any():
             self._store.append(rows[known], values[known])
+
+    def _learn_answered(
+        self,
+        models: Sequence[RobustZScore],
+        batches: Sequence[Sequence[SensorReading]],
+        memos: Sequence[Sequence[NDArray[Any]]],
+    ) -> None:
+        """Learn from readings whose channels are all known, by what was computed to answer them."""
+        for model, batch, (slots, rows, *_) in zip(models, batches, memos, strict=True):
+            model._index.claim_located(batch, Located(slots, rows))
+        columns = [np.concatenate(parts) for parts in zip(*memos, strict=True)]
+        _, rows, values, z, bounds, surprise = columns
+        scored = np.flatnonzero(surprise >= 0)
+        if len(scored):
+            self._calibration.learn(
+                self._store.states, rows[scored], z[scored], bounds[scored], surprise[scored]
+            )
+        if len(rows):
+            self._store.append(rows, values)
 
     def take_incidents(self) -> dict[str, int]:
         """Return how many channels were forgotten and refused since the last call."""
@@ -275,6 +316,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         store, self._index = self._store, ChannelIndex(slots, self._store)
         rows = self._index.rows
         store.clear(rows, np.arange(count))
+        self._memo = ScoreMemo()
         store.windows.fill(rows, totals, values)
         store.set_statistics(rows, statistics)
         self._marks.keep(slots.step, totals)
@@ -297,6 +339,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         replay_slots(saved, self._format(), slots, changed)
         self._index.follow(changed.rows[changed.is_fresh])
         rows = self._index.rows[changed.rows]
+        self._memo = ScoreMemo()
         store.windows.replay(rows, totals, counts, values)
         store.set_statistics(rows, statistics)
         self._marks.keep(slots.step, store.windows.totals[self._index.rows])
@@ -350,7 +393,5 @@ def _bound(z: Floats) -> Floats:
 
 def _values(readings: Sequence[SensorReading]) -> Floats:
     """Return the values (n,) of all channels, reading by reading."""
-    values: list[float] = []
-    for reading in readings:
-        values += reading.values.values()
-    return np.array(values, np.float64)
+    values = chain.from_iterable([reading.values.values() for reading in readings])
+    return np.array(list(values), np.float64)

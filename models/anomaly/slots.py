@@ -101,9 +101,10 @@ class Slots(Generic[K]):
             self.num_refused += len(waiting) - len(lost)
         return Claim(self.find(keys), fresh, lost)
 
-    def see(self, rows: Sequence[int]) -> None:
+    def see(self, rows: Sequence[int] | NDArray[np.int64]) -> None:
         """Mark the keys of these rows as seen, in one learning step; a row may occur twice."""
-        self._see(rows, len(set(rows)))
+        # A thousand rows are sorted sooner than put into a set.
+        self._see(rows, len(np.unique(rows)))
 
     def take_incidents(self) -> dict[str, int]:
         """Return the numbers of evicted and refused keys since the last call."""
@@ -111,9 +112,10 @@ class Slots(Generic[K]):
         self.num_evicted = self.num_refused = 0
         return incidents
 
-    def _see(self, rows: Sequence[int], num_keys: int) -> None:
+    def _see(self, rows: Sequence[int] | NDArray[np.int64], num_keys: int) -> None:
         self.step += num_keys
-        self.last_seen[rows] = self.step
+        if len(rows):
+            self.last_seen[rows] = self.step
 
     def _add(self, new_keys: Sequence[K]) -> list[int]:
         """Assign unused rows to new keys; return those."""
