@@ -125,8 +125,10 @@ class OnlineModel(Model[E, R]):
     example). With `join` the engine joins each new instance with the existing ones, so that their
     states can be stored in common arrays (`RobustZScore`). Answers and state must be the same as
     with one call for each instance. See `streams/model_protocols.py`. If its
-    state is separate for each source, it may also define the methods of `KeyedState`
-    (`models/keyed_state.py`): then the state can move with a source when partitions are added.
+    state is separate for each source, it may also define `mark`, `snapshot_changes` and
+    `restore_changes`: then snapshots contain only what has changed (`streams/state/chain.py`). With
+    the methods of `KeyedState` (`models/keyed_state.py`), the state can move with a source when
+    partitions are added.
     """
 
     learn_every: int = 32

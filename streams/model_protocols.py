@@ -75,6 +75,23 @@ class LearningModel(ServedModel, Protocol):
 
 
 @runtime_checkable
+class IncrementalModel(LearningModel, Protocol):
+    """A learning model that can return what has changed since an earlier snapshot."""
+
+    def mark(self) -> int:
+        """Return a number of the present state, higher than that of every earlier state."""
+        ...
+
+    def snapshot_changes(self, since: int) -> bytes | None:
+        """Return what has changed since the snapshot with that `mark`; None: take a whole one."""
+        ...
+
+    def restore_changes(self, changes: bytes) -> None:
+        """Apply changes to the state that they are relative to; if it raises, drop the model."""
+        ...
+
+
+@runtime_checkable
 class ReportingModel(LearningModel, Protocol):
     """A learning model that counts what people should know."""
 

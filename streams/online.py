@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 import math
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from typing import Any, NamedTuple
 
 from streams.batching import Chunk, MicroBatch
 from streams.joint_calls import CallModel, answer_each, call_model, learn_each
-from streams.model_protocols import LearningModel, ModelFactory, SharingModel
+from streams.model_protocols import IncrementalModel, LearningModel, ModelFactory, SharingModel
 from streams.state.snapshot import Snapshot, StateMismatchError
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Update:
 
 
 class Learned(NamedTuple):
-    """A model's state, and the offset up to which it has learned."""
+    """A model's state, or what has changed in it, and the offset up to which it has learned."""
 
     next_offset: int
     """The model has learned from all records below this offset and from none above."""
@@ -48,6 +49,10 @@ class Learned(NamedTuple):
     model_version: str
     learn_every: int
     state: bytes
+    mark: int | None = None
+    """The number of this state, for a snapshot of what changes from now on; None: always whole."""
+    is_changes: bool = False
+    """Whether `state` contains only what has changed since an earlier snapshot."""
 
 
 @dataclass(slots=True)
@@ -162,7 +167,11 @@ class OnlineRunner:
         ]
 
     def _work(self, partition: Hashable, chunks: Sequence[tuple[Chunk[Any], int]]) -> _Work:
-        offsets = [chunk.batch.offsets[row] for chunk, _ in chunks for row in chunk.rows]
+        offsets: list[int] = []
+        positions: list[int] = []
+        for chunk, first in chunks:
+            offsets += map(chunk.batch.offsets.__getitem__, chunk.rows)
+            positions += range(first, first + len(chunk.events))
         state = self._state(partition, offsets[0])
         state.next_offset = offsets[-1] + 1
         return _Work(
@@ -170,11 +179,7 @@ class OnlineRunner:
             state,
             offsets=offsets,
             events=[event for chunk, _ in chunks for event in chunk.events],
-            positions=[
-                position
-                for chunk, first in chunks
-                for position in range(first, first + len(chunk.events))
-            ],
+            positions=positions,
             runs=deque(_Run(*run) for run in _steps(offsets, state.model.learn_every)),
             num_caught_up=sum(len(c.rows) for c, _ in chunks if c.batch.is_catch_up),
         )
@@ -219,7 +224,11 @@ class OnlineRunner:
         batches = [work.events[start:stop] for work, start, stop in fresh]
         answered = answer_each([work.state.model for work, _, _ in fresh], batches, self._call)
         for (work, start, stop), results in zip(fresh, answered, strict=True):
-            for position, result in zip(work.positions[start:stop], results, strict=True):
+            positions = work.positions[start:stop]
+            if positions[-1] - positions[0] == len(positions) - 1 == len(results) - 1:
+                answers[positions[0] : positions[-1] + 1] = results
+                continue
+            for position, result in zip(positions, results, strict=True):
                 answers[position] = result
 
     def _state(self, partition: Hashable, offset: int) -> _PartitionState:
@@ -255,8 +264,10 @@ class OnlineRunner:
         """Give a partition a new model; `position` is the offset of the next record."""
         self._put(partition, _PartitionState(self._new_model(), position, next_offset=position))
 
-    def restore(self, partition: Hashable, snapshot: Snapshot) -> None:
-        """Give a partition a model with the state of a snapshot.
+    def restore(
+        self, partition: Hashable, snapshot: Snapshot, changes: Sequence[Snapshot] = ()
+    ) -> None:
+        """Give a partition a model with the state of a snapshot and of the changes that follow it.
 
         Raises:
             StateMismatchError: the snapshot is of another model or version, was made with other
@@ -272,26 +283,41 @@ class OnlineRunner:
                     "version {} with learn_every {}".format(*stored, *configured)
                 )
             model.restore(snapshot.state)
+            for change in changes:
+                model.restore_changes(change.state)  # type: ignore[attr-defined]
         except Exception as error:  # a user's model may raise anything
             model.close()
             if isinstance(error, StateMismatchError):
                 raise
             raise StateMismatchError(str(error) or type(error).__name__) from error
-        offset = snapshot.next_offset
+        offset = changes[-1].next_offset if changes else snapshot.next_offset
         self._put(partition, _PartitionState(model, learned_to=offset, next_offset=offset))
 
-    def learned(self, partition: Hashable) -> Learned | None:
+    def learned(self, partition: Hashable, since: int | None = None) -> Learned | None:
         """Return the state of a partition's model, None if the partition has no model.
 
+        Args:
+            partition: whose.
+            since: the mark of a snapshot: return only what has changed since, if the model can.
+
         Raises:
-            Exception: any exception of the model's `snapshot`.
+            Exception: any exception of the model's `snapshot` or `snapshot_changes`.
         """
         state = self._states.get(partition)
         if state is None:
             return None
-        model = state.model
+        model, changes, mark = state.model, None, None
+        if isinstance(model, IncrementalModel):
+            changes = None if since is None else model.snapshot_changes(since)
+            mark = model.mark()
         return Learned(
-            state.learned_to, model.name, model.version, model.learn_every, model.snapshot()
+            state.learned_to,
+            model.name,
+            model.version,
+            model.learn_every,
+            model.snapshot() if changes is None else changes,
+            mark,
+            is_changes=changes is not None,
         )
 
     def _new_model(self) -> LearningModel:
@@ -334,8 +360,6 @@ def _steps(offsets: Sequence[int], learn_every: int) -> Iterator[tuple[int, int,
     start = 0
     while start < len(offsets):
         step = offsets[start] // learn_every
-        stop = start + 1
-        while stop < len(offsets) and offsets[stop] // learn_every == step:
-            stop += 1
+        stop = bisect_left(offsets, (step + 1) * learn_every, start)
         yield step, start, stop
         start = stop

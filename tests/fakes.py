@@ -149,6 +149,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.kept: dict[StateKey, list[bytes]] = {}
+        self._is_whole: dict[StateKey, list[bool]] = {}
         self.num_failures = 0
         """How many of the next calls fail."""
 
@@ -156,11 +157,16 @@ class MemoryStore:
         self._fail_if_due()
         yield from self.kept.get(key, [])[::-1]
 
-    def save(self, key: StateKey, sequence: int, encoded: bytes) -> None:
+    def save(self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None) -> None:
         self._fail_if_due()
-        self.kept[key] = [*self.kept.get(key, []), encoded][-2:]
+        kept = [*self.kept.get(key, []), encoded]
+        is_whole = [*self._is_whole.get(key, []), base in (None, sequence)]
+        whole = [at for at, each in enumerate(is_whole) if each]
+        first = whole[-2] if len(whole) > 1 else 0
+        self.kept[key], self._is_whole[key] = kept[first:], is_whole[first:]
 
     def delete(self, key: StateKey) -> int:
+        self._is_whole.pop(key, None)
         return len(self.kept.pop(key, []))
 
     def close(self) -> None: ...

@@ -52,6 +52,9 @@ class StoredState(msgspec.Struct, frozen=True, kw_only=True):
     learn_every: int = 0
     saved_at_ms: int = 0
     num_bytes: int
+    """As it is stored: compressed."""
+    is_changes: bool = False
+    """Whether it contains only what has changed since the one before."""
     problem: str = ""
 
     @property
@@ -79,9 +82,10 @@ def show_command(
     config: ConfigOption = DEFAULT_CONFIG,
     json: JsonOption = False,
 ) -> None:
-    """Show all stored snapshots of an agent's model.
+    """Show all stored snapshots of an agent's model, the latest first.
 
-    The store keeps the latest snapshot of each partition and the one before.
+    The store keeps the latest whole snapshot of each partition and the one before, each with the
+    changes that follow it.
     """
     settings = load_pipeline(config, os.environ)
     with _opened(settings, config, agent, partition) as (store, keys):
@@ -220,6 +224,7 @@ def _stored_state(key: StateKey, encoded: bytes, committed: int) -> StoredState 
         learn_every=snapshot.learn_every,
         saved_at_ms=snapshot.saved_at_ms,
         num_bytes=len(encoded),
+        is_changes=snapshot.is_changes,
     )
 
 
@@ -239,8 +244,8 @@ def _print(states: list[StoredState], as_json: bool) -> None:
         documents = [{**msgspec.to_builtins(s), "catch_up": s.catch_up} for s in states]
         typer.echo(msgspec.json.encode(documents))
         return
-    columns = ["agent", "partition", "covers", "committed", "catch-up", "age", "bytes", "model",
-               "state"]  # fmt: skip
+    columns = ["agent", "partition", "covers", "committed", "catch-up", "age", "bytes", "kind",
+               "model", "state"]  # fmt: skip
     print_table(columns, [_row(state) for state in states])
 
 
@@ -254,6 +259,7 @@ def _row(state: StoredState) -> list[str]:
         str(state.catch_up),
         f"{age:.0f} s" if state.saved_at_ms else "?",
         f"{state.num_bytes:,}",
+        "changes" if state.is_changes else "whole",
         f"{state.model} {state.model_version}".strip(),
         state.problem or "ok",
     ]

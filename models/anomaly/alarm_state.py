@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 #: From so many recent incidents on, one about as unusual as those before is usual for the key.
@@ -45,6 +46,22 @@ class Alarms(NamedTuple):
         is_open: Bools = (self.recent > 0) & (self.quiet < rest)
         return is_open
 
+    def judged(self, surprise: Floats, threshold: float, rest: int) -> tuple[Bools, Floats]:
+        """Return which surprises (n,) are reported, and the numbers (n,) of open incidents.
+
+        Few readings are unusual: only those are looked at.
+        """
+        reported, numbers = np.zeros(len(surprise), np.bool_), np.zeros(len(surprise))
+        chosen = np.flatnonzero(self._can_change(surprise, threshold, rest))
+        if len(chosen):
+            own, unusual = self.rows(chosen), surprise[chosen]
+            reported[chosen] = own.is_reported(unusual, threshold, rest)
+            after = own._learned(unusual, threshold, rest)
+            numbers[chosen] = np.where(
+                reported[chosen], after.number, after.open_number(rest)
+            )
+        return reported, numbers
+
     def is_reported(self, surprise: Floats, threshold: float, rest: int) -> Bools:
         """Return which surprises (n,) are anomalies and no repeats.
 
@@ -63,6 +80,34 @@ class Alarms(NamedTuple):
 
     def learned(self, surprise: Floats, threshold: float, rest: int) -> Alarms:
         """Return the state after one more reading of each key."""
+        after = Alarms(
+            self.peak,
+            self.quiet + 1.0,
+            self.number,
+            self.is_public,
+            _FORGET * self.recent,
+            self.usual,
+        )
+        changed = np.flatnonzero(self._can_change(surprise, threshold, rest))
+        if not len(changed):
+            return after
+        if len(changed) > len(surprise) // 2:
+            return self._learned(surprise, threshold, rest)
+        parts = self.rows(changed)._learned(surprise[changed], threshold, rest)
+        return Alarms(
+            *(_with(whole, changed, part) for whole, part in zip(after, parts, strict=True))
+        )
+
+    def rows(self, chosen: Ints) -> Alarms:
+        """Return the state of some of the keys."""
+        return Alarms(*(field[chosen] for field in self))
+
+    def _can_change(self, surprise: Floats, threshold: float, rest: int) -> Bools:
+        """Return for which readings (n,) more changes than that time has passed."""
+        can_change: Bools = (surprise >= threshold) | self.is_open(rest)
+        return can_change
+
+    def _learned(self, surprise: Floats, threshold: float, rest: int) -> Alarms:
         is_open, is_peak = self.is_open(rest), self._is_peak(surprise, threshold, rest)
         is_public = is_open & (self.is_public > 0)
         reported = self.is_reported(surprise, threshold, rest)
@@ -80,3 +125,10 @@ class Alarms(NamedTuple):
     def open_number(self, rest: int) -> Floats:
         """Return the number (n,) of the open incident if it was reported, else 0."""
         return np.where(self.is_open(rest) & (self.is_public > 0), self.number, 0.0)
+
+
+def _with(whole: Floats, rows: Ints, values: Floats) -> Floats:
+    """Return a copy of an array with these rows replaced."""
+    changed = whole.copy()
+    changed[rows] = values
+    return changed

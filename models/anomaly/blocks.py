@@ -56,6 +56,13 @@ class BlockPool:
         for piece, chosen, rows in self._by_piece(ids):
             piece[rows, positions[chosen]] = values[chosen]
 
+    def get(self, ids: Ints, positions: Ints) -> Floats:
+        """Return the values (n,) at `positions` (n,) in the blocks `ids` (n,)."""
+        values = np.empty(len(ids))
+        for piece, chosen, rows in self._by_piece(ids):
+            values[chosen] = piece[rows, positions[chosen]]
+        return values
+
     def _by_piece(self, ids: Ints) -> Iterator[tuple[Floats, Ints, Ints]]:
         """Yield (piece, which of the ids are in it, their rows in it)."""
         numbers = ids >> self._shift

@@ -136,7 +136,14 @@ class Calibration:
         surprise = self._surprise(states, raw, bound)
         return judge_surprise(_alarms(states), surprise, self.threshold, self.rest)
 
-    def learn(self, states: Floats, rows: Ints, raw: Floats, bound: Floats) -> None:
+    def learn(
+        self,
+        states: Floats,
+        rows: Ints,
+        raw: Floats,
+        bound: Floats,
+        judged: Floats | None = None,
+    ) -> None:
         """Learn the scores (n,) of keys in order; changes `states` (all keys, NUM_FIELDS).
 
         Args:
@@ -144,10 +151,14 @@ class Calibration:
             rows: (n,) the row of each score's key; a row may occur several times.
             raw: as for `judge`.
             bound: as for `judge`.
+            judged: (n,) the surprises that `judge` returned, if nothing was learned since then.
         """
-        for at in turns(rows) if len(rows) else []:
+        for turn, at in enumerate(turns(rows) if len(rows) else []):
             old = states[rows[at]]
-            surprise = self._surprise(old, raw[at], bound[at])
+            if judged is not None and turn == 0:
+                surprise = judged[at]
+            else:
+                surprise = self._surprise(old, raw[at], bound[at])
             alarms = _alarms(old).learned(surprise, self.threshold, self.rest)
             tail = self._tail(old).learned(raw[at], surprise >= self.threshold)
             states[rows[at]] = np.stack([*tail, *alarms], axis=1)
@@ -173,9 +184,7 @@ class Calibration:
 
 def judge_surprise(alarms: Alarms, surprise: Floats, threshold: float, rest: int) -> Judged:
     """Judge surprises (n,) by the incidents of their keys before them."""
-    reported = alarms.is_reported(surprise, threshold, rest)
-    after = alarms.learned(surprise, threshold, rest)
-    numbers = np.where(reported, after.number, after.open_number(rest))
+    reported, numbers = alarms.judged(surprise, threshold, rest)
     return Judged(surprise, reported, numbers.astype(np.int64))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from itertools import chain
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +34,24 @@ class RowStore(Protocol):
         ...
 
 
-_Layout: TypeAlias = tuple[tuple[str, ...], tuple[int, ...], tuple[int, ...]]
-"""The channels of a source's last learned reading, in its order; their slots; their rows.
+_FIRST_CAPACITY = 16
+#: Combinations of channels that are held as one object each.
+_MAX_LAYOUTS = 4096
+
+_Layout: TypeAlias = tuple[tuple[str, ...], tuple[int, ...]]
+"""The channels of a source's last learned reading, in its order, and their slots.
 
 Plain tuples, so that the garbage collector does not scan those of ten thousand sources.
 """
+
+
+class Located(NamedTuple):
+    """Where the channels of some readings are, reading by reading, (sum of channels,) each."""
+
+    slots: Ints
+    """`NO_SLOT` for unknown channels."""
+    rows: Ints
+    """Of the store; `NO_SLOT` for unknown channels."""
 
 
 class ChannelIndex:
@@ -50,72 +64,109 @@ class ChannelIndex:
     def __init__(self, slots: Slots[Key], store: RowStore) -> None:
         self.slots = slots
         self._store = store
-        self._rows: list[int] = store.allocate(len(slots.keys))
+        self._num_rows = 0
+        self._table: Ints = np.full(_FIRST_CAPACITY, NO_SLOT)
+        """(capacity,) the store's row of each slot, then `NO_SLOT`, which has the index -1."""
+        self._allocate()
         self._layouts: dict[str, _Layout] = {}
+        self._channels: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """One object for equal channels: it stays in the cache, those of each source would not."""
 
     @property
     def rows(self) -> Ints:
         """(slots,) the store's row of each slot."""
-        return np.array(self._rows, np.int64)
+        return self._table[: self._num_rows]
 
     def find(self, batch: Sequence[SensorReading]) -> list[int]:
         """Return the rows of all channels, reading by reading; `NO_SLOT` for unknown ones."""
-        rows: list[int] = []
-        for reading in batch:
-            source, channels = reading.source_id, tuple(reading.values)
-            layout = self._layouts.get(source)
-            if layout is not None and layout[0] == channels:
-                rows += layout[2]
-            else:
-                slots = self.slots.find((source, channel) for channel in channels)
-                rows += self._rows_of(slots)
+        rows: list[int] = self.locate(batch).rows.tolist()
         return rows
+
+    def locate(self, batch: Sequence[SensorReading]) -> Located:
+        """Return slots and rows of all channels."""
+        slots = self._remembered(batch)
+        if slots is None:
+            slots = []
+            for reading in batch:
+                source, channels = reading.source_id, tuple(reading.values)
+                layout = self._layouts.get(source)
+                if layout is not None and layout[0] == channels:
+                    slots += layout[1]
+                else:
+                    slots += self.slots.find((source, channel) for channel in channels)
+        found = np.array(slots, np.int64)
+        return Located(found, self._table[found])
+
+    def _remembered(self, batch: Sequence[SensorReading]) -> list[int] | None:
+        """Return the slots of all channels if each reading has its source's remembered ones."""
+        # Each step for all readings at once: no line of Python for each of them.
+        layouts = list(map(self._layouts.get, [reading.source_id for reading in batch]))
+        known = [layout for layout in layouts if layout is not None]
+        if len(known) < len(batch):
+            return None
+        channels = list(map(tuple, [reading.values for reading in batch]))
+        if channels != [layout[0] for layout in known]:
+            return None
+        return list(chain.from_iterable(layout[1] for layout in known))
 
     def claim(self, batch: Sequence[SensorReading]) -> list[int]:
         """Give all channels of a learning step a row; return them like `find`.
 
         If there are more channels than the model remembers, some have `NO_SLOT`.
         """
-        rows: list[int] = []
-        slots: list[int] = []
-        for reading in batch:
-            layout = self._layouts.get(reading.source_id)
-            if layout is None or layout[0] != tuple(reading.values):
-                return self._claim_each(batch)
-            slots += layout[1]
-            rows += layout[2]
-        self.slots.see(slots)
+        slots = self._remembered(batch)
+        located = None if slots is None else Located(np.array(slots, np.int64), self._table[slots])
+        rows: list[int] = self.claim_located(batch, located).tolist()
         return rows
 
-    def _claim_each(self, batch: Sequence[SensorReading]) -> list[int]:
+    def claim_located(self, batch: Sequence[SensorReading], located: Located | None) -> Ints:
+        """Do what `claim` does for readings that were located after the last claim, or not."""
+        if located is None or (located.slots == NO_SLOT).any():
+            return self._claim_each(batch)
+        self.slots.see(located.slots)
+        return located.rows
+
+    def _claim_each(self, batch: Sequence[SensorReading]) -> Ints:
         keys = [(reading.source_id, channel) for reading in batch for channel in reading.values]
         claim = self.slots.claim(keys)
-        self._rows += self._store.allocate(len(self.slots.keys) - len(self._rows))
-        fresh = list(dict.fromkeys(claim.fresh))
-        self._store.clear(np.array(self._rows_of(fresh), np.int64), np.array(fresh, np.int64))
+        self._allocate()
+        fresh = np.array(list(dict.fromkeys(claim.fresh)), np.int64)
+        self._store.clear(self.rows[fresh], fresh)
         for source, _ in claim.lost:
             self._layouts.pop(source, None)
-        rows = self._rows_of(claim.rows)
-        self._remember(batch, claim.rows, rows)
-        return rows
+        self._remember(batch, claim.rows)
+        return self._table[claim.rows]
 
-    def _rows_of(self, slots: Sequence[int]) -> list[int]:
-        return [NO_SLOT if slot == NO_SLOT else self._rows[slot] for slot in slots]
+    def _allocate(self) -> None:
+        """Give new slots their rows."""
+        first, self._num_rows = self._num_rows, len(self.slots.keys)
+        if self._num_rows >= len(self._table):
+            longer = np.full(2 * self._num_rows, NO_SLOT)
+            longer[:first] = self._table[:first]
+            self._table = longer
+        if self._num_rows > first:
+            self._table[first : self._num_rows] = self._store.allocate(self._num_rows - first)
 
-    def _remember(self, batch: Sequence[SensorReading], slots: list[int], rows: list[int]) -> None:
+    def follow(self, fresh: Ints) -> None:
+        """Give the slots that were added to `slots` their rows; empty those of `fresh` slots."""
+        self._allocate()
+        self._store.clear(self.rows[fresh], fresh)
+        self._layouts.clear()
+
+    def _remember(self, batch: Sequence[SensorReading], slots: list[int]) -> None:
         start = 0
         for reading in batch:
             stop = start + len(reading.values)
             if stop > start and NO_SLOT not in slots[start:stop]:
-                self._layouts[reading.source_id] = (
-                    tuple(reading.values),
-                    tuple(slots[start:stop]),
-                    tuple(rows[start:stop]),
-                )
+                channels = tuple(reading.values)
+                if len(self._channels) > _MAX_LAYOUTS:
+                    self._channels.clear()
+                channels = self._channels.setdefault(channels, channels)
+                self._layouts[reading.source_id] = channels, tuple(slots[start:stop])
             start = stop
 
     def release(self) -> None:
         """Give the rows back to the store; the index is of no use after that."""
-        self._store.release(self._rows)
-        self._rows = []
+        self._store.release(self.rows.tolist())
+        self._num_rows = 0
         self._layouts.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,17 @@ REFRESH_SHARE = 64
 
 #: Growing copies what is there: seldom, therefore. Memory for unused rows is only reserved.
 _FIRST_CAPACITY, _GROWTH = 65_536, 4
+
+
+class Statistics(NamedTuple):
+    """What a store keeps of n channels beside their windows."""
+
+    medians: Floats
+    spreads: Floats
+    refreshed: Ints
+    """(n,) the window's total when median and spread were computed."""
+    states: Floats
+    """(n, NUM_FIELDS) the calibration."""
 
 
 class ChannelStore:
@@ -82,6 +95,11 @@ class ChannelStore:
         self.windows.clear(rows)
         self.states[rows] = 0.0
         self.refreshed[rows], self._phases[rows] = 0, phases
+
+    def set_statistics(self, rows: Ints, statistics: Statistics) -> None:
+        """Replace the statistics of rows (n,)."""
+        self.medians[rows], self.spreads[rows] = statistics.medians, statistics.spreads
+        self.refreshed[rows], self.states[rows] = statistics.refreshed, statistics.states
 
     def append(self, rows: Ints, values: Floats) -> None:
         """Append `values` (n,) to `rows` (n,), n >= 1, in order, and update the statistics."""

@@ -11,22 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.calibration import NUM_FIELDS, Calibration, are_valid
-from models.anomaly.recent import PER_CHANNEL, Recent, learn_steps
-from models.anomaly.recent_state import pack_recent, unpack_recent
+from models.anomaly.recent import Recent, learn_steps, points_of
+from models.anomaly.recent_state import pack_latest, pack_recent, unpack_latest, unpack_recent
 from models.anomaly.results import no_judgments, score_of_surprise, source_results
 from models.anomaly.score_memo import ScoreMemo
+from models.anomaly.slot_changes import (
+    Format,
+    Marks,
+    changed_since,
+    pack_changes,
+    replay_slots,
+    unpack_changes,
+)
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
 from models.anomaly.tree_scores import Masses, Points, surprise_bound, tree_scores
 from models.anomaly.trees import Trees, num_nodes, trees_for
 from models.base import ModelError, OnlineModel
 from models.keyed_state import merge_last_seen, most_recent, require_distinct
 from models.options import check_option
-from models.snapshots import Option, pack, unpack
+from models.snapshots import Option, Snapshot, pack, unpack
 from schemas import AnomalyScore, SensorReading
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _STATE_VERSION = 2
+#: References that are counted in one call: the counts fit into a core's cache.
+_COUNTED_TOGETHER = 8
 
 
 class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
@@ -106,6 +116,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         self._states: Floats = np.zeros((0, NUM_FIELDS))
         """(capacity, NUM_FIELDS) the calibration of each source."""
         self._memo = ScoreMemo()
+        self._marks = Marks()
 
     def _no_slots(self) -> Slots[tuple[str, ...]]:
         return Slots(self.max_keys, f"sources of {self.name}")
@@ -133,14 +144,15 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         Returns:
             M lists of results.
         """
-        raws = self._raw(models, batches)
-        for model, batch, raw in zip(models, batches, raws, strict=True):
-            model._memo.remember(batch, raw)
+        found = [model._find(batch) for model, batch in zip(models, batches, strict=True)]
+        raws = self._raw(models, batches, found)
+        for model, batch, raw, slots in zip(models, batches, raws, found, strict=True):
+            model._memo.remember(batch, raw, slots)
         raw, judged = np.concatenate(raws), no_judgments(sum(map(len, batches)))
         scored = np.flatnonzero(~np.isnan(raw))
         if len(scored):
             states = np.concatenate(
-                [m._states_of(b, r) for m, b, r in zip(models, batches, raws, strict=True)]
+                [m._states[s[~np.isnan(r)]] for m, s, r in zip(models, found, raws, strict=True)]
             )
             parts = self._calibration.judge(states, raw[scored], surprise_bound(raw[scored]))
             for whole, part in zip(judged, parts, strict=True):
@@ -149,20 +161,22 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         results = iter(source_results(readings, judged, self.threshold))
         return [list(islice(results, len(batch))) for batch in batches]
 
-    def _states_of(self, batch: Sequence[SensorReading], raw: Floats) -> Floats:
-        """Return the calibration states (k, NUM_FIELDS) of the k readings that have raw scores."""
-        slots = np.array(self._slots.find(_keys(batch)), np.int64)
-        return self._states[slots[~np.isnan(raw)]]
+    def _find(self, batch: Sequence[SensorReading]) -> Ints:
+        """Return the slot (n,) of each reading's source."""
+        return np.array(self._slots.find(_keys(batch)), np.int64)
 
     def _raw(
-        self, models: Sequence[HalfSpaceTrees], batches: Sequence[Sequence[SensorReading]]
+        self,
+        models: Sequence[HalfSpaceTrees],
+        batches: Sequence[Sequence[SensorReading]],
+        found: Sequence[Ints],
     ) -> list[Floats]:
         """Return the raw scores of each batch; NaN for a source that has no reference yet."""
         groups: dict[int, list[Points]] = defaultdict(list)
         first = 0
-        for model, batch in zip(models, batches, strict=True):
-            for num_features, points in model._points(batch, first):
-                groups[num_features].append(points)
+        for model, batch, slots in zip(models, batches, found, strict=True):
+            for points in model._points(batch, slots, first):
+                groups[points.points.shape[1]].append(points)
             first += len(batch)
         raw = np.full(first, np.nan)
         for num_features, parts in groups.items():
@@ -170,25 +184,25 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             raw[positions] = tree_scores(self._template(num_features), parts)
         return np.split(raw, np.cumsum([len(batch) for batch in batches])[:-1])
 
-    def _points(self, batch: Sequence[SensorReading], first: int) -> Iterator[tuple[int, Points]]:
-        """Yield (number of features, points) of the readings whose source has a reference."""
-        slots = np.array(self._slots.find(_keys(batch)), np.int64)
-        for num_features, places in self._by_shape(slots).items():
-            at = np.concatenate(list(places.values()))
-            points = [self._sources[s].points([batch[i] for i in p]) for s, p in places.items()]
-            sizes = np.array([self._sources[s].reference_size for s in slots[at].tolist()])
-            yield (
-                num_features,
-                Points(self._masses, slots[at], sizes, np.concatenate(points), first + at),
-            )
-
-    def _by_shape(self, slots: Ints) -> dict[int, dict[int, list[int]]]:
-        """Group the events of sources with a reference: number of features -> slot -> positions."""
-        groups: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for place, slot in enumerate(slots.tolist()):
+    def _points(
+        self, batch: Sequence[SensorReading], found: Ints, first: int
+    ) -> Iterator[Points]:
+        """Yield the points of the readings whose source has a reference, by its channels."""
+        slots, inverse = np.unique(found, return_inverse=True)
+        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for number, slot in enumerate(slots.tolist()):
             if slot != NO_SLOT and self._sources[slot].reference_size:
-                groups[PER_CHANNEL * len(self._sources[slot].low)][slot].append(place)
-        return groups
+                groups[self._sources[slot].reference_channels].append(number)
+        for numbers in groups.values():
+            place = np.full(len(slots), NO_SLOT)
+            place[numbers] = np.arange(len(numbers))
+            owners = place[inverse]
+            at = np.flatnonzero(owners != NO_SLOT)
+            owners = owners[at]
+            sources = [self._sources[slot] for slot in slots[numbers].tolist()]
+            sizes = np.array([source.reference_size for source in sources])[owners]
+            points = points_of(sources, owners, [batch[i] for i in at.tolist()])
+            yield Points(self._masses, found[at], sizes, points, first + at)
 
     def _template(self, num_features: int) -> Trees:
         return trees_for(self.trees, self.depth, num_features, self.features_per_tree, self.seed)
@@ -207,27 +221,42 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             batches: M batches as for `learn_batch`; may be empty.
         """
         # A reading that can't be read is found here, before any model has changed.
-        keys = [_keys(batch) for batch in batches]
-        taken = [model._memo.take(batch) for model, batch in zip(models, batches, strict=True)]
-        missing = [i for i, raw in enumerate(taken) if raw is None]
-        raws = self._raw([models[i] for i in missing], [batches[i] for i in missing])
-        computed = iter(raws)
+        memos = [model._memo.take(batch) for model, batch in zip(models, batches, strict=True)]
+        missing = [i for i, columns in enumerate(memos) if columns is None]
+        found = [models[i]._find(batches[i]) for i in missing]
+        if missing:
+            raws = self._raw([models[i] for i in missing], [batches[i] for i in missing], found)
+            for i, raw, slots in zip(missing, raws, found, strict=True):
+                memos[i] = [raw, slots]
         steps = []
-        for model, batch, own_keys, raw in zip(models, batches, keys, taken, strict=True):
-            claimed = model._claim(batch, own_keys, next(computed) if raw is None else raw)
+        for model, batch, columns in zip(models, batches, memos, strict=True):
+            assert columns is not None
+            claimed = model._claim(batch, *columns)
             steps += [(model, slot, readings) for slot, readings in claimed.items()]
         learn_steps([(model._sources[slot], readings) for model, slot, readings in steps])
+        due: dict[int, list[tuple[HalfSpaceTrees, int, Floats]]] = defaultdict(list)
         for model, slot, _ in steps:
-            model._count_if_due(slot)
+            source = model._sources[slot]
+            if source.total >= max(self.min_values, source.next_reference):
+                points = source.make_reference()
+                if source.reference_size:
+                    due[points.shape[1]].append((model, slot, points))
+        for num_features, references in due.items():
+            self._count(num_features, references)
 
     def _claim(
-        self, batch: Sequence[SensorReading], keys: Sequence[tuple[str, ...]], raw: Floats
+        self, batch: Sequence[SensorReading], raw: Floats, found: Ints
     ) -> dict[int, list[SensorReading]]:
         """Give the source of each reading a slot; return the readings of each slot.
 
-        The raw scores (n,), NaN for none, are learned by the calibration.
+        The raw scores (n,), NaN for none, are learned by the calibration. `found` (n,) are the
+        slots before this step.
         """
-        slots, fresh, _ = self._slots.claim(keys)
+        slots, fresh = found.tolist(), list[int]()
+        if NO_SLOT in slots:
+            slots, fresh, _ = self._slots.claim(_keys(batch))
+        else:
+            self._slots.see(slots)
         self._masses = grown(self._masses, self._slots.capacity)
         self._states = grown(self._states, self._slots.capacity)
         self._states[fresh] = 0.0
@@ -246,17 +275,16 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
                 readings[slot].append(reading)
         return readings
 
-    def _count_if_due(self, slot: int) -> None:
-        source = self._sources[slot]
-        if source.total < max(self.min_values, source.next_reference):
-            return
-        points = source.make_reference()
-        if not source.reference_size:
-            return
-        paths = self._template(points.shape[1]).paths(points)
-        nodes = (paths + self._masses.shape[2] * np.arange(self.trees)[:, None]).ravel()
-        counts = np.bincount(nodes, minlength=self._masses[slot].size)
-        self._masses[slot] = counts.reshape(self._masses[slot].shape)
+    def _count(
+        self, num_features: int, references: Sequence[tuple[HalfSpaceTrees, int, Floats]]
+    ) -> None:
+        """Count the points of references, each of a slot of a model, in their trees' nodes."""
+        trees = self._template(num_features)
+        for start in range(0, len(references), _COUNTED_TOGETHER):
+            chosen = references[start : start + _COUNTED_TOGETHER]
+            masses = trees.counts([points for _, _, points in chosen])
+            for (model, slot, _), counts in zip(chosen, masses, strict=True):
+                model._masses[slot] = counts
 
     def take_incidents(self) -> dict[str, int]:
         """Return how many sources were forgotten and refused since the last call."""
@@ -265,6 +293,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
     def snapshot(self) -> bytes:
         """Return the readings and counts of every source; the options determine the trees."""
         slots, rows = self._slots, len(self._slots.keys)
+        self._marks.keep(slots.step, self._totals())
         return self._packed(
             [key[0] for key in slots.keys],
             self._sources,
@@ -273,6 +302,71 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             slots.last_seen[:rows],
             slots.step,
         )
+
+    def _totals(self) -> Ints:
+        return np.array([source.total for source in self._sources], np.int64)
+
+    def mark(self) -> int:
+        """Return the number of the present state: of the sightings of sources so far."""
+        return self._slots.step
+
+    def snapshot_changes(self, since: int) -> bytes | None:
+        """Return the sources that have changed: their new readings, and counts that were made anew.
+
+        Args:
+            since: the `mark` of an earlier snapshot; one that is not known any more gives None.
+        """
+        if since not in self._marks:
+            return None
+        changed = changed_since(self._slots, since)
+        rows, before = changed.rows, self._marks.totals_at(since, changed)
+        sources = [self._sources[row] for row in rows.tolist()]
+        names, arrays = pack_latest(sources, before)
+        is_counted = np.array([s.referenced_at for s in sources], np.int64) > before
+        is_counted |= changed.is_fresh
+        arrays |= {"is_counted": is_counted, "masses": self._masses[rows[is_counted]]}
+        arrays["states"] = self._states[rows]
+        self._marks.keep(self._slots.step, self._totals(), since)
+        return pack_changes(self._format(), self._slots, since, changed, arrays, names)
+
+    def restore_changes(self, changes: bytes) -> None:
+        """Apply what `snapshot_changes` returned to the state that it is relative to.
+
+        Raises:
+            ModelError: damaged, of other options, or relative to another state. The model must
+                not be used then.
+        """
+        saved, changed = unpack_changes(changes, self._format(), self._slots)
+        rows, count = changed.rows, len(changed.rows)
+        fresh = set(rows[changed.is_fresh].tolist())
+        present = [None if row in fresh else self._sources[row] for row in rows.tolist()]
+        sources = unpack_latest(saved, present, self.window, self.max_channels)
+        is_counted = saved.array("is_counted", np.zeros(0, np.bool_), count)
+        shape = int(is_counted.sum()), *self._masses.shape[1:]
+        masses = saved.array("masses", self._masses, *shape)
+        states = self._saved_states(saved, count)
+        replay_slots(saved, self._format(), self._slots, changed)
+        self._masses = grown(self._masses, self._slots.capacity)
+        self._states = grown(self._states, self._slots.capacity)
+        for row, source in zip(rows.tolist(), sources, strict=True):
+            self._sources[row : row + 1] = [source]
+        self._masses[rows[is_counted]], self._states[rows] = masses, states
+        self._memo = ScoreMemo()
+        self._marks.keep(self._slots.step, self._totals())
+
+    def _saved_states(self, saved: Snapshot, count: int) -> Floats:
+        """Return the calibration states of `count` sources.
+
+        Raises:
+            ModelError: they are damaged.
+        """
+        states = saved.array("states", self._states, count, NUM_FIELDS)
+        if not are_valid(states):
+            raise ModelError(f"the states in the snapshot of {self.name} are out of range")
+        return states
+
+    def _format(self) -> Format:
+        return Format(self.name, _STATE_VERSION, self._options(), ("sources",))
 
     def _packed(
         self,
@@ -307,12 +401,11 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
         rows = reload_slots(saved, slots, "sources")
         sources = unpack_recent(saved, rows, self.window, self.max_channels)
         masses = saved.array("masses", self._masses, rows, *self._masses.shape[1:])
-        states = saved.array("states", self._states, rows, NUM_FIELDS)
-        if not are_valid(states):
-            raise ModelError(f"the states in the snapshot of {self.name} are out of range")
+        states = self._saved_states(saved, rows)
         self._slots, self._sources, self._memo = slots, sources, ScoreMemo()
         self._masses = grown(masses, slots.capacity)
         self._states = grown(states, slots.capacity)
+        self._marks.keep(slots.step, self._totals())
 
     def learned_values(self, state: bytes) -> dict[str, int]:
         """Return how many readings of each source a snapshot's model has learned."""

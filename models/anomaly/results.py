@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,7 @@ def channel_results(
         np.append(judged.reported, False)[best],
         np.append(judged.incident, 0)[best],
     )
-    names = [name for reading in readings for name in reading.values]
+    names = list(chain.from_iterable([reading.values for reading in readings]))
     scores = damped_scores(chosen, threshold)
     probabilities = 10.0 ** -np.maximum(chosen.surprise, 0.0)
     return [
@@ -120,6 +121,8 @@ def argmax_of_each(values: Floats, lengths: list[int]) -> Ints:
         lengths: number of channels of each reading. One without has the index -1.
     """
     sizes = np.array(lengths, np.int64)
+    if (sizes == 1).all():
+        return np.arange(len(sizes))
     used = np.arange(max(lengths, default=0) or 1) < sizes[:, None]
     padded = np.full(used.shape, -np.inf)
     padded[used] = values[:-1]

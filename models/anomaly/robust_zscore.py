@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import islice
+from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from models.anomaly.calibration import NUM_FIELDS, Calibration, Judged, are_valid
-from models.anomaly.channel_index import ChannelIndex
-from models.anomaly.channel_store import ChannelStore
+from models.anomaly.calibration import NUM_FIELDS, Calibration, are_valid
+from models.anomaly.channel_index import ChannelIndex, Located
+from models.anomaly.channel_store import ChannelStore, Statistics
 from models.anomaly.results import channel_results, no_judgments, score_of_surprise
 from models.anomaly.row_state import merge_rows, select_rows_of, values_of_sources
+from models.anomaly.score_memo import ScoreMemo
+from models.anomaly.slot_changes import (
+    Format,
+    Marks,
+    changed_since,
+    pack_changes,
+    replay_slots,
+    unpack_changes,
+)
 from models.anomaly.slots import NO_SLOT, Slots, reload_slots
 from models.base import ModelError, OnlineModel
 from models.options import check_option
@@ -43,7 +53,7 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
     value. Repeats within an incident are damped. Channels may come and go; a channel with fewer
     than `min_values` learned values scores 0, and a reading that has no other is not scored.
 
-    Memory: 8 bytes for each learned value, up to `window` values, and 112 bytes for each of
+    Memory: 8 bytes for each learned value, up to `window` values, and 136 bytes for each of
     `max_keys` channels (136 MB with the defaults). Further channels are not scored until one of
     these has stayed away (`models/anomaly/slots.py`); both are counted. A channel's median and
     spread are computed again whenever 1/64 of its values is new. Nothing is random.
@@ -84,6 +94,8 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         self.max_keys = check_option("max_keys", max_keys, 1)
         self._store = ChannelStore(window)
         self._index = ChannelIndex(self._no_slots(), self._store)
+        self._marks = Marks()
+        self._memo = ScoreMemo()
 
     def _no_slots(self) -> Slots[tuple[str, ...]]:
         return Slots(self.max_keys, f"channels of {self.name}")
@@ -127,25 +139,38 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         Returns:
             M lists of results.
         """
-        found: list[int] = []
-        for model, batch in zip(models, batches, strict=True):
-            found += model._index.find(batch)
-        readings = [reading for batch in batches for reading in batch]
-        judged, medians = self._judge(np.array(found, np.int64), _values(readings))
+        located = [m._index.locate(batch) for m, batch in zip(models, batches, strict=True)]
+        readings = list(chain.from_iterable(batches))
+        rows = np.concatenate([each.rows for each in located])
+        values, scored = _values(readings), self._scored(rows)
+        judged, medians = no_judgments(len(rows)), np.zeros(len(rows))
+        z, bounds = np.zeros(len(rows)), np.zeros(len(rows))
+        if len(scored):
+            at = rows[scored]
+            z[scored] = self._z(at, values[scored])
+            bounds[scored] = _bound(z[scored])
+            states = self._store.states[at]
+            parts = self._calibration.judge(states, z[scored], bounds[scored])
+            for whole, part in zip(judged, parts, strict=True):
+                whole[scored] = part
+            medians[scored] = self._store.medians[at]
+        self._remember(models, batches, located, (values, z, bounds, judged.surprise))
         results = iter(channel_results(readings, judged, medians, self.threshold))
         return [list(islice(results, len(batch))) for batch in batches]
 
-    def _judge(self, rows: Ints, values: Floats) -> tuple[Judged, Floats]:
-        """Judge values (n,) of rows (n,); return the medians as well, 0 where not scored."""
-        judged, medians = no_judgments(len(rows)), np.zeros(len(rows))
-        known = self._scored(rows)
-        if len(known):
-            at, z = rows[known], self._z(rows[known], values[known])
-            parts = self._calibration.judge(self._store.states[at], z, _bound(z))
-            for whole, part in zip(judged, parts, strict=True):
-                whole[known] = part
-            medians[known] = self._store.medians[at]
-        return judged, medians
+    @staticmethod
+    def _remember(
+        models: Sequence[RobustZScore],
+        batches: Sequence[Sequence[SensorReading]],
+        located: Sequence[Located],
+        columns: Sequence[Floats],
+    ) -> None:
+        """Keep what was computed of each model's channels until it learns from the readings."""
+        first = 0
+        for model, batch, own in zip(models, batches, located, strict=True):
+            part = slice(first, first + len(own.rows))
+            model._memo.remember(batch, *own, *(column[part] for column in columns))
+            first = part.stop
 
     def _scored(self, rows: Ints) -> Ints:
         """Return the positions in `rows` (n,) of the channels that have learned enough."""
@@ -170,11 +195,17 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
             models: M distinct ones of this one's store, with the same options.
             batches: M batches as for `learn_batch`; may be empty.
         """
-        values = _values([reading for batch in batches for reading in batch])
-        claimed: list[int] = []
-        for model, batch in zip(models, batches, strict=True):
-            claimed += model._index.claim(batch)
-        rows = np.array(claimed, np.int64)
+        memos = [model._memo.take(batch) for model, batch in zip(models, batches, strict=True)]
+        if all(columns is not None and (columns[0] != NO_SLOT).all() for columns in memos):
+            self._learn_answered(models, batches, [columns or [] for columns in memos])
+            return
+        values = _values(list(chain.from_iterable(batches)))
+        rows = np.concatenate(
+            [
+                m._index.claim_located(batch, None if own is None else Located(own[0], own[1]))
+                for m, batch, own in zip(models, batches, memos, strict=True)
+            ]
+        )
         scored = self._scored(rows)
         if len(scored):
             z = self._z(rows[scored], values[scored])
@@ -182,6 +213,25 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         known = rows != NO_SLOT
         if known.any():
             self._store.append(rows[known], values[known])
+
+    def _learn_answered(
+        self,
+        models: Sequence[RobustZScore],
+        batches: Sequence[Sequence[SensorReading]],
+        memos: Sequence[Sequence[NDArray[Any]]],
+    ) -> None:
+        """Learn from readings whose channels are all known, by what was computed to answer them."""
+        for model, batch, (slots, rows, *_) in zip(models, batches, memos, strict=True):
+            model._index.claim_located(batch, Located(slots, rows))
+        columns = [np.concatenate(parts) for parts in zip(*memos, strict=True)]
+        _, rows, values, z, bounds, surprise = columns
+        scored = np.flatnonzero(surprise >= 0)
+        if len(scored):
+            self._calibration.learn(
+                self._store.states, rows[scored], z[scored], bounds[scored], surprise[scored]
+            )
+        if len(rows):
+            self._store.append(rows, values)
 
     def take_incidents(self) -> dict[str, int]:
         """Return how many channels were forgotten and refused since the last call."""
@@ -206,7 +256,40 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
             "last_seen": slots.last_seen[: len(keys)],
             "step": np.array([slots.step], np.int64),
         }
+        self._marks.keep(slots.step, store.windows.totals[rows])
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
+
+    def mark(self) -> int:
+        """Return the number of the present state: of the sightings of channels so far."""
+        return self._index.slots.step
+
+    def snapshot_changes(self, since: int) -> bytes | None:
+        """Return the channels that have changed, with the values that came since.
+
+        Args:
+            since: the `mark` of an earlier snapshot; one that is not known any more gives None.
+        """
+        if since not in self._marks:
+            return None
+        slots, all_rows, store = self._index.slots, self._index.rows, self._store
+        changed = changed_since(slots, since)
+        rows = all_rows[changed.rows]
+        totals = store.windows.totals[rows]
+        counts = np.minimum(totals - self._marks.totals_at(since, changed), self.window)
+        arrays = {
+            "counts": counts,
+            "values": store.windows.latest(rows, counts),
+            "totals": totals,
+            "medians": store.medians[rows],
+            "spreads": store.spreads[rows],
+            "refreshed": store.refreshed[rows],
+            "states": store.states[rows],
+        }
+        self._marks.keep(slots.step, store.windows.totals[all_rows], since)
+        return pack_changes(self._format(), slots, since, changed, arrays)
+
+    def _format(self) -> Format:
+        return Format(self.name, _STATE_VERSION, self._options(), ("sources", "channels"))
 
     def _options(self) -> dict[str, Option]:
         names = ("window", "min_values", "rest", "max_keys")
@@ -228,24 +311,60 @@ class RobustZScore(OnlineModel[SensorReading, AnomalyScore]):
         if (totals < 1).any():
             raise ModelError(f"the totals in the snapshot of {self.name} are out of range")
         values = saved.array("values", floats, int(np.minimum(totals, self.window).sum()))
-        medians = saved.array("medians", floats, count)
-        spreads = saved.array("spreads", floats, count)
-        refreshed = saved.array("refreshed", ints, count)
-        states = saved.array("states", floats, count, NUM_FIELDS)
-        if not (
-            np.isfinite(values).all()
-            and np.isfinite(medians).all()
-            and (spreads > 0).all()
-            and are_valid(states)
-        ):
-            raise ModelError(f"the statistics in the snapshot of {self.name} are out of range")
+        statistics = self._statistics(saved, count, values)
         self._index.release()
         store, self._index = self._store, ChannelIndex(slots, self._store)
         rows = self._index.rows
         store.clear(rows, np.arange(count))
+        self._memo = ScoreMemo()
         store.windows.fill(rows, totals, values)
-        store.medians[rows], store.spreads[rows] = medians, spreads
-        store.refreshed[rows], store.states[rows] = refreshed, states
+        store.set_statistics(rows, statistics)
+        self._marks.keep(slots.step, totals)
+
+    def restore_changes(self, changes: bytes) -> None:
+        """Apply what `snapshot_changes` returned to the state that it is relative to.
+
+        Raises:
+            ModelError: damaged, of other options, or relative to another state. The model must
+                not be used then.
+        """
+        slots, store = self._index.slots, self._store
+        saved, changed = unpack_changes(changes, self._format(), slots)
+        count, ints = len(changed.rows), np.zeros(0, np.int64)
+        totals, counts = saved.array("totals", ints, count), saved.array("counts", ints, count)
+        if (counts < 0).any() or (counts > np.minimum(totals, self.window)).any():
+            raise ModelError(f"the totals in the changes of {self.name} are out of range")
+        values = saved.array("values", np.zeros(0), int(counts.sum()))
+        statistics = self._statistics(saved, count, values)
+        replay_slots(saved, self._format(), slots, changed)
+        self._index.follow(changed.rows[changed.is_fresh])
+        rows = self._index.rows[changed.rows]
+        self._memo = ScoreMemo()
+        store.windows.replay(rows, totals, counts, values)
+        store.set_statistics(rows, statistics)
+        self._marks.keep(slots.step, store.windows.totals[self._index.rows])
+
+    def _statistics(self, saved: Snapshot, count: int, values: Floats) -> Statistics:
+        """Return the saved statistics of `count` channels, and check them and the values.
+
+        Raises:
+            ModelError: a number is out of range.
+        """
+        floats = np.zeros(0)
+        statistics = Statistics(
+            saved.array("medians", floats, count),
+            saved.array("spreads", floats, count),
+            saved.array("refreshed", np.zeros(0, np.int64), count),
+            saved.array("states", floats, count, NUM_FIELDS),
+        )
+        if not (
+            np.isfinite(values).all()
+            and np.isfinite(statistics.medians).all()
+            and (statistics.spreads > 0).all()
+            and are_valid(statistics.states)
+        ):
+            raise ModelError(f"the statistics in the snapshot of {self.name} are out of range")
+        return statistics
 
     def learned_values(self, state: bytes) -> dict[str, int]:
         """Return how many values of each source a snapshot's model has learned."""
@@ -274,7 +393,5 @@ def _bound(z: Floats) -> Floats:
 
 def _values(readings: Sequence[SensorReading]) -> Floats:
     """Return the values (n,) of all channels, reading by reading."""
-    values: list[float] = []
-    for reading in readings:
-        values += reading.values.values()
-    return np.array(values, np.float64)
+    values = chain.from_iterable([reading.values.values() for reading in readings])
+    return np.array(list(values), np.float64)

@@ -1,4 +1,4 @@
-"""Remember the raw scores of readings from their answer to their learning step.
+"""Remember what was computed of readings from their answer to their learning step.
 
 A calibrated detector needs the same raw scores twice: to answer and to learn. Computing them again
 gives the same numbers, so the memo changes no answer: it saves time.
@@ -7,35 +7,41 @@ gives the same numbers, so the memo changes no answer: it saves time.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import is_
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas import SensorReading
 
-Floats = NDArray[np.float64]
+Column = NDArray[Any]
 
 #: Readings remembered at most; beyond, all are forgotten.
 _MAX_READINGS = 65_536
 
 
 class ScoreMemo:
-    """Raw scores by reading, by its identity: an equal reading may have been scored earlier."""
+    """Columns of the readings that were answered since the last learning step, in their order.
+
+    A reading is known by its identity: an equal one may have been answered by an earlier state.
+    """
 
     def __init__(self) -> None:
-        self._scores: dict[int, tuple[SensorReading, float]] = {}
+        self._readings: list[SensorReading] = []
+        self._columns: list[tuple[Column, ...]] = []
 
-    def remember(self, readings: Sequence[SensorReading], raw: Floats) -> None:
-        """Remember the scores (n,) of n readings."""
-        if len(self._scores) + len(readings) > _MAX_READINGS:
-            self._scores.clear()
-        for reading, score in zip(readings, raw.tolist(), strict=True):
-            self._scores[id(reading)] = reading, score
+    def remember(self, readings: Sequence[SensorReading], *columns: Column) -> None:
+        """Remember columns of n readings: scores (n,), or a number for each of their channels."""
+        if len(self._readings) + len(readings) > _MAX_READINGS:
+            self._readings, self._columns = [], []
+        self._readings += readings
+        self._columns.append(columns)
 
-    def take(self, readings: Sequence[SensorReading]) -> Floats | None:
-        """Return the scores (n,) of n readings and forget all; None if one is not remembered."""
-        scores, self._scores = self._scores, {}
-        try:
-            return np.array([scores[id(reading)][1] for reading in readings], np.float64)
-        except KeyError:
+    def take(self, readings: Sequence[SensorReading]) -> list[Column] | None:
+        """Return the columns of n readings and forget all; None if other ones were remembered."""
+        known, columns = self._readings, self._columns
+        self._readings, self._columns = [], []
+        if not columns or len(known) != len(readings) or not all(map(is_, known, readings)):
             return None
+        return [np.concatenate(parts) for parts in zip(*columns, strict=True)]

@@ -15,6 +15,13 @@ from models.anomaly.level_state import LARGEST, Levels, raw_scores, surprises
 from models.anomaly.level_store import NO_BIN, LevelStore, Limits
 from models.anomaly.results import channel_results, no_judgments, score_of_surprise
 from models.anomaly.row_state import merge_rows, select_rows_of, values_of_sources
+from models.anomaly.slot_changes import (
+    Format,
+    changed_since,
+    pack_changes,
+    replay_slots,
+    unpack_changes,
+)
 from models.anomaly.slots import NO_SLOT, Slots, reload_slots
 from models.base import ModelError, OnlineModel
 from models.options import check_option
@@ -187,6 +194,24 @@ class SeasonalLikelihood(OnlineModel[SensorReading, AnomalyScore]):
         }
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
+    def mark(self) -> int:
+        """Return the number of the present state: of the sightings of channels so far."""
+        return self._index.slots.step
+
+    def snapshot_changes(self, since: int) -> bytes:
+        """Return the states and seasons of the channels that have changed.
+
+        Args:
+            since: the `mark` of an earlier snapshot.
+        """
+        changed = changed_since(self._index.slots, since)
+        rows = self._index.rows[changed.rows]
+        arrays = {"states": self._store.states[rows], "seasons": self._store.seasons[rows]}
+        return pack_changes(self._format(), self._index.slots, since, changed, arrays)
+
+    def _format(self) -> Format:
+        return Format(self.name, _STATE_VERSION, self._options(), ("sources", "channels"))
+
     def _options(self) -> dict[str, Option]:
         names = ("min_values", "rest", "season_seconds", "bins", "max_keys")
         options: dict[str, Option] = {name: getattr(self, name) for name in names}
@@ -202,13 +227,37 @@ class SeasonalLikelihood(OnlineModel[SensorReading, AnomalyScore]):
         saved = self._unpacked(state)
         slots = self._no_slots()
         count = reload_slots(saved, slots, "sources", "channels")
+        states, seasons = self._saved_rows(saved, count)
+        self._index.release()
+        store, self._index = self._store, ChannelIndex(slots, self._store)
+        store.states[self._index.rows], store.seasons[self._index.rows] = states, seasons
+
+    def restore_changes(self, changes: bytes) -> None:
+        """Apply what `snapshot_changes` returned to the state that it is relative to.
+
+        Raises:
+            ModelError: damaged, of other options, or relative to another state. The model must
+                not be used then.
+        """
+        form, slots = self._format(), self._index.slots
+        saved, changed = unpack_changes(changes, form, slots)
+        states, seasons = self._saved_rows(saved, len(changed.rows))
+        replay_slots(saved, form, slots, changed)
+        self._index.follow(changed.rows[changed.is_fresh])
+        rows = self._index.rows[changed.rows]
+        self._store.states[rows], self._store.seasons[rows] = states, seasons
+
+    def _saved_rows(self, saved: Snapshot, count: int) -> tuple[Floats, NDArray[np.float32]]:
+        """Return the saved states and seasons of `count` channels.
+
+        Raises:
+            ModelError: they are damaged.
+        """
         states = saved.array("states", np.zeros(0), count, self._store.states.shape[1])
         seasons = saved.array("seasons", np.array([np.nan], np.float32), count, self.bins)
         if not np.isfinite(states).all() or (Levels(*states.T).variance < 0).any():
             raise ModelError(f"the states in the snapshot of {self.name} are out of range")
-        self._index.release()
-        store, self._index = self._store, ChannelIndex(slots, self._store)
-        store.states[self._index.rows], store.seasons[self._index.rows] = states, seasons
+        return states, seasons
 
     def learned_values(self, state: bytes) -> dict[str, int]:
         """Return how many values of each source a snapshot's model has learned."""

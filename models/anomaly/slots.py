@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Generic, NamedTuple, TypeVar
 
@@ -62,6 +62,8 @@ class Slots(Generic[K]):
         self._index: dict[K, int] = {}
         self.last_seen: NDArray[np.int64] = np.zeros(min(_FIRST_CAPACITY, max_keys), np.int64)
         """(capacity,) the number of sightings when each row's key was seen last."""
+        self.first_seen: NDArray[np.int64] = np.zeros_like(self.last_seen)
+        """(capacity,) the number of sightings when each row got its key; 0 before a restore."""
         self.step = 0
         """The number of sightings."""
         self.num_evicted = 0
@@ -99,9 +101,10 @@ class Slots(Generic[K]):
             self.num_refused += len(waiting) - len(lost)
         return Claim(self.find(keys), fresh, lost)
 
-    def see(self, rows: Sequence[int]) -> None:
+    def see(self, rows: Sequence[int] | NDArray[np.int64]) -> None:
         """Mark the keys of these rows as seen, in one learning step; a row may occur twice."""
-        self._see(rows, len(set(rows)))
+        # A thousand rows are sorted sooner than put into a set.
+        self._see(rows, len(np.unique(rows)))
 
     def take_incidents(self) -> dict[str, int]:
         """Return the numbers of evicted and refused keys since the last call."""
@@ -109,9 +112,10 @@ class Slots(Generic[K]):
         self.num_evicted = self.num_refused = 0
         return incidents
 
-    def _see(self, rows: Sequence[int], num_keys: int) -> None:
+    def _see(self, rows: Sequence[int] | NDArray[np.int64], num_keys: int) -> None:
         self.step += num_keys
-        self.last_seen[rows] = self.step
+        if len(rows):
+            self.last_seen[rows] = self.step
 
     def _add(self, new_keys: Sequence[K]) -> list[int]:
         """Assign unused rows to new keys; return those."""
@@ -120,16 +124,20 @@ class Slots(Generic[K]):
         self._index.update(zip(new_keys, rows, strict=True))
         if len(self.keys) > self.capacity:
             wanted = max(len(self.keys), 2 * self.capacity)
-            self.last_seen = grown(self.last_seen, min(wanted, self.max_keys))
-        self.last_seen[rows] = self.step
+            self._grow(min(wanted, self.max_keys))
+        self.last_seen[rows] = self.first_seen[rows] = self.step
         return rows
+
+    def _grow(self, capacity: int) -> None:
+        self.last_seen = grown(self.last_seen, capacity)
+        self.first_seen = grown(self.first_seen, capacity)
 
     def _replace(self, row: int, key: K) -> K:
         """Give a row to another key; return the one that loses it."""
         lost, self.keys[row] = self.keys[row], key
         del self._index[lost]
         self._index[key] = row
-        self.last_seen[row] = self.step
+        self.last_seen[row] = self.first_seen[row] = self.step
         return lost
 
     def _unused(self, count: int) -> list[int]:
@@ -145,6 +153,34 @@ class Slots(Generic[K]):
         self.keys = list(keys)
         self._index = {key: row for row, key in enumerate(self.keys)}
         self.last_seen = grown(last_seen, min(_FIRST_CAPACITY, self.max_keys))
+        self.first_seen = np.zeros_like(self.last_seen)
+
+    def changed_since(self, step: int) -> NDArray[np.int64]:
+        """Return the ascending rows whose keys were seen after that number of sightings."""
+        return np.flatnonzero(self.last_seen[: len(self.keys)] > step)
+
+    def replay(
+        self, rows: Sequence[int], fresh: Mapping[int, K], last_seen: NDArray[np.int64], step: int
+    ) -> None:
+        """Do to these slots what happened to others after they were equal.
+
+        Args:
+            rows: (n,) that have changed, ascending; new ones follow the present rows.
+            fresh: the keys of those rows that got another key.
+            last_seen: (n,) of the rows, after the changes.
+            step: number of sightings after the changes.
+        """
+        for row in (row for row in rows if row in fresh):
+            if row < len(self.keys):
+                self._index.pop(self.keys[row], None)
+                self.keys[row] = fresh[row]
+            else:
+                self.keys.append(fresh[row])
+        # A key may have lost its row and got another one: so all are entered at the end.
+        self._index.update({key: row for row, key in fresh.items()})
+        if len(self.keys) > self.capacity:
+            self._grow(min(max(len(self.keys), 2 * self.capacity), self.max_keys))
+        self.last_seen[rows], self.step = last_seen, step
 
 
 @cache

@@ -18,6 +18,9 @@ Masses = NDArray[np.uint16]
 #: of 250.
 SIZE_LIMIT = 0.02
 
+#: Points that are looked up at a time: their numbers fit into a core's cache.
+_BLOCK = 512
+
 #: The score with the surprise 3, and from which more of it counts by the number of nines.
 _CLEAR_SCORE, _CLEAR_SURPRISE = 0.985, 3.0
 
@@ -42,24 +45,42 @@ def tree_scores(trees: Trees, parts: Sequence[Points]) -> Floats:
 
     score = 2^-mean(log2(1 + density)) over the trees, in (0, 1].
     """
-    points = np.concatenate([part.points for part in parts])
-    sizes = np.concatenate([part.sizes for part in parts])
-    paths = trees.paths(points)
-    numbers = np.arange(trees.num_trees)[:, None]
-    stops = np.cumsum([len(part.points) for part in parts]).tolist()
-    masses = np.concatenate(
-        [
-            part.masses[part.slots[:, None, None], numbers, paths[stop - len(part.points) : stop]]
-            for part, stop in zip(parts, stops, strict=True)
-        ]
-    )
-    is_end = masses <= SIZE_LIMIT * sizes[:, None, None]
-    is_end[..., -1] = True
-    level = is_end.argmax(axis=2)
-    mass = np.take_along_axis(masses, level[..., None], axis=2)[..., 0]
-    density = mass * 2.0**level / sizes[:, None]
+    leaves = trees.leaves(np.concatenate([part.points for part in parts]))
+    starts = np.cumsum([0, *(len(part.points) for part in parts)]).tolist()
+    scores = np.empty(starts[-1])
+    for part, first in zip(parts, starts, strict=False):
+        for start in range(0, len(part.points), _BLOCK):
+            chosen = slice(start, start + _BLOCK)
+            own = leaves[first + start : first + start + len(part.slots[chosen])]
+            ended = _ends(trees, part.masses, part.slots[chosen], part.sizes[chosen], own)
+            scores[first + start : first + start + len(own)] = ended
+    return scores
+
+
+def _ends(trees: Trees, masses: Masses, slots: Ints, sizes: Ints, leaves: Ints) -> Floats:
+    """Return the scores (n,) of points that fall into `leaves` (n, trees) of their source's trees.
+
+    A path ends at the first node with few readings, or at the leaf. There are never more below a
+    node than in it, so the end is found by bisection.
+    """
+    flat, depth = masses.reshape(-1), trees.depth
+    at = (slots * masses[0].size)[:, None] + trees.num_nodes * np.arange(trees.num_trees)
+    limit = (SIZE_LIMIT * sizes)[:, None]
+    low, high = np.zeros(leaves.shape, np.int64), np.full(leaves.shape, depth)
+    for _ in range(depth.bit_length()):
+        middle = (low + high) >> 1
+        is_end = flat[at + _node(leaves, middle, depth)] <= limit
+        is_end |= middle == high
+        high = np.where(is_end, middle, high)
+        low = np.where(is_end, low, middle + 1)
+    density = flat[at + _node(leaves, high, depth)] * 2.0**high / sizes[:, None]
     scores: Floats = np.exp2(-np.log2(1.0 + density).mean(axis=1))
     return scores
+
+
+def _node(leaves: Ints, level: Ints, depth: int) -> Ints:
+    """Return the node on the way to a leaf at a level; see `Trees.leaves`."""
+    return (np.int64(1) << level) - 1 + (leaves >> (depth - level))
 
 
 def surprise_bound(scores: Floats) -> Floats:

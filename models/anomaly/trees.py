@@ -5,6 +5,7 @@ Source: Tan, Ting and Liu, 2011, "Fast Anomaly Detection for Streaming Data", IJ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -40,6 +41,9 @@ class Trees:
         for level in range(depth):
             low, high = self._cut_level(level, low, high)
         self._offsets = np.arange(num_trees) * self._features.shape[1]
+        self._has_one_feature = per_tree.shape[1] == 1
+        if self._has_one_feature:
+            self._ascending = np.sort(self._cuts, axis=1)
 
     def _cut_level(self, level: int, low: Floats, high: Floats) -> tuple[Floats, Floats]:
         """Split the nodes of a level at the middle of their feature; return the children's boxes.
@@ -58,23 +62,50 @@ class Trees:
         np.put_along_axis(low[:, 1::2], at, middle, 2)
         return low, high
 
-    def paths(self, points: Floats) -> Ints:
-        """Return the nodes on each point's path from the root to a leaf.
+    def leaves(self, points: Floats) -> Ints:
+        """Return which leaf of each tree a point falls into, from left to right.
+
+        The node on the way there at a level is 2^level - 1 + (leaf >> (depth - level)).
 
         Args:
-            points: (n, num_features); they may be outside of [0, 1].
+            points: (n, num_features); they may be outside of [0, 1], but not NaN.
 
         Returns:
-            (n, num_trees, depth + 1)
+            (n, num_trees) from 0 to 2^depth - 1.
         """
-        path = np.zeros((len(points), self.num_trees, self.depth + 1), np.int64)
+        if self._has_one_feature:
+            return self._leaves_of_one_feature(points)
+        node = np.zeros((len(points), self.num_trees), np.int64)
         features, cuts, at = self._features.ravel(), self._cuts.ravel(), np.arange(len(points))
-        for level in range(self.depth):
-            node = path[:, :, level]
+        for _ in range(self.depth):
             inner = node + self._offsets
             right = points[at[:, None], features[inner]] >= cuts[inner]
-            path[:, :, level + 1] = 2 * node + 1 + right
-        return path
+            node = 2 * node + 1 + right
+        return node - (2**self.depth - 1)
+
+    def _leaves_of_one_feature(self, points: Floats) -> Ints:
+        """Count the cuts at or below a point: a tree of one feature only orders its values."""
+        columns = np.ascontiguousarray(points.T)
+        leaves = np.empty((self.num_trees, len(points)), np.int64)
+        for tree, feature in enumerate(self._features[:, 0].tolist()):
+            leaves[tree] = np.searchsorted(self._ascending[tree], columns[feature], side="right")
+        return np.ascontiguousarray(leaves.T)
+
+    def counts(self, points: Sequence[Floats]) -> Ints:
+        """Return how many points pass each node, (sources, num_trees, nodes).
+
+        Args:
+            points: of each source, (n, num_features).
+        """
+        width, shape = 2**self.depth, (len(points), self.num_trees)
+        at = self.leaves(np.concatenate(points)) + width * np.arange(self.num_trees)
+        sources = np.repeat(np.arange(len(points)), [len(each) for each in points])
+        at += (width * self.num_trees) * sources[:, None]
+        level = np.bincount(at.ravel(), minlength=width * self.num_trees * len(points))
+        levels = [level.reshape(*shape, width)]
+        while levels[0].shape[2] > 1:
+            levels.insert(0, levels[0][..., 0::2] + levels[0][..., 1::2])
+        return np.concatenate(levels, axis=2)
 
 
 def num_nodes(depth: int) -> int:

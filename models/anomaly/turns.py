@@ -14,5 +14,8 @@ def turns(rows: Ints) -> list[Ints]:
     ordered = rows[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     counts = np.diff(starts, append=len(rows))
-    ranks = np.arange(len(rows)) - np.repeat(starts, counts)
-    return [np.sort(order[ranks == turn]) for turn in range(int(counts.max()))]
+    if len(starts) == len(rows):
+        return [np.arange(len(rows))]
+    turn_of = np.empty(len(rows), np.int64)
+    turn_of[order] = np.arange(len(rows)) - np.repeat(starts, counts)
+    return np.split(np.argsort(turn_of, kind="stable"), np.cumsum(np.bincount(turn_of))[:-1])

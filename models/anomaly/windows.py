@@ -71,7 +71,7 @@ class Windows:
             # Only the last `size` values of a row are written: no place is written twice.
             kept = ranks >= np.repeat(counts, counts) - self.size
             rows, values, numbers = rows[kept], values[kept], numbers[kept]
-        column, position = np.divmod(numbers % self.size, self._pool.block_size)
+        column, position = self._places(numbers)
         values = np.clip(values, -LARGEST, LARGEST)
         self._pool.put(self._blocks_at(rows, column), position, values)
         return distinct
@@ -105,6 +105,30 @@ class Windows:
         blocks[is_value] = values
         row_numbers, columns = np.nonzero(at)
         self._pool.write(self._blocks_at(rows[row_numbers], columns), blocks)
+
+    def latest(self, rows: Ints, counts: Ints) -> Floats:
+        """Return the last `counts` (n,) values of rows (n,), row by row, oldest first."""
+        at, ends = np.repeat(rows, counts), np.cumsum(counts)
+        ages = np.repeat(ends, counts) - np.arange(len(at))
+        column, position = self._places(self.totals[at] - ages)
+        return self._pool.get(self._blocks[at, column].astype(np.int64), position)
+
+    def replay(self, rows: Ints, totals: Ints, counts: Ints, values: Floats) -> None:
+        """Append the `latest` values of other rows to distinct rows that were equal to those.
+
+        Args:
+            rows: (n,)
+            totals: (n,) afterwards.
+            counts: (n,) values of each row, as many as fit into a window at most.
+            values: (sum of counts,)
+        """
+        self.totals[rows] = totals - counts
+        if len(values):
+            self.append(np.repeat(rows, counts), values)
+
+    def _places(self, numbers: Ints) -> tuple[Ints, Ints]:
+        """Return columns and positions (n,) of a row's values by their numbers from 0 on."""
+        return np.divmod(numbers % self.size, self._pool.block_size)
 
     def _used_blocks(self, counts: Ints) -> tuple[Bools, Bools]:
         """Return where rows with that many values (n,) have blocks, and which parts of them count.

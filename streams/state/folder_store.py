@@ -10,13 +10,14 @@ from urllib.parse import quote
 
 from streams.state.snapshot import StateKey, StateStoreError
 
-#: Files kept per key: an earlier one, in case the latest is damaged.
+#: Chains kept per key: an earlier one, in case the latest is damaged.
 _NUM_KEPT = 2
-_SUFFIX = ".state"
+#: Of whole snapshots, and of changes.
+_WHOLE, _CHANGES = ".state", ".changes"
 
 
 class FolderStore:
-    """`<url>/<group>/<agent>/<topic>/<partition>/<sequence>.state`.
+    """`<url>/<group>/<agent>/<topic>/<partition>/<sequence>.state`, or `.changes`.
 
     A file is written under a draft name and then renamed, so a snapshot's file is complete.
     """
@@ -49,15 +50,17 @@ class FolderStore:
             with self._explained("can't be read"), contextlib.suppress(FileNotFoundError):
                 yield self._files.cat_file(name)
 
-    def save(self, key: StateKey, sequence: int, encoded: bytes) -> None:
-        """Write a file, and remove old files."""
+    def save(self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None) -> None:
+        """Write a file; after a whole snapshot, remove the files of old chains."""
+        is_whole = base is None or base == sequence
+        suffix = _WHOLE if is_whole else _CHANGES
         folder = self._folder(key)
         draft = f"{folder}/{uuid.uuid4().hex}.draft"
         with self._explained("can't be written"):
             self._files.makedirs(folder, exist_ok=True)
             self._files.pipe_file(draft, encoded)
-            self._files.mv(draft, f"{folder}/{sequence:020d}{_SUFFIX}")
-            for name in self._names(key)[_NUM_KEPT:]:
+            self._files.mv(draft, f"{folder}/{sequence:020d}{suffix}")
+            for name in _superseded(self._names(key)) if is_whole else []:
                 self._files.rm_file(name)
 
     def delete(self, key: StateKey) -> int:
@@ -77,7 +80,7 @@ class FolderStore:
             names = self._files.ls(self._folder(key), detail=False)
         except FileNotFoundError:
             return []
-        return sorted((name for name in names if name.endswith(_SUFFIX)), reverse=True)
+        return sorted((name for name in names if name.endswith((_WHOLE, _CHANGES))), reverse=True)
 
     def _folder(self, key: StateKey) -> str:
         return (
@@ -94,3 +97,12 @@ class FolderStore:
             raise StateStoreError(
                 f"state in {self._url} {what}: {type(error).__name__}: {error}"
             ) from error
+
+
+def _superseded(names: list[str]) -> list[str]:
+    """Return the files behind the last whole snapshot that is kept; `names` are the latest first.
+
+    Changes in front of a whole snapshot follow it.
+    """
+    whole = [at for at, name in enumerate(names) if name.endswith(_WHOLE)]
+    return names[whole[_NUM_KEPT - 1] + 1 :] if len(whole) >= _NUM_KEPT else []

@@ -7,8 +7,9 @@ partition loads the snapshot, reads from S, only learns below C, and answers fro
 state that the last worker had. A fresh model is stored at once, before its first record, so that
 there always is an S.
 
-The model thread takes snapshots between two batches; other threads store them. A store that fails
-only makes a later replay longer.
+The model thread takes snapshots between two batches; other threads store them. Where a model can,
+a snapshot contains only what has changed since the last (`streams/state/chain.py`). A store that
+fails only makes a later replay longer.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ from streams.online import Learned, OnlineRunner
 from streams.records import TopicPartition
 from streams.retry import retry
 from streams.settings import StateSettings
+from streams.state.chain import Chain
 from streams.state.restorer import Restored, Restorer
 from streams.state.snapshot import (
-    Snapshot,
     StateError,
     StateKey,
     StateStore,
@@ -60,8 +61,8 @@ _NUM_THREADS = 4
 class _Held:
     """One partition's snapshots."""
 
-    sequence: int
-    """The sequence number of the last stored snapshot."""
+    chain: Chain
+    """The snapshots that this worker has stored."""
     stored: int
     """The `next_offset` of the last stored snapshot; -1 if none is stored."""
     topic_id: str
@@ -202,12 +203,13 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
         if held is not None and held.position == position and is_same:
             start = await self._pool.on_device(self._runner.resume, tp, position)
             if start is not None:
+                held.chain.end()
                 return start
         restored = Restored(-1, None)
         if self._restorer is not None:
             restored = await self._restorer.restore(tp, position, is_committed)
         due = self._clock() + self._settings.interval_seconds
-        held = self._held[tp] = _Held(restored.sequence, -1, self._topic_id(tp.topic), due)
+        held = self._held[tp] = _Held(Chain(restored.sequence), -1, self._topic_id(tp.topic), due)
         if restored.next_offset is not None:
             self._num_restored_bytes += restored.num_bytes
             held.stored = restored.next_offset
@@ -266,7 +268,7 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
 
     async def _take(self, tp: Hashable, held: _Held) -> Learned | None:
         try:
-            learned = await self._pool.on_device(self._runner.learned, tp)
+            learned = await self._pool.on_device(self._runner.learned, tp, held.chain.since)
         except Exception as error:  # a user's own model may raise anything
             self._failed(error, _RETRYING)
             return None
@@ -287,22 +289,12 @@ class StateKeeper(Service):  # type: ignore[misc]  # mode is not typed for subcl
     def _save(self, store: StateStore, tp: Hashable, held: _Held, taken: Learned) -> None:
         """Store a snapshot; runs on one of the store threads."""
         key = self._key(tp)
-        snapshot = Snapshot(
-            agent=key.agent,
-            topic=key.topic,
-            partition=key.partition,
-            next_offset=taken.next_offset,
-            sequence=held.sequence + 1,
-            model=taken.model,
-            model_version=taken.model_version,
-            learn_every=taken.learn_every,
-            saved_at_ms=time.time_ns() // 1_000_000,
-            state=taken.state,
-            topic_id=held.topic_id,
-        )
+        snapshot = held.chain.snapshot(key, held.topic_id, taken)
         encoded = encode_snapshot(snapshot)
-        store.save(key, snapshot.sequence, encoded)
-        held.sequence, held.stored = snapshot.sequence, taken.next_offset
+        base = snapshot.base if snapshot.base >= 0 else None
+        store.save(key, snapshot.sequence, encoded, base)
+        held.chain.stored(snapshot, taken.mark, len(encoded))
+        held.stored = taken.next_offset
         self._metrics.snapshot_stored(len(encoded))
 
     def _failed(self, error: BaseException, consequence: str) -> None:

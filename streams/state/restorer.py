@@ -2,9 +2,11 @@
 
 What a model has learned can't be used when there are committed records but no snapshot (`missing`),
 when no snapshot fits the pipeline (`unfit`), when reading starts before every snapshot (`behind`),
-or when the input was deleted and made again (`earlier_topic`). Each is counted and logged by name.
-The first two end the worker, unless the pipeline file has `state.on_mismatch: fresh`: then the
-model starts fresh, as it always does for the others, which are a person's decision.
+or when the input was deleted and made again (`earlier_topic`). Where only the latest snapshots are
+`damaged`, an earlier one is used, and more records are learned from again. Each is counted and
+logged by name. `missing` and `unfit` end the worker, unless the pipeline file has
+`state.on_mismatch: fresh`: then the model starts fresh, as it always does for `behind` and
+`earlier_topic`, which are a person's decision.
 """
 
 from __future__ import annotations
@@ -18,13 +20,11 @@ from streams.model_pool import ModelPool
 from streams.online import OnlineRunner
 from streams.records import TopicPartition
 from streams.settings import StateSettings
+from streams.state.loading import Loaded, load_snapshot
 from streams.state.snapshot import (
-    Loaded,
-    Snapshot,
     StateKey,
     StateMismatchError,
     StateStore,
-    load_snapshot,
 )
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Restored(NamedTuple):
     """What `Restorer.restore` found for one partition."""
 
     sequence: int
-    """The highest sequence number in the store; -1 if it is empty."""
+    """The number after which the next whole snapshot has its number; -1 if the store is empty."""
     next_offset: int | None
     """The next offset that the restored model learns from; None: start a fresh model."""
     num_bytes: int = 0
@@ -107,13 +107,15 @@ class Restorer:
             # They give no sequence number that later ones could come after.
             await self._call_store(self._store.delete, key)
             return Restored(-1, None)
+        if loaded.num_damaged:
+            self._metrics.state_mismatch(tp.topic, "damaged")
         if loaded.snapshot is None:
             self._explain_absence(tp, key, loaded, position, is_committed)
             return Restored(loaded.sequence, None)
         if loaded.snapshot.is_blank:
             logger.info("%s: its state was reset: its model starts fresh", key)
             return Restored(loaded.sequence, None)
-        return await self._load_into_model(tp, key, loaded.snapshot, position)
+        return await self._load_into_model(tp, key, loaded, position)
 
     def _explain_absence(
         self, tp: TopicPartition, key: StateKey, loaded: Loaded, position: int, is_committed: bool
@@ -139,19 +141,22 @@ class Restorer:
             )  # fmt: skip
 
     async def _load_into_model(
-        self, tp: TopicPartition, key: StateKey, snapshot: Snapshot, position: int
+        self, tp: TopicPartition, key: StateKey, loaded: Loaded, position: int
     ) -> Restored:
+        snapshot, start = loaded.snapshot, loaded.next_offset
+        assert snapshot is not None
         try:
-            await self._pool.on_device(self._runner.restore, tp, snapshot)
+            await self._pool.on_device(self._runner.restore, tp, snapshot, loaded.changes)
         except StateMismatchError as error:
-            where = f"{key}: the snapshot of offset {snapshot.next_offset}"
+            where = f"{key}: the snapshot of offset {start}"
             self._lost(tp, "unfit", f"{where} does not fit: {error}")
-            return Restored(snapshot.sequence, None)
+            return Restored(loaded.sequence, None)
         logger.info(
             "%s: continues from the snapshot of offset %d, and learns again from %d offsets",
-            *(key, snapshot.next_offset, position - snapshot.next_offset),
+            *(key, start, position - start),
         )
-        return Restored(snapshot.sequence, snapshot.next_offset, len(snapshot.state))
+        num_bytes = sum(len(each.state) for each in (snapshot, *loaded.changes))
+        return Restored(loaded.sequence, start, num_bytes)
 
     def _lost(self, tp: TopicPartition, reason: str, why: str) -> None:
         """Count state that can't be used; raise, unless models may start fresh.

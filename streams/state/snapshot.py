@@ -1,5 +1,8 @@
 """The format of online models' snapshots, and the protocol of their stores.
 
+A snapshot is whole, or contains what has changed since the one before. A whole one and the changes
+that follow it are a chain: see `streams/state/chain.py`.
+
 A snapshot's model has learned from every record below `next_offset`, and from none at or above it.
 A worker that starts loads the latest snapshot at or below the group's committed offset, and reads
 the records between the two again, only to learn from them: see `streams/state/keeper.py`.
@@ -11,20 +14,21 @@ StateError                   base class; the message is one line for users
 
 from __future__ import annotations
 
-import logging
 import time
+import uuid
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import msgspec
-
-from streams.kafka.positions import is_same_topic
-
-logger = logging.getLogger(__name__)
+from aiokafka.codec import zstd_decode, zstd_encode
 
 #: The version of the format below. A later version reads older ones, or rejects them by number.
-FORMAT_VERSION = 1
+#: Version 1 was not compressed, and knew no changes.
+FORMAT_VERSION = 2
+_UNCOMPRESSED_VERSION = 1
+#: Numbers hardly get smaller on higher levels, which take several times as long.
+_ZSTD_LEVEL = 1
 _MAGIC = b"PSTS"
 _CHECKSUM_BYTES = 4
 
@@ -53,7 +57,7 @@ class StateKey(NamedTuple):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One model's state and the next offset that it learns from."""
+    """One model's state, or what has changed in it, and the next offset that it learns from."""
 
     format_version: int = FORMAT_VERSION
     agent: str
@@ -68,14 +72,30 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     learn_every: int
     saved_at_ms: int
     state: bytes
-    """The return value of the model's `snapshot()`."""
+    """The return value of the model's `snapshot()` or `snapshot_changes()`."""
     topic_id: str = ""
     """The topic that `next_offset` belongs to; "" if the broker gives no ids."""
+    base: int = -1
+    """Sequence number of the whole snapshot of its chain; -1: no changes can follow it."""
+    snapshot_id: str = ""
+    """Unique; "" where no changes can follow."""
+    follows: str = ""
+    """Of changes: the `snapshot_id` of the snapshot that they are relative to."""
 
     @property
     def is_blank(self) -> bool:
         """Whether it only says that the state was reset, so that a fresh model is no loss."""
         return not self.model
+
+    @property
+    def is_changes(self) -> bool:
+        """Whether it contains only what has changed since the one before."""
+        return 0 <= self.base < self.sequence
+
+
+def new_snapshot_id() -> str:
+    """Return an id that no other snapshot has."""
+    return uuid.uuid4().hex
 
 
 def blank_snapshot(key: StateKey) -> Snapshot:
@@ -87,10 +107,10 @@ def blank_snapshot(key: StateKey) -> Snapshot:
 
 
 class StateStore(Protocol):
-    """Keeps at least the two latest snapshots of each key. Blocking and thread-safe."""
+    """Keeps at least the two latest chains of each key. Blocking and thread-safe."""
 
     def saved(self, key: StateKey, is_expected: bool = True) -> Iterator[bytes]:
-        """Yield the snapshots of a key, the latest first.
+        """Yield the snapshots of a key, whole ones and changes, the latest first.
 
         Args:
             key: the agent and partition.
@@ -102,8 +122,18 @@ class StateStore(Protocol):
         """
         ...
 
-    def save(self, key: StateKey, sequence: int, encoded: bytes) -> None:
+    def save(self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None) -> None:
         """Store a snapshot; when this returns, it is durable.
+
+        A whole one replaces the chain before the last, with all of its changes.
+
+        Args:
+            key: the agent and partition.
+            sequence: the number of the snapshot. Those of whole snapshots that come one after the
+                other are odd and even in turn.
+            encoded: what `encode_snapshot` returned.
+            base: the number of the whole snapshot of its chain, `sequence` for that itself; None:
+                a whole snapshot that no changes will follow.
 
         Raises:
             StateStoreError: it could not be stored; earlier snapshots are unchanged.
@@ -124,8 +154,9 @@ class StateStore(Protocol):
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """Encode a snapshot: magic, CRC-32 of the rest, MessagePack."""
-    body = msgspec.msgpack.encode(snapshot)
+    """Encode a snapshot: magic, CRC-32 of the rest, MessagePack of the version and a zstd frame."""
+    frame = zstd_encode(msgspec.msgpack.encode(snapshot), level=_ZSTD_LEVEL)
+    body = msgspec.msgpack.encode(_Compressed(snapshot.format_version, frame))
     return b"".join((_MAGIC, zlib.crc32(body).to_bytes(_CHECKSUM_BYTES, "little"), body))
 
 
@@ -142,72 +173,29 @@ def decode_snapshot(encoded: bytes) -> Snapshot:
         raise StateMismatchError(f"a damaged snapshot, {len(encoded)} bytes")
     try:
         version = msgspec.msgpack.decode(body, type=_Version).format_version
-        if version != FORMAT_VERSION:
+        if version not in (_UNCOMPRESSED_VERSION, FORMAT_VERSION):
             raise StateMismatchError(
                 f"a snapshot of format {version}: this build of Penstock reads {FORMAT_VERSION}"
             )
+        if version == FORMAT_VERSION:
+            return _decompressed(msgspec.msgpack.decode(body, type=_Compressed).frame)
         return msgspec.msgpack.decode(body, type=Snapshot)
     except msgspec.DecodeError as error:
         raise StateMismatchError(f"a snapshot that can't be read: {error}") from error
+
+
+def _decompressed(frame: bytes) -> Snapshot:
+    try:
+        body = zstd_decode(frame)
+    except Exception as error:  # the library's own, of no common base class
+        raise StateMismatchError(f"a snapshot that can't be decompressed: {error}") from error
+    return msgspec.msgpack.decode(body, type=Snapshot)
 
 
 class _Version(msgspec.Struct):
     format_version: int
 
 
-class Loaded(NamedTuple):
-    """The result of `load_snapshot`."""
-
-    snapshot: Snapshot | None
-    """The snapshot to continue from; None: start fresh."""
-    sequence: int
-    """The highest sequence number in the store; -1 if it is empty."""
-    offsets_ahead: tuple[int, ...] = ()
-    """What stored snapshots cover that have learned from records still to be answered."""
-    num_of_earlier_topic: int = 0
-    """Snapshots of a deleted topic of this name."""
-
-
-def load_snapshot(
-    store: StateStore,
-    key: StateKey,
-    committed: int,
-    topic_id: str = "",
-    is_expected: bool = True,
-) -> Loaded:
-    """Return the latest snapshot that has learned from no record at or above an offset.
-
-    Later snapshots have learned from records that are still to be answered. They exist if the
-    group's offset was set back. Snapshots of an earlier topic of this name are passed over: their
-    offsets say nothing about this one.
-
-    Args:
-        store: the store of snapshots.
-        key: the agent and partition.
-        committed: the offset of the first record to answer.
-        topic_id: the topic that it belongs to; "" if the broker gives no ids.
-        is_expected: whether there should be a snapshot, wherever it is; see `StateStore.saved`.
-
-    Raises:
-        StateMismatchError: there are snapshots, and none can be read.
-        StateStoreError: the store can't be read.
-    """
-    damaged: StateMismatchError | None = None
-    last_sequence, ahead, num_earlier = -1, list[int](), 0
-    for encoded in store.saved(key, is_expected):
-        try:
-            snapshot = decode_snapshot(encoded)
-        except StateMismatchError as error:
-            logger.warning("%s: %s: looking for an earlier one", key, error)
-            damaged = error
-            continue
-        last_sequence = max(last_sequence, snapshot.sequence)
-        if not is_same_topic(snapshot.topic_id, topic_id):
-            num_earlier += 1
-            continue
-        if snapshot.next_offset <= committed:
-            return Loaded(snapshot, last_sequence)
-        ahead.append(snapshot.next_offset)
-    if damaged is not None and not ahead and not num_earlier:
-        raise StateMismatchError(f"{key}: {damaged}")
-    return Loaded(None, last_sequence, tuple(ahead), num_earlier)
+class _Compressed(msgspec.Struct):
+    format_version: int
+    frame: bytes

@@ -1,9 +1,11 @@
 """Store snapshots in a compacted Kafka topic.
 
 A snapshot is split into numbered parts, since a record holds about a megabyte. Each key has two
-slots, written in turn, and a part's record key is its slot and number. So compaction keeps two
-whole snapshots, and a worker that dies while it writes one leaves the other unchanged. A snapshot
-is whole if all of its parts are there and have the same mark.
+slots for chains of snapshots (`streams/state/chain.py`), written in turn. A part's record key is
+its slot and number; that of changes also has their place in the chain. So compaction keeps two
+chains, and a worker that dies while it writes one leaves the other unchanged. The changes of the
+chain that a whole snapshot replaces get tombstones with it. A snapshot is complete if all of its
+parts are there and have the same mark.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 from confluent_kafka import (
@@ -33,6 +36,8 @@ from streams.state.snapshot import StateKey, StateStoreError
 #: Bytes of a part: under Kafka's default `message.max.bytes`, with room for keys and headers.
 PART_BYTES = 900_000
 _NUM_SLOTS = 2
+#: In record keys, before the place of changes in their chain.
+_CHANGES = "c"
 #: Records that are read first, from the end of the partition; each further read is longer.
 _FIRST_READ, _NEXT_READ_FACTOR = 64, 8
 _TIMEOUT_SECONDS = 30.0
@@ -82,22 +87,25 @@ class TopicStore:
         self._num_partitions: dict[str, int] = {}
         self._counted: dict[str, float] = {}
         """When each topic's partitions were last counted; more may be added at any time."""
+        self._changes: dict[tuple[StateKey, int], set[bytes]] = {}
+        """The record keys of the changes in a slot, once they are known."""
 
     def saved(self, key: StateKey, is_expected: bool = True) -> Iterator[bytes]:
-        """Yield the whole snapshots of a key, the latest first.
+        """Yield the complete snapshots of a key, the latest first.
 
         If the topic was given more partitions, the earlier ones are in the partition that was the
         key's then; they are looked for if the present one has none and there should be one: that
         takes a request for each partition of the topic.
         """
-        has_found = False
+        has_whole = False
         try:
             with self._consumer() as consumer:
                 for place in self._places_of(key, is_expected):
-                    for encoded in self._saved_at(consumer, key, place):
-                        has_found = True
-                        yield encoded
-                    if has_found:
+                    for found in self._saved_at(consumer, key, place):
+                        # Changes alone: what they follow was written while there were fewer.
+                        has_whole |= not found.is_changes
+                        yield found.encoded
+                    if has_whole:
                         return
         except (KafkaException, BrokerError) as error:
             raise self._failed(key, "can't be read", error.args[0]) from error
@@ -115,31 +123,34 @@ class TopicStore:
 
     def _saved_at(
         self, consumer: Consumer, key: StateKey, place: TopicPartition
-    ) -> Iterator[bytes]:
+    ) -> Iterator[_Found]:
         low, end = bounds_of(consumer, place.topic, place.partition, _TIMEOUT_SECONDS)
         seen: set[bytes] = set()
+        num_chains = 0
         num_records = _FIRST_READ
         while low < end:
             start = max(low, end - num_records)
             slots = _Slots(key)
             for message in _read(consumer, place, start, end):
                 slots.add(message)
-            for mark, encoded in slots.whole():
-                if mark not in seen:
-                    seen.add(mark)
-                    yield encoded
-            if start == low or len(seen) >= _NUM_SLOTS:
+            for found in slots.complete():
+                if found.mark not in seen:
+                    seen.add(found.mark)
+                    num_chains += not found.is_changes
+                    yield found
+            if start == low or num_chains >= _NUM_SLOTS:
                 return
             num_records *= _NEXT_READ_FACTOR
 
-    def save(self, key: StateKey, sequence: int, encoded: bytes) -> None:
+    def save(self, key: StateKey, sequence: int, encoded: bytes, base: int | None = None) -> None:
         """Write a snapshot's parts; return when the broker has acknowledged all of them."""
         starts = range(0, max(len(encoded), 1), self._part_bytes)
         mark = uuid.uuid4().bytes
-        slot = sequence % _NUM_SLOTS
+        slot = (sequence if base is None else base) % _NUM_SLOTS
+        words = [slot] if base in (None, sequence) else [slot, f"{_CHANGES}{sequence - base}"]
         records: list[tuple[bytes, bytes | None]] = [
             (
-                _record_key(key, slot, number),
+                _record_key(key, *words, number),
                 msgspec.msgpack.encode(
                     _Part(mark, len(starts), encoded[start : start + self._part_bytes])
                 ),
@@ -150,13 +161,40 @@ class TopicStore:
             place = self._place(key)
         except (KafkaException, BrokerError) as error:
             raise self._failed(key, "can't be written", error.args[0]) from error
-        self._write(key, place, records)
+        if base is None:
+            self._write(key, place, records)
+        elif base < sequence:
+            known = self._changes.get((key, slot))
+            if known is not None:
+                known.update(record_key for record_key, _ in records)
+            self._write(key, place, records)
+        else:
+            old = self._changes_in(key, place, slot)
+            self._write(key, place, [*((record_key, None) for record_key in old), *records])
+            self._changes[key, slot] = set()
+
+    def _changes_in(self, key: StateKey, place: TopicPartition, slot: int) -> set[bytes]:
+        """Return the record keys of the changes in a slot.
+
+        They are known of chains that this store has written; of others the partition is read.
+        """
+        if (key, slot) not in self._changes:
+            prefix = _record_key(key, slot, _CHANGES)
+            every = self._all_parts(key, place).record_keys
+            self._changes[key, slot] = {each for each in every if each.startswith(prefix)}
+        return self._changes[key, slot]
 
     def delete(self, key: StateKey) -> int:
         """Write a tombstone for each part of a key, wherever it is."""
         return sum(self._delete_at(key, place) for place in list(self._places_of(key)))
 
     def _delete_at(self, key: StateKey, place: TopicPartition) -> int:
+        slots = self._all_parts(key, place)
+        self._write(key, place, [(record_key, None) for record_key in slots.record_keys])
+        return len(slots.complete())
+
+    def _all_parts(self, key: StateKey, place: TopicPartition) -> _Slots:
+        """Read all of a partition."""
         slots = _Slots(key)
         try:
             with self._consumer() as consumer:
@@ -165,8 +203,7 @@ class TopicStore:
                     slots.add(message)
         except (KafkaException, BrokerError) as error:
             raise self._failed(key, "can't be read", error.args[0]) from error
-        self._write(key, place, [(record_key, None) for record_key in slots.record_keys])
-        return len(slots.whole())
+        return slots
 
     def close(self) -> None:
         """Drop the producer; no records are queued between calls."""
@@ -239,6 +276,16 @@ class TopicStore:
         )
 
 
+class _Found(NamedTuple):
+    """A complete snapshot."""
+
+    offset: int
+    """Of its last part."""
+    mark: bytes
+    encoded: bytes
+    is_changes: bool
+
+
 class _Slots:
     """The latest parts of one key, as after compaction."""
 
@@ -265,24 +312,28 @@ class _Slots:
         """The keys of all parts."""
         return list(self._parts)
 
-    def whole(self) -> list[tuple[bytes, bytes]]:
-        """Return the marks and bytes of whole snapshots, the latest first."""
-        snapshots = []
-        for slot in range(_NUM_SLOTS):
-            first = self._parts.get(self._prefix + b"%d/0" % slot)
-            if first is None:
-                continue
-            mark, count = first[1].mark, first[1].count
-            parts = [self._parts.get(self._prefix + b"%d/%d" % (slot, n)) for n in range(count)]
-            marked = [part for part in parts if part is not None and part[1].mark == mark]
-            if len(marked) == count:
-                snapshots.append((marked[-1][0], mark, b"".join(part.data for _, part in marked)))
-        return [(mark, encoded) for _, mark, encoded in sorted(snapshots, reverse=True)]
+    def complete(self) -> list[_Found]:
+        """Return the snapshots of which all parts are there, the latest first."""
+        firsts = [record_key for record_key in self._parts if record_key.endswith(b"/0")]
+        found = [self._complete(record_key[:-1]) for record_key in firsts]
+        return sorted((each for each in found if each is not None), reverse=True)
+
+    def _complete(self, prefix: bytes) -> _Found | None:
+        """Return the snapshot whose parts have the record keys `prefix` + number."""
+        _, first = self._parts[prefix + b"0"]
+        parts = [self._parts.get(prefix + b"%d" % number) for number in range(first.count)]
+        marked = [part for part in parts if part is not None and part[1].mark == first.mark]
+        if len(marked) < first.count:
+            return None
+        encoded = b"".join(part.data for _, part in marked)
+        is_changes = prefix[len(self._prefix) :].count(b"/") > 1
+        return _Found(marked[-1][0], first.mark, encoded, is_changes)
 
 
-def _record_key(key: StateKey, *numbers: int) -> bytes:
-    words = [key.agent, key.topic, str(key.partition), *map(str, numbers)]
-    return "/".join(words).encode() + (b"" if numbers else b"/")
+def _record_key(key: StateKey, *words: int | str) -> bytes:
+    """Return the key of a part, or without words what all of them begin with."""
+    joined = "/".join([key.agent, key.topic, str(key.partition), *map(str, words)])
+    return joined.encode() + (b"" if words else b"/")
 
 
 def _read(consumer: Consumer, place: TopicPartition, start: int, end: int) -> Iterator[Message]:

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from streams.kafka.admin import create_topics
-from streams.kafka.reader import Bounds, bounds_of
+from streams.kafka.reader import Bounds, TopicReader, bounds_of
 from streams.settings import TopicSettings
 from streams.state import topic_store
 from streams.state.snapshot import StateKey, StateStoreError
@@ -92,6 +92,84 @@ def test_an_unfinished_snapshot_leaves_the_earlier_one(bootstrap: str) -> None:
     )
     assert producer.flush(10) == 0
     assert list(store.saved(KEY)) == [b"b"]
+
+
+def save_chain(store: TopicStore, base: int, changes: int, size: int = 10) -> list[bytes]:
+    """Save a whole snapshot and changes; return them, the latest first."""
+    parts = [b"%d:%d " % (base, number) + os.urandom(size) for number in range(1 + changes)]
+    for number, encoded in enumerate(parts):
+        store.save(KEY, base + number, encoded, base)
+    return parts[::-1]
+
+
+def live_changes(bootstrap: str, store: TopicStore) -> list[bytes]:
+    """Return the keys of changes whose last record is no tombstone, as compaction would."""
+    place = store._place(KEY)
+    values: dict[bytes, bytes | None] = {}
+    with TopicReader({"bootstrap.servers": bootstrap}, "look") as reader:
+        bounds = reader.bounds(place.topic, place.partition + 1)[place.partition]
+        for messages in reader.read(place.topic, place.partition, bounds):
+            for message in messages:
+                record_key = message.key()
+                assert isinstance(record_key, bytes)
+                values[record_key] = message.value()
+    return [key for key, value in values.items() if value is not None and b"/c" in key]
+
+
+def test_a_chain_is_read_the_latest_first(bootstrap: str) -> None:
+    store = make_store(bootstrap)
+    first = save_chain(store, 0, changes=3, size=PART_BYTES + 1)
+    assert list(store.saved(KEY)) == first
+    second = save_chain(store, 5, changes=70)  # more records than the first read has
+    assert list(store.saved(KEY)) == [*second, *first]
+    third = save_chain(store, 76, changes=0)
+    assert list(store.saved(KEY)) == [*third, *second]
+    assert store.delete(KEY) == 72
+    assert list(store.saved(KEY)) == []
+    assert live_changes(bootstrap, store) == []
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_changes_of_a_replaced_chain_get_tombstones(bootstrap: str, is_restarted: bool) -> None:
+    store = make_store(bootstrap)
+    save_chain(store, 0, changes=3, size=PART_BYTES + 1)
+    second = save_chain(store, 5, changes=2)
+    assert len(live_changes(bootstrap, store)) == 3 * 2 + 2
+    if is_restarted:
+        store = TopicStore(store._kafka, store._topics)
+    third = save_chain(store, 8, changes=1)
+    assert list(store.saved(KEY)) == [*third, *second]
+    prefix = b"score/readings/3/"
+    assert sorted(live_changes(bootstrap, store)) == [
+        prefix + b"0/c1/0",
+        prefix + b"1/c1/0",
+        prefix + b"1/c2/0",
+    ]
+
+
+def test_changes_that_are_not_complete_are_left_out(bootstrap: str) -> None:
+    store = make_store(bootstrap)
+    latest = save_chain(store, 0, changes=2, size=PART_BYTES + 1)
+    place = store._place(KEY)
+    producer = Producer({"bootstrap.servers": bootstrap})
+    producer.produce(place.topic, None, b"score/readings/3/0/c2/1", place.partition)
+    assert producer.flush(10) == 0
+    assert list(store.saved(KEY)) == latest[1:]
+
+
+def test_a_worker_that_dies_between_changes_and_a_whole_snapshot(bootstrap: str) -> None:
+    """Half of the whole one is written, into the slot of the chain before the last."""
+    store = make_store(bootstrap)
+    save_chain(store, 0, changes=1)
+    kept = save_chain(store, 3, changes=2)
+    whole = os.urandom(2 * PART_BYTES)
+    store.save(KEY, 6, whole, 6)
+    assert list(store.saved(KEY)) == [whole, *kept]
+    place = store._place(KEY)
+    producer = Producer({"bootstrap.servers": bootstrap})
+    producer.produce(place.topic, None, b"score/readings/3/0/1", place.partition)
+    assert producer.flush(10) == 0
+    assert list(store.saved(KEY)) == kept
 
 
 @pytest.mark.kafka

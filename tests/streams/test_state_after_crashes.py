@@ -12,16 +12,13 @@ import pytest
 
 from schemas import Event, Feedback
 from streams.batching import Chunk, MicroBatch
+from streams.model_protocols import IncrementalModel
 from streams.offsets import OffsetTracker
 from streams.online import OnlineRunner
 from streams.records import RecordBatch, TopicPartition
-from streams.state.snapshot import (
-    Snapshot,
-    StateKey,
-    decode_snapshot,
-    encode_snapshot,
-    load_snapshot,
-)
+from streams.state.chain import Chain
+from streams.state.loading import load_snapshot
+from streams.state.snapshot import StateKey, decode_snapshot, encode_snapshot
 from tests.fakes import MemoryStore, record_batch
 from tests.models.contract import events_for, make_registered, online_names
 
@@ -46,6 +43,8 @@ class World:
         self.answers: dict[int, list[Any]] = defaultdict(list)
         self.updates: dict[int, list[Any]] = defaultdict(list)
         self.num_caught_up = 0
+        self.num_changes = 0
+        """Snapshots restored that contain only what has changed."""
 
     def worker(self) -> OnlineRunner:
         return OnlineRunner(lambda: make_registered(self.name, self.folder), "cpu")
@@ -54,14 +53,16 @@ class World:
 def run_worker(world: World, dice: random.Random, until: int) -> OnlineRunner:
     """Run one worker from its start until it has answered up to an offset and crashes."""
     runner = world.worker()
-    snapshot, sequence, *_ = load_snapshot(world.store, KEY, world.committed)
-    if snapshot is None:
+    loaded = load_snapshot(world.store, KEY, world.committed)
+    chain = Chain(loaded.sequence)
+    if loaded.snapshot is None:
         runner.start(TP, world.committed)
-        sequence = save(world, runner, sequence)
+        save(world, runner, chain)
         start = world.committed
     else:
-        runner.restore(TP, snapshot)
-        start = snapshot.next_offset
+        runner.restore(TP, loaded.snapshot, loaded.changes)
+        start = loaded.next_offset
+        world.num_changes += len(loaded.changes)
     assert start <= world.committed
     answered = world.committed
     for batch in batches(world, start, until, dice):
@@ -78,26 +79,22 @@ def run_worker(world: World, dice: random.Random, until: int) -> OnlineRunner:
         answered = max(answered, offsets[-1] + 1)
         if dice.random() < 0.3:
             world.committed = dice.randint(world.committed, answered)
-        if dice.random() < 0.2:
-            sequence = save(world, runner, sequence)
+        if dice.random() < 0.6:
+            save(world, runner, chain)
     return runner
 
 
-def save(world: World, runner: OnlineRunner, sequence: int) -> int:
+def save(world: World, runner: OnlineRunner, chain: Chain) -> None:
     """Store a snapshot if all records that it covers are committed."""
-    learned = runner.learned(TP)
+    learned = runner.learned(TP, chain.since)
     assert learned is not None
     if learned.next_offset > world.committed:
-        return sequence
-    snapshot = Snapshot(
-        agent=KEY.agent, topic=KEY.topic, partition=KEY.partition,
-        next_offset=learned.next_offset, sequence=sequence + 1, model=learned.model,
-        model_version=learned.model_version, learn_every=learned.learn_every, saved_at_ms=0,
-        state=learned.state,
-    )  # fmt: skip
-    assert decode_snapshot(encode_snapshot(snapshot)) == snapshot
-    world.store.save(KEY, snapshot.sequence, encode_snapshot(snapshot))
-    return snapshot.sequence
+        return
+    snapshot = chain.snapshot(KEY, "", learned)
+    encoded = encode_snapshot(snapshot)
+    assert decode_snapshot(encoded) == snapshot
+    world.store.save(KEY, snapshot.sequence, encoded, snapshot.base)
+    chain.stored(snapshot, learned.mark, len(encoded))
 
 
 def batches(
@@ -153,6 +150,8 @@ def test_crashes_do_not_change_answers_or_state(name: str, seed: int, tmp_path: 
         run_worker(troubled, dice, dice.randint(troubled.committed, troubled.end))
     last = run_worker(troubled, dice, troubled.end).learned(TP)
     assert last == whole
+    is_incremental = isinstance(make_registered(name, tmp_path), IncrementalModel)
+    assert (troubled.num_changes > 0) == is_incremental
     assert troubled.answers.keys() == steady.answers.keys() == log.keys()
     for offset, answers in troubled.answers.items():
         assert answers == steady.answers[offset] * len(answers), offset

@@ -16,13 +16,8 @@ from streams.kafka.positions import CommittedPosition
 from streams.kafka.reader import Bounds, TopicReader, record_of
 from streams.offsets import OffsetTracker
 from streams.records import RecordBatch, TopicPartition
-from streams.state.snapshot import (
-    Snapshot,
-    StateKey,
-    StateMismatchError,
-    StateStore,
-    load_snapshot,
-)
+from streams.state.loading import Loaded, load_snapshot
+from streams.state.snapshot import Snapshot, StateKey, StateMismatchError, StateStore
 
 
 @dataclass
@@ -37,7 +32,7 @@ class PartitionState:
     committed: CommittedPosition
     """What the group has committed; offset -1: nothing."""
     sequence: int = -1
-    """Of the latest stored snapshot; -1: none."""
+    """The number after which the next whole snapshot has its number; -1: none is stored."""
     state: bytes | None = None
     """The model's state at `position`; None: it has learned nothing."""
     learned: dict[str, int] = field(default_factory=dict)
@@ -90,29 +85,34 @@ class StateReader:
             loaded = load_snapshot(self._store, key, position, topic_id)
             found.sequence = loaded.sequence
             if loaded.snapshot is not None and not loaded.snapshot.is_blank:
-                found.state = self._up_to(position, loaded.snapshot, bounds.low)
+                found.state = self._up_to(position, loaded, bounds.low)
                 model: Any = self._make_model()
                 found.learned = model.learned_values(found.state)
         except (StateMismatchError, ModelError) as error:
             raise UserError(f"{key}: its state can't be moved: {error}") from error
         return found
 
-    def _up_to(self, position: int, snapshot: Snapshot, low: int) -> bytes:
-        """Return a snapshot's state after learning the answered records that came after it."""
-        model = self._make_model()
+    def _up_to(self, position: int, loaded: Loaded, low: int) -> bytes:
+        """Return a stored state after learning the answered records that came after it."""
+        model: Any = self._make_model()
+        snapshot = loaded.snapshot
+        assert snapshot is not None
         made_by = (snapshot.model, snapshot.model_version, snapshot.learn_every)
         if made_by != (model.name, model.version, model.learn_every):
             raise StateMismatchError(
                 "it was made by {} version {} with learn_every {}".format(*made_by)
             )
-        if snapshot.next_offset == position:
+        if loaded.next_offset == position and not loaded.changes:
             return snapshot.state
         model.load("cpu")
         model.restore(snapshot.state)
-        start = max(snapshot.next_offset, low)
-        for events in self._steps(snapshot, start, position, model.learn_every):
-            model.learn_batch(events)
-        state = model.snapshot()
+        for change in loaded.changes:
+            model.restore_changes(change.state)
+        start = max(loaded.next_offset, low)
+        if start < position:
+            for events in self._steps(snapshot, start, position, model.learn_every):
+                model.learn_batch(events)
+        state: bytes = model.snapshot()
         model.close()
         return state
 

@@ -11,7 +11,7 @@ from schemas import SensorReading
 def assert_equal(one: Recent, other: Recent) -> None:
     assert one.channels == other.channels
     assert one.total == other.total
-    for name in ("rows", "trend", "low", "span", "fill"):
+    for name in ("rows", "trend", "box"):
         assert np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True), name
 
 

@@ -18,7 +18,7 @@ def test_scores_of_several_answers_are_taken_once() -> None:
     memo.remember(log[3:], np.array([4.0, 5.0]))
     taken = memo.take(log)
     assert taken is not None
-    assert taken.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert [column.tolist() for column in taken] == [[1.0, 2.0, 3.0, 4.0, 5.0]]
     assert memo.take(log) is None
 
 

@@ -23,6 +23,20 @@ def test_the_latest_two_are_kept(scheme: str, tmp_path: Path) -> None:
     assert files == [folder / f"{2:020d}.state", folder / f"{3:020d}.state"]
 
 
+def test_the_latest_two_chains_are_kept(tmp_path: Path) -> None:
+    store = FolderStore(str(tmp_path), "group")
+    kept: list[bytes] = []
+    for base, changes in ((0, 3), (5, 2), (8, 1)):
+        for sequence in range(base, base + 1 + changes):
+            kept.append(b"%d of %d" % (sequence, base))
+            store.save(KEY, sequence, kept[-1], base)
+    assert list(FolderStore(str(tmp_path), "group").saved(KEY)) == kept[:3:-1]
+    files = sorted(p.name.lstrip("0") for p in tmp_path.rglob("*") if p.is_file())
+    assert files == ["5.state", "6.changes", "7.changes", "8.state", "9.changes"]
+    assert store.delete(KEY) == 5
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
 def test_keys_and_groups_are_kept_apart(tmp_path: Path) -> None:
     store, others = FolderStore(str(tmp_path), "group"), FolderStore(str(tmp_path), "other")
     store.save(KEY, 0, b"a")

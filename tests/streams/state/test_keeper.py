@@ -17,7 +17,9 @@ from streams.offsets import OffsetTracker
 from streams.out_of_memory import BatchSizeLimit
 from streams.records import TopicPartition
 from streams.settings import StateSettings
+from streams.state import chain
 from streams.state import keeper as state_keeper
+from streams.state.chain import Chain
 from streams.state.keeper import StateKeeper
 from streams.state.snapshot import (
     StateKey,
@@ -174,6 +176,146 @@ async def test_uncommitted_answers_are_repeated_with_equal_results() -> None:
     await worker.keeper.on_revoked()
     start = await worker.begin(7)
     assert (await worker.answer(start, 21))[7 - start :] == answers
+
+
+class GrowingList(RunningSum):
+    """Knows all that it has learned, and returns what came since any mark that it was asked for."""
+
+    name = "growing_list"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learned: list[int] = []
+
+    def learn_batch(self, batch: Sequence[int]) -> None:
+        super().learn_batch(batch)
+        self.learned += batch
+
+    def snapshot(self) -> bytes:
+        return bytes(self.learned)
+
+    def restore(self, state: bytes) -> None:
+        self.learned, self.total = list(state), sum(state)
+
+    def mark(self) -> int:
+        return len(self.learned)
+
+    def snapshot_changes(self, since: int) -> bytes | None:
+        return bytes(self.learned[since:])
+
+    def restore_changes(self, changes: bytes) -> None:
+        self.learned += changes
+        self.total += sum(changes)
+
+
+def stored_parts(store: MemoryStore) -> list[tuple[int, bool, int]]:
+    """Return the number, whether it is of changes, and how many events each snapshot contains."""
+    decoded = map(decode_snapshot, store.kept.get(KEY, []))
+    return [(each.sequence, each.is_changes, len(each.state)) for each in decoded]
+
+
+async def test_changes_follow_a_whole_snapshot_until_the_chain_is_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(chain, "MAX_CHANGES", 2)
+    monkeypatch.setattr(Chain, "stored", without_sizes(Chain.stored))
+    store = MemoryStore()
+    worker = Worker(store, GrowingList)
+    await worker.begin(0)
+    async with worker.keeper:
+        for step in range(1, 7):
+            await worker.answer(10 * step - 10, 10 * step)
+            await until(lambda step=step: stored_offsets(store)[-1] == 10 * step - 5)
+    assert stored_parts(store) == [
+        (3, False, 25),
+        (4, True, 10),
+        (5, True, 10),
+        (6, False, 55),
+    ]
+    second = Worker(store, GrowingList)
+    assert await second.begin(47) == 45  # below the last one: the chain before is restored
+    assert await second.answer(45, 51) == [None] * 2 + [45] * 3 + [50]
+
+
+async def test_a_store_that_fails_for_a_while_leaves_no_gap_in_the_chain() -> None:
+    store = MemoryStore()
+    worker = Worker(store, GrowingList)
+    await worker.begin(0)
+    async with worker.keeper:
+        await worker.answer(0, 100)
+        await until(lambda: stored_offsets(store)[-1] == 95)
+        await worker.answer(100, 110)
+        store.num_failures = 3
+        for start in range(110, 150, 10):
+            await asyncio.sleep(0.12)
+            await worker.answer(start, start + 10)
+        await until(lambda: stored_offsets(store)[-1] == 145)
+    second = Worker(store, GrowingList)
+    assert await second.begin(150) == 145
+    assert (await second.answer(145, 152))[5:] == [150, 150]
+
+
+async def test_each_worker_begins_a_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that keeps the partition: in between another one may have stored something."""
+    monkeypatch.setattr(Chain, "stored", without_sizes(Chain.stored))
+    store = MemoryStore()
+    worker = Worker(store, GrowingList)
+    await worker.begin(0)
+    await worker.answer(0, 100)
+    await worker.keeper.on_revoked()
+    await worker.answer(100, 120)
+    await worker.keeper.on_revoked()
+    assert stored_parts(store) == [(0, False, 0), (1, True, 95), (2, True, 20)]
+    assert await worker.begin(120) == 120
+    await worker.answer(120, 140)
+    await worker.stop()
+    assert stored_parts(store)[2:] == [(2, True, 20), (3, False, 135)]
+    other = Worker(store, GrowingList)
+    assert await other.begin(140) == 135
+    await other.answer(135, 150)
+    await other.stop()
+    assert stored_parts(store) == [(3, False, 135), (4, False, 145)]
+
+
+async def test_changes_larger_than_the_whole_snapshot_end_the_chain() -> None:
+    store = MemoryStore()
+    worker = Worker(store, GrowingList)
+    await worker.begin(0)
+    await worker.answer(0, 2000)
+    await worker.keeper.on_revoked()
+    await worker.answer(2000, 2010)
+    await worker.keeper.on_revoked()
+    await worker.answer(2010, 2020)
+    await worker.keeper.on_revoked()
+    # The number 2 is left out: chains have odd and even numbers in turn.
+    assert [(n, is_changes) for n, is_changes, _ in stored_parts(store)] == [
+        (0, False), (1, True), (3, False), (4, True),
+    ]  # fmt: skip
+
+
+async def test_damaged_changes_are_counted_and_the_state_before_them_is_used(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Chain, "stored", without_sizes(Chain.stored))
+    store = MemoryStore()
+    worker = Worker(store, GrowingList)
+    await worker.begin(0)
+    for stop in (100, 120, 140):
+        await worker.answer(stop - 20 if stop > 100 else 0, stop)
+        await worker.keeper.on_revoked()
+    assert [is_changes for _, is_changes, _ in stored_parts(store)] == [False, True, True, True]
+    del store.kept[KEY][2]
+    second = Worker(store, GrowingList)
+    assert await second.begin(140) == 95
+    assert (await second.answer(95, 142))[45:] == [140, 140]
+    labels = {"agent": "add", "topic": "numbers", "reason": "damaged"}
+    assert second.registry.get_sample_value("penstock_state_mismatch_total", labels) == 1
+    assert "the changes after offset 95 are lost or damaged" in caplog.text
+
+
+def without_sizes(stored: Any) -> Any:
+    """Return `Chain.stored` for changes that count as empty, and never outgrow the whole."""
+    return lambda self, snapshot, mark, num_bytes: stored(self, snapshot, mark, 0)
 
 
 async def test_without_a_store_models_start_fresh() -> None:
