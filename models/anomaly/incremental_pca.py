@@ -149,7 +149,7 @@ class IncrementalPCA(SourceModel[SubspaceSource]):
         )
         self._set_options(threshold, rest, max_keys, learn_every)
 
-    def _new_source(self, number: int) -> SubspaceSource:
+    def _new_source(self) -> SubspaceSource:
         return SubspaceSource(self._plan)
 
     def _plan_options(self) -> dict[str, Option]:

@@ -69,6 +69,9 @@ class SourceModel(OnlineModel[SensorReading, AnomalyScore], Generic[S]):
 
     event_type, result_type = SensorReading, AnomalyScore
     _state_version = 1
+    _remembers = True
+    """False where the last bit of a raw score depends on the batch: a learning step then scores
+    its readings again, always as the same batch."""
     unit_surprise = 1.5
     """The largest surprise, of any source, of the raw score 1; it grows in proportion."""
 
@@ -88,8 +91,8 @@ class SourceModel(OnlineModel[SensorReading, AnomalyScore], Generic[S]):
         return Slots(self.max_keys, f"sources of {self.name}")
 
     @abstractmethod
-    def _new_source(self, number: int) -> S:
-        """Return a source that has learned nothing; `number` differs from source to source."""
+    def _new_source(self) -> S:
+        """Return a source that has learned nothing."""
 
     @abstractmethod
     def _plan_options(self) -> dict[str, Option]:
@@ -114,7 +117,8 @@ class SourceModel(OnlineModel[SensorReading, AnomalyScore], Generic[S]):
             B results in input order. `channel` is the one that contributes most.
         """
         slots, raw, parts = self._scored(batch)
-        self._memo.remember(batch, raw)
+        if self._remembers:
+            self._memo.remember(batch, raw)
         judged, scored = no_judgments(len(batch)), np.flatnonzero(~np.isnan(raw))
         if len(scored):
             states = self._states[slots[scored]]
@@ -147,7 +151,7 @@ class SourceModel(OnlineModel[SensorReading, AnomalyScore], Generic[S]):
         self._states = grown(self._states, self._slots.capacity)
         self._states[fresh] = 0.0
         for slot in fresh:
-            self._sources[slot : slot + 1] = [self._new_source(slot)]
+            self._sources[slot : slot + 1] = [self._new_source()]
         rows = np.array(slots, np.int64)
         is_usual = self._learn_scores(rows, raw)
         places: dict[int, list[int]] = defaultdict(list)

@@ -36,7 +36,14 @@ class SourceWindow:
     readings with such a channel the source starts again, with the channels it has then.
     """
 
-    def __init__(self, window: int, num_values: int, min_values: int, max_channels: int) -> None:
+    def __init__(
+        self,
+        window: int,
+        num_values: int,
+        min_values: int,
+        max_channels: int,
+        is_scaled: bool = True,
+    ) -> None:
         """Make a window.
 
         Args:
@@ -44,9 +51,11 @@ class SourceWindow:
             num_values: values of a vector if `window` is 0.
             min_values: readings to collect first.
             max_channels: channels beyond are ignored.
+            is_scaled: whether vectors have scaled values, or values in their units.
         """
         self._window, self._num_values = window, num_values
         self.min_values, self.max_channels = min_values, max_channels
+        self._is_scaled = is_scaled
         self.channels: list[str] = []
         self.rows: Floats = np.zeros((0, 0))
         """(held, channels) oldest first, NaN where a reading lacked the channel: first all, once
@@ -151,6 +160,8 @@ class SourceWindow:
             self.rows = np.concatenate([self.rows, values_of(readings, self.channels)])
 
     def _scaled(self, values: Floats) -> Floats:
+        if not self._is_scaled:
+            return np.where(np.isnan(values), self.mean, values)
         scaled = np.clip((values - self.mean) / self.spread, -LARGEST_SCALED, LARGEST_SCALED)
         return np.where(np.isnan(scaled), 0.0, scaled)
 
