@@ -149,7 +149,9 @@ class CutTrees:
             is_off |= nodes >= self.max_samples - 1
             off = np.flatnonzero(is_off)
             if len(off):
-                self._cut_off(trees[off], nodes[off], leaves[off], inner[off], outside[off], dice[off])
+                self._cut_off(
+                    trees[off], nodes[off], leaves[off], inner[off], outside[off], dice[off]
+                )
             on = np.flatnonzero(~is_off)
             trees, nodes, leaves, inner = trees[on], nodes[on], leaves[on], inner[on]
             points, dice = points[on], dice[on]
@@ -256,11 +258,11 @@ class CutTrees:
             trees, nodes = np.tile(trees[is_inner], 2), nodes[is_inner]
             above = np.tile(nodes, 2)
             half = len(nodes)
-            nodes = np.concatenate([self.left[trees[:half], nodes], self.right[trees[:half], nodes]])
+            nodes = np.concatenate(
+                [self.left[trees[:half], nodes], self.right[trees[:half], nodes]]
+            )
             nodes = nodes.astype(np.int64)
-            if len(trees) and (
-                (nodes < 0).any() or (self.parent[trees, nodes] != above).any()
-            ):
+            if len(trees) and ((nodes < 0).any() or (self.parent[trees, nodes] != above).any()):
                 return False
         return self._sum_up(levels)
 

@@ -28,7 +28,9 @@ def pack_trees(forests: Sequence[CutTrees]) -> Arrays:
         ),
     }
     for name in _LINKS:
-        arrays[f"tree_{name}"] = np.concatenate([ints, *(getattr(f, name).ravel() for f in forests)])
+        arrays[f"tree_{name}"] = np.concatenate(
+            [ints, *(getattr(f, name).ravel() for f in forests)]
+        )
     return arrays
 
 
@@ -52,9 +54,7 @@ def unpack_trees(
     cuts = saved.array("tree_cuts", np.zeros(0), count * num_trees * nodes)
     widths = [num_trees * max_samples * size for size in sizes]
     points = saved.array("tree_points", np.zeros(0), sum(widths))
-    links = {
-        name: saved.array(f"tree_{name}", np.zeros(0, np.int32), len(cuts)) for name in _LINKS
-    }
+    links = {name: saved.array(f"tree_{name}", np.zeros(0, np.int32), len(cuts)) for name in _LINKS}
     if not (np.isfinite(cuts).all() and np.isfinite(points).all()):
         raise ModelError(f"the trees in the snapshot of {saved.kind} are out of range")
     forests, ends = [], np.cumsum(widths)

@@ -19,9 +19,7 @@ _COUNTS = 5
 
 def pack_windows(windows: Sequence[SourceWindow]) -> tuple[dict[str, list[str]], Arrays]:
     """Return the lists and arrays that `unpack_windows` reads: all windows concatenated."""
-    counts = [
-        [len(w.channels), len(w.rows), int(w.is_ready), w.total, w.num_odd] for w in windows
-    ]
+    counts = [[len(w.channels), len(w.rows), int(w.is_ready), w.total, w.num_odd] for w in windows]
     none = np.zeros(0)
     scales = [np.concatenate([w.mean, w.variance]) for w in windows]
     arrays: Arrays = {
@@ -46,7 +44,10 @@ def unpack_windows(saved: Snapshot, windows: Sequence[SourceWindow]) -> None:
         raise damaged
     rows = saved.array("window_rows", np.array([np.nan]), int((channels * held).sum()))
     scales = saved.array("window_scales", np.zeros(0), int(2 * (channels * (is_ready > 0)).sum()))
-    if np.abs(scales).max(initial=0.0) > LARGEST**2 or np.nanmax(np.abs(rows), initial=0.0) > LARGEST:
+    if (
+        np.abs(scales).max(initial=0.0) > LARGEST**2
+        or np.nanmax(np.abs(rows), initial=0.0) > LARGEST
+    ):
         raise ModelError(f"the values in the snapshot of {saved.kind} are out of range")
     at_name = at_row = at_scale = 0
     for window, (num, kept, ready, total, odd) in zip(windows, counts.tolist(), strict=True):
