@@ -147,6 +147,16 @@ CATALOG: dict[str, CatalogEntry] = {
         "arXiv:1510.03336",
     ),
     "isolation_forest": CatalogEntry("anomalies", "Liu, Ting and Zhou, 2008, ICDM"),
+    "incremental_pca": CatalogEntry(
+        "anomalies",
+        "Levy and Lindenbaum, 2000, IEEE Transactions on Image Processing 9(8); Jackson and "
+        "Mudholkar, 1979, Technometrics 21(3)",
+    ),
+    "random_cut_forest": CatalogEntry("anomalies", "Guha, Mishra, Roy and Schrijvers, 2016, ICML"),
+    "deep_autoencoder": CatalogEntry(
+        "anomalies",
+        "Hinton and Salakhutdinov, 2006, Science 313; Sakurada and Yairi, 2014, MLSDA",
+    ),
     "drift_detector": CatalogEntry(
         "drift",
         "Bifet and Gavaldà, 2007, SDM (ADWIN); Page, 1954, Biometrika 41; Raab, Heusinger and "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from schemas.event import Result
 
 
@@ -24,3 +26,7 @@ class AnomalyScore(Result, kw_only=True):
     """The estimated probability of a reading at least as unusual, if the model is calibrated."""
     incident: str = ""
     """Id of the incident that the reading opens or belongs to; "" outside of one."""
+    contributions: dict[str, float] = msgspec.field(default_factory=dict)
+    """Shares in [0, 1] of the channels that make the reading unusual, the largest first; all
+    channels sum to 1, and the largest 8 are here. Empty if the model does not compare channels, or
+    if `probability` is above 0.1."""

@@ -234,6 +234,10 @@ def _anomaly(result: AnomalyScore) -> str:
     words += f" (threshold {result.threshold:.2f})"
     if result.channel:
         words += f" in {result.channel}"
+    if len(result.contributions) > 1:
+        top = max(result.contributions, key=result.contributions.__getitem__)
+        share = f"{result.contributions[top]:.0%}"
+        words += f" ({share})" if top == result.channel else f", {share} by {top}"
     return words if result.expected is None else f"{words}, expected {result.expected:.4g}"
 
 

@@ -37,6 +37,8 @@ _LEAST_VARIANCE = 0.002
 FIRST_SCORES = 60
 #: So many more are a fault.
 _FAULT = 32
+#: Readings from this surprise on are not learned by a detector that learns vectors one by one.
+_UNUSUAL = 1.3
 #: A prior distribution counts like so many learned scores.
 _PRIOR_SCORES = 100
 #: Weight of a new score: the distribution forgets half after 4,000 scores.
@@ -197,6 +199,18 @@ def is_normal(states: Floats) -> Bools:
     above = states[:, Tail._fields.index("above")]
     normal: Bools = (above < _FAULT) | (above >= LASTING_CHANGE)
     return normal
+
+
+def are_learnable(states: Floats, surprise: Floats) -> Bools:
+    """Return which readings (n,) a detector may learn, by their own surprises (n,).
+
+    Those with a probability of at most 0.05 are not learned, except among the first scores of a
+    key and after a lasting change.
+    """
+    tail = Tail(*states[:, :_NUM_TAIL].T)
+    is_exempt = (tail.total < FIRST_SCORES) | (tail.above >= LASTING_CHANGE)
+    learnable: Bools = is_exempt | (surprise < _UNUSUAL)
+    return learnable
 
 
 def are_valid(states: Floats) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.calibration import Judged
+from models.anomaly.contributions import Contributions
 from schemas import AnomalyScore, SensorReading
 
 Floats = NDArray[np.float64]
@@ -16,6 +17,8 @@ Ints = NDArray[np.int64]
 
 #: The surprise (-log10 of the probability) with the score 1/2.
 HALF_SCORE_SURPRISE = 4.0
+#: Readings from this surprise on have contributions: the others are usual, and results stay small.
+EXPLAINED_SURPRISE = 1.0
 #: Repeats get scores from this share of the threshold up to the threshold: above all readings that
 #: are no anomalies, and in their own order.
 _REPEAT_SHARE = 0.99
@@ -82,22 +85,39 @@ def channel_results(
 
 
 def source_results(
-    readings: Sequence[SensorReading], judged: Judged, threshold: float
+    readings: Sequence[SensorReading],
+    judged: Judged,
+    threshold: float,
+    contributions: Contributions | None = None,
 ) -> list[AnomalyScore]:
-    """Return a result for each reading, of all of its channels together; `threshold` is a score."""
+    """Return a result for each reading, of all of its channels together.
+
+    Args:
+        readings: those that were judged.
+        judged: of each reading.
+        threshold: a score.
+        contributions: of the channels of each reading, if the detector compares them.
+    """
     scores = damped_scores(judged, threshold)
     probabilities = 10.0 ** -np.maximum(judged.surprise, 0.0)
+    shares: list[dict[str, float]] = [
+        contributions.shares(place) if contributions and surprise >= EXPLAINED_SURPRISE else {}
+        for place, surprise in enumerate(judged.surprise.tolist())
+    ]
     return [
         AnomalyScore(
             score=score,
             is_anomaly=is_anomaly,
             threshold=threshold,
+            channel=next(iter(share), ""),
+            contributions=share,
             is_scored=surprise >= 0,
             probability=probability if surprise >= 0 else None,
             incident=f"{reading.source_id}/{number}" if number else "",
         )
-        for reading, surprise, score, is_anomaly, probability, number in zip(
+        for reading, share, surprise, score, is_anomaly, probability, number in zip(
             readings,
+            shares,
             judged.surprise.tolist(),
             scores.tolist(),
             judged.reported.tolist(),

@@ -123,6 +123,9 @@ SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "online_intent_head": _tiny_encoder_options,
     # Its trees grow for longer than the logs of the contract, up to the limit.
     "adaptive_random_forest": lambda folder: {"num_trees": 3, "max_nodes": 5},
+    "random_cut_forest": lambda folder: {"trees": 3, "max_samples": 32, "learn_every": 4},
+    "deep_autoencoder": lambda folder: {"hidden": 8, "first_steps": 20, "learn_every": 4},
+    "incremental_pca": lambda folder: {"learn_every": 4},
 }
 
 #: Models that have a required option and need no file.
