@@ -146,6 +146,14 @@ CATALOG: dict[str, CatalogEntry] = {
         "arXiv:1510.03336",
     ),
     "isolation_forest": CatalogEntry("anomalies", "Liu, Ting and Zhou, 2008, ICDM"),
+    "river_detector": CatalogEntry(
+        "anomalies",
+        "Montiel et al., 2021, JMLR 22 (river); each detector's is in docs/anomalies.md",
+    ),
+    "anomaly_ensemble": CatalogEntry(
+        "anomalies",
+        "Fisher, 1925; Wilson, 2019, PNAS 116(4); Aggarwal and Sathe, 2015, SIGKDD 17(1)",
+    ),
     "drift_detector": CatalogEntry(
         "drift",
         "Bifet and Gavaldà, 2007, SDM (ADWIN); Page, 1954, Biometrika 41; Raab, Heusinger and "

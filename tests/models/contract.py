@@ -117,6 +117,8 @@ SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "online_intent_head": _tiny_encoder_options,
     # Its trees grow for longer than the logs of the contract, up to the limit.
     "adaptive_random_forest": lambda folder: {"num_trees": 3, "max_nodes": 5},
+    # It keeps one to two windows of readings: with a small one the sizes of snapshots vary little.
+    "river_detector": lambda folder: {"detector": "loda", "window": 32, "min_values": 16},
 }
 
 #: Models that have a required option and need no file.
