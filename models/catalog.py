@@ -172,6 +172,7 @@ CATALOG: dict[str, CatalogEntry] = {
     "random_forest": CatalogEntry("classification", "Breiman, 2001, Machine Learning 45", _YOURS),
     "label_relay": CatalogEntry("late labels", "none: it copies records; docs/forests.md"),
     "recommender": CatalogEntry("recommendation", f"{_PAIRS}; {_FACTORS}"),
+    "item_relay": CatalogEntry("recommendation", "none: it copies records; docs/recommendation.md"),
     "item_cooccurrence": CatalogEntry("recommendation", _PAIRS),
     "online_matrix_factorization": CatalogEntry("recommendation", _FACTORS),
     "popular_items": CatalogEntry(

@@ -106,6 +106,7 @@ register("dbstream", "models.clustering.dbstream:DBStream")
 register("merge_clusters", "models.clustering.merge_clusters:MergeClusters")
 register("picture_relay", "models.clustering.picture_relay:PictureRelay")
 register("recommender", "models.recommendation.recommender:Recommender")
+register("item_relay", "models.recommendation.item_relay:ItemRelay")
 register("item_cooccurrence", "models.recommendation.item_cooccurrence:ItemCooccurrence")
 register(
     "online_matrix_factorization",

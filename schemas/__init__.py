@@ -25,6 +25,7 @@ from schemas.feedback import Feedback, FeedbackCopy
 from schemas.frame import VideoFrame
 from schemas.heartbeat import Heartbeat
 from schemas.interaction import Interaction
+from schemas.item_summary import ItemSummary, ItemSummaryRecord
 from schemas.nlu import (
     Entity,
     IntentScore,
@@ -59,6 +60,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         Feedback,
         ClusterReport,
         GlobalClusterRecord,
+        ItemSummaryRecord,
     )
 }
 #: Every result type that Penstock's registered models emit.
@@ -77,6 +79,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         ClusterAssignment,
         ClusterUpdate,
         GlobalCluster,
+        ItemSummary,
         SceneEvent,
         Recommendation,
         SourceEvent,
@@ -116,6 +119,8 @@ __all__ = [
     "InputError",
     "IntentScore",
     "Interaction",
+    "ItemSummary",
+    "ItemSummaryRecord",
     "JsonCodec",
     "LabelSimilarity",
     "Member",

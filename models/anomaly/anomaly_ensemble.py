@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 MemberOption: TypeAlias = str | Mapping[str, Any]
 
 _STATE_VERSION = 1
-_DEFAULT_MEMBERS = ("seasonal_likelihood", "robust_zscore", "half_space_trees")
+_DEFAULT_MEMBERS = ("seasonal_likelihood", "half_space_trees")
 
 
 class AnomalyEnsemble(OnlineModel[SensorReading, AnomalyScore]):
@@ -62,7 +62,7 @@ class AnomalyEnsemble(OnlineModel[SensorReading, AnomalyScore]):
 
         Args:
             members: 1 to 16 registered detectors of readings, each a name or a mapping with `name`
-                and `options`; None: seasonal_likelihood, robust_zscore and half_space_trees.
+                and `options`; None: seasonal_likelihood and half_space_trees.
             combine: `mean`, `max`, `harmonic` or `fisher`.
             threshold: -log10 of the probability from which a reading is an anomaly, 0.1 to 100.
                 Results contain it as a score.

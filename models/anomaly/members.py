@@ -25,7 +25,8 @@ class Found(NamedTuple):
     surprise: Floats
     """(members, n) -log10 of the probability, not damped; -1 where a member does not score."""
     channels: list[tuple[str, float | None]]
-    """n times channel and expected value of the most surprised member that names one; or "", None."""
+    """n times channel and expected value of the most surprised member that names one; else "" and
+    None."""
 
 
 def make_members(
@@ -52,7 +53,8 @@ def _make_member(wanted: str | Mapping[str, Any], learn_every: int, ensemble: st
         raise ValueError(f"members: {name} can't be a member of itself: list its members instead")
     if "learn_every" in options:
         raise ValueError(
-            f"members: {name} has learn_every, but members learn in the ensemble's steps: set it there"
+            f"members: {name} has learn_every, but members learn in the ensemble's steps: set it "
+            "there"
         )
     try:
         cls = model_class(name)

@@ -27,7 +27,7 @@ _STATE_VERSION = 1
 
 
 class RiverDetector(OnlineModel[SensorReading, AnomalyScore]):
-    """For each source_id, a detector of river that knows its last `window` to 2 * `window` readings.
+    """For each source_id, a detector of river that knows the last 1 to 2 times `window` readings.
 
     Two detectors learn each reading: one began at the second to last multiple of `window` learned
     readings and answers, the other began at the last one and follows it. So both are functions of
@@ -148,7 +148,7 @@ class RiverDetector(OnlineModel[SensorReading, AnomalyScore]):
         return np.array(slots, np.int64), np.array(raw, np.float64)
 
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:
-        """Learn the scores, then let the detectors of sources that are normal learn the readings."""
+        """Learn the scores, then let the detectors of normal sources learn the readings."""
         keys = [(reading.source_id,) for reading in batch]
         raw = self._memo.take(batch)
         raw = self._raw(batch)[1] if raw is None else raw

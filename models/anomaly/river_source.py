@@ -1,9 +1,9 @@
 """One source of `river_detector`: its last readings, and the detectors that learned them.
 
-Detectors of river have no state that can be written and read without pickle, and some never forget.
-So a detector lives for two spans of `window` readings: in the first it learns only, in the second it
-answers as well, while the next one learns. It is a function of the readings since it began, which
-are what is kept and saved: to restore, they are learned again, in the same order.
+Detectors of river have no state that can be written and read without pickle, and some never
+forget. So a detector lives for two spans of `window` readings: in the first it learns only, in the
+second it answers as well, while the next one learns. It is a function of the readings since it
+began, which are what is kept and saved: to restore, they are learned again, in the same order.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class RiverSource:
         self.total += 1
 
     def _turn(self, detectors: list[Vectors | Channels]) -> None:
-        """Begin a detector; where three would live, end the oldest and drop what it alone needed."""
+        """Begin a detector; if three would live, end the oldest and drop what only it needed."""
         detectors.append(self._make())
         if len(detectors) > 2:
             del detectors[0]

@@ -8,6 +8,8 @@ Feedback", SIGIR.
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,6 +40,14 @@ def set_first_vectors(items: Items, seed: int, slots: Ints, rows: Ints) -> None:
     counters = slots[:, None] * dimensions + np.arange(dimensions) + (seed << 40)
     uniform = random_bits(counters.astype(np.uint64)) / 2.0**64 - 0.5
     items.factors[rows] = uniform * (_SPREAD * 12**0.5)
+
+
+def set_named_vectors(items: Items, seed: int, name: str, row: int) -> None:
+    """Give a new item its first vector by its name: the same one in every partition."""
+    digest = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
+    counters = np.uint64(digest ^ (seed << 40)) + np.arange(items.dimensions, dtype=np.uint64)
+    uniform = random_bits(counters) / 2.0**64 - 0.5
+    items.factors[row] = items.sent[row] = uniform * (_SPREAD * 12**0.5)
 
 
 def sampled_slots(steps: Ints, num_slots: Ints, seed: int) -> Ints:

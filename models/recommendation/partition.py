@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from models.anomaly.slots import grown
+from models.recommendation.outbox import Outbox
 from models.recommendation.recent_keys import RecentKeys
 from models.recommendation.tables import NO_ROW, Ints, Items, Users
 
@@ -123,7 +124,12 @@ class Partition:
         *,
         num_popular: int,
         is_blocked: Callable[[str], bool],
+        outbox: Outbox | None = None,
+        on_new_item: Callable[[str, int], None] | None = None,
     ) -> None:
+        self.outbox = outbox
+        """What other partitions are to learn; None if nothing is shared."""
+        self._on_new_item = on_new_item
         self.items, self.users = items, users
         self.clock, self.popular_clock = clock, popular_clock
         self._num_popular = num_popular
@@ -157,6 +163,8 @@ class Partition:
             table, slot = self.item_table, self.items.keys.find(item)
             table.slots[row] = slot
             table.is_blocked[row] = self.is_blocked(item)
+            if self._on_new_item is not None:
+                self._on_new_item(item, row)
         return row
 
     def claim_user(self, user: str) -> int:
@@ -180,6 +188,8 @@ class Partition:
         history[is_lost[history]] = NO_ROW
         users.history[self.users.rows] = history
         self.popular = self.popular[~is_lost[rows[self.popular]]]
+        if self.outbox is not None:
+            self.outbox.forget(np.flatnonzero(is_lost[rows]))
 
     def after_step(self) -> None:
         """Keep the clocks and the list of popular items up to date after learning."""

@@ -81,6 +81,8 @@ class Items(Table):
     """(rows,) how often the item occurred lately, in units of the faster clock."""
     factors: Singles
     """(rows, dimensions)"""
+    sent: Singles
+    """(rows, dimensions) what other partitions know of the vectors; (rows, 0) if they know none."""
     is_removed: NDArray[np.bool_]
     """(rows,) whether an event has removed the item."""
     is_blocked: NDArray[np.bool_]
@@ -90,10 +92,16 @@ class Items(Table):
     scratch: Rows
     """(rows,) for `ranking`; its content means nothing between two calls."""
 
-    def __init__(self, neighbors: int, dimensions: int) -> None:
-        """Make a table for items with so many neighbors (a multiple of `WAYS`) and dimensions."""
+    def __init__(self, neighbors: int, dimensions: int, is_shared: bool = False) -> None:
+        """Make a table for items.
+
+        Args:
+            neighbors: of each item, a multiple of `WAYS`.
+            dimensions: of each vector.
+            is_shared: whether other partitions learn of the vectors.
+        """
         super().__init__()
-        self.groups, self.dimensions = neighbors // WAYS, dimensions
+        self.groups, self.dimensions, self.is_shared = neighbors // WAYS, dimensions, is_shared
         self.make()
 
     def fields(self) -> dict[str, tuple[tuple[int, ...], Any, float]]:
@@ -105,6 +113,7 @@ class Items(Table):
             "norms": ((), np.float64, 0),
             "popularity": ((), np.float64, 0),
             "factors": ((self.dimensions,), np.float32, 0),
+            "sent": ((self.dimensions if self.is_shared else 0,), np.float32, 0),
             "is_removed": ((), np.bool_, 0),
             "is_blocked": ((), np.bool_, 0),
             "slots": ((), np.int32, NO_ROW),
