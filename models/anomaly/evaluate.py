@@ -9,16 +9,19 @@ of the rated part. Each file has its own source_id.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.anomaly.anomaly_ensemble import AnomalyEnsemble
 from models.anomaly.half_space_trees import HalfSpaceTrees
 from models.anomaly.isolation_forest import IsolationForest
 from models.anomaly.labeled import LabeledSeries, load_nab, load_skab, load_telemetry
 from models.anomaly.nab_score import best_threshold, nab_score
+from models.anomaly.river_detector import RiverDetector
 from models.anomaly.robust_zscore import RobustZScore
 from models.anomaly.seasonal_likelihood import SeasonalLikelihood
 from models.evaluation import (
@@ -35,10 +38,28 @@ from models.evaluation import (
 
 Floats = NDArray[np.float64]
 Figures = list[tuple[str, float]]
-Detector = RobustZScore | HalfSpaceTrees | IsolationForest | SeasonalLikelihood
+Detector = (
+    RobustZScore
+    | HalfSpaceTrees
+    | IsolationForest
+    | SeasonalLikelihood
+    | RiverDetector
+    | AnomalyEnsemble
+)
 MakeDetector = Callable[[], Detector]
 
 TASK = "anomaly"
+
+#: Name of the model in the figures -> how it is made.
+MODELS: Mapping[str, MakeDetector] = {
+    "robust_zscore": RobustZScore,
+    "half_space_trees": HalfSpaceTrees,
+    "isolation_forest": IsolationForest,
+    "seasonal_likelihood": SeasonalLikelihood,
+    "river_detector (half_space_trees)": RiverDetector,
+    "river_detector (loda)": partial(RiverDetector, "loda"),
+    "anomaly_ensemble": AnomalyEnsemble,
+}
 
 #: The threshold for SKAB and SMAP/MSL is this quantile of the scores on the training rows.
 TRAIN_QUANTILE = 0.99
@@ -138,21 +159,15 @@ def _train_cut(scores: Floats) -> float:
 def evaluate_on(data_dir: Path) -> list[Row]:
     """Return the figures of all models on each data set; an absent data set is skipped."""
     rows: list[Row] = []
-    models: list[MakeDetector] = [
-        RobustZScore,
-        HalfSpaceTrees,
-        IsolationForest,
-        SeasonalLikelihood,
-    ]
-    for make in models:
+    for name, make in MODELS.items():
         if (data_dir / "nab").is_dir():
-            rows += _measures(make, "nab", rate_nab(make, load_nab(data_dir / "nab")))
+            rows += _measures(name, "nab", rate_nab(make, load_nab(data_dir / "nab")))
         if (data_dir / "skab").is_dir():
             series = load_skab(data_dir / "skab" / "valve1")
-            rows += _measures(make, "skab, valve1", rate_split(make, series, "SKAB valve1"))
+            rows += _measures(name, "skab, valve1", rate_split(make, series, "SKAB valve1"))
         if (data_dir / "smap_msl").is_dir():
             series = load_telemetry(data_dir / "smap_msl")
-            rows += _measures(make, "smap_msl", rate_split(make, series, "SMAP/MSL"))
+            rows += _measures(name, "smap_msl", rate_split(make, series, "SMAP/MSL"))
     absent = [name for name in ("nab", "skab", "smap_msl") if not (data_dir / name).is_dir()]
     return [*rows, *without_data(TASK, *absent)]
 
@@ -165,12 +180,12 @@ _NOT_HIGHER = {
 }
 
 
-def _measures(make: MakeDetector, dataset: str, pairs: Figures) -> list[Measure]:
+def _measures(model: str, dataset: str, pairs: Figures) -> list[Measure]:
     return [
         Measure(
             task=TASK,
             dataset=dataset,
-            model=make().name,
+            model=model,
             metric=name.partition(": ")[2] or name,
             value=value,
             higher_is_better=next(

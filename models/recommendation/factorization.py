@@ -78,7 +78,8 @@ def learn_factors(
     """
     # The positive comes last: it stays where the sample holds it, too.
     every = np.concatenate([others, rows[:, None]], axis=1)
-    vectors, user = items.factors[every], users.factors[owners]
+    # `take` reads rows in half the time of an index.
+    vectors, user = items.factors.take(every, axis=0), users.factors.take(owners, axis=0)
     target = np.zeros(every.shape, np.float32)
     target[:, -1] = 1
     trust = np.full(every.shape, _NEGATIVE_WEIGHT, np.float32)

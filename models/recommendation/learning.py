@@ -73,6 +73,7 @@ def learn_step(
 def _claim(columns: _Columns, step: Step, users: Users, actions: tuple[str, str]) -> None:
     """Find the rows of a step's users and items; remove and restore items."""
     partition = step.partition
+    clock, popular_clock = partition.clock, partition.popular_clock
     latest: dict[int, tuple[int, int]] = {}
     for user, item, action, weight in step.acts:
         row = partition.claim_item(item)
@@ -94,8 +95,8 @@ def _claim(columns: _Columns, step: Step, users: Users, actions: tuple[str, str]
         columns.items.append(row)
         columns.weights.append(weight)
         columns.at.append(at)
-        columns.units.append(partition.clock.unit(partition.step))
-        columns.popular_units.append(partition.popular_clock.unit(partition.step))
+        columns.units.append(clock.unit(partition.step))
+        columns.popular_units.append(popular_clock.unit(partition.step))
         columns.partitions.append(partition)
         columns.steps.append(partition.step)
         columns.num_slots.append(partition.items.keys.num_slots)

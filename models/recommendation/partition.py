@@ -31,9 +31,13 @@ class Clock:
         """Return what 1 is at an interaction."""
         return float(2.0 ** ((step - self.start) / self.half_life))
 
+    def is_over(self, step: int) -> bool:
+        """Return whether the unit is large, so that the clock is to begin anew."""
+        return step - self.start > _HALF_LIVES * self.half_life
+
     def restart(self, step: int) -> float:
         """Begin anew if the unit is large; return what all counts are to be divided by."""
-        if step - self.start <= _HALF_LIVES * self.half_life:
+        if not self.is_over(step):
             return 1.0
         unit = self.unit(step)
         self.start = step
@@ -193,6 +197,9 @@ class Partition:
 
     def after_step(self) -> None:
         """Keep the clocks and the list of popular items up to date after learning."""
+        if not (self.clock.is_over(self.step) or self.popular_clock.is_over(self.step)):
+            self._list_if_due()
+            return
         table, rows = self.item_table, self.items.rows
         divisor = self.clock.restart(self.step)
         if divisor != 1.0:
@@ -202,6 +209,9 @@ class Partition:
         if divisor != 1.0:
             table.popularity[rows] /= divisor
             self.popular_total /= divisor
+        self._list_if_due()
+
+    def _list_if_due(self) -> None:
         if self.step - self.listed_at >= min(_POPULAR_EVERY, 1 + self.step // 16):
             self._list_popular()
 

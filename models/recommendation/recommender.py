@@ -20,7 +20,7 @@ from models.recommendation.keyed_snapshots import merge_states, select_users
 from models.recommendation.learning import Step, learn_step
 from models.recommendation.outbox import Outbox, note_published, summary_of
 from models.recommendation.partition import Clock, Keyed, Partition
-from models.recommendation.ranking import SHORT_LIST, Question, Ranking, rank
+from models.recommendation.ranking import MOST_LANES, SHORT_LIST, Question, rank
 from models.recommendation.recent_keys import RecentKeys
 from models.recommendation.saved_state import SavedState, pack_state, unpack_state
 from models.recommendation.saving import load_partition, save_partition
@@ -33,6 +33,7 @@ from schemas import (
     Recommendation,
     RecommendedItem,
 )
+from schemas.recommendation import Strategy
 
 Ints = NDArray[np.int64]
 #: What the agent's input holds.
@@ -216,12 +217,17 @@ class Recommender(OnlineModel[Record, Recommendation | ItemSummary]):
         asked = [
             [i for i, event in enumerate(batch) if self._is_answered(event)] for batch in batches
         ]
-        for turn in range(max(map(len, asked), default=0)):
-            now = [m for m, indices in enumerate(asked) if turn < len(indices)]
-            events = [cast(Interaction, batches[m][asked[m][turn]]) for m in now]
-            answers = self._answer([models[m]._partition for m in now], events)
-            for m, answer in zip(now, answers, strict=True):
-                results[m][asked[m][turn]] = answer
+        for first in range(0, max(map(len, asked), default=0), MOST_LANES):
+            now = [
+                (m, i, lane)
+                for m, indices in enumerate(asked)
+                for lane, i in enumerate(indices[first : first + MOST_LANES])
+            ]
+            events = [cast(Interaction, batches[m][i]) for m, i, _ in now]
+            lanes = np.array([lane for _, _, lane in now])
+            answers = self._answer([models[m]._partition for m, _, _ in now], events, lanes)
+            for (m, i, _), answer in zip(now, answers, strict=True):
+                results[m][i] = answer
         return results
 
     def _is_answered(self, event: Record) -> bool:
@@ -232,22 +238,33 @@ class Recommender(OnlineModel[Record, Recommendation | ItemSummary]):
         return event.action not in (self.remove_action, self.restore_action)
 
     def _answer(
-        self, partitions: Sequence[Partition], events: Sequence[Interaction]
+        self, partitions: Sequence[Partition], events: Sequence[Interaction], lanes: Ints
     ) -> list[Recommendation]:
-        """Answer one event of each partition."""
+        """Answer events; those of one partition have different lanes."""
         items, _ = self._tables
-        question, is_cold = self._question(partitions, events)
+        question, is_cold = self._question(partitions, events, lanes)
         ranking = rank(items, question)
-        strategies = np.where(question.by_factors, "factors", "popular")
+        fallbacks: list[Strategy] = [
+            "factors" if each else "popular" for each in question.by_factors.tolist()
+        ]
+        # One conversion for all users: each costs as much as that of one user.
+        lists = zip(
+            partitions,
+            items.slots[ranking.rows].tolist(),
+            ranking.scores.tolist(),
+            ranking.is_together.tolist(),
+            np.count_nonzero(ranking.rows != NO_ROW, axis=1).tolist(),
+            fallbacks,
+            strict=True,
+        )
+        tops = [_top(partition.items.names, *columns) for partition, *columns in lists]
         return [
-            Recommendation(items=_top(items, partition, ranking, i, str(fallback)), is_cold=cold)
-            for i, (partition, fallback, cold) in enumerate(
-                zip(partitions, strategies.tolist(), is_cold.tolist(), strict=True)
-            )
+            Recommendation(items=top, is_cold=cold)
+            for top, cold in zip(tops, is_cold.tolist(), strict=True)
         ]
 
     def _question(
-        self, partitions: Sequence[Partition], events: Sequence[Interaction]
+        self, partitions: Sequence[Partition], events: Sequence[Interaction], lanes: Ints
     ) -> tuple[Question, NDArray[np.bool_]]:
         items, users = self._tables
         pairs = list(zip(partitions, events, strict=True))
@@ -285,6 +302,7 @@ class Recommender(OnlineModel[Record, Recommendation | ItemSummary]):
             by_factors=by_factors,
             short_list=SHORT_LIST if self.uses_pairs else 2_000,
             top=self.top_n,
+            lanes=lanes,
         )
         return question, is_cold
 
@@ -427,18 +445,15 @@ def _padded(rows: Sequence[Ints]) -> Ints:
 
 
 def _top(
-    items: Items, partition: Partition, ranking: Ranking, i: int, fallback: str
+    names: Sequence[str],
+    slots: Sequence[int],
+    scores: Sequence[float],
+    is_together: Sequence[bool],
+    count: int,
+    fallback: Strategy,
 ) -> list[RecommendedItem]:
-    """Return the i-th user's items."""
-    rows = ranking.rows[i]
-    count = int(np.count_nonzero(rows != NO_ROW))
-    names = partition.items.names
+    """Return the first `count` items of a user."""
     return [
-        RecommendedItem(names[slot], score, "co_occurrence" if together else fallback)  # type: ignore[arg-type]
-        for slot, score, together in zip(
-            items.slots[rows[:count]].tolist(),
-            ranking.scores[i, :count].tolist(),
-            ranking.is_together[i, :count].tolist(),
-            strict=True,
-        )
+        RecommendedItem(names[slots[i]], scores[i], "co_occurrence" if is_together[i] else fallback)
+        for i in range(count)
     ]

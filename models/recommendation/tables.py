@@ -89,8 +89,6 @@ class Items(Table):
     """(rows,) whether an option forbids the item."""
     slots: Rows
     """(rows,) the item's number in its own model."""
-    scratch: Rows
-    """(rows,) for `ranking`; its content means nothing between two calls."""
 
     def __init__(self, neighbors: int, dimensions: int, is_shared: bool = False) -> None:
         """Make a table for items.
@@ -102,7 +100,14 @@ class Items(Table):
         """
         super().__init__()
         self.groups, self.dimensions, self.is_shared = neighbors // WAYS, dimensions, is_shared
+        self._scratch: Rows = np.zeros(0, np.int32)
         self.make()
+
+    def scratch(self, lanes: int) -> Rows:
+        """Return an array (at least `lanes` * rows,); its content means nothing between calls."""
+        if len(self._scratch) < lanes * len(self.counts):
+            self._scratch = np.zeros(lanes * len(self.counts), np.int32)
+        return self._scratch
 
     def fields(self) -> dict[str, tuple[tuple[int, ...], Any, float]]:
         """Return the arrays."""
@@ -117,7 +122,6 @@ class Items(Table):
             "is_removed": ((), np.bool_, 0),
             "is_blocked": ((), np.bool_, 0),
             "slots": ((), np.int32, NO_ROW),
-            "scratch": ((), np.int32, 0),
         }
 
     def is_hidden(self, rows: Ints) -> NDArray[np.bool_]:
