@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError, OnlineModel
+from models.clustering.event_rows import RowMemo, with_new_names
 from models.clustering.feature_space import SCALES, FeatureSpace, Scale
 from models.clustering.global_ids import GlobalIds
 from models.clustering.micro_clusters import MicroClusters
@@ -79,6 +80,7 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         self._next_group = 0
         self._global_ids = GlobalIds()
         self._has_learned = False
+        self._memo = RowMemo[BehaviorEvent]()
 
     @property
     def reach(self) -> float:
@@ -138,7 +140,8 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         settled = np.flatnonzero(self._micro.is_settled)
         if not len(settled):
             return [ClusterAssignment(cluster_id=-1, distance=0.0) for _ in events]
-        rows = self._space.rows([event.features for event in events])
+        rows = self._rows(events, self._space.names)
+        self._memo.remember(events, self._space.names, rows)
         is_placed = ~np.isnan(rows).all(axis=1)
         centers = self._space.scaled(self._micro.means[settled])
         index, squared = nearest(self._space.scaled(rows), centers)
@@ -163,7 +166,7 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         """Learn events; return False if none has a known feature, and nothing changed."""
         names = self._names_with(events)
         known = len(self._space.names)
-        rows = FeatureSpace(names, self.scale, self.log, 1.0).rows([e.features for e in events])
+        rows = self._memo.take(events, names, self._rows)
         is_placed = ~np.isnan(rows).all(axis=1)
         self._count("no_known_feature", int(np.count_nonzero(~is_placed)))
         rows = rows[is_placed]
@@ -183,15 +186,16 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         self._regroup()
         return True
 
+    def _rows(self, events: Sequence[BehaviorEvent], names: Sequence[str]) -> Floats:
+        """Return even values (n, len(names))."""
+        space = FeatureSpace(names, self.scale, self.log, 1.0)
+        return space.rows([event.features for event in events])
+
     def _names_with(self, batch: Sequence[BehaviorEvent]) -> list[str]:
         known = self._space.names
-        if self._wanted_features is not None:
+        if self._wanted_features is not None or len(known) >= self.max_features:
             return known
-        present, brought = frozenset(known), set[str]()
-        for event in batch:
-            if not present.issuperset(event.features):
-                brought.update(event.features)
-        return [*known, *sorted(brought - present)][: self.max_features]
+        return with_new_names(known, [event.features for event in batch])[: self.max_features]
 
     def _regroup(self) -> None:
         settled = np.flatnonzero(self._micro.is_settled)
@@ -298,3 +302,4 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
             raise
         self._num_learned, self._num_steps, self._next_group = counts[:3]
         self._global_ids, self._has_learned = global_ids, False
+        self._memo = RowMemo()
