@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError, OnlineModel
 from models.clustering.event_rows import RowMemo, with_new_names
-from models.clustering.feature_space import SCALES, FeatureSpace, Scale
+from models.clustering.feature_space import FeatureSpace, Scale
 from models.clustering.global_ids import GlobalIds
 from models.clustering.micro_clusters import MicroClusters
+from models.clustering.micro_options import MicroOptions, SharedOptions
 from models.clustering.nearest import nearest
 from models.clustering.stable_ids import inherit_ids
-from models.options import check_option
 from models.snapshots import Option, Snapshot, pack, unpack
 from schemas import (
     BehaviorEvent,
@@ -46,32 +46,20 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
     event_type, result_type = BehaviorEvent, ClusterAssignment
     side_types = (GlobalClusterRecord,)
 
-    def __init__(
-        self,
-        features: list[str] | None,
-        max_features: int,
-        scale: Scale,
-        log: bool,
-        half_life_events: float,
-        max_micro_clusters: int,
-        publish_every: int,
-        learn_every: int,
-    ) -> None:
-        """Check the options that all of these models have; `docs/clusters.md` describes them."""
-        self.max_features = check_option("max_features", max_features, 1, 1024)
-        self.half_life_events = check_option("half_life_events", half_life_events, 1)
-        self.max_micro_clusters = check_option("max_micro_clusters", max_micro_clusters, 2, 4096)
-        self.publish_every = check_option("publish_every", publish_every, 1)
-        self.learn_every = check_option("learn_every", learn_every, 1)
-        if scale not in SCALES:
-            raise ValueError(f"option scale is {scale!r}: expected one of {', '.join(SCALES)}")
-        if not isinstance(log, bool):
-            raise ValueError(f"option log is {log!r}: expected true or false")
-        self.scale: Scale = scale
-        self.log = log
-        if features is not None:
-            check_option("features (their number)", len(set(features)), 1, max_features)
-        self._wanted_features = None if features is None else list(dict.fromkeys(features))
+    shared_defaults: ClassVar[dict[str, Any]] = {}
+    """Shared options whose default is another one in this model."""
+
+    def __init__(self, shared: SharedOptions) -> None:
+        """Check the options that all of these models have (`micro_options.py`)."""
+        options = MicroOptions(**{**self.shared_defaults, **shared})
+        self.max_features = options.max_features
+        self.half_life_events = options.half_life_events
+        self.max_micro_clusters = options.max_micro_clusters
+        self.publish_every, self.learn_every = options.publish_every, options.learn_every
+        self.scale: Scale = options.scale
+        self.log = options.log
+        wanted = options.features
+        self._wanted_features = None if wanted is None else list(dict.fromkeys(wanted))
         self._incidents: dict[str, int] = {}
         self._space = self._fresh_space(self._wanted_features or [])
         self._micro = MicroClusters(len(self._space.names))
