@@ -88,10 +88,17 @@ RESULT_TYPES: dict[str, type[Result]] = {
     )
 }
 
+#: Result types whose models may publish updates, and the type of these.
+UPDATE_TYPES: dict[type[Result], type[Result]] = {
+    ClusterAssignment: ClusterUpdate,
+    Recommendation: ItemSummary,
+}
+
 __all__ = [
     "CODECS",
     "EVENT_TYPES",
     "RESULT_TYPES",
+    "UPDATE_TYPES",
     "AnomalyScore",
     "BehaviorEvent",
     "ClassScore",

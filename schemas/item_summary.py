@@ -96,19 +96,23 @@ class ItemSummaryRecord(Event, frozen=True, kw_only=True):
 
     @classmethod
     def example(cls) -> Self:
-        """Return the summary of two interactions of one user, without vectors."""
+        """Return the summary of two interactions of one user, with a vector and two changes."""
         windows = [0, 1, 1, NO_ITEM]
         raw = b"".join(number.to_bytes(2, "little") for number in windows)
         return cls(
-            source_id="",
+            source_id="recommend_items:3",
             event_time_ms=1_700_000_000_000,
-            event_id="",
+            event_id="recommend_items:3:256",
             agent="recommend_items",
             partition=3,
             sequence=256,
             items=["tea-7", "cup-2"],
             windows=base64.b64encode(raw).decode(),
             weights=[3.0, 1.0],
+            factors=base64.b64encode(struct.pack("<2e", 0.5, -0.25)).decode(),
+            dimensions=2,
+            removed=[1],
+            restored=[0],
         )
 
 

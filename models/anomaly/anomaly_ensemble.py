@@ -143,11 +143,9 @@ class AnomalyEnsemble(OnlineModel[SensorReading, AnomalyScore]):
                 for whole, part in zip(judged, parts, strict=True):
                     whole[at] = part
             first += len(batch)
-        results = iter(source_results(readings, judged, self.threshold))
-        for result, (channel, expected) in zip(
-            results := list(results), found.channels, strict=True
-        ):
-            if result.is_scored and result.score > 0:
+        results = source_results(readings, judged, self.threshold)
+        for result, (channel, expected) in zip(results, found.channels, strict=True):
+            if result.score > 0:
                 result.channel, result.expected = channel, expected
         answers = iter(results)
         return [list(islice(answers, len(batch))) for batch in batches]

@@ -32,19 +32,19 @@ def _mean(surprise: Floats, scored: Bools) -> Floats:
 
 
 def _max(surprise: Floats, scored: Bools) -> Floats:
-    return np.where(scored, surprise, 0.0).max(axis=0)
+    return np.asarray(np.where(scored, surprise, 0.0).max(axis=0))
 
 
 def _harmonic(surprise: Floats, scored: Bools) -> Floats:
     inverse = np.where(scored, 10.0 ** np.minimum(surprise, _LARGEST), 0.0).sum(axis=0)
-    return np.log10(np.maximum(inverse / np.maximum(scored.sum(axis=0), 1), 1.0))
+    return np.asarray(np.log10(np.maximum(inverse / np.maximum(scored.sum(axis=0), 1), 1.0)))
 
 
 def _fisher(surprise: Floats, scored: Bools) -> Floats:
     total = np.where(scored, surprise, 0.0).sum(axis=0) * _LN10
     # The tail of chi squared with 2 k degrees of freedom at 2 x.
     tail = gammaincc(np.maximum(scored.sum(axis=0), 1), total)
-    return -np.log10(np.maximum(tail, 10.0**-_LARGEST))
+    return np.asarray(-np.log10(np.maximum(tail, 10.0**-_LARGEST)))
 
 
 #: Name in the pipeline file -> raw score (n,) of surprises (members, n), where `scored`.

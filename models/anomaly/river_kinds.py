@@ -136,7 +136,7 @@ def _half_space_trees(options: Settings, seed: int) -> Vectors:
 
 def _local_outlier_factor(options: Settings, seed: int) -> Vectors:
     from river import anomaly, neighbors, preprocessing
-    from river.utils.math import _euclidean_distance  # type: ignore[attr-defined]
+    from river.utils.math import _euclidean_distance
 
     engine = neighbors.LazySearch(
         window_size=int(options["window_size"]), dist_func=_euclidean_distance

@@ -52,7 +52,7 @@ def test_the_example_is_valid() -> None:
         ({"removed": [7]}, "item number 7"),
         ({"items": ["tea", "tea"]}, "distinct"),
         ({"items": ["tea", ""]}, "not empty"),
-        ({"factors": packed(0)}, "do not fit 0 dimensions"),
+        ({"factors": packed(0), "dimensions": 0}, "do not fit 0 dimensions"),
         ({"factors": packed(0, 0, 0), "dimensions": 2}, "do not fit 2 dimensions"),
         ({"factors": packed(*[0] * 6), "dimensions": 2}, "more vectors than the 2 items"),
         ({"factors": packed(0x7C00, 0), "dimensions": 2}, "finite"),

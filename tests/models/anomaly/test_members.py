@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from models.anomaly.members import learn_all, make_members, member_id, surprises
@@ -23,7 +26,7 @@ def test_members_of_one_name_are_told_apart_by_their_place() -> None:
 def test_joint_calls_say_what_single_calls_say() -> None:
     """robust_zscore answers for several instances at once, isolation_forest does not."""
     small = {"name": "isolation_forest", "options": {"trees": 5, "min_values": 32, "delay": 8}}
-    wanted = ["robust_zscore", small]
+    wanted: list[str | Mapping[str, Any]] = ["robust_zscore", small]
     first, second = make_members(wanted, 8, "e"), make_members(wanted, 8, "e")
     second[0].join(first[0])  # type: ignore[attr-defined]
     batches = [readings("a", 100, 50.0), readings("b", 100, 0.0)]
