@@ -157,6 +157,14 @@ CATALOG: dict[str, CatalogEntry] = {
         "anomalies",
         "Hinton and Salakhutdinov, 2006, Science 313; Sakurada and Yairi, 2014, MLSDA",
     ),
+    "river_detector": CatalogEntry(
+        "anomalies",
+        "Montiel et al., 2021, JMLR 22 (river); each detector's is in docs/anomalies.md",
+    ),
+    "anomaly_ensemble": CatalogEntry(
+        "anomalies",
+        "Fisher, 1925; Wilson, 2019, PNAS 116(4); Aggarwal and Sathe, 2015, SIGKDD 17(1)",
+    ),
     "drift_detector": CatalogEntry(
         "drift",
         "Bifet and Gavaldà, 2007, SDM (ADWIN); Page, 1954, Biometrika 41; Raab, Heusinger and "
@@ -175,6 +183,7 @@ CATALOG: dict[str, CatalogEntry] = {
     "random_forest": CatalogEntry("classification", "Breiman, 2001, Machine Learning 45", _YOURS),
     "label_relay": CatalogEntry("late labels", "none: it copies records; docs/forests.md"),
     "recommender": CatalogEntry("recommendation", f"{_PAIRS}; {_FACTORS}"),
+    "item_relay": CatalogEntry("recommendation", "none: it copies records; docs/recommendation.md"),
     "item_cooccurrence": CatalogEntry("recommendation", _PAIRS),
     "online_matrix_factorization": CatalogEntry("recommendation", _FACTORS),
     "popular_items": CatalogEntry(

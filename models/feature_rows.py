@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
+from struct import Struct
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,18 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
+#: From so many numbers in a row on, packing rows is faster than an array of tuples.
+_LEAST_PACKED = 8
+
+
 def feature_rows(mappings: Sequence[Mapping[str, float]], names: Sequence[str]) -> Floats:
     """Return the numbers under these names (n, len(names)), NaN where a mapping lacks a name."""
-    return np.array(_rows(mappings, names), np.float64).reshape(len(mappings), len(names))
+    rows, shape = _rows(mappings, names), (len(mappings), len(names))
+    if len(names) < _LEAST_PACKED:
+        return np.array(rows, np.float64).reshape(shape)
+    pack = Struct(f"{len(names)}d").pack
+    packed = bytearray().join([pack(*row) for row in rows])
+    return np.frombuffer(packed, np.float64).reshape(shape)
 
 
 def _rows(mappings: Sequence[Mapping[str, float]], names: Sequence[str]) -> list[Sequence[float]]:

@@ -95,6 +95,8 @@ register("seasonal_likelihood", "models.anomaly.seasonal_likelihood:SeasonalLike
 register("incremental_pca", "models.anomaly.incremental_pca:IncrementalPCA")
 register("random_cut_forest", "models.anomaly.random_cut_forest:RandomCutForest")
 register("deep_autoencoder", "models.anomaly.deep_autoencoder:DeepAutoencoder")
+register("river_detector", "models.anomaly.river_detector:RiverDetector")
+register("anomaly_ensemble", "models.anomaly.anomaly_ensemble:AnomalyEnsemble")
 register("drift_detector", "models.drift.drift_detector:DriftDetector")
 register("silence_watcher", "models.silence.silence_watcher:SilenceWatcher")
 register("online_intent_head", "models.nlu.online_intent_head:OnlineIntentHead")
@@ -108,6 +110,7 @@ register("dbstream", "models.clustering.dbstream:DBStream")
 register("merge_clusters", "models.clustering.merge_clusters:MergeClusters")
 register("picture_relay", "models.clustering.picture_relay:PictureRelay")
 register("recommender", "models.recommendation.recommender:Recommender")
+register("item_relay", "models.recommendation.item_relay:ItemRelay")
 register("item_cooccurrence", "models.recommendation.item_cooccurrence:ItemCooccurrence")
 register(
     "online_matrix_factorization",

@@ -19,7 +19,7 @@ from models.base import ModelError
 
 _MAGIC = b"PSM1"
 _HEADER_BYTES = 8
-_DTYPES = frozenset({"<f8", "<f4", "<i8", "<i4", "<u2", "|b1"})
+_DTYPES = frozenset({"<f8", "<f4", "<i8", "<i4", "<u2", "|b1", "|u1"})
 
 Option: TypeAlias = int | float | str | bool | list[str] | None
 

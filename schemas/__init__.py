@@ -26,6 +26,7 @@ from schemas.feedback import Feedback, FeedbackCopy
 from schemas.frame import VideoFrame
 from schemas.heartbeat import Heartbeat
 from schemas.interaction import Interaction
+from schemas.item_summary import ItemSummary, ItemSummaryRecord
 from schemas.nlu import (
     Entity,
     IntentScore,
@@ -60,6 +61,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         Feedback,
         ClusterReport,
         GlobalClusterRecord,
+        ItemSummaryRecord,
     )
 }
 #: Every result type that Penstock's registered models emit.
@@ -78,6 +80,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         ClusterAssignment,
         ClusterUpdate,
         GlobalCluster,
+        ItemSummary,
         SceneEvent,
         Recommendation,
         SourceEvent,
@@ -86,10 +89,17 @@ RESULT_TYPES: dict[str, type[Result]] = {
     )
 }
 
+#: Result types whose models may publish updates, and the type of these.
+UPDATE_TYPES: dict[type[Result], type[Result]] = {
+    ClusterAssignment: ClusterUpdate,
+    Recommendation: ItemSummary,
+}
+
 __all__ = [
     "CODECS",
     "EVENT_TYPES",
     "RESULT_TYPES",
+    "UPDATE_TYPES",
     "AnomalyScore",
     "BehaviorEvent",
     "ClassScore",
@@ -117,6 +127,8 @@ __all__ = [
     "InputError",
     "IntentScore",
     "Interaction",
+    "ItemSummary",
+    "ItemSummaryRecord",
     "JsonCodec",
     "LabelSimilarity",
     "Member",

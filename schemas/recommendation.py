@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from schemas.event import Result
+
+Strategy: TypeAlias = Literal["co_occurrence", "factors", "popular"]
 
 
 class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
@@ -15,7 +17,7 @@ class RecommendedItem(msgspec.Struct, frozen=True, gc=False):
     item: str
     score: float
     """Higher is better, >= 0. Comparable within one recommendation only."""
-    strategy: Literal["co_occurrence", "factors", "popular"]
+    strategy: Strategy
     """Why: found together with the user's latest items; near the user's learned taste; popular."""
 
 

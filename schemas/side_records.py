@@ -13,12 +13,14 @@ from schemas.cloudevents import type_name
 from schemas.cluster_picture import GlobalCluster, GlobalClusterRecord
 from schemas.event import Event
 from schemas.feedback import Feedback, FeedbackCopy
+from schemas.item_summary import ItemSummary, ItemSummaryRecord
 
 #: The `ce_type` of each kind of side record -> the event type that its value is read as.
 SIDE_TYPES: dict[bytes, type[Event]] = {
     type_name(Feedback).encode(): Feedback,
     type_name(FeedbackCopy).encode(): Feedback,
     type_name(GlobalCluster).encode(): GlobalClusterRecord,
+    type_name(ItemSummary).encode(): ItemSummaryRecord,
 }
 
 

@@ -25,6 +25,7 @@ from schemas import (
     DriftEvent,
     FeedbackCopy,
     GlobalCluster,
+    ItemSummary,
     NluResult,
     Recommendation,
     Result,
@@ -271,6 +272,15 @@ def _global_cluster(result: GlobalCluster) -> str:
     )
 
 
+def _item_summary(result: ItemSummary) -> str:
+    words = f"{result.agent} partition {result.partition}: "
+    words += (
+        f"{_counted('interaction', len(result.weights))} with {_counted('item', len(result.items))}"
+    )
+    changed = len(result.removed) + len(result.restored)
+    return words + (f", {changed} removed or restored" if changed else "")
+
+
 def _recommendation(result: Recommendation) -> str:
     items = ", ".join(item.item for item in result.items[:_NUM_FEATURES_SHOWN])
     more = len(result.items) - _NUM_FEATURES_SHOWN
@@ -336,6 +346,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     ClusterAssignment: _assignment,
     ClusterUpdate: _update,
     GlobalCluster: _global_cluster,
+    ItemSummary: _item_summary,
     SceneEvent: _scene_event,
     Recommendation: _recommendation,
     DriftEvent: _drift,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from models.base import ModelError
-from schemas import ClusterAssignment, ClusterUpdate, Result
+from schemas import UPDATE_TYPES, Result
 from schemas.registry.letters import DeadLetterRecord
 from schemas.registry.output import FramedResults, result_schema, subject_of
 from schemas.registry.registered import RegisteredSchema, UnusableSchemaError
@@ -43,8 +43,8 @@ def result_schemas(
     """
     result_type = model_type.result_type
     topics: list[tuple[str, type[Result]]] = [(settings.output, result_type)]
-    if settings.updates and result_type is ClusterAssignment:
-        topics.append((settings.updates, ClusterUpdate))
+    if settings.updates and result_type in UPDATE_TYPES:
+        topics.append((settings.updates, UPDATE_TYPES[result_type]))
     try:
         return [
             WrittenSchema(

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.anomaly.anomaly_ensemble import AnomalyEnsemble
 from models.anomaly.deep_autoencoder import DeepAutoencoder
 from models.anomaly.half_space_trees import HalfSpaceTrees
 from models.anomaly.incremental_pca import IncrementalPCA
@@ -26,6 +28,7 @@ from models.anomaly.nab_score import best_threshold, nab_score
 from models.anomaly.random_cut_forest import RandomCutForest
 from models.anomaly.range_metrics import vus_pr
 from models.anomaly.rate_shuttle import load_shuttle, rate_shuttle
+from models.anomaly.river_detector import RiverDetector
 from models.anomaly.robust_zscore import RobustZScore
 from models.anomaly.seasonal_likelihood import SeasonalLikelihood
 from models.evaluation import (
@@ -50,6 +53,8 @@ Detector = (
     | IncrementalPCA
     | RandomCutForest
     | DeepAutoencoder
+    | RiverDetector
+    | AnomalyEnsemble
 )
 MakeDetector = Callable[[], Detector]
 
@@ -80,6 +85,9 @@ MODELS = (
     ),
     Entry(RandomCutForest, "random_cut_forest", ("skab", "shuttle")),
     Entry(DeepAutoencoder, "deep_autoencoder", ("skab", "smap_msl")),
+    Entry(RiverDetector, "river_detector (half_space_trees)", ("nab", "skab", "smap_msl")),
+    Entry(partial(RiverDetector, "loda"), "river_detector (loda)", ("nab", "skab", "smap_msl")),
+    Entry(AnomalyEnsemble, "anomaly_ensemble", ("nab", "skab", "smap_msl")),
 )
 #: Another implementation, for comparison.
 _PEER = "scikit-learn's IsolationForest"

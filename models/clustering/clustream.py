@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError
 from models.clustering.density_groups import squared_distances
-from models.clustering.feature_space import Scale
 from models.clustering.micro_model import MicroClusterModel
+from models.clustering.micro_options import SharedOptions, has_shared_options
 from models.clustering.nearest import nearest
 from models.clustering.weighted_kmeans import spread_seeds, weighted_kmeans
 from models.options import check_option
@@ -24,6 +24,7 @@ Ints = NDArray[np.int64]
 _ROUNDS = 5
 
 
+@has_shared_options(max_micro_clusters=100)
 class CluStream(MicroClusterModel):
     """At most `max_micro_clusters`, of which the oldest is removed or the closest two are merged.
 
@@ -53,14 +54,7 @@ class CluStream(MicroClusterModel):
         k: int = 8,
         boundary: float = 2.0,
         last_events: int = 10,
-        features: list[str] | None = None,
-        half_life_events: float = 5000.0,
-        scale: Scale = "range",
-        log: bool = True,
-        max_micro_clusters: int = 100,
-        max_features: int = 64,
-        publish_every: int = 16,
-        learn_every: int = 128,
+        **shared: Unpack[SharedOptions],
     ) -> None:
         """Check the options of the pipeline file.
 
@@ -69,21 +63,11 @@ class CluStream(MicroClusterModel):
             boundary: the paper's factor t, > 0.
             last_events: the relevance stamp is about the mean time of the last so many events of a
                 micro-cluster (the paper's m), >= 1.
-            features: as in `denstream`.
-            half_life_events: events of this partition after which an event's weight halves, and the
-                age of a stamp at which a micro-cluster is removed, >= 1.
-            scale: `range`, `deviation` or `none`, by what was seen so far.
-            log: take sign(x) * log(1 + |x|) of every value first.
-            max_micro_clusters: 2 to 4096 (the paper's q).
-            max_features: the most features, 1 to 1024.
-            publish_every: learning steps between updates, >= 1.
-            learn_every: offsets in a learning step, >= 1.
+            **shared: see `MicroOptions`. `half_life_events` is also the age of a stamp at which a
+                micro-cluster is removed, and `max_micro_clusters` the paper's q.
         """
-        super().__init__(
-            features, max_features, scale, log, half_life_events, max_micro_clusters,
-            publish_every, learn_every,
-        )  # fmt: skip
-        self.k = check_option("k", k, 1, min(1000, max_micro_clusters))
+        super().__init__(shared)
+        self.k = check_option("k", k, 1, min(1000, self.max_micro_clusters))
         self.boundary = check_option("boundary", boundary, 1e-6, 1e6)
         self.last_events = check_option("last_events", last_events, 1)
         self._centers: Floats = np.zeros((0, len(self._space.names)))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.clustering.density_groups import connected, leader_groups, squared_distances
-from models.clustering.feature_space import Scale
 from models.clustering.micro_model import MicroClusterModel
+from models.clustering.micro_options import SharedOptions, has_shared_options
 from models.options import check_option
 from models.snapshots import Option, Snapshot
 
@@ -18,6 +18,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 
+@has_shared_options()
 class DBStream(MicroClusterModel):
     """Micro-clusters of a fixed radius; those that share enough density are one cluster.
 
@@ -47,14 +48,7 @@ class DBStream(MicroClusterModel):
         min_weight: float = 3.0,
         min_shared: float = 0.1,
         gap_events: int = 1000,
-        features: list[str] | None = None,
-        half_life_events: float = 5000.0,
-        scale: Scale = "range",
-        log: bool = True,
-        max_micro_clusters: int = 500,
-        max_features: int = 64,
-        publish_every: int = 16,
-        learn_every: int = 128,
+        **shared: Unpack[SharedOptions],
     ) -> None:
         """Check the options of the pipeline file.
 
@@ -63,19 +57,9 @@ class DBStream(MicroClusterModel):
             min_weight: a lighter micro-cluster is noise (the paper's w_min), >= 0.
             min_shared: the intersection factor alpha, in (0, 1].
             gap_events: events between removals of the weak (the paper's t_gap), >= 1.
-            features: as in `denstream`.
-            half_life_events: events of this partition after which an event's weight halves, >= 1.
-            scale: `range`, `deviation` or `none`, by what was seen so far.
-            log: take sign(x) * log(1 + |x|) of every value first.
-            max_micro_clusters: 2 to 4096; the lightest are evicted above, and counted.
-            max_features: the most features, 1 to 1024.
-            publish_every: learning steps between updates, >= 1.
-            learn_every: offsets in a learning step, >= 1.
+            **shared: see `MicroOptions`.
         """
-        super().__init__(
-            features, max_features, scale, log, half_life_events, max_micro_clusters,
-            publish_every, learn_every,
-        )  # fmt: skip
+        super().__init__(shared)
         self.radius = check_option("radius", radius, 1e-9, 1e9)
         self.min_weight = check_option("min_weight", min_weight, 0)
         self.min_shared = check_option("min_shared", min_shared, 1e-6, 1)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.clustering.density_groups import density_groups, leader_groups
-from models.clustering.feature_space import Scale
 from models.clustering.micro_model import MicroClusterModel
+from models.clustering.micro_options import SharedOptions, has_shared_options
 from models.clustering.nearest import nearest
 from models.options import check_option
 from models.snapshots import Option
@@ -18,6 +19,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+@has_shared_options(learn_every=32)
 class DenStream(MicroClusterModel):
     """Potential and outlier micro-clusters of at most `radius`, grouped by DBSCAN.
 
@@ -46,14 +48,7 @@ class DenStream(MicroClusterModel):
         min_weight: float = 10.0,
         potential_share: float = 0.3,
         link: float = 2.0,
-        features: list[str] | None = None,
-        half_life_events: float = 5000.0,
-        scale: Scale = "range",
-        log: bool = True,
-        max_micro_clusters: int = 500,
-        max_features: int = 64,
-        publish_every: int = 16,
-        learn_every: int = 32,
+        **shared: Unpack[SharedOptions],
     ) -> None:
         """Check the options of the pipeline file.
 
@@ -64,21 +59,9 @@ class DenStream(MicroClusterModel):
                 (the paper's beta); the product must be above 1.
             link: micro-clusters up to so many radii apart are of one cluster, and an event farther
                 from all of them is an outlier, > 0 (the paper: 2; more for sparse shapes).
-            features: names of features to cluster by; None: those that events have, up to
-                `max_features`, as they come; sorted within a step.
-            half_life_events: events of this partition after which an event's weight halves, >= 1;
-                the scale forgets ten times slower.
-            scale: `range`, `deviation` or `none`, by what was seen so far.
-            log: take sign(x) * log(1 + |x|) of every value first.
-            max_micro_clusters: 2 to 4096; the lightest are evicted above, and counted.
-            max_features: the most features, 1 to 1024.
-            publish_every: learning steps between updates, >= 1.
-            learn_every: offsets in a learning step, >= 1.
+            **shared: see `MicroOptions`.
         """
-        super().__init__(
-            features, max_features, scale, log, half_life_events, max_micro_clusters,
-            publish_every, learn_every,
-        )  # fmt: skip
+        super().__init__(shared)
         self.radius = check_option("radius", radius, 1e-9, 1e9)
         self.min_weight = check_option("min_weight", min_weight, 1.000001)
         self.potential_share = check_option("potential_share", potential_share, 1e-6, 1)
@@ -90,7 +73,7 @@ class DenStream(MicroClusterModel):
                 f"({min_weight:g}) it must be above 1, or every event is a cluster"
             )
         # Equation 4.1 of the paper: the least time in which a potential one can fade away.
-        fade_time = half_life_events * math.log2(self._least / (self._least - 1.0))
+        fade_time = self.half_life_events * math.log2(self._least / (self._least - 1.0))
         self._prune_every = max(math.ceil(fade_time), 1)
 
     @property

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError, OnlineModel
-from models.clustering.feature_space import SCALES, FeatureSpace, Scale
+from models.clustering.event_rows import RowMemo, with_new_names
+from models.clustering.feature_space import FeatureSpace, Scale
 from models.clustering.global_ids import GlobalIds
 from models.clustering.micro_clusters import MicroClusters
+from models.clustering.micro_options import MicroOptions, SharedOptions
 from models.clustering.nearest import nearest
 from models.clustering.stable_ids import inherit_ids
-from models.options import check_option
 from models.snapshots import Option, Snapshot, pack, unpack
 from schemas import (
     BehaviorEvent,
@@ -45,32 +46,20 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
     event_type, result_type = BehaviorEvent, ClusterAssignment
     side_types = (GlobalClusterRecord,)
 
-    def __init__(
-        self,
-        features: list[str] | None,
-        max_features: int,
-        scale: Scale,
-        log: bool,
-        half_life_events: float,
-        max_micro_clusters: int,
-        publish_every: int,
-        learn_every: int,
-    ) -> None:
-        """Check the options that all of these models have; `docs/clusters.md` describes them."""
-        self.max_features = check_option("max_features", max_features, 1, 1024)
-        self.half_life_events = check_option("half_life_events", half_life_events, 1)
-        self.max_micro_clusters = check_option("max_micro_clusters", max_micro_clusters, 2, 4096)
-        self.publish_every = check_option("publish_every", publish_every, 1)
-        self.learn_every = check_option("learn_every", learn_every, 1)
-        if scale not in SCALES:
-            raise ValueError(f"option scale is {scale!r}: expected one of {', '.join(SCALES)}")
-        if not isinstance(log, bool):
-            raise ValueError(f"option log is {log!r}: expected true or false")
-        self.scale: Scale = scale
-        self.log = log
-        if features is not None:
-            check_option("features (their number)", len(set(features)), 1, max_features)
-        self._wanted_features = None if features is None else list(dict.fromkeys(features))
+    shared_defaults: ClassVar[dict[str, Any]] = {}
+    """Shared options whose default is another one in this model."""
+
+    def __init__(self, shared: SharedOptions) -> None:
+        """Check the options that all of these models have (`micro_options.py`)."""
+        options = MicroOptions(**{**self.shared_defaults, **shared})
+        self.max_features = options.max_features
+        self.half_life_events = options.half_life_events
+        self.max_micro_clusters = options.max_micro_clusters
+        self.publish_every, self.learn_every = options.publish_every, options.learn_every
+        self.scale: Scale = options.scale
+        self.log = options.log
+        wanted = options.features
+        self._wanted_features = None if wanted is None else list(dict.fromkeys(wanted))
         self._incidents: dict[str, int] = {}
         self._space = self._fresh_space(self._wanted_features or [])
         self._micro = MicroClusters(len(self._space.names))
@@ -79,6 +68,7 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         self._next_group = 0
         self._global_ids = GlobalIds()
         self._has_learned = False
+        self._memo = RowMemo[BehaviorEvent]()
 
     @property
     def reach(self) -> float:
@@ -138,7 +128,8 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         settled = np.flatnonzero(self._micro.is_settled)
         if not len(settled):
             return [ClusterAssignment(cluster_id=-1, distance=0.0) for _ in events]
-        rows = self._space.rows([event.features for event in events])
+        rows = self._rows(events, self._space.names)
+        self._memo.remember(events, self._space.names, rows)
         is_placed = ~np.isnan(rows).all(axis=1)
         centers = self._space.scaled(self._micro.means[settled])
         index, squared = nearest(self._space.scaled(rows), centers)
@@ -163,7 +154,7 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         """Learn events; return False if none has a known feature, and nothing changed."""
         names = self._names_with(events)
         known = len(self._space.names)
-        rows = FeatureSpace(names, self.scale, self.log, 1.0).rows([e.features for e in events])
+        rows = self._memo.take(events, names, self._rows)
         is_placed = ~np.isnan(rows).all(axis=1)
         self._count("no_known_feature", int(np.count_nonzero(~is_placed)))
         rows = rows[is_placed]
@@ -183,15 +174,16 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
         self._regroup()
         return True
 
+    def _rows(self, events: Sequence[BehaviorEvent], names: Sequence[str]) -> Floats:
+        """Return even values (n, len(names))."""
+        space = FeatureSpace(names, self.scale, self.log, 1.0)
+        return space.rows([event.features for event in events])
+
     def _names_with(self, batch: Sequence[BehaviorEvent]) -> list[str]:
         known = self._space.names
-        if self._wanted_features is not None:
+        if self._wanted_features is not None or len(known) >= self.max_features:
             return known
-        present, brought = frozenset(known), set[str]()
-        for event in batch:
-            if not present.issuperset(event.features):
-                brought.update(event.features)
-        return [*known, *sorted(brought - present)][: self.max_features]
+        return with_new_names(known, [event.features for event in batch])[: self.max_features]
 
     def _regroup(self) -> None:
         settled = np.flatnonzero(self._micro.is_settled)
@@ -298,3 +290,4 @@ class MicroClusterModel(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUp
             raise
         self._num_learned, self._num_steps, self._next_group = counts[:3]
         self._global_ids, self._has_learned = global_ids, False
+        self._memo = RowMemo()

@@ -88,7 +88,8 @@ def _nearest_padded(points: Floats, centers: Floats, owners: Ints) -> tuple[Ints
 
 
 def _by_product(points: Floats, centers: Floats) -> tuple[Ints, Floats]:
-    squared = ((points**2).sum(1)[:, None] - 2 * points @ centers.T) + (centers**2).sum(1)
-    index = squared.argmin(axis=1)
+    # Without a point's own square, which is the same for all centers.
+    index = ((centers**2).sum(1) - 2 * (points @ centers.T)).argmin(axis=1)
     # Computed again, because the product form loses precision near 0.
-    return index, ((points - centers[index]) ** 2).sum(axis=1)
+    away = points - centers.take(index, axis=0)
+    return index, np.einsum("ij,ij->i", away, away)

@@ -18,6 +18,7 @@ from models.clustering.clusters import (
     nearest_centers,
     stacked,
 )
+from models.clustering.event_rows import RowMemo, with_new_names
 from models.feature_rows import feature_rows
 from models.options import check_option
 from models.snapshots import Option, pack, unpack
@@ -86,6 +87,7 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         self._wanted_features = None if features is None else list(dict.fromkeys(features))
         self._clusters = self._fresh(self._wanted_features or [])
         self._num_unplaced = 0
+        self._memo = RowMemo[BehaviorEvent]()
 
     def _fresh(self, features: list[str]) -> Clusters:
         return Clusters(features, self.k, self.seed_events, self.seed, self.k_by_silhouette)
@@ -117,9 +119,12 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         results = [[ClusterAssignment(cluster_id=-1, distance=0.0) for _ in b] for b in batches]
         every = [model._clusters for model in models]
         seeded = [i for i, batch in enumerate(batches) if batch and len(every[i].centers)]
+        rows = {i: _values(batches[i], every[i].features) for i in seeded}
+        for i, own in rows.items():
+            models[i]._memo.remember(batches[i], every[i].features, own)
         for members in _by_width(seeded, [every[i].features for i in seeded]):
             group = [every[i] for i in members]
-            values, owners = stacked([_values(batches[i], every[i].features) for i in members])
+            values, owners = stacked([rows[i] for i in members])
             index, squared = nearest_centers(group, values, owners)
             ids = np.concatenate([clusters.centers.ids for clusters in group])
             is_placed = _has_any(values)
@@ -149,7 +154,10 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         learning = [(model, batch) for model, batch in zip(models, batches, strict=True) if batch]
         features = [model._features_with(batch) for model, batch in learning]
         # An event that can't be read is found here, before any model has changed.
-        steps = [_values(batch, f) for (_, batch), f in zip(learning, features, strict=True)]
+        steps = [
+            model._memo.take(batch, names, _values)
+            for (model, batch), names in zip(learning, features, strict=True)
+        ]
         for i, (model, _) in enumerate(learning):
             steps[i] = model._without_unplaced(steps[i])
             if len(features[i]) > len(model._clusters.features):
@@ -162,9 +170,9 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
     def _features_with(self, batch: Sequence[BehaviorEvent]) -> list[str]:
         """Return the features, with those that these events bring."""
         known = self._clusters.features
-        if self._wanted_features is not None:
+        if self._wanted_features is not None or len(known) >= self.max_features:
             return known
-        return [*known, *sorted(_names(batch).difference(known))][: self.max_features]
+        return with_new_names(known, [event.features for event in batch])[: self.max_features]
 
     def _without_unplaced(self, values: Floats) -> Floats:
         """Return the events (n, F) that have any of the features; count the others."""
@@ -237,7 +245,7 @@ class OnlineKMeans(OnlineModel[BehaviorEvent, ClusterAssignment | ClusterUpdate]
         clusters.scale.weight, clusters.scale.mean, clusters.scale.squares = scale[:, None]
         clusters.centers, clusters.spread = centers, float(spread[0])
         clusters.num_steps = num_steps
-        self._clusters = clusters
+        self._clusters, self._memo = clusters, RowMemo[BehaviorEvent]()
 
 
 def _by_width(positions: Iterable[int], features: Sequence[list[str]]) -> list[list[int]]:
@@ -246,10 +254,6 @@ def _by_width(positions: Iterable[int], features: Sequence[list[str]]) -> list[l
     for position, names in zip(positions, features, strict=True):
         groups[len(names)].append(position)
     return list(groups.values())
-
-
-def _names(batch: Sequence[BehaviorEvent]) -> set[str]:
-    return {name for event in batch for name in event.features}
 
 
 def _has_any(values: Floats) -> NDArray[np.bool_]:

@@ -77,7 +77,10 @@ class RunningScale:
         Source: Chan, Golub and LeVeque, 1983, "Algorithms for Computing the Sample Variance".
         """
         num_models, is_given, decay = len(self.weight), ~np.isnan(values), decays[:, None]
-        count = sum_by(owners, is_given.astype(np.float64), num_models)[0]
+        if is_given.all():
+            count = np.bincount(owners, minlength=num_models)[:, None].astype(np.float64)
+        else:
+            count = sum_by(owners, is_given.astype(np.float64), num_models)[0]
         sums = sum_by(owners, np.where(is_given, values, 0.0), num_models)[0]
         mean = sums / np.maximum(count, 1)
         deviations = np.where(is_given, values - mean[owners], 0.0)
@@ -92,10 +95,19 @@ class RunningScale:
     def clipped(self, values: Floats, owners: Ints) -> Floats:
         """Clip values (n, F) to `_MAX_MOVE` deviations; features without values: to 1e100."""
         reach = np.where(self.weight > 0, _MAX_MOVE * self.std, 1e100)
-        return np.clip(values, (self.mean - reach)[owners], (self.mean + reach)[owners])
+        low, high = self.mean - reach, self.mean + reach
+        if len(low) > 1:
+            low, high = low[owners], high[owners]
+        return np.clip(values, low, high)
 
     def scaled(self, values: Floats, owners: Ints) -> Floats:
         """Return values (n, F) in deviations from the mean, up to `MAX_SCALED`; 0 if missing."""
+        mean, std = self.mean, self.std
+        if len(mean) > 1:
+            mean, std = mean[owners], std[owners]
         with np.errstate(over="ignore"):
-            z = (values - self.mean[owners]) / self.std[owners]
-        return np.where(np.isnan(z), 0.0, np.clip(z, -MAX_SCALED, MAX_SCALED))
+            z = values - mean
+            z /= std
+        np.clip(z, -MAX_SCALED, MAX_SCALED, out=z)
+        z[np.isnan(z)] = 0.0
+        return z

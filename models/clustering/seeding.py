@@ -49,6 +49,11 @@ def _lloyd(points: Floats, centers: Floats) -> Floats:
 
 def sum_by(index: Ints, points: Floats, k: int) -> tuple[Floats, Ints]:
     """Return (k, F) sums, in the order of points, and (k,) counts of the points at each index."""
+    counts = np.bincount(index, minlength=k)
     sums = np.zeros((k, points.shape[1]))
-    np.add.at(sums, index, points)
-    return sums, np.bincount(index, minlength=k)
+    if len(index):
+        order = np.argsort(index, kind="stable")
+        used = np.flatnonzero(counts)
+        starts = (np.cumsum(counts) - counts)[used]
+        sums[used] = np.add.reduceat(points[order], starts, axis=0)
+    return sums, counts

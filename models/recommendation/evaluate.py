@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ from numpy.typing import NDArray
 from models.base import OnlineModel
 from models.evaluation import Measure, Row, answer_stream, print_rows, without_data
 from models.recommendation.drifting_tastes import Shop, interactions
+from models.recommendation.evaluate_shared import (
+    NUM_PARTITIONS,
+    SHARE_EVERY,
+    lists_of_partitions,
+)
 from models.recommendation.implicit_als import ImplicitAls
 from models.recommendation.movielens import find_movielens, load_movielens
 from models.registry import make_model, model_class
@@ -33,6 +39,8 @@ Floats = NDArray[np.float64]
 
 TASK = "recommendation"
 MODELS = ("recommender", "item_cooccurrence", "online_matrix_factorization", "popular_items")
+#: The model that is also rated spread over partitions.
+SHARED_MODEL = "recommender"
 TOP = 10
 #: The part of MovieLens 100K on which constants were chosen.
 SEEN_SHARE = 0.3
@@ -135,6 +143,12 @@ def compare(
     }
     if with_als:
         makers["implicit ALS, items refitted daily"] = lists_by_daily_als
+        makers |= {
+            f"{SHARED_MODEL} ({NUM_PARTITIONS} partitions, {how})": partial(
+                lists_of_partitions, SHARED_MODEL, share_every=share_every
+            )
+            for how, share_every in (("items shared", SHARE_EVERY), ("each alone", 0))
+        }
     rivals = {name: make(events) for name, make in makers.items()}
     for name, lists in ({m: lists_of_model(m, events) for m in MODELS} | rivals).items():
         for dataset, part in parts.items():

@@ -8,6 +8,8 @@ Feedback", SIGIR.
 
 from __future__ import annotations
 
+from hashlib import blake2b
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +42,14 @@ def set_first_vectors(items: Items, seed: int, slots: Ints, rows: Ints) -> None:
     items.factors[rows] = uniform * (_SPREAD * 12**0.5)
 
 
+def set_named_vectors(items: Items, seed: int, name: str, row: int) -> None:
+    """Give a new item its first vector by its name: the same one in every partition."""
+    digest = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little")
+    counters = np.uint64(digest ^ (seed << 40)) + np.arange(items.dimensions, dtype=np.uint64)
+    uniform = random_bits(counters) / 2.0**64 - 0.5
+    items.factors[row] = items.sent[row] = uniform * (_SPREAD * 12**0.5)
+
+
 def sampled_slots(steps: Ints, num_slots: Ints, seed: int) -> Ints:
     """Return the slots (n, NEGATIVES) of items that the interactions of models push away.
 
@@ -68,7 +78,8 @@ def learn_factors(
     """
     # The positive comes last: it stays where the sample holds it, too.
     every = np.concatenate([others, rows[:, None]], axis=1)
-    vectors, user = items.factors[every], users.factors[owners]
+    # `take` reads rows in half the time of an index.
+    vectors, user = items.factors.take(every, axis=0), users.factors.take(owners, axis=0)
     target = np.zeros(every.shape, np.float32)
     target[:, -1] = 1
     trust = np.full(every.shape, _NEGATIVE_WEIGHT, np.float32)

@@ -4,6 +4,11 @@ Users are separate for each partition. What was learned of items is not, and add
 sums, brought to one clock. Vectors of two models don't add, because each has its own axes: those of
 the model that learned most are kept, and users of the others start from zero, which an interaction
 or two makes good.
+
+Partitions that share items (`outbox.py`) all know what the others have learned, and their vectors
+have the same axes. So nothing is added up: items are those of the partition that learned most, and
+users keep their vectors. What a partition has not yet published stays in its own part, if that is
+the one that is kept; else it is lost to the others, at most `share_every` interactions.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import numpy as np
 
 from models.keyed_state import require_distinct
 from models.recommendation.cooccurrence import ITEM_POWER, ITEM_PRIOR
-from models.recommendation.saved_state import SavedState
+from models.recommendation.saved_state import SavedShared, SavedState
 from models.recommendation.tables import NO_ROW, WAYS, Floats, Ints, Rows
 
 
@@ -61,6 +66,8 @@ def merge_states(
         return parts[0]
     parts = [_at_unit_one(part, half_lives) for part in parts]
     base = max(parts, key=lambda part: part.step)
+    if base.shared is not None:
+        parts = [part if part is base else _without_items_of(base, part) for part in parts]
     counts: dict[str, float] = {}
     for part in parts:
         for item, count in zip(part.items, part.counts.tolist(), strict=True):
@@ -69,6 +76,10 @@ def merge_states(
     number = {item: i for i, item in enumerate(kept)}
     maps = [_numbers(part, number) for part in parts]
     merged = _merged_items(parts, maps, kept, base)
+    if base.shared is not None:
+        merged = replace(merged, shared=_merged_shared(parts, maps, merged, base), step=base.step,
+                         clock_start=base.step, popular_clock_start=base.step,
+                         listed_at=base.step)  # fmt: skip
     return _with_users(merged, parts, maps, base, max_users)
 
 
@@ -81,6 +92,43 @@ def _at_unit_one(part: SavedState, half_lives: tuple[float, float]) -> SavedStat
         counts=part.counts / unit,
         together=(part.together / np.float32(unit)).astype(np.float32),
         popularity=part.popularity / popular,
+    )
+
+
+def _without_items_of(base: SavedState, part: SavedState) -> SavedState:
+    """Return a part that adds nothing to the items that the base knows."""
+    known = set(base.items)
+    is_new = np.array([item not in known for item in part.items], np.bool_)
+    return replace(
+        part,
+        counts=np.where(is_new, part.counts, 0.0),
+        popularity=np.where(is_new, part.popularity, 0.0),
+        together=np.where(is_new[:, None], part.together, np.float32(0)),
+        neighbors=np.where(is_new[:, None], part.neighbors, np.int32(NO_ROW)),
+    )
+
+
+def _merged_shared(
+    parts: Sequence[SavedState], maps: Sequence[Ints], merged: SavedState, base: SavedState
+) -> SavedShared:
+    """Return what is on its way: of the base, and the latest summary heard by any part."""
+    numbers = next(m for p, m in zip(parts, maps, strict=True) if p is base)
+    assert base.shared is not None
+    sent = merged.item_factors.copy()
+    own = numbers[base.item_slots]
+    sent[own[own != NO_ROW]] = base.shared.sent[own != NO_ROW]
+    changes = base.shared.changes.copy()
+    changes[:, 0] = numbers[changes[:, 0]]
+    heard: dict[str, int] = {}
+    for part in parts:
+        for source, sequence in (part.shared.heard if part.shared else {}).items():
+            heard[source] = max(sequence, heard.get(source, -1))
+    return replace(
+        base.shared,
+        sent=sent,
+        windows=numbers[base.shared.windows].astype(np.int32),
+        changes=changes[changes[:, 0] != NO_ROW],
+        heard=heard,
     )
 
 
@@ -173,7 +221,12 @@ def _with_users(
     past = np.concatenate([m[p.histories] for p, m in zip(parts, maps, strict=True)])
     pieces = np.split(past, np.cumsum(lengths)[:-1]) if users else []
     factors = np.concatenate(
-        [p.user_factors if p is base else np.zeros_like(p.user_factors) for p in parts]
+        [
+            p.user_factors
+            if p is base or base.shared is not None
+            else np.zeros_like(p.user_factors)
+            for p in parts
+        ]
     )
     return replace(
         merged,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 
 from models.recommendation.cooccurrence import WINDOW, count_items, learn_pairs
 from models.recommendation.factorization import learn_factors, sampled_slots
 from models.recommendation.partition import Partition
-from models.recommendation.tables import NO_ROW, Ints, Items, Users
+from models.recommendation.tables import NO_ROW, Floats, Ints, Items, Users
 
 #: (user, item, action, weight); the user may be "", the item may not.
 Act = tuple[str, str, str, float]
@@ -72,11 +73,15 @@ def learn_step(
 def _claim(columns: _Columns, step: Step, users: Users, actions: tuple[str, str]) -> None:
     """Find the rows of a step's users and items; remove and restore items."""
     partition = step.partition
+    clock, popular_clock = partition.clock, partition.popular_clock
     latest: dict[int, tuple[int, int]] = {}
     for user, item, action, weight in step.acts:
         row = partition.claim_item(item)
         if action in actions:
             partition.item_table.is_removed[row] = action == actions[0]
+            if partition.outbox is not None:
+                slot = int(partition.item_table.slots[row])
+                partition.outbox.changes[slot] = action == actions[0]
             continue
         owner = partition.claim_user(user) if user else NO_ROW
         at = 0
@@ -90,8 +95,8 @@ def _claim(columns: _Columns, step: Step, users: Users, actions: tuple[str, str]
         columns.items.append(row)
         columns.weights.append(weight)
         columns.at.append(at)
-        columns.units.append(partition.clock.unit(partition.step))
-        columns.popular_units.append(partition.popular_clock.unit(partition.step))
+        columns.units.append(clock.unit(partition.step))
+        columns.popular_units.append(popular_clock.unit(partition.step))
         columns.partitions.append(partition)
         columns.steps.append(partition.step)
         columns.num_slots.append(partition.items.keys.num_slots)
@@ -107,6 +112,7 @@ def _learn(
     units, has_user = np.array(columns.units), owners != NO_ROW
     users.append(owners[has_user], rows[has_user], at[has_user])
     before = users.before(owners, at, WINDOW)
+    _note_shared(items, columns, np.concatenate([rows[:, None], before], axis=1), weights)
     if uses_pairs:
         learn_pairs(items, rows, before, weights * units)
         count_items(items, rows, weights * units, units)
@@ -116,6 +122,19 @@ def _learn(
         if len(taught):
             others = _sampled(items, columns, rows, seed)[taught]
             learn_factors(items, users, rows[taught], owners[taught], others, weights[taught])
+
+
+def _note_shared(items: Items, columns: _Columns, windows: Ints, weights: Floats) -> None:
+    """Note each interaction (n, 1 + WINDOW) for the other partitions, where they are to know."""
+    if columns.partitions[0].outbox is None:
+        return
+    slots = np.where(windows == NO_ROW, NO_ROW, items.slots[windows]).astype(np.int32)
+    first = 0
+    for partition, own in groupby(columns.partitions):
+        stop = first + sum(1 for _ in own)
+        assert partition.outbox is not None
+        partition.outbox.add(slots[first:stop], weights[first:stop])
+        first = stop
 
 
 def _sampled(items: Items, columns: _Columns, rows: Ints, seed: int) -> Ints:

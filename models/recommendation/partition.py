@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from models.anomaly.slots import grown
+from models.recommendation.outbox import Outbox
 from models.recommendation.recent_keys import RecentKeys
 from models.recommendation.tables import NO_ROW, Ints, Items, Users
 
@@ -30,9 +31,13 @@ class Clock:
         """Return what 1 is at an interaction."""
         return float(2.0 ** ((step - self.start) / self.half_life))
 
+    def is_over(self, step: int) -> bool:
+        """Return whether the unit is large, so that the clock is to begin anew."""
+        return step - self.start > _HALF_LIVES * self.half_life
+
     def restart(self, step: int) -> float:
         """Begin anew if the unit is large; return what all counts are to be divided by."""
-        if step - self.start <= _HALF_LIVES * self.half_life:
+        if not self.is_over(step):
             return 1.0
         unit = self.unit(step)
         self.start = step
@@ -123,7 +128,12 @@ class Partition:
         *,
         num_popular: int,
         is_blocked: Callable[[str], bool],
+        outbox: Outbox | None = None,
+        on_new_item: Callable[[str, int], None] | None = None,
     ) -> None:
+        self.outbox = outbox
+        """What other partitions are to learn; None if nothing is shared."""
+        self._on_new_item = on_new_item
         self.items, self.users = items, users
         self.clock, self.popular_clock = clock, popular_clock
         self._num_popular = num_popular
@@ -157,6 +167,8 @@ class Partition:
             table, slot = self.item_table, self.items.keys.find(item)
             table.slots[row] = slot
             table.is_blocked[row] = self.is_blocked(item)
+            if self._on_new_item is not None:
+                self._on_new_item(item, row)
         return row
 
     def claim_user(self, user: str) -> int:
@@ -180,9 +192,14 @@ class Partition:
         history[is_lost[history]] = NO_ROW
         users.history[self.users.rows] = history
         self.popular = self.popular[~is_lost[rows[self.popular]]]
+        if self.outbox is not None:
+            self.outbox.forget(np.flatnonzero(is_lost[rows]))
 
     def after_step(self) -> None:
         """Keep the clocks and the list of popular items up to date after learning."""
+        if not (self.clock.is_over(self.step) or self.popular_clock.is_over(self.step)):
+            self._list_if_due()
+            return
         table, rows = self.item_table, self.items.rows
         divisor = self.clock.restart(self.step)
         if divisor != 1.0:
@@ -192,6 +209,9 @@ class Partition:
         if divisor != 1.0:
             table.popularity[rows] /= divisor
             self.popular_total /= divisor
+        self._list_if_due()
+
+    def _list_if_due(self) -> None:
         if self.step - self.listed_at >= min(_POPULAR_EVERY, 1 + self.step // 16):
             self._list_popular()
 

@@ -1,7 +1,8 @@
 """From what users did last to the best items for each: candidates, their scores, the top.
 
 Candidates are the neighbors of a user's latest items, and what is popular. All users of a call are
-ranked together; no two of one model, so that an item's row belongs to one user only.
+ranked together. Each user of one model has another lane of the scratch array, so that an item's
+place there belongs to one user only.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ SHORT_LIST = 64
 POPULAR_SHARE = 1e-3
 #: Power of e by which a score grows with the product of the factors.
 FACTOR_STRENGTH = 0.5
+#: Users of one model that are ranked in one call, at most.
+MOST_LANES = 16
 #: Equal scores: the item that the model has known for longer comes first.
 _TIE = 1e-13
 
@@ -47,6 +50,13 @@ class Question:
     """How many candidates the factors rank."""
     top: int
     """How many items are wanted."""
+    lanes: Ints
+    """(n,) below `MOST_LANES`; users of one model differ."""
+
+    @property
+    def num_lanes(self) -> int:
+        """The number of lanes."""
+        return int(self.lanes.max(initial=0)) + 1
 
 
 @dataclass
@@ -68,7 +78,8 @@ def rank(items: Items, question: Question) -> Ranking:
     if question.by_factors.any():
         scores = np.where(question.by_factors[users], 1.0, scores)
     scores *= 1 - _TIE * items.slots[rows]
-    scores[items.is_hidden(rows) | _excluded(items, rows, question.excluded)] = 0
+    scores[_excluded(items, users, rows, question)] = 0
+    scores[items.is_hidden(rows)] = 0
     width = max(question.top, question.short_list if question.factors is not None else 0)
     index, scores = _best(users, scores, len(question.history), width)
     # The last place stands for no candidate.
@@ -93,10 +104,14 @@ def _candidates(items: Items, question: Question) -> tuple[Ints, Ints, Floats]:
     sums = np.zeros(len(rows))
     sums[: len(near)] = values.reshape(-1)
     rows, sums = rows[used], sums[used]
-    # Of each row one entry, which stands for all: the last one, as that is what stays written.
+    # Of each user's row one entry stands for all: the last one, as that is what stays written.
     numbers = np.arange(len(rows), dtype=np.int32)
-    items.scratch[rows] = numbers
-    first = items.scratch[rows]
+    scratch, places = items.scratch(question.num_lanes), rows
+    if question.num_lanes > 1:
+        lane = np.concatenate([np.repeat(question.lanes[at], width), question.lanes[asked]])
+        places = rows + lane[used] * len(items.counts)
+    scratch[places] = numbers
+    first = scratch[places]
     sums = np.bincount(first, sums, len(rows)).astype(np.float64, copy=False)
     kept = np.flatnonzero(first == numbers)
     entry = used[kept]
@@ -108,11 +123,14 @@ def _candidates(items: Items, question: Question) -> tuple[Ints, Ints, Floats]:
     return users[order].astype(np.int64), rows[kept[order]], sums[kept[order]]
 
 
-def _excluded(items: Items, rows: Ints, excluded: Ints) -> Bools:
-    """Return whether each candidate (c,) is among its user's excluded items (n, any)."""
-    items.scratch[rows] = 0
-    items.scratch[excluded[excluded != NO_ROW]] = 1
-    return np.asarray(items.scratch[rows] == 1)
+def _excluded(items: Items, users: Ints, rows: Ints, question: Question) -> Bools:
+    """Return whether each candidate (c,) is among its user's excluded items."""
+    scratch, excluded = items.scratch(question.num_lanes), question.excluded
+    offsets = question.lanes * len(items.counts)
+    places = rows + offsets[users]
+    scratch[places] = 0
+    scratch[(excluded + offsets[:, None])[excluded != NO_ROW]] = 1
+    return np.asarray(scratch[places] == 1)
 
 
 def _best(users: Ints, scores: Floats, num_users: int, width: int) -> tuple[Ints, Floats]:
@@ -140,6 +158,6 @@ def _best(users: Ints, scores: Floats, num_users: int, width: int) -> tuple[Ints
 
 def _liking(items: Items, rows: Ints, factors: Singles) -> Floats:
     """Return the factor (n, k) of the score of items (n, k) for users' vectors (n, dimensions)."""
-    product = (items.factors[rows] @ factors[:, :, None])[:, :, 0]
+    product = (items.factors.take(rows, axis=0, mode="wrap") @ factors[:, :, None])[:, :, 0]
     liking: Floats = np.exp(FACTOR_STRENGTH * np.clip(product, -10.0, 10.0))
     return liking

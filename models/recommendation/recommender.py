@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from fnmatch import translate
 from functools import partial
 from re import compile as compile_pattern
-from typing import ClassVar
+from typing import ClassVar, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,24 +14,35 @@ from numpy.typing import NDArray
 from models.base import OnlineModel
 from models.options import check_option
 from models.recommendation.cooccurrence import WINDOW, history_weights
-from models.recommendation.factorization import set_first_vectors
+from models.recommendation.factorization import set_first_vectors, set_named_vectors
+from models.recommendation.inbox import Inbox, learn_summary
 from models.recommendation.keyed_snapshots import merge_states, select_users
 from models.recommendation.learning import Step, learn_step
+from models.recommendation.outbox import Outbox, note_published, summary_of
 from models.recommendation.partition import Clock, Keyed, Partition
-from models.recommendation.ranking import SHORT_LIST, Question, Ranking, rank
+from models.recommendation.ranking import MOST_LANES, SHORT_LIST, Question, rank
 from models.recommendation.recent_keys import RecentKeys
 from models.recommendation.saved_state import SavedState, pack_state, unpack_state
 from models.recommendation.saving import load_partition, save_partition
 from models.recommendation.tables import NO_ROW, WAYS, Items, Users
 from models.snapshots import Option
-from schemas import Interaction, Recommendation, RecommendedItem
+from schemas import (
+    Interaction,
+    ItemSummary,
+    ItemSummaryRecord,
+    Recommendation,
+    RecommendedItem,
+)
+from schemas.recommendation import Strategy
 
 Ints = NDArray[np.int64]
+#: What the agent's input holds.
+Record: TypeAlias = Interaction | ItemSummaryRecord
 
 _STATE_VERSION = 1
 
 
-class Recommender(OnlineModel[Interaction, Recommendation]):
+class Recommender(OnlineModel[Record, Recommendation | ItemSummary]):
     """Top items for each user: items that occur together, factors, and what is popular.
 
     Candidates are what other users had together with this user's latest items, and popular items.
@@ -41,6 +52,10 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
     only afterwards. An interaction without an item is a request: it is answered and teaches
     nothing. An interaction without a user teaches what is popular.
 
+    With `share_every`, partitions learn items together: each publishes what it has learned of them,
+    and learns what the others have published from its own log (`outbox.py`, `inbox.py`). Users stay
+    with their partition.
+
     Memory: at most `max_items` items with `neighbors` neighbors and `dimensions` numbers each, and
     `max_users` users with `history` items and as many numbers (30 MB and 110 MB for each partition
     with the defaults, where so many are known). Items and users that were seen least recently are
@@ -49,6 +64,7 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
 
     name, version = "recommender", "1"
     event_type, result_type = Interaction, Recommendation
+    side_types = (ItemSummaryRecord,)
 
     uses_pairs: ClassVar[bool] = True
     """Whether the model counts which items occur together."""
@@ -73,6 +89,7 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
         max_users: int = 100_000,
         seed: int = 1,
         learn_every: int = 1,
+        share_every: int = 0,
     ) -> None:
         """Check the options of the pipeline file.
 
@@ -95,6 +112,8 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
             max_users: users remembered in a partition, 256 to 10 million.
             seed: seed of random choices, 0 to 65535.
             learn_every: offsets in a learning step, 1 to `history` - 15, at most 64.
+            share_every: interactions after which a partition publishes what it has learned of
+                items, 8 to 4000; 0: partitions learn alone.
         """
         self.top_n = check_option("top_n", top_n, 1, 1000)
         self.exclude_seen, self.requests_only = bool(exclude_seen), bool(requests_only)
@@ -109,16 +128,23 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
         self.max_users = check_option("max_users", max_users, 256, 10_000_000)
         self.seed = check_option("seed", seed, 0, 65_535)
         self.learn_every = check_option("learn_every", learn_every, 1, min(history - WINDOW, 64))
+        self.share_every = check_option("share_every", share_every, 0, 4000)
+        if 0 < share_every < 8:
+            raise ValueError(f"option share_every is {share_every}: expected 0, or 8 or more")
         self.action_weights = _checked_weights(action_weights)
         self.remove_action, self.restore_action = remove_action, restore_action
         patterns = "|".join(map(translate, blocked_items or []))
         self._blocked = compile_pattern(patterns).match if patterns else None
         self._tables = self._new_tables()
         self._partition = self._new_partition()
+        self._inbox = Inbox()
+        self._number: int | None = None
+        """The number of the partition, once the engine has told it."""
 
     def _new_tables(self) -> tuple[Items, Users]:
         dimensions = self.dimensions if self.uses_factors else 0
-        items = Items(self.neighbors if self.uses_pairs else 0, dimensions)
+        neighbors = self.neighbors if self.uses_pairs else 0
+        items = Items(neighbors, dimensions, is_shared=self.share_every > 0)
         return items, Users(self.history, dimensions)
 
     def _new_partition(self) -> Partition:
@@ -135,7 +161,13 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
             Clock(self.popularity_half_life_events),
             num_popular=num_popular if self.uses_pairs or not self.uses_factors else 2_000,
             is_blocked=lambda item: self._blocked is not None and self._blocked(item) is not None,
+            outbox=Outbox(self.share_every) if self.share_every else None,
+            on_new_item=partial(set_named_vectors, items, self.seed) if self.share_every else None,
         )
+
+    def note_offsets(self, partition: tuple[str, int], offsets: Sequence[int]) -> None:
+        """Note which partition this is: its own summaries come back to it."""
+        self._number = partition[1]
 
     def warm_up(self) -> None:
         """Answer and learn with another instance: NumPy imports some modules on first use."""
@@ -143,7 +175,7 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
         other.learn_batch(batch)
         other.predict_batch(batch)
 
-    def join(self, other: OnlineModel[Interaction, Recommendation]) -> None:
+    def join(self, other: OnlineModel[Record, Recommendation | ItemSummary]) -> None:
         """Keep items and users in the tables of another instance with the same options.
 
         Meant for an instance that has learned nothing yet; answers and snapshots do not change.
@@ -157,20 +189,20 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
         self._partition.items.release()
         self._partition.users.release()
 
-    def predict_batch(self, batch: Sequence[Interaction]) -> list[Recommendation | None]:
+    def predict_batch(self, batch: Sequence[Record]) -> list[Recommendation | None]:
         """Recommend items to the user of each event; changes nothing.
 
         Args:
-            batch: B interactions.
+            batch: B interactions, and summaries of other partitions.
 
         Returns:
             B results in input order, None for an event that is not answered: one that removes or
-            restores an item, and with `requests_only` one that has an item.
+            restores an item, with `requests_only` one that has an item, and a summary.
         """
         return self.predict_joined([self], [batch])[0]
 
     def predict_joined(
-        self, models: Sequence[Recommender], batches: Sequence[Sequence[Interaction]]
+        self, models: Sequence[Recommender], batches: Sequence[Sequence[Record]]
     ) -> list[list[Recommendation | None]]:
         """Recommend for the events of several joined models at once.
 
@@ -185,36 +217,54 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
         asked = [
             [i for i, event in enumerate(batch) if self._is_answered(event)] for batch in batches
         ]
-        for turn in range(max(map(len, asked), default=0)):
-            now = [m for m, indices in enumerate(asked) if turn < len(indices)]
-            events = [batches[m][asked[m][turn]] for m in now]
-            answers = self._answer([models[m]._partition for m in now], events)
-            for m, answer in zip(now, answers, strict=True):
-                results[m][asked[m][turn]] = answer
+        for first in range(0, max(map(len, asked), default=0), MOST_LANES):
+            now = [
+                (m, i, lane)
+                for m, indices in enumerate(asked)
+                for lane, i in enumerate(indices[first : first + MOST_LANES])
+            ]
+            events = [cast(Interaction, batches[m][i]) for m, i, _ in now]
+            lanes = np.array([lane for _, _, lane in now])
+            answers = self._answer([models[m]._partition for m, _, _ in now], events, lanes)
+            for (m, i, _), answer in zip(now, answers, strict=True):
+                results[m][i] = answer
         return results
 
-    def _is_answered(self, event: Interaction) -> bool:
+    def _is_answered(self, event: Record) -> bool:
+        if isinstance(event, ItemSummaryRecord):
+            return False
         if event.item and self.requests_only:
             return False
         return event.action not in (self.remove_action, self.restore_action)
 
     def _answer(
-        self, partitions: Sequence[Partition], events: Sequence[Interaction]
+        self, partitions: Sequence[Partition], events: Sequence[Interaction], lanes: Ints
     ) -> list[Recommendation]:
-        """Answer one event of each partition."""
+        """Answer events; those of one partition have different lanes."""
         items, _ = self._tables
-        question, is_cold = self._question(partitions, events)
+        question, is_cold = self._question(partitions, events, lanes)
         ranking = rank(items, question)
-        strategies = np.where(question.by_factors, "factors", "popular")
+        fallbacks: list[Strategy] = [
+            "factors" if each else "popular" for each in question.by_factors.tolist()
+        ]
+        # One conversion for all users: each costs as much as that of one user.
+        lists = zip(
+            partitions,
+            items.slots[ranking.rows].tolist(),
+            ranking.scores.tolist(),
+            ranking.is_together.tolist(),
+            np.count_nonzero(ranking.rows != NO_ROW, axis=1).tolist(),
+            fallbacks,
+            strict=True,
+        )
+        tops = [_top(partition.items.names, *columns) for partition, *columns in lists]
         return [
-            Recommendation(items=_top(items, partition, ranking, i, str(fallback)), is_cold=cold)
-            for i, (partition, fallback, cold) in enumerate(
-                zip(partitions, strategies.tolist(), is_cold.tolist(), strict=True)
-            )
+            Recommendation(items=top, is_cold=cold)
+            for top, cold in zip(tops, is_cold.tolist(), strict=True)
         ]
 
     def _question(
-        self, partitions: Sequence[Partition], events: Sequence[Interaction]
+        self, partitions: Sequence[Partition], events: Sequence[Interaction], lanes: Ints
     ) -> tuple[Question, NDArray[np.bool_]]:
         items, users = self._tables
         pairs = list(zip(partitions, events, strict=True))
@@ -252,15 +302,16 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
             by_factors=by_factors,
             short_list=SHORT_LIST if self.uses_pairs else 2_000,
             top=self.top_n,
+            lanes=lanes,
         )
         return question, is_cold
 
-    def learn_batch(self, batch: Sequence[Interaction]) -> None:
-        """Learn from the interactions of a step, in order."""
+    def learn_batch(self, batch: Sequence[Record]) -> None:
+        """Learn from the interactions of a step, in order, and then from the summaries in it."""
         self.learn_joined([self], [batch])
 
     def learn_joined(
-        self, models: Sequence[Recommender], batches: Sequence[Sequence[Interaction]]
+        self, models: Sequence[Recommender], batches: Sequence[Sequence[Record]]
     ) -> None:
         """Let several joined models learn at once, each from its own interactions.
 
@@ -273,16 +324,42 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
             [
                 (event.source_id, event.item, event.action, self._weight_of(event))
                 for event in batch
-                if event.item
+                if not isinstance(event, ItemSummaryRecord) and event.item
             ]
             for batch in batches
         ]
+        for model in models:
+            model._forget_published()
         work = [
             Step(model._partition, step) for model, step in zip(models, steps, strict=True) if step
         ]
         if work:
             actions = self.remove_action, self.restore_action
             learn_step(self._tables, work, actions, self.uses_pairs, self.uses_factors, self.seed)
+        if self.share_every:
+            for model, batch in zip(models, batches, strict=True):
+                model._learn_summaries(batch)
+
+    def _learn_summaries(self, batch: Sequence[Record]) -> None:
+        for event in batch:
+            if isinstance(event, ItemSummaryRecord) and self._inbox.take(
+                event, self._number, self._partition
+            ):
+                learn_summary(self._partition, event, self.uses_pairs)
+
+    def _forget_published(self) -> None:
+        """Empty the outbox if the last step completed a summary."""
+        outbox = self._partition.outbox
+        if outbox is not None and outbox.is_due:
+            note_published(outbox, self._tables[0], self._partition.items.rows)
+
+    def update(self) -> ItemSummary | None:
+        """Return what other partitions are to learn of items, if enough has come together."""
+        partition = self._partition
+        if partition.outbox is None or not partition.outbox.is_due:
+            return None
+        items = partition.items
+        return summary_of(partition.outbox, self._tables[0], items.rows, items.names)
 
     def _weight_of(self, event: Interaction) -> float:
         if self.action_weights is None:
@@ -295,11 +372,12 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
         return {
             "evicted_user": partition.users.keys.take_forgotten(),
             "evicted_item": partition.items.keys.take_forgotten(),
+            **self._inbox.take_incidents(),
         }
 
     def snapshot(self) -> bytes:
         """Return all items and users, and what was learned of them."""
-        return self._packed(save_partition(self._partition))
+        return self._packed(save_partition(self._partition, self._inbox.heard))
 
     def restore(self, state: bytes) -> None:
         """Replace the state by that of a snapshot.
@@ -312,7 +390,8 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
         fresh = self._new_partition()
         load_partition(fresh, saved)
         self.close()
-        self._partition = fresh
+        self._partition, self._inbox = fresh, Inbox()
+        self._inbox.heard = {} if saved.shared is None else dict(saved.shared.heard)
 
     def learned_values(self, state: bytes) -> dict[str, int]:
         """Return how many items each user of a snapshot has had."""
@@ -336,6 +415,8 @@ class Recommender(OnlineModel[Interaction, Recommendation]):
         names = ("history", "half_life_events", "popularity_half_life_events", "max_items",
                  "max_users", "seed")  # fmt: skip
         options: dict[str, Option] = {name: getattr(self, name) for name in names}
+        if self.share_every:
+            options["share_every"] = self.share_every
         options["neighbors"] = self.neighbors if self.uses_pairs else 0
         options["dimensions"] = self.dimensions if self.uses_factors else 0
         return options
@@ -364,18 +445,15 @@ def _padded(rows: Sequence[Ints]) -> Ints:
 
 
 def _top(
-    items: Items, partition: Partition, ranking: Ranking, i: int, fallback: str
+    names: Sequence[str],
+    slots: Sequence[int],
+    scores: Sequence[float],
+    is_together: Sequence[bool],
+    count: int,
+    fallback: Strategy,
 ) -> list[RecommendedItem]:
-    """Return the i-th user's items."""
-    rows = ranking.rows[i]
-    count = int(np.count_nonzero(rows != NO_ROW))
-    names = partition.items.names
+    """Return the first `count` items of a user."""
     return [
-        RecommendedItem(names[slot], score, "co_occurrence" if together else fallback)  # type: ignore[arg-type]
-        for slot, score, together in zip(
-            items.slots[rows[:count]].tolist(),
-            ranking.scores[i, :count].tolist(),
-            ranking.is_together[i, :count].tolist(),
-            strict=True,
-        )
+        RecommendedItem(names[slots[i]], scores[i], "co_occurrence" if is_together[i] else fallback)
+        for i in range(count)
     ]

@@ -10,12 +10,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.base import ModelError
+from models.recommendation.cooccurrence import WINDOW
+from models.recommendation.outbox import LONGEST_STEP
 from models.recommendation.tables import NO_ROW, WAYS, Floats, Ints, Rows, Singles
 from models.snapshots import Option, Snapshot, pack, unpack
 
 _F8, _F4 = np.zeros(0), np.zeros(0, np.float32)
 _I8, _I4 = np.zeros(0, np.int64), np.zeros(0, np.int32)
 _TRUTHS = np.zeros(0, np.bool_)
+
+
+@dataclass
+class SavedShared:
+    """What partitions share, as far as it is on its way."""
+
+    sent: Singles
+    """(i, dimensions) what other partitions know of the vectors."""
+    windows: Rows
+    """(n, 1 + WINDOW) interactions that are not yet published: numbers of items, or `NO_ROW`."""
+    weights: Floats
+    """(n,)"""
+    changes: Ints
+    """(c, 2) numbers of items, and 1 if they were removed, 0 if restored."""
+    heard: dict[str, int]
+    """`agent:partition` -> sequence of the last summary learned."""
 
 
 @dataclass
@@ -57,6 +75,7 @@ class SavedState:
     clock_start: int
     popular_clock_start: int
     listed_at: int
+    shared: SavedShared | None = None
 
 
 def pack_state(saved: SavedState, kind: str, version: int, options: Mapping[str, Option]) -> bytes:
@@ -82,7 +101,18 @@ def pack_state(saved: SavedState, kind: str, version: int, options: Mapping[str,
         "user_factors": saved.user_factors,
         "popular": saved.popular,
     }
-    return pack(kind, version, options, {"items": saved.items, "users": saved.users}, arrays)
+    names = {"items": saved.items, "users": saved.users}
+    if saved.shared is not None:
+        names["heard"] = list(saved.shared.heard)
+        arrays |= {
+            "heard": np.array(list(saved.shared.heard.values()), np.int64),
+            "sent": saved.shared.sent,
+            "waiting": np.array([len(saved.shared.weights), len(saved.shared.changes)]),
+            "windows": saved.shared.windows,
+            "weights": saved.shared.weights,
+            "changes": saved.shared.changes,
+        }
+    return pack(kind, version, options, names, arrays)
 
 
 def unpack_state(
@@ -95,6 +125,8 @@ def unpack_state(
     """
     snapshot = unpack(state, kind, version, options)
     saved = _read(snapshot, _int(options, "neighbors"), _int(options, "dimensions"))
+    if "share_every" in options:
+        saved.shared = _read_shared(snapshot, saved, _int(options, "share_every"))
     if not _fits(saved, _int(options, "history")):
         raise ModelError(f"the numbers in the snapshot of {kind} do not fit: it is damaged")
     return saved
@@ -138,6 +170,28 @@ def _read(snapshot: Snapshot, neighbors: int, dimensions: int) -> SavedState:
         popular_clock_start=popular_start,
         listed_at=listed_at,
     )
+
+
+def _read_shared(snapshot: Snapshot, saved: SavedState, share_every: int) -> SavedShared:
+    """Return what a snapshot has of summaries.
+
+    Raises:
+        ModelError: it is damaged.
+    """
+    count, num_changes = snapshot.array("waiting", _I8, 2).tolist()
+    sources = snapshot.list_of("heard")
+    shared = SavedShared(
+        sent=snapshot.array("sent", _F4, *saved.item_factors.shape),
+        windows=snapshot.array("windows", _I4, max(count, 0), 1 + WINDOW),
+        weights=snapshot.array("weights", _F8, max(count, 0)),
+        changes=snapshot.array("changes", _I8, max(num_changes, 0), 2),
+        heard=dict(zip(sources, snapshot.array("heard", _I8, len(sources)).tolist(), strict=True)),
+    )
+    used = np.append(shared.windows.ravel(), shared.changes[:, 0])
+    known = np.isin(used, np.append(saved.item_slots, NO_ROW))
+    if not known.all() or count > share_every + LONGEST_STEP or (shared.weights < 0).any():
+        raise ModelError(f"the shared items in the snapshot of {snapshot.kind} do not fit")
+    return shared
 
 
 def _fits(saved: SavedState, history: int) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from models.recommendation.partition import Partition
-from models.recommendation.saved_state import SavedState
+from models.recommendation.saved_state import SavedShared, SavedState
 from models.recommendation.tables import NO_ROW, Ints
 
 
-def save_partition(partition: Partition) -> SavedState:
-    """Return the state of one model."""
+def save_partition(partition: Partition, heard: dict[str, int]) -> SavedState:
+    """Return the state of one model, with the summaries that it has learned."""
     items, users = partition.item_table, partition.user_table
     item_slots = np.array(partition.items.keys.slots, np.int64)
     user_slots = np.array(partition.users.keys.slots, np.int64)
@@ -43,6 +43,20 @@ def save_partition(partition: Partition) -> SavedState:
         clock_start=partition.clock.start,
         popular_clock_start=partition.popular_clock.start,
         listed_at=partition.listed_at,
+        shared=_save_shared(partition, rows, heard),
+    )
+
+
+def _save_shared(partition: Partition, rows: Ints, heard: dict[str, int]) -> SavedShared | None:
+    outbox = partition.outbox
+    if outbox is None:
+        return None
+    return SavedShared(
+        sent=partition.item_table.sent[rows],
+        windows=outbox.windows.copy(),
+        weights=outbox.weights.copy(),
+        changes=np.array(list(outbox.changes.items()), np.int64).reshape(-1, 2),
+        heard=dict(heard),
     )
 
 
@@ -71,6 +85,11 @@ def load_partition(partition: Partition, saved: SavedState) -> None:
     partition.step, partition.listed_at = saved.step, saved.listed_at
     partition.clock.start = saved.clock_start
     partition.popular_clock.start = saved.popular_clock_start
+    if partition.outbox is not None and saved.shared is not None:
+        items.sent[rows] = saved.shared.sent
+        partition.outbox.add(saved.shared.windows, saved.shared.weights)
+        pairs = saved.shared.changes.tolist()
+        partition.outbox.changes = {slot: bool(is_removed) for slot, is_removed in pairs}
 
 
 def _places(owners: Ints, totals: Ints, lengths: Ints, length: int) -> tuple[Ints, Ints]:

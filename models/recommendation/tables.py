@@ -81,20 +81,33 @@ class Items(Table):
     """(rows,) how often the item occurred lately, in units of the faster clock."""
     factors: Singles
     """(rows, dimensions)"""
+    sent: Singles
+    """(rows, dimensions) what other partitions know of the vectors; (rows, 0) if they know none."""
     is_removed: NDArray[np.bool_]
     """(rows,) whether an event has removed the item."""
     is_blocked: NDArray[np.bool_]
     """(rows,) whether an option forbids the item."""
     slots: Rows
     """(rows,) the item's number in its own model."""
-    scratch: Rows
-    """(rows,) for `ranking`; its content means nothing between two calls."""
 
-    def __init__(self, neighbors: int, dimensions: int) -> None:
-        """Make a table for items with so many neighbors (a multiple of `WAYS`) and dimensions."""
+    def __init__(self, neighbors: int, dimensions: int, is_shared: bool = False) -> None:
+        """Make a table for items.
+
+        Args:
+            neighbors: of each item, a multiple of `WAYS`.
+            dimensions: of each vector.
+            is_shared: whether other partitions learn of the vectors.
+        """
         super().__init__()
-        self.groups, self.dimensions = neighbors // WAYS, dimensions
+        self.groups, self.dimensions, self.is_shared = neighbors // WAYS, dimensions, is_shared
+        self._scratch: Rows = np.zeros(0, np.int32)
         self.make()
+
+    def scratch(self, lanes: int) -> Rows:
+        """Return an array (at least `lanes` * rows,); its content means nothing between calls."""
+        if len(self._scratch) < lanes * len(self.counts):
+            self._scratch = np.zeros(lanes * len(self.counts), np.int32)
+        return self._scratch
 
     def fields(self) -> dict[str, tuple[tuple[int, ...], Any, float]]:
         """Return the arrays."""
@@ -105,10 +118,10 @@ class Items(Table):
             "norms": ((), np.float64, 0),
             "popularity": ((), np.float64, 0),
             "factors": ((self.dimensions,), np.float32, 0),
+            "sent": ((self.dimensions if self.is_shared else 0,), np.float32, 0),
             "is_removed": ((), np.bool_, 0),
             "is_blocked": ((), np.bool_, 0),
             "slots": ((), np.int32, NO_ROW),
-            "scratch": ((), np.int32, 0),
         }
 
     def is_hidden(self, rows: Ints) -> NDArray[np.bool_]:

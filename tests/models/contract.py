@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from models.base import Model, OnlineModel
 from models.registry import make_model, model_class, model_names
@@ -23,6 +24,7 @@ from schemas import (
     Feedback,
     GlobalClusterRecord,
     Interaction,
+    ItemSummaryRecord,
     Member,
     SensorReading,
     TextMessage,
@@ -126,6 +128,8 @@ SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "random_cut_forest": lambda folder: {"trees": 3, "max_samples": 32, "learn_every": 4},
     "deep_autoencoder": lambda folder: {"hidden": 8, "first_steps": 20, "learn_every": 4},
     "incremental_pca": lambda folder: {"learn_every": 4},
+    # It keeps one to two windows of readings: with a small one the sizes of snapshots vary little.
+    "river_detector": lambda folder: {"detector": "loda", "window": 32, "min_values": 16},
 }
 
 #: Models that have a required option and need no file.
@@ -168,6 +172,7 @@ def events_for(event_type: type[Event], count: int) -> list[Event]:
         GlobalClusterRecord: _global_cluster,
         Feedback: _feedback,
         Interaction: _interaction,
+        ItemSummaryRecord: _item_summary,
         Event: _reading,
     }
     return [makers[event_type](index) for index in range(count)]
@@ -280,6 +285,12 @@ def _interaction(index: int) -> Interaction:
         item=item,
         action="view",
     )
+
+
+def _item_summary(index: int) -> ItemSummaryRecord:
+    example = ItemSummaryRecord.example()
+    items = [f"item-{index % 7}", f"item-{index % 5 + 10}"]
+    return replace(example, source_id=f"s-{index % 2}", sequence=index, items=items)
 
 
 def results_of(answer: Any) -> list[Any]:

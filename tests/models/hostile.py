@@ -23,6 +23,7 @@ from schemas import (
     GlobalClusterRecord,
     InputError,
     Interaction,
+    ItemSummaryRecord,
     Member,
     SensorReading,
     TextMessage,
@@ -39,6 +40,7 @@ def hostile_events(event_type: type[Event]) -> list[Event]:
         BehaviorEvent: _behavior,
         DetectedFrame: _detected_frames,
         Interaction: _interactions,
+        ItemSummaryRecord: _item_summaries,
         ClusterReport: _cluster_reports,
         GlobalClusterRecord: _global_clusters,
         Feedback: _labels,
@@ -226,6 +228,20 @@ def _global_clusters() -> list[Event]:
         for number in (0, 2**60)
         for weight in (0.0, -1.0, 1e308)
         for center in ({}, {"pages": 1e308}, {"": 1.0})
+    ]  # fmt: skip
+
+
+def _item_summaries() -> list[Event]:
+    return [
+        ItemSummaryRecord(
+            source_id="hostile", partition=partition, sequence=2**52, items=items,
+            windows=windows, weights=weights, factors=factors, dimensions=dimensions,
+            removed=removed,
+        )
+        for partition, items in ((-1, []), (2**30, [""]), (0, ["x" * 4096, "\0"]))
+        for windows, weights in (("", []), ("AAD//w==", [1.0]), ("?", [1.0]), ("AAD/", [1e308]))
+        for factors, dimensions in (("", 0), ("/3//fw==", 2), ("AHwAfA==", 2), ("AAA=", 4096))
+        for removed in ([], [1], [60_000])
     ]  # fmt: skip
 
 

@@ -26,3 +26,16 @@ def test_an_absent_name_is_nan(names: list[str]) -> None:
 
 def test_no_mappings_give_no_rows() -> None:
     assert feature_rows([], ["a", "b"]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("width", [3, 40])
+def test_wide_rows_are_like_narrow_ones(width: int) -> None:
+    """Wide rows are packed; whole numbers and absent names are read alike."""
+    names = [f"n{i}" for i in range(width)]
+    rows = [{name: float(i) for i, name in enumerate(names)} for _ in range(5)]
+    rows[2] = {name: i for i, name in enumerate(reversed(names))}
+    rows[3].pop(names[1])
+    expected = [[row.get(name, np.nan) for name in names] for row in rows]
+    found = feature_rows(rows, names)
+    np.testing.assert_array_equal(found, np.array(expected, np.float64))
+    found[0, 0] = 7.0  # writable

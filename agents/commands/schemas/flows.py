@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from agents.pipeline.parts import load_agent
-from schemas import ClusterAssignment, ClusterUpdate, Event, Result
+from schemas import UPDATE_TYPES, ClusterUpdate, Event, Result
 from schemas.registry.letters import DeadLetterRecord
 from streams.settings import AgentSettings, PipelineSettings
 
@@ -43,6 +43,6 @@ def flows_of(settings: PipelineSettings, base_dir: Path = Path()) -> list[Flow]:
     for name, agent in settings.agents.items():
         parts = load_agent(agent, base_dir)
         result_type = parts.model_type.result_type or Result
-        update_type = ClusterUpdate if result_type is ClusterAssignment else Result
+        update_type = UPDATE_TYPES.get(result_type, Result)
         flows.append(Flow(name, agent, parts.event_type, result_type, update_type))
     return flows

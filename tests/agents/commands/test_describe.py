@@ -21,6 +21,7 @@ from schemas import (
     FeedbackCopy,
     GlobalCluster,
     IntentScore,
+    ItemSummary,
     LabelSimilarity,
     Member,
     NluResult,
@@ -168,6 +169,12 @@ RESULTS: list[tuple[Result, str]] = [
         "u  cluster 3, 0.42 from its center",
     ),
     (ClusterAssignment(source_id="u", cluster_id=-1, distance=0.0), "u  no cluster"),
+    (
+        ItemSummary(
+            source_id="", agent="r", partition=3, items=["a", "b"], weights=[1.0], removed=[1]
+        ),
+        "r partition 3: 1 interaction with 2 items, 1 removed or restored",
+    ),
     (
         GlobalCluster(
             source_id="a:0",

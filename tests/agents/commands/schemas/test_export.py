@@ -35,6 +35,7 @@ from schemas import (
     GlobalCluster,
     InputError,
     IntentScore,
+    ItemSummary,
     LabelSimilarity,
     Member,
     NluResult,
@@ -107,6 +108,10 @@ RESULTS: list[Result] = [
     GlobalCluster(
         global_id=1, status="split", weight=2.0, center={"x": 1.0}, radius=0.5,
         members=[Member("a", 0, 3)], from_ids=[0], **STAMP
+    ),
+    ItemSummary(
+        agent="a", partition=0, sequence=1, items=["x"], windows="AAA=", weights=[1.0],
+        factors="AAA=", dimensions=1, removed=[0], **STAMP
     ),
     SourceEvent(
         kind="silent", subject="p-2", last_event_time_ms=1, seconds=30.5, allowed_seconds=30.0,
