@@ -7,6 +7,7 @@ system's package manager has (`apt-get install espeak-ng flite`).
 from __future__ import annotations
 
 import io
+import random
 import shutil
 import subprocess
 import tempfile
@@ -48,14 +49,23 @@ _ESPEAK = (
     "en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-029", "en-us+f2", "en-us+m3", "en-gb+f4",
     "en-us+m7", "en-us+f5", "en-us+klatt2", "en-gb+m1",
 )  # fmt: skip
-#: Voices to train on: `hibari` counts more than once because it sounds least like a machine.
-SEEN = (
-    *(Voice("hibari", "heart", speed) for speed in (0.85, 1.0, 1.0, 1.2)),
-    *(Voice("espeak-ng", name, speed) for name in _ESPEAK for speed in (0.85, 1.05)),
-    *(Voice("flite", name, speed) for name in ("slt", "awb", "kal16") for speed in (0.9, 1.0, 1.2)),
-)
+#: Voices to train on, by program; each program speaks as often as the others.
+SEEN: dict[str, tuple[Voice, ...]] = {
+    "hibari": tuple(Voice("hibari", "heart", speed) for speed in (0.85, 1.0, 1.2)),
+    "espeak-ng": tuple(
+        Voice("espeak-ng", name, speed) for name in _ESPEAK for speed in (0.85, 1.05)
+    ),
+    "flite": tuple(
+        Voice("flite", name, speed) for name in ("slt", "awb", "kal16") for speed in (0.9, 1.0, 1.2)
+    ),
+}
 #: One speaker that no training run hears, at three speeds.
 UNSEEN = tuple(Voice("flite", "rms", speed) for speed in (0.9, 1.0, 1.2))
+
+
+def seen_voice(random_source: random.Random) -> Voice:
+    """Return a random voice to train on."""
+    return random_source.choice(SEEN[random_source.choice(list(SEEN))])
 
 
 def require_programs() -> None:
