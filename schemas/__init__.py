@@ -3,6 +3,8 @@
 Imports no Kafka, no Faust and no model, so that a producer script can use it alone.
 """
 
+from schemas.audio import AudioChunk, SpokenAudio, SpokenWord, Transcript, TranscriptNote
+from schemas.audio_codec import AudioCodec
 from schemas.behavior import BehaviorEvent
 from schemas.classification import Classification, ClassScore
 from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
@@ -62,6 +64,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ClusterReport,
         GlobalClusterRecord,
         ItemSummaryRecord,
+        AudioChunk,
     )
 }
 #: Every result type that Penstock's registered models emit.
@@ -86,6 +89,8 @@ RESULT_TYPES: dict[str, type[Result]] = {
         SourceEvent,
         FeedbackCopy,
         DriftEvent,
+        Transcript,
+        SpokenAudio,
     )
 }
 
@@ -101,6 +106,8 @@ __all__ = [
     "RESULT_TYPES",
     "UPDATE_TYPES",
     "AnomalyScore",
+    "AudioChunk",
+    "AudioCodec",
     "BehaviorEvent",
     "ClassScore",
     "Classification",
@@ -147,12 +154,16 @@ __all__ = [
     "SensorReading",
     "Settlement",
     "SourceEvent",
+    "SpokenAudio",
+    "SpokenWord",
     "TextEmbedding",
     "TextEntities",
     "TextLabels",
     "TextMessage",
     "TextUnderstanding",
     "TooLargeError",
+    "Transcript",
+    "TranscriptNote",
     "Unavailable",
     "UnknownVersionError",
     "VideoFrame",

@@ -20,6 +20,8 @@ from schemas import (
     EVENT_TYPES,
     RESULT_TYPES,
     AnomalyScore,
+    AudioChunk,
+    AudioCodec,
     Classification,
     ClassScore,
     Cluster,
@@ -49,11 +51,15 @@ from schemas import (
     Segmentation,
     SensorReading,
     SourceEvent,
+    SpokenAudio,
+    SpokenWord,
     TextEmbedding,
     TextEntities,
     TextLabels,
     TextMessage,
     TextUnderstanding,
+    Transcript,
+    TranscriptNote,
     VideoFrame,
     make_codec,
 )
@@ -120,6 +126,14 @@ RESULTS: list[Result] = [
     FeedbackCopy(label="a", answer="t:0:7:agent:kind:0", **STAMP),
     DriftEvent(
         channel="flow", method="adwin", noticed_ms=1, before=1.0, after=2.0, spread=0.1, **STAMP
+    ),
+    Transcript(
+        utterance=0, is_final=True, text="stop", words=[SpokenWord("stop", 40, 320)], heard_ms=640,
+        score=0.9, notes=[TranscriptNote("gap", 2)], **STAMP
+    ),
+    Transcript(utterance=1, is_final=False, text="", words=[], heard_ms=640, **STAMP),
+    SpokenAudio(
+        audio=b"\0\1", sample_rate_hz=16_000, duration_ms=1, text="stop", notes=["cut"], **STAMP
     ),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
     Recommendation(items=[], is_cold=True, **STAMP),
@@ -223,6 +237,11 @@ def test_the_headers_that_penstock_writes_are_valid() -> None:
     Draft202012Validator(HEADER_SCHEMAS["ImageHeaders"]).validate(frame)
     assert set(frame) <= set(HEADER_SCHEMAS["ImageHeaders"]["properties"])
 
+    codec = AudioCodec()
+    chunk = texts(EventEncoder(AudioChunk, "audio").encode(AudioChunk.example()).headers)
+    Draft202012Validator(HEADER_SCHEMAS["AudioHeaders"]).validate(chunk)
+    assert set(chunk) == set(HEADER_SCHEMAS["AudioHeaders"]["properties"])
+
     envelope = event_headers(
         event_id="i", type_name=type_name(Detections), source="s", time_ms=1, content_type="x"
     )
@@ -232,6 +251,11 @@ def test_the_headers_that_penstock_writes_are_valid() -> None:
     assert set(result) == set(HEADER_SCHEMAS["ResultHeaders"]["properties"])
     assert not check.is_valid({**result, "penstock_timing": "slow"})
     assert not check.is_valid({name: v for name, v in result.items() if name != "ce_id"})
+
+    spoken = next(r for r in RESULTS if isinstance(r, SpokenAudio))
+    as_sound = {**result, **texts(codec.headers_of(spoken))}
+    Draft202012Validator(HEADER_SCHEMAS["AudioResultHeaders"]).validate(as_sound)
+    assert set(as_sound) == set(HEADER_SCHEMAS["AudioResultHeaders"]["properties"])
 
     letter = DeadLetter(
         origin=Origin("t", 0, 1),
@@ -299,8 +323,11 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "shop.interactions": {"Interaction"},
         "shop.recommendations": {"Recommendation"},
         "shop.interactions.dlq": {"DeadLetter"},
+        "audio.chunks": {"AudioChunk_audio"},
+        "audio.transcripts": {"Transcript"},
+        "audio.chunks.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 34
+    assert len(document["operations"]) == 37
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")
