@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from models.transducer.greedy import GreedyState, greedy
@@ -43,3 +44,26 @@ def test_it_learns_to_copy_what_is_not_silence() -> None:
     emissions, _ = greedy(network, projected, frames, GreedyState.start(network, 32))
     right = sum(e.symbols == row.tolist() for e, row in zip(emissions, said, strict=True))
     assert right >= 30
+
+
+def test_the_loss_without_padding_is_the_same(network: Transducer) -> None:
+    encoded = torch.randn(4, 6, 6)
+    targets = torch.randint(1, 5, (4, 3))
+    lengths = torch.tensor([6, 1, 4, 5]), torch.tensor([3, 2, 0, 1])
+    for fast_emit in (0.0, 0.3):
+        whole = transducer_loss(network(encoded, targets), targets, *lengths, fast_emit=fast_emit)
+        packed = network.loss(encoded, targets, *lengths, fast_emit=fast_emit)
+        torch.testing.assert_close(packed, whole)
+        weights = list(network.parameters())
+        expected = torch.autograd.grad(whole.sum(), weights)
+        ours = torch.autograd.grad(packed.sum(), weights)
+        for one, other in zip(ours, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_refuses_wrong_lengths(network: Transducer) -> None:
+    encoded, targets = torch.randn(1, 6, 6), torch.tensor([[1, 2]])
+    with pytest.raises(ValueError, match=r"each in \[1, 6\]"):
+        network.loss(encoded, targets, torch.tensor([7]), torch.tensor([2]))
+    with pytest.raises(ValueError, match=r"each in \[0, 2\]"):
+        network.loss(encoded, targets, torch.tensor([6]), torch.tensor([3]))
