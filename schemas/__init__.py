@@ -44,6 +44,7 @@ from schemas.sensor import SensorReading
 from schemas.settlement import Settlement
 from schemas.source_event import SourceEvent
 from schemas.text import TextMessage
+from schemas.transliteration import Transliteration, TransliterationCandidate
 
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
@@ -82,6 +83,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         SourceEvent,
         FeedbackCopy,
         DriftEvent,
+        Transliteration,
     )
 }
 
@@ -140,6 +142,8 @@ __all__ = [
     "TextMessage",
     "TextUnderstanding",
     "TooLargeError",
+    "Transliteration",
+    "TransliterationCandidate",
     "UnknownVersionError",
     "VideoFrame",
     "make_codec",

@@ -36,6 +36,7 @@ from schemas import (
     TextEntities,
     TextLabels,
     TextUnderstanding,
+    Transliteration,
 )
 from schemas.cloudevents import read_attributes, rfc3339, type_name
 from schemas.dead_letter import is_dead_letter
@@ -305,6 +306,11 @@ def _feedback(result: FeedbackCopy) -> str:
     return f"label {result.label!r} of {result.answer or result.about}"
 
 
+def _transliteration(result: Transliteration) -> str:
+    others = ", ".join(f"{a.text} {a.score:.2f}" for a in result.alternatives[:2])
+    return f"{result.text} ({result.score:.2f})" + (f", or {others}" if others else "")
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -337,6 +343,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     DriftEvent: _drift,
     SourceEvent: _source_event,
     FeedbackCopy: _feedback,
+    Transliteration: _transliteration,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

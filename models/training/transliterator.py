@@ -49,8 +49,8 @@ class Settings(NetworkSettings, frozen=True, kw_only=True):
             "installed package."
         ),
     ] = None
-    epochs: Annotated[int, Meta(ge=1, description="How often each name is seen.")] = 20
-    batch_size: Annotated[int, Meta(ge=1, description="Names in a step.")] = 64
+    epochs: Annotated[int, Meta(ge=1, description="How often each name is seen.")] = 10
+    batch_size: Annotated[int, Meta(ge=1, description="Names in a step.")] = 32
     held_out_places: Annotated[
         int, Meta(ge=1, description="Places to measure with; half as many more to look at.")
     ] = 2000

@@ -67,9 +67,16 @@ class Alphabet(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=Tru
         left out.
         """
         letters = self._number_of_letter
+        return [
+            self._number_of_country.get(country, 1),
+            *(letters[letter] for letter in self.clean(name)),
+        ]
+
+    def clean(self, name: str) -> str:
+        """Return a name in letters of the alphabet, without blanks at its ends."""
+        letters = self._number_of_letter
         plain = (c if c in letters else fold(c) for c in normalize(name))
-        known = [letters[letter] for part in plain for letter in part if letter in letters]
-        return [self._number_of_country.get(country, 1), *known]
+        return normalize("".join(c for part in plain for c in part if c in letters))
 
     def write(self, symbols: Iterable[int]) -> str:
         """Return the characters of numbers > 0."""
@@ -95,7 +102,7 @@ class Alphabet(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=Tru
 
 def normalize(name: str) -> str:
     """Return a name in lower case, with one form of each letter, and words that one space joins."""
-    lower = unicodedata.normalize("NFC", name.lower()).translate(_SAME)
+    lower = unicodedata.normalize("NFKC", name).lower().translate(_SAME)
     return _SPACE.join(unicodedata.normalize("NFC", lower).split())
 
 
