@@ -32,12 +32,15 @@ from schemas import (
     SchemaError,
     Segmentation,
     SourceEvent,
+    SpokenAudio,
     TextEmbedding,
     TextEntities,
     TextLabels,
     TextUnderstanding,
+    Transcript,
     Transliteration,
 )
+from schemas.audio_codec import RESULT_HEADER, read_result
 from schemas.cloudevents import read_attributes, rfc3339, type_name
 from schemas.dead_letter import is_dead_letter
 from schemas.image_formats import image_content_type
@@ -158,6 +161,8 @@ def clock_time(time_ms: int) -> str:
 
 
 def _decode(value: bytes, headers: dict[str, bytes], result_type: type[R]) -> R:
+    if RESULT_HEADER in headers and result_type is SpokenAudio:
+        return cast(R, read_result(value, headers))
     if b"msgpack" in headers.get("content-type", b""):
         return msgspec.msgpack.decode(value, type=result_type)
     return msgspec.json.decode(value, type=result_type)
@@ -306,6 +311,18 @@ def _feedback(result: FeedbackCopy) -> str:
     return f"label {result.label!r} of {result.answer or result.about}"
 
 
+def _transcript(result: Transcript) -> str:
+    notes = ", ".join(f"{note.kind} {note.count}" for note in result.notes)
+    state = "said" if result.is_final else "so far"
+    return f"utterance {result.utterance} {state}: {result.text!r}{f' ({notes})' if notes else ''}"
+
+
+def _speech(result: SpokenAudio) -> str:
+    notes = ", ".join(result.notes)
+    seconds = f"{result.duration_ms / 1000:.1f} s of speech at {result.sample_rate_hz} Hz"
+    return f"{seconds}: {result.text!r}{f' ({notes})' if notes else ''}"
+
+
 def _transliteration(result: Transliteration) -> str:
     others = ", ".join(f"{a.text} {a.score:.2f}" for a in result.alternatives[:2])
     return f"{result.text} ({result.score:.2f})" + (f", or {others}" if others else "")
@@ -343,6 +360,8 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     DriftEvent: _drift,
     SourceEvent: _source_event,
     FeedbackCopy: _feedback,
+    Transcript: _transcript,
+    SpokenAudio: _speech,
     Transliteration: _transliteration,
 }
 _TYPES: dict[str, type[Result]] = {

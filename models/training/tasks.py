@@ -22,6 +22,7 @@ TASKS = (
     "intent",
     "entities",
     "encoder",
+    "recognizer",
     "transliterator",
 )
 #: Settings that are files or folders: relative ones are relative to the configuration.

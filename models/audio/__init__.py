@@ -1,0 +1,1 @@
+"""Sound: decoding, mixing and resampling of what arrives in records."""
