@@ -124,7 +124,8 @@ class OnlineModel(Model[E, R]):
     partitions. With `learn_joined` it also learns for several in one call (`OnlineKMeans` is an
     example). With `join` the engine joins each new instance with the existing ones, so that their
     states can be stored in common arrays (`RobustZScore`). Answers and state must be the same as
-    with one call for each instance. See `streams/model_protocols.py`. If its
+    with one call for each instance. With `foresee` a model whose steps are short sees all events of
+    a micro-batch beforehand (`SpeechRecognizer`). See `streams/model_protocols.py`. If its
     state is separate for each source, it may also define the methods of `KeyedState`
     (`models/keyed_state.py`): then the state can move with a source when partitions are added.
     """

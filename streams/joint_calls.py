@@ -13,6 +13,16 @@ from streams.predicting import predict_each
 logger = logging.getLogger(__name__)
 
 
+def foresee_each(models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]) -> None:
+    """Let models prepare for what follows, if they can; a failure shows when they are asked."""
+    if not models or not hasattr(models[0], "foresee"):
+        return
+    try:
+        models[0].foresee(models, batches)
+    except Exception as error:  # some event is bad: its own call will say so
+        drop_frames(error)
+
+
 def answer_each(
     models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
 ) -> list[list[Any]]:

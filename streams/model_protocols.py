@@ -106,6 +106,29 @@ class JoinedLearner(JoinedModel, Protocol):
 
 
 @runtime_checkable
+class ForeseeingModel(LearningModel, Protocol):
+    """A learning model that works better on many events at once than step by step.
+
+    Its state moves with every event, so its steps are short, and each call has few events. But the
+    engine knows the events that follow.
+    """
+
+    def foresee(
+        self, models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
+    ) -> None:
+        """Prepare for the events of several partitions that are to be answered and learned next.
+
+        Args:
+            models: one for each partition.
+            batches: of each, all events of the micro-batch, in order, after those that are answered
+                and not yet learned. Some may not be asked for: their partition may be revoked.
+
+        It must not change what `predict_batch`, `learn_batch` and `snapshot` return.
+        """
+        ...
+
+
+@runtime_checkable
 class SharingModel(LearningModel, Protocol):
     """A learning model whose instances can store their states together."""
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from streams.batching import Chunk, MicroBatch
-from streams.joint_calls import answer_each, learn_each
+from streams.joint_calls import answer_each, foresee_each, learn_each
 from streams.model_protocols import LearningModel, ModelFactory, SharingModel
 from streams.state.snapshot import Snapshot, StateMismatchError
 
@@ -134,6 +134,10 @@ class OnlineRunner:
         answers: list[Any] = [None] * len(batch)
         updates: list[Update] = []
         waiting = self._plan(batch)
+        foresee_each(
+            [work.state.model for work in waiting],
+            [work.state.pending + work.events for work in waiting],
+        )
         while waiting:
             current = [(work, work.runs.popleft()) for work in waiting]
             updates += self._learn([pair for pair in current if pair[1].step != pair[0].state.step])
