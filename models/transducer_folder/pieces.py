@@ -1,11 +1,9 @@
-"""The symbols of a public transducer: pieces of words, and how words come out of them."""
+"""The symbols of a public transducer: pieces of words."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from models.base import ModelError
 
@@ -15,44 +13,13 @@ _BLANKS = ("<blk>", "<blank>", "<eps>", "<b>")
 _MAX_PIECES = 200_000
 
 
-class TimedWord(NamedTuple):
-    """A word, and the first and last frame in which one of its pieces came."""
-
-    word: str
-    first_frame: int
-    last_frame: int
-
-
 @dataclass(frozen=True)
 class Pieces:
     """Symbols by number."""
 
     texts: tuple[str, ...]
+    """What each adds to a text; a blank separates words. "" for those that are no text."""
     blank: int
-
-    def words(self, symbols: Sequence[int], frames: Sequence[int]) -> list[TimedWord]:
-        """Return the words that symbols spell, with the frames in which these came.
-
-        A piece with `WORD_START` begins a word, and so does a blank before or within a piece; a
-        Chinese, Japanese or Korean character is a word. Pieces such as `<unk>` are left out.
-        """
-        words: list[TimedWord] = []
-        is_open = False
-        for symbol, frame in zip(symbols, frames, strict=True):
-            text = self.texts[symbol].replace(WORD_START, " ")
-            if text.startswith("<") and text.endswith(">"):
-                continue
-            for number, part in enumerate(text.split(" ")):
-                is_open = is_open and not number
-                if not part:
-                    continue
-                if is_open and not _stands_alone(part):
-                    last = words[-1]
-                    words[-1] = TimedWord(last.word + part, last.first_frame, frame)
-                else:
-                    words.append(TimedWord(part, frame, frame))
-                is_open = not _stands_alone(part)
-        return words
 
 
 def read_pieces(path: Path) -> Pieces:
@@ -75,11 +42,12 @@ def read_pieces(path: Path) -> Pieces:
         found[int(symbol)] = text or " "
     if not found or len(found) > _MAX_PIECES or sorted(found) != list(range(len(found))):
         raise ModelError(f"{path}: expected symbols numbered from 0 without a gap")
-    texts = tuple(found[number] for number in range(len(found)))
-    blanks = [number for number, text in enumerate(texts) if text.lower() in _BLANKS]
-    return Pieces(texts, blanks[0] if blanks else 0)
+    given = [found[number] for number in range(len(found))]
+    blanks = [number for number, text in enumerate(given) if text.lower() in _BLANKS]
+    return Pieces(tuple(map(_as_text, given)), blanks[0] if blanks else 0)
 
 
-def _stands_alone(text: str) -> bool:
-    """Return whether a text is one character of a script without spaces between words."""
-    return (len(text) == 1 and "\u2e80" <= text <= "\u9fff") or "\uac00" <= text <= "\ud7af"
+def _as_text(piece: str) -> str:
+    if len(piece) > 2 and piece.startswith("<") and piece.endswith(">"):
+        return ""  # <blk>, <unk>, <sos/eos>
+    return piece.replace(WORD_START, " ")

@@ -31,7 +31,8 @@ def transliterate(
 ) -> list[list[Candidate]]:
     """Return the candidates of each (name, country), the likeliest first; at most `width`.
 
-    A candidate without characters is left out: a name may have no candidate.
+    A candidate without characters is left out, and if it is the likeliest, so are all others: then
+    the name has no candidate.
     """
     letters, lengths = pad([alphabet.read(name, country) for name, country in names])
     device = network.projection.weight.device
@@ -49,7 +50,7 @@ def transliterate(
         [
             Candidate(alphabet.write(h.symbols), math.exp(h.score))
             for h in beam.hypotheses
-            if h.symbols
+            if h.symbols and beam.hypotheses[0].symbols
         ]
         for beam in beams
     ]

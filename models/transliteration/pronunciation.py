@@ -30,7 +30,6 @@ _INITIALS = {
     "t": "t d q j ch c z s x",
     "v": "w f b p",
     "w": "w f h g y",
-    "x": "x k s h sh q z",
     "z": "z c q j s x zh r",
 }
 _VOWELS = "aeiouy"
@@ -68,7 +67,8 @@ def sounds_like(name: str, characters: str) -> bool:
         name: in Latin letters.
         characters: Chinese.
     """
-    letters = [c for c in fold(name) if c in _INITIALS or c in _VOWELS]
+    sounds = fold(name).replace("x", "ks")
+    letters = [c for c in sounds if c in _INITIALS or c in _VOWELS]
     initials = _initials_of(characters)
     if not letters or not initials:
         return False
