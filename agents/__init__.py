@@ -13,6 +13,7 @@ from agents.recommend_items import RECOMMEND_ITEMS
 from agents.score_anomalies import SCORE_ANOMALIES
 from agents.segment_images import SEGMENT_IMAGES
 from agents.track_objects import TRACK_OBJECTS
+from agents.transcribe_speech import TRANSCRIBE_SPEECH
 from agents.understand_text import UNDERSTAND_TEXT
 from agents.watch_scenes import WATCH_SCENES
 from agents.watch_sources import WATCH_SOURCES
@@ -29,4 +30,5 @@ AGENTS = {
     "watch_scenes": WATCH_SCENES,
     "recommend_items": RECOMMEND_ITEMS,
     "watch_sources": WATCH_SOURCES,
+    "transcribe_speech": TRANSCRIBE_SPEECH,
 }

@@ -169,4 +169,10 @@ CATALOG: dict[str, CatalogEntry] = {
     "popular_items": CatalogEntry(
         "recommendation", "own rules; docs/recommendation.md states them"
     ),
+    "speech_recognizer": CatalogEntry(
+        "speech recognition",
+        "Graves, 2012, arXiv:1211.3711; He et al., 2019, arXiv:1811.06621",
+        f"{_OURS}: trained here on speech of hibari-tts, espeak-ng and flite",
+        ("speech/weights/recognizer/model.safetensors",),
+    ),
 }

@@ -111,3 +111,4 @@ register(
     "models.recommendation.online_matrix_factorization:OnlineMatrixFactorization",
 )
 register("popular_items", "models.recommendation.popular_items:PopularItems")
+register("speech_recognizer", "models.speech.recognizer:SpeechRecognizer")

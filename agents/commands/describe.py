@@ -17,6 +17,8 @@ from agents.errors import printable
 from schemas import (
     RESULT_TYPES,
     AnomalyScore,
+    AudioChunk,
+    AudioCodec,
     Classification,
     ClusterAssignment,
     ClusterUpdate,
@@ -25,6 +27,7 @@ from schemas import (
     DriftEvent,
     FeedbackCopy,
     GlobalCluster,
+    InputError,
     NluResult,
     Recommendation,
     Result,
@@ -41,6 +44,7 @@ from schemas import (
     Transliteration,
 )
 from schemas.audio_codec import RESULT_HEADER, read_result
+from schemas.audio_formats import file_encoding
 from schemas.cloudevents import read_attributes, rfc3339, type_name
 from schemas.dead_letter import is_dead_letter
 from schemas.image_formats import image_content_type
@@ -90,18 +94,19 @@ def record_as_json(record: KafkaRecord, decoded: bytes | None = None) -> str:
         "timestamp_ms": record.timestamp_ms,
         "key": None if record.key is None else record.key.decode("utf-8", "replace"),
         "headers": headers,
-        "value": _value_as_json(record.value, headers.get("content-type", ""))
-        if decoded is None
-        else msgspec.json.decode(decoded),
+        "value": _value_as_json(record) if decoded is None else msgspec.json.decode(decoded),
     }
     return json.dumps(document)
 
 
-def _value_as_json(value: bytes | None, content_type: str) -> Any:
+def _value_as_json(record: KafkaRecord) -> Any:
+    value, headers = record.value, dict(record.headers)
     if value is None:
         return None
+    if (sound := _sound(value, headers)) is not None:
+        return sound
     try:
-        if "msgpack" in content_type:
+        if b"msgpack" in headers.get("content-type", b""):
             return json_ready(msgspec.msgpack.decode(value))
         return msgspec.json.decode(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -117,12 +122,29 @@ def describe_value(value: bytes | None, headers: Mapping[str, bytes]) -> str:
         return "null (a tombstone)"
     if kind := image_content_type(value):
         return f"[{kind}, {len(value)} bytes]"
+    if (sound := _sound(value, headers)) is not None:
+        return sound
     try:
         if b"msgpack" in headers.get("content-type", b""):
             return msgspec.json.encode(json_ready(msgspec.msgpack.decode(value))).decode()
         return value.decode()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError, ValueError):
         return f"[{len(value)} bytes: {value[:16].hex(' ')}{' ...' if len(value) > 16 else ''}]"
+
+
+def _sound(value: bytes, headers: Mapping[str, bytes]) -> str | None:
+    """Return one line about a chunk of sound; None if it is none."""
+    if "audio_encoding" not in headers and file_encoding(value) is None:
+        return None
+    try:
+        chunk = AudioCodec().decode(value, headers)
+    except InputError as error:
+        return f"[sound that can't be read: {error}, {len(value)} bytes]"
+    assert isinstance(chunk, AudioChunk)
+    rate = f", {chunk.sample_rate_hz} Hz" if chunk.sample_rate_hz else ""
+    number = f", number {chunk.sequence}" if chunk.sequence >= 0 else ""
+    end = ", end of the stream" if chunk.is_end else ""
+    return f"[{chunk.encoding}{rate}, {len(value)} bytes{number}{end}]"
 
 
 def json_ready(value: Any) -> Any:

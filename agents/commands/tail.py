@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,6 +45,11 @@ def command(
         int | None, typer.Option("--limit", "-n", min=1, help="Stop after this many records.")
     ] = None,
     as_json: JsonOption = False,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", help="Also write the sound of each stream to a WAV file in here."),
+    ] = None,
+    play: Annotated[bool, typer.Option("--play", help="Also play the sound.")] = False,
     config: OptionalConfigOption = None,
     servers: ServersOption = "",
     registry: RegistryOption = "",
@@ -56,10 +63,35 @@ def command(
     """
     pipeline = optional_pipeline(config, servers)
     kafka = kafka_settings(pipeline, servers)
-    with stop_on_signals() as stop, framed_values(pipeline, registry) as framed:
+    with (
+        stop_on_signals() as stop,
+        framed_values(pipeline, registry) as framed,
+        _sound_outputs(save, play) as outputs,
+    ):
         records = tail_topic(kafka, topic, from_beginning=from_beginning, stop=stop)
         for record in itertools.islice(records, limit):
             typer.echo(record_line(record, framed, as_json=as_json))
+            for take in outputs:
+                take(record)
+
+
+@contextmanager
+def _sound_outputs(save: Path | None, play: bool) -> Iterator[list[Callable[[KafkaRecord], None]]]:
+    """Yield what takes the sound of each record."""
+    if save is None and not play:
+        yield []
+        return
+    from agents.commands.sound_output import SoundFolder, Speaker
+
+    folder = SoundFolder(save) if save is not None else None
+    try:
+        takes = [folder.take] if folder is not None else []
+        yield [*takes, *([Speaker().take] if play else [])]
+    finally:
+        if folder is not None:
+            folder.close()
+            for path in folder.paths:
+                typer.echo(f"saved {path}", err=True)
 
 
 def record_line(record: KafkaRecord, framed: AnyFramedValues | None, *, as_json: bool) -> str:

@@ -10,7 +10,6 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from models.base import ModelError
 from models.evaluation import Measure
 from models.speech.alphabet import NUM_SYMBOLS, SYMBOLS, encode_text
 from models.speech.augment import vary_features, vary_sound
@@ -89,7 +88,7 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
 
     plan = Plan(len(spoken), loss, held_out_loss, weight_decay=0.01, clip=5.0, average_decay=0.998)
     trained = train_network(_network(settings), plan, settings, run, progress)
-    write_model(trained.transducer, settings, run.model)
+    write_model(trained.transducer, trained.shape, run.model)
     hours = float(sounds.lengths.sum()) / 16_000 / 3600
     return Trained(
         model="speech_recognizer",
@@ -122,13 +121,14 @@ def _network(settings: Settings) -> Any:
             encoder = SpeechEncoder(
                 EncoderShape(hidden=settings.hidden, layers=settings.layers), _DROPOUT
             )
+            self.shape = TransducerShape(
+                joint=settings.joint, hidden=settings.joint, dropout=_DROPOUT
+            )
             self.transducer = Transducer(
                 encoder,
                 encoder_width=settings.hidden,
                 num_symbols=NUM_SYMBOLS,
-                shape=TransducerShape(
-                    joint=settings.joint, hidden=settings.joint, dropout=_DROPOUT
-                ),
+                shape=self.shape,
             )
             self.ctc = nn.Linear(settings.hidden, NUM_SYMBOLS)
 
@@ -203,8 +203,14 @@ def _each(sounds: Recordings) -> list[Any]:
     return [sounds[row] for row in range(len(sounds))]
 
 
-def write_model(transducer: Any, settings: Settings, folder: Path) -> None:
-    """Write weights, in half precision, and config.json."""
+def write_model(transducer: Any, shape: Any, folder: Path) -> None:
+    """Write weights, in half precision, and config.json.
+
+    Args:
+        transducer: with a `SpeechEncoder`.
+        shape: its `TransducerShape`.
+        folder: created if absent.
+    """
     import torch
     from safetensors.torch import save_file
 
@@ -214,7 +220,7 @@ def write_model(transducer: Any, settings: Settings, folder: Path) -> None:
         "symbols": list(SYMBOLS),
         "num_mels": NUM_MELS,
         "encoder": msgspec.to_builtins(transducer.encoder.shape),
-        "transducer": {"joint": settings.joint, "hidden": settings.joint},
+        "transducer": msgspec.to_builtins(shape),
     }
     write_config(folder, {**config, **declared})
     tensors = {
@@ -227,8 +233,6 @@ def write_model(transducer: Any, settings: Settings, folder: Path) -> None:
 def _measures(folder: Path, number: int) -> list[Measure]:
     if not number:
         return []
-    try:
-        from models.speech.evaluate import word_error_rows
-    except ImportError as error:
-        raise ModelError(f"can't measure: {error}") from error
-    return word_error_rows(str(folder), number)
+    from models.speech.evaluate import word_error_rows
+
+    return [row for row in word_error_rows(str(folder), number) if isinstance(row, Measure)]

@@ -14,6 +14,7 @@ import numpy as np
 from models.base import Model, OnlineModel
 from models.registry import make_model, model_class, model_names
 from schemas import (
+    AudioChunk,
     BehaviorEvent,
     Cluster,
     ClusterReport,
@@ -32,6 +33,7 @@ from tests.models.detection.tiny_onnx import write_brightness_detector
 from tests.models.forests.small_forest import save_small_forest
 from tests.models.linear_onnx import save_linear
 from tests.models.nlu.tiny_bert import write_bert
+from tests.models.speech.small_recognizer import write_small_recognizer
 from tests.models.vision.tiny_files import (
     write_onnx_classifier,
     write_onnx_segmenter,
@@ -116,6 +118,7 @@ def _tiny_encoder_options(folder: Path) -> Options:
 SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "online_intent_head": _tiny_encoder_options,
     # Its trees grow for longer than the logs of the contract, up to the limit.
+    "speech_recognizer": write_small_recognizer,
     "adaptive_random_forest": lambda folder: {"num_trees": 3, "max_nodes": 5},
 }
 
@@ -155,6 +158,7 @@ def events_for(event_type: type[Event], count: int) -> list[Event]:
         SensorReading: _reading,
         BehaviorEvent: _behavior,
         DetectedFrame: _detected_frame,
+        AudioChunk: _audio_chunk,
         ClusterReport: _cluster_report,
         GlobalClusterRecord: _global_cluster,
         Feedback: _feedback,
@@ -190,6 +194,22 @@ def _reading(index: int) -> SensorReading:
     values = {"flow_l_min": flow, "pressure_bar": 2 + 0.1 * chance.normal()}
     return SensorReading(
         source_id=f"pump-{index % 2}", event_time_ms=1_700_000_000_000 + 1000 * index, values=values
+    )
+
+
+def _audio_chunk(index: int) -> AudioChunk:
+    """Two streams of 0.1 seconds in turns: tones that come and go, noise below them."""
+    at, rate = index // 2, 16_000
+    chance = np.random.default_rng(index)
+    time = (at * 1600 + np.arange(1600)) / rate
+    tone = np.sin(2 * np.pi * (300 + 40 * (at % 7)) * time) * 0.3 * (at % 11 < 5)
+    samples = (tone + 0.001 * chance.standard_normal(1600)) * 32767
+    return AudioChunk(
+        source_id=f"microphone-{index % 2}",
+        audio=samples.astype("<i2").tobytes(),
+        encoding="s16le",
+        sample_rate_hz=rate,
+        sequence=at,
     )
 
 

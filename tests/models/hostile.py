@@ -13,6 +13,7 @@ import msgspec
 
 from models.base import Model
 from schemas import (
+    AudioChunk,
     BehaviorEvent,
     Cluster,
     ClusterReport,
@@ -38,6 +39,7 @@ def hostile_events(event_type: type[Event]) -> list[Event]:
         SensorReading: _readings,
         BehaviorEvent: _behavior,
         DetectedFrame: _detected_frames,
+        AudioChunk: _audio_chunks,
         Interaction: _interactions,
         ClusterReport: _cluster_reports,
         GlobalClusterRecord: _global_clusters,
@@ -50,8 +52,8 @@ def hostile_events(event_type: type[Event]) -> list[Event]:
 def _is_valid(event: Event) -> bool:
     """Return whether an event can come from a topic: the codec refuses others before a model."""
     try:
-        msgspec.convert(msgspec.to_builtins(event), type(event))
-    except msgspec.ValidationError:
+        msgspec.convert(msgspec.to_builtins(event), type(event)).validate()
+    except (msgspec.ValidationError, InputError):
         return False
     return True
 
@@ -108,6 +110,42 @@ def png_bomb(width: int, height: int) -> bytes:
         chunk(b"IEND", b""),
     ]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def _audio_chunks() -> list[Event]:
+    loud = b"\xff\x7f" * 3200
+    silence = bytes(6400)
+    nan = struct.pack("<f", math.nan) * 1600
+    header = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0"
+    form = struct.pack("<HHIIHH", 1, 1, 16_000, 32_000, 2, 16)
+    wav = header + form + b"data\xff\xff\xff\xff" + silence
+    bare: list[dict[str, Any]] = [
+        {"audio": loud},
+        {"audio": silence, "sequence": 7},
+        {"audio": silence, "sequence": 7},  # a repeat
+        {"audio": silence, "sequence": 2**53 - 1},  # a gap
+        {"audio": silence, "sequence": 0},  # a restart
+        {"audio": silence, "sample_rate_hz": 3},
+        {"audio": silence, "sample_rate_hz": 384_000},
+        {"audio": silence, "sample_rate_hz": 15_991},
+        {"audio": silence, "num_channels": 32},
+        {"audio": silence[:-1]},
+        {"audio": silence * 300},  # a minute in one record
+        {"audio": nan, "encoding": "f32le"},
+        {"audio": struct.pack("<f", 1e30) * 1600, "encoding": "f32le"},
+        {"audio": b""},
+        {"audio": b"", "is_end": True},
+        {"audio": wav, "encoding": "wav"},
+        {"audio": wav[:30], "encoding": "wav"},
+        {"audio": b"RIFF", "encoding": "wav"},
+        {"audio": wav.replace(form, bytes(16)), "encoding": "wav"},
+        {"audio": b"fLaC" + b"\0" * 200, "encoding": "flac"},
+        {"audio": b"OggS" + b"\xff" * 200, "encoding": "opus"},
+    ]
+    return [
+        AudioChunk(source_id="hostile", **{"encoding": "s16le", "sample_rate_hz": 16_000, **fields})
+        for fields in bare
+    ]
 
 
 def _messages() -> list[Event]:

@@ -34,6 +34,7 @@ class KindName(StrEnum):
     TEXT = "text"
     SENSOR = "sensor"
     BEHAVIOR = "behavior"
+    AUDIO = "audio"
 
 
 class EventTime(StrEnum):
@@ -49,7 +50,10 @@ _TOPICS = {
     KindName.TEXT: "text.messages",
     KindName.SENSOR: "sensor.readings",
     KindName.BEHAVIOR: "behavior.events",
+    KindName.AUDIO: "audio.chunks",
 }
+#: The default codec of each kind; of others it is json.
+_CODECS = {KindName.VIDEO: "image", KindName.AUDIO: "audio"}
 
 
 @app.command("produce")
@@ -60,8 +64,9 @@ def command(
         typer.Argument(
             metavar="SOURCE",
             help="For video: an image, a folder of images, a video file, /dev/video0 or "
-            "rtsp://...; for sensor and behavior: CSV or JSON lines; for text: JSON lines, CSV or "
-            "plain text. Tables and texts may be packed as .gz. demo:NAME is a demo source.",
+            "rtsp://...; for audio: a sound file, a folder of them or microphone[:NAME]; for "
+            "sensor and behavior: CSV or JSON lines; for text: JSON lines, CSV or plain text. "
+            "Tables and texts may be packed as .gz. demo:NAME is a demo source.",
         ),
     ],
     topic: Annotated[
@@ -82,8 +87,8 @@ def command(
     codec: Annotated[
         str,
         typer.Option(
-            help="json, msgpack or image; default: as the pipeline file says, else image for "
-            "video and json for other kinds."
+            help="json, msgpack, image or audio; default: as the pipeline file says, else image "
+            "for video, audio for audio and json for other kinds."
         ),
     ] = "",
     event_time: Annotated[
@@ -101,6 +106,12 @@ def command(
         str, typer.Option(help="The column with the action of behavior events.")
     ] = "",
     text_column: Annotated[str, typer.Option(help="The column with the text.")] = "text",
+    chunk_ms: Annotated[
+        int, typer.Option(min=0, help="Length of a chunk of sound; 0: each file in one record.")
+    ] = 320,
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="Send sound as fast as it would be heard.")
+    ] = False,
     delimiter: Annotated[
         str, typer.Option(help="The delimiter of a CSV; default: the most frequent.")
     ] = "",
@@ -124,14 +135,23 @@ def command(
         source_id=source_id,
         delimiter=delimiter,
     )
-    options = SourceOptions(source_id, loop, columns, text_column)
+    options = SourceOptions(source_id, loop, columns, text_column, chunk_ms)
+    if real_time:
+        rate = _real_time_rate(kind, chunk_ms, rate)
     topic = topic or _TOPICS[kind]
     pipeline = optional_pipeline(config, servers)
     kafka = kafka_settings(pipeline, servers)
-    codec = codec or _codec_of(pipeline, topic) or ("image" if kind == "video" else "json")
+    codec = codec or _codec_of(pipeline, topic) or _CODECS.get(kind, "json")
     is_now = event_time is EventTime.NOW
     job = PublishJob(kind.value, source, options, topic, codec, rate, limit, is_now)
     _report(_run(job, kafka), topic, as_json)
+
+
+def _real_time_rate(kind: KindName, chunk_ms: int, rate: float) -> float:
+    """Return the chunks a second of one stream in real time."""
+    if kind is not KindName.AUDIO or not chunk_ms or rate:
+        raise UserError("--real-time is for audio in chunks, and without --rate")
+    return 1000 / chunk_ms
 
 
 def _codec_of(pipeline: PipelineSettings | None, topic: str) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
+from agents.commands.produce.sources.audio import audio_chunks
 from agents.commands.produce.sources.demo import DEMO_SOURCES
 from agents.commands.produce.sources.source import Kind, SourceError, repeat
 from agents.commands.produce.sources.tables import Columns, behavior_events, sensor_readings
 from agents.commands.produce.sources.text import text_messages
 from agents.commands.produce.sources.video import video_frames
-from schemas import BehaviorEvent, Event, SensorReading, TextMessage, VideoFrame
+from schemas import AudioChunk, BehaviorEvent, Event, SensorReading, TextMessage, VideoFrame
 
 DEMO_PREFIX = "demo:"
 
@@ -21,6 +22,7 @@ EVENT_TYPE_OF: dict[Kind, type[Event]] = {
     "text": TextMessage,
     "sensor": SensorReading,
     "behavior": BehaviorEvent,
+    "audio": AudioChunk,
 }
 
 
@@ -33,6 +35,8 @@ class SourceOptions:
     columns: Columns = field(default_factory=Columns)
     """Of tables; `time` and `key` apply to texts too."""
     text_column: str = "text"
+    chunk_ms: int = 320
+    """Of sound; 0: each file in one record."""
 
 
 def open_source(kind: Kind, address: str, options: SourceOptions) -> Iterator[Event]:
@@ -40,7 +44,7 @@ def open_source(kind: Kind, address: str, options: SourceOptions) -> Iterator[Ev
 
     Args:
         kind: of the events.
-        address: a path, a camera or stream (video only), or `demo:NAME`.
+        address: a path, a camera or stream (video only), `microphone` (audio only), or `demo:NAME`.
         options: see `SourceOptions`.
 
     Raises:
@@ -69,6 +73,9 @@ def _reader(kind: Kind, address: str, options: SourceOptions) -> Callable[[], It
     if kind == "video":
         # Video repeats itself, so that its frame index continues to count.
         return lambda: video_frames(address, source_id=options.source_id, loop=options.loop)
+    if kind == "audio":
+        source_id, chunk_ms = options.source_id, options.chunk_ms
+        return lambda: audio_chunks(address, source_id=source_id, chunk_ms=chunk_ms)
     if kind == "sensor":
         return lambda: sensor_readings(path, columns)
     if kind == "behavior":

@@ -20,6 +20,8 @@ from schemas import (
     EVENT_TYPES,
     RESULT_TYPES,
     AnomalyScore,
+    AudioChunk,
+    AudioCodec,
     Classification,
     ClassScore,
     Cluster,
@@ -230,6 +232,11 @@ def test_the_headers_that_penstock_writes_are_valid() -> None:
     Draft202012Validator(HEADER_SCHEMAS["ImageHeaders"]).validate(frame)
     assert set(frame) <= set(HEADER_SCHEMAS["ImageHeaders"]["properties"])
 
+    codec = AudioCodec()
+    chunk = texts(EventEncoder(AudioChunk, "audio").encode(AudioChunk.example()).headers)
+    Draft202012Validator(HEADER_SCHEMAS["AudioHeaders"]).validate(chunk)
+    assert set(chunk) == set(HEADER_SCHEMAS["AudioHeaders"]["properties"])
+
     envelope = event_headers(
         event_id="i", type_name=type_name(Detections), source="s", time_ms=1, content_type="x"
     )
@@ -239,6 +246,11 @@ def test_the_headers_that_penstock_writes_are_valid() -> None:
     assert set(result) == set(HEADER_SCHEMAS["ResultHeaders"]["properties"])
     assert not check.is_valid({**result, "penstock_timing": "slow"})
     assert not check.is_valid({name: v for name, v in result.items() if name != "ce_id"})
+
+    spoken = next(r for r in RESULTS if isinstance(r, SpokenAudio))
+    as_sound = {**result, **texts(codec.headers_of(spoken))}
+    Draft202012Validator(HEADER_SCHEMAS["AudioResultHeaders"]).validate(as_sound)
+    assert set(as_sound) == set(HEADER_SCHEMAS["AudioResultHeaders"]["properties"])
 
     letter = DeadLetter(
         origin=Origin("t", 0, 1),
@@ -306,8 +318,11 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "shop.interactions": {"Interaction"},
         "shop.recommendations": {"Recommendation"},
         "shop.interactions.dlq": {"DeadLetter"},
+        "audio.chunks": {"AudioChunk_audio"},
+        "audio.transcripts": {"Transcript"},
+        "audio.chunks.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 34
+    assert len(document["operations"]) == 37
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")
