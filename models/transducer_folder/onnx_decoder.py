@@ -44,9 +44,7 @@ class OnnxDecoder:
         self._symbols_in = inputs[0].name
         self._joined_in = [given.name for given in joiner.get_inputs()]
         self._blank = blank
-        self.start_state = self._after(
-            torch.tensor([[[_NOTHING] * (self._context - 1) + [blank]]])
-        )
+        self.start_state = self._after(torch.tensor([[[_NOTHING] * (self._context - 1) + [blank]]]))
 
     @property
     def blank(self) -> int:

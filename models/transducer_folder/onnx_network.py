@@ -75,6 +75,20 @@ class OnnxNetwork:
         """What each symbol adds to a text."""
         return self._pieces.texts
 
+    @property
+    def frame_width(self) -> int:
+        """F, the mels of a frame."""
+        return self._encoder.num_features
+
+    @property
+    def hears_at_end(self) -> bool:
+        """Whether symbols come from `reread` alone."""
+        return False
+
+    def reread(self, vectors: Sequence[Floats], width: int) -> Said:
+        """Refuse: there is no search over these networks, as the encoder's vectors are not kept."""
+        raise ModelError("a transducer of three ONNX files has no beam search: set beam 1")
+
     def spectrograms(self, windows: Sequence[Floats]) -> list[Floats]:
         """Return the log-mel frames (16, F) of each window of samples."""
         with torch.inference_mode():
