@@ -18,8 +18,8 @@ from models.speech.listening import Listener, Outcome, Rules
 from models.speech.network import load_network
 from models.speech.recent_streams import RecentStreams
 from models.speech.saved_streams import SavedStream, from_snapshot, to_arrays
-from models.speech.stream_state import StreamState
 from models.speech.stream_network import StreamNetwork
+from models.speech.stream_state import StreamState
 from models.speech.voice_activity import BLOCK_SECONDS, CutRules
 from schemas import AudioChunk, Transcript
 

@@ -54,8 +54,9 @@ def test_streamed_is_offline(tmp_path: Path) -> None:
         frames = kaldi_fbank(torch.from_numpy(samples)[None])[0]
         encoded = ((len(frames) - WINDOW) // SHIFT + 1) * SHIFT  # what makes whole chunks
         assert found == offline(weights, frames[:encoded])
-        assert len(found) > 20
-        assert {symbol for symbol, _ in found} >= {2, 3}
+        assert len(found) > 10
+        assert len({symbol for symbol, _ in found}) > 1
+        assert len({frame for _, frame in found}) > 5
     assert POOL == 4, "a vector of the recognizer has the frames of one here"
 
 
