@@ -139,6 +139,18 @@ CATALOG: dict[str, CatalogEntry] = {
         "labels without training", "Yin et al., 2019, arXiv:1909.00161", _YOURS, (), _MINILM
     ),
     "text_heads": CatalogEntry("several heads in one pass", _BERT, _YOURS, (), _MINILM),
+    "transliterator": CatalogEntry(
+        "transliteration",
+        "Graves, 2012, arXiv:1211.3711",
+        f"{_OURS}: trained here on names of places by GeoNames (CC BY 4.0)",
+        ("transliteration/weights/model.safetensors",),
+    ),
+    "transducer_folder": CatalogEntry(
+        "speech recognition",
+        "Graves, 2012, arXiv:1211.3711; Yao et al., 2023, arXiv:2310.11230; Xu et al., 2023, "
+        "arXiv:2304.06795",
+        _YOURS,
+    ),
     "robust_zscore": CatalogEntry("anomalies", "Iglewicz and Hoaglin, 1993, ASQC"),
     "half_space_trees": CatalogEntry("anomalies", "Tan, Ting and Liu, 2011, IJCAI"),
     "seasonal_likelihood": CatalogEntry(

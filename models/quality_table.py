@@ -41,6 +41,9 @@ REMARKS: dict[tuple[str, str], str] = {
     ): "chosen on the validation part; [more](language.md#measured)",
     ("intent_classifier (roberta", ""): "small; trained on CLINC150's train texts, without labels",
     ("intent_classifier (head on", ""): "default settings; not tuned on this data",
+    ("transliterator", "GeoNames, 1000 others"): "watched in training",
+    ("transliterator", ""): "not trained on, and nothing was chosen with them; "
+    "[more](transliteration.md#measured)",
     ("entity_recognizer", ""): "chosen on a fifth of the train part",
     ("robust_zscore", ""): "**seen**: the defaults were chosen on these files",
     ("half_space_trees", ""): "**seen**",

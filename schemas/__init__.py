@@ -48,6 +48,7 @@ from schemas.sensor import SensorReading
 from schemas.settlement import Settlement
 from schemas.source_event import SourceEvent
 from schemas.text import TextMessage
+from schemas.transliteration import Transliteration, TransliterationCandidate
 
 #: Every event type that a pipeline file can name without a module path.
 EVENT_TYPES: dict[str, type[Event]] = {
@@ -91,6 +92,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         DriftEvent,
         Transcript,
         SpokenAudio,
+        Transliteration,
     )
 }
 
@@ -164,6 +166,8 @@ __all__ = [
     "TooLargeError",
     "Transcript",
     "TranscriptNote",
+    "Transliteration",
+    "TransliterationCandidate",
     "Unavailable",
     "UnknownVersionError",
     "VideoFrame",

@@ -42,6 +42,7 @@ from schemas import (
     TextLabels,
     TextUnderstanding,
     Transcript,
+    Transliteration,
 )
 from schemas.audio_codec import RESULT_HEADER, read_result
 from schemas.audio_formats import file_encoding
@@ -358,6 +359,11 @@ def _speech(result: SpokenAudio) -> str:
     return f"{seconds}: {result.text!r}{f' ({notes})' if notes else ''}"
 
 
+def _transliteration(result: Transliteration) -> str:
+    others = ", ".join(f"{a.text} {a.score:.2f}" for a in result.alternatives[:2])
+    return f"{result.text} ({result.score:.2f})" + (f", or {others}" if others else "")
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -393,6 +399,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     FeedbackCopy: _feedback,
     Transcript: _transcript,
     SpokenAudio: _speech,
+    Transliteration: _transliteration,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

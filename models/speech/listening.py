@@ -9,10 +9,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from models.speech.alphabet import SYMBOLS
 from models.speech.hearing import Heard, HearingRules, hear
-from models.speech.network import SpeechNetwork, Step
-from models.speech.rereading import reread
+from models.speech.network import Step
+from models.speech.stream_network import StreamNetwork
 from models.speech.stream_state import Ear, Mind, StreamState, transcript
 from models.speech.voice_activity import BLOCK_SAMPLES, BLOCK_SECONDS, CutRules, Verdict, watch
 from schemas import AudioChunk, InputError, Transcript, TranscriptNote
@@ -53,8 +52,9 @@ _Following: TypeAlias = Generator[tuple[Floats, Floats], Step, list[Outcome]]
 class Listener:
     """Hears chunks with one network and one set of rules; keeps nothing."""
 
-    def __init__(self, network: SpeechNetwork, rules: Rules) -> None:
+    def __init__(self, network: StreamNetwork, rules: Rules) -> None:
         self._network, self._rules = network, rules
+        self._keeps_vectors = rules.beam > 1 or network.hears_at_end
 
     def listen(
         self, streams: Sequence[tuple[StreamState | None, Sequence[AudioChunk]]]
@@ -135,7 +135,7 @@ class Listener:
             if chunk.is_end:
                 answer += self._finals(mind, ear, [])
             if not answer or (mind.activity.is_speaking and not chunk.is_end):
-                answer.append(transcript(mind, ear, SYMBOLS, [], is_final=False))
+                answer.append(transcript(mind, ear, self._network.symbols, [], is_final=False))
             answer[0].notes = notes + answer[0].notes
             state = None if chunk.is_end else StreamState(ear, mind)
             outcomes.append(Outcome(answer, state))
@@ -152,7 +152,7 @@ class Listener:
             mind = mind.opened(self._network.start)
         for one in fed:
             step = yield one, mind.network
-            mind = mind.after_step(step, keeps_vectors=self._rules.beam > 1)
+            mind = mind.after_step(step, keeps_vectors=self._keeps_vectors)
         is_open = replace(verdict.activity, is_speaking=True)
         activity = is_open if verdict.ends else verdict.activity
         return replace(mind, num_blocks=mind.num_blocks + 1, activity=activity, lead=())
@@ -161,7 +161,7 @@ class Listener:
         """Return the final transcript of the open utterance, if there is one."""
         if not mind.activity.is_speaking:
             return []
-        if self._rules.beam > 1:
-            said = reread(self._network.transducer, mind.vectors, self._rules.beam)
+        if self._keeps_vectors:
+            said = self._network.reread(mind.vectors, self._rules.beam)
             mind = replace(mind, said=said)
-        return [transcript(mind, ear, SYMBOLS, notes, is_final=True)]
+        return [transcript(mind, ear, self._network.symbols, notes, is_final=True)]

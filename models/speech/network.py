@@ -96,6 +96,27 @@ class SpeechNetwork:
         """J, the numbers in a vector in the joint space."""
         return int(self.transducer.projection.out_features)
 
+    @property
+    def frame_width(self) -> int:
+        """F, the mels of a frame."""
+        return NUM_MELS
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """The text of each symbol."""
+        return SYMBOLS
+
+    @property
+    def hears_at_end(self) -> bool:
+        """Whether symbols come from `reread` alone."""
+        return False
+
+    def reread(self, vectors: Sequence[Floats], width: int) -> Said:
+        """Return the likeliest letters of a whole utterance, by a search."""
+        from models.speech.rereading import reread
+
+        return reread(self.transducer, vectors, width)
+
     def spectrograms(self, windows: Sequence[Floats]) -> list[Floats]:
         """Return the log-mel frames (16, 80) of each window of `BLOCK_WINDOW` samples."""
         made: list[Floats] = []

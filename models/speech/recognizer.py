@@ -15,9 +15,10 @@ from models.options import check_option
 from models.snapshots import Option, Snapshot, pack, unpack
 from models.speech.hearing import HearingRules
 from models.speech.listening import Listener, Outcome, Rules
-from models.speech.network import SpeechNetwork, load_network
+from models.speech.network import load_network
 from models.speech.recent_streams import RecentStreams
 from models.speech.saved_streams import SavedStream, from_snapshot, to_arrays
+from models.speech.stream_network import StreamNetwork
 from models.speech.stream_state import StreamState
 from models.speech.voice_activity import BLOCK_SECONDS, CutRules
 from schemas import AudioChunk, Transcript
@@ -96,8 +97,8 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
             "max_chunk_seconds": max_chunk_seconds, "resample": resample, "mix": mix,
             "max_streams": max_streams,
         }  # fmt: skip
-        self._network: SpeechNetwork | None = None
-        self.version = folder_version(self._folder) if self._folder.is_dir() else "absent"
+        self._network: StreamNetwork | None = None
+        self.version = self._weights_version() if self._folder.is_dir() else "absent"
 
     @property
     def num_dropped_streams(self) -> int:
@@ -112,7 +113,7 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
         """
         if not self._folder.is_dir():
             raise ModelError(f"{self._folder}: no such folder: name the model/ folder of a run")
-        self._network = load_network(self._folder, device)
+        self._network = self._open(device)
         self._listener = Listener(self._network, self._rules)
 
     def warm_up(self) -> None:
@@ -239,7 +240,15 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
         dropped = sum(number for _, _, number in parts) + len(streams) - len(kept)
         return self._pack(ordered, step, dropped)
 
-    def _loaded(self) -> SpeechNetwork:
+    def _open(self, device: str) -> StreamNetwork:
+        """Return the network of the folder."""
+        return load_network(self._folder, device)
+
+    def _weights_version(self) -> str:
+        """Return a short hash of the folder's files that decide answers."""
+        return folder_version(self._folder)
+
+    def _loaded(self) -> StreamNetwork:
         if self._network is None:
             self.load("cpu")
         assert self._network is not None
@@ -247,7 +256,7 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
 
     def _pack(self, streams: Sequence[SavedStream], step: int, num_dropped: int) -> bytes:
         network = self._loaded()
-        arrays = to_arrays(streams, network.width, network.joint_width)
+        arrays = to_arrays(streams, network)
         arrays["counts"] = np.array([step, num_dropped], np.int64)
         names = {"streams": [stream.source_id for stream in streams]}
         options = {**self._options, "weights": self.version}
@@ -257,7 +266,7 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
         options = {**self._options, "weights": self.version}
         snapshot: Snapshot = unpack(state, self.name, _LAYOUT_VERSION, options)
         network = self._loaded()
-        streams = from_snapshot(snapshot, network.width, network.joint_width)
+        streams = from_snapshot(snapshot, network)
         step, num_dropped = snapshot.array("counts", np.zeros(0, np.int64), 2).tolist()
         if min(step, num_dropped) < 0 or len(streams) > self._streams.max_streams:
             raise ModelError(f"the snapshot of {self.name} is damaged: its counts")

@@ -11,9 +11,8 @@ import numpy.typing as npt
 from models.audio.resample import HIGHEST_HZ, Resampling
 from models.base import ModelError
 from models.snapshots import Snapshot
-from models.speech.alphabet import NUM_SYMBOLS
-from models.speech.features import NUM_MELS
 from models.speech.network import BLOCK_VECTORS, BLOCK_WINDOW, Said
+from models.speech.stream_network import StreamNetwork
 from models.speech.stream_state import Ear, Mind, StreamState
 from models.speech.voice_activity import BLOCK_FRAMES, Activity
 
@@ -37,14 +36,13 @@ class SavedStream(NamedTuple):
 
 
 def to_arrays(
-    streams: Sequence[SavedStream], width: int, joint: int
+    streams: Sequence[SavedStream], network: StreamNetwork
 ) -> dict[str, npt.NDArray[Any]]:
     """Return streams as arrays.
 
     Args:
         streams: n of them, the one heard least recently first.
-        width: numbers in a network's state.
-        joint: numbers in a vector in the joint space.
+        network: that hears them.
     """
     states = [stream.state for stream in streams]
     minds = [state.mind for state in states]
@@ -54,17 +52,19 @@ def to_arrays(
     return {
         "streams": np.array([_row(s) for s in streams], np.int64).reshape(-1, len(_LAYOUT)),
         "floors": np.array([mind.activity.floor_db for mind in minds], np.float64),
-        "network": np.array([mind.network for mind in minds], np.float32).reshape(-1, width),
+        "network": np.array([mind.network for mind in minds], np.float32).reshape(
+            -1, network.width
+        ),
         "sounds": np.concatenate([_FLOAT, *sounds]),
-        "leads": np.array(blocks, np.float32).reshape(-1, BLOCK_FRAMES, NUM_MELS),
-        "vectors": np.array(vectors, np.float32).reshape(-1, BLOCK_VECTORS, joint),
+        "leads": np.array(blocks, np.float32).reshape(-1, BLOCK_FRAMES, network.frame_width),
+        "vectors": np.array(vectors, np.float32).reshape(-1, BLOCK_VECTORS, network.joint_width),
         "symbols": np.array([s for mind in minds for s in mind.said.symbols], np.int64),
         "frames": np.array([f for mind in minds for f in mind.said.frames], np.int64),
         "log_probs": np.array([p for mind in minds for p in mind.said.log_probs], np.float64),
     }
 
 
-def from_snapshot(snapshot: Snapshot, width: int, joint: int) -> list[SavedStream]:
+def from_snapshot(snapshot: Snapshot, network: StreamNetwork) -> list[SavedStream]:
     """Return the streams of a snapshot.
 
     Raises:
@@ -77,16 +77,18 @@ def from_snapshot(snapshot: Snapshot, width: int, joint: int) -> list[SavedStrea
     total = {name: int(columns[name].sum()) for name in columns}
     num_sounds = total["num_tail"] + total["num_pending"]
     sounds = _Reader(snapshot.array("sounds", _FLOAT, num_sounds))
-    leads = _Reader(snapshot.array("leads", _FLOAT, total["num_lead"], BLOCK_FRAMES, NUM_MELS))
-    vectors = _Reader(snapshot.array("vectors", _FLOAT, total["num_kept"], BLOCK_VECTORS, joint))
+    frames_of_lead = (BLOCK_FRAMES, network.frame_width)
+    leads = _Reader(snapshot.array("leads", _FLOAT, total["num_lead"], *frames_of_lead))
+    vectors_of_block = (BLOCK_VECTORS, network.joint_width)
+    vectors = _Reader(snapshot.array("vectors", _FLOAT, total["num_kept"], *vectors_of_block))
     symbols = snapshot.array("symbols", _INT, total["num_said"])
-    if ((symbols < 1) | (symbols >= NUM_SYMBOLS)).any():
+    if ((symbols < 0) | (symbols >= len(network.symbols))).any():
         raise ModelError(f"the snapshot of {snapshot.kind} is damaged: an unknown symbol")
     frames = snapshot.array("frames", _INT, total["num_said"])
     log_probs = snapshot.array("log_probs", np.zeros(0), total["num_said"])
     letters = [_Reader(part) for part in (symbols, frames, log_probs)]
     floors = snapshot.array("floors", np.zeros(0), len(names)).tolist()
-    networks = snapshot.array("network", _FLOAT, len(names), width)
+    networks = snapshot.array("network", _FLOAT, len(names), network.width)
     streams = []
     for index, name in enumerate(names):
         row = {column: int(values[index]) for column, values in columns.items()}

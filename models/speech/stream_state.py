@@ -133,8 +133,12 @@ def transcript(
 def _words(said: Said, symbols: Sequence[str], start_ms: int) -> list[SpokenWord]:
     words: list[SpokenWord] = []
     letters, first, last = "", 0, 0
-    for symbol, frame in zip((*said.symbols, -1), (*said.frames, 0), strict=True):
-        letter = symbols[symbol] if symbol >= 0 else " "
+    spelled = [
+        (letter, frame)
+        for symbol, frame in zip(said.symbols, said.frames, strict=True)
+        for letter in symbols[symbol]
+    ]
+    for letter, frame in [*spelled, (" ", 0)]:
         if letter != " ":
             first = frame if not letters else first
             letters, last = letters + letter, frame

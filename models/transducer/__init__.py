@@ -20,8 +20,7 @@ space, L layers and H units of the prediction network. Symbol 0 is the blank (`B
 Training, with an encoder module that maps its input to (B, T, E):
 
     network = Transducer(encoder, encoder_width=E, num_symbols=V, shape=TransducerShape())
-    logits = network(encoded, targets)                  # (B, T, E), (B, U) -> (B, T, U + 1, V)
-    loss = transducer_loss(logits, targets, num_frames, num_targets)    # (B,)
+    loss = network.loss(encoded, targets, num_frames, num_targets)      # (B,), differentiable
 
 Streaming, with chunks of many streams as one micro-batch:
 

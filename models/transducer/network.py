@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.transducer.decoder import BLANK, PredictionState
 from models.transducer.joiner import Joiner
+from models.transducer.loss import packed_loss
 from models.transducer.prediction import PredictionNetwork
 
 Size = Annotated[int, Meta(ge=1, le=4096)]
@@ -69,6 +70,36 @@ class Transducer(nn.Module):
         frames, predictions = self.project(encoded), self.prediction(targets)
         logits: Tensor = self.joiner(frames[:, :, None], predictions[:, None])
         return logits
+
+    def loss(
+        self,
+        encoded: Tensor,
+        targets: Tensor,
+        num_frames: Tensor,
+        num_targets: Tensor,
+        *,
+        fast_emit: float = 0.0,
+    ) -> Tensor:
+        """Return the loss (B,) of each example, as `transducer_loss` of `forward`, but cheaper.
+
+        Args:
+            encoded: (B, T, E).
+            targets: (B, U) int64, padded with any symbol.
+            num_frames: (B,) int64 in [1, T].
+            num_targets: (B,) int64 in [0, U].
+            fast_emit: see `transducer_loss`.
+        """
+        frames, predictions = self.project(encoded), self.prediction(targets)
+        return packed_loss(
+            self.joiner,
+            frames,
+            predictions,
+            targets,
+            num_frames,
+            num_targets,
+            blank=BLANK,
+            fast_emit=fast_emit,
+        )
 
     def project(self, encoded: Tensor) -> Tensor:
         """Return frames (B, T, J) of the encoder's output (B, T, E), for decoding."""

@@ -37,6 +37,7 @@ from tests.models.linear_onnx import save_linear
 from tests.models.nlu.tiny_bert import write_bert
 from tests.models.remote.linear_server import linear_server
 from tests.models.speech.small_recognizer import write_small_recognizer
+from tests.models.transducer_folder.tiny_onnx import write_transducer
 from tests.models.vision.tiny_files import (
     write_onnx_classifier,
     write_onnx_segmenter,
@@ -101,6 +102,11 @@ def _remote_options(folder: Path) -> Options:
     return {"url": linear_server(), "model": "linear", "features": ["flow_l_min", "pressure_bar"]}
 
 
+def _transducer_options(folder: Path) -> Options:
+    write_transducer(folder)
+    return {"path": str(folder)}
+
+
 #: Models that need a file: the function that writes it to an empty folder.
 FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_detector": _detector_options,
@@ -113,6 +119,7 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "random_forest": _forest_options,
     "huggingface_classifier": _classifier_options,
     "huggingface_entities": _entities_options,
+    "transducer_folder": _transducer_options,
 }
 
 

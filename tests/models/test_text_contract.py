@@ -12,6 +12,7 @@ from models.base import Model, PreparedModel
 from models.nlu.online_intent_head import OnlineIntentHead
 from models.nlu.pretrained import MINILM_PACKAGE
 from models.registry import model_class, model_names
+from models.transliteration.transliterator import Transliterator
 from schemas import InputError, TextMessage
 from tests.conftest import skip_or_fail
 from tests.models.contract import MINILM_MODELS, assert_alike, make_registered
@@ -97,6 +98,8 @@ def token_ids(model: Model[Any, Any], text: str) -> list[int]:
 
 
 def test_control_tokens_in_a_text_are_text(model: Model[Any, Any]) -> None:
+    if isinstance(model, Transliterator):
+        return  # it reads letters: there is no token that a text could spell
     first, *_, last = token_ids(model, "hello")
     for token in CONTROL:
         ids = token_ids(model, f"hello {token} my money {token}{token}")

@@ -39,6 +39,8 @@ from schemas import (
     TextEntities,
     TextLabels,
     TextUnderstanding,
+    Transliteration,
+    TransliterationCandidate,
     VideoFrame,
 )
 from schemas.cloudevents import event_headers, type_name
@@ -109,6 +111,15 @@ RESULTS: list[tuple[Result, str]] = [
         "c-1  no label (cosines: bill 0.10)",
     ),
     (TextEmbedding(source_id="c-1", dimension=384, packed="AAA="), "c-1  vector of 384 numbers"),
+    (
+        Transliteration(
+            source_id="n-1",
+            text="波恩",
+            score=0.9,
+            alternatives=[TransliterationCandidate("博恩", 0.05)],
+        ),
+        "n-1  波恩 (0.90), or 博恩 0.05",
+    ),
     (
         TextUnderstanding(
             is_truncated=False,

@@ -21,10 +21,12 @@ from schemas import (
     Segmentation,
     TextEntities,
     TextMessage,
+    Transliteration,
     VideoFrame,
 )
 from streams.settings import AgentSettings
 from tests.models.training.small_data import write_class_folders, write_squares
+from tests.models.transliteration.small_places import require_readers, write_places
 
 SMALL: dict[str, Any] = {"batch_size": 4, "checkpoint_seconds": 0}
 
@@ -147,6 +149,53 @@ def test_encoder(tmp_path: Path, tiny_bert: Path) -> None:
     check_folder(folder, "correlation with the teacher's cosines")
     files = {path.name for path in folder.iterdir()}
     assert {"model.safetensors", "config.json", "tokenizer.json", "card.md"} <= files
+
+
+def test_transliterator(tmp_path: Path) -> None:
+    require_readers()
+    write_places(tmp_path / "places.json")
+    small = {"embedding": 16, "hidden": 16, "layers": 1, "joint": 24, "dropout": 0.0}
+    folder = run(
+        "transliterator", tmp_path / "run", data="places.json", epochs=12, batch_size=16,
+        learning_rate=1e-2, held_out_places=40, checkpoint_seconds=0, **small,
+    )  # fmt: skip
+    quality = check_folder(folder, "exact match", "character F1")
+    assert quality["exact match"] > 0.5
+    assert quality["character F1"] > 0.8
+    (answer,) = served(folder, "TextMessage").predict_batch([TextMessage(text="Bakilo")])
+    assert isinstance(answer, Transliteration)
+    assert answer.text
+
+
+def test_a_transliterator_goes_on_where_it_was_ended(tmp_path: Path) -> None:
+    require_readers()
+    write_places(tmp_path / "places.json")
+    small: dict[str, Any] = {
+        "data": "places.json", "epochs": 1, "batch_size": 16, "held_out_places": 40, "embedding": 8,
+        "hidden": 8, "layers": 1, "joint": 8, "checkpoint_seconds": 0,
+    }  # fmt: skip
+    whole = run("transliterator", tmp_path / "whole", **small)
+    settings = read_settings("transliterator", small, tmp_path)
+
+    class EndedError(Exception):
+        pass
+
+    def end(what: str, done: int, total: int) -> None:
+        if done == 12:
+            raise EndedError
+
+    with pytest.raises(EndedError):
+        train_task("transliterator", settings, tmp_path / "ended", "", end)
+    ended = run("transliterator", tmp_path / "ended", **small)
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, ended)]
+    assert weights[0] == weights[1]
+
+
+def test_too_few_places_say_so(tmp_path: Path) -> None:
+    require_readers()
+    write_places(tmp_path / "places.json", 30)
+    with pytest.raises(ModelError, match="30 places with a Chinese name"):
+        run("transliterator", tmp_path / "run", data="places.json", **SMALL)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -60,6 +60,8 @@ from schemas import (
     TextUnderstanding,
     Transcript,
     TranscriptNote,
+    Transliteration,
+    TransliterationCandidate,
     VideoFrame,
     make_codec,
 )
@@ -130,6 +132,10 @@ RESULTS: list[Result] = [
     Transcript(
         utterance=0, is_final=True, text="stop", words=[SpokenWord("stop", 40, 320)], heard_ms=640,
         score=0.9, notes=[TranscriptNote("gap", 2)], **STAMP
+    ),
+    Transliteration(
+        text="波恩", score=0.9, alternatives=[TransliterationCandidate("博恩", 0.05)], country="DE",
+        **STAMP,
     ),
     Transcript(utterance=1, is_final=False, text="", words=[], heard_ms=640, **STAMP),
     SpokenAudio(

@@ -1,0 +1,101 @@
+"""Recognize speech with a public transducer: a folder of three ONNX files, or of transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from models.base import ModelError
+from models.content_hash import folder_version
+from models.options import check_option
+from models.speech.recognizer import SpeechRecognizer
+from models.speech.stream_network import StreamNetwork
+from models.transducer_folder.onnx_files import find_files
+from models.vision.folder_config import read_json
+
+_TYPES = ("parakeet_rnnt", "parakeet_tdt", "nemotron_asr_streaming")
+
+
+class TransducerFolder(SpeechRecognizer):
+    """Writes down speech with weights of yours. All but the network is `SpeechRecognizer`'s.
+
+    Three ONNX files, of icefall's and sherpa-onnx's layout, stream: text comes while it is said.
+    Folders of transformers are read at the end of each utterance.
+
+    It remembers at most `max_streams` open streams in a partition. With ONNX files each has the
+    encoder's state, some MB for a large Zipformer; with transformers the sound of the open
+    utterance, 64 KB for each second. Not thread-safe.
+
+    Args:
+        path: the folder: encoder, decoder and joiner as ONNX files and tokens.txt; or config.json
+            with `model_type` parakeet_rnnt, parakeet_tdt or nemotron_asr_streaming, safetensors
+            and tokenizer.json.
+        int8: take the files `*.int8.onnx` where there are others too.
+        streams_per_call: streams in one call of an ONNX encoder; fewer streams are filled up.
+        threads: of one operator of ONNX Runtime; 0: one for each core.
+        silence_seconds: as of `SpeechRecognizer`, and so are those below.
+        max_utterance_seconds: an utterance ends at this length.
+        max_chunk_seconds: of sound in one record.
+        resample: whether other sample rates than 16 kHz are converted; else they are refused.
+        mix: whether several channels are averaged; else they are refused.
+        max_streams: open streams remembered in a partition.
+
+    Source: Graves, 2012, arXiv:1211.3711; Yao et al., 2023, "Zipformer", arXiv:2310.11230; Xu et
+    al., 2023, arXiv:2304.06795.
+    """
+
+    name = "transducer_folder"
+
+    def __init__(
+        self,
+        path: str,
+        int8: bool = False,
+        streams_per_call: int = 4,
+        threads: int = 1,
+        silence_seconds: float = 0.64,
+        max_utterance_seconds: float = 30.0,
+        max_chunk_seconds: float = 30.0,
+        resample: bool = True,
+        mix: bool = True,
+        max_streams: int = 1000,
+    ) -> None:
+        self._int8 = int8
+        self._rows = int(check_option("streams_per_call", streams_per_call, 1, 256))
+        self._threads = int(check_option("threads", threads, 0, 256))
+        super().__init__(
+            str(Path(path).expanduser()),
+            1,
+            silence_seconds,
+            max_utterance_seconds,
+            max_chunk_seconds,
+            resample,
+            mix,
+            max_streams,
+        )
+
+    def _is_onnx(self) -> bool:
+        return any(self._folder.glob("*.onnx"))
+
+    def _weights_version(self) -> str:
+        try:
+            if self._is_onnx():
+                return find_files(self._folder, int8=self._int8).version()
+            return folder_version(self._folder)
+        except ModelError:
+            return "incomplete"  # loading says what is wrong
+
+    def _open(self, device: str) -> StreamNetwork:
+        if self._is_onnx():
+            from models.transducer_folder.onnx_network import load_onnx
+
+            files = find_files(self._folder, int8=self._int8)
+            return load_onnx(files, device, self._threads, self._rows)
+        config = read_json(self._folder / "config.json")
+        if config.get("model_type") not in _TYPES:
+            raise ModelError(
+                f"{self._folder} has no ONNX files, and its config.json the model_type "
+                f"{config.get('model_type')!r}: expected encoder, decoder and joiner as ONNX "
+                f"files, or one of {', '.join(_TYPES)}"
+            )
+        from models.transducer_folder.transformers_network import load_transformers
+
+        return load_transformers(self._folder, config, device)

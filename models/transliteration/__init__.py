@@ -1,0 +1,1 @@
+"""Names in Latin letters become Chinese characters that sound like them."""
