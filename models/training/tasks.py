@@ -15,7 +15,7 @@ from models.training.run_folder import RunFolder
 from models.training.settings import Progress, TrainingSettings, no_progress
 
 #: Each is a module of this package with `Settings` and `train`.
-TASKS = ("detector", "classifier", "segmenter", "intent", "entities", "encoder")
+TASKS = ("detector", "classifier", "segmenter", "intent", "entities", "encoder", "synthesizer")
 #: Settings that are files or folders: relative ones are relative to the configuration.
 PATHS = ("data", "test", "annotations", "images")
 _FOLDER_PATHS = ("encoder", "teacher")

@@ -1,0 +1,272 @@
+"""The decoder of Tacotron 2: location-sensitive attention and two LSTM layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from models.synthesis.attention_check import Limits
+    from models.synthesis.tacotron2 import Tacotron2Config
+
+
+class LocationLayer(nn.Module):
+    """Features of where the attention has been."""
+
+    def __init__(self, config: Tacotron2Config) -> None:
+        super().__init__()
+        kernel = config.location_kernel
+        self.location_conv = nn.Conv1d(
+            2, config.location_filters, kernel, padding=(kernel - 1) // 2, bias=False
+        )
+        self.location_dense = _linear(config.location_filters, config.attention_size, "tanh")
+
+    def kernel(self) -> torch.Tensor:
+        """Return both layers as one: (attention_size, 2 * location_kernel). There is no bias."""
+        return self.location_dense.weight @ self.location_conv.weight.flatten(1)
+
+    def forward(self, weights: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+        """Return (B, S, attention_size) for last and summed weights (B, 2, S)."""
+        size = self.location_conv.kernel_size[0]
+        padded = functional.pad(weights, ((size - 1) // 2, (size - 1) // 2))
+        windows = padded.unfold(2, size, 1)  # (B, 2, S, size)
+        return functional.linear(windows.transpose(1, 2).flatten(2), kernel)
+
+
+class _Memory(NamedTuple):
+    """What the attention reads in each step; made once for a batch."""
+
+    encoded: torch.Tensor
+    """(B, S, symbol_size)."""
+    keys: torch.Tensor
+    """(B, S, attention_size)."""
+    outside: torch.Tensor
+    """(B, S) bool, True behind a text's end."""
+    kernel: torch.Tensor
+    """Of `LocationLayer.kernel`."""
+
+
+class Attention(nn.Module):
+    """Location-sensitive attention: Chorowski et al., 2015, arXiv:1506.07503."""
+
+    def __init__(self, config: Tacotron2Config) -> None:
+        super().__init__()
+        self.query_layer = _linear(config.attention_rnn_size, config.attention_size, "tanh")
+        self.memory_layer = _linear(config.symbol_size, config.attention_size, "tanh")
+        self.v = _linear(config.attention_size, 1, "linear")
+        self.location_layer = LocationLayer(config)
+
+    def memory(self, encoded: torch.Tensor, outside: torch.Tensor) -> _Memory:
+        """Prepare what the steps have in common."""
+        kernel = self.location_layer.kernel()
+        return _Memory(encoded, self.memory_layer(encoded), outside, kernel)
+
+    def forward(
+        self,
+        hidden: torch.Tensor,
+        memory: _Memory,
+        weights: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the context (B, symbol_size) and the new weights (B, S)."""
+        location = self.location_layer(weights, memory.kernel)
+        query = self.query_layer(hidden).unsqueeze(1)
+        energies = self.v(torch.tanh(query + location + memory.keys)).squeeze(2)
+        attention = torch.softmax(energies.masked_fill(memory.outside, float("-inf")), dim=1)
+        return torch.bmm(attention.unsqueeze(1), memory.encoded).squeeze(1), attention
+
+
+class Prenet(nn.Module):
+    """Two layers with dropout that is never turned off: it keeps the frames from being copied."""
+
+    def __init__(self, config: Tacotron2Config) -> None:
+        super().__init__()
+        self._dropout = config.dropout
+        size = config.prenet_size
+        self.layers = nn.ModuleList(
+            _linear(inputs, size, "linear")
+            for inputs in (config.num_mels * config.frames_per_step, size)
+        )
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return (..., prenet_size), with random dropout."""
+        x = frames
+        for layer in self.layers:
+            x = dropout(functional.relu(layer(x)), self._dropout, is_training=True)
+        return x
+
+    def with_masks(self, frames: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        """Return (B, prenet_size) with the same dropout in each row: masks (2, prenet_size)."""
+        x = frames
+        for layer, mask in zip(self.layers, masks, strict=True):
+            x = functional.relu(layer(x)) * mask
+        return x
+
+    def masks(self, num_steps: int, seed: int) -> torch.Tensor:
+        """Return masks (num_steps, 2, prenet_size); a step's do not depend on `num_steps`."""
+        weight = self.layers[0].weight
+        chance = torch.Generator().manual_seed(seed)
+        shape = (num_steps, len(self.layers), weight.shape[0])
+        kept = torch.rand(shape, generator=chance) >= self._dropout
+        return (kept / (1 - self._dropout)).to(weight)
+
+
+class _State(NamedTuple):
+    """What one step passes to the next."""
+
+    hidden: torch.Tensor
+    cell: torch.Tensor
+    context: torch.Tensor
+    weights: torch.Tensor
+    """(B, 2, S): the last attention and the sum of all."""
+
+
+class Decoder(nn.Module):
+    """Frames, and when they end, step by step."""
+
+    def __init__(self, config: Tacotron2Config) -> None:
+        super().__init__()
+        self._config = config
+        self.prenet = Prenet(config)
+        self.attention_rnn = nn.LSTMCell(
+            config.prenet_size + config.symbol_size, config.attention_rnn_size
+        )
+        self.attention_layer = Attention(config)
+        self.decoder_rnn = nn.LSTMCell(
+            config.attention_rnn_size + config.symbol_size, config.decoder_size
+        )
+        read = config.decoder_size + config.symbol_size
+        self.linear_projection = _linear(
+            read, config.num_mels * config.frames_per_step, "linear", bias=True
+        )
+        self.gate_layer = _linear(read, 1, "sigmoid", bias=True)
+
+    def forward(
+        self, memory: torch.Tensor, outside: torch.Tensor, frames: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Predict each step from the true frames before it.
+
+        The second layer feeds nothing back to the attention, so it runs over all steps at once.
+
+        Args:
+            memory: (B, S, symbol_size).
+            outside: (B, S) bool, True behind a text's end.
+            frames: (B, num_mels, T).
+
+        Returns:
+            frames (B, num_mels, T), stop logits (B, T / r), alignments (B, T / r, S).
+        """
+        rows, per_step = len(frames), self._config.num_mels * self._config.frames_per_step
+        steps = frames.transpose(1, 2).reshape(rows, -1, per_step).transpose(0, 1)
+        inputs = self.prenet(torch.cat((steps.new_zeros(1, rows, per_step), steps[:-1])))
+        hiddens, contexts, alignments = self._attend_all(
+            self.attention_layer.memory(memory, outside), inputs
+        )
+        start = memory.new_zeros(1, rows, self._config.decoder_size)
+        cell = self.decoder_rnn
+        weights = [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+        read = torch.cat((hiddens, contexts), dim=2)
+        out = torch.lstm(read, (start, start), weights, True, 1, 0.0, False, False, False)[0]
+        out = dropout(out, self._config.recurrent_dropout, self.training)
+        read = torch.cat((out, contexts), dim=2)
+        return (
+            self._frames(self.linear_projection(read)),
+            self.gate_layer(read).squeeze(2).T,
+            alignments,
+        )
+
+    def _attend_all(
+        self, memory: _Memory, inputs: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return hidden states and contexts, (steps, B, size) each, and (B, steps, S) weights."""
+        state = self._start(memory.encoded)
+        hiddens, contexts, alignments = [], [], []
+        for step in inputs:
+            state = self._attend(step, state, memory)
+            hiddens.append(state.hidden)
+            contexts.append(state.context)
+            alignments.append(state.weights[:, 0])
+        return torch.stack(hiddens), torch.stack(contexts), torch.stack(alignments, dim=1)
+
+    def _attend(self, step: torch.Tensor, state: _State, memory: _Memory) -> _State:
+        hidden, cell = self.attention_rnn(
+            torch.cat((step, state.context), dim=1), (state.hidden, state.cell)
+        )
+        hidden = dropout(hidden, self._config.recurrent_dropout, self.training)
+        context, weights = self.attention_layer(hidden, memory, state.weights)
+        both = torch.stack((weights, state.weights[:, 1] + weights), dim=1)
+        return _State(hidden, cell, context, both)
+
+    def _start(self, memory: torch.Tensor) -> _State:
+        rows, size = len(memory), self._config.attention_rnn_size
+        return _State(
+            memory.new_zeros(rows, size),
+            memory.new_zeros(rows, size),
+            memory.new_zeros(rows, memory.shape[2]),
+            memory.new_zeros(rows, 2, memory.shape[1]),
+        )
+
+    def _frames(self, projected: torch.Tensor) -> torch.Tensor:
+        """Return (B, num_mels, T) of (steps, B, num_mels * frames_per_step)."""
+        rows = projected.shape[1]
+        frames = projected.transpose(0, 1).reshape(rows, -1, self._config.num_mels)
+        return frames.transpose(1, 2)
+
+    def speak(
+        self, memory: torch.Tensor, outside: torch.Tensor, limits: Limits, seed: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Predict each step from the predicted frames before it.
+
+        Returns:
+            frames (B, num_mels, T), the number of steps (B,), whether the stop token ended them
+            (B,), alignments (B, steps, S).
+        """
+        state, attended = self._start(memory), self.attention_layer.memory(memory, outside)
+        rows, longest = len(memory), int(limits.max_steps.max())
+        hidden = cell = memory.new_zeros(rows, self._config.decoder_size)
+        frames = memory.new_zeros(rows, self._config.num_mels * self._config.frames_per_step)
+        masks = self.prenet.masks(longest, seed)
+        num_steps = torch.zeros_like(limits.max_steps)
+        has_stopped = torch.zeros_like(limits.max_steps, dtype=torch.bool)
+        outputs, alignments = [], []
+        for step in range(longest):
+            is_going = ~has_stopped & (step < limits.max_steps)
+            if not is_going.any():
+                break
+            num_steps += is_going
+            read = self.prenet.with_masks(frames, masks[step])
+            state = self._attend(read, state, attended)
+            read = torch.cat((state.hidden, state.context), dim=1)
+            hidden, cell = self.decoder_rnn(read, (hidden, cell))
+            read = torch.cat((hidden, state.context), dim=1)
+            frames = self.linear_projection(read)
+            stops = torch.sigmoid(self.gate_layer(read)).squeeze(1) >= limits.stop_probability
+            has_stopped |= stops & is_going
+            outputs.append(frames)
+            alignments.append(state.weights[:, 0])
+        return (
+            self._frames(torch.stack(outputs)),
+            num_steps,
+            has_stopped,
+            torch.stack(alignments, dim=1),
+        )
+
+
+def _linear(inputs: int, outputs: int, gain: str, bias: bool = False) -> nn.Linear:
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    nn.init.xavier_uniform_(layer.weight, nn.init.calculate_gain(gain))  # type: ignore[arg-type]
+    return layer
+
+
+def dropout(x: torch.Tensor, share: float, is_training: bool) -> torch.Tensor:
+    """Set a share of the numbers to 0, in steps of 1/256; one draw serves eight of them.
+
+    Dropout of torch draws for each number, which takes a tenth of a training step.
+    """
+    if not is_training or not share:
+        return x
+    draws = torch.randint(-(2**63), 2**63 - 1, (x.numel() // 8 + 1,))
+    kept = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= round(share * 256)
+    return x * (kept / (1 - share))
