@@ -3,6 +3,8 @@
 Imports no Kafka, no Faust and no model, so that a producer script can use it alone.
 """
 
+from schemas.audio import AudioChunk, SpokenAudio, SpokenWord, Transcript, TranscriptNote
+from schemas.audio_codec import AudioCodec
 from schemas.behavior import BehaviorEvent
 from schemas.classification import Classification, ClassScore
 from schemas.cluster import Cluster, ClusterAssignment, ClusterUpdate
@@ -59,6 +61,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         Feedback,
         ClusterReport,
         GlobalClusterRecord,
+        AudioChunk,
     )
 }
 #: Every result type that Penstock's registered models emit.
@@ -82,6 +85,8 @@ RESULT_TYPES: dict[str, type[Result]] = {
         SourceEvent,
         FeedbackCopy,
         DriftEvent,
+        Transcript,
+        SpokenAudio,
     )
 }
 
@@ -90,6 +95,8 @@ __all__ = [
     "EVENT_TYPES",
     "RESULT_TYPES",
     "AnomalyScore",
+    "AudioChunk",
+    "AudioCodec",
     "BehaviorEvent",
     "ClassScore",
     "Classification",
@@ -134,12 +141,16 @@ __all__ = [
     "SensorReading",
     "Settlement",
     "SourceEvent",
+    "SpokenAudio",
+    "SpokenWord",
     "TextEmbedding",
     "TextEntities",
     "TextLabels",
     "TextMessage",
     "TextUnderstanding",
     "TooLargeError",
+    "Transcript",
+    "TranscriptNote",
     "UnknownVersionError",
     "VideoFrame",
     "make_codec",

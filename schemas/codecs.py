@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
+from schemas.audio_codec import AudioCodec
 from schemas.errors import DecodeError, EmptyValueError, InputError, SchemaError
 from schemas.event import Event, check_versions
 from schemas.frame import VideoFrame
+from schemas.header_values import int_header
 from schemas.image_formats import DECODED_TEXT, image_content_type, why_not_decoded
 from schemas.lenient import lenient_type
 from schemas.mapping.frames import describe_envelope, describe_frame
 
 #: UTF-8's byte order mark, which Windows programs write before JSON.
 BOM = b"\xef\xbb\xbf"
-#: At most 18 digits, so that it fits 64 bits as in the other codecs.
-_WHOLE_NUMBER = re.compile(rb"[+-]?[0-9]{1,18}")
 
 
 def without_marks(values: Sequence[bytes]) -> Sequence[bytes]:
@@ -44,6 +44,15 @@ class Encoder(Protocol):
         Raises:
             Exception: of any type, if it can't be encoded.
         """
+        ...
+
+
+@runtime_checkable
+class HeaderEncoder(Encoder, Protocol):
+    """Encodes structs partly into headers."""
+
+    def headers_of(self, message: Any) -> list[tuple[str, bytes]]:
+        """Return the headers of a struct, for the record whose value `encode` returns."""
         ...
 
 
@@ -202,8 +211,8 @@ class ImageCodec:
             raise DecodeError(why_not_decoded(value, "the value"))
         frame = self._event_type(
             image=value,
-            frame_index=_int_header(headers, "frame_index", 0),
-            schema_version=_int_header(headers, "schema_version", 1),
+            frame_index=int_header(headers, "frame_index", 0),
+            schema_version=int_header(headers, "schema_version", 1),
         )
         check_versions([frame], self._event_type.VERSIONS)
         frame.validate()
@@ -214,18 +223,12 @@ class ImageCodec:
         return [self.decode(value, {}) for value in values]
 
 
-def _int_header(headers: Mapping[str, bytes], name: str, default: int) -> int:
-    raw = headers.get(name)
-    if raw is None:
-        return default
-    if not _WHOLE_NUMBER.fullmatch(raw):
-        raise SchemaError(f"header {name} is {raw[:40]!r}: expected a whole number")
-    return int(raw)
-
-
-CODECS: dict[str, type[JsonCodec] | type[MsgpackCodec] | type[ImageCodec]] = {
-    codec.name: codec for codec in (JsonCodec, MsgpackCodec, ImageCodec)
+_CodecType: TypeAlias = type[JsonCodec] | type[MsgpackCodec] | type[ImageCodec] | type[AudioCodec]
+CODECS: dict[str, _CodecType] = {
+    codec.name: codec for codec in (JsonCodec, MsgpackCodec, ImageCodec, AudioCodec)
 }
+#: Codecs whose values are read together with their headers.
+HEADER_CODECS = (ImageCodec.name, AudioCodec.name)
 
 
 def make_codec(name: str, event_type: type[Event]) -> Codec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from schemas.audio_codec import RESULT_HEADER
 from schemas.dead_letter import ERROR_PREFIX
 
 Schema = dict[str, Any]
@@ -29,6 +30,19 @@ _REQUIRED = ["ce_specversion", "ce_id", "ce_type", "ce_source"]
 _IMAGE: Schema = {
     "frame_index": _text("Number of the frame at its camera, from 0.", **_WHOLE),
     "schema_version": _text("Version of VideoFrame; 1 if absent.", **_WHOLE),
+}
+_AUDIO: Schema = {
+    "audio_encoding": _text(
+        "s16le or f32le (bare samples), wav, flac or opus; may be absent for files."
+    ),
+    "sample_rate_hz": _text("Samples a second of each channel; 0: as the file says.", **_WHOLE),
+    "num_channels": _text("Of bare samples; 1 if absent.", **_WHOLE),
+    "sequence": _text("Number of the chunk in its stream; -1: not counted.", **_WHOLE),
+    "is_end": _text("1: the stream ends with this chunk; 0 if absent.", pattern="^[01]$"),
+    "schema_version": _text("Version of AudioChunk; 1 if absent.", **_WHOLE),
+}
+_AUDIO_RESULT: Schema = {
+    RESULT_HEADER: _text("JSON of all fields of the result except the sound."),
 }
 _RESULT: Schema = {
     "penstock_timing": _text(
@@ -74,6 +88,14 @@ HEADER_SCHEMAS: dict[str, Schema] = {
     ),
     "ImageHeaders": _schema(
         "Fields of a frame that its bytes can't hold, all optional.", {**_CLOUDEVENTS, **_IMAGE}, []
+    ),
+    "AudioHeaders": _schema(
+        "Fields of a chunk of sound that its bytes can't hold.", {**_CLOUDEVENTS, **_AUDIO}, []
+    ),
+    "AudioResultHeaders": _schema(
+        "Fields of speech that a model made, and what other results have.",
+        {**_CLOUDEVENTS, **_RESULT, **_AUDIO, **_AUDIO_RESULT},
+        [*_REQUIRED, *_AUDIO, RESULT_HEADER],
     ),
     "ResultHeaders": _schema(
         "CloudEvents headers, and timings, which differ from run to run.",

@@ -11,7 +11,7 @@ from msgspec.structs import force_setattr
 
 from schemas import Event, InputError, SchemaError
 from schemas.cloudevents import read_attributes
-from schemas.codecs import Codec
+from schemas.codecs import HEADER_CODECS, Codec
 from schemas.keys import KeyFormat, key_text
 from schemas.mapping.converting import ConvertMapping
 from schemas.mapping.envelopes import is_structured
@@ -56,7 +56,7 @@ class Decoder(Generic[E]):
         self._codec = codec
         self._key_format = key_format
         self._limits = Limits(max_record_bytes, limits, codec.name, event_type)
-        self._reads_headers = codec.name == "image"
+        self._reads_headers = codec.name in HEADER_CODECS
         self._structured = None
         if codec.name == "json" and event_type is not Event:
             self._structured = RecordReader(JsonValues(), ConvertMapping(event_type))

@@ -13,7 +13,7 @@ import msgspec
 
 from schemas import InputError, Origin, Result
 from schemas.cloudevents import event_headers, type_name
-from schemas.codecs import Encoder
+from schemas.codecs import Encoder, HeaderEncoder
 from schemas.errors import ResultTooLargeError, UnencodableResultError
 from streams.batching import Chunk, MicroBatch
 from streams.dead_letters import MAX_BYTES
@@ -71,6 +71,7 @@ class ResultEncoder:
         self._agent = agent
         self._source = f"penstock/{agent}"
         self._codec = codec
+        self._codec_headers = codec.headers_of if isinstance(codec, HeaderEncoder) else None
         self._model = model
         self._packing = packing or Packing()
 
@@ -128,6 +129,8 @@ class ResultEncoder:
     ) -> bool:
         """Fast path: encode a chunk of one `Result` per row, all of one type; False otherwise."""
         if chunk.num_records < len(chunk.rows):  # a record has several events
+            return False
+        if self._codec_headers is not None:  # each record has headers of its own
             return False
         kinds = {type(answer) for answer in answers}
         if len(kinds) != 1 or not issubclass(next(iter(kinds)), Result):
@@ -232,6 +235,8 @@ class ResultEncoder:
                 self._agent, kind, index,
             )  # fmt: skip
             headers = self._headers(kind, ce_id, event.event_time_ms)
+            if self._codec_headers is not None:
+                headers = headers + self._codec_headers(stamped)
             own = result.record_key().encode() if isinstance(result, Result) else b""
             records.append(
                 OutputRecord(

@@ -101,7 +101,7 @@ class AgentSettings(_Settings):
     event: str = ""
     """A registered event type, `package.module:Class` or `./file.py:Class`; "": the model's."""
     codec: str = "json"
-    """How input is written: `json`, `msgpack` or `image`; with a schema registry `avro`,
+    """How input is written: `json`, `msgpack`, `image` or `audio`; with a schema registry `avro`,
     `protobuf` or `json_schema`."""
     fields: dict[str, Any] = field(default_factory=dict)
     """Where each field of the event is in other people's values; empty: they have its names."""
@@ -111,9 +111,9 @@ class AgentSettings(_Settings):
     """What is around each value: a structured CloudEvent or Kafka Connect's schema and payload."""
     key_format: Literal["text", "hex", "integer"] = "text"
     """How a record's key is written where it names the source."""
-    output_codec: Literal["json", "msgpack", "avro", "protobuf", "json_schema"] = "json"
-    """How results and updates are written; `avro`, `protobuf` and `json_schema` with a schema
-    registry."""
+    output_codec: Literal["json", "msgpack", "audio", "avro", "protobuf", "json_schema"] = "json"
+    """How results and updates are written; `audio` for results that are sound; `avro`, `protobuf`
+    and `json_schema` with a schema registry."""
     route: Literal["partition", "answer", "key", "every_partition"] = "partition"
     """The partition of each result: the one of its input; or, for side records that go to the
     input of another agent, that of the event whose `answer` the result names, that of its key by

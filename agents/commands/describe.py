@@ -32,11 +32,14 @@ from schemas import (
     SchemaError,
     Segmentation,
     SourceEvent,
+    SpokenAudio,
     TextEmbedding,
     TextEntities,
     TextLabels,
     TextUnderstanding,
+    Transcript,
 )
+from schemas.audio_codec import RESULT_HEADER, read_result
 from schemas.cloudevents import read_attributes, rfc3339, type_name
 from schemas.dead_letter import is_dead_letter
 from schemas.image_formats import image_content_type
@@ -157,6 +160,8 @@ def clock_time(time_ms: int) -> str:
 
 
 def _decode(value: bytes, headers: dict[str, bytes], result_type: type[R]) -> R:
+    if RESULT_HEADER in headers and result_type is SpokenAudio:
+        return cast(R, read_result(value, headers))
     if b"msgpack" in headers.get("content-type", b""):
         return msgspec.msgpack.decode(value, type=result_type)
     return msgspec.json.decode(value, type=result_type)
@@ -305,6 +310,18 @@ def _feedback(result: FeedbackCopy) -> str:
     return f"label {result.label!r} of {result.answer or result.about}"
 
 
+def _transcript(result: Transcript) -> str:
+    notes = ", ".join(f"{note.kind} {note.count}" for note in result.notes)
+    state = "said" if result.is_final else "so far"
+    return f"utterance {result.utterance} {state}: {result.text!r}{f' ({notes})' if notes else ''}"
+
+
+def _speech(result: SpokenAudio) -> str:
+    notes = ", ".join(result.notes)
+    seconds = f"{result.duration_ms / 1000:.1f} s of speech at {result.sample_rate_hz} Hz"
+    return f"{seconds}: {result.text!r}{f' ({notes})' if notes else ''}"
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -337,6 +354,8 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     DriftEvent: _drift,
     SourceEvent: _source_event,
     FeedbackCopy: _feedback,
+    Transcript: _transcript,
+    SpokenAudio: _speech,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

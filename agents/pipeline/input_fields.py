@@ -79,6 +79,12 @@ def input_mistakes(settings: AgentSettings) -> Iterator[tuple[tuple[str | int, .
             yield ("where",), str(error), False
     if settings.envelope != "none" and settings.codec == "image":
         yield ("envelope",), "not with `codec: image`, whose value is the picture itself", False
+    if settings.is_mapped and settings.codec == "audio":
+        yield (
+            ("codec",),
+            "audio: not with `fields`, `where` or `envelope`: the value is sound",
+            False,
+        )
     if EACH in settings.fields and settings.overload == "latest":
         message = "not with `overload: latest`: the readings of a record have several ages"
         yield ("fields", EACH), message, True

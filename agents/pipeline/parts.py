@@ -24,6 +24,7 @@ from schemas import (
     BehaviorEvent,
     Event,
     SensorReading,
+    SpokenAudio,
     TextMessage,
     VideoFrame,
     make_codec,
@@ -97,6 +98,7 @@ def load_agent(
             f"output_codec: {settings.output_codec} needs a model with a result_type, which "
             f"{model_type.__name__} lacks: its answers have no schema"
         )
+    _require_sound(settings, model_type)
     reader = make_reader(settings, event_type, base_dir, framed) if settings.is_mapped else None
     return AgentParts(
         event_type, codec, reader, model_type, lambda: make_model(model_type, options), framed
@@ -257,6 +259,22 @@ def _require_side_records(agent: AgentSettings, model_type: type[AnyModel]) -> N
         )
     if agent.output_codec != "json":
         raise ModelError(f"route: {agent.route} needs output_codec: json, as side records do")
+
+
+def _require_sound(agent: AgentSettings, model_type: type[AnyModel]) -> None:
+    """Check that results are sound where they are written as sound.
+
+    Raises:
+        ModelError: they are not.
+    """
+    result_type = model_type.result_type
+    if agent.output_codec == "audio" and not (
+        result_type is not None and issubclass(result_type, SpokenAudio)
+    ):
+        raise ModelError(
+            f"output_codec: audio is for models whose results are sound; those of "
+            f"{model_type.__name__} are not: use json or msgpack"
+        )
 
 
 def _agreed_event_type(declared: type[Event] | None, model_type: type[AnyModel]) -> type[Event]:

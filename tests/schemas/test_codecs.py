@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from schemas import (
     EVENT_TYPES,
+    AudioChunk,
     BehaviorEvent,
     Cluster,
     ClusterReport,
@@ -47,6 +48,15 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
         "label": st.text(min_size=1, max_size=9),
         "about": st.text(min_size=1, max_size=9),
         "answer": st.sampled_from(["", "in:0:7"]),
+    },
+    AudioChunk: {
+        # 24 bytes are whole samples of each encoding and number of channels here.
+        "audio": st.binary(min_size=24, max_size=24),
+        "encoding": st.sampled_from(["s16le", "f32le", "wav", "flac", "opus"]),
+        "sample_rate_hz": st.integers(1, 384_000),
+        "num_channels": st.integers(1, 3),
+        "sequence": st.integers(-1, 2**53 - 1),
+        "is_end": st.booleans(),
     },
     VideoFrame: {"image": st.binary(min_size=1, max_size=60), "frame_index": st.integers(0, 2**60)},
     TextMessage: {"text": TEXT.filter(bool), "language": TEXT},
@@ -283,7 +293,9 @@ def test_the_image_codec_reads_only_images() -> None:
 
 
 def test_codecs_are_created_by_name() -> None:
-    with pytest.raises(ValueError, match="no codec 'avro': expected one of json, msgpack, image"):
+    with pytest.raises(
+        ValueError, match="no codec 'avro': expected one of json, msgpack, image, audio"
+    ):
         make_codec("avro", SensorReading)
     with pytest.raises(ValueError, match="image codec reads VideoFrame, not TextMessage"):
         make_codec("image", TextMessage)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from schemas import Origin
+from schemas.audio_codec import RESULT_HEADER
 from schemas.registry.codecs import CONTENT_TYPES
 from schemas.registry.framing import PREFIX_BYTES
 from schemas.registry.output import result_origin
@@ -38,6 +39,8 @@ def origin_of(headers: Mapping[str, bytes], value: bytes | None) -> Origin:
         ValueError: the value is not a result.
     """
     value = value or b""
+    if RESULT_HEADER in headers:  # the value is sound
+        return _json.decode(headers[RESULT_HEADER]).origin
     kind = headers.get("content-type")
     if kind == b"application/msgpack":
         return _msgpack.decode(value).origin

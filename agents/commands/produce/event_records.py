@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import NamedTuple
 
-from schemas import Event, InputError, VideoFrame, make_codec
+from schemas import AudioChunk, AudioCodec, Event, InputError, VideoFrame, make_codec
+from schemas.audio_codec import content_type_of_audio
 from schemas.cloudevents import event_headers, type_name
 from schemas.image_formats import image_content_type, why_not_decoded
 
@@ -28,7 +29,8 @@ class EventEncoder:
 
     Args:
         event_type: of the topic's events.
-        codec: `json`, `msgpack` or `image` (video frames only: the value is the image itself).
+        codec: `json`, `msgpack`, `image` (video frames only: the value is the image itself) or
+            `audio` (chunks of sound only: the value is the sound).
 
     Raises:
         ValueError: there is no such codec, or it can't encode events of that type.
@@ -54,13 +56,22 @@ class EventEncoder:
             type_name=self._type_name,
             source=event.source_id or "penstock",
             time_ms=event.event_time_ms,
-            content_type=_image_type(event) if is_image else self._codec.content_type,
+            content_type=self._content_type(event),
         )
         if is_image and isinstance(event, VideoFrame):
             headers.append(("frame_index", str(event.frame_index).encode()))
             headers.append(("schema_version", str(event.schema_version).encode()))
             return EventRecord(event.source_id.encode(), event.image, headers)
+        if isinstance(self._codec, AudioCodec) and isinstance(event, AudioChunk):
+            headers += self._codec.headers_of(event)
         return EventRecord(event.source_id.encode(), self._codec.encode(event), headers)
+
+    def _content_type(self, event: Event) -> str:
+        if self._codec.name == "image":
+            return _image_type(event)
+        if self._codec.name == "audio" and isinstance(event, AudioChunk):
+            return content_type_of_audio(event)
+        return self._codec.content_type
 
 
 def _image_type(event: Event) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from agents.commands.schemas.flows import Flow
-from schemas import DeadLetter, Event, Result
+from schemas import AudioCodec, DeadLetter, Event, Result
 from schemas.cloudevents import type_name
 from schemas.header_schemas import HEADER_SCHEMAS
 from schemas.image_formats import DECODED_TEXT
@@ -123,6 +123,8 @@ def event_message(cls: type[Event], codec: str) -> Node:
     if codec == "image":
         payload: Node = {"description": f"The bytes of a picture: {DECODED_TEXT}."}
         return _message(cls, f"{cls.__name__}_image", _IMAGE_CONTENT_TYPE, payload, "ImageHeaders")
+    if codec == "audio":
+        return _audio_message(cls, "AudioHeaders")
     return _struct_message(cls, codec, "EventHeaders")
 
 
@@ -142,7 +144,14 @@ def mapped_message(flow: Flow) -> Node:
 
 def result_message(cls: type[Result], codec: str) -> Node:
     """Return the message of a result type, encoded by a codec."""
+    if codec == "audio":
+        return _audio_message(cls, "AudioResultHeaders")
     return _struct_message(cls, codec, "ResultHeaders")
+
+
+def _audio_message(cls: type[Any], headers: str) -> Node:
+    payload: Node = {"description": "Sound, as the header audio_encoding says."}
+    return _message(cls, f"{cls.__name__}_audio", AudioCodec.content_type, payload, headers)
 
 
 def dead_letter_message(codec: str = "original") -> Node:

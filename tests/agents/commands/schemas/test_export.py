@@ -48,11 +48,15 @@ from schemas import (
     Segmentation,
     SensorReading,
     SourceEvent,
+    SpokenAudio,
+    SpokenWord,
     TextEmbedding,
     TextEntities,
     TextLabels,
     TextMessage,
     TextUnderstanding,
+    Transcript,
+    TranscriptNote,
     VideoFrame,
     make_codec,
 )
@@ -115,6 +119,14 @@ RESULTS: list[Result] = [
     FeedbackCopy(label="a", answer="t:0:7:agent:kind:0", **STAMP),
     DriftEvent(
         channel="flow", method="adwin", noticed_ms=1, before=1.0, after=2.0, spread=0.1, **STAMP
+    ),
+    Transcript(
+        utterance=0, is_final=True, text="stop", words=[SpokenWord("stop", 40, 320)], heard_ms=640,
+        score=0.9, notes=[TranscriptNote("gap", 2)], **STAMP
+    ),
+    Transcript(utterance=1, is_final=False, text="", words=[], heard_ms=640, **STAMP),
+    SpokenAudio(
+        audio=b"\0\1", sample_rate_hz=16_000, duration_ms=1, text="stop", notes=["cut"], **STAMP
     ),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
     Recommendation(items=[], is_cold=True, **STAMP),

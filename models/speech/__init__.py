@@ -1,0 +1,1 @@
+"""Speech recognition on streams, and what trains and judges it."""
