@@ -12,6 +12,7 @@ from agents.merge_clusters import MERGE_CLUSTERS
 from agents.recommend_items import RECOMMEND_ITEMS
 from agents.score_anomalies import SCORE_ANOMALIES
 from agents.segment_images import SEGMENT_IMAGES
+from agents.speak_text import SPEAK_TEXT
 from agents.track_objects import TRACK_OBJECTS
 from agents.understand_text import UNDERSTAND_TEXT
 from agents.watch_scenes import WATCH_SCENES
@@ -29,4 +30,5 @@ AGENTS = {
     "watch_scenes": WATCH_SCENES,
     "recommend_items": RECOMMEND_ITEMS,
     "watch_sources": WATCH_SOURCES,
+    "speak_text": SPEAK_TEXT,
 }

@@ -169,4 +169,17 @@ CATALOG: dict[str, CatalogEntry] = {
     "popular_items": CatalogEntry(
         "recommendation", "own rules; docs/recommendation.md states them"
     ),
+    "tacotron2": CatalogEntry(
+        "speech synthesis",
+        "Shen et al., 2018, arXiv:1712.05884; Griffin and Lim, 1984; Perraudin et al., 2013",
+        f"{_OURS}: trained here on sentences that hibari-tts speaks (Apache-2.0)",
+        ("synthesis/weights/model.safetensors",),
+    ),
+    "hibari": CatalogEntry(
+        "speech synthesis",
+        "none: hibari-tts, distilled from Kokoro-82M",
+        "Apache-2.0",
+        (),
+        "hibari-tts (6.2 M parameters, Apache-2.0) of the extra `demo`",
+    ),
 }

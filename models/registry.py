@@ -110,3 +110,5 @@ register(
     "models.recommendation.online_matrix_factorization:OnlineMatrixFactorization",
 )
 register("popular_items", "models.recommendation.popular_items:PopularItems")
+register("tacotron2", "models.synthesis.tacotron2_synthesizer:Tacotron2Synthesizer")
+register("hibari", "models.synthesis.hibari:HibariSynthesizer")

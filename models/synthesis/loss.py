@@ -10,7 +10,7 @@ from models.synthesis.tacotron2 import Forced, positions_within
 #: Steps at which speech ends are rare: so much more each of them counts.
 _STOP_WEIGHT = 5.0
 #: Width of the diagonal that attention is guided to, as a share of the text.
-_DIAGONAL_WIDTH = 0.2
+_DIAGONAL_WIDTH = 0.1
 
 
 def synthesis_loss(

@@ -76,11 +76,7 @@ def mel_filters(audio: AudioFormat) -> npt.NDArray[np.float32]:
     slopes = edges[:, None] - bins[None, :]
     rising, falling = -slopes[:-2] / widths[:-1, None], slopes[2:] / widths[1:, None]
     triangles = np.maximum(0.0, np.minimum(rising, falling))
-    filters: npt.NDArray[np.float32] = (
-        triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None]
-    ).astype(np.float32)
-    filters.flags.writeable = False
-    return filters
+    return np.asarray(triangles * (2.0 / (edges[2:] - edges[:-2]))[:, None], np.float32)
 
 
 def _to_mel(hz: float) -> float:
@@ -120,7 +116,7 @@ def log_mel(samples: torch.Tensor, audio: AudioFormat) -> torch.Tensor:
         pad_mode="constant",
         return_complex=True,
     )
-    mels = torch.from_numpy(mel_filters(audio).copy()) @ spectrum.abs()
+    mels = torch.from_numpy(mel_filters(audio)) @ spectrum.abs()
     return (mels.clamp(min=_FLOOR).log() - audio.log_mean) / audio.log_scale
 
 
@@ -134,8 +130,11 @@ def magnitudes(frames: torch.Tensor, audio: AudioFormat) -> torch.Tensor:
     Returns:
         (B, fft_size / 2 + 1, T) float32 >= 0: the pseudo-inverse of the filters, cut at 0.
     """
+    import torch
+
     mels = (frames * audio.log_scale + audio.log_mean).clamp(max=_LOUDEST).exp()
-    return (_inverse(audio).to(frames.device) @ mels).clamp(min=0)
+    inverse = torch.from_numpy(_inverse(audio)).to(frames.device)
+    return (inverse @ mels).clamp(min=0)
 
 
 #: Of a magnitude's logarithm: a window of full-scale samples has at most 1024 / 2 = exp(6.2); what
@@ -144,8 +143,5 @@ _LOUDEST = 7.0
 
 
 @functools.lru_cache(maxsize=8)
-def _inverse(audio: AudioFormat) -> torch.Tensor:
-    import torch
-
-    inverse = np.linalg.pinv(mel_filters(audio).astype(np.float64))
-    return torch.from_numpy(inverse.astype(np.float32))
+def _inverse(audio: AudioFormat) -> npt.NDArray[np.float32]:
+    return np.asarray(np.linalg.pinv(mel_filters(audio).astype(np.float64)), np.float32)

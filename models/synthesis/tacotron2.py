@@ -8,7 +8,7 @@ only by a wrapper and are renamed by `published_names`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import torch
@@ -16,9 +16,6 @@ from torch import nn
 from torch.nn import functional
 
 from models.synthesis.tacotron2_decoder import Decoder, dropout
-
-if TYPE_CHECKING:
-    from models.synthesis.attention_check import Limits
 
 
 class Tacotron2Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -45,19 +42,6 @@ class Tacotron2Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Of convolutions, in training only, and of the pre-net, always."""
     recurrent_dropout: float = 0.1
     """Of the outputs of both decoder layers, in training only."""
-
-
-class Spoken(NamedTuple):
-    """What the network predicts for B texts of S symbols."""
-
-    frames: torch.Tensor
-    """(B, num_mels, T) after the post-net; 0 behind a row's end."""
-    num_frames: torch.Tensor
-    """(B,) int64."""
-    has_stopped: torch.Tensor
-    """(B,) bool: the stop token came before the limit."""
-    alignments: torch.Tensor
-    """(B, T / frames_per_step, S): each step's attention over the symbols."""
 
 
 class Forced(NamedTuple):
@@ -160,30 +144,17 @@ class Tacotron2(nn.Module):
         exists = positions_within(num_frames, frames.shape[2]).unsqueeze(1)
         return Forced(before, before + self.postnet(before, exists), stop_logits, alignments)
 
-    @torch.inference_mode()
-    def speak(
-        self, symbols: torch.Tensor, num_symbols: torch.Tensor, limits: Limits, seed: int = 0
-    ) -> Spoken:
-        """Predict frames until the stop token of each text, or its limit.
+    def encode(self, symbols: torch.Tensor) -> torch.Tensor:
+        """Return the encoded symbols (S, symbol_size) of one text (S,)."""
+        length = torch.tensor([len(symbols)])
+        encoded: torch.Tensor = self.encoder(self.embedding(symbols[None]).transpose(1, 2), length)
+        return encoded[0]
 
-        A row does not depend on the other rows: padding is masked everywhere, and the dropout of
-        the pre-net is the same in each row.
-
-        Args:
-            symbols: (B, S) int64; behind a text's end anything.
-            num_symbols: (B,) int64, each at least 1.
-            limits: when a text has to end.
-            seed: of the pre-net's dropout.
-        """
-        memory = self.encoder(self.embedding(symbols).transpose(1, 2), num_symbols)
-        outside = ~positions_within(num_symbols, symbols.shape[1])
-        before, num_steps, has_stopped, alignments = self.decoder.speak(
-            memory, outside, limits, seed
-        )
-        num_frames = num_steps * self.config.frames_per_step
-        exists = positions_within(num_frames, before.shape[2]).unsqueeze(1)
-        frames = (before + self.postnet(before, exists)) * exists
-        return Spoken(frames, num_frames, has_stopped, alignments)
+    def finish(self, frames: torch.Tensor) -> torch.Tensor:
+        """Return what the post-net makes of the decoder's frames of one text: (num_mels, T)."""
+        exists = torch.ones_like(frames[:1], dtype=torch.bool)[None]
+        finished: torch.Tensor = frames + self.postnet(frames[None], exists)[0]
+        return finished
 
 
 def positions_within(lengths: torch.Tensor, size: int) -> torch.Tensor:

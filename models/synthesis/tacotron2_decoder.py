@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from models.synthesis.attention_check import Limits
     from models.synthesis.tacotron2 import Tacotron2Config
 
 
@@ -113,6 +112,19 @@ class Prenet(nn.Module):
         return (kept / (1 - self._dropout)).to(weight)
 
 
+class Spoken(NamedTuple):
+    """What the decoder predicts for B texts of S symbols."""
+
+    frames: torch.Tensor
+    """(B, num_mels, T) before the post-net; meaningless behind a row's end."""
+    num_steps: torch.Tensor
+    """(B,) int64, of `frames_per_step` frames each."""
+    has_stopped: torch.Tensor
+    """(B,) bool: the stop token came before the limit."""
+    alignments: torch.Tensor
+    """(B, T / frames_per_step, S): each step's attention over the symbols."""
+
+
 class _State(NamedTuple):
     """What one step passes to the next."""
 
@@ -214,25 +226,29 @@ class Decoder(nn.Module):
         frames = projected.transpose(0, 1).reshape(rows, -1, self._config.num_mels)
         return frames.transpose(1, 2)
 
+    @torch.inference_mode()
     def speak(
-        self, memory: torch.Tensor, outside: torch.Tensor, limits: Limits, seed: int
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Predict each step from the predicted frames before it.
+        self, memory: torch.Tensor, outside: torch.Tensor, limits: torch.Tensor, seed: int
+    ) -> Spoken:
+        """Predict each step from the predicted frames before it, until the stop token or a limit.
 
-        Returns:
-            frames (B, num_mels, T), the number of steps (B,), whether the stop token ended them
-            (B,), alignments (B, steps, S).
+        Args:
+            memory: (B, S, symbol_size).
+            outside: (B, S) bool, True behind a text's end.
+            limits: (B,) int64, the most steps of each row; 0 for a row that only fills the batch.
+            seed: of the pre-net's dropout, which is the same in each row.
         """
         state, attended = self._start(memory), self.attention_layer.memory(memory, outside)
-        rows, longest = len(memory), int(limits.max_steps.max())
-        hidden = cell = memory.new_zeros(rows, self._config.decoder_size)
-        frames = memory.new_zeros(rows, self._config.num_mels * self._config.frames_per_step)
+        longest = int(limits.max())
+        hidden = cell = memory.new_zeros(len(memory), self._config.decoder_size)
+        frames = memory.new_zeros(
+            len(memory), self._config.num_mels * self._config.frames_per_step
+        )
         masks = self.prenet.masks(longest, seed)
-        num_steps = torch.zeros_like(limits.max_steps)
-        has_stopped = torch.zeros_like(limits.max_steps, dtype=torch.bool)
+        num_steps, has_stopped = torch.zeros_like(limits), torch.zeros_like(limits, dtype=torch.bool)
         outputs, alignments = [], []
         for step in range(longest):
-            is_going = ~has_stopped & (step < limits.max_steps)
+            is_going = ~has_stopped & (step < limits)
             if not is_going.any():
                 break
             num_steps += is_going
@@ -242,11 +258,10 @@ class Decoder(nn.Module):
             hidden, cell = self.decoder_rnn(read, (hidden, cell))
             read = torch.cat((hidden, state.context), dim=1)
             frames = self.linear_projection(read)
-            stops = torch.sigmoid(self.gate_layer(read)).squeeze(1) >= limits.stop_probability
-            has_stopped |= stops & is_going
+            has_stopped |= (self.gate_layer(read).squeeze(1) >= 0) & is_going  # probability 1/2
             outputs.append(frames)
             alignments.append(state.weights[:, 0])
-        return (
+        return Spoken(
             self._frames(torch.stack(outputs)),
             num_steps,
             has_stopped,

@@ -64,8 +64,8 @@ class Settings(NetworkSettings, frozen=True, kw_only=True):
     postnet_size: Annotated[int, Meta(ge=8, description="Width of the post-net.")] = 128
     guide: Annotated[
         float, Meta(ge=0, description="Weight of the loss that guides attention; 0: none.")
-    ] = 5.0
-    epochs: Annotated[int, Meta(ge=1, description="How often each sentence is heard.")] = 28
+    ] = 10.0
+    epochs: Annotated[int, Meta(ge=1, description="How often each sentence is heard.")] = 60
     batch_size: Annotated[int, Meta(ge=2, description="Sentences in a step.")] = 16
     learning_rate: Annotated[
         float, Meta(gt=0, description="The highest; it rises at first and falls along a cosine.")
