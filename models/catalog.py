@@ -175,6 +175,7 @@ CATALOG: dict[str, CatalogEntry] = {
         f"{_OURS}: trained here on sentences that hibari-tts speaks (Apache-2.0)",
         ("synthesis/weights/model.safetensors",),
     ),
+    "alert_text": CatalogEntry("wording of alerts", "none: it fills a template"),
     "hibari": CatalogEntry(
         "speech synthesis",
         "none: hibari-tts, distilled from Kokoro-82M",

@@ -3,6 +3,7 @@
 Imports no Kafka, no Faust and no model, so that a producer script can use it alone.
 """
 
+from schemas.anomaly_report import AnomalyReport
 from schemas.audio import AudioChunk, SpokenAudio, SpokenWord, Transcript, TranscriptNote
 from schemas.audio_codec import AudioCodec
 from schemas.behavior import BehaviorEvent
@@ -62,6 +63,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         ClusterReport,
         GlobalClusterRecord,
         AudioChunk,
+        AnomalyReport,
     )
 }
 #: Every result type that Penstock's registered models emit.
@@ -94,6 +96,7 @@ __all__ = [
     "CODECS",
     "EVENT_TYPES",
     "RESULT_TYPES",
+    "AnomalyReport",
     "AnomalyScore",
     "AudioChunk",
     "AudioCodec",

@@ -241,11 +241,12 @@ class Decoder(nn.Module):
         state, attended = self._start(memory), self.attention_layer.memory(memory, outside)
         longest = int(limits.max())
         hidden = cell = memory.new_zeros(len(memory), self._config.decoder_size)
-        frames = memory.new_zeros(
-            len(memory), self._config.num_mels * self._config.frames_per_step
-        )
+        frames = memory.new_zeros(len(memory), self._config.num_mels * self._config.frames_per_step)
         masks = self.prenet.masks(longest, seed)
-        num_steps, has_stopped = torch.zeros_like(limits), torch.zeros_like(limits, dtype=torch.bool)
+        num_steps, has_stopped = (
+            torch.zeros_like(limits),
+            torch.zeros_like(limits, dtype=torch.bool),
+        )
         outputs, alignments = [], []
         for step in range(longest):
             is_going = ~has_stopped & (step < limits)

@@ -111,7 +111,9 @@ class Tacotron2Synthesizer(PreparedModel[TextMessage, SpokenAudio]):
         texts = [one for one in prepared if isinstance(one, PreparedText)]
         spoken = iter(self._voice.speak([s for text in texts for s in text.sentences]))
         return [
-            one if isinstance(one, InputError) else self._result(one, [next(spoken) for _ in one.sentences])
+            one
+            if isinstance(one, InputError)
+            else self._result(one, [next(spoken) for _ in one.sentences])
             for one in prepared
         ]
 

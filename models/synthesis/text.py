@@ -79,16 +79,16 @@ _SIGNS = {
     "€": " euros ",
     "$": " dollars ",
     "£": " pounds ",
-    "⁄": " over ",
+    "\N{FRACTION SLASH}": " over ",
     "/": " ",
     "_": " ",
     "ß": "ss",
     "æ": "ae",
     "ø": "o",
     "…": ".",
-    "–": ", ",
-    "—": ", ",
-    "’": "'",
+    "\N{EN DASH}": ", ",
+    "\N{EM DASH}": ", ",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
 }
 _MONEY = {"$": "dollars", "€": "euros", "£": "pounds"}
 #: Of letters that are read one by one, as in "CPU".
@@ -113,7 +113,7 @@ _AMOUNT = re.compile(rf"([$€£])\s?({_NUMBER})")
 _CLOCK = re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)(?::[0-5]\d)?\b")
 _ORDINAL = re.compile(r"\b(\d{1,15})(?:st|nd|rd|th)\b", re.I)
 _MEASURE = re.compile(rf"({_NUMBER})\s?({_any_of(_UNITS)})(?![\w/])", re.I)
-_MINUS = re.compile(r"(?<![\w.])[-−](?=\d)")
+_MINUS = re.compile("(?<![\\w.])[-\N{MINUS SIGN}](?=\\d)")
 _ANY_NUMBER = re.compile(_NUMBER)
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 _SPACES = re.compile(r"\s+")

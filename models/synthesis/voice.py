@@ -95,9 +95,7 @@ class Voice:
         for row, symbols in enumerate(sentences):
             num_steps = int(spoken.num_steps[row])
             alignment = spoken.alignments[row, :num_steps, : len(symbols)].cpu().numpy()
-            reading = check_reading(
-                alignment, bool(spoken.has_stopped[row]), self._step_seconds
-            )
+            reading = check_reading(alignment, bool(spoken.has_stopped[row]), self._step_seconds)
             frames = spoken.frames[row, :, : reading.num_steps * self._step_frames]
             yield SpokenSentence(self._samples(frames), reading.faults, alignment)
 

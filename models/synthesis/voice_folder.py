@@ -40,13 +40,14 @@ def load_voice(folder: Path) -> tuple[Tacotron2, AudioFormat, str]:
     embedding = tensors.get("embedding.weight")
     if not isinstance(characters, str) or embedding is None or len(embedding) < len(characters):
         raise ModelError(
-            f"{folder}: config.json has {len(characters)} characters, and model.safetensors "
+            f"{folder}: config.json has {len(str(characters))} characters, and model.safetensors "
             f"embeddings of {0 if embedding is None else len(embedding)}: expected a Tacotron 2 "
             "with an embedding for each"
         )
     defaults = {"num_symbols": len(embedding), "num_mels": audio.num_mels}
-    sizes = _part(folder, {"network": {**defaults, **config.get("network", {})}}, "network",
-                  Tacotron2Config)
+    sizes = _part(
+        folder, {"network": {**defaults, **config.get("network", {})}}, "network", Tacotron2Config
+    )
     network = Tacotron2(sizes)
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})

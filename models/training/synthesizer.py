@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
 
 from models.synthesis.mel import AudioFormat
@@ -59,7 +58,9 @@ class Settings(NetworkSettings, frozen=True, kw_only=True):
     frames_per_step: Annotated[
         int, Meta(ge=1, le=8, description="Frames of 12.5 ms that one step predicts.")
     ] = 4
-    symbol_size: Annotated[int, Meta(ge=8, multiple_of=2, description="Width of the encoder.")] = 192
+    symbol_size: Annotated[int, Meta(ge=8, multiple_of=2, description="Width of the encoder.")] = (
+        192
+    )
     rnn_size: Annotated[int, Meta(ge=8, description="Width of both layers of the decoder.")] = 256
     postnet_size: Annotated[int, Meta(ge=8, description="Width of the post-net.")] = 128
     guide: Annotated[
@@ -142,9 +143,7 @@ def _texts(settings: Settings, run: RunFolder) -> tuple[list[str], str]:
         path = Path(settings.data)
         texts, digest, source = read_plain(path), digest_of([path]), f"of {path.name}"
     else:
-        texts = learned_sentences(
-            settings.seed, settings.num_sentences, settings.max_characters
-        )
+        texts = learned_sentences(settings.seed, settings.num_sentences, settings.max_characters)
         digest, source = "drawn", "drawn from a grammar (models/speech/grammar.py)"
     run.begin("synthesizer", msgspec.to_builtins(settings), digest)
     return texts, f"{len(texts)} sentences {source}, spoken by hibari-tts, voice heart"

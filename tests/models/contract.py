@@ -14,6 +14,7 @@ import numpy as np
 from models.base import Model, OnlineModel
 from models.registry import make_model, model_class, model_names
 from schemas import (
+    AnomalyReport,
     BehaviorEvent,
     Cluster,
     ClusterReport,
@@ -32,6 +33,7 @@ from tests.models.detection.tiny_onnx import write_brightness_detector
 from tests.models.forests.small_forest import save_small_forest
 from tests.models.linear_onnx import save_linear
 from tests.models.nlu.tiny_bert import write_bert
+from tests.models.synthesis.tiny_tacotron2 import write_tacotron2
 from tests.models.vision.tiny_files import (
     write_onnx_classifier,
     write_onnx_segmenter,
@@ -92,6 +94,11 @@ def _image_segmenter_options(folder: Path) -> Options:
     return {"path": str(folder)}
 
 
+def _tacotron2_options(folder: Path) -> Options:
+    write_tacotron2(folder)
+    return {"path": str(folder)}
+
+
 #: Models that need a file: the function that writes it to an empty folder.
 FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_detector": _detector_options,
@@ -103,6 +110,7 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "random_forest": _forest_options,
     "huggingface_classifier": _classifier_options,
     "huggingface_entities": _entities_options,
+    "tacotron2": _tacotron2_options,
 }
 
 
@@ -159,6 +167,7 @@ def events_for(event_type: type[Event], count: int) -> list[Event]:
         GlobalClusterRecord: _global_cluster,
         Feedback: _feedback,
         Interaction: _interaction,
+        AnomalyReport: _report,
         Event: _reading,
     }
     return [makers[event_type](index) for index in range(count)]
@@ -177,6 +186,16 @@ def _frame(index: int) -> VideoFrame:
 def _message(index: int) -> TextMessage:
     texts = ["where is my order", "hello", "it rains " * 60, "¿cuánto dinero tengo? 💶", "refund!"]
     return TextMessage(source_id=f"c-{index % 3}", text=f"{texts[index % len(texts)]} {index}")
+
+
+def _report(index: int) -> AnomalyReport:
+    return AnomalyReport(
+        source_id=f"pump-{index % 3}",
+        score=index % 7 / 7,
+        is_anomaly=index % 2 == 0,
+        channel="flow_l_min" if index % 3 else "",
+        expected=index / 3 if index % 5 else None,
+    )
 
 
 def _feedback(index: int) -> Feedback:

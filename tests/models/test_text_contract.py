@@ -12,7 +12,7 @@ from models.base import Model, PreparedModel
 from models.nlu.online_intent_head import OnlineIntentHead
 from models.nlu.pretrained import MINILM_PACKAGE
 from models.registry import model_class, model_names
-from schemas import InputError, TextMessage
+from schemas import InputError, SpokenAudio, TextMessage
 from tests.conftest import skip_or_fail
 from tests.models.contract import MINILM_MODELS, assert_alike, make_registered
 
@@ -40,6 +40,8 @@ def answers(model: Model[Any, Any], *texts: str) -> list[Any]:
 
 
 def is_marked_as_cut(answer: Any) -> bool:
+    if isinstance(answer, SpokenAudio):
+        return any(note.startswith("cut:") for note in answer.notes)
     return bool(answer.is_truncated or getattr(answer, "is_search_truncated", False))
 
 
