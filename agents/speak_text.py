@@ -7,6 +7,6 @@ SPEAK_TEXT = AgentSettings(
     output="audio.speech",
     event="TextMessage",
     output_codec="audio",  # the record's value is the sound; all other fields are in its headers
-    model="tacotron2",
+    model="hibari",
     batch=BatchSettings(max_batch_size=8, max_wait_seconds=0.05),
 )

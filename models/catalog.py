@@ -172,8 +172,7 @@ CATALOG: dict[str, CatalogEntry] = {
     "tacotron2": CatalogEntry(
         "speech synthesis",
         "Shen et al., 2018, arXiv:1712.05884; Griffin and Lim, 1984; Perraudin et al., 2013",
-        f"{_OURS}: trained here on sentences that hibari-tts speaks (Apache-2.0)",
-        ("synthesis/weights/model.safetensors",),
+        _YOURS,
     ),
     "alert_text": CatalogEntry("wording of alerts", "none: it fills a template"),
     "hibari": CatalogEntry(

@@ -2,8 +2,8 @@
 
     python -m models.synthesis.evaluate
 
-The sentences are of the speech grammar, none of them was trained on; pocketsphinx is given the same
-grammar. The rates are measured on this machine: they mean something only while it does nothing else.
+The sentences are of the speech grammar, none of them was trained on; pocketsphinx is given the
+same grammar. The rates are of this machine: they mean something only while it does nothing else.
 """
 
 from __future__ import annotations

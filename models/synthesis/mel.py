@@ -45,6 +45,11 @@ class AudioFormat(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     log_scale: float = 1.0
     """... which is then divided by this."""
 
+    @property
+    def silence(self) -> float:
+        """The value of frames without sound."""
+        return (float(np.log(_FLOOR)) - self.log_mean) / self.log_scale
+
     def check(self) -> None:
         """Raise `ModelError` if the numbers do not fit together."""
         fits = (

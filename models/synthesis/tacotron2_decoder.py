@@ -1,4 +1,4 @@
-"""The decoder of Tacotron 2: location-sensitive attention and two LSTM layers."""
+"""The decoder of Tacotron 2: a pre-net, and two LSTM layers around the attention."""
 
 from __future__ import annotations
 
@@ -8,73 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from models.synthesis.location_attention import AttendedText, Attention, linear
+
 if TYPE_CHECKING:
     from models.synthesis.tacotron2 import Tacotron2Config
-
-
-class LocationLayer(nn.Module):
-    """Features of where the attention has been."""
-
-    def __init__(self, config: Tacotron2Config) -> None:
-        super().__init__()
-        kernel = config.location_kernel
-        self.location_conv = nn.Conv1d(
-            2, config.location_filters, kernel, padding=(kernel - 1) // 2, bias=False
-        )
-        self.location_dense = _linear(config.location_filters, config.attention_size, "tanh")
-
-    def kernel(self) -> torch.Tensor:
-        """Return both layers as one: (attention_size, 2 * location_kernel). There is no bias."""
-        return self.location_dense.weight @ self.location_conv.weight.flatten(1)
-
-    def forward(self, weights: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
-        """Return (B, S, attention_size) for last and summed weights (B, 2, S)."""
-        size = self.location_conv.kernel_size[0]
-        padded = functional.pad(weights, ((size - 1) // 2, (size - 1) // 2))
-        windows = padded.unfold(2, size, 1)  # (B, 2, S, size)
-        return functional.linear(windows.transpose(1, 2).flatten(2), kernel)
-
-
-class _Memory(NamedTuple):
-    """What the attention reads in each step; made once for a batch."""
-
-    encoded: torch.Tensor
-    """(B, S, symbol_size)."""
-    keys: torch.Tensor
-    """(B, S, attention_size)."""
-    outside: torch.Tensor
-    """(B, S) bool, True behind a text's end."""
-    kernel: torch.Tensor
-    """Of `LocationLayer.kernel`."""
-
-
-class Attention(nn.Module):
-    """Location-sensitive attention: Chorowski et al., 2015, arXiv:1506.07503."""
-
-    def __init__(self, config: Tacotron2Config) -> None:
-        super().__init__()
-        self.query_layer = _linear(config.attention_rnn_size, config.attention_size, "tanh")
-        self.memory_layer = _linear(config.symbol_size, config.attention_size, "tanh")
-        self.v = _linear(config.attention_size, 1, "linear")
-        self.location_layer = LocationLayer(config)
-
-    def memory(self, encoded: torch.Tensor, outside: torch.Tensor) -> _Memory:
-        """Prepare what the steps have in common."""
-        kernel = self.location_layer.kernel()
-        return _Memory(encoded, self.memory_layer(encoded), outside, kernel)
-
-    def forward(
-        self,
-        hidden: torch.Tensor,
-        memory: _Memory,
-        weights: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the context (B, symbol_size) and the new weights (B, S)."""
-        location = self.location_layer(weights, memory.kernel)
-        query = self.query_layer(hidden).unsqueeze(1)
-        energies = self.v(torch.tanh(query + location + memory.keys)).squeeze(2)
-        attention = torch.softmax(energies.masked_fill(memory.outside, float("-inf")), dim=1)
-        return torch.bmm(attention.unsqueeze(1), memory.encoded).squeeze(1), attention
 
 
 class Prenet(nn.Module):
@@ -85,7 +22,7 @@ class Prenet(nn.Module):
         self._dropout = config.dropout
         size = config.prenet_size
         self.layers = nn.ModuleList(
-            _linear(inputs, size, "linear")
+            linear(inputs, size, "linear")
             for inputs in (config.num_mels * config.frames_per_step, size)
         )
 
@@ -150,10 +87,10 @@ class Decoder(nn.Module):
             config.attention_rnn_size + config.symbol_size, config.decoder_size
         )
         read = config.decoder_size + config.symbol_size
-        self.linear_projection = _linear(
+        self.linear_projection = linear(
             read, config.num_mels * config.frames_per_step, "linear", bias=True
         )
-        self.gate_layer = _linear(read, 1, "sigmoid", bias=True)
+        self.gate_layer = linear(read, 1, "sigmoid", bias=True)
 
     def forward(
         self, memory: torch.Tensor, outside: torch.Tensor, frames: torch.Tensor
@@ -190,7 +127,7 @@ class Decoder(nn.Module):
         )
 
     def _attend_all(
-        self, memory: _Memory, inputs: torch.Tensor
+        self, memory: AttendedText, inputs: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return hidden states and contexts, (steps, B, size) each, and (B, steps, S) weights."""
         state = self._start(memory.encoded)
@@ -202,7 +139,7 @@ class Decoder(nn.Module):
             alignments.append(state.weights[:, 0])
         return torch.stack(hiddens), torch.stack(contexts), torch.stack(alignments, dim=1)
 
-    def _attend(self, step: torch.Tensor, state: _State, memory: _Memory) -> _State:
+    def _attend(self, step: torch.Tensor, state: _State, memory: AttendedText) -> _State:
         hidden, cell = self.attention_rnn(
             torch.cat((step, state.context), dim=1), (state.hidden, state.cell)
         )
@@ -268,12 +205,6 @@ class Decoder(nn.Module):
             has_stopped,
             torch.stack(alignments, dim=1),
         )
-
-
-def _linear(inputs: int, outputs: int, gain: str, bias: bool = False) -> nn.Linear:
-    layer = nn.Linear(inputs, outputs, bias=bias)
-    nn.init.xavier_uniform_(layer.weight, nn.init.calculate_gain(gain))  # type: ignore[arg-type]
-    return layer
 
 
 def dropout(x: torch.Tensor, share: float, is_training: bool) -> torch.Tensor:

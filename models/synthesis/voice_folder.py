@@ -70,7 +70,11 @@ def _tensors(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         for other in sorted(folder.iterdir()) if folder.is_dir() else []:
             refuse_pickle(other)
-        raise ModelError(f"no {path}: expected a folder with {_WEIGHTS} and config.json")
+        raise ModelError(
+            f"no {path}: expected a folder with {_WEIGHTS} and config.json: make one with "
+            "`penstock train synthesizer --out voice` and set path to voice/model, or use the "
+            "model hibari"
+        )
     try:
         return published_names(load_file(path))
     except (OSError, SafetensorError) as error:

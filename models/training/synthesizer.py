@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
 from msgspec import Meta
 
+from models.evaluation import Measure
+from models.synthesis.corpus import Corpus
 from models.synthesis.mel import AudioFormat
+from models.synthesis.pictures import draw_speech
 from models.synthesis.recorded import fill_frames
 from models.synthesis.sentences import learned_sentences
-from models.synthesis.text import CHARACTERS, symbols_of
+from models.synthesis.text import CHARACTERS, normalized, symbols_of
+from models.synthesis.voice import Voice
+from models.synthesis.voice_folder import load_voice
 from models.training.loop import Plan, Rows, train_network
 from models.training.pictures import digest_of
 from models.training.result import Trained, serving, write_config
@@ -35,8 +41,6 @@ AUDIO = AudioFormat(
     log_mean=-6.0,
     log_scale=3.0,
 )
-#: How many frames a length differs by when similar texts are put in one step.
-_LENGTH_NOISE = 20.0
 
 
 class Settings(NetworkSettings, frozen=True, kw_only=True):
@@ -91,7 +95,7 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
     from models.synthesis.tacotron2 import Tacotron2
 
     texts, words = _texts(settings, run)
-    corpus = _Corpus(texts, settings, run, progress)
+    corpus = _corpus(texts, settings, run, progress)
     kept, left = split_rows(len(texts), settings.held_out, settings.seed)
     torch.manual_seed(settings.seed)
     network = Tacotron2(_config(settings))
@@ -120,19 +124,21 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
         average_decay=_AVERAGE_DECAY,
     )
     trained = train_network(network, plan, settings, run, progress)
-    write_synthesizer(trained, run.model)
+    _write(trained, texts, run.model)
     return Trained(
         model="tacotron2",
         what="Tacotron 2 (Shen et al., 2018, arXiv:1712.05884), "
         f"{sum(p.numel() for p in trained.parameters()) / 1e6:.1f} M parameters, trained from "
         "random weights.",
         data=words,
-        measures=[],
+        measures=_measures(run, [texts[row] for row in left]),
         use=USE,
         limits=("It has one voice, that of hibari-tts, and the words of its training data.",),
     )
 
 
+#: Held-out sentences to speak at the end.
+_MAX_MEASURED = 100
 #: Of the moving average of the weights: about the last 500 steps.
 _AVERAGE_DECAY = 0.998
 
@@ -141,7 +147,8 @@ def _texts(settings: Settings, run: RunFolder) -> tuple[list[str], str]:
     """Return the sentences, and what they are in words; begin the run."""
     if settings.data:
         path = Path(settings.data)
-        texts, digest, source = read_plain(path), digest_of([path]), f"of {path.name}"
+        texts = list(dict.fromkeys(filter(None, map(normalized, read_plain(path)))))
+        digest, source = digest_of([path]), f"of {path.name}"
     else:
         texts = learned_sentences(settings.seed, settings.num_sentences, settings.max_characters)
         digest, source = "drawn", "drawn from a grammar (models/speech/grammar.py)"
@@ -165,80 +172,60 @@ def _config(settings: Settings) -> Any:
     )
 
 
-class _Corpus:
-    """Sentences and how they sound."""
-
-    def __init__(
-        self, texts: list[str], settings: Settings, run: RunFolder, progress: Progress
-    ) -> None:
-        self._symbols = [symbols_of(text) for text in texts]
-        self._per_step = settings.frames_per_step
-        room = 1 + int(settings.max_seconds * AUDIO.sample_rate / AUDIO.hop_size)
-        self._frames = run.prepared(
-            "frames",
-            (len(texts), 1 + room, AUDIO.num_mels),
-            np.float16,
-            lambda array: fill_frames(array, texts, AUDIO, progress),
-        )
-        self._num_frames = np.asarray(self._frames[:, 0, 0], np.int64)
-
-    def alike(self, rows: Rows, first: int, count: int, chance: np.random.Generator) -> Rows:
-        """Return `count` of `rows`, of about the length of the one at `first`."""
-        lengths = self._num_frames[rows] + chance.normal(0, _LENGTH_NOISE, len(rows))
-        order = np.argsort(lengths, kind="stable")
-        place = int(np.flatnonzero(order == first)[0]) - int(chance.integers(count))
-        place = min(max(place, 0), len(rows) - count)
-        return rows[order[place : place + count]]
-
-    def batch(self, rows: Rows) -> _Batch:
-        """Return padded tensors."""
-        import torch
-
-        symbols = [self._symbols[row] for row in rows]
-        num_frames = -(-self._num_frames[rows] // self._per_step) * self._per_step
-        frames = np.zeros((len(rows), int(num_frames.max()), AUDIO.num_mels), np.float32)
-        padded = np.zeros((len(rows), max(map(len, symbols))), np.int64)
-        for i, row in enumerate(rows):
-            count = self._num_frames[row]
-            frames[i, :count] = self._frames[row, 1 : 1 + count]
-            frames[i, count:] = SILENCE
-            padded[i, : len(symbols[i])] = symbols[i]
-        return _Batch(
-            torch.from_numpy(padded),
-            torch.tensor([len(some) for some in symbols]),
-            torch.from_numpy(frames).transpose(1, 2),
-            torch.from_numpy(num_frames),
-        )
+def _corpus(texts: list[str], settings: Settings, run: RunFolder, progress: Progress) -> Corpus:
+    """Return the sentences as the teacher speaks them, once for a run."""
+    frames = run.prepared(
+        "frames",
+        (
+            len(texts),
+            2 + int(settings.max_seconds * AUDIO.sample_rate / AUDIO.hop_size),
+            AUDIO.num_mels,
+        ),
+        np.float16,
+        lambda array: fill_frames(array, texts, AUDIO, progress),
+    )
+    symbols = [symbols_of(text) for text in texts]
+    return Corpus(symbols, frames, settings.frames_per_step, AUDIO.silence)
 
 
-#: The value of frames without sound.
-SILENCE = (np.log(1e-5) - AUDIO.log_mean) / AUDIO.log_scale
-
-
-class _Batch(NamedTuple):
-    """The arguments of the network."""
-
-    symbols: torch.Tensor
-    num_symbols: torch.Tensor
-    frames: torch.Tensor
-    num_frames: torch.Tensor
-
-
-def write_synthesizer(net: Any, folder: Path) -> None:
-    """Write model.safetensors, as float16, and config.json."""
+def _write(net: Any, texts: Sequence[str], folder: Path) -> None:
+    """Write model.safetensors, as float16, and config.json, with the characters that occur."""
     import torch
     from safetensors.torch import save_file
 
+    used = sorted({symbol for text in texts for symbol in symbols_of(text)})
+    sizes = msgspec.structs.replace(net.config, num_symbols=len(used))
     declared = serving("tacotron2", {"path": "."})
     config = {
         "architecture": "tacotron2",
-        "network": msgspec.to_builtins(net.config),
+        "network": msgspec.to_builtins(sizes),
         "audio": msgspec.to_builtins(AUDIO),
-        "characters": CHARACTERS,
+        "characters": "".join(CHARACTERS[symbol] for symbol in used),
     }
     write_config(folder, {**config, **declared})
     tensors = {
         name: (tensor.to(torch.float16) if tensor.is_floating_point() else tensor).contiguous()
         for name, tensor in net.state_dict().items()
     }
+    tensors["embedding.weight"] = tensors["embedding.weight"][used].contiguous()
     save_file(tensors, folder / "model.safetensors")
+
+
+def _measures(run: RunFolder, texts: Sequence[str]) -> list[Measure]:
+    """Speak held-out sentences with the written model; draw the first one."""
+    if not texts:
+        return []
+    network, audio, characters = load_voice(run.model)
+    voice = Voice(network, audio)
+    texts = texts[:_MAX_MEASURED]
+    spoken = voice.speak([symbols_of(text, characters) for text in texts])
+    draw_speech(texts[0], spoken[0], audio, run.path / "alignment.png")
+    return [
+        Measure(
+            task="synthesis",
+            dataset=f"{len(texts)} held-out sentences",
+            model="tacotron2",
+            metric="read from the beginning to the end, in order",
+            value=sum(not one.faults for one in spoken) / len(spoken),
+        )
+    ]

@@ -51,5 +51,5 @@ def test_a_long_text_is_cut(model: HibariSynthesizer) -> None:
 
 @pytest.mark.parametrize("speed", [0.4, 2.1, float("nan")])
 def test_speed_out_of_range(speed: float) -> None:
-    with pytest.raises(ValueError, match="expected 0.5 to 2"):
+    with pytest.raises(ValueError, match=r"expected 0\.5 to 2"):
         HibariSynthesizer(speed=speed)

@@ -38,5 +38,5 @@ def test_frames_are_written_with_their_number(monkeypatch: pytest.MonkeyPatch) -
     assert 20 >= long > short > 2
     assert (array[1, 1 + short :] == 0).all()
     assert array[0, 1 : 1 + long].std() > 0.1
-    with pytest.raises(ModelError, match="text 1 takes .* s to speak: raise max_seconds"):
+    with pytest.raises(ModelError, match=r"text 1 takes .* s to speak: raise max_seconds"):
         fill_frames(array, ["a" * 40], AUDIO, no_progress)

@@ -13,13 +13,6 @@ def memory_of(rows: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(rows, size, 16, generator=chance), torch.zeros(rows, size, dtype=torch.bool)
 
 
-def test_location_features_are_those_of_the_two_layers() -> None:
-    layer = tiny_network().decoder.attention_layer.location_layer
-    weights = torch.rand(3, 2, 9)
-    expected = layer.location_dense(layer.location_conv(weights).transpose(1, 2))
-    torch.testing.assert_close(layer(weights, layer.kernel()), expected)
-
-
 def test_forced_and_free_steps_are_the_same_where_the_frames_are() -> None:
     decoder = tiny_network(dropout=0.0).decoder
     nn.init.constant_(decoder.gate_layer.bias, -9.0)
