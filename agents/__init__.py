@@ -5,6 +5,7 @@ these declarations (an agent of one of these names inherits what the file leaves
 `agents/worker.py` joins each agent to its parts. A user's agents are declared in a pipeline file.
 """
 
+from agents.announce_anomalies import ANNOUNCE_ANOMALIES
 from agents.classify_images import CLASSIFY_IMAGES
 from agents.cluster_behavior import CLUSTER_BEHAVIOR
 from agents.detect_objects import DETECT_OBJECTS
@@ -12,6 +13,7 @@ from agents.merge_clusters import MERGE_CLUSTERS
 from agents.recommend_items import RECOMMEND_ITEMS
 from agents.score_anomalies import SCORE_ANOMALIES
 from agents.segment_images import SEGMENT_IMAGES
+from agents.speak_text import SPEAK_TEXT
 from agents.track_objects import TRACK_OBJECTS
 from agents.transcribe_speech import TRANSCRIBE_SPEECH
 from agents.understand_text import UNDERSTAND_TEXT
@@ -31,4 +33,6 @@ AGENTS = {
     "recommend_items": RECOMMEND_ITEMS,
     "watch_sources": WATCH_SOURCES,
     "transcribe_speech": TRANSCRIBE_SPEECH,
+    "announce_anomalies": ANNOUNCE_ANOMALIES,
+    "speak_text": SPEAK_TEXT,
 }

@@ -207,4 +207,17 @@ CATALOG: dict[str, CatalogEntry] = {
         f"{_OURS}: trained here on speech of hibari-tts, espeak-ng and flite",
         ("speech/weights/recognizer/model.safetensors",),
     ),
+    "tacotron2": CatalogEntry(
+        "speech synthesis",
+        "Shen et al., 2018, arXiv:1712.05884; Griffin and Lim, 1984; Perraudin et al., 2013",
+        _YOURS,
+    ),
+    "alert_text": CatalogEntry("wording of alerts", "none: it fills a template"),
+    "hibari": CatalogEntry(
+        "speech synthesis",
+        "none: hibari-tts, distilled from Kokoro-82M",
+        "Apache-2.0",
+        (),
+        "hibari-tts (6.2 M parameters, Apache-2.0) of the extra `demo`",
+    ),
 }

@@ -3,6 +3,7 @@
 Imports no Kafka, no Faust and no model, so that a producer script can use it alone.
 """
 
+from schemas.anomaly_report import AnomalyReport
 from schemas.audio import AudioChunk, SpokenAudio, SpokenWord, Transcript, TranscriptNote
 from schemas.audio_codec import AudioCodec
 from schemas.behavior import BehaviorEvent
@@ -66,6 +67,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
         GlobalClusterRecord,
         ItemSummaryRecord,
         AudioChunk,
+        AnomalyReport,
     )
 }
 #: Every result type that Penstock's registered models emit.
@@ -107,6 +109,7 @@ __all__ = [
     "EVENT_TYPES",
     "RESULT_TYPES",
     "UPDATE_TYPES",
+    "AnomalyReport",
     "AnomalyScore",
     "AudioChunk",
     "AudioCodec",

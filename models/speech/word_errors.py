@@ -1,4 +1,4 @@
-"""The word error rate: how many words have to be changed to come from what was heard to the truth."""
+"""The word error rate: how many words to change to come from what was heard to the truth."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ TASKS = (
     "encoder",
     "recognizer",
     "transliterator",
+    "synthesizer",
 )
 #: Settings that are files or folders: relative ones are relative to the configuration.
 PATHS = ("data", "test", "annotations", "images")

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from models.base import Model, OnlineModel
 from models.registry import make_model, model_class, model_names
 from schemas import (
+    AnomalyReport,
     AudioChunk,
     BehaviorEvent,
     Cluster,
@@ -37,6 +38,7 @@ from tests.models.linear_onnx import save_linear
 from tests.models.nlu.tiny_bert import write_bert
 from tests.models.remote.linear_server import linear_server
 from tests.models.speech.small_recognizer import write_small_recognizer
+from tests.models.synthesis.tiny_tacotron2 import write_tacotron2
 from tests.models.transducer_folder.tiny_onnx import write_transducer
 from tests.models.vision.tiny_files import (
     write_onnx_classifier,
@@ -107,6 +109,11 @@ def _transducer_options(folder: Path) -> Options:
     return {"path": str(folder)}
 
 
+def _tacotron2_options(folder: Path) -> Options:
+    write_tacotron2(folder)
+    return {"path": str(folder)}
+
+
 #: Models that need a file: the function that writes it to an empty folder.
 FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_detector": _detector_options,
@@ -120,6 +127,7 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "huggingface_classifier": _classifier_options,
     "huggingface_entities": _entities_options,
     "transducer_folder": _transducer_options,
+    "tacotron2": _tacotron2_options,
 }
 
 
@@ -184,6 +192,7 @@ def events_for(event_type: type[Event], count: int) -> list[Event]:
         Feedback: _feedback,
         Interaction: _interaction,
         ItemSummaryRecord: _item_summary,
+        AnomalyReport: _report,
         Event: _reading,
     }
     return [makers[event_type](index) for index in range(count)]
@@ -202,6 +211,16 @@ def _frame(index: int) -> VideoFrame:
 def _message(index: int) -> TextMessage:
     texts = ["where is my order", "hello", "it rains " * 60, "¿cuánto dinero tengo? 💶", "refund!"]
     return TextMessage(source_id=f"c-{index % 3}", text=f"{texts[index % len(texts)]} {index}")
+
+
+def _report(index: int) -> AnomalyReport:
+    return AnomalyReport(
+        source_id=f"pump-{index % 3}",
+        score=index % 7 / 7,
+        is_anomaly=index % 2 == 0,
+        channel="flow_l_min" if index % 3 else "",
+        expected=index / 3 if index % 5 else None,
+    )
 
 
 def _feedback(index: int) -> Feedback:

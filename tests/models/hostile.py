@@ -13,6 +13,7 @@ import msgspec
 
 from models.base import Model
 from schemas import (
+    AnomalyReport,
     AudioChunk,
     BehaviorEvent,
     Cluster,
@@ -37,6 +38,7 @@ def hostile_events(event_type: type[Event]) -> list[Event]:
     makers: dict[type[Event], Callable[[], list[Event]]] = {
         VideoFrame: _frames,
         TextMessage: _messages,
+        AnomalyReport: _reports,
         SensorReading: _readings,
         BehaviorEvent: _behavior,
         DetectedFrame: _detected_frames,
@@ -148,6 +150,15 @@ def _audio_chunks() -> list[Event]:
         AudioChunk(source_id="hostile", **{"encoding": "s16le", "sample_rate_hz": 16_000, **fields})
         for fields in bare
     ]
+
+
+def _reports() -> list[Event]:
+    names = ["", "{source}", "\0", "\udfff", "a" * 4096, "\u202eevil", "\n\n"]
+    reports: list[Event] = [
+        AnomalyReport(source_id=name, channel=name, score=1.0, is_anomaly=True, expected=1e308)
+        for name in names
+    ]
+    return [*reports, AnomalyReport(source_id="p", score=0.0, is_anomaly=True, expected=-0.0)]
 
 
 def _messages() -> list[Event]:

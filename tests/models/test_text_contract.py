@@ -13,7 +13,7 @@ from models.nlu.online_intent_head import OnlineIntentHead
 from models.nlu.pretrained import MINILM_PACKAGE
 from models.registry import model_class, model_names
 from models.transliteration.transliterator import Transliterator
-from schemas import InputError, TextMessage
+from schemas import InputError, SpokenAudio, TextMessage
 from tests.conftest import skip_or_fail
 from tests.models.contract import MINILM_MODELS, assert_alike, make_registered
 
@@ -41,6 +41,8 @@ def answers(model: Model[Any, Any], *texts: str) -> list[Any]:
 
 
 def is_marked_as_cut(answer: Any) -> bool:
+    if isinstance(answer, SpokenAudio):
+        return any(note.startswith("cut:") for note in answer.notes)
     return bool(answer.is_truncated or getattr(answer, "is_search_truncated", False))
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from schemas import (
     EVENT_TYPES,
+    AnomalyReport,
     AudioChunk,
     BehaviorEvent,
     Cluster,
@@ -63,6 +64,12 @@ FIELDS: dict[type[Event], dict[str, st.SearchStrategy[Any]]] = {
     TextMessage: {"text": TEXT.filter(bool), "language": TEXT},
     SensorReading: {"values": NUMBERS},
     BehaviorEvent: {"action": TEXT, "features": NUMBERS},
+    AnomalyReport: {
+        "score": st.floats(0, 1),
+        "is_anomaly": st.booleans(),
+        "channel": TEXT,
+        "expected": st.none() | FINITE,
+    },
     Interaction: {"item": TEXT, "action": TEXT, "weight": st.floats(0, 100)},
     DetectedFrame: {
         "width": st.integers(1, 9000),

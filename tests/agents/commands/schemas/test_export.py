@@ -317,7 +317,10 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "text.understanding": {"NluResult"},
         "text.messages.dlq": {"DeadLetter"},
         "sensor.readings": {"SensorReading"},
-        "sensor.anomalies": {"AnomalyScore", "Heartbeat"},
+        "sensor.anomalies": {"AnomalyScore", "Heartbeat", "AnomalyReport"},
+        "text.to_speak": {"TextMessage"},
+        "text.to_speak.dlq": {"DeadLetter"},
+        "audio.speech": {"SpokenAudio"},
         "sensor.anomalies.dlq": {"DeadLetter"},
         "sensor.readings.dlq": {"DeadLetter"},
         "behavior.events": {"BehaviorEvent"},
@@ -333,7 +336,7 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "audio.transcripts": {"Transcript"},
         "audio.chunks.dlq": {"DeadLetter"},
     }
-    assert len(document["operations"]) == 37
+    assert len(document["operations"]) == 43
     for operation in document["operations"].values():
         assert set(operation) == {"action", "summary", "channel", "messages"}
         assert operation["action"] in ("send", "receive")
