@@ -80,7 +80,7 @@ CATALOG: dict[str, CatalogEntry] = {
         "object detection",
         "Tian et al., 2019, arXiv:1904.01355; Wang et al., 2019, arXiv:1911.11929",
         f"{_OURS}: trained here on rendered scenes",
-        ("detection/weights/tiny_traffic.safetensors",),
+        ("detection/weights/model.safetensors",),
     ),
     "image_classifier": CatalogEntry(
         "image classification",
@@ -100,7 +100,7 @@ CATALOG: dict[str, CatalogEntry] = {
         "segmentation",
         "Ronneberger et al., 2015, arXiv:1505.04597",
         f"{_OURS}: trained here on rendered scenes",
-        ("segmentation/weights/traffic_segmenter.safetensors",),
+        ("segmentation/weights/model.safetensors",),
     ),
     "byte_tracker": CatalogEntry("tracking", "Zhang et al., 2022, arXiv:2110.06864"),
     "scene_watcher": CatalogEntry("lines and zones", "own rules; docs/vision.md states them"),

@@ -23,10 +23,7 @@ KINDS = ("onnx", "fp16", "int8")
 PICTURE_MODELS = ("onnx_detector", "onnx_classifier", "onnx_segmenter", "image_classifier")
 #: Names for what is shipped.
 _NAMED_CLASSIFIERS = ("digits", "efficientnet_lite0")
-_SHIPPED_NETWORKS = {
-    "traffic_detector": ("detection", "tiny_traffic"),
-    "traffic_segmenter": ("segmentation", "traffic_segmenter"),
-}
+_SHIPPED_NETWORKS = {"traffic_detector": "detection", "traffic_segmenter": "segmentation"}
 _NAMED_TEXTS = ("minilm", "roberta")
 
 
@@ -115,15 +112,9 @@ def open_source(
 
 def _shipped(name: str) -> tuple[str, dict[str, Any]]:
     """Return the model that reads a shipped ONNX file, and its options."""
-    from models.detection.scenes import LABELS
-
-    folder, stem = _SHIPPED_NETWORKS[name]
-    path = str(Path(__file__).parent.parent / folder / "weights" / f"{stem}.onnx")
-    if name == "traffic_detector":
-        return "onnx_detector", {"path": path, "labels": list(LABELS), "layout": "end_to_end"}
-    labels = ["background", *LABELS]
-    plain: dict[str, Any] = {"mean": [0.0], "std": [1.0], "background": labels[0]}
-    return "onnx_segmenter", {"path": path, "labels": labels, **plain}
+    declared = served_by(Path(__file__).parent.parent / _SHIPPED_NETWORKS[name] / "weights")
+    assert declared is not None
+    return declared
 
 
 def _file_of(path: Path, model: str) -> Path:

@@ -19,6 +19,7 @@ from models.detection.evaluate import (
     scenes_with_truth,
 )
 from models.detection.scenes import LABELS
+from models.evaluation import UNSEEN_SEED
 from models.export.source import ONNX_NAME, Feed
 from models.export.speed import run_all
 from models.registry import make_model, model_class
@@ -30,7 +31,6 @@ from models.training.pictures import (
     read_coco,
 )
 from models.training.result import serving, write_config
-from models.training.settings import UNSEEN_SEED
 from models.vision.folder_config import read_json
 from models.vision.networks import _DTYPES
 from schemas import Classification, Detections, InputError, Segmentation, VideoFrame

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from models.classification.image_classifier import ImageClassifier
-from models.detection.evaluate import UNSEEN_SEED, scenes_with_truth
+from models.detection.evaluate import scenes_with_truth
 from models.detection.traffic_detector import TrafficDetector
+from models.evaluation import UNSEEN_SEED
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.model_files import find_model
 from models.nlu.onnx_export import export_onnx
