@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from models.classification.image_classifier import ImageClassifier
+from models.detection.boxes import nms_of_frames
+from models.detection.device_nms import DeviceNms
 from models.detection.evaluate import scenes_with_truth
 from models.detection.traffic_detector import TrafficDetector
 from models.evaluation import UNSEEN_SEED
@@ -22,6 +24,7 @@ from models.nlu.onnx_export import export_onnx
 from models.segmentation.image_segmenter import ImageSegmenter
 from schemas import Classification, Detections, Segmentation
 from streams.out_of_memory import is_out_of_memory
+from tests.models.detection.crowds import crowded_frames
 from tests.models.vision.tiny_files import write_segformer_folder
 
 pytestmark = [
@@ -38,6 +41,8 @@ def test_a_detector_finds_the_same_on_cpu_and_gpu(runtime: str) -> None:
     for device in ("cpu", DEVICE):
         detector = TrafficDetector(runtime=runtime)
         detector.load(device)
+        assert detector._ready is not None
+        assert isinstance(detector._ready.suppress, DeviceNms) == (device != "cpu")
         detector.warm_up()
         # Several under way at once, as the engine has them.
         prepared = [detector.prepare_batch(frames[i : i + 4]) for i in range(0, 12, 4)]
@@ -49,6 +54,13 @@ def test_a_detector_finds_the_same_on_cpu_and_gpu(runtime: str) -> None:
         for one in sure:
             distances = [np.abs(np.subtract(one.box, d.box)).max() for d in on_gpu.detections]
             assert min(distances) < 2.0  # pixels; half precision of some kernels
+
+
+def test_boxes_are_suppressed_on_the_gpu_as_on_the_cpu() -> None:
+    frames = crowded_frames(8, 300)
+    on_gpu = DeviceNms(DEVICE)(frames, 0.45, 100)
+    for one, other in zip(on_gpu, nms_of_frames(frames, 0.45, 100), strict=True):
+        assert one.tolist() == other.tolist()
 
 
 def test_vectors_are_the_same_on_cpu_and_gpu(minilm_or_tiny: str) -> None:
