@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.base import ModelError
 from models.classification.image_classifier import ImageClassifier
 from models.detection.boxes import nms_of_frames
 from models.detection.device_nms import DeviceNms
@@ -22,6 +23,7 @@ from models.nlu.encoder import SentenceEncoder
 from models.nlu.model_files import find_model
 from models.nlu.onnx_export import export_onnx
 from models.segmentation.image_segmenter import ImageSegmenter
+from models.vision.networks import PRECISIONS, TorchImages
 from schemas import Classification, Detections, Segmentation
 from streams.out_of_memory import is_out_of_memory
 from tests.models.detection.crowds import crowded_frames
@@ -151,3 +153,28 @@ def test_a_segmenter_finds_the_same_regions_on_cpu_and_gpu(
         for label in on_cpu | on_gpu:
             # Pixels between two classes may fall on either side.
             assert abs(on_cpu.get(label, 0) - on_gpu.get(label, 0)) < 0.01 * 640 * 384
+
+
+def test_a_network_that_waits_for_its_numbers_is_refused_as_a_cuda_graph() -> None:
+    class Waits(torch.nn.Module):
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return pixels * 2 if float(pixels.sum()) > 0 else pixels
+
+    network = TorchImages(Waits(), DEVICE, cuda_graphs=True)
+    with pytest.raises(ModelError, match="can't be captured"):
+        network.run(network.upload(np.ones((2, 3, 8, 8), np.float32)))
+    torch.zeros(16, device=DEVICE).sum().item()  # the device still works
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_convolutions_are_computed_in_the_precision_with_channels_last(precision: str) -> None:
+    seen: list[tuple[torch.dtype, bool]] = []
+    net = torch.nn.Conv2d(3, 8, 3)
+    net.register_forward_hook(
+        lambda module, inputs, output: seen.append(
+            (output.dtype, output.is_contiguous(memory_format=torch.channels_last))
+        )
+    )
+    network = TorchImages(net, DEVICE, precision=precision)
+    network.run(network.upload(np.ones((2, 3, 16, 16), np.float32)))
+    assert seen == [(getattr(torch, PRECISIONS[precision]), True)]
