@@ -85,8 +85,12 @@ CATALOG: dict[str, CatalogEntry] = {
     "image_classifier": CatalogEntry(
         "image classification",
         "He et al., 2015, arXiv:1512.03385; Tan and Le, 2019, arXiv:1905.11946",
-        f"{_OURS}: `digits` is trained here on MNIST digits (CC BY-SA 3.0); {_YOURS}",
-        ("classification/weights/digits/model.safetensors",),
+        f"{_OURS}: `digits` is trained here on MNIST digits (CC BY-SA 3.0), `traffic` on rendered "
+        f"objects; {_YOURS}",
+        (
+            "classification/weights/digits/model.safetensors",
+            "classification/weights/traffic/model.safetensors",
+        ),
         "EfficientNet-lite0 (4.7 M parameters, Apache-2.0) of the extra `vision`",
     ),
     "onnx_classifier": CatalogEntry("image classification", "", _YOURS),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.base import ModelError
+from models.classification.architectures import CONVERTED_NAMES, SHIPPED_NAMES
 from models.content_hash import folder_content_version
 from models.export.precision import to_float16, to_int8
 from models.export.source import ONNX_NAME, Source
@@ -22,7 +23,7 @@ KINDS = ("onnx", "fp16", "int8")
 #: Models of pictures that read an ONNX file.
 PICTURE_MODELS = ("onnx_detector", "onnx_classifier", "onnx_segmenter", "image_classifier")
 #: Names for what is shipped.
-_NAMED_CLASSIFIERS = ("digits", "efficientnet_lite0")
+_NAMED_CLASSIFIERS = (*SHIPPED_NAMES, *CONVERTED_NAMES)
 _SHIPPED_NETWORKS = {"traffic_detector": "detection", "traffic_segmenter": "segmentation"}
 _NAMED_TEXTS = ("minilm", "roberta")
 
@@ -70,7 +71,7 @@ def open_source(
 
     Args:
         source: a folder, an ONNX file, or the name of a shipped model: `minilm`, `roberta`,
-            `digits`, `efficientnet_lite0`, `traffic_detector` or `traffic_segmenter`.
+            `digits`, `traffic`, `efficientnet_lite0`, `traffic_detector` or `traffic_segmenter`.
         model: the registered model that reads it; None: as the folder says.
         data: to compare with.
         calibration: to calibrate with.
