@@ -85,7 +85,10 @@ def test_photos_are_answered_through_kafka_as_without_it(
     tmp_path: Path, bootstrap: str, data_dir: Path
 ) -> None:
     """FastestDet's mAP50 on COCO photographs, from the result topic, is the offline one."""
-    options = {"path": str(detector_file(data_dir)), "score_threshold": MEASURED_FROM_SCORE}
+    options: dict[str, Any] = {
+        "path": str(detector_file(data_dir)),
+        "score_threshold": MEASURED_FROM_SCORE,
+    }
     model = {"name": "onnx_detector", "options": options}
     pipeline = FourAgents(tmp_path, bootstrap, {"detect_objects": {"model": model}})
     pairs = list(photos_with_truth(data_dir / "coco_photos"))

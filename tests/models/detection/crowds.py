@@ -20,6 +20,6 @@ def crowded_frames(count: int, most: int, seed: int = 0) -> list[Selected]:
         middle = centers + chance.normal(0, 8, (size, 2))
         boxes = np.concatenate([middle - half, middle + half], axis=1).astype(np.float32)
         # A few scores are equal: then the earlier box is the better one.
-        scores = chance.integers(1, 40, size).astype(np.float32) / 40
+        scores = (chance.integers(1, 40, size) / 40).astype(np.float32)
         frames.append(choose(boxes, scores, chance.integers(0, 3, size), score_threshold=0.0))
     return frames
