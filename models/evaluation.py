@@ -15,6 +15,9 @@ from schemas import Event, InputError
 E = TypeVar("E", bound=Event)
 R = TypeVar("R")
 
+#: Seeds from here on are for measuring: training refuses them.
+UNSEEN_SEED = 1_000_000
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 

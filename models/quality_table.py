@@ -23,6 +23,7 @@ REMARKS: dict[tuple[str, str], str] = {
     "authors trained on",
     ("onnx_detector", "video"): "shows that a person is found, not that all are",
     ("image_classifier (digits)", ""): "not trained on; nothing was chosen with them",
+    ("image_classifier (traffic)", ""): "as for the detector; nothing was chosen with them",
     (
         "image_classifier (efficientnet_lite0)",
         "",

@@ -22,8 +22,8 @@ def command(
     source: Annotated[
         str,
         typer.Argument(
-            help="A model folder, an ONNX file, or minilm, roberta, digits, efficientnet_lite0, "
-            "traffic_detector, traffic_segmenter."
+            help="A model folder, an ONNX file, or minilm, roberta, digits, traffic, "
+            "efficientnet_lite0, traffic_detector, traffic_segmenter."
         ),
     ],
     to: Annotated[str, typer.Option("--to", help=f"One of {', '.join(KINDS)}.")],

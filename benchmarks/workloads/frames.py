@@ -15,7 +15,7 @@ import numpy as np
 
 from workloads.envelope import Answer
 
-WEIGHTS = Path(__file__).parents[2] / "models" / "detection" / "weights" / "tiny_traffic.onnx"
+WEIGHTS = Path(__file__).parents[2] / "models" / "detection" / "weights" / "model.onnx"
 #: Of the network's input, pixels.
 HEIGHT, WIDTH = 192, 320
 SCORE_THRESHOLD, IOU_THRESHOLD = 0.4, 0.45

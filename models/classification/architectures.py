@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "weights"
 #: Names that stand for a folder: shipped here, or converted from a package.
-SHIPPED_NAMES, CONVERTED_NAMES = ("digits",), ("efficientnet_lite0",)
+SHIPPED_NAMES, CONVERTED_NAMES = ("digits", "traffic"), ("efficientnet_lite0",)
 #: Own networks; any other name is one of torchvision's.
 _OWN = ("resnet20", "efficientnet_lite0")
 #: torchvision's networks that a state dict without a name is compared with.

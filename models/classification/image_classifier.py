@@ -38,7 +38,7 @@ class ImageClassifier(Classifier):
     """Names what a frame shows: ResNet, MobileNet, EfficientNet and others, never from a pickle.
 
     Args:
-        path: `efficientnet_lite0` (1,000 ImageNet classes), `digits`, a transformers
+        path: `efficientnet_lite0` (1,000 ImageNet classes), `digits`, `traffic`, a transformers
             folder (`AutoModelForImageClassification`), or a safetensors file or its folder with a
             state dict of torchvision's names.
         architecture: of a state dict; None: as its config.json says, else by its tensors.

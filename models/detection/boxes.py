@@ -5,7 +5,8 @@ Boxes and scores come from models and may be NaN or infinite: that is an error o
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,7 @@ class Candidates(NamedTuple):
 
 
 class Selected(NamedTuple):
-    """The selected boxes of one frame, by descending score; n of them, n may be 0."""
+    """Boxes of one frame, by descending score; n of them, n may be 0."""
 
     boxes: Floats
     """(n, 4) xyxy."""
@@ -46,6 +47,10 @@ class Selected(NamedTuple):
     """(n,) in [0, 1]."""
     class_ids: Ints
     """(n,)."""
+
+    def rows(self, chosen: Ints) -> Selected:
+        """Return some of them."""
+        return Selected(self.boxes[chosen], self.scores[chosen], self.class_ids[chosen])
 
 
 def areas(boxes: Floats) -> Floats:
@@ -98,27 +103,26 @@ def nms(
     return np.array(kept, np.int64)
 
 
-def select(
+def choose(
     boxes: Floats,
     scores: Floats,
     class_ids: Ints | None = None,
     *,
     score_threshold: float,
-    iou_threshold: float | None,
-    max_detections: int,
     is_multi_label: bool = False,
 ) -> Selected:
-    """Select one frame's detections: class and score of each box, a threshold, suppression.
+    """Return one frame's candidates for suppression: class and score of each, over a threshold.
 
     Args:
         boxes: (N, 4) xyxy candidates.
         scores: (N, C), one for each class; (N,) if `class_ids` are given.
         class_ids: (N,), where the network has chosen the classes.
         score_threshold: lower scores are dropped, in [0, 1].
-        iou_threshold: as in `nms`; None: the boxes do not need to be suppressed.
-        max_detections: the most boxes to select, >= 1.
         is_multi_label: whether a box is a detection for each class over the threshold, not only
             for its best class.
+
+    Returns:
+        At most `MAX_CANDIDATES`, by descending score; of equal scores the earlier box is first.
 
     Raises:
         NetworkOutputError: a score is NaN, infinite or over 1, or a box with a score over the
@@ -141,11 +145,22 @@ def select(
         raise NetworkOutputError("the network gives a class that is negative or not a number")
     if not np.isfinite(boxes).all():
         raise NetworkOutputError("the network gives a box that is NaN or infinite")
-    if iou_threshold is None:
-        kept = np.arange(min(len(best), max_detections))
-    else:
-        kept = nms(boxes, best, class_ids, iou_threshold, max_detections)
-    return Selected(boxes[kept], np.clip(best[kept], 0, 1), class_ids[kept])
+    return Selected(boxes, np.clip(best, 0, 1), class_ids)
+
+
+class Suppress(Protocol):
+    """Drops what overlaps a better box, for a batch of frames."""
+
+    def __call__(
+        self, frames: Sequence[Selected], iou_threshold: float, max_kept: int
+    ) -> list[Ints]:
+        """Return the indices of the boxes kept of each frame, as `nms` does."""
+        ...
+
+
+def nms_of_frames(frames: Sequence[Selected], iou_threshold: float, max_kept: int) -> list[Ints]:
+    """Suppress one frame after the other, on the CPU."""
+    return [nms(*frame, iou_threshold, max_kept) for frame in frames]
 
 
 def _require_probabilities(scores: Floats) -> None:

@@ -10,7 +10,14 @@ import numpy as np
 
 from models.base import Answer, ModelError, PreparedModel
 from models.core_pool import CorePool
-from models.detection.boxes import Candidates, NetworkOutputError, Selected, select
+from models.detection.boxes import (
+    Candidates,
+    NetworkOutputError,
+    Selected,
+    Suppress,
+    choose,
+    nms_of_frames,
+)
 from models.detection.fitting import Fit
 from models.detection.input_format import InputFormat, Slots
 from models.detection.layouts import Found, InputSize, Overlap
@@ -47,6 +54,8 @@ class LoadedDetector:
     selection: Selection
     labels: list[str]
     """By class id; a class without a label is called "class N"."""
+    suppress: Suppress = nms_of_frames
+    """Drops overlapping boxes, on the network's device."""
     cores: CorePool = field(default_factory=CorePool)
     """The pool that decodes frames."""
 
@@ -130,7 +139,12 @@ class Detector(PreparedModel[VideoFrame, Detections]):
         # NaN and infinity of a network are an error of their frame, not a warning on stderr.
         with np.errstate(all="ignore"):
             rows = [row for part in parts for row in _candidates(loaded, part)]
-            return [_answer(loaded, *pair) for pair in zip(prepared.fits, rows, strict=True)]
+            chosen = [_chosen(loaded, row) for row in rows]
+            kept = iter(_suppressed(loaded, [c for c in chosen if isinstance(c, Selected)]))
+            return [
+                _detections(loaded, fit, next(kept)) if isinstance(c, Selected) else c
+                for fit, c in zip(prepared.fits, chosen, strict=True)
+            ]
 
 
 def _candidates(loaded: LoadedDetector, part: Part) -> list[Candidates]:
@@ -145,20 +159,24 @@ def _candidates(loaded: LoadedDetector, part: Part) -> list[Candidates]:
     ]
 
 
-def _answer(loaded: LoadedDetector, fit: Fit, candidates: Candidates) -> Answer[Detections]:
-    selection, layout = loaded.selection, loaded.found.layout
-    is_suppressed = layout.overlap is Overlap.DONE_IN_GRAPH
+def _chosen(loaded: LoadedDetector, candidates: Candidates) -> Selected | InputError:
     try:
-        selected = select(
+        return choose(
             *candidates,
-            score_threshold=selection.score_threshold,
-            iou_threshold=None if is_suppressed else selection.iou_threshold,
-            max_detections=selection.max_detections,
-            is_multi_label=layout.is_multi_label,
+            score_threshold=loaded.selection.score_threshold,
+            is_multi_label=loaded.found.layout.is_multi_label,
         )
     except NetworkOutputError as error:
         return ModelFailedError(error, attempts=1)
-    return _detections(loaded, fit, selected)
+
+
+def _suppressed(loaded: LoadedDetector, frames: list[Selected]) -> list[Selected]:
+    """Return what is left of each frame's candidates."""
+    selection, most = loaded.selection, loaded.selection.max_detections
+    if loaded.found.layout.overlap is Overlap.DONE_IN_GRAPH:
+        return [frame.rows(np.arange(min(len(frame.scores), most))) for frame in frames]
+    kept = loaded.suppress(frames, selection.iou_threshold, most)
+    return [frame.rows(rows) for frame, rows in zip(frames, kept, strict=True)]
 
 
 def _detections(loaded: LoadedDetector, fit: Fit, selected: Selected) -> Detections:

@@ -20,7 +20,7 @@ from models.detection.coco_metrics import (
 from models.detection.onnx_detector import OnnxDetector
 from models.detection.scenes import LABELS, render_scene
 from models.detection.traffic_detector import TrafficDetector
-from models.evaluation import Measure, Row, without_data
+from models.evaluation import UNSEEN_SEED, Measure, Row, without_data
 from schemas import Detections, InputError, VideoFrame
 
 #: Name of the task and of the real detector in measured rows.
@@ -28,8 +28,6 @@ TASK, FASTESTDET = "detection", "onnx_detector (FastestDet)"
 
 FrameWithTruth: TypeAlias = tuple[VideoFrame, Truth]
 
-#: Seed of the rendered scenes for measuring; training refuses seeds this high.
-UNSEEN_SEED = 1_000_000
 #: Average precision is measured over nearly all candidates, also those with low scores.
 MEASURED_FROM_SCORE = 0.01
 #: Score from which an object counts as found (recall, share of frames): the lowest threshold that

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from models.base import ModelError
 from models.content_hash import content_version
+from models.detection.boxes import Suppress, nms_of_frames
 from models.detection.detector import Detector, LoadedDetector, Selection
 from models.detection.input_format import InputFormat
 from models.detection.input_options import StyleOptions, check_size
@@ -127,6 +128,7 @@ class OnnxDetector(Detector):
             input_format=InputFormat(*size, style, self._scaled_decoding, self._gray_range),
             selection=self._selection(found),
             labels=labels,
+            suppress=_suppression(device),
         )
         self.version = version
 
@@ -169,3 +171,12 @@ class OnnxDetector(Detector):
         if threshold is None:
             threshold = found.layout.score_threshold
         return Selection(threshold, self._iou_threshold, self._max_detections)
+
+
+def _suppression(device: str) -> Suppress:
+    """Return the suppression for a network on that device."""
+    if device == "cpu":
+        return nms_of_frames
+    from models.detection.device_nms import DeviceNms
+
+    return DeviceNms(device)

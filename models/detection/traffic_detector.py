@@ -23,7 +23,8 @@ class TrafficDetector(OnnxDetector):
         iou_threshold: of two boxes of a class that overlap more, the better one is kept.
         max_detections: the most detections in a frame.
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
-        weights: folder with `tiny_traffic.onnx`, `.safetensors` and `.json`.
+        weights: folder with `model.onnx`, `model.safetensors` and `config.json`, as
+            `penstock train detector` makes it.
         scaled_decoding: decode JPEG at 1/2, 1/4 or 1/8 if the network needs no more pixels.
         gray_range: as of `onnx_detector`.
     """
@@ -45,8 +46,8 @@ class TrafficDetector(OnnxDetector):
             raise ValueError(f"runtime is {runtime!r}: expected one of {', '.join(_RUNTIMES)}")
         folder, suffix = Path(weights), "onnx" if runtime == "onnx" else "safetensors"
         super().__init__(
-            path=str(folder / f"tiny_traffic.{suffix}"),
-            labels=str(folder / "tiny_traffic.json"),
+            path=str(folder / f"model.{suffix}"),
+            labels=str(folder / "config.json"),
             layout="end_to_end",
             score_threshold=score_threshold,
             iou_threshold=iou_threshold,
@@ -60,6 +61,6 @@ class TrafficDetector(OnnxDetector):
     def _open(self, device: str) -> Network:
         if self._runtime == "onnx":
             return super()._open(device)
-        from models.detection.export import load_torch, signature
+        from models.detection.tiny_yolo_weights import load_torch, signature
 
         return TorchNetwork(load_torch(self._path), signature(), device)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from models.base import ModelError
+from models.classification.architectures import CONVERTED_NAMES, SHIPPED_NAMES
 from models.content_hash import folder_content_version
 from models.export.precision import to_float16, to_int8
 from models.export.source import ONNX_NAME, Source
@@ -22,11 +23,8 @@ KINDS = ("onnx", "fp16", "int8")
 #: Models of pictures that read an ONNX file.
 PICTURE_MODELS = ("onnx_detector", "onnx_classifier", "onnx_segmenter", "image_classifier")
 #: Names for what is shipped.
-_NAMED_CLASSIFIERS = ("digits", "efficientnet_lite0")
-_SHIPPED_NETWORKS = {
-    "traffic_detector": ("detection", "tiny_traffic"),
-    "traffic_segmenter": ("segmentation", "traffic_segmenter"),
-}
+_NAMED_CLASSIFIERS = (*SHIPPED_NAMES, *CONVERTED_NAMES)
+_SHIPPED_NETWORKS = {"traffic_detector": "detection", "traffic_segmenter": "segmentation"}
 _NAMED_TEXTS = ("minilm", "roberta")
 
 
@@ -73,7 +71,7 @@ def open_source(
 
     Args:
         source: a folder, an ONNX file, or the name of a shipped model: `minilm`, `roberta`,
-            `digits`, `efficientnet_lite0`, `traffic_detector` or `traffic_segmenter`.
+            `digits`, `traffic`, `efficientnet_lite0`, `traffic_detector` or `traffic_segmenter`.
         model: the registered model that reads it; None: as the folder says.
         data: to compare with.
         calibration: to calibrate with.
@@ -115,15 +113,9 @@ def open_source(
 
 def _shipped(name: str) -> tuple[str, dict[str, Any]]:
     """Return the model that reads a shipped ONNX file, and its options."""
-    from models.detection.scenes import LABELS
-
-    folder, stem = _SHIPPED_NETWORKS[name]
-    path = str(Path(__file__).parent.parent / folder / "weights" / f"{stem}.onnx")
-    if name == "traffic_detector":
-        return "onnx_detector", {"path": path, "labels": list(LABELS), "layout": "end_to_end"}
-    labels = ["background", *LABELS]
-    plain: dict[str, Any] = {"mean": [0.0], "std": [1.0], "background": labels[0]}
-    return "onnx_segmenter", {"path": path, "labels": labels, **plain}
+    declared = served_by(Path(__file__).parent.parent / _SHIPPED_NETWORKS[name] / "weights")
+    assert declared is not None
+    return declared
 
 
 def _file_of(path: Path, model: str) -> Path:

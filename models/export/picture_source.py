@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from models.base import Model, ModelError
+from models.classification.evaluate import frames_of
 from models.classification.image_classifier import ImageClassifier
+from models.classification.training_sets import render_traffic
 from models.detection.coco_metrics import Found, Truth, measure_detections
 from models.detection.detector import Detector
 from models.detection.evaluate import (
@@ -19,6 +21,7 @@ from models.detection.evaluate import (
     scenes_with_truth,
 )
 from models.detection.scenes import LABELS
+from models.evaluation import UNSEEN_SEED
 from models.export.source import ONNX_NAME, Feed
 from models.export.speed import run_all
 from models.registry import make_model, model_class
@@ -30,7 +33,6 @@ from models.training.pictures import (
     read_coco,
 )
 from models.training.result import serving, write_config
-from models.training.settings import UNSEEN_SEED
 from models.vision.folder_config import read_json
 from models.vision.networks import _DTYPES
 from schemas import Classification, Detections, InputError, Segmentation, VideoFrame
@@ -70,8 +72,19 @@ class PictureSource:
         self._truth: list[Truth | str] = []
         self._frames = {
             "comparison": self._read(data),
-            "calibration": _frames(calibration, 1, _MAX_PICTURES["calibration"]),
+            "calibration": self._calibration(calibration),
         }
+
+    @property
+    def _is_of_traffic(self) -> bool:
+        """Whether the model knows the classes of rendered traffic, and no others."""
+        return bool(self._model._require_loaded().labels == list(LABELS))
+
+    def _calibration(self, data: Path | None) -> list[VideoFrame]:
+        count = _MAX_PICTURES["calibration"]
+        if data is None and self._is_of_traffic and isinstance(self._model, ImageClassifier):
+            return frames_of(render_traffic(UNSEEN_SEED + 2, count))
+        return _frames(data, 1, count)
 
     def _read(self, data: Path | None) -> list[VideoFrame]:
         """Return the pictures to compare with, and keep what is known about them."""
@@ -85,7 +98,11 @@ class PictureSource:
             step = -(-len(paths) // _MAX_LABELED)
             self._truth = list(names[::step])
             return [VideoFrame(image=path.read_bytes()) for path in paths[::step]]
-        if data is None and self._model._require_loaded().labels == list(LABELS):
+        if data is None and self._is_of_traffic and isinstance(self._model, ImageClassifier):
+            objects = render_traffic(UNSEEN_SEED + 1, _NUM_SCENES)
+            self._truth = [LABELS[class_id] for class_id in objects.class_ids.tolist()]
+            return frames_of(objects)
+        if data is None and self._is_of_traffic:
             pairs = list(scenes_with_truth(UNSEEN_SEED + 1, _NUM_SCENES))
             self._truth = [truth for _, truth in pairs]
             return [frame for frame, _ in pairs]

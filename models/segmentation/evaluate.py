@@ -11,10 +11,9 @@ import simplejpeg
 
 from models.base import Model
 from models.detection.scenes import LABELS, render_scene_with_classes
-from models.evaluation import Row, measures
+from models.evaluation import UNSEEN_SEED, Row, measures
 from models.segmentation.run_length import decode
 from models.segmentation.traffic_segmenter import WEIGHTS, TrafficSegmenter
-from models.segmentation.train import UNSEEN_SEED
 from schemas import InputError, Segmentation, VideoFrame
 
 _JPEG_QUALITY = 92

@@ -18,7 +18,7 @@ class TrafficSegmenter(OnnxSegmenter):
     Args:
         threads: ONNX Runtime's threads within a call; 0: `OMP_NUM_THREADS`, or all cores.
         max_pixels: larger pictures are refused before they are decoded.
-        weights: folder with `traffic_segmenter.onnx` and `.json`.
+        weights: folder with `model.onnx` and `config.json`, as `penstock train segmenter` makes it.
     """
 
     name = "traffic_segmenter"
@@ -30,11 +30,8 @@ class TrafficSegmenter(OnnxSegmenter):
         weights: str = str(WEIGHTS),
     ) -> None:
         super().__init__(
-            path=str(Path(weights) / "traffic_segmenter.onnx"),
-            labels=str(Path(weights) / "traffic_segmenter.json"),
+            path=str(Path(weights) / "model.onnx"),
             background="background",
-            mean=[0.0],
-            std=[1.0],
             threads=threads,
             max_pixels=max_pixels,
         )

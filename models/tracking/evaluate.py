@@ -9,11 +9,11 @@ import numpy as np
 import simplejpeg
 
 from models.base import Model
-from models.detection.evaluate import FOUND_FROM_SCORE, UNSEEN_SEED, video_frames
+from models.detection.evaluate import FOUND_FROM_SCORE, video_frames
 from models.detection.onnx_detector import OnnxDetector
 from models.detection.scenes import Scene, render_clip
 from models.detection.traffic_detector import TrafficDetector
-from models.evaluation import Row, answer_stream, measures, one_result, without_data
+from models.evaluation import UNSEEN_SEED, Row, answer_stream, measures, one_result, without_data
 from models.tracking.byte_tracker import ByteTracker
 from models.tracking.mot_metrics import MotFigures, Placed, measure_tracks
 from schemas import DetectedFrame, Detections, InputError, VideoFrame

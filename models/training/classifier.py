@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import numpy as np
@@ -13,16 +14,17 @@ from PIL import Image
 
 from models.classification.evaluate import accuracy
 from models.classification.image_classifier import ImageClassifier
-from models.classification.train import Settings as Augmentation
-from models.classification.train import augmented, to_tensor
 from models.classification.training_sets import PictureSet, render_traffic
-from models.evaluation import Measure
+from models.evaluation import UNSEEN_SEED, Measure
 from models.training.loop import Plan, Rows, train_network
 from models.training.pictures import digest_of, read_class_folders, read_picture
 from models.training.result import Trained, serving, write_config
 from models.training.run_folder import RunFolder
-from models.training.settings import UNSEEN_SEED, NetworkSettings, Progress
+from models.training.settings import NetworkSettings, Progress
 from models.training.split import split_by_class
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _SMOOTHING = 0.05
 _NUM_UNSEEN = 1000
@@ -79,15 +81,14 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
     channels = pictures.pixels.shape[3]
     network = ResNet20(len(pictures.labels), channels).to(memory_format=torch.channels_last)
     loss_of = torch.nn.CrossEntropyLoss(label_smoothing=_SMOOTHING)
-    amounts = Augmentation(augmentation=settings.augmentation, mirrors=settings.mirrors)
 
     def loss(net: Any, rows: Rows, chance: np.random.Generator) -> torch.Tensor:
-        pixels = augmented(to_tensor(pictures.pixels[rows]), amounts, chance)
+        pixels = _augmented(_to_tensor(pictures.pixels[rows]), settings, chance)
         value: torch.Tensor = loss_of(net(pixels), torch.from_numpy(pictures.class_ids[rows]))
         return value
 
     def held_out_loss(net: Any) -> float:
-        logits = net(to_tensor(np.ascontiguousarray(held_out.pixels)))
+        logits = net(_to_tensor(np.ascontiguousarray(held_out.pixels)))
         return float(loss_of(logits, torch.from_numpy(held_out.class_ids)))
 
     measured = held_out_loss if len(held_out.class_ids) else None
@@ -135,6 +136,31 @@ def _read(
     kept, others = split_by_class(names, settings.held_out, settings.seed)
     words = f"{len(kept)} pictures of {len(labels)} classes ({folder.name}); {len(others)} held out"
     return whole.rows(kept), whole.rows(others), words
+
+
+def _to_tensor(pixels: npt.NDArray[np.uint8]) -> Tensor:
+    """Return pictures (B, H, W, channels) as (B, channels, H, W) float32, -1 to 1."""
+    import torch
+
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _augmented(pixels: Tensor, settings: Settings, chance: np.random.Generator) -> Tensor:
+    """Turn, scale, shift and perhaps mirror each picture."""
+    import torch
+
+    count, amount = len(pixels), settings.augmentation
+    angle = chance.uniform(-1, 1, count) * amount * math.radians(15)
+    scale = 1 + chance.uniform(-1, 1, count) * amount * 0.15
+    shift = chance.uniform(-1, 1, (count, 2)) * amount * 0.2  # of half a side
+    mirror = np.where(chance.random(count) < 0.5, -1.0, 1.0) if settings.mirrors else np.ones(count)
+    theta = np.empty((count, 2, 3), np.float32)
+    theta[:, 0, 0], theta[:, 0, 1] = np.cos(angle) * scale * mirror, -np.sin(angle) * scale
+    theta[:, 1, 0], theta[:, 1, 1] = np.sin(angle) * scale * mirror, np.cos(angle) * scale
+    theta[:, :, 2] = shift
+    functional = torch.nn.functional
+    grid = functional.affine_grid(torch.from_numpy(theta), list(pixels.shape), align_corners=False)
+    return functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
 
 
 def _small(pixels: npt.NDArray[np.uint8], side: int, is_gray: bool) -> npt.NDArray[np.uint8]:

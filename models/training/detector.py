@@ -16,12 +16,12 @@ from models.detection.evaluate import FOUND_FROM_SCORE, MEASURED_FROM_SCORE, eva
 from models.detection.fitting import letterbox
 from models.detection.onnx_detector import OnnxDetector
 from models.detection.scenes import LABELS, render_scene
-from models.evaluation import Measure
+from models.evaluation import UNSEEN_SEED, Measure
 from models.training.loop import Plan, Rows, train_network
 from models.training.pictures import BoxedPicture, digest_of, read_coco, read_picture
 from models.training.result import Trained, serving, write_config
 from models.training.run_folder import RunFolder
-from models.training.settings import UNSEEN_SEED, NetworkSettings, Progress
+from models.training.settings import NetworkSettings, Progress
 from models.training.split import split_rows
 from schemas import VideoFrame
 
@@ -78,7 +78,7 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
 
     plan = Plan(len(pixels), loss, average_decay=_AVERAGE_DECAY)
     trained = train_network(network, plan, settings, run, progress)
-    _write(trained, data.labels, run.model)
+    write_model(trained, data.labels, run.model)
     return Trained(
         model="onnx_detector",
         what="TinyYolo (models/detection/tiny_yolo.py), 0.46 M parameters, input 320x192: after "
@@ -127,7 +127,8 @@ def _augmented(
     return np.clip(images * gain, 0, 255).astype(np.uint8), boxes
 
 
-def _write(net: Any, labels: list[str], folder: Path) -> None:
+def write_model(net: Any, labels: list[str], folder: Path) -> None:
+    """Write a `TinyYolo` as safetensors and as ONNX of any batch size, with its labels."""
     import torch
     from safetensors.torch import save_file
 

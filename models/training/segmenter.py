@@ -14,7 +14,7 @@ from PIL import Image
 
 from models.base import ModelError
 from models.detection.scenes import LABELS, render_scene_with_classes
-from models.evaluation import Measure
+from models.evaluation import UNSEEN_SEED, Measure
 from models.segmentation.evaluate import classes_of, mean_iou, scenes_with_classes
 from models.segmentation.onnx_segmenter import OnnxSegmenter
 from models.training.loop import Plan, Rows, train_network
@@ -27,12 +27,19 @@ from models.training.pictures import (
 )
 from models.training.result import Trained, serving, write_config
 from models.training.run_folder import RunFolder
-from models.training.settings import UNSEEN_SEED, NetworkSettings, Progress
+from models.training.settings import NetworkSettings, Progress
 from models.training.split import split_rows
 from schemas import Segmentation, VideoFrame
 
-#: Sides of the crops that it trains on, as a share of the picture's: cheaper than whole pictures.
-_CROP_SHARE = 0.5
+#: Sides of the crops that it trains on, as a share of the input's: cheaper than whole pictures.
+_CROP_SHARE = 0.65
+#: Share of the crops that are around an object; the others are anywhere.
+_CENTERED_SHARE = 0.7
+#: A rendered scene is cut this often, in one step: rendering costs a third of a crop's training.
+_CROPS_OF_SCENE = 2
+#: Sides of crops are multiples of this, so that the network can halve them.
+_SIDE_STEP = 32
+_AVERAGE_DECAY = 0.998
 _NUM_MEASURED_SCENES = 100
 Image3 = npt.NDArray[np.uint8]
 
@@ -47,8 +54,12 @@ class Settings(NetworkSettings, frozen=True, kw_only=True):
         Meta(description="Folder with images/, masks/ and classes.txt; null: rendered traffic."),
     ] = None
     num_scenes: Annotated[
-        int, Meta(ge=8, description="Number of rendered scenes, without data.")
-    ] = 1500
+        int,
+        Meta(
+            ge=8,
+            description="Number of scenes rendered for each epoch, without data: no scene twice.",
+        ),
+    ] = 500
     height: Annotated[
         int, Meta(ge=64, le=1024, multiple_of=64, description="Height of the input, pixels.")
     ] = 384
@@ -58,8 +69,14 @@ class Settings(NetworkSettings, frozen=True, kw_only=True):
     mirrors: Annotated[
         bool, Meta(description="Whether a mirrored picture is as likely as the picture.")
     ] = True
-    epochs: Annotated[int, Meta(ge=1, description="How often each picture is seen.")] = 12
-    batch_size: Annotated[int, Meta(ge=2, description="Pictures in a step.")] = 8
+    bfloat16: Annotated[
+        bool,
+        Meta(description="Whether convolutions are in bfloat16: faster where the CPU has AMX."),
+    ] = False
+    epochs: Annotated[
+        int, Meta(ge=1, description="How often each picture is seen; rendered: new scenes.")
+    ] = 26
+    batch_size: Annotated[int, Meta(ge=2, description="Crops in a step.")] = 6
     learning_rate: Annotated[
         float, Meta(gt=0, description="The highest; it rises at first and falls along a cosine.")
     ] = 4e-3
@@ -73,26 +90,26 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
     """
     import torch
 
-    from models.segmentation.tiny_unet import TinyUnet
+    from models.segmentation.tiny_unet import TinyUnet, segmentation_loss
 
     data = _Users(settings, run) if settings.data else _Rendered(settings, run)
-    pixels, classes = data.arrays(progress)
-    weights = torch.from_numpy(_class_weights(classes, len(data.labels)))
+    data.prepare(progress)
     torch.manual_seed(settings.seed)
     network = TinyUnet(len(data.labels)).to(memory_format=torch.channels_last)
 
     def loss(net: Any, rows: Rows, chance: np.random.Generator) -> torch.Tensor:
-        crops = [_crop(pixels[row], classes[row], chance, settings.mirrors) for row in rows]
+        crops = data.crops(rows, chance)
         gain = chance.uniform(0.8, 1.2, (len(crops), 1, 1, 3)).astype(np.float32) / 255
         images = np.clip(np.stack([image for image, _ in crops]) * gain, 0, 1)
-        logits = net(torch.from_numpy(images).permute(0, 3, 1, 2))
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+            logits = net(pixels.contiguous(memory_format=torch.channels_last))
         truth = torch.from_numpy(np.stack([some for _, some in crops]).astype(np.int64))
-        value: torch.Tensor = _loss(logits, truth, weights)
-        return value
+        return segmentation_loss(logits.float(), truth, IGNORED_PIXEL)
 
-    plan = Plan(len(pixels), loss, weight_decay=0.01, clip=5.0)
+    plan = Plan(data.num_examples, loss, weight_decay=0.01, clip=5.0, average_decay=_AVERAGE_DECAY)
     trained = train_network(network, plan, settings, run, progress)
-    _write(trained, data.labels, settings, run.model)
+    write_model(trained, data.labels, settings, run.model)
     return Trained(
         model="onnx_segmenter",
         what=f"TinyUnet (after Ronneberger et al., 2015, arXiv:1505.04597), input "
@@ -107,49 +124,34 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
 def _crop(
     image: Image3, classes: Image3, chance: np.random.Generator, mirrors: bool
 ) -> tuple[Image3, Image3]:
-    """Cut out a part, around a pixel of a class that is in it, mirrored half of the time."""
-    rows, columns = (int(side * _CROP_SHARE) for side in classes.shape)
-    present = np.unique(classes[::4, ::4])
-    present = present[present != IGNORED_PIXEL]
-    places = np.flatnonzero(classes == chance.choice(present)) if len(present) else [0]
-    y, x = divmod(int(chance.choice(places)), classes.shape[1])
-    top = min(max(y - int(chance.integers(rows)), 0), classes.shape[0] - rows)
-    left = min(max(x - int(chance.integers(columns)), 0), classes.shape[1] - columns)
+    """Cut out a part, mirrored half of the time."""
+    height, width = classes.shape
+    rows, columns = (
+        max(1, round(side * _CROP_SHARE / _SIDE_STEP)) * _SIDE_STEP for side in (height, width)
+    )
+    y, x = _center(classes, chance)
+    top = min(max(y - int(chance.integers(rows)), 0), height - rows)
+    left = min(max(x - int(chance.integers(columns)), 0), width - columns)
     where = (slice(top, top + rows), slice(left, left + columns))
     if mirrors and chance.random() < 0.5:
         return image[where][:, ::-1], classes[where][:, ::-1]
     return image[where], classes[where]
 
 
-def _class_weights(classes: npt.NDArray[np.uint8], num_classes: int) -> npt.NDArray[np.float32]:
-    """Return the weight of each class in the loss: rare ones more, by the root of their share."""
-    counts = np.zeros(num_classes, np.float64)
-    for some in classes:
-        counts += np.bincount(some.ravel(), minlength=IGNORED_PIXEL + 1)[:num_classes]
-    roots = 1 / np.sqrt(np.maximum(counts / counts.sum(), 1e-4))
-    weights: npt.NDArray[np.float32] = (roots / roots.mean()).astype(np.float32)
-    return weights
+def _center(classes: Image3, chance: np.random.Generator) -> tuple[int, int]:
+    """Return a pixel y, x: mostly one of a class drawn from those in the picture, else any."""
+    height, width = classes.shape
+    present = np.unique(classes[::4, ::4])
+    present = present[(present > 0) & (present != IGNORED_PIXEL)]
+    if not len(present) or chance.random() >= _CENTERED_SHARE:
+        return int(chance.integers(height)), int(chance.integers(width))
+    places = np.flatnonzero(classes == chance.choice(present))
+    y, x = divmod(int(chance.choice(places)), width)
+    return y, x
 
 
-def _loss(logits: Any, truth: Any, weights: Any) -> Any:
-    """Return the weighted cross-entropy plus the soft Dice loss (arXiv:1606.04797)."""
-    import torch
-    from torch.nn import functional
-
-    entropy = functional.cross_entropy(logits, truth, weights, ignore_index=IGNORED_PIXEL)
-    known = (truth != IGNORED_PIXEL).unsqueeze(1)
-    shares = logits.softmax(dim=1) * known
-    places = functional.one_hot(torch.where(known[:, 0], truth, 0), logits.shape[1])
-    there = places.movedim(-1, 1).to(shares.dtype) * known
-    overlap = (shares * there).sum(dim=(0, 2, 3))
-    total = (shares + there).sum(dim=(0, 2, 3))
-    # A class that is not in the batch would only push its own scores down, the rarest the most.
-    is_there = there.amax(dim=(0, 2, 3)) > 0
-    dice = ((2 * overlap + 1) / (total + 1))[is_there]
-    return entropy + (1 - dice.mean() if len(dice) else 0.0)
-
-
-def _write(net: Any, labels: list[str], settings: Settings, folder: Path) -> None:
+def write_model(net: Any, labels: list[str], settings: Settings, folder: Path) -> None:
+    """Write a `TinyUnet` as safetensors and as ONNX of any batch size, with its labels."""
     import torch
     from safetensors.torch import save_file
 
@@ -202,20 +204,30 @@ class _Rendered:
     def __init__(self, settings: Settings, run: RunFolder) -> None:
         self.labels = ["background", *LABELS]
         self._settings, self._run = settings, run
-        self.words = f"{settings.num_scenes} rendered traffic scenes (models/detection/scenes.py)"
+        self.words = (
+            f"{settings.num_scenes} new rendered traffic scenes (models/detection/scenes.py) "
+            f"in each of {settings.epochs} epochs"
+        )
         run.begin("segmenter", msgspec.to_builtins(settings), "rendered")
 
-    def arrays(self, progress: Progress) -> tuple[Image3, Image3]:
-        """Return pixels (n, H, W, 3) and classes (n, H, W)."""
-        return _prepare(
-            self._scenes(), self._settings.num_scenes, self._settings, self._run, progress
-        )
+    @property
+    def num_examples(self) -> int:
+        """The number of crops in an epoch."""
+        return self._settings.num_scenes * _CROPS_OF_SCENE
 
-    def _scenes(self) -> Iterator[tuple[Image3, Image3]]:
-        for index in range(self._settings.num_scenes):
-            chance = np.random.default_rng((self._settings.seed, index))
-            scene, classes = render_scene_with_classes(chance)
-            yield scene.image, classes
+    def prepare(self, progress: Progress) -> None:
+        """Do nothing: scenes are rendered when a step needs them."""
+
+    def crops(self, rows: Rows, chance: np.random.Generator) -> list[tuple[Image3, Image3]]:
+        """Cut new scenes, which depend on the step's random numbers alone."""
+        crops = list[tuple[Image3, Image3]]()
+        while len(crops) < len(rows):
+            scene, classes = render_scene_with_classes(
+                chance, self._settings.width, self._settings.height
+            )
+            for _ in range(min(_CROPS_OF_SCENE, len(rows) - len(crops))):
+                crops.append(_crop(scene.image, classes, chance, self._settings.mirrors))
+        return crops
 
     def measure(self, folder: Path) -> list[Measure]:
         """Measure on scenes that no training run renders."""
@@ -242,10 +254,23 @@ class _Users:
             f"({folder.name}); {len(self._held_out)} held out"
         )
 
-    def arrays(self, progress: Progress) -> tuple[Image3, Image3]:
-        """Return the same as `_Rendered.arrays`."""
+    @property
+    def num_examples(self) -> int:
+        """The number of pictures."""
+        return len(self._pairs)
+
+    def prepare(self, progress: Progress) -> None:
+        """Decode the pictures, once for a run."""
         pictures = (self._read(image, mask) for image, mask in self._pairs)
-        return _prepare(pictures, len(self._pairs), self._settings, self._run, progress)
+        count = len(self._pairs)
+        self._pixels, self._classes = _prepare(pictures, count, self._settings, self._run, progress)
+
+    def crops(self, rows: Rows, chance: np.random.Generator) -> list[tuple[Image3, Image3]]:
+        """Cut each of these pictures once."""
+        return [
+            _crop(self._pixels[row], self._classes[row], chance, self._settings.mirrors)
+            for row in rows
+        ]
 
     def _read(self, image: Path, mask: Path) -> tuple[Image3, Image3]:
         pixels, classes = read_picture(image), read_mask(mask, len(self.labels))

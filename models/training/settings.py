@@ -11,8 +11,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 from msgspec import Meta
 
-#: Seeds from here on are for measuring; training refuses them.
-UNSEEN_SEED = 1_000_000
+from models.evaluation import UNSEEN_SEED
 
 #: Called with what is done and how much there is: steps, pictures or texts.
 Progress: TypeAlias = Callable[[str, int, int], None]

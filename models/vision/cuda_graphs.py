@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from models.base import ModelError
+
 if TYPE_CHECKING:
     import torch
 
@@ -42,12 +44,31 @@ class CudaGraphs:
         if shape not in self._captured:
             if len(self._captured) >= _MAX_SIZES:
                 return self._compute(pixels)
-            self._captured[shape] = self._capture(pixels)
+            self._captured[shape] = self._capture_or_explain(pixels)
         captured = self._captured[shape]
         captured.pixels.copy_(pixels)
         captured.graph.replay()
         # The next replay writes into the same memory.
         return [output.clone() for output in captured.outputs]
+
+    def _capture_or_explain(self, pixels: torch.Tensor) -> _Captured:
+        """Capture a batch size.
+
+        Raises:
+            ModelError: the network can't be captured.
+        """
+        import torch
+
+        try:
+            return self._capture(pixels)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # CUDA's "operation not permitted when stream is capturing"
+            reason = (str(error).splitlines() or [""])[0]
+            raise ModelError(
+                f"cuda_graphs: the kernels of this network can't be captured: {reason}: leave the "
+                "option cuda_graphs off"
+            ) from error
 
     def _capture(self, pixels: torch.Tensor) -> _Captured:
         import torch

@@ -12,15 +12,21 @@ import numpy as np
 import pytest
 import torch
 
+from models.base import ModelError
 from models.classification.image_classifier import ImageClassifier
-from models.detection.evaluate import UNSEEN_SEED, scenes_with_truth
+from models.detection.boxes import nms_of_frames
+from models.detection.device_nms import DeviceNms
+from models.detection.evaluate import scenes_with_truth
 from models.detection.traffic_detector import TrafficDetector
+from models.evaluation import UNSEEN_SEED
 from models.nlu.encoder import SentenceEncoder
 from models.nlu.model_files import find_model
 from models.nlu.onnx_export import export_onnx
 from models.segmentation.image_segmenter import ImageSegmenter
+from models.vision.networks import PRECISIONS, TorchImages
 from schemas import Classification, Detections, Segmentation
 from streams.out_of_memory import is_out_of_memory
+from tests.models.detection.crowds import crowded_frames
 from tests.models.vision.tiny_files import write_segformer_folder
 
 pytestmark = [
@@ -37,6 +43,8 @@ def test_a_detector_finds_the_same_on_cpu_and_gpu(runtime: str) -> None:
     for device in ("cpu", DEVICE):
         detector = TrafficDetector(runtime=runtime)
         detector.load(device)
+        assert detector._ready is not None
+        assert isinstance(detector._ready.suppress, DeviceNms) == (device != "cpu")
         detector.warm_up()
         # Several under way at once, as the engine has them.
         prepared = [detector.prepare_batch(frames[i : i + 4]) for i in range(0, 12, 4)]
@@ -48,6 +56,13 @@ def test_a_detector_finds_the_same_on_cpu_and_gpu(runtime: str) -> None:
         for one in sure:
             distances = [np.abs(np.subtract(one.box, d.box)).max() for d in on_gpu.detections]
             assert min(distances) < 2.0  # pixels; half precision of some kernels
+
+
+def test_boxes_are_suppressed_on_the_gpu_as_on_the_cpu() -> None:
+    frames = crowded_frames(8, 300)
+    on_gpu = DeviceNms(DEVICE)(frames, 0.45, 100)
+    for one, other in zip(on_gpu, nms_of_frames(frames, 0.45, 100), strict=True):
+        assert one.tolist() == other.tolist()
 
 
 def test_vectors_are_the_same_on_cpu_and_gpu(minilm_or_tiny: str) -> None:
@@ -138,3 +153,28 @@ def test_a_segmenter_finds_the_same_regions_on_cpu_and_gpu(
         for label in on_cpu | on_gpu:
             # Pixels between two classes may fall on either side.
             assert abs(on_cpu.get(label, 0) - on_gpu.get(label, 0)) < 0.01 * 640 * 384
+
+
+def test_a_network_that_waits_for_its_numbers_is_refused_as_a_cuda_graph() -> None:
+    class Waits(torch.nn.Module):
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return pixels * 2 if float(pixels.sum()) > 0 else pixels
+
+    network = TorchImages(Waits(), DEVICE, cuda_graphs=True)
+    with pytest.raises(ModelError, match="can't be captured"):
+        network.run(network.upload(np.ones((2, 3, 8, 8), np.float32)))
+    torch.zeros(16, device=DEVICE).sum().item()  # the device still works
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_convolutions_are_computed_in_the_precision_with_channels_last(precision: str) -> None:
+    seen: list[tuple[torch.dtype, bool]] = []
+    net = torch.nn.Conv2d(3, 8, 3)
+    net.register_forward_hook(
+        lambda module, inputs, output: seen.append(
+            (output.dtype, output.is_contiguous(memory_format=torch.channels_last))
+        )
+    )
+    network = TorchImages(net, DEVICE, precision=precision)
+    network.run(network.upload(np.ones((2, 3, 16, 16), np.float32)))
+    assert seen == [(getattr(torch, PRECISIONS[precision]), True)]

@@ -12,10 +12,10 @@ from models.detection.boxes import (
     Ints,
     NetworkOutputError,
     Selected,
+    choose,
     clip_boxes,
     iou_matrix,
     nms,
-    select,
 )
 
 # Quarters are exact in float32, so the reference and the arrays agree to the last bit of overlap.
@@ -78,10 +78,10 @@ def test_nms_stops_at_its_limit() -> None:
     assert nms(boxes, scores, np.zeros(10, np.int64), 0.5, 3).tolist() == [9, 8, 7]
 
 
-def test_select_uses_the_best_class_of_each_box_above_the_threshold() -> None:
+def test_choose_uses_the_best_class_of_each_box_above_the_threshold() -> None:
     boxes = np.array([[0, 0, 4, 4], [10, 10, 14, 14], [20, 20, 24, 24]], np.float32)
     scores = np.array([[0.2, 0.6], [0.9, 0.1], [0.3, 0.2]], np.float32)
-    selected = select(boxes, scores, score_threshold=0.5, iou_threshold=0.5, max_detections=9)
+    selected = choose(boxes, scores, score_threshold=0.5)
     np.testing.assert_array_equal(selected.boxes, boxes[[1, 0]])
     np.testing.assert_allclose(selected.scores, [0.9, 0.6])
     assert selected.class_ids.tolist() == [0, 1]
@@ -91,8 +91,8 @@ def test_select_uses_the_best_class_of_each_box_above_the_threshold() -> None:
 def test_a_box_that_is_not_finite_is_an_error_if_its_score_counts(bad: float) -> None:
     boxes = np.array([[0, 0, 4, bad], [8, 8, 9, 9]], np.float32)
     with pytest.raises(NetworkOutputError, match="a box that is NaN or infinite"):
-        select_over_half(boxes, np.array([[0.9], [0.8]], np.float32))
-    selected = select_over_half(boxes, np.array([[0.1], [0.8]], np.float32))
+        chosen_over_half(boxes, np.array([[0.9], [0.8]], np.float32))
+    selected = chosen_over_half(boxes, np.array([[0.1], [0.8]], np.float32))
     np.testing.assert_array_equal(selected.boxes, boxes[1:])
 
 
@@ -103,51 +103,38 @@ def test_a_score_that_is_no_probability_is_an_error(
 ) -> None:
     boxes, scores = np.zeros((2, 4), np.float32), np.array([[0.9], [bad]], np.float32)
     with pytest.raises(NetworkOutputError, match=message):
-        select_over_half(boxes, scores, is_multi_label=is_multi_label)
+        chosen_over_half(boxes, scores, is_multi_label=is_multi_label)
 
 
 def test_a_score_over_one_by_rounding_is_one() -> None:
-    selected = select_over_half(np.zeros((1, 4), np.float32), np.array([[1.004]], np.float32))
+    selected = chosen_over_half(np.zeros((1, 4), np.float32), np.array([[1.004]], np.float32))
     assert selected.scores.tolist() == [1]
 
 
 def test_a_chosen_class_that_is_negative_is_an_error() -> None:
     boxes, scores = np.zeros((2, 4), np.float32), np.array([0.9, 0.1], np.float32)
-    assert select_over_half(boxes, scores, np.array([3, -1])).class_ids.tolist() == [3]
+    assert chosen_over_half(boxes, scores, np.array([3, -1])).class_ids.tolist() == [3]
     with pytest.raises(NetworkOutputError, match="a class that is negative"):
-        select_over_half(boxes, scores, np.array([-1, 3]))
+        chosen_over_half(boxes, scores, np.array([-1, 3]))
 
 
 def test_a_box_may_have_several_classes() -> None:
     boxes = np.array([[0, 0, 4, 4], [8, 8, 9, 9]], np.float32)
     scores = np.array([[0.6, 0.2, 0.9], [0.1, 0.2, 0.3]], np.float32)
-    selected = select_over_half(boxes, scores, is_multi_label=True)
+    selected = chosen_over_half(boxes, scores, is_multi_label=True)
     assert selected.class_ids.tolist() == [2, 0]
     np.testing.assert_array_equal(selected.boxes, boxes[[0, 0]])
 
 
-def select_over_half(
+def chosen_over_half(
     boxes: Floats, scores: Floats, class_ids: Ints | None = None, is_multi_label: bool = False
 ) -> Selected:
-    return select(
-        boxes,
-        scores,
-        class_ids,
-        score_threshold=0.5,
-        iou_threshold=None,
-        max_detections=9,
-        is_multi_label=is_multi_label,
-    )
+    return choose(boxes, scores, class_ids, score_threshold=0.5, is_multi_label=is_multi_label)
 
 
-def test_select_without_candidates_is_empty() -> None:
-    selected = select(
-        np.zeros((0, 4), np.float32),
-        np.zeros((0, 3), np.float32),
-        score_threshold=0.5,
-        iou_threshold=0.5,
-        max_detections=9,
-    )
+def test_choose_without_candidates_is_empty() -> None:
+    boxes, scores = np.zeros((0, 4), np.float32), np.zeros((0, 3), np.float32)
+    selected = choose(boxes, scores, score_threshold=0.5)
     assert selected.boxes.shape == (0, 4)
     assert len(selected.scores) == len(selected.class_ids) == 0
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from models.base import ModelError
-from models.detection.export import load_torch, save_all
 from models.detection.onnx_network import OnnxNetwork
 from models.detection.scenes import LABELS
 from models.detection.tiny_yolo import INPUT_HEIGHT, INPUT_WIDTH, TinyYolo
 from models.detection.tiny_yolo_loss import assign, detection_loss, distance_iou_loss
+from models.detection.tiny_yolo_weights import load_torch
 from models.detection.traffic_detector import WEIGHTS
-from models.detection.train import Settings, TrainingSet, render_training_set, train
+from models.training.detector import write_model
 
 NUM_CELLS = 24 * 40 + 12 * 20 + 6 * 10
 
@@ -63,37 +63,13 @@ def test_a_picture_without_objects_has_a_loss() -> None:
     loss.backward()  # type: ignore[no-untyped-call]
 
 
-def test_the_training_set_is_seeded_and_padded() -> None:
-    first, second = (
-        render_training_set(Settings(seed=4, num_scenes=3), INPUT_HEIGHT, INPUT_WIDTH)
-        for _ in range(2)
-    )
-    np.testing.assert_array_equal(first.images, second.images)
-    assert first.boxes.shape[:2] == first.class_ids.shape
-    assert not first.boxes[first.class_ids < 0].any()
-    real = first.boxes[first.class_ids >= 0]
-    assert len(real)
-    assert (real <= [INPUT_WIDTH, INPUT_HEIGHT] * 2).all()
-
-
-@pytest.mark.slow
-def test_training_learns(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = Settings(seed=1, num_scenes=4, num_epochs=6, batch_size=2)
-    data: TrainingSet = render_training_set(settings, INPUT_HEIGHT, INPUT_WIDTH)
-    net = train(settings, data)
-    losses = [float(line.split()[4].rstrip(",")) for line in capsys.readouterr().out.splitlines()]
-    assert len(losses) == 6
-    assert losses[-1] < 0.9 * losses[0]
-    assert not net.training
-
-
 @pytest.mark.slow
 def test_the_exported_file_agrees_with_torch(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = TinyYolo(len(LABELS)).eval()
-    save_all(net, tmp_path)
-    again = load_torch(tmp_path / "tiny_traffic.safetensors")
-    onnx = OnnxNetwork(tmp_path / "tiny_traffic.onnx", "cpu", threads=1)
+    write_model(net, list(LABELS), tmp_path)
+    again = load_torch(tmp_path / "model.safetensors")
+    onnx = OnnxNetwork(tmp_path / "model.onnx", "cpu", threads=1)
     for batch in (1, 3):
         pixels = torch.rand(batch, 3, INPUT_HEIGHT, INPUT_WIDTH)
         with torch.inference_mode():

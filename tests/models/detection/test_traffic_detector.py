@@ -19,13 +19,12 @@ from models.detection.coco_metrics import Truth
 from models.detection.evaluate import (
     FOUND_FROM_SCORE,
     MEASURED_FROM_SCORE,
-    UNSEEN_SEED,
     evaluate_detector,
     evaluate_on,
     scenes_with_truth,
 )
 from models.detection.traffic_detector import TrafficDetector
-from models.evaluation import Skipped, figures
+from models.evaluation import UNSEEN_SEED, Skipped, figures
 from models.registry import make_model, model_class
 from schemas import Detection, Detections, InputError, VideoFrame
 

@@ -24,7 +24,7 @@ from tests.models.contract import events_for
 from tests.models.nlu.tiny_bert import write_bert
 from tests.models.training.small_data import write_class_folders, write_squares
 
-SHIPPED_DETECTOR = Path(__file__).parents[3] / "models/detection/weights/tiny_traffic.onnx"
+SHIPPED_DETECTOR = Path(__file__).parents[3] / "models/detection/weights/model.onnx"
 
 
 def export(source: Path | str, out: Path, kind: str, **options: Any) -> Exported:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from models.detection.scenes import LABELS
+from models.evaluation import UNSEEN_SEED
 from models.segmentation.evaluate import classes_of, mean_iou, scenes_with_classes
 from models.segmentation.traffic_segmenter import TrafficSegmenter
-from models.segmentation.train import UNSEEN_SEED
 from schemas import Segmentation
 
 #: Below the figure of docs/vision.md, since these are few scenes; a network that gives every pixel
