@@ -97,7 +97,7 @@ def word_error_rows(folder: str, number: int) -> list[Row]:
     model.load("cpu")
     rows: list[Row] = []
     for unseen in (False, True):
-        _, sounds = _judged(number, unseen)
+        spoken, sounds = _judged(number, unseen)
         texts = recognize(model, sounds)
         rows += _rate_row(model.name, spoken, texts, _dataset(number, unseen))
     return rows
@@ -181,7 +181,7 @@ def _pocketsphinx_rows(number: int) -> list[Row]:
         grammar.write_text(as_jsgf())
         decoder = pocketsphinx.Decoder(jsgf=str(grammar), samprate=SAMPLE_RATE_HZ, loglevel="FATAL")
         for unseen in (False, True):
-            _, sounds = _judged(number, unseen)
+            spoken, sounds = _judged(number, unseen)
             texts = []
             for sound in sounds:
                 decoder.start_utt()
