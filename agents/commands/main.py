@@ -17,6 +17,8 @@ from agents.errors import EXIT_CODE, UserError, error_lines, expected_errors
 COMMANDS: dict[str, str] = {
     "worker": "Run the agents of a pipeline file.",
     "check": "Check a pipeline file, its models and its broker.",
+    "doctor": "Look at this machine and the broker; say how to mend what is wrong.",
+    "diff": "Show what a restart with another pipeline file will do.",
     "topics": "Plan or create the topics of a pipeline file.",
     "state": "List, show, reset or rekey the state of online models.",
     "produce": "Publish events from files, cameras or demo sources.",

@@ -268,3 +268,66 @@ def num_members(kafka: Kafka, group: str, timeout: float = 10.0) -> int:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return 0
         raise BrokerError(f"can't describe group {group}: {error.args[0].str()}") from None
+
+
+def newest_timestamps_ms(
+    kafka: Kafka, topics: Mapping[str, int], timeout: float = 5.0
+) -> dict[tuple[str, int], int]:
+    """Return the largest record timestamp of each partition that has one, in milliseconds.
+
+    Partitions of the embedded broker and of brokers before Kafka 3.0 are left out.
+
+    Args:
+        kafka: client settings by librdkafka's names.
+        topics: name to number of partitions; must exist.
+        timeout: seconds, > 0.
+
+    Raises:
+        BrokerError: the cluster can't be reached.
+    """
+    errors = ClientErrors()
+    admin = make_admin(kafka, errors.add)
+    if read_cluster(admin, errors, bootstrap_servers(kafka), timeout).is_embedded or not topics:
+        return {}
+    wanted = {
+        TopicPartition(name, partition): OffsetSpec.max_timestamp()
+        for name, partitions in topics.items()
+        for partition in range(partitions)
+    }
+    found = {}
+    for place, future in admin.list_offsets(wanted, request_timeout=timeout).items():
+        try:
+            timestamp = future.result().timestamp
+        except KafkaException:  # no leader, not authorized, or an old broker
+            continue
+        if timestamp > 0:
+            found[place.topic, place.partition] = int(timestamp)
+    return found
+
+
+def allowed_operations(
+    kafka: Kafka, topics: Sequence[str], timeout: float = 5.0
+) -> dict[str, frozenset[str]]:
+    """Return what this user may do with each topic: READ, WRITE, DESCRIBE, ...
+
+    Topics that this user may not describe, and all topics of the embedded broker, are left out.
+
+    Raises:
+        BrokerError: the cluster can't be reached.
+    """
+    errors = ClientErrors()
+    admin = make_admin(kafka, errors.add)
+    if read_cluster(admin, errors, bootstrap_servers(kafka), timeout).is_embedded or not topics:
+        return {}
+    futures = admin.describe_topics(
+        TopicCollection(list(topics)), include_authorized_operations=True, request_timeout=timeout
+    )
+    allowed = {}
+    for topic, future in futures.items():
+        try:
+            operations = future.result().authorized_operations
+        except KafkaException:  # not authorized to describe it, or gone
+            continue
+        if operations is not None:
+            allowed[topic] = frozenset(operation.name for operation in operations)
+    return allowed

@@ -1,0 +1,1 @@
+"""`penstock diff`: what a restart with another pipeline file will do."""
