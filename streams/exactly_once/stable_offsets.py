@@ -2,7 +2,9 @@
 
 A partition's new owner has ended its predecessor's transaction before it fetches them. But brokers
 before 4.0 acknowledge the end of a transaction a moment before it reaches the group's offsets.
-aiokafka's request does not wait for that moment; confluent-kafka's `require_stable` does.
+aiokafka's request does not wait for that moment; that of a confluent-kafka consumer does, with
+`read_committed`. (An admin client could too, but librdkafka 2.16 crashes where its coordinator has
+moved.)
 """
 
 from __future__ import annotations
@@ -13,11 +15,10 @@ import time
 from collections.abc import Sequence
 
 from aiokafka.errors import for_code
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ConfluentTopicPartition
-from confluent_kafka.admin import AdminClient
 
-from streams.kafka.clients import make_admin
+from streams.kafka.clients import make_consumer
 from streams.kafka.positions import CommittedPosition, position_of
 from streams.kafka.settings import Kafka
 from streams.records import TopicPartition
@@ -78,33 +79,32 @@ class StableOffsets:
                 "the group coordinator does not answer: %s", self._group_id, error,
             )  # fmt: skip
 
-        admin = make_admin(self._kafka)
-        request = ConsumerGroupTopicPartitions(
-            self._group_id, [ConfluentTopicPartition(*tp) for tp in partitions]
-        )
+        # It joins no group: it subscribes to nothing.
+        settings = {"group.id": self._group_id, "isolation.level": "read_committed"}
+        consumer = make_consumer(self._kafka, settings)
+        wanted = [ConfluentTopicPartition(*tp) for tp in partitions]
 
         async def attempt() -> dict[TopicPartition, CommittedPosition]:
-            return await self._request(admin, request)
+            return await asyncio.to_thread(self._request, consumer, wanted)
 
-        return await retry(attempt, _TransientError, log_long_wait, wait_seconds=_RETRY_SECONDS)
-
-    async def _request(
-        self, admin: AdminClient, request: ConsumerGroupTopicPartitions
-    ) -> dict[TopicPartition, CommittedPosition]:
-        futures = admin.list_consumer_group_offsets(
-            [request], require_stable=True, request_timeout=_REQUEST_SECONDS
-        )
         try:
-            # librdkafka's own thread completes the future.
-            response = await asyncio.wrap_future(futures[self._group_id])
+            return await retry(attempt, _TransientError, log_long_wait, wait_seconds=_RETRY_SECONDS)
+        finally:
+            await asyncio.to_thread(consumer.close)
+
+    def _request(
+        self, consumer: Consumer, wanted: list[ConfluentTopicPartition]
+    ) -> dict[TopicPartition, CommittedPosition]:
+        try:
+            answered = consumer.committed(wanted, timeout=_REQUEST_SECONDS)
         except KafkaException as error:
             raise self._error(error.args[0]) from error
-        for partition in response.topic_partitions:
+        for partition in answered:
             if partition.error is not None:
                 raise self._error(partition.error)
         return {
             TopicPartition(partition.topic, partition.partition): position_of(partition)
-            for partition in response.topic_partitions
+            for partition in answered
             if partition.offset >= 0
         }
 

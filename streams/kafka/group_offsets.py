@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -21,7 +20,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import OffsetSpec
 
 from streams.kafka.admin import ClusterInfo, describe_ids, read_cluster
-from streams.kafka.clients import make_admin
+from streams.kafka.clients import make_admin, make_consumer
 from streams.kafka.errors import BrokerError, ClientErrors
 from streams.kafka.positions import CommittedPosition, position_of
 from streams.kafka.reader import Bounds
@@ -71,6 +70,11 @@ class GroupOffsets:
         """
         self._errors = ClientErrors()
         self._admin = make_admin(kafka, self._errors.add)
+        # Not an admin client's request: librdkafka 2.16 crashes on an answer such as
+        # NOT_COORDINATOR, which a new cluster and one that moves a coordinator give.
+        self._consumer = make_consumer(
+            kafka, {"group.id": group, "isolation.level": "read_uncommitted"}
+        )
         self._servers = bootstrap_servers(kafka)
         self._group = group
         self._isolation = (
@@ -79,6 +83,10 @@ class GroupOffsets:
             else IsolationLevel.READ_UNCOMMITTED
         )
         self._timeout = timeout
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._consumer.close()
 
     def cluster(self) -> ClusterInfo:
         """Return the cluster's metadata; create no topic.
@@ -109,13 +117,9 @@ class GroupOffsets:
         """
 
         def ask() -> Sequence[TopicPartition]:
-            request = ConsumerGroupTopicPartitions(
-                self._group, [TopicPartition(*place) for place in places]
+            answered: Sequence[TopicPartition] = self._consumer.committed(
+                [TopicPartition(*place) for place in places], timeout=self._timeout
             )
-            futures = self._admin.list_consumer_group_offsets(
-                [request], request_timeout=self._timeout
-            )
-            answered: Sequence[TopicPartition] = futures[self._group].result().topic_partitions
             for partition in answered:
                 if partition.error is not None:
                     raise KafkaException(partition.error)

@@ -53,6 +53,8 @@ def look_at_broker(
     plan = plan_topics(settings, cluster.topics, learning)
     yield from _topics(plan, cluster)
     there = [planned for planned in plan if planned.partitions]
+    if not there:
+        return
     yield from _partitions(settings, there, num_workers)
     configs = topic_configs(settings.kafka, [p.topic for p in there], timeout)
     yield from _sizes(settings, there, configs)

@@ -63,6 +63,7 @@ class LagReader:
 
     def close(self) -> None:
         """Close the connections."""
+        self._offsets.close()
         self._unread.close()
 
     def read(self) -> LagReport:
