@@ -36,9 +36,6 @@ NEW, TRACKED, LOST = range(3)
 _LEAST_SURE, _LEAST_LOW, _LEAST = 0.5, 0.5, 0.2
 #: In the last pairing, boxes are enlarged on each side by so many times their width or height.
 _ENLARGED = 1.5
-#: In the last pairing, the exponent of the agreement of heights: boxes without overlap are matched
-#: too, and small objects' heights are measured badly.
-_ENLARGED_HEIGHT = 0.5
 #: Seconds between two frames whose times don't say it, and the most that they are believed.
 _USUAL_SECONDS, _MOST_SECONDS = 0.1, 10.0
 #: A track starts only at a score so far above `high_score`.
@@ -172,7 +169,8 @@ def _owners(tracks: CameraTracks, boxes: Boxes, rules: TrackingRules) -> Ints:
             return
         tracked, found = predicted[rows], boxes.corners[free]
         similarity = iou(grown(tracked, enlarged), grown(found, enlarged))
-        similarity *= height_overlap(tracked, found) ** (_ENLARGED_HEIGHT if enlarged else 1.0)
+        if not enlarged:
+            similarity *= height_overlap(tracked, found)
         if by_score:
             similarity = similarity * boxes.scores[free]
         other = tracks.class_ids[rows][:, None] != boxes.class_ids[free]
