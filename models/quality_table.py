@@ -28,7 +28,7 @@ REMARKS: dict[tuple[str, str], str] = {
         "image_classifier (efficientnet_lite0)",
         "",
     ): "four pictures: says that it works, not how well",
-    ("byte_tracker (traffic_detector)", ""): "settings were chosen on 60 other clips; from the "
+    ("byte_tracker (traffic_detector)", ""): "settings were chosen on 90 other clips; from the "
     "renderer that the detector was trained on",
     (
         "byte_tracker (FastestDet)",
