@@ -29,25 +29,6 @@ def iou(first: Floats, second: Floats) -> Floats:
     return overlap
 
 
-def height_overlap(first: Floats, second: Floats) -> Floats:
-    """Return how well the vertical extents of boxes (m, 4) and (n, 4) agree: (m, n), 0 to 1.
-
-    It is the intersection over union of their heights alone. Where objects move sideways, their
-    height and their place on the ground change least.
-    Source: Yang et al., 2023, "Hybrid-SORT: Weak Cues Matter for Online Multi-Object Tracking",
-    arXiv:2308.00783, section 3.3.
-    """
-    shared = np.minimum(first[:, None, 3], second[:, 3]) - np.maximum(
-        first[:, None, 1], second[:, 1]
-    )
-    total = np.maximum(first[:, None, 3], second[:, 3]) - np.minimum(
-        first[:, None, 1], second[:, 1]
-    )
-    shared = np.clip(shared, 0, None)
-    overlap: Floats = np.divide(shared, total, out=np.zeros_like(shared), where=total > 0)
-    return overlap
-
-
 def grown(boxes: Floats, share: float) -> Floats:
     """Return boxes (n, 4), xyxy, that are larger on each side by a share of their sides."""
     margins = share * (boxes[:, 2:] - boxes[:, :2])

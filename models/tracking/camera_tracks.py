@@ -6,8 +6,6 @@ continue the tracks that are left, which keeps objects that are partly covered.
 Source: Zhang et al., 2022, "ByteTrack: Multi-Object Tracking by Associating Every Detection Box",
 ECCV, arXiv:2110.06864. Different from it:
 
-- Overlap counts less where the heights disagree, as in Hybrid-SORT (Yang et al., 2023,
-  arXiv:2308.00783): objects that pass each other are at different distances.
 - Boxes with low scores move the estimate less, as in GIAOTracker (`kalman.py`).
 - Boxes of all classes are matched together, and a pair of two classes counts as less similar.
 - Pairs that overlap well are matched first. Else two objects that pass each other swap: the sum
@@ -27,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.tracking import kalman
-from models.tracking.association import Floats, Ints, grown, height_overlap, iou, match
+from models.tracking.association import Floats, Ints, grown, iou, match
 
 #: States of a track: seen once; followed; not seen in the last frame.
 NEW, TRACKED, LOST = range(3)
@@ -36,9 +34,6 @@ NEW, TRACKED, LOST = range(3)
 _LEAST_SURE, _LEAST_LOW, _LEAST = 0.5, 0.5, 0.2
 #: In the last pairing, boxes are enlarged on each side by so many times their width or height.
 _ENLARGED = 1.5
-#: In the last pairing, the exponent of the agreement of heights: boxes without overlap are matched
-#: too, and small objects' heights are measured badly.
-_ENLARGED_HEIGHT = 0.5
 #: Seconds between two frames whose times don't say it, and the most that they are believed.
 _USUAL_SECONDS, _MOST_SECONDS = 0.1, 10.0
 #: A track starts only at a score so far above `high_score`.
@@ -170,9 +165,7 @@ def _owners(tracks: CameraTracks, boxes: Boxes, rules: TrackingRules) -> Ints:
         free = np.flatnonzero(among & (owner < 0))
         if not len(rows) or not len(free):
             return
-        tracked, found = predicted[rows], boxes.corners[free]
-        similarity = iou(grown(tracked, enlarged), grown(found, enlarged))
-        similarity *= height_overlap(tracked, found) ** (_ENLARGED_HEIGHT if enlarged else 1.0)
+        similarity = iou(grown(predicted[rows], enlarged), grown(boxes.corners[free], enlarged))
         if by_score:
             similarity = similarity * boxes.scores[free]
         other = tracks.class_ids[rows][:, None] != boxes.class_ids[free]

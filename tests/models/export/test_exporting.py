@@ -18,7 +18,7 @@ from models.classification.image_classifier import ImageClassifier
 from models.classification.small_resnet import ResNet20
 from models.export.exporting import Exported, export_model, open_source
 from models.training.result import serving, write_config
-from schemas import Classification, Detections, VideoFrame
+from schemas import Classification, Detections, Segmentation, VideoFrame
 from streams.settings import AgentSettings
 from tests.models.contract import events_for
 from tests.models.nlu.tiny_bert import write_bert
@@ -88,6 +88,21 @@ def test_int8_of_a_classifier_is_rated_on_labeled_pictures(
     assert "QuantizeLinear" in names
     (answer,) = served(done.out).predict_batch(events_for(VideoFrame, 1))
     assert isinstance(answer, Classification)
+
+
+def test_the_shipped_classifier_of_traffic_is_rated_on_rendered_objects(tmp_path: Path) -> None:
+    done = export("traffic", tmp_path / "out", "int8")
+    assert set(done.quality) == {"accuracy"}
+    assert done.quality_before["accuracy"] > 0.9
+    assert done.quality["accuracy"] > done.quality_before["accuracy"] - 0.05
+
+
+@pytest.mark.parametrize("name", ["traffic_detector", "traffic_segmenter"])
+def test_shipped_networks_are_named_by_their_model(name: str, tmp_path: Path) -> None:
+    opened = open_source(name, None, None, None)
+    assert opened.write_float(tmp_path / "out").is_file()
+    (answer,) = served(tmp_path / "out").predict_batch([VideoFrame.example()])
+    assert isinstance(answer, Detections | Segmentation)
 
 
 def test_the_boxes_of_a_detector_stay_in_int8_and_float16(tmp_path: Path) -> None:

@@ -9,21 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.tracking.association import Floats, height_overlap, iou, match
+from models.tracking.association import Floats, iou, match
 
 
 def test_iou_of_known_boxes() -> None:
     boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [5, 5, 5, 9]], np.float64)
     np.testing.assert_allclose(iou(boxes, boxes)[:2, :2], [[1, 1 / 7], [1 / 7, 1]])
     assert not iou(boxes, boxes)[2].any()  # no area
-
-
-def test_heights_agree_whatever_the_place_sideways() -> None:
-    boxes = np.array([[0, 0, 2, 4], [90, 0, 99, 4], [0, 2, 2, 6], [0, 8, 2, 9], [0, 5, 2, 5]])
-    found = height_overlap(boxes[:1].astype(float), boxes.astype(float))
-    np.testing.assert_allclose(found, [[1, 1, 2 / 6, 0, 0]])
-    flat = boxes[4:].astype(float)
-    assert height_overlap(flat, flat).tolist() == [[0]]  # no height
 
 
 @given(
