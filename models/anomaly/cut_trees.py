@@ -219,7 +219,7 @@ class CutTrees:
             low, high = flat.low.take(at, axis=0), flat.high.take(at, axis=0)
             outside = weights * (np.maximum(low - own, 0.0) + np.maximum(own - high, 0.0))
             total = outside.sum(axis=1)
-            width = (high - low) @ weights
+            width = (weights * (high - low)).sum(axis=1)
             is_off = chance * total / (width + total + _TOLERANCE)
             ratio = is_off * np.maximum(displaced, flat.mass.take(at))
             by_feature[pairs] += outside * (ratio / np.where(total > 0, total, 1.0))[:, None]

@@ -57,7 +57,7 @@ def range_auc_pr(scores: Floats, truth: Bools, buffer: int) -> float:
 
 
 def buffered_labels(truth: Bools, buffer: int) -> Floats:
-    """Return the labels (n,): 1 in a range, sqrt(1 - d / buffer) at d <= buffer / 2 from it."""
+    """Return the labels (n,): 1 in a range, sqrt(1 - d / buffer) at d rows, d <= buffer / 2."""
     labels = truth.astype(np.float64)
     for first, end in runs(truth):
         for distance in range(1, buffer // 2 + 1):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.calibration import Judged
-from models.anomaly.contributions import Contributions
+from models.anomaly.contributions import Contributions, shares_of
 from schemas import AnomalyScore, SensorReading
 
 Floats = NDArray[np.float64]
@@ -42,6 +42,8 @@ def channel_results(
 ) -> list[AnomalyScore]:
     """Return a result for each reading, of its most unusual channel.
 
+    A channel contributes by the square of its surprise.
+
     Args:
         readings: those that were judged.
         judged: of all channels, reading by reading.
@@ -50,7 +52,8 @@ def channel_results(
     """
     # A new report comes before a repeat, however unusual that is. The last place is of no channel.
     rank = np.append(judged.surprise + 1e6 * judged.reported, -1.0)
-    best = argmax_of_each(rank, [len(reading.values) for reading in readings])
+    lengths = [len(reading.values) for reading in readings]
+    best = argmax_of_each(rank, lengths)
     chosen = Judged(
         np.append(judged.surprise, -1.0)[best],
         np.append(judged.reported, False)[best],
@@ -59,19 +62,27 @@ def channel_results(
     names = list(chain.from_iterable([reading.values for reading in readings]))
     scores = damped_scores(chosen, threshold)
     probabilities = 10.0 ** -np.maximum(chosen.surprise, 0.0)
+    shares: list[dict[str, float]] = [{} for _ in readings]
+    ends = np.cumsum(lengths)
+    for place in np.flatnonzero(chosen.surprise >= EXPLAINED_SURPRISE).tolist():
+        own = slice(int(ends[place]) - lengths[place], int(ends[place]))
+        parts = np.maximum(judged.surprise[own], 0.0) ** 2
+        shares[place] = shares_of(parts, names[own])
     return [
         AnomalyScore(
             score=score,
             is_anomaly=is_anomaly,
             threshold=threshold,
+            contributions=share,
             channel=names[at] if score > 0 else "",
             expected=value if score > 0 else None,
             is_scored=surprise >= 0,
             probability=probability if surprise >= 0 else None,
             incident=f"{reading.source_id}/{names[at]}/{number}" if number else "",
         )
-        for reading, at, surprise, score, is_anomaly, value, probability, number in zip(
+        for reading, share, at, surprise, score, is_anomaly, value, probability, number in zip(
             readings,
+            shares,
             best.tolist(),
             chosen.surprise.tolist(),
             scores.tolist(),

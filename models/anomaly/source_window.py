@@ -157,7 +157,8 @@ class SourceWindow:
             absent = np.full((len(self.rows), len(new)), np.nan)
             self.rows = np.concatenate([self.rows, absent], axis=1)
         if self.channels:
-            self.rows = np.concatenate([self.rows, values_of(readings, self.channels)])
+            values = values_of(readings, self.channels)
+            self.rows = np.concatenate([self.rows, values[~np.isnan(values).all(axis=1)]])
 
     def _scaled(self, values: Floats) -> Floats:
         if not self._is_scaled:

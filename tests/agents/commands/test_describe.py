@@ -148,6 +148,27 @@ RESULTS: list[tuple[Result, str]] = [
         "pump  normal 0.10 (threshold 0.90)",
     ),
     (
+        AnomalyScore(
+            source_id="pump",
+            score=0.98,
+            is_anomaly=True,
+            threshold=0.9,
+            channel="flow",
+            contributions={"flow": 0.752, "bar": 0.248},
+        ),
+        "pump  ANOMALY 0.98 (threshold 0.90) in flow (75%)",
+    ),
+    (
+        AnomalyScore(
+            source_id="pump",
+            score=0.98,
+            is_anomaly=True,
+            threshold=0.9,
+            contributions={"bar": 0.4, "flow": 0.6},
+        ),
+        "pump  ANOMALY 0.98 (threshold 0.90), 60% by flow",
+    ),
+    (
         Classification(
             source_id="c",
             label="cat",

@@ -109,6 +109,9 @@ RESULTS: list[Result] = [
     AnomalyScore(
         score=1.0, is_anomaly=True, threshold=0.9, channel="flow", expected=2.0, **STAMP
     ),
+    AnomalyScore(
+        score=1.0, is_anomaly=True, threshold=0.9, contributions={"flow": 0.75, "bar": 0.25}, **STAMP
+    ),
     ClusterAssignment(cluster_id=-1, distance=0.0, **STAMP),
     ClusterUpdate(
         agent="a", partition=0, sequence=1, clusters=[Cluster(0, {"x": 1.0}, 2.0)], **STAMP
