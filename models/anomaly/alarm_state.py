@@ -57,9 +57,7 @@ class Alarms(NamedTuple):
             own, unusual = self.rows(chosen), surprise[chosen]
             reported[chosen] = own.is_reported(unusual, threshold, rest)
             after = own._learned(unusual, threshold, rest)
-            numbers[chosen] = np.where(
-                reported[chosen], after.number, after.open_number(rest)
-            )
+            numbers[chosen] = np.where(reported[chosen], after.number, after.open_number(rest))
         return reported, numbers
 
     def is_reported(self, surprise: Floats, threshold: float, rest: int) -> Bools:

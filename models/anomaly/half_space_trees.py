@@ -184,9 +184,7 @@ class HalfSpaceTrees(OnlineModel[SensorReading, AnomalyScore]):
             raw[positions] = tree_scores(self._template(num_features), parts)
         return np.split(raw, np.cumsum([len(batch) for batch in batches])[:-1])
 
-    def _points(
-        self, batch: Sequence[SensorReading], found: Ints, first: int
-    ) -> Iterator[Points]:
+    def _points(self, batch: Sequence[SensorReading], found: Ints, first: int) -> Iterator[Points]:
         """Yield the points of the readings whose source has a reference, by its channels."""
         slots, inverse = np.unique(found, return_inverse=True)
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)

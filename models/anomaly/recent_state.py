@@ -32,14 +32,13 @@ def _pack_shapes(
     """Return all but the rows."""
     names = {"channels": [name for source in sources for name in source.channels]}
     counts = [
-        [len(s.channels), s.box.shape[1], s.total, s.reference_size, s.next_reference] for s in sources
+        [len(s.channels), s.box.shape[1], s.total, s.reference_size, s.next_reference]
+        for s in sources
     ]
     arrays: dict[str, NDArray[Any]] = {
         "counts": np.array(counts, np.int64).reshape(len(sources), 2 + len(_COUNTS)),
         "trend": np.concatenate([_NONE, *(s.trend for s in sources)]),
-        "box": np.concatenate(
-            [_NONE, *(s.box.ravel() for s in sources)]
-        ),
+        "box": np.concatenate([_NONE, *(s.box.ravel() for s in sources)]),
     }
     return names, arrays
 

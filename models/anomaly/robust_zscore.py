@@ -393,5 +393,5 @@ def _bound(z: Floats) -> Floats:
 
 def _values(readings: Sequence[SensorReading]) -> Floats:
     """Return the values (n,) of all channels, reading by reading."""
-    values = chain.from_iterable([reading.values.values() for reading in readings])
-    return np.array(list(values), np.float64)
+    mappings = [reading.values for reading in readings]
+    return np.array(list(chain.from_iterable(map(dict.values, mappings))), np.float64)
