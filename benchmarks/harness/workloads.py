@@ -41,9 +41,9 @@ WORKLOADS: dict[str, Workload] = {
     "d": Workload("readings -> a stub of 5 ms a batch and 20 us an item -> JSON", Readings,
                   200_000, 620, "score", "mean"),
     "s": Workload("JSON readings of 100,000 sensors -> robust z-score -> JSON", Sensors, 2_000_000,
-                  520, "score", "robust_zscore", "4"),
+                  800, "score", "robust_zscore", "4"),
     "s-msgpack": Workload("MessagePack readings of 100,000 sensors -> robust z-score -> JSON",
-                          sensors_in_msgpack, 2_000_000, 520, "score", "robust_zscore", "4"),
+                          sensors_in_msgpack, 2_000_000, 800, "score", "robust_zscore", "4"),
 }  # fmt: skip
 
 _EMBEDDED_PARTITIONS = 4
