@@ -106,7 +106,9 @@ def test_merging_nothing_but_an_empty_part_is_an_empty_model(name: str) -> None:
 
 @pytest.mark.parametrize("name", KEYED)
 def test_beyond_the_limit_the_sources_seen_last_are_kept(name: str) -> None:
-    limit = {"max_keys": 3 if name in ("half_space_trees", "isolation_forest") else 6}  # two channels each
+    limit = {
+        "max_keys": 3 if name in ("half_space_trees", "isolation_forest") else 6
+    }  # two channels each
     old = learned(name, SOURCES[:2], **limit)
     new = learned(name, SOURCES[2:5], seed=2, **limit)
     learn(old, readings(SOURCES[:1], 8, seed=3))

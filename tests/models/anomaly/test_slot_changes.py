@@ -34,8 +34,9 @@ MODELS: dict[str, dict[str, Any]] = {
 FORMAT = Format("m", 1, {}, ("sources",))
 
 
-def make(name: str) -> Any:
-    return model_class(name)(learn_every=4, **MODELS[name])
+def make(name: str, **options: Any) -> Any:
+    kind: Any = model_class(name)
+    return kind(**(options or {"learn_every": 4, **MODELS[name]}))
 
 
 def readings(dice: random.Random, sources: int, first: int) -> list[SensorReading]:
@@ -123,7 +124,7 @@ def test_an_unknown_mark_asks_for_a_whole_snapshot(name: str) -> None:
 
 
 def test_one_changed_key_of_100_000_is_stored_in_few_bytes() -> None:
-    model = model_class("robust_zscore")(max_keys=100_000)
+    model = make("robust_zscore", max_keys=100_000)
     batch = [SensorReading(source_id=f"s{i}", values={"v": float(i)}) for i in range(100_000)]
     for _ in range(3):
         model.learn_batch(batch)
@@ -149,7 +150,7 @@ def test_one_changed_key_of_100_000_is_stored_in_few_bytes() -> None:
 
 def test_only_the_new_values_of_a_window_are_stored() -> None:
     """All sensors have changed since the last snapshot, as is usual."""
-    model = model_class("robust_zscore")(max_keys=1000, min_values=8)
+    model = make("robust_zscore", max_keys=1000, min_values=8)
     batch = [SensorReading(source_id=f"s{i}", values={"v": float(i)}) for i in range(1000)]
     for _ in range(500):
         model.learn_batch(batch)
