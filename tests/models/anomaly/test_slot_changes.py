@@ -123,6 +123,16 @@ def test_an_unknown_mark_asks_for_a_whole_snapshot(name: str) -> None:
     assert model.snapshot_changes(1) is None
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_taking_a_snapshot_apart_forgets_no_mark(name: str) -> None:
+    model = make(name)
+    model.learn_batch(readings(random.Random(4), 6, 0))
+    state, mark = model.snapshot(), model.mark()
+    model.merge_sources([model.select_sources(state, list(model.learned_values(state)))])
+    model.learn_batch(readings(random.Random(5), 6, 4))
+    assert model.snapshot_changes(mark) is not None
+
+
 def test_one_changed_key_of_100_000_is_stored_in_few_bytes() -> None:
     model = make("robust_zscore", max_keys=100_000)
     batch = [SensorReading(source_id=f"s{i}", values={"v": float(i)}) for i in range(100_000)]
