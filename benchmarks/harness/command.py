@@ -42,7 +42,9 @@ def group() -> None:
 @app.command()
 def stream(
     broker: BrokerOption = "kafka",
-    workload: Annotated[str, typer.Option(help="a, b, c or d: see benchmarks/README.md.")] = "a",
+    workload: Annotated[
+        str, typer.Option(help="a, b, c, d, s or s-msgpack: see benchmarks/README.md.")
+    ] = "a",
     records: Annotated[int, typer.Option(min=0, help="0: the workload's default.")] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each contender runs.")] = 3,
     contenders: ContendersOption = "",

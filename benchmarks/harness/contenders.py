@@ -77,8 +77,10 @@ def _lock_name(workload: str) -> str:
 
 
 def _contenders() -> Iterator[Contender]:
-    yield Contender("penstock", ("a", "b", "c", "d", "live"), penstock(processes=1))
-    yield Contender("penstock-2", ("a", "d", "live"), penstock(processes=2))
+    yield Contender(
+        "penstock", ("a", "b", "c", "d", "s", "s-msgpack", "live"), penstock(processes=1)
+    )
+    yield Contender("penstock-2", ("a", "d", "s", "s-msgpack", "live"), penstock(processes=2))
     yield Contender("penstock-lz4", ("a",), penstock(1, "-lz4"))
     yield Contender("penstock-exactly-once", ("a", "live"), penstock(1, "-exactly-once"))
     aiokafka = _python_peer("aiokafka", "aiokafka", "run.py")

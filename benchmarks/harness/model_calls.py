@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -28,6 +28,8 @@ from streams.span import Span
 MODELS = (
     "robust_zscore",
     "half_space_trees",
+    "seasonal_likelihood",
+    "isolation_forest",
     "online_kmeans",
     "denstream",
     "clustream",
@@ -52,6 +54,8 @@ class CallsPlan:
     batch: tuple[int, int]
     """The smallest and the largest micro-batch, in events; sizes between are equally likely."""
     records: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the model, besides room for all keys."""
 
 
 class CallsResult(msgspec.Struct, frozen=True):
@@ -118,10 +122,17 @@ def _as_in_a_worker(model: str) -> Iterator[None]:
         gc.unfreeze()
 
 
-def _options(plan: CallsPlan) -> dict[str, int]:
-    """Return options that leave room for all keys."""
-    keys = {"robust_zscore": plan.sources * plan.channels, "half_space_trees": plan.sources}
-    return {"max_keys": keys[plan.model]} if plan.model in keys else {}
+def _options(plan: CallsPlan) -> dict[str, Any]:
+    """Return options that leave room for all keys, and those of the plan."""
+    channels = plan.sources * plan.channels
+    keys = {
+        "robust_zscore": channels,
+        "seasonal_likelihood": channels,
+        "half_space_trees": plan.sources,
+        "isolation_forest": plan.sources,
+    }
+    room = {"max_keys": keys[plan.model]} if plan.model in keys else {}
+    return {**room, **plan.options}
 
 
 def _snapshot(runner: OnlineRunner, partition: int) -> tuple[float, int]:

@@ -60,6 +60,7 @@ def penstock_by(
             "BENCH_INPUT": job.input,
             "BENCH_OUTPUT": job.output,
             "BENCH_GROUP": job.group,
+            "BENCH_FOLDER": job.folder,
         }
 
     return PreparedContender(version("penstock"), command, environment)

@@ -147,7 +147,12 @@ class StreamBench:
     def _verify(self, loaded: LoadedTopic, output: str) -> None:
         servers, workload = self.plan.servers, WORKLOADS[self.plan.workload]
         verifier = Verifier(
-            loaded.source, loaded.topic, loaded.partitions, workload.agent, workload.model
+            loaded.source,
+            loaded.topic,
+            loaded.partitions,
+            workload.agent,
+            workload.model,
+            workload.model_version,
         )
         verify(servers, output, num_partitions(servers, output), verifier)
 

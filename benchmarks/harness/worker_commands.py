@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import yaml
 
 from agents.commands.cluster import broker_at
 from agents.commands.terminal import JsonOption
@@ -232,7 +233,8 @@ def photos(
 def models(
     model: Annotated[
         str, typer.Option(help="Online models, separated by commas.")
-    ] = "robust_zscore,half_space_trees,online_kmeans,denstream,clustream,dbstream,recommender",
+    ] = "robust_zscore,half_space_trees,seasonal_likelihood,isolation_forest,online_kmeans,"
+    "denstream,clustream,dbstream,recommender",
     records: Annotated[int, typer.Option(min=1000, help="Of each model.")] = 200_000,
     sources: Annotated[int, typer.Option(min=1, help="Sensors, or users.")] = 10_000,
     channels: Annotated[int, typer.Option(min=1, help="Numbers in a record.")] = 8,
@@ -240,6 +242,9 @@ def models(
     batch: Annotated[
         str, typer.Option(help="The smallest and the largest micro-batch, in records.")
     ] = "10,200",
+    option: Annotated[
+        list[str] | None, typer.Option(help="Of the models, such as learn_every=256; repeatable.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the CPU time of online models' calls from a cold start, without Kafka.
@@ -256,12 +261,20 @@ def models(
     for name in names:
         if name not in MODELS:
             raise UserError(f"--model {name}: expected one of {', '.join(MODELS)}")
-    size = (sizes[0], sizes[1])
+    size, options = (sizes[0], sizes[1]), _model_options(option or [])
     results = [
-        measure_calls(CallsPlan(name, sources, channels, partitions, size, records))
+        measure_calls(CallsPlan(name, sources, channels, partitions, size, records, options))
         for name in names
     ]
     print_results(results, calls_table(results), as_json)
+
+
+def _model_options(texts: list[str]) -> dict[str, Any]:
+    """Return options given as NAME=VALUE, with values as in YAML."""
+    for text in texts:
+        if "=" not in text:
+            raise UserError(f"--option {text}: expected NAME=VALUE, such as learn_every=256")
+    return {name: yaml.safe_load(value) for name, _, value in (t.partition("=") for t in texts)}
 
 
 def encode(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from benchmarks.harness.frames import frames_input
 from benchmarks.harness.inputs import Input
 from benchmarks.harness.readings import Readings
+from benchmarks.harness.sensors import Sensors, sensors_in_msgpack
 from benchmarks.harness.texts import texts_input
 
 
@@ -27,6 +28,7 @@ class Workload:
     """About, of the larger of input and output: for the embedded broker's limit."""
     agent: str
     model: str
+    model_version: str = "1"
 
 
 WORKLOADS: dict[str, Workload] = {
@@ -38,6 +40,10 @@ WORKLOADS: dict[str, Workload] = {
                   "minilm"),
     "d": Workload("readings -> a stub of 5 ms a batch and 20 us an item -> JSON", Readings,
                   200_000, 620, "score", "mean"),
+    "s": Workload("JSON readings of 100,000 sensors -> robust z-score -> JSON", Sensors, 2_000_000,
+                  800, "score", "robust_zscore", "4"),
+    "s-msgpack": Workload("MessagePack readings of 100,000 sensors -> robust z-score -> JSON",
+                          sensors_in_msgpack, 2_000_000, 800, "score", "robust_zscore", "4"),
 }  # fmt: skip
 
 _EMBEDDED_PARTITIONS = 4

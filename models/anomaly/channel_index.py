@@ -101,13 +101,13 @@ class ChannelIndex:
         """Return the slots of all channels if each reading has its source's remembered ones."""
         # Each step for all readings at once: no line of Python for each of them.
         layouts = list(map(self._layouts.get, [reading.source_id for reading in batch]))
-        known = [layout for layout in layouts if layout is not None]
-        if len(known) < len(batch):
+        try:
+            channels, slots = zip(*layouts, strict=True) if layouts else ((), ())
+        except TypeError:  # some source has none
             return None
-        channels = list(map(tuple, [reading.values for reading in batch]))
-        if channels != [layout[0] for layout in known]:
+        if tuple(map(tuple, [reading.values for reading in batch])) != channels:
             return None
-        return list(chain.from_iterable(layout[1] for layout in known))
+        return list(chain.from_iterable(slots))
 
     def claim(self, batch: Sequence[SensorReading]) -> list[int]:
         """Give all channels of a learning step a row; return them like `find`.

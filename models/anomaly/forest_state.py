@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.forest_source import Forest, ForestSource, Plan
+from models.anomaly.forest_source import Fit, Forest, ForestSource, Plan
 from models.anomaly.isolation_trees import IsolationTrees
 from models.base import ModelError
 from models.snapshots import Snapshot
@@ -59,8 +60,16 @@ def pack_sources(sources: Sequence[ForestSource]) -> tuple[dict[str, list[str]],
     return names, arrays
 
 
-def unpack_sources(saved: Snapshot, count: int, plan: Plan) -> list[ForestSource]:
+def unpack_sources(
+    saved: Snapshot, count: int, plan: Plan, starts_fits: bool = True
+) -> list[ForestSource]:
     """Return the sources in row order; the pending fits start again.
+
+    Args:
+        saved: the snapshot.
+        count: number of its sources.
+        plan: the options.
+        starts_fits: False: the sources are only packed again, and their fits stay pending.
 
     Raises:
         ModelError: the counts do not fit together, or not the options or the arrays.
@@ -97,7 +106,11 @@ def unpack_sources(saved: Snapshot, count: int, plan: Plan) -> list[ForestSource
                 raise ModelError(f"the trees in the snapshot of {saved.kind} are out of range")
         if waiting:
             own = [next(lists[2]) for _ in range(width)]
-            source.start_fit(due, own, pendings.take(waiting * width).reshape(waiting, width))
+            rows_ = pendings.take(waiting * width).reshape(waiting, width)
+            if starts_fits:
+                source.start_fit(due, own, rows_)
+            else:
+                source.pending = Fit(due, own, rows_, Future())
         sources.append(source)
     return sources
 

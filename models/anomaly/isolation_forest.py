@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import chain, islice
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from models.anomaly.results import no_judgments, score_of_surprise, source_resul
 from models.anomaly.score_memo import ScoreMemo
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
 from models.base import ModelError, OnlineModel
+from models.keyed_state import merge_last_seen, most_recent, require_distinct
 from models.options import check_option
 from models.snapshots import Option, pack, unpack
 from schemas import AnomalyScore, SensorReading
@@ -119,25 +122,51 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
         Returns:
             B results in input order; `channel` is "": the trees do not compare channels.
         """
-        slots, raw = self._raw(batch)
-        self._memo.remember(batch, raw)
-        judged, scored = no_judgments(len(batch)), np.flatnonzero(~np.isnan(raw))
+        return self.predict_joined([self], [batch])[0]
+
+    def predict_joined(
+        self, models: Sequence[IsolationForest], batches: Sequence[Sequence[SensorReading]]
+    ) -> list[list[AnomalyScore]]:
+        """Score the readings of several models at once, each by its own sources.
+
+        Args:
+            models: M with the same options as this one.
+            batches: M batches as for `predict_batch`; may be empty.
+
+        Returns:
+            M lists of results.
+        """
+        found = [model._raw(batch) for model, batch in zip(models, batches, strict=True)]
+        for model, batch, (_, own) in zip(models, batches, found, strict=True):
+            model._memo.remember(batch, own)
+        raw = np.concatenate([own for _, own in found])
+        judged, scored = no_judgments(len(raw)), np.flatnonzero(~np.isnan(raw))
         if len(scored):
-            states = self._states[slots[scored]]
-            parts = self._calibration.judge(states, raw[scored], _bound(raw[scored]))
+            states = [
+                model._states[slots[~np.isnan(own)]]
+                for model, (slots, own) in zip(models, found, strict=True)
+            ]
+            parts = self._calibration.judge(
+                np.concatenate(states), raw[scored], _bound(raw[scored])
+            )
             for whole, part in zip(judged, parts, strict=True):
                 whole[scored] = part
-        return source_results(batch, judged, self.threshold)
+        readings = list(chain.from_iterable(batches))
+        results = iter(source_results(readings, judged, self.threshold))
+        return [list(islice(results, len(batch))) for batch in batches]
 
     def _raw(self, batch: Sequence[SensorReading]) -> tuple[Ints, Floats]:
         """Return slots and forest scores (B,); NaN for a source without a forest."""
         slots = np.array(self._slots.find((r.source_id,) for r in batch), np.int64)
         raw = np.full(len(batch), np.nan)
-        for slot in np.unique(slots[slots != NO_SLOT]).tolist():
+        at: dict[int, list[int]] = defaultdict(list)
+        for place, slot in enumerate(slots.tolist()):
+            if slot != NO_SLOT:
+                at[slot].append(place)
+        for slot, places in at.items():
             forest = self._sources[slot].forest
             if forest is not None:
-                at = np.flatnonzero(slots == slot)
-                raw[at] = forest.scores([batch[i] for i in at.tolist()])
+                raw[places] = forest.scores([batch[i] for i in places])
         return slots, raw
 
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:
@@ -167,11 +196,15 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
 
     def snapshot(self) -> bytes:
         """Return windows, forests and calibration of every source; no code, no pickle."""
-        rows = len(self._slots.keys)
-        names, arrays = pack_sources(self._sources)
-        names["sources"] = [key[0] for key in self._slots.keys]
-        arrays |= {"states": self._states[:rows], "last_seen": self._slots.last_seen[:rows]}
-        arrays["step"] = np.array([self._slots.step], np.int64)
+        slots, rows = self._slots, len(self._slots.keys)
+        return self._packed(_Rows(slots.keys, self._sources, self._states[:rows],
+                                  slots.last_seen[:rows], slots.step))  # fmt: skip
+
+    def _packed(self, rows: _Rows) -> bytes:
+        names, arrays = pack_sources(rows.sources)
+        names["sources"] = [key[0] for key in rows.keys]
+        arrays |= {"states": rows.states, "last_seen": rows.last_seen}
+        arrays["step"] = np.array([rows.step], np.int64)
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
     def _options(self) -> dict[str, Option]:
@@ -186,15 +219,75 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
             ModelError: not a snapshot of this model, damaged, or made with other options that
                 the state depends on. The model is then unchanged.
         """
-        saved = unpack(state, self.name, _STATE_VERSION, self._options())
         slots = self._no_slots()
+        rows = self._unpacked(state, slots, starts_fits=True)
+        self._sources = rows.sources
+        self._slots, self._memo = slots, ScoreMemo()
+        self._states = grown(rows.states, slots.capacity)
+
+    def _unpacked(
+        self, state: bytes, slots: Slots[tuple[str, ...]], starts_fits: bool = False
+    ) -> _Rows:
+        """Return the sources of a snapshot and fill `slots`.
+
+        Raises:
+            ModelError: as `restore`.
+        """
+        saved = unpack(state, self.name, _STATE_VERSION, self._options())
         count = reload_slots(saved, slots, "sources")
         states = saved.array("states", self._states, count, NUM_FIELDS)
         if not are_valid(states):
             raise ModelError(f"the states in the snapshot of {self.name} are out of range")
-        self._sources = unpack_sources(saved, count, self._plan)
-        self._slots, self._memo = slots, ScoreMemo()
-        self._states = grown(states, slots.capacity)
+        sources = unpack_sources(saved, count, self._plan, starts_fits)
+        return _Rows(slots.keys, sources, states, slots.last_seen[:count], slots.step)
+
+    def learned_values(self, state: bytes) -> dict[str, int]:
+        """Return how many readings of each source a snapshot's model has learned."""
+        rows = self._unpacked(state, self._no_slots())
+        return {key[0]: each.total for key, each in zip(rows.keys, rows.sources, strict=True)}
+
+    def select_sources(self, state: bytes, source_ids: Collection[str]) -> bytes:
+        """Return the snapshot with only these of its sources."""
+        rows = self._unpacked(state, self._no_slots())
+        kept = [row for row, key in enumerate(rows.keys) if key[0] in source_ids]
+        return self._packed(rows.chosen(np.array(kept, np.int64)))
+
+    def merge_sources(self, states: Sequence[bytes]) -> bytes:
+        """Return a snapshot with the sources of all; beyond `max_keys`, the latest seen."""
+        parts = [self._unpacked(state, self._no_slots()) for state in states]
+        keys = [key for part in parts for key in part.keys]
+        require_distinct(self.name, keys)
+        last_seen, step = merge_last_seen([(part.last_seen, part.step) for part in parts])
+        merged = _Rows(
+            keys,
+            [source for part in parts for source in part.sources],
+            np.concatenate([self._states[:0], *(part.states for part in parts)]),
+            last_seen,
+            step,
+        )
+        return self._packed(merged.chosen(most_recent(last_seen, self.max_keys)))
+
+
+class _Rows(NamedTuple):
+    """The sources of a snapshot."""
+
+    keys: Sequence[tuple[str, ...]]
+    sources: list[ForestSource]
+    states: Floats
+    """(sources, NUM_FIELDS) the calibration."""
+    last_seen: Ints
+    step: int
+
+    def chosen(self, rows: Ints) -> _Rows:
+        """Return some of the sources."""
+        numbers = rows.tolist()
+        return _Rows(
+            [self.keys[row] for row in numbers],
+            [self.sources[row] for row in numbers],
+            self.states[rows],
+            self.last_seen[rows],
+            self.step,
+        )
 
 
 def _bound(raw: Floats) -> Floats:

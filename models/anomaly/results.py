@@ -52,14 +52,15 @@ def channel_results(
     """
     # A new report comes before a repeat, however unusual that is. The last place is of no channel.
     rank = np.append(judged.surprise + 1e6 * judged.reported, -1.0)
-    lengths = [len(reading.values) for reading in readings]
+    mappings = [reading.values for reading in readings]
+    lengths = list(map(len, mappings))
     best = argmax_of_each(rank, lengths)
     chosen = Judged(
         np.append(judged.surprise, -1.0)[best],
         np.append(judged.reported, False)[best],
         np.append(judged.incident, 0)[best],
     )
-    names = list(chain.from_iterable([reading.values for reading in readings]))
+    names = list(chain.from_iterable(mappings))
     scores = damped_scores(chosen, threshold)
     probabilities = 10.0 ** -np.maximum(chosen.surprise, 0.0)
     shares: list[dict[str, float]] = [{} for _ in readings]

@@ -206,7 +206,10 @@ class SeasonalLikelihood(OnlineModel[SensorReading, AnomalyScore]):
         """
         changed = changed_since(self._index.slots, since)
         rows = self._index.rows[changed.rows]
-        arrays = {"states": self._store.states[rows], "seasons": self._store.seasons[rows]}
+        arrays: dict[str, NDArray[Any]] = {
+            "states": self._store.states[rows],
+            "seasons": self._store.seasons[rows],
+        }
         return pack_changes(self._format(), self._index.slots, since, changed, arrays)
 
     def _format(self) -> Format:

@@ -81,7 +81,8 @@ class Trees:
             inner = node + self._offsets
             right = points[at[:, None], features[inner]] >= cuts[inner]
             node = 2 * node + 1 + right
-        return node - (2**self.depth - 1)
+        leaves: Ints = node - (2**self.depth - 1)
+        return leaves
 
     def _leaves_of_one_feature(self, points: Floats) -> Ints:
         """Count the cuts at or below a point: a tree of one feature only orders its values."""

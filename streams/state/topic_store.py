@@ -15,7 +15,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 import msgspec
 from confluent_kafka import (
@@ -32,12 +31,10 @@ from streams.kafka.errors import BrokerError
 from streams.kafka.reader import bounds_of
 from streams.kafka.settings import Kafka, bootstrap_servers
 from streams.state.snapshot import StateKey, StateStoreError
+from streams.state.topic_parts import CHANGES, NUM_SLOTS, Found, Part, Slots, record_key_of
 
 #: Bytes of a part: under Kafka's default `message.max.bytes`, with room for keys and headers.
 PART_BYTES = 900_000
-_NUM_SLOTS = 2
-#: In record keys, before the place of changes in their chain.
-_CHANGES = "c"
 #: Records that are read first, from the end of the partition; each further read is longer.
 _FIRST_READ, _NEXT_READ_FACTOR = 64, 8
 _TIMEOUT_SECONDS = 30.0
@@ -57,16 +54,6 @@ _PRODUCER_SETTINGS: dict[str, str | int | float | bool] = {
 
 #: Settings of a snapshot topic. Small segments, since compaction skips the active one.
 TOPIC_CONFIG = {"cleanup.policy": "compact", "segment.bytes": str(128 * 1024 * 1024)}
-
-
-class _Part(msgspec.Struct, frozen=True, array_like=True):
-    """The value of one record."""
-
-    mark: bytes
-    """Unique to one snapshot, the same in all its parts."""
-    count: int
-    """The number of parts of the snapshot."""
-    data: bytes
 
 
 class TopicStore:
@@ -123,14 +110,14 @@ class TopicStore:
 
     def _saved_at(
         self, consumer: Consumer, key: StateKey, place: TopicPartition
-    ) -> Iterator[_Found]:
+    ) -> Iterator[Found]:
         low, end = bounds_of(consumer, place.topic, place.partition, _TIMEOUT_SECONDS)
         seen: set[bytes] = set()
         num_chains = 0
         num_records = _FIRST_READ
         while low < end:
             start = max(low, end - num_records)
-            slots = _Slots(key)
+            slots = Slots(key)
             for message in _read(consumer, place, start, end):
                 slots.add(message)
             for found in slots.complete():
@@ -138,7 +125,7 @@ class TopicStore:
                     seen.add(found.mark)
                     num_chains += not found.is_changes
                     yield found
-            if start == low or num_chains >= _NUM_SLOTS:
+            if start == low or num_chains >= NUM_SLOTS:
                 return
             num_records *= _NEXT_READ_FACTOR
 
@@ -146,13 +133,13 @@ class TopicStore:
         """Write a snapshot's parts; return when the broker has acknowledged all of them."""
         starts = range(0, max(len(encoded), 1), self._part_bytes)
         mark = uuid.uuid4().bytes
-        slot = (sequence if base is None else base) % _NUM_SLOTS
-        words = [slot] if base in (None, sequence) else [slot, f"{_CHANGES}{sequence - base}"]
+        slot = (sequence if base is None else base) % NUM_SLOTS
+        words = [slot] if base in (None, sequence) else [slot, f"{CHANGES}{sequence - base}"]
         records: list[tuple[bytes, bytes | None]] = [
             (
-                _record_key(key, *words, number),
+                record_key_of(key, *words, number),
                 msgspec.msgpack.encode(
-                    _Part(mark, len(starts), encoded[start : start + self._part_bytes])
+                    Part(mark, len(starts), encoded[start : start + self._part_bytes])
                 ),
             )
             for number, start in enumerate(starts)
@@ -179,7 +166,7 @@ class TopicStore:
         They are known of chains that this store has written; of others the partition is read.
         """
         if (key, slot) not in self._changes:
-            prefix = _record_key(key, slot, _CHANGES)
+            prefix = record_key_of(key, slot, CHANGES)
             every = self._all_parts(key, place).record_keys
             self._changes[key, slot] = {each for each in every if each.startswith(prefix)}
         return self._changes[key, slot]
@@ -193,9 +180,9 @@ class TopicStore:
         self._write(key, place, [(record_key, None) for record_key in slots.record_keys])
         return len(slots.complete())
 
-    def _all_parts(self, key: StateKey, place: TopicPartition) -> _Slots:
+    def _all_parts(self, key: StateKey, place: TopicPartition) -> Slots:
         """Read all of a partition."""
-        slots = _Slots(key)
+        slots = Slots(key)
         try:
             with self._consumer() as consumer:
                 low, end = bounds_of(consumer, place.topic, place.partition, _TIMEOUT_SECONDS)
@@ -274,66 +261,6 @@ class TopicStore:
         return StateStoreError(
             f"state in topic {self._topics[key.agent]} at {servers} {what}: {reason}{hint}"
         )
-
-
-class _Found(NamedTuple):
-    """A complete snapshot."""
-
-    offset: int
-    """Of its last part."""
-    mark: bytes
-    encoded: bytes
-    is_changes: bool
-
-
-class _Slots:
-    """The latest parts of one key, as after compaction."""
-
-    def __init__(self, key: StateKey) -> None:
-        self._prefix = _record_key(key)
-        self._parts: dict[bytes, tuple[int, _Part]] = {}
-
-    def add(self, message: Message) -> None:
-        """Add the next record of the partition, if it belongs to the key."""
-        record_key, value = message.key(), message.value()
-        if not isinstance(record_key, bytes) or not record_key.startswith(self._prefix):
-            return
-        if not value:
-            self._parts.pop(record_key, None)
-            return
-        with contextlib.suppress(msgspec.DecodeError):
-            self._parts[record_key] = (
-                message.offset() or 0,
-                msgspec.msgpack.decode(value, type=_Part),
-            )
-
-    @property
-    def record_keys(self) -> list[bytes]:
-        """The keys of all parts."""
-        return list(self._parts)
-
-    def complete(self) -> list[_Found]:
-        """Return the snapshots of which all parts are there, the latest first."""
-        firsts = [record_key for record_key in self._parts if record_key.endswith(b"/0")]
-        found = [self._complete(record_key[:-1]) for record_key in firsts]
-        return sorted((each for each in found if each is not None), reverse=True)
-
-    def _complete(self, prefix: bytes) -> _Found | None:
-        """Return the snapshot whose parts have the record keys `prefix` + number."""
-        _, first = self._parts[prefix + b"0"]
-        parts = [self._parts.get(prefix + b"%d" % number) for number in range(first.count)]
-        marked = [part for part in parts if part is not None and part[1].mark == first.mark]
-        if len(marked) < first.count:
-            return None
-        encoded = b"".join(part.data for _, part in marked)
-        is_changes = prefix[len(self._prefix) :].count(b"/") > 1
-        return _Found(marked[-1][0], first.mark, encoded, is_changes)
-
-
-def _record_key(key: StateKey, *words: int | str) -> bytes:
-    """Return the key of a part, or without words what all of them begin with."""
-    joined = "/".join([key.agent, key.topic, str(key.partition), *map(str, words)])
-    return joined.encode() + (b"" if words else b"/")
 
 
 def _read(consumer: Consumer, place: TopicPartition, start: int, end: int) -> Iterator[Message]:

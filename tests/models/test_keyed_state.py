@@ -14,7 +14,7 @@ from schemas import SensorReading
 from tests.models.contract import online_names
 
 SOURCES = [f"pump-{i}" for i in range(7)]
-KEYED = ["robust_zscore", "half_space_trees", "seasonal_likelihood"]
+KEYED = ["robust_zscore", "half_space_trees", "seasonal_likelihood", "isolation_forest"]
 #: Their users move, and what they know of items goes along: tests/models/recommendation.
 RECOMMENDERS = ["item_cooccurrence", "online_matrix_factorization", "popular_items", "recommender"]
 
@@ -23,6 +23,8 @@ def make(name: str, **options: Any) -> Any:
     small = {"window": 64, "min_values": 8, "learn_every": 4}
     if name == "seasonal_likelihood":
         small = {"min_values": 32, "bins": 24, "learn_every": 4}
+    if name == "isolation_forest":
+        small |= {"trees": 10, "max_samples": 16, "refit_every": 40, "delay": 8}
     return model_class(name)(**{**small, **options})
 
 
@@ -104,7 +106,9 @@ def test_merging_nothing_but_an_empty_part_is_an_empty_model(name: str) -> None:
 
 @pytest.mark.parametrize("name", KEYED)
 def test_beyond_the_limit_the_sources_seen_last_are_kept(name: str) -> None:
-    limit = {"max_keys": 3 if name == "half_space_trees" else 6}  # two channels each
+    limit = {
+        "max_keys": 3 if name in ("half_space_trees", "isolation_forest") else 6
+    }  # two channels each
     old = learned(name, SOURCES[:2], **limit)
     new = learned(name, SOURCES[2:5], seed=2, **limit)
     learn(old, readings(SOURCES[:1], 8, seed=3))

@@ -51,6 +51,15 @@ def test_the_command_prints_a_row_for_each_model_and_refuses_others() -> None:
     run = CliRunner().invoke(app, arguments)
     assert run.exit_code == 0, run.output
     assert [result["model"] for result in json.loads(run.stdout)] == list(MODELS)
-    for wrong in (["--model", "mean"], ["--batch", "7"], ["--batch", "9,3"]):
+    for wrong in (["--model", "mean"], ["--batch", "7"], ["--batch", "9,3"], ["--option", "x"]):
         run = CliRunner().invoke(app, ["bench", "models", *wrong])
         assert run.exit_code != 0
+
+
+def test_options_reach_the_model() -> None:
+    small = measure_calls(CallsPlan("robust_zscore", 60, 2, 4, (5, 30), 3000, {"window": 8}))
+    large = measure_calls(CallsPlan("robust_zscore", 60, 2, 4, (5, 30), 3000))
+    assert small.snapshot_bytes < large.snapshot_bytes
+    arguments = ["bench", "models", "--model", "robust_zscore", "--records", "1000", "--json"]
+    run = CliRunner().invoke(app, [*arguments, "--sources", "50", "--option", "window=8"])
+    assert run.exit_code == 0, run.output

@@ -34,8 +34,9 @@ MODELS: dict[str, dict[str, Any]] = {
 FORMAT = Format("m", 1, {}, ("sources",))
 
 
-def make(name: str) -> Any:
-    return model_class(name)(learn_every=4, **MODELS[name])
+def make(name: str, **options: Any) -> Any:
+    kind: Any = model_class(name)
+    return kind(**(options or {"learn_every": 4, **MODELS[name]}))
 
 
 def readings(dice: random.Random, sources: int, first: int) -> list[SensorReading]:
@@ -122,8 +123,18 @@ def test_an_unknown_mark_asks_for_a_whole_snapshot(name: str) -> None:
     assert model.snapshot_changes(1) is None
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_taking_a_snapshot_apart_forgets_no_mark(name: str) -> None:
+    model = make(name)
+    model.learn_batch(readings(random.Random(4), 6, 0))
+    state, mark = model.snapshot(), model.mark()
+    model.merge_sources([model.select_sources(state, list(model.learned_values(state)))])
+    model.learn_batch(readings(random.Random(5), 6, 4))
+    assert model.snapshot_changes(mark) is not None
+
+
 def test_one_changed_key_of_100_000_is_stored_in_few_bytes() -> None:
-    model = model_class("robust_zscore")(max_keys=100_000)
+    model = make("robust_zscore", max_keys=100_000)
     batch = [SensorReading(source_id=f"s{i}", values={"v": float(i)}) for i in range(100_000)]
     for _ in range(3):
         model.learn_batch(batch)
@@ -149,7 +160,7 @@ def test_one_changed_key_of_100_000_is_stored_in_few_bytes() -> None:
 
 def test_only_the_new_values_of_a_window_are_stored() -> None:
     """All sensors have changed since the last snapshot, as is usual."""
-    model = model_class("robust_zscore")(max_keys=1000, min_values=8)
+    model = make("robust_zscore", max_keys=1000, min_values=8)
     batch = [SensorReading(source_id=f"s{i}", values={"v": float(i)}) for i in range(1000)]
     for _ in range(500):
         model.learn_batch(batch)

@@ -8,7 +8,9 @@ import pytest
 from models.anomaly.subspace import empty_subspace
 
 
-def low_rank(count: int, rank: int, size: int, seed: int = 0) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def low_rank(
+    count: int, rank: int, size: int, seed: int = 0
+) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     rng = np.random.default_rng(seed)
     return rng.normal(size=(count, rank)) @ rng.normal(size=(rank, size)) + rng.normal(size=size)
 
