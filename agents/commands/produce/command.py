@@ -34,6 +34,7 @@ class KindName(StrEnum):
     TEXT = "text"
     SENSOR = "sensor"
     BEHAVIOR = "behavior"
+    INTERACTION = "interaction"
 
 
 class EventTime(StrEnum):
@@ -49,6 +50,7 @@ _TOPICS = {
     KindName.TEXT: "text.messages",
     KindName.SENSOR: "sensor.readings",
     KindName.BEHAVIOR: "behavior.events",
+    KindName.INTERACTION: "shop.interactions",
 }
 
 

@@ -12,7 +12,7 @@ from agents.commands.produce.sources.source import Kind, SourceError, repeat
 from agents.commands.produce.sources.tables import Columns, behavior_events, sensor_readings
 from agents.commands.produce.sources.text import text_messages
 from agents.commands.produce.sources.video import video_frames
-from schemas import BehaviorEvent, Event, SensorReading, TextMessage, VideoFrame
+from schemas import BehaviorEvent, Event, Interaction, SensorReading, TextMessage, VideoFrame
 
 DEMO_PREFIX = "demo:"
 
@@ -21,6 +21,7 @@ EVENT_TYPE_OF: dict[Kind, type[Event]] = {
     "text": TextMessage,
     "sensor": SensorReading,
     "behavior": BehaviorEvent,
+    "interaction": Interaction,
 }
 
 
@@ -71,6 +72,11 @@ def _reader(kind: Kind, address: str, options: SourceOptions) -> Callable[[], It
         return lambda: video_frames(address, source_id=options.source_id, loop=options.loop)
     if kind == "sensor":
         return lambda: sensor_readings(path, columns)
+    if kind == "interaction":
+        raise SourceError(
+            f"{address}: interactions are not read from files: use demo:shop, or map your own "
+            "topic by `fields:` in the pipeline file"
+        )
     if kind == "behavior":
         return lambda: behavior_events(path, columns)
     return lambda: text_messages(

@@ -12,7 +12,7 @@ from schemas import Event
 
 E = TypeVar("E", bound=Event)
 
-Kind: TypeAlias = Literal["video", "text", "sensor", "behavior"]
+Kind: TypeAlias = Literal["video", "text", "sensor", "behavior", "interaction"]
 
 
 class SourceError(ValueError):
