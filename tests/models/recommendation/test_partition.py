@@ -53,7 +53,7 @@ def test_users_beyond_the_limit_are_forgotten_and_counted(num_users: int, max_us
     assert forgotten == num_users - len(keys)
     assert keys.num_slots <= max_users
     assert bytes_of_tables(model) == size
-    assert len(model.snapshot()) <= 1.02 * snapshot + 1024
+    assert len(model.snapshot()) <= 1.1 * snapshot  # of a sixteenth more or less users
     # A history of 96 numbers and 16 factors of 4 bytes, and the count; the table doubles as it
     # grows. Items have 96 neighbors and counts, and a row that stands for none.
     a_user, an_item = 4 * (96 + 16) + 8, 8 * 96 + 4 * 16 + 64
