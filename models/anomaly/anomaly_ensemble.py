@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from models.anomaly.calibration import NUM_FIELDS, Calibration, are_valid
 from models.anomaly.combine import RULES, combined
-from models.anomaly.members import Member, learn_all, make_members, member_id, surprises
+from models.anomaly.members import (
+    LEAST_UNUSUAL,
+    Member,
+    learn_all,
+    make_members,
+    member_id,
+    shares,
+    surprises,
+)
 from models.anomaly.results import no_judgments, score_of_surprise, source_results
 from models.anomaly.score_memo import ScoreMemo
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
@@ -37,7 +45,7 @@ class AnomalyEnsemble(OnlineModel[SensorReading, AnomalyScore]):
     for the source makes it a probability again: members that go together raise the combination of
     usual readings as well. Members that do not score a reading do not count. Repeats are damped
     once, after the combination; `channel` and `expected` are those of the most surprised member
-    that names a channel.
+    that names a channel, and `members` are their shares of the sum of surprises.
 
     All members learn in the steps of the ensemble. Memory: that of the members, and 80 bytes for
     each of `max_keys` sources. Further sources are not scored until one of these has stayed away;
@@ -144,9 +152,13 @@ class AnomalyEnsemble(OnlineModel[SensorReading, AnomalyScore]):
                     whole[at] = part
             first += len(batch)
         results = source_results(readings, judged, self.threshold)
-        for result, (channel, expected) in zip(results, found.channels, strict=True):
+        for at, (result, (channel, expected)) in enumerate(
+            zip(results, found.channels, strict=True)
+        ):
             if result.score > 0:
                 result.channel, result.expected = channel, expected
+            if result.probability is not None and result.probability <= LEAST_UNUSUAL:
+                result.members = shares(self._members, found.surprise[:, at])
         answers = iter(results)
         return [list(islice(answers, len(batch))) for batch in batches]
 

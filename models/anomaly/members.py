@@ -17,6 +17,8 @@ Member: TypeAlias = OnlineModel[SensorReading, AnomalyScore]
 Batches: TypeAlias = Sequence[Sequence[SensorReading]]
 
 _MOST_MEMBERS = 16
+#: Members are named where the probability is at most this.
+LEAST_UNUSUAL = 0.1
 
 
 class Found(NamedTuple):
@@ -84,6 +86,14 @@ def member_id(members: Sequence[Member], number: int) -> str:
     name = members[number].name
     same = [i for i, member in enumerate(members) if member.name == name]
     return name if len(same) == 1 else f"{name}_{same.index(number) + 1}"
+
+
+def shares(members: Sequence[Member], surprise: Floats) -> dict[str, float]:
+    """Return each member's share of the sum of their surprises (members,), the largest first."""
+    own = np.maximum(surprise, 0.0)
+    order = np.argsort(-own, kind="stable").tolist()
+    total = max(float(own.sum()), 1e-300)
+    return {member_id(members, i): float(own[i]) / total for i in order if own[i] > 0}
 
 
 def surprises(ensembles: Sequence[Sequence[Member]], batches: Batches) -> Found:

@@ -88,6 +88,10 @@ _BY_KIND: dict[Kind, list[BadRecord]] = {
         BadRecord("an event without features", b'{"action":"see","features":{}}'),
         BadRecord("NaN, which is not JSON", b'{"action":"see","features":{"a":NaN}}'),
     ],
+    "interaction": [
+        BadRecord("a negative weight", b'{"action":"view","item":"tea","weight":-1}'),
+        BadRecord("an interaction without an action", b'{"item":"tea"}'),
+    ],
 }
 
 

@@ -15,7 +15,13 @@ from agents.commands.produce.sources.source import Kind
 from schemas import Event
 
 #: Events a second over all sources of a kind, as many as two busy cores can process.
-PACKAGED_RATES: dict[Kind, float] = {"video": 9.0, "text": 20.0, "sensor": 50.0, "behavior": 250.0}
+PACKAGED_RATES: dict[Kind, float] = {
+    "video": 9.0,
+    "text": 20.0,
+    "sensor": 50.0,
+    "behavior": 250.0,
+    "interaction": 80.0,
+}
 #: A folder holds about a hundred series. At fifty readings a second, each would get one every two
 #: seconds: too few within a minute to learn what is normal.
 REAL_RATES: dict[Kind, float] = {**PACKAGED_RATES, "sensor": 800.0}

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from agents.commands.demo.class_pictures import ClassGallery, draw_classes
 from agents.commands.demo.cluster_plot import ClusterLog, plot_clusters
 from agents.commands.demo.frame_pictures import FrameGallery, draw_overview, draw_shots
+from agents.commands.demo.recommendation_plot import RecommendationLog, plot_recommendations
 from agents.commands.demo.segment_pictures import SegmentGallery, draw_segments
 from agents.commands.demo.sensor_plot import SensorLog, plot_series
 from agents.commands.demo.track_pictures import TRACKER, TrackLog, draw_tracks
@@ -21,6 +22,8 @@ from schemas import (
     ClusterUpdate,
     Detections,
     Event,
+    Interaction,
+    Recommendation,
     Result,
     Segmentation,
     SensorReading,
@@ -33,6 +36,7 @@ _MAX_SERIES = 3
 #: `make images` copies these to docs/images.
 _OVERVIEWS = (
     "detections.png", "tracks.png", "segments.png", "classes.png", "anomalies.png", "clusters.png",
+    "recommendations.png",
 )  # fmt: skip
 
 E = TypeVar("E", bound=Event)
@@ -60,10 +64,12 @@ class PictureRecorder:
     def __init__(self, seconds: float) -> None:
         self.frames, self.sensors, self.clusters = FrameGallery(seconds), SensorLog(), ClusterLog()
         self.tracks, self.segments, self.classes = TrackLog(), SegmentGallery(), ClassGallery()
+        self.recommendations = RecommendationLog()
         self._frames: _Pending[VideoFrame] = _Pending(MAX_PENDING_FRAMES)
         self._detected: _Pending[VideoFrame] = _Pending(MAX_PENDING_FRAMES)
         self._readings: _Pending[SensorReading] = _Pending(MAX_PENDING)
         self._behavior: _Pending[BehaviorEvent] = _Pending(MAX_PENDING)
+        self._interactions: _Pending[Interaction] = _Pending(MAX_PENDING)
         self._lock = threading.Lock()
 
     def add_event(self, event: Event) -> None:
@@ -75,6 +81,8 @@ class PictureRecorder:
                 self._readings.add(event)
             elif isinstance(event, BehaviorEvent):
                 self._behavior.add(event)
+            elif isinstance(event, Interaction):
+                self._interactions.add(event)
 
     def add_result(self, result: Result) -> None:
         """Record a result with its event; a result of an unknown event is left out."""
@@ -87,6 +95,9 @@ class PictureRecorder:
             elif isinstance(result, ClusterAssignment):
                 if (event := self._behavior.pop(result.event_id)) is not None:
                     self.clusters.add(event, result)
+            elif isinstance(result, Recommendation):
+                if (act := self._interactions.pop(result.event_id)) is not None:
+                    self.recommendations.add(act, result)
             elif isinstance(result, ClusterUpdate):
                 self.clusters.add_update(result)
 
@@ -114,7 +125,7 @@ class PictureRecorder:
         overviews = [out / name for name in _OVERVIEWS]
         for path in overviews:
             path.unlink(missing_ok=True)
-        detections, tracks, segments, classes, anomalies, clusters = overviews
+        detections, tracks, segments, classes, anomalies, clusters, recommendations = overviews
         shots = self.frames.shots()
         frames = draw_shots(shots, out / "frames")
         if shots:
@@ -129,4 +140,6 @@ class PictureRecorder:
             plot_series(series, anomalies)
         if story := self.clusters.story():
             plot_clusters(story, clusters)
+        if self.recommendations.has_story:
+            plot_recommendations(self.recommendations, recommendations)
         return frames + [path for path in overviews if path.exists()]

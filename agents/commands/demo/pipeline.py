@@ -20,6 +20,7 @@ AGENT_OF: dict[Kind, str] = {
     "text": "understand_text",
     "sensor": "score_anomalies",
     "behavior": "cluster_behavior",
+    "interaction": "recommend_items",
 }
 #: Agent -> the agent whose results it reads.
 CHAINED: dict[str, str] = {"track_objects": "detect_objects"}

@@ -21,6 +21,7 @@ from schemas import (
     ClusterUpdate,
     Detections,
     NluResult,
+    Recommendation,
     Result,
     Segmentation,
 )
@@ -36,7 +37,7 @@ _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls
     for cls in (
         Detections, Classification, Segmentation, NluResult, AnomalyScore, ClusterAssignment,
-        ClusterUpdate,
+        ClusterUpdate, Recommendation,
     )
 }  # fmt: skip
 

@@ -35,6 +35,7 @@ class KindName(StrEnum):
     SENSOR = "sensor"
     BEHAVIOR = "behavior"
     AUDIO = "audio"
+    INTERACTION = "interaction"
 
 
 class EventTime(StrEnum):
@@ -51,6 +52,7 @@ _TOPICS = {
     KindName.SENSOR: "sensor.readings",
     KindName.BEHAVIOR: "behavior.events",
     KindName.AUDIO: "audio.chunks",
+    KindName.INTERACTION: "shop.interactions",
 }
 #: The default codec of each kind; of others it is json.
 _CODECS = {KindName.VIDEO: "image", KindName.AUDIO: "audio"}

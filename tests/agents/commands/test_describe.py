@@ -205,7 +205,7 @@ RESULTS: list[tuple[Result, str]] = [
         ItemSummary(
             source_id="", agent="r", partition=3, items=["a", "b"], weights=[1.0], removed=[1]
         ),
-        "r partition 3: 1 interaction with 2 items, 1 removed or restored",
+        "?  r partition 3: 1 interaction with 2 items, 1 removed or restored",
     ),
     (
         GlobalCluster(

@@ -54,6 +54,9 @@ def test_what_all_members_see_is_an_anomaly_and_noise_has_few(combine: str) -> N
     assert answer.probability is not None
     assert answer.probability <= 1e-3
     assert answer.channel == "flow"
+    assert set(answer.members) == {"seasonal_likelihood", "robust_zscore_1", "robust_zscore_2"}
+    assert sum(answer.members.values()) == pytest.approx(1.0)
+    assert list(answer.members.values()) == sorted(answer.members.values(), reverse=True)
     assert answer.expected == pytest.approx(20, abs=3)
 
 

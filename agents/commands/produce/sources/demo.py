@@ -9,12 +9,14 @@ from functools import partial
 from agents.commands.produce.sources.packaged import image_segments, photographs, water_flow
 from agents.commands.produce.sources.source import Source, repeat, spread
 from agents.commands.produce.sources.video import JPEG_QUALITY
-from schemas import TextMessage, VideoFrame
+from schemas import Interaction, TextMessage, VideoFrame
 
 #: Seed of the demo's traffic; the shipped detector was trained on scenes of other seeds.
 TRAFFIC_SEED = 20_008
 #: Seed of the demo's messages; the shipped model was not trained on the `test` templates.
 PHRASES_SEED = 20_001
+#: Seed of the demo's shop; the figures of `penstock eval recommendation` are of others.
+SHOP_SEED = 20_011
 
 
 def traffic(
@@ -51,6 +53,18 @@ def phrases(num_keys: int = 8, *, seed: int = PHRASES_SEED) -> Iterator[TextMess
     yield from spread(messages, "conversation", num_keys)
 
 
+def shop() -> Iterator[Interaction]:
+    """Yield interactions of users with tastes; half way, other items begin to follow each other."""
+    from models.recommendation.drifting_tastes import Shop, interactions
+
+    yield from interactions(
+        Shop(
+            users=60, genres=6, items_per_genre=30, num_interactions=4000, at_once=12,
+            seed=SHOP_SEED,
+        )
+    )  # fmt: skip
+
+
 DEMO_SOURCES: tuple[Source, ...] = (
     Source(
         "traffic", "video", "a roadside camera drawn by models.detection.scenes", False, traffic
@@ -73,6 +87,13 @@ DEMO_SOURCES: tuple[Source, ...] = (
         "18 measures of patches of outdoor photographs (river's ImageSegments)",
         True,
         partial(repeat, image_segments),
+    ),
+    Source(
+        "shop",
+        "interaction",
+        "users with tastes, by models.recommendation.drifting_tastes",
+        False,
+        partial(repeat, shop),
     ),
 )
 """None of them ends: the reader must stop."""

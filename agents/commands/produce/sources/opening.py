@@ -13,7 +13,15 @@ from agents.commands.produce.sources.source import Kind, SourceError, repeat
 from agents.commands.produce.sources.tables import Columns, behavior_events, sensor_readings
 from agents.commands.produce.sources.text import text_messages
 from agents.commands.produce.sources.video import video_frames
-from schemas import AudioChunk, BehaviorEvent, Event, SensorReading, TextMessage, VideoFrame
+from schemas import (
+    AudioChunk,
+    BehaviorEvent,
+    Event,
+    Interaction,
+    SensorReading,
+    TextMessage,
+    VideoFrame,
+)
 
 DEMO_PREFIX = "demo:"
 
@@ -23,6 +31,7 @@ EVENT_TYPE_OF: dict[Kind, type[Event]] = {
     "sensor": SensorReading,
     "behavior": BehaviorEvent,
     "audio": AudioChunk,
+    "interaction": Interaction,
 }
 
 
@@ -78,6 +87,11 @@ def _reader(kind: Kind, address: str, options: SourceOptions) -> Callable[[], It
         return lambda: audio_chunks(address, source_id=source_id, chunk_ms=chunk_ms)
     if kind == "sensor":
         return lambda: sensor_readings(path, columns)
+    if kind == "interaction":
+        raise SourceError(
+            f"{address}: interactions are not read from files: use demo:shop, or map your own "
+            "topic by `fields:` in the pipeline file"
+        )
     if kind == "behavior":
         return lambda: behavior_events(path, columns)
     return lambda: text_messages(

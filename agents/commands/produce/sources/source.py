@@ -12,7 +12,7 @@ from schemas import Event
 
 E = TypeVar("E", bound=Event)
 
-Kind: TypeAlias = Literal["video", "text", "sensor", "behavior", "audio"]
+Kind: TypeAlias = Literal["video", "text", "sensor", "behavior", "audio", "interaction"]
 
 
 class SourceError(ValueError):

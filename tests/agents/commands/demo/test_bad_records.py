@@ -12,7 +12,7 @@ from models.images import ImageLimits, decode_image
 from schemas import EVENT_TYPES, InputError, VideoFrame, make_codec
 from schemas.codecs import Codec
 
-KINDS: tuple[Kind, ...] = ("video", "text", "sensor", "behavior")
+KINDS: tuple[Kind, ...] = ("video", "text", "sensor", "behavior", "interaction")
 
 
 def read(codec: Codec, value: bytes, headers: dict[str, bytes]) -> None:

@@ -13,7 +13,15 @@ from PIL import Image
 from tests.penstock_command import run_penstock, start_penstock
 
 _TIMEOUT_SECONDS = 240.0
-OVERVIEWS = ("detections", "tracks", "segments", "classes", "anomalies", "clusters")
+OVERVIEWS = (
+    "detections",
+    "tracks",
+    "segments",
+    "classes",
+    "anomalies",
+    "clusters",
+    "recommendations",
+)
 #: Its input are the results of another agent, so nothing bad is sent to it.
 CHAINED = "track_objects"
 
@@ -37,7 +45,7 @@ def _check_table(output: str) -> None:
     rows = [line.split("\t") for line in output.splitlines() if "\t" in line]
     head, agents = rows[0], [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
     assert head[0] == "agent"
-    assert len(agents) == 7
+    assert len(agents) == 8
     for row in agents:
         ends = [int(row[name]) for name in ("answered", "dead-lettered", "filtered")]
         assert int(row["produced"]) == int(row["in"]) == sum(ends)
@@ -60,7 +68,7 @@ def _check_lines(out: Path) -> None:
         path.name.removesuffix(".jsonl"): [json.loads(x) for x in path.read_text().splitlines()]
         for path in out.glob("*.jsonl")
     }
-    assert len(lines) == 15
+    assert len(lines) == 17
     assert not lines.pop("video.detections.dlq")
     assert all(lines.values())
     tracks = [d for line in lines["video.tracks"] for d in line["value"]["detections"]]

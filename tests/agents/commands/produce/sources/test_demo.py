@@ -22,6 +22,7 @@ TYPES = {
     "text": EVENT_TYPES["TextMessage"],
     "sensor": EVENT_TYPES["SensorReading"],
     "behavior": EVENT_TYPES["BehaviorEvent"],
+    "interaction": EVENT_TYPES["Interaction"],
 }
 
 
