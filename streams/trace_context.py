@@ -20,9 +20,10 @@ from streams.records import Headers
 
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 #: Version 00 in full; of a later version, the same fields and then more.
-_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_TRACEPARENT = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 _INVALID_VERSION = b"ff"
-_SAMPLED = 1
+#: Of the flags, two hexadecimal digits, the lowest bit says whether the trace is sampled.
+_LAST_FLAG, _NOT_SAMPLED = 54, frozenset(b"02468ace")
 
 
 class TraceContext(NamedTuple):
@@ -62,13 +63,16 @@ def sampled_context(headers: Headers) -> TraceContext | None:
             parent = value
         elif name == TRACESTATE:
             state = value
-    if parent is None or not (match := _TRACEPARENT.fullmatch(parent)):
+    # First of all what is usual: no context, or one that is not sampled.
+    if parent is None or len(parent) <= _LAST_FLAG or parent[_LAST_FLAG] in _NOT_SAMPLED:
         return None
-    version, trace, span, flags, rest = match.groups()
+    if not (match := _TRACEPARENT.fullmatch(parent)):
+        return None
+    version, trace, span, rest = match.groups()
     if version == _INVALID_VERSION or (version == b"00" and rest):
         return None
     trace_id, span_id = int(trace, 16), int(span, 16)
-    if not (trace_id and span_id and int(flags, 16) & _SAMPLED):
+    if not (trace_id and span_id):
         return None
     kept = [(TRACEPARENT, parent)] + ([(TRACESTATE, state)] if state else [])
     return TraceContext(trace_id, span_id, kept)
