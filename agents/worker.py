@@ -20,6 +20,7 @@ from agents.pipeline.topics import make_store
 from agents.process.exit import HANG_EXIT_CODE, ModelHangsError, end_process_after
 from agents.process.model_proxy import isolated
 from agents.process.share import available_cores, share_cores
+from agents.process.tracing import make_tracing
 from models.base import ModelError
 from streams.app import App
 from streams.delivery import Delivery
@@ -81,6 +82,7 @@ class Worker:
         self.settings = settings
         self.metrics = Metrics(registry)
         self.metrics.show_build(version("penstock"), platform.python_version())
+        self.tracing = make_tracing(settings.group, version("penstock"))
         watch_gpus(registry)
         self.app = App(settings, self.metrics, on_stopping=on_stopping, on_hang=self._end_for_hang)
         self.sink = self.app.exactly_once or KafkaSink(lambda: self.app.producer.client_producer)
@@ -144,6 +146,7 @@ class Worker:
             host=self.host,
             preparing=self.preparing,
             schemas=self.schemas.supply(name, parts.framed),
+            tracer=self.tracing and self.tracing(name, pool.name, agent.inputs),
         )
 
     def _add_agent(self, inference: Inference, store: StateStore | None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from streams.records import RecordBatch
 
@@ -54,6 +54,8 @@ class MicroBatch(Generic[E]):
     chunks: list[Chunk[E]]
     formed: float
     """When it was formed, in monotonic seconds."""
+    trace: Any = None
+    """Its `BatchSpan` while it is answered, if any of its records is sampled for tracing."""
 
     @property
     def events(self) -> list[E]:

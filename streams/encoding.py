@@ -24,6 +24,7 @@ from streams.online import Update
 from streams.output_records import OutputRecord, OutputRecords, Packing
 from streams.records import RecordBatch, TopicPartition
 from streams.result_headers import ResultHeaders
+from streams.trace_context import pass_on, sampled_context
 
 Headers: TypeAlias = list[tuple[str, bytes]]
 
@@ -98,7 +99,9 @@ class ResultEncoder:
         for chunk in batch.chunks:
             stop = start + len(chunk.rows)
             completed = [u for u in updates if start <= u.position < stop]
-            encoded = self._encode_chunk(chunk, answers[start:stop], completed, start, headers)
+            encoded = self._encode_chunk(
+                chunk, answers[start:stop], completed, start, headers, batch.trace is not None
+            )
             partitions.setdefault(chunk.batch.tp, []).append(encoded)
             start = stop
         return [EncodedOutput.of(chunks, self._packing) for chunks in partitions.values()]
@@ -110,14 +113,18 @@ class ResultEncoder:
         updates: Sequence[Update],
         position: int,
         headers: ResultHeaders,
+        is_traced: bool,
     ) -> EncodedChunk:
         encoded = EncodedChunk(chunk.batch)
         for update in updates:
             index = update.position - position
             encoded.updates.append(self._encode_update(update, chunk, index, headers.shared))
-        if not self._encode_results(chunk, answers, headers, encoded):
+        if self._encode_results(chunk, answers, headers, encoded):
+            if is_traced:
+                pass_on(chunk, encoded.records.headers)
+        else:
             encoded.records = OutputRecords()
-            self._encode_answers(chunk, answers, headers.shared, encoded)
+            self._encode_answers(chunk, answers, headers.shared, encoded, is_traced)
         return encoded
 
     def _encode_results(
@@ -175,7 +182,12 @@ class ResultEncoder:
         return values
 
     def _encode_answers(
-        self, chunk: Chunk[Any], answers: Sequence[Any], shared: Headers, encoded: EncodedChunk
+        self,
+        chunk: Chunk[Any],
+        answers: Sequence[Any],
+        shared: Headers,
+        encoded: EncodedChunk,
+        is_traced: bool,
     ) -> None:
         """Encode answers of any type, one by one.
 
@@ -183,7 +195,10 @@ class ResultEncoder:
         """
         rows: list[int] = []
         record_rows: list[int] = []
+        batch_headers = chunk.batch.headers
         for row, pairs in _by_record(chunk, answers):
+            context = sampled_context(batch_headers[row]) if is_traced else None
+            further = shared if context is None else shared + context.headers
             refused = next((a for _, a in pairs if isinstance(a, InputError)), None)
             if refused is not None:
                 encoded.failed.append((row, refused))
@@ -192,7 +207,7 @@ class ResultEncoder:
                 records: list[OutputRecord] = []
                 for event, answer in pairs:
                     records += self._encode_answer(
-                        chunk.batch, row, event, answer, shared, len(records)
+                        chunk.batch, row, event, answer, further, len(records)
                     )
             except ResultTooLargeError as error:
                 encoded.failed.append((row, error))

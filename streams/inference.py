@@ -41,6 +41,7 @@ from streams.registry.supply import SchemaSupply
 from streams.row_reads import RowReads
 from streams.settings import AgentSettings
 from streams.sink import ProduceError
+from streams.trace_context import BatchTracer
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         host: ThreadPoolExecutor,
         preparing: ThreadPoolExecutor | None = None,
         schemas: SchemaSupply | None = None,
+        tracer: BatchTracer | None = None,
         max_inline_seconds: float = MAX_INLINE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -85,6 +87,7 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         self._encoding = InlineOrPool(host, max_inline_seconds)
         self._preparing = preparing or host
         self._schemas = schemas
+        self._tracer = tracer
         self._clock = clock
         self._lanes = {topic: lane for lane, topic in enumerate(settings.inputs)}
         self._batcher: MicroBatcher[Any] = MicroBatcher(batch, len(self._lanes))
@@ -307,6 +310,8 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
         """Answer a micro-batch and free its slot; failures of the model are answers too."""
         try:
             started = self._clock()
+            if self._tracer is not None:
+                batch.trace = self._tracer.begin(batch)
             with self._busy:
                 answered = await self.pool.answer(batch, self._preparing, self._limit)
             answers, updates, timed = answered
@@ -314,6 +319,9 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
                 self._metrics.stage(stage, seconds)
             waited = started - batch.oldest_arrival
             self._metrics.batch(len(batch), waited)
+            if batch.trace is not None:
+                for stage, seconds in (*timed.items(), ("queue", waited)):
+                    batch.trace.stage(stage, seconds)
             return answers, updates, Timings(len(batch), waited, timed["predict"])
         finally:
             self._num_answering -= 1
@@ -338,14 +346,19 @@ class Inference(Service):  # type: ignore[misc]  # mode is not typed for subclas
                 encoded = await self._encoding.run(
                     len(answers), self._encode, batch, answers, updates, timings
                 )
+            trace = batch.trace
             del batch, answer, answers
             self._metrics.stage("encode", self._clock() - started)
             started = self._clock()
             try:
                 await self._delivery.results(encoded)
             except ProduceError as error:
+                if trace is not None:
+                    trace.end(0, error)
                 await self._delivery.on_failure(error)
                 return
+            if trace is not None:
+                trace.end(sum(len(c.failed) for output in encoded for c in output.chunks))
             self._metrics.stage("deliver", self._clock() - started)
 
     def _encode(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -13,13 +14,16 @@ import typer
 from agents.commands import PENSTOCK
 from agents.commands.terminal import DEFAULT_CONFIG, ConfigOption
 from agents.commands.worker_log import (
+    LogFormat,
     ignore_unwritable_log,
     log_missing_topics_once,
     log_outages_once,
     log_to_stderr,
 )
-from agents.errors import UserError, expected_errors
+from agents.errors import EXIT_CODE, UserError, expected_errors
 from streams.settings import PipelineSettings
+
+logger = logging.getLogger(__name__)
 
 #: A stopping worker may take this long beyond `shutdown_timeout_seconds`: to commit, to store state
 #: and to leave its group. Then it ends by force: docs/operations.md promises 8 seconds.
@@ -39,6 +43,13 @@ def command(
             "GPUs; auto: one a core. Without it: one process.",
         ),
     ] = "",
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            envvar="PENSTOCK_LOG_FORMAT",
+            help="text, json (one object a line), or auto: text on a terminal, json elsewhere.",
+        ),
+    ] = LogFormat.TEXT,
     process: Annotated[str, typer.Option(hidden=True)] = "",
     metrics_socket: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -54,24 +65,38 @@ def command(
     with end_on_signals():  # until the app handles them
         if process:
             try:
-                _run_one_of_several(config, log_level, process, metrics_socket)
+                log_to_stderr(log_level, process, log_format)
+                _run_one_of_several(config, process, metrics_socket)
             except expected_errors() as error:
+                _end_with_json(error, log_format)
                 raise UserError(f"[{process}] {error}") from error
             return
-        count = _num_processes(processes)
-        settings = _load_settings(config, log_level)
-        if count == 1:
-            _run(settings, config.parent)
-            return
-    raise typer.Exit(_run_several(config, settings, log_level, count))
+        log_to_stderr(log_level, form=log_format)
+        try:
+            count = _num_processes(processes)
+            settings = _load_settings(config)
+            if count == 1:
+                _run(settings, config.parent)
+                return
+            code = _run_several(config, settings, (log_level, log_format), count)
+        except expected_errors() as error:
+            _end_with_json(error, log_format)
+            raise
+    raise typer.Exit(code)
 
 
-def _load_settings(config: Path, log_level: str) -> PipelineSettings:
+def _end_with_json(error: Exception, log_format: LogFormat) -> None:
+    """Write the reason why a worker can't run as a line of its log, where that is JSON, and end."""
+    if log_format.is_json:
+        logger.error("%s", error)
+        raise typer.Exit(EXIT_CODE) from error
+
+
+def _load_settings(config: Path) -> PipelineSettings:
     """Read the pipeline file and check that its topics exist."""
     from agents.pipeline.file import load_pipeline
 
     settings = load_pipeline(config)
-    log_to_stderr(log_level)
     from agents.pipeline.schemas import require_registry
     from agents.pipeline.topics import learning_agents, require_topics
 
@@ -91,13 +116,17 @@ def _num_processes(option: str) -> int:
     return int(option or 1)
 
 
-def _run_several(config: Path, settings: PipelineSettings, log_level: str, count: int) -> int:
+def _run_several(
+    config: Path, settings: PipelineSettings, log: tuple[str, LogFormat], count: int
+) -> int:
     from agents.process.group import run_together
     from agents.process.group_metrics import serve_group
     from agents.process.share import require_room, visible_gpus
 
     require_room(settings, count, len(visible_gpus(os.environ)))
-    command = (*PENSTOCK, "worker", "-c", str(config), "--log-level", log_level)
+    # The children's stderr is this process's: `auto` is the same for all.
+    log_options = ("--log-level", log[0], "--log-format", log[1].value)
+    command = (*PENSTOCK, "worker", "-c", str(config), *log_options)
     seconds = settings.shutdown_timeout_seconds + _KILL_SECONDS
     with TemporaryDirectory(prefix="penstock-", ignore_cleanup_errors=True) as folder:
         sockets = {f"{i + 1}/{count}": Path(folder) / f"{i + 1}.sock" for i in range(count)}
@@ -111,14 +140,13 @@ def _run_several(config: Path, settings: PipelineSettings, log_level: str, count
         )
 
 
-def _run_one_of_several(config: Path, log_level: str, process: str, socket: Path | None) -> None:
+def _run_one_of_several(config: Path, process: str, socket: Path | None) -> None:
     from agents.pipeline.file import load_pipeline
     from agents.process.exit_with_parent import watch_parent
     from agents.process.share import Share
 
     settings = load_pipeline(config)
     watch_parent(settings.shutdown_timeout_seconds + _KILL_SECONDS)
-    log_to_stderr(log_level, f"[{process}] ")
     share = Share.parse(process)
     share.take()
     _run(share.settings(settings), config.parent, socket)

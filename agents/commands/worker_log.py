@@ -9,11 +9,13 @@ Services are recognized by their lines, not by the names of their modules: a mod
 from __future__ import annotations
 
 import atexit
+import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable
+from enum import StrEnum
 
 import streams.transport
 from agents.errors import UserError
@@ -31,14 +33,32 @@ _SERVICE_SIGN = "[^"
 _REPEAT_SECONDS = 10.0
 #: Lines to remember; then all are forgotten, so that memory is bounded.
 _MAX_LINES = 1000
+#: Longest message or traceback in a line of JSON: log collectors cut, or refuse, longer lines.
+_MAX_CHARACTERS = 8000
 
 
-def log_to_stderr(level: str, prefix: str = "") -> None:
+class LogFormat(StrEnum):
+    """How a line is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    AUTO = "auto"
+    """`text` on a terminal, `json` elsewhere."""
+
+    @property
+    def is_json(self) -> bool:
+        """Whether lines on this process's stderr are JSON."""
+        is_terminal = sys.stderr is not None and sys.stderr.isatty()
+        return self is LogFormat.JSON or (self is LogFormat.AUTO and not is_terminal)
+
+
+def log_to_stderr(level: str, process: str = "", form: LogFormat = LogFormat.TEXT) -> None:
     """Set up logging.
 
     Args:
         level: DEBUG, INFO, WARNING or ERROR.
-        prefix: of every line.
+        process: which of several this is (`2/4`), named in every line; "": the only one.
+        form: of the lines.
 
     Raises:
         UserError: no such level.
@@ -46,12 +66,46 @@ def log_to_stderr(level: str, prefix: str = "") -> None:
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise UserError(f"--log-level {level}: expected DEBUG, INFO, WARNING or ERROR")
-    logging.basicConfig(level=number, format=prefix + _FORMAT)
+    logging.basicConfig(level=number, format=(f"[{process}] " if process else "") + _FORMAT)
     for handler in logging.getLogger().handlers:
+        if form.is_json:
+            handler.setFormatter(JsonLines(process))
         handler.addFilter(is_no_service_step)
         handler.addFilter(NoRepeats())
     for name in _CHATTY_LIBRARIES:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+class JsonLines(logging.Formatter):
+    """Writes each message as one JSON object on one line.
+
+    `time` (RFC 3339, UTC, milliseconds), `level`, `logger` and `message`; `process` where there are
+    several; `exception` with the traceback where there is one. What is long is cut, as a record may
+    hold a megabyte.
+    """
+
+    def __init__(self, process: str = "") -> None:
+        super().__init__()
+        self._process = {"process": process} if process else {}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        seconds, milliseconds = divmod(int(record.created * 1000), 1000)
+        clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+        fields = {
+            "time": f"{clock}.{milliseconds:03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _cut(record.getMessage()),
+            **self._process,
+        }
+        if record.exc_info:
+            fields["exception"] = _cut(self.formatException(record.exc_info))
+        return json.dumps(fields, ensure_ascii=False)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "..."
 
 
 def log_outages_once(is_known: Callable[[], bool]) -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import pytest
-from prometheus_client import Counter as Metric
-from prometheus_client import Gauge
+from prometheus_client.registry import Collector
 
 from streams import inference, model_pool
 from streams.assignment import AssignedPartitions
@@ -33,7 +32,7 @@ from tests.streams.worlds import (
 )
 from tests.virtual_time import VirtualExecutor, VirtualLoop, cycle
 
-Counted: TypeAlias = Metric | Gauge
+Counted: TypeAlias = Collector
 
 FETCH_RECORDS = 5
 #: Replaces the engine's constant, so that small worlds cause back-pressure.

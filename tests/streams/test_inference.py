@@ -277,3 +277,16 @@ async def test_a_stop_leaves_no_task_behind() -> None:
         await e.inference.submit([e.batch([1] * 40)])
         await asyncio.sleep(0.05)
     assert asyncio.all_tasks() == before
+
+
+async def test_busy_seconds_are_those_with_work_and_stand_still_without() -> None:
+    calls, seconds = 3, 0.02
+    async with engine(lambda: Doubling(sleep_seconds=seconds)) as made:
+        for number in range(calls):
+            await made.inference.submit([made.batch([number], first_offset=number)])
+            await made.drained()
+        await asyncio.sleep(0.01)  # the delivery of the last batch ends
+        busy = made.count("penstock_busy_seconds_total")
+        assert busy >= calls * seconds
+        await asyncio.sleep(0.05)
+        assert made.count("penstock_busy_seconds_total") == busy

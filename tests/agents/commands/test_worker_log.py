@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from mode import Service
 
-from agents.commands.worker_log import NoRepeats, is_no_service_step, log_outages_once
+from agents.commands.worker_log import (
+    JsonLines,
+    LogFormat,
+    NoRepeats,
+    is_no_service_step,
+    log_outages_once,
+)
 from streams.app import App
 from streams.health.health import Health
 from streams.inference import Inference
@@ -128,3 +136,48 @@ def test_the_memory_for_repeats_is_bounded() -> None:
     for i in range(5000):
         assert repeats.filter(logging.makeLogRecord({"name": "lib", "msg": f"line {i}"}))
     assert len(repeats._last) <= 1000
+
+
+def line_of(record: logging.LogRecord, process: str = "") -> dict[str, Any]:
+    text = JsonLines(process).format(record)
+    assert "\n" not in text
+    fields: dict[str, Any] = json.loads(text)
+    return fields
+
+
+def test_a_line_of_json_has_time_level_logger_and_message() -> None:
+    record = logging.LogRecord("a.b", logging.WARNING, "", 1, "holding %d\npartitions", (4,), None)
+    record.created = 1_764_400_000.0625
+    assert line_of(record) == {
+        "time": "2025-11-29T07:06:40.062Z",
+        "level": "WARNING",
+        "logger": "a.b",
+        "message": "holding 4\npartitions",
+    }
+    assert line_of(record, "2/4")["process"] == "2/4"
+
+
+def test_a_line_of_json_has_the_traceback_and_is_never_long() -> None:
+    try:
+        raise ArithmeticError("x" * 100_000)
+    except ArithmeticError:
+        record = logging.LogRecord("a", logging.ERROR, "", 1, "y" * 100_000, None, sys.exc_info())
+    line = line_of(record)
+    assert line["exception"].startswith("Traceback (most recent call last)")
+    assert all(len(text) < 8100 for text in line.values())
+
+
+@pytest.mark.parametrize(
+    ("form", "is_terminal", "expected"),
+    [
+        (LogFormat.TEXT, False, False),
+        (LogFormat.JSON, True, True),
+        (LogFormat.AUTO, True, False),
+        (LogFormat.AUTO, False, True),
+    ],
+)
+def test_auto_is_text_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, form: LogFormat, is_terminal: bool, expected: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal, raising=False)
+    assert form.is_json is expected
