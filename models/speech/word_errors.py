@@ -1,4 +1,4 @@
-"""The word error rate: how many words to change to come from what was heard to the truth."""
+"""The word error rate: changes that turn what was heard into the truth, for each true word."""
 
 from __future__ import annotations
 
