@@ -35,6 +35,7 @@ from tests.models.linear_onnx import save_linear
 from tests.models.nlu.tiny_bert import write_bert
 from tests.models.speech.small_recognizer import write_small_recognizer
 from tests.models.transducer_folder.tiny_onnx import write_transducer
+from tests.models.transliteration.small_places import write_transliterator
 from tests.models.vision.tiny_files import (
     write_onnx_classifier,
     write_onnx_segmenter,
@@ -124,8 +125,9 @@ def _tiny_encoder_options(folder: Path) -> Options:
 #: of the long logs of the online contract.
 SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "online_intent_head": _tiny_encoder_options,
-    # Its trees grow for longer than the logs of the contract, up to the limit.
     "speech_recognizer": write_small_recognizer,
+    "transliterator": lambda folder: {"weights": str(write_transliterator(folder))},
+    # Its trees grow for longer than the logs of the contract, up to the limit.
     "adaptive_random_forest": lambda folder: {"num_trees": 3, "max_nodes": 5},
 }
 
