@@ -135,7 +135,7 @@ def evaluate_on(data_dir: Path, number: int = 200) -> list[Row]:
         rows = word_error_rows(str(WEIGHTS), number)
     except ModelError as error:
         return [Skipped(task=TASK, dataset="spoken sentences", reason=str(error))]
-    spoken, sounds = _judged(min(number, 64), True)
+    _, sounds = _judged(min(number, 64), True)
     return [*rows, *_streaming_rows(sounds), *_rate_rows(sounds), *_pocketsphinx_rows(number)]
 
 

@@ -49,7 +49,7 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
     `beam` 0.4 MB in an utterance of 30 seconds. A stream that ends is forgotten. Not thread-safe.
 
     Args:
-        path: folder of `penstock train recognizer`; by default the weights that are shipped, which
+        path: folder of `penstock train recognizer`; "": the weights that are shipped, which
             know about 300 words as machines say them.
         beam: 1: the likeliest letter at each step. More: at its end an utterance is read again
             with so many hypotheses, for its final text.
@@ -72,7 +72,7 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
 
     def __init__(
         self,
-        path: str = str(WEIGHTS),
+        path: str = "",
         beam: int = 1,
         silence_seconds: float = 0.64,
         max_utterance_seconds: float = 30.0,
@@ -81,7 +81,7 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
         mix: bool = True,
         max_streams: int = 1000,
     ) -> None:
-        self._folder = Path(path)
+        self._folder = Path(path) if path else WEIGHTS
         check_option("beam", beam, 1, 16)
         check_option("silence_seconds", silence_seconds, BLOCK_SECONDS, 10)
         check_option("max_utterance_seconds", max_utterance_seconds, 1, 600)

@@ -1,4 +1,4 @@
-"""The word error rate: how many words have to be changed to come from what was heard to the truth."""
+"""The word error rate: changes that turn what was heard into the truth, for each true word."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from schemas import Event, Result
+from schemas import AudioChunk, Event, Result, SpokenAudio, TextMessage
+from schemas.audio_codec import read_result
 from schemas.cloudevents import MAX_RFC3339_MS, event_headers, type_name
 from schemas.codecs import make_codec
 from streams.batching import Chunk, MicroBatch
@@ -78,3 +79,36 @@ def test_a_result_may_have_a_key_of_its_own(answers: list[Any], keys: list[bytes
     encoder = ResultEncoder("rows", make_codec("json", Event), model)
     (encoded,) = encoder.encode(MicroBatch([chunk], 0.0), answers, [], Timings(2, 0.0, 0.0))
     assert list(encoded.records.unpack().keys) == keys
+
+
+def test_sound_is_the_value_and_the_rest_of_the_result_is_in_headers() -> None:
+    batch = record_batch([b"x"] * 2, tracker=OffsetTracker())
+    events = [TextMessage(source_id="s", event_id=f"e{n}", text="stop") for n in range(2)]
+    model = SimpleNamespace(name="m", version="3")
+    encoder = ResultEncoder("speak", make_codec("audio", Event), model)
+    answers = [SpokenAudio(audio=bytes([n, 1]), sample_rate_hz=8000, text="stop") for n in range(2)]
+    (encoded,) = encoder.encode(
+        MicroBatch([Chunk(batch, range(2), events)], 0.0), answers, [], Timings(2, 0.0, 0.0)
+    )
+    records = encoded.records.unpack()
+    assert records.values == [b"\0\1", b"\1\1"]
+    for row, packed in enumerate(records.headers):
+        headers = dict(decode_headers(packed))
+        result = read_result(records.values[row], headers)
+        assert (result.origin.offset, result.event_id, result.model) == (row, f"e{row}", "m")
+        chunk = make_codec("audio", AudioChunk).decode(records.values[row], headers)
+        assert isinstance(chunk, AudioChunk)
+        assert (chunk.sample_rate_hz, chunk.is_end) == (8000, True)
+        assert headers["ce_type"] == b"penstock.spoken_audio.v1"
+
+
+def test_a_result_without_sound_can_not_be_written_as_sound() -> None:
+    batch = record_batch([b"x"], tracker=OffsetTracker())
+    encoder = ResultEncoder(
+        "speak", make_codec("audio", Event), SimpleNamespace(name="m", version="1")
+    )
+    micro = MicroBatch([Chunk(batch, range(1), [Event(source_id="s")])], 0.0)
+    (encoded,) = encoder.encode(micro, [Score(score=1.0)], [], Timings(1, 0.0, 0.0))
+    ((row, error),) = encoded.failed
+    assert (row, error.reason) == (0, "unencodable_result")
+    assert "Score has none" in str(error)

@@ -200,3 +200,46 @@ def test_models_with_late_labels_learn_where_their_events_are(cuts: list[int]) -
     assert runner.accuracy() == 0.5
     runner.close()
     assert math.isnan(runner.accuracy())
+
+
+class ForeseeingSum(RunningSum):
+    """A running sum with short steps that sees what follows."""
+
+    learn_every = 1
+    seen: list[list[list[int]]]  # of the class, because the runner makes the instances
+
+    def foresee(self, models: Sequence[ForeseeingSum], batches: Sequence[Sequence[int]]) -> None:
+        type(self).seen.append([list(batch) for batch in batches])
+        if any(99 in batch for batch in batches):
+            raise ValueError("can't foresee 99")
+
+
+def test_a_model_sees_all_events_that_are_not_learned_before_it_is_asked() -> None:
+    ForeseeingSum.seen = []
+    runner, tracker = OnlineRunner(ForeseeingSum, "cpu"), OffsetTracker()
+    answers: list[Any] = []
+    for start, events in [(0, [1, 2, 3]), (3, [4, 99]), (5, [6])]:
+        offsets = range(start, start + len(events))
+        batch = record_batch([b"x"] * len(events), tracker=tracker, offsets=list(offsets))
+        answered, _ = runner.answer(MicroBatch([Chunk(batch, range(len(events)), events)], 0.0))
+        answers += answered
+    # The last event of a batch waits until the next event completes its step.
+    assert ForeseeingSum.seen == [[[1, 2, 3]], [[3, 4, 99]], [[99, 6]]]
+    assert answers == [0, 1, 3, 6, 10, 10]  # a failure to foresee changes nothing
+    runner.close()
+
+
+def test_partitions_are_foreseen_together() -> None:
+    ForeseeingSum.seen = []
+    runner = OnlineRunner(ForeseeingSum, "cpu")
+    chunks = [
+        Chunk(
+            record_batch([b"x"] * 2, tracker=OffsetTracker(), offsets=[0, 1], partition=partition),
+            range(2),
+            [10 * partition, 10 * partition + 1],
+        )
+        for partition in range(3)
+    ]
+    runner.answer(MicroBatch(chunks, 0.0))
+    assert ForeseeingSum.seen == [[[0, 1], [10, 11], [20, 21]]]
+    runner.close()

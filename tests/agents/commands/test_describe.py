@@ -8,6 +8,8 @@ from agents.errors import MAX_CHARACTERS, printable
 from schemas import (
     RESULT_TYPES,
     AnomalyScore,
+    AudioChunk,
+    AudioCodec,
     Classification,
     ClassScore,
     Cluster,
@@ -34,10 +36,13 @@ from schemas import (
     Segmentation,
     SensorReading,
     SourceEvent,
+    SpokenAudio,
     TextEmbedding,
     TextEntities,
     TextLabels,
     TextUnderstanding,
+    Transcript,
+    TranscriptNote,
     Transliteration,
     TransliterationCandidate,
     VideoFrame,
@@ -245,6 +250,24 @@ RESULTS: list[tuple[Result, str]] = [
     (_source("silent"), "p-1  p-7 is silent for 31.2 s (allowed 30.0 s)"),
     (_source("back"), "p-1  p-7 is back after 31.2 s"),
     (_source("late"), "p-1  p-7 sent an event that is 31.2 s older than its last"),
+    (
+        Transcript(
+            utterance=2,
+            is_final=False,
+            text="stop",
+            words=[],
+            heard_ms=1,
+            source_id="m",
+            notes=[TranscriptNote("gap", 3)],
+        ),
+        "m  utterance 2 so far: 'stop' (gap 3)",
+    ),
+    (
+        SpokenAudio(
+            audio=b"\0\1", sample_rate_hz=8000, duration_ms=1500, text="stop", source_id="p"
+        ),
+        "p  1.5 s of speech at 8000 Hz: 'stop'",
+    ),
 ]
 
 
@@ -324,3 +347,23 @@ def test_terminal_control_sequences_are_escaped() -> None:
 
 def test_long_values_are_cut() -> None:
     assert len(describe_record("t", b"x" * 1_000_000, [])) == MAX_CHARACTERS + 3
+
+
+def test_sound_is_described_by_its_kind_and_place() -> None:
+    chunk = AudioChunk.example()
+    codec = AudioCodec()
+    line = describe_record("audio.chunks", codec.encode(chunk), codec.headers_of(chunk))
+    assert line == "[s16le, 16000 Hz, 8 bytes, number 7, end of the stream]"
+    broken = describe_record("audio.chunks", b"abc", codec.headers_of(chunk))
+    assert "sound that can't be read" in broken
+
+
+def test_speech_is_described_by_its_header() -> None:
+    codec = AudioCodec()
+    spoken = SpokenAudio(
+        audio=b"\0\1", sample_rate_hz=8000, duration_ms=1500, text="stop", source_id="p"
+    )
+    headers = [("ce_type", b"penstock.spoken_audio.v1"), *codec.headers_of(spoken)]
+    assert describe_record("out", spoken.audio, headers) == (
+        "p  1.5 s of speech at 8000 Hz: 'stop'"
+    )
