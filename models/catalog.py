@@ -146,8 +146,7 @@ CATALOG: dict[str, CatalogEntry] = {
     "transliterator": CatalogEntry(
         "transliteration",
         "Graves, 2012, arXiv:1211.3711",
-        f"{_OURS}: trained here on names of places by GeoNames (CC BY 4.0)",
-        ("transliteration/weights/model.safetensors",),
+        brought="`penstock train transliterator` makes them, from GeoNames (CC BY 4.0)",
     ),
     "transducer_folder": CatalogEntry(
         "speech recognition",

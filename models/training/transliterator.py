@@ -17,7 +17,7 @@ from models.training.loop import Plan, Rows, train_network
 from models.training.pictures import digest_of
 from models.training.result import Trained, serving, write_config
 from models.training.run_folder import RunFolder
-from models.training.settings import NetworkSettings, Progress
+from models.training.settings import NetworkSettings, Progress, Share
 from models.transducer.network import Transducer, TransducerShape
 from models.transliteration.alphabet import Alphabet
 from models.transliteration.decoding import transliterate
@@ -51,6 +51,7 @@ class Settings(NetworkSettings, frozen=True, kw_only=True):
     ] = None
     epochs: Annotated[int, Meta(ge=1, description="How often each name is seen.")] = 10
     batch_size: Annotated[int, Meta(ge=1, description="Names in a step.")] = 32
+    held_out: Annotated[Share, Meta(description="Not used here: see `held_out_places`.")] = 0.0
     held_out_places: Annotated[
         int, Meta(ge=1, description="Places to measure with; half as many more to look at.")
     ] = 2000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from models.base import ModelError
@@ -85,17 +86,32 @@ class TransducerFolder(SpeechRecognizer):
 
     def _open(self, device: str) -> StreamNetwork:
         if self._is_onnx():
-            from models.transducer_folder.onnx_network import load_onnx
+            return _open_onnx(self._folder, self._int8, device, self._threads, self._rows)
+        return _open_transformers(self._folder, device)
 
-            files = find_files(self._folder, int8=self._int8)
-            return load_onnx(files, device, self._threads, self._rows)
-        config = read_json(self._folder / "config.json")
-        if config.get("model_type") not in _TYPES:
-            raise ModelError(
-                f"{self._folder} has no ONNX files, and its config.json the model_type "
-                f"{config.get('model_type')!r}: expected encoder, decoder and joiner as ONNX "
-                f"files, or one of {', '.join(_TYPES)}"
-            )
-        from models.transducer_folder.transformers_network import load_transformers
 
-        return load_transformers(self._folder, config, device)
+@lru_cache(maxsize=4)
+def _open_onnx(folder: Path, int8: bool, device: str, threads: int, rows: int) -> StreamNetwork:
+    """Open three files once: all partitions share the sessions."""
+    from models.transducer_folder.onnx_network import load_onnx
+
+    return load_onnx(find_files(folder, int8=int8), device, threads, rows)
+
+
+@lru_cache(maxsize=4)
+def _open_transformers(folder: Path, device: str) -> StreamNetwork:
+    """Load a folder once, for all partitions.
+
+    Raises:
+        ModelError: it holds something else.
+    """
+    config = read_json(folder / "config.json")
+    if config.get("model_type") not in _TYPES:
+        raise ModelError(
+            f"{folder} has no ONNX files, and its config.json the model_type "
+            f"{config.get('model_type')!r}: expected encoder, decoder and joiner as ONNX "
+            f"files, or one of {', '.join(_TYPES)}"
+        )
+    from models.transducer_folder.transformers_network import load_transformers
+
+    return load_transformers(folder, config, device)

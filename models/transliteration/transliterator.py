@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from models.transducer.network import Transducer
     from models.transliteration.decoding import Candidate
 
-#: Trained on GeoNames' places: its card.md has the command.
+#: Where `penstock train transliterator` has its weights copied to: see docs/transliteration.md.
 DEFAULT_WEIGHTS = Path(__file__).parent / "weights"
 _DECIMALS = 6
 _MAX_LETTERS = 256
@@ -53,7 +53,8 @@ class Transliterator(Model[TextMessage, Transliteration]):
         """Check the options; nothing is loaded yet.
 
         Args:
-            weights: a folder that `penstock train transliterator` wrote; None: the shipped one.
+            weights: a folder that `penstock train transliterator` wrote; None: `weights/` beside
+                this file, if it is there.
             country: ISO 3166 code for messages whose `language` gives none; "" for none.
             top_k: number of alternatives in a result, 0 to 100; fewer than `beam`.
             beam: hypotheses that are followed, 1 to 100. More are slower, and seldom better.

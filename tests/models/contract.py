@@ -40,6 +40,7 @@ from tests.models.remote.linear_server import linear_server
 from tests.models.speech.small_recognizer import write_small_recognizer
 from tests.models.synthesis.tiny_tacotron2 import write_tacotron2
 from tests.models.transducer_folder.tiny_onnx import write_transducer
+from tests.models.transliteration.small_places import write_transliterator
 from tests.models.vision.tiny_files import (
     write_onnx_classifier,
     write_onnx_segmenter,
@@ -140,8 +141,9 @@ def _tiny_encoder_options(folder: Path) -> Options:
 #: of the long logs of the online contract.
 SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "online_intent_head": _tiny_encoder_options,
-    # Its trees grow for longer than the logs of the contract, up to the limit.
     "speech_recognizer": write_small_recognizer,
+    "transliterator": lambda folder: {"weights": str(write_transliterator(folder))},
+    # Its trees grow for longer than the logs of the contract, up to the limit.
     "adaptive_random_forest": lambda folder: {"num_trees": 3, "max_nodes": 5},
     "random_cut_forest": lambda folder: {"trees": 3, "max_samples": 32, "learn_every": 4},
     "deep_autoencoder": lambda folder: {"hidden": 8, "first_steps": 20, "learn_every": 4},

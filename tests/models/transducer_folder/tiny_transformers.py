@@ -23,9 +23,11 @@ def make(kind: str) -> Any:
         "nemotron_asr_streaming": ("NemotronAsrStreamingForRNNT", "NemotronAsrStreamingConfig"),
     }
     cls, config_cls = (getattr(transformers, name) for name in names[kind])
+    # Without duration 0: transformers does not limit the symbols of one frame then, and we do.
+    more = {"durations": [1, 2, 3]} if kind == "parakeet_tdt" else {}
     config = config_cls(
         vocab_size=NUM_SYMBOLS, blank_token_id=BLANK, pad_token_id=2, decoder_hidden_size=16,
-        num_decoder_layers=2, max_symbols_per_step=3, encoder_config=dict(_ENCODER),
+        num_decoder_layers=2, max_symbols_per_step=3, encoder_config=dict(_ENCODER), **more,
     )  # fmt: skip
     torch.manual_seed(1)
     model = cls(config).eval()

@@ -59,6 +59,7 @@ def write_transliterator(folder: Path) -> Path:
     network = make_network(alphabet, shape)
     with torch.no_grad():
         network.joiner.output.weight.mul_(4)
+        network.joiner.output.bias[0] -= 2
     save_weights(folder, network)
     write_config(folder, describe(alphabet, shape))
     return folder
