@@ -96,7 +96,7 @@ def _image_segmenter_options(folder: Path) -> Options:
 
 def _tacotron2_options(folder: Path) -> Options:
     write_tacotron2(folder)
-    return {"path": str(folder)}
+    return {"path": str(folder), "max_characters": 80}
 
 
 #: Models that need a file: the function that writes it to an empty folder.
@@ -123,6 +123,7 @@ def _tiny_encoder_options(folder: Path) -> Options:
 #: of the long logs of the online contract.
 SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "online_intent_head": _tiny_encoder_options,
+    "hibari": lambda folder: {"max_characters": 60},
     # Its trees grow for longer than the logs of the contract, up to the limit.
     "adaptive_random_forest": lambda folder: {"num_trees": 3, "max_nodes": 5},
 }
