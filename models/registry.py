@@ -111,5 +111,5 @@ register(
 )
 register("popular_items", "models.recommendation.popular_items:PopularItems")
 register("tacotron2", "models.synthesis.tacotron2_synthesizer:Tacotron2Synthesizer")
-register("alert_text", "models.synthesis.alert_text:AlertText")
+register("alert_text", "models.synthesis.alert_text:AlertWriter")
 register("hibari", "models.synthesis.hibari:HibariSynthesizer")

@@ -3,6 +3,7 @@
 Imports no Kafka, no Faust and no model, so that a producer script can use it alone.
 """
 
+from schemas.alert_text import AlertText
 from schemas.anomaly_report import AnomalyReport
 from schemas.audio import AudioChunk, SpokenAudio, SpokenWord, Transcript, TranscriptNote
 from schemas.audio_codec import AudioCodec
@@ -89,6 +90,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         DriftEvent,
         Transcript,
         SpokenAudio,
+        AlertText,
     )
 }
 
@@ -96,6 +98,7 @@ __all__ = [
     "CODECS",
     "EVENT_TYPES",
     "RESULT_TYPES",
+    "AlertText",
     "AnomalyReport",
     "AnomalyScore",
     "AudioChunk",

@@ -16,6 +16,7 @@ import msgspec
 from agents.errors import printable
 from schemas import (
     RESULT_TYPES,
+    AlertText,
     AnomalyScore,
     Classification,
     ClusterAssignment,
@@ -322,6 +323,10 @@ def _speech(result: SpokenAudio) -> str:
     return f"{seconds}: {result.text!r}{f' ({notes})' if notes else ''}"
 
 
+def _alert(result: AlertText) -> str:
+    return f"to say: {result.text!r}"
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -356,6 +361,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     FeedbackCopy: _feedback,
     Transcript: _transcript,
     SpokenAudio: _speech,
+    AlertText: _alert,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

@@ -11,7 +11,6 @@ import numpy as np
 from models.base import Model
 from models.synthesis.recorded import load_teacher
 from models.synthesis.spoken_text import (
-    MAX_CHARACTERS,
     check_max_characters,
     cut_text,
     invalid_text,
@@ -21,6 +20,9 @@ from models.synthesis.spoken_text import (
 from models.synthesis.text import normalized
 from schemas import InputError, SpokenAudio, TextMessage
 
+#: About 18 seconds of speech: more would exceed Kafka's default limit of 1 MB for a record.
+_MAX_CHARACTERS = 250
+
 
 class HibariSynthesizer(Model[TextMessage, SpokenAudio]):
     """Speaks English texts by hibari-tts 0.2 (Apache-2.0, 24 kHz), on the CPU. Stateless."""
@@ -29,7 +31,7 @@ class HibariSynthesizer(Model[TextMessage, SpokenAudio]):
     event_type = TextMessage
     result_type = SpokenAudio
 
-    def __init__(self, max_characters: int = MAX_CHARACTERS, speed: float = 1.0) -> None:
+    def __init__(self, max_characters: int = _MAX_CHARACTERS, speed: float = 1.0) -> None:
         """Check the options; nothing is loaded yet.
 
         Args:

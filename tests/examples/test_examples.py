@@ -76,13 +76,13 @@ def test_spoken_alerts_speak_of_the_reading_that_is_not_normal() -> None:
         result.source_id = reading.source_id
     reports = [announce.codec.decode(msgspec.json.encode(result), {}) for result in scores]
     worded = [answer for answer in announce.make_model().predict_batch(reports) if answer]
-    assert worded == [{"text": "Warning, pressure bar of pump 7 is not normal."}]
+    assert [alert.text for alert in worded] == ["Warning, pressure bar of pump 7 is not normal."]
     message = speak.codec.decode(msgspec.json.encode(worded[0]), {})
     synthesizer = speak.make_model()
     synthesizer.load("cpu")
     (spoken,) = synthesizer.predict_batch([message])
     assert isinstance(spoken, SpokenAudio)
-    assert spoken.text == worded[0]["text"]
+    assert spoken.text == worded[0].text
     assert 2000 < spoken.duration_ms < 6000
     synthesizer.close()
 

@@ -19,6 +19,7 @@ from agents.pipeline.file import load_pipeline
 from schemas import (
     EVENT_TYPES,
     RESULT_TYPES,
+    AlertText,
     AnomalyScore,
     Classification,
     ClassScore,
@@ -128,6 +129,7 @@ RESULTS: list[Result] = [
     SpokenAudio(
         audio=b"\0\1", sample_rate_hz=16_000, duration_ms=1, text="stop", notes=["cut"], **STAMP
     ),
+    AlertText(text="pump 7 is hot", **STAMP),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
     Recommendation(items=[], is_cold=True, **STAMP),
     Recommendation(
@@ -295,9 +297,9 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "text.messages.dlq": {"DeadLetter"},
         "sensor.readings": {"SensorReading"},
         "sensor.anomalies": {"AnomalyScore", "Heartbeat", "AnomalyReport"},
-        "text.to_speak": {"TextMessage"},
+        "text.to_speak": {"AlertText", "TextMessage"},
         "text.to_speak.dlq": {"DeadLetter"},
-        "audio.speech": {"SpokenAudio"},
+        "audio.speech": {"SpokenAudio_audio"},
         "sensor.anomalies.dlq": {"DeadLetter"},
         "sensor.readings.dlq": {"DeadLetter"},
         "behavior.events": {"BehaviorEvent"},
