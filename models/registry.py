@@ -121,5 +121,5 @@ register(
 register("popular_items", "models.recommendation.popular_items:PopularItems")
 register("speech_recognizer", "models.speech.recognizer:SpeechRecognizer")
 register("tacotron2", "models.synthesis.tacotron2_synthesizer:Tacotron2Synthesizer")
-register("alert_text", "models.synthesis.alert_text:AlertText")
+register("alert_text", "models.synthesis.alert_text:AlertWriter")
 register("hibari", "models.synthesis.hibari:HibariSynthesizer")

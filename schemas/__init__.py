@@ -3,6 +3,7 @@
 Imports no Kafka, no Faust and no model, so that a producer script can use it alone.
 """
 
+from schemas.alert_text import AlertText
 from schemas.anomaly_report import AnomalyReport
 from schemas.audio import AudioChunk, SpokenAudio, SpokenWord, Transcript, TranscriptNote
 from schemas.audio_codec import AudioCodec
@@ -95,6 +96,7 @@ RESULT_TYPES: dict[str, type[Result]] = {
         Transcript,
         SpokenAudio,
         Transliteration,
+        AlertText,
     )
 }
 
@@ -109,6 +111,7 @@ __all__ = [
     "EVENT_TYPES",
     "RESULT_TYPES",
     "UPDATE_TYPES",
+    "AlertText",
     "AnomalyReport",
     "AnomalyScore",
     "AudioChunk",

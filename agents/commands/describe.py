@@ -16,6 +16,7 @@ import msgspec
 from agents.errors import printable
 from schemas import (
     RESULT_TYPES,
+    AlertText,
     AnomalyScore,
     AudioChunk,
     AudioCodec,
@@ -364,6 +365,10 @@ def _transliteration(result: Transliteration) -> str:
     return f"{result.text} ({result.score:.2f})" + (f", or {others}" if others else "")
 
 
+def _alert(result: AlertText) -> str:
+    return f"to say: {result.text!r}"
+
+
 def _dead_letter(topic: str, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> str:
     try:
         letter = DeadLetter.from_headers(headers)
@@ -400,6 +405,7 @@ _DESCRIBE: dict[type[Result], Callable[[Any], str]] = {
     Transcript: _transcript,
     SpokenAudio: _speech,
     Transliteration: _transliteration,
+    AlertText: _alert,
 }
 _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls for cls in cast(list[type[Result]], list(RESULT_TYPES.values()))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from models.base import Model
-from schemas import AnomalyReport
+from schemas import AlertText, AnomalyReport
 
 _FIELD = re.compile(r"\{(\w*)\}")
 _FIELDS = ("source", "channel", "score", "expected")
@@ -17,7 +16,7 @@ _JOINTS = re.compile(r"[\s_./:-]+")
 TEMPLATE = "Warning, {channel} of {source} is not normal."
 
 
-class AlertText(Model[AnomalyReport, dict[str, Any]]):
+class AlertWriter(Model[AnomalyReport, AlertText]):
     """Fills a template with what is known of an anomaly. Stateless.
 
     Its results are read by the agent `speak_text` as they are: they have `text`, and the source and
@@ -27,6 +26,7 @@ class AlertText(Model[AnomalyReport, dict[str, Any]]):
     name = "alert_text"
     version = "1"
     event_type = AnomalyReport
+    result_type = AlertText
 
     def __init__(self, template: str = TEMPLATE, min_score: float = 0.0) -> None:
         """Check the options.
@@ -48,10 +48,10 @@ class AlertText(Model[AnomalyReport, dict[str, Any]]):
             raise ValueError(f"min_score is {min_score}: expected 0 to 1")
         self._template, self._min_score = template, min_score
 
-    def predict_batch(self, batch: Sequence[AnomalyReport]) -> list[dict[str, Any] | None]:
-        """Return {"text": ...} for each of B anomalies, None for readings that are none."""
+    def predict_batch(self, batch: Sequence[AnomalyReport]) -> list[AlertText | None]:
+        """Return the words for each of B anomalies, None for readings that are none."""
         return [
-            {"text": self._text(report)}
+            AlertText(text=self._text(report))
             if report.is_anomaly and report.score >= self._min_score
             else None
             for report in batch

@@ -11,14 +11,17 @@ import numpy as np
 from models.base import Model
 from models.synthesis.recorded import load_teacher
 from models.synthesis.spoken_text import (
-    MAX_CHARACTERS,
     check_max_characters,
     cut_text,
+    invalid_text,
     nothing_to_speak,
     spoken_audio,
 )
 from models.synthesis.text import normalized
 from schemas import InputError, SpokenAudio, TextMessage
+
+#: About 18 seconds of speech: more would exceed Kafka's default limit of 1 MB for a record.
+_MAX_CHARACTERS = 250
 
 
 class HibariSynthesizer(Model[TextMessage, SpokenAudio]):
@@ -28,7 +31,7 @@ class HibariSynthesizer(Model[TextMessage, SpokenAudio]):
     event_type = TextMessage
     result_type = SpokenAudio
 
-    def __init__(self, max_characters: int = MAX_CHARACTERS, speed: float = 1.0) -> None:
+    def __init__(self, max_characters: int = _MAX_CHARACTERS, speed: float = 1.0) -> None:
         """Check the options; nothing is loaded yet.
 
         Args:
@@ -59,16 +62,17 @@ class HibariSynthesizer(Model[TextMessage, SpokenAudio]):
         return [self._speak(message.text) for message in batch]
 
     def _speak(self, text: str) -> SpokenAudio | InputError:
+        if (error := invalid_text(text)) is not None:
+            return error
         cut = cut_text(text, self._max_characters)
         # Its own front end reads numbers and abbreviations; ours says whether there are letters.
         if not normalized(cut.text):
             return nothing_to_speak(cut.text)
-        readable = cut.text.encode("utf-8", "replace").decode()
-        samples = self._teacher(readable, speed=self._speed, seed=0)
+        samples = self._teacher(cut.text, speed=self._speed, seed=0)
         if not len(samples):
             return nothing_to_speak(cut.text)
         rate = int(self._teacher.sample_rate)
-        return spoken_audio([np.asarray(samples, np.float32)], rate, readable, cut.notes)
+        return spoken_audio([np.asarray(samples, np.float32)], rate, cut.text, cut.notes)
 
     def close(self) -> None:
         """Free the voice."""

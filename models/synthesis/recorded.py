@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from models.base import ModelError
 from models.synthesis.mel import AudioFormat, log_mel
-
-if TYPE_CHECKING:
-    pass
 
 Samples = npt.NDArray[np.float32]
 #: Samples below this share of the loudest are silence at the ends ...

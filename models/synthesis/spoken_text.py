@@ -47,6 +47,15 @@ def cut_text(text: str, max_characters: int) -> Cut:
     return Cut(kept, (f"cut: {len(kept)} of {len(dense)} characters are spoken",))
 
 
+def invalid_text(text: str) -> InputError | None:
+    """Return the error of a text that is not valid Unicode, None for all others."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return InputError(f"the text is not valid Unicode: {error.reason} at {error.start}")
+    return None
+
+
 def nothing_to_speak(text: str) -> InputError:
     """Return the error of a text without letters."""
     shown = "".join(c for c in text[:40] if unicodedata.category(c)[0] != "C")

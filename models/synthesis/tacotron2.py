@@ -146,7 +146,7 @@ class Tacotron2(nn.Module):
 
     def encode(self, symbols: torch.Tensor) -> torch.Tensor:
         """Return the encoded symbols (S, symbol_size) of one text (S,)."""
-        length = torch.tensor([len(symbols)])
+        length = torch.tensor([len(symbols)], device=symbols.device)
         encoded: torch.Tensor = self.encoder(self.embedding(symbols[None]).transpose(1, 2), length)
         return encoded[0]
 

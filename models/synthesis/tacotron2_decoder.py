@@ -42,7 +42,7 @@ class Prenet(nn.Module):
 
     def masks(self, num_steps: int, seed: int) -> torch.Tensor:
         """Return masks (num_steps, 2, prenet_size); a step's do not depend on `num_steps`."""
-        weight = self.layers[0].weight
+        weight = next(self.parameters())  # (prenet_size, inputs)
         chance = torch.Generator().manual_seed(seed)
         shape = (num_steps, len(self.layers), weight.shape[0])
         kept = torch.rand(shape, generator=chance) >= self._dropout

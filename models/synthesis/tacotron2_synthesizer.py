@@ -12,6 +12,7 @@ from models.synthesis.spoken_text import (
     MAX_CHARACTERS,
     check_max_characters,
     cut_text,
+    invalid_text,
     nothing_to_speak,
     spoken_audio,
 )
@@ -87,6 +88,8 @@ class Tacotron2Synthesizer(PreparedModel[TextMessage, SpokenAudio]):
         return [self._prepare(message.text) for message in batch]
 
     def _prepare(self, text: str) -> PreparedText | InputError:
+        if (error := invalid_text(text)) is not None:
+            return error
         cut = cut_text(text, self._max_characters)
         whole = normalized(cut.text)
         # Numbers become longer in words.

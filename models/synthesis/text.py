@@ -170,7 +170,7 @@ def sentences_of(spoken: str, max_characters: int) -> list[str]:
 
 def _short_parts(text: str, limit: int) -> Iterator[str]:
     while len(text) > limit:
-        comma, blank = text.rfind(", ", 0, limit), text.rfind(" ", 0, limit)
+        comma, blank = text.rfind(", ", 0, limit + 1), text.rfind(" ", 0, limit + 1)
         end = comma + 1 if comma > limit // 3 else blank if blank > limit // 3 else limit
         yield text[:end]
         text = text[end:].strip()

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 #: The decoder always works on so many rows of a multiple of so many symbols: products of matrices
 #: of one shape add up in one order, so a text sounds the same to the last bit beside any others.
 _ROWS, _SYMBOLS = 8, 32
+#: Of weights that are broken.
+_NO_SOUND = "the network gave no numbers: silence instead"
 #: Turns of Griffin-Lim.
 _TURNS = 32
 
@@ -97,7 +99,10 @@ class Voice:
             alignment = spoken.alignments[row, :num_steps, : len(symbols)].cpu().numpy()
             reading = check_reading(alignment, bool(spoken.has_stopped[row]), self._step_seconds)
             frames = spoken.frames[row, :, : reading.num_steps * self._step_frames]
-            yield SpokenSentence(self._samples(frames), reading.faults, alignment)
+            samples, faults = self._samples(frames), reading.faults
+            if not np.isfinite(samples).all():
+                samples, faults = np.zeros_like(samples), (*faults, _NO_SOUND)
+            yield SpokenSentence(samples, faults, alignment)
 
     def _samples(self, frames: torch.Tensor) -> Samples:
         """Return the sound of the decoder's frames (num_mels, T) of one sentence."""

@@ -44,14 +44,15 @@ def load_voice(folder: Path) -> tuple[Tacotron2, AudioFormat, str]:
             f"embeddings of {0 if embedding is None else len(embedding)}: expected a Tacotron 2 "
             "with an embedding for each"
         )
+    stated = config.get("network", {})
+    if not isinstance(stated, dict):
+        raise ModelError(f"{folder / 'config.json'}: network: expected an object with sizes")
     defaults = {"num_symbols": len(embedding), "num_mels": audio.num_mels}
-    sizes = _part(
-        folder, {"network": {**defaults, **config.get("network", {})}}, "network", Tacotron2Config
-    )
-    network = Tacotron2(sizes)
+    sizes = _part(folder, {"network": {**defaults, **stated}}, "network", Tacotron2Config)
     try:
+        network = Tacotron2(sizes)
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
             f"{folder / _WEIGHTS} does not have the tensors of this Tacotron 2: {reason}: give "

@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from agents import AGENTS
 from agents.commands.check import check_agent
 from agents.pipeline.file import load_pipeline
 from agents.pipeline.parts import load_agent
+from models.base import OnlineModel
+from models.evaluation import answer_stream
+from schemas import SensorReading, SpokenAudio
+from tests.conftest import skip_or_fail
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RIDES = EXAMPLES / "rides" / "penstock.yaml"
@@ -47,6 +54,37 @@ def test_the_example_writes_out_the_declared_agents(tmp_path: Path) -> None:
     (tmp_path / "penstock.yaml").write_text(text)
     copied = load_pipeline(tmp_path / "penstock.yaml", {}).agents
     assert copied == {f"my_{name}": agent for name, agent in declared.items()}
+
+
+def test_spoken_alerts_speak_of_the_reading_that_is_not_normal() -> None:
+    if find_spec("hibari") is None:
+        skip_or_fail("the extra `demo` is not installed: no hibari-tts")
+    agents = load_pipeline(EXAMPLES / "spoken-alerts.yaml", {}).agents
+    assert list(agents) == ["score_anomalies", "announce_anomalies", "speak_text"]
+    score, announce, speak = (load_agent(agent, EXAMPLES) for agent in agents.values())
+    assert agents["announce_anomalies"].inputs == [agents["score_anomalies"].output]
+    assert agents["speak_text"].inputs == [agents["announce_anomalies"].output]
+    readings = [
+        SensorReading(source_id="pump-7", values={"pressure_bar": 2.0 + number % 5 / 10})
+        for number in range(400)
+    ]
+    readings[390] = SensorReading(source_id="pump-7", values={"pressure_bar": 90.0})
+    detector = score.make_model()
+    assert isinstance(detector, OnlineModel)
+    scores: list[Any] = answer_stream(detector, readings)
+    for result, reading in zip(scores, readings, strict=True):
+        result.source_id = reading.source_id
+    reports = [announce.codec.decode(msgspec.json.encode(result), {}) for result in scores]
+    worded = [answer for answer in announce.make_model().predict_batch(reports) if answer]
+    assert [alert.text for alert in worded] == ["Warning, pressure bar of pump 7 is not normal."]
+    message = speak.codec.decode(msgspec.json.encode(worded[0]), {})
+    synthesizer = speak.make_model()
+    synthesizer.load("cpu")
+    (spoken,) = synthesizer.predict_batch([message])
+    assert isinstance(spoken, SpokenAudio)
+    assert spoken.text == worded[0].text
+    assert 2000 < spoken.duration_ms < 6000
+    synthesizer.close()
 
 
 @pytest.mark.parametrize("name", AGENTS)

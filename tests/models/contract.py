@@ -112,7 +112,7 @@ def _transducer_options(folder: Path) -> Options:
 
 def _tacotron2_options(folder: Path) -> Options:
     write_tacotron2(folder)
-    return {"path": str(folder)}
+    return {"path": str(folder), "max_characters": 80}
 
 
 #: Models that need a file: the function that writes it to an empty folder.
@@ -143,6 +143,7 @@ SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "online_intent_head": _tiny_encoder_options,
     "speech_recognizer": write_small_recognizer,
     "transliterator": lambda folder: {"weights": str(write_transliterator(folder))},
+    "hibari": lambda folder: {"max_characters": 60},
     # Its trees grow for longer than the logs of the contract, up to the limit.
     "adaptive_random_forest": lambda folder: {"num_trees": 3, "max_nodes": 5},
     "random_cut_forest": lambda folder: {"trees": 3, "max_samples": 32, "learn_every": 4},

@@ -37,6 +37,8 @@ def model(
 ) -> Iterator[Model[Any, Any]]:
     if request.param in MINILM_MODELS and find_spec(MINILM_PACKAGE) is None:
         skip_or_fail("the extra `demo` is not installed: no MiniLM")
+    if request.param == "hibari" and find_spec("hibari") is None:
+        skip_or_fail("the extra `demo` is not installed: no hibari-tts")
     made = make_registered(request.param, tmp_path_factory.mktemp(request.param))
     made.load("cpu")
     made.warm_up()

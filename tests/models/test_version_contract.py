@@ -129,6 +129,7 @@ ANSWER_OPTIONS: dict[str, dict[str, object]] = {
     "onnx_tabular": {"features": ["pressure_bar", "flow_l_min"]},
     "huggingface_classifier": {"min_score": 0.9},
     "huggingface_entities": {"min_score": 0.9},
+    "tacotron2": {"seed": 5},
 }
 
 

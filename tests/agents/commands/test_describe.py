@@ -7,6 +7,7 @@ from agents.commands.describe import describe_record
 from agents.errors import MAX_CHARACTERS, printable
 from schemas import (
     RESULT_TYPES,
+    AlertText,
     AnomalyScore,
     AudioChunk,
     AudioCodec,
@@ -275,6 +276,7 @@ RESULTS: list[tuple[Result, str]] = [
         ),
         "p-1  flow went from 30 to 42 (spread 1.2, noticed by adwin)",
     ),
+    (AlertText(source_id="p-1", text="pump 7 is hot"), "p-1  to say: 'pump 7 is hot'"),
     (_source("silent"), "p-1  p-7 is silent for 31.2 s (allowed 30.0 s)"),
     (_source("back"), "p-1  p-7 is back after 31.2 s"),
     (_source("late"), "p-1  p-7 sent an event that is 31.2 s older than its last"),

@@ -6,6 +6,7 @@ import pytest
 from models.synthesis.spoken_text import (
     check_max_characters,
     cut_text,
+    invalid_text,
     nothing_to_speak,
     spoken_audio,
 )
@@ -28,6 +29,12 @@ def test_blanks_are_no_text() -> None:
 def test_limits(limit: int) -> None:
     with pytest.raises(ValueError, match="expected 1 to 4000"):
         check_max_characters(limit)
+
+
+def test_invalid_unicode_is_an_error() -> None:
+    assert invalid_text("héllo 💶") is None
+    error = invalid_text("ab\udfff")
+    assert str(error) == "the text is not valid Unicode: surrogates not allowed at 2"
 
 
 def test_the_error_shows_no_control_characters() -> None:

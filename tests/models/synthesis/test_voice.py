@@ -36,5 +36,14 @@ def test_a_voice_that_does_not_stop_is_cut(voice: Voice) -> None:
     assert np.abs(spoken.samples).max() <= 1
 
 
+def test_a_network_that_gives_no_numbers_is_silent_and_says_so() -> None:
+    network = tiny_network()
+    network.decoder.linear_projection.bias.data.fill_(float("nan"))
+    (spoken,) = Voice(network, AUDIO).speak([SENTENCES[0]])
+    assert "the network gave no numbers: silence instead" in spoken.faults
+    assert len(spoken.samples)
+    assert not spoken.samples.any()
+
+
 def test_no_sentences(voice: Voice) -> None:
     assert voice.speak([]) == []

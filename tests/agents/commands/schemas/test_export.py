@@ -19,6 +19,7 @@ from agents.pipeline.file import load_pipeline
 from schemas import (
     EVENT_TYPES,
     RESULT_TYPES,
+    AlertText,
     AnomalyScore,
     AudioChunk,
     AudioCodec,
@@ -110,7 +111,11 @@ RESULTS: list[Result] = [
         score=1.0, is_anomaly=True, threshold=0.9, channel="flow", expected=2.0, **STAMP
     ),
     AnomalyScore(
-        score=1.0, is_anomaly=True, threshold=0.9, contributions={"flow": 0.75, "bar": 0.25}, **STAMP
+        score=1.0,
+        is_anomaly=True,
+        threshold=0.9,
+        contributions={"flow": 0.75, "bar": 0.25},
+        **STAMP,
     ),
     ClusterAssignment(cluster_id=-1, distance=0.0, **STAMP),
     ClusterUpdate(
@@ -144,6 +149,7 @@ RESULTS: list[Result] = [
     SpokenAudio(
         audio=b"\0\1", sample_rate_hz=16_000, duration_ms=1, text="stop", notes=["cut"], **STAMP
     ),
+    AlertText(text="pump 7 is hot", **STAMP),
     SceneEvent(kind="zone_left", place="yard", track_id=7, label="car", counts={}, **STAMP),
     Recommendation(items=[], is_cold=True, **STAMP),
     Recommendation(
@@ -321,9 +327,9 @@ def test_asyncapi_lists_every_topic_with_its_users_and_messages(folder: Path) ->
         "text.messages.dlq": {"DeadLetter"},
         "sensor.readings": {"SensorReading"},
         "sensor.anomalies": {"AnomalyScore", "Heartbeat", "AnomalyReport"},
-        "text.to_speak": {"TextMessage"},
+        "text.to_speak": {"AlertText", "TextMessage"},
         "text.to_speak.dlq": {"DeadLetter"},
-        "audio.speech": {"SpokenAudio"},
+        "audio.speech": {"SpokenAudio_audio"},
         "sensor.anomalies.dlq": {"DeadLetter"},
         "sensor.readings.dlq": {"DeadLetter"},
         "behavior.events": {"BehaviorEvent"},
