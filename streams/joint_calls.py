@@ -23,12 +23,16 @@ def call_model(method: Callable[..., Any], *args: Any) -> Any:
     return method(*args)
 
 
-def foresee_each(models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]) -> None:
+def foresee_each(
+    models: Sequence[LearningModel],
+    batches: Sequence[Sequence[Any]],
+    call: CallModel = call_model,
+) -> None:
     """Let models prepare for what follows, if they can; a failure shows when they are asked."""
     if not models or not hasattr(models[0], "foresee"):
         return
     try:
-        models[0].foresee(models, batches)
+        call(models[0].foresee, models, batches)
     except Exception as error:  # some event is bad: its own call will say so
         drop_frames(error)
 

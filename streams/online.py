@@ -145,6 +145,7 @@ class OnlineRunner:
         foresee_each(
             [work.state.model for work in waiting],
             [work.state.pending + work.events for work in waiting],
+            self._call,
         )
         while waiting:
             current = [(work, work.runs.popleft()) for work in waiting]
