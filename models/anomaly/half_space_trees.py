@@ -42,7 +42,7 @@ class HalfSpaceTrees(TreesState):
     incident are damped.
 
     Memory: 16 bytes for each value of `window` readings, 2 bytes for each node (102 kB with 25
-    trees of depth 10), and 80 bytes, for at most `max_keys` sources. Further sources
+    trees of depth 10), and 104 bytes, for at most `max_keys` sources. Further sources
     are not scored until one of these has stayed away (`models/anomaly/slots.py`); both are counted.
     The trees depend on `seed` alone.
 

@@ -46,7 +46,7 @@ class SeasonalLikelihood(OnlineModel[SensorReading, AnomalyScore]):
     is an anomaly again; repeats are damped to a score below the threshold. After a dozen recent
     incidents of a channel, one about as unusual as those before is damped too.
 
-    Memory: 176 bytes and 4 bytes for each of the season's `bins`, for each of at most `max_keys`
+    Memory: 184 bytes and 4 bytes for each of the season's `bins`, for each of at most `max_keys`
     channels (1.3 kB with the defaults). Nothing is random. A channel's state depends on its own
     readings alone, not on the learning steps.
 

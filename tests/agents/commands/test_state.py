@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -27,13 +28,17 @@ def write_pipeline(folder: Path, servers: str, store: str) -> Path:
     return path
 
 
-def save(store: StateStore, partition: int, sequence: int, next_offset: int) -> None:
+def save(
+    store: StateStore, partition: int, sequence: int, next_offset: int, base: int | None = None
+) -> None:
     snapshot = Snapshot(
         agent="score", topic="readings", partition=partition, next_offset=next_offset,
         sequence=sequence, model="robust_zscore", model_version="1", learn_every=16,
-        saved_at_ms=time.time_ns() // 1_000_000 - 60_000, state=b"x" * 1000,
+        saved_at_ms=time.time_ns() // 1_000_000 - 60_000, state=os.urandom(1000),
+        base=-1 if base is None else base,
     )  # fmt: skip
-    store.save(StateKey("score", "readings", partition), sequence, encode_snapshot(snapshot))
+    key = StateKey("score", "readings", partition)
+    store.save(key, sequence, encode_snapshot(snapshot), base)
 
 
 def run(path: Path, *arguments: str, exit_code: int = 0) -> str:
@@ -54,7 +59,8 @@ def test_list_show_and_reset(kind: str, tmp_path: Path) -> None:
         store = make_store(load_pipeline(path, {}))
         assert store is not None
         save(store, 0, 7, 160)
-        save(store, 0, 8, 320)
+        save(store, 0, 8, 304, base=8)
+        save(store, 0, 9, 320, base=8)
         save(store, 3, 0, 0)
         commit(servers, 0, 350)
 
@@ -64,17 +70,19 @@ def test_list_show_and_reset(kind: str, tmp_path: Path) -> None:
         assert int(row.pop("bytes").replace(",", "")) > 1000
         assert row == {
             "agent": "score", "partition": "readings:0", "covers": "320", "committed": "350",
-            "catch-up": "30", "model": "robust_zscore 1", "state": "ok",
+            "catch-up": "30", "kind": "changes", "model": "robust_zscore 1", "state": "ok",
         }  # fmt: skip
+        assert last[header.index("kind")] == "whole"
         assert last[1:5] == ["readings:3", "0", "none", "0"]
 
         shown = json.loads(run(path, "state", "show", "score", "--partition", "0", "--json"))
-        assert [(s["sequence"], s["covers"], s["catch_up"]) for s in shown] == [
-            (8, 320, 30),
-            (7, 160, 190),
+        assert [(s["sequence"], s["covers"], s["catch_up"], s["is_changes"]) for s in shown] == [
+            (9, 320, 30, True),
+            (8, 304, 46, False),
+            (7, 160, 190, False),
         ]
         reset = run(path, "state", "reset", "score", "--partition", "0", "--yes")
-        assert reset == "2 snapshots deleted\n"
+        assert reset == "3 snapshots deleted\n"
         assert "readings:0" not in run(path, "state", "list")
         assert "readings:3" in run(path, "state", "list")
 

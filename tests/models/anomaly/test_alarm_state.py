@@ -36,3 +36,24 @@ def test_what_happened_often_is_usual_and_more_is_not() -> None:
 def test_a_habit_is_forgotten() -> None:
     often = [5.0, *[0.0] * 20] * (HABIT + 4)
     assert reports([*often, *[0.0] * 20_000, 5.0])[-1]
+
+
+def test_what_can_not_change_is_passed_over_without_a_difference() -> None:
+    """Many keys, of which few are unusual, learn what each of them would learn alone."""
+    rng = np.random.default_rng(1)
+    many = Alarms(*(np.zeros(50) for _ in Alarms._fields))
+    alone = [NEW] * 50
+    num_reported = 0
+    for _ in range(120):
+        surprises = np.where(rng.random(50) < 0.04, rng.uniform(4, 9, 50), rng.uniform(0, 3, 50))
+        reported, numbers = many.judged(surprises, 4.0, 10)
+        after = many._learned(surprises, 4.0, 10)
+        expected = np.where(reported, after.number, after.open_number(10))
+        assert np.array_equal(reported, many.is_reported(surprises, 4.0, 10))
+        assert np.array_equal(numbers, expected)
+        many = many.learned(surprises, 4.0, 10)
+        alone = [one.learned(surprises[i : i + 1], 4.0, 10) for i, one in enumerate(alone)]
+        for field, each in zip(many, zip(*alone, strict=True), strict=True):
+            assert np.array_equal(field, np.concatenate(each))
+        num_reported += int(reported.sum())
+    assert num_reported > 20
