@@ -139,9 +139,9 @@ class AnomalyEnsemble(OnlineModel[SensorReading, AnomalyScore]):
         raw, bound = combined(self.combine, found.surprise)
         judged, first = no_judgments(len(readings)), 0
         for model, batch in zip(models, batches, strict=True):
-            place = slice(first, first + len(batch))
-            model._raw_memo.remember(batch, raw[place])
-            model._bound_memo.remember(batch, bound[place])
+            own = slice(first, first + len(batch))
+            model._raw_memo.remember(batch, raw[own])
+            model._bound_memo.remember(batch, bound[own])
             at, states = model._known(batch)
             at += first
             is_scored = ~np.isnan(raw[at])
@@ -152,13 +152,12 @@ class AnomalyEnsemble(OnlineModel[SensorReading, AnomalyScore]):
                     whole[at] = part
             first += len(batch)
         results = source_results(readings, judged, self.threshold)
-        for at, (result, (channel, expected)) in enumerate(
-            zip(results, found.channels, strict=True)
-        ):
+        for place, result in enumerate(results):
+            channel, expected = found.channels[place]
             if result.score > 0:
                 result.channel, result.expected = channel, expected
             if result.probability is not None and result.probability <= LEAST_UNUSUAL:
-                result.members = shares(self._members, found.surprise[:, at])
+                result.members = shares(self._members, found.surprise[:, place])
         answers = iter(results)
         return [list(islice(answers, len(batch))) for batch in batches]
 
