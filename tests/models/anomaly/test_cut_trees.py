@@ -59,7 +59,9 @@ def test_insertions_and_deletions_keep_trees_over_the_samples() -> None:
         assert sorted(map(tuple, found)) == sorted(live[tree])
 
 
-def codisp_of_drawn_cut(trees: CutTrees, tree: int, point: Floats, rng: np.random.Generator) -> float:
+def codisp_of_drawn_cut(
+    trees: CutTrees, tree: int, point: Floats, rng: np.random.Generator
+) -> float:
     """Insert into one tree by drawn cuts; return the collusive displacement by its definition."""
     node, ratios = int(trees.root[tree]), [0.0]
     while True:

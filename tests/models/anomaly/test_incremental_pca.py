@@ -26,7 +26,7 @@ def test_channels_that_part_are_an_anomaly_although_each_value_is_usual() -> Non
     def pair(a: float, b: float) -> SensorReading:
         return SensorReading(source_id="s", values={"a": a, "b": b})
 
-    model = make()
+    model = make(energy=0.99)
     answers(model, [pair(r.values["a"], r.values["b"]) for r in related(600)])
     usual, parted = model.predict_batch([pair(0.0, 100.0), pair(0.9, 95.5)])
     assert not usual.is_anomaly
