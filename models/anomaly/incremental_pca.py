@@ -161,10 +161,10 @@ class IncrementalPCA(SourceModel[SubspaceSource]):
         names, arrays = pack_windows([source.window for source in sources])
         ready = [source for source in sources if source.window.is_ready]
         none = np.zeros(0)
-        arrays["num_learned"] = np.array([s.subspace.count for s in ready], np.float64)
+        arrays["subspaces"] = np.array([[s.subspace.weight, s.subspace.total] for s in ready])
+        arrays["subspaces"] = arrays["subspaces"].reshape(len(ready), 2)
         arrays["variances"] = np.concatenate([none, *(s.subspace.variances for s in ready)])
         arrays["means"] = np.concatenate([none, *(s.subspace.mean for s in ready)])
-        arrays["totals"] = np.concatenate([none, *(s.subspace.totals for s in ready)])
         arrays["bases"] = np.concatenate([none, *(s.subspace.basis.ravel() for s in ready)])
         arrays["num_waiting"] = np.array([len(s.waiting) for s in ready], np.int64)
         arrays["waiting"] = np.concatenate([none, *(s.waiting.ravel() for s in ready)])
@@ -176,10 +176,9 @@ class IncrementalPCA(SourceModel[SubspaceSource]):
         ready = [source for source in sources if source.window.is_ready]
         sizes = np.array([s.window.length * len(s.window.channels) for s in ready], np.int64)
         most, total, floats = self._plan.components, int(sizes.sum()), np.zeros(0)
-        counts = saved.array("num_learned", floats, len(ready))
+        counts = saved.array("subspaces", floats, len(ready), 2)
         variances = saved.array("variances", floats, most * len(ready)).reshape(-1, most)
         means = np.split(saved.array("means", floats, total), np.cumsum(sizes)[:-1])
-        totals = np.split(saved.array("totals", floats, total), np.cumsum(sizes)[:-1])
         bases = np.split(saved.array("bases", floats, most * total), np.cumsum(most * sizes)[:-1])
         num_waiting = saved.array("num_waiting", sizes, len(ready))
         if ((num_waiting < 0) | (num_waiting >= _BLOCK)).any():
@@ -187,15 +186,15 @@ class IncrementalPCA(SourceModel[SubspaceSource]):
         lengths = sizes * num_waiting
         waiting = saved.array("waiting", floats, int(lengths.sum()))
         parts = np.split(waiting, np.cumsum(lengths)[:-1])
-        every = [counts, variances, *means, *totals, *bases, waiting]
+        every = [counts, variances, *means, *bases, waiting]
         if not all(np.isfinite(each).all() for each in every) or (variances < 0).any():
             raise ModelError(f"the numbers in the snapshot of {self.name} are out of range")
         for at, source in enumerate(ready):
             size = int(sizes[at])
             source.subspace = Subspace(
-                float(counts[at]),
+                float(counts[at, 0]),
+                float(counts[at, 1]),
                 means[at],
-                totals[at],
                 bases[at].reshape(most, size),
                 variances[at],
             )

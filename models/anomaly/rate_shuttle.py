@@ -21,7 +21,8 @@ def load_shuttle(rows: int = ROWS) -> LabeledSeries:
     """Return the first rows of the stream that river carries, as readings of one source."""
     from river.datasets import Shuttle
 
-    readings, truth = [], []
+    readings: list[SensorReading] = []
+    truth: list[bool] = []
     for features, label in Shuttle().take(rows):
         values = {name: float(value) for name, value in features.items()}
         time = 1000 * len(readings)

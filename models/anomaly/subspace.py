@@ -22,12 +22,12 @@ _LEAST_NOISE = 0.01
 class Subspace(NamedTuple):
     """Mean, leading components and what is left of n vectors of D values."""
 
-    count: float
+    weight: float
     """Vectors, the forgotten ones less."""
+    total: float
+    """The variance of all D values."""
     mean: Floats
     """(D,)"""
-    totals: Floats
-    """(D,) the variance of each value."""
     basis: Floats
     """(K, D) orthonormal rows by descending variance; zeros where there are fewer."""
     variances: Floats
@@ -39,11 +39,11 @@ class Subspace(NamedTuple):
         All of them if that is not enough; none whose variance is only noise.
         """
         before = np.cumsum(self.variances) - self.variances
-        is_used = (before < energy * self.totals.sum()) & (self.variances > _LEAST_NOISE)
+        is_used = (before < energy * self.total) & (self.variances > _LEAST_NOISE)
         return int(is_used.sum())
 
     def residuals(self, vectors: Floats, energy: float) -> Floats:
-        """Return what is outside of the leading subspace, in standard deviations of that before.
+        """Return what is outside of the leading subspace, in noise's standard deviations.
 
         Args:
             vectors: (n, D)
@@ -53,15 +53,15 @@ class Subspace(NamedTuple):
             (n, D), whose mean square is about 1 in a row that is like those learned. Each row
             depends on its vector alone, to the last bit.
         """
-        basis = self.basis[: self.num_components(energy)]
-        inside = self.variances[: len(basis)] @ (basis * basis)
-        own = np.maximum(self.totals - inside, 0.0)
-        # The variance of each value's residual, shrunk halfway to that of all values.
-        noise = (own + own.mean()) / 2.0 + _LEAST_NOISE
+        used = self.num_components(energy)
+        basis = self.basis[:used]
+        left = max(self.total - float(self.variances[:used].sum()), 0.0)
+        size = len(self.mean)
+        noise = left / max(size - used, 1) + _LEAST_NOISE
         centered = (vectors - self.mean)[:, None, :]
         # One product for each row: a larger product adds up in another order in another batch.
-        leading = np.matmul(np.matmul(centered, basis.T), basis)
-        outside: Floats = (centered - leading)[:, 0, :] / np.sqrt(noise)
+        inside = np.matmul(np.matmul(centered, basis.T), basis)
+        outside: Floats = (centered - inside)[:, 0, :] / np.sqrt(noise)
         return outside
 
     def learned(self, vectors: Floats, keep: float) -> Subspace:
@@ -72,25 +72,24 @@ class Subspace(NamedTuple):
             keep: weight of what was learned before, in [0, 1].
         """
         new_mean, size = vectors.mean(axis=0), len(vectors)
-        centered, old = vectors - new_mean, keep * self.count
+        centered, old = vectors - new_mean, keep * self.weight
         count = old + size
         shift = np.sqrt(old * size / count) * (self.mean - new_mean)
         scatter = np.concatenate(
             [np.sqrt(old * self.variances)[:, None] * self.basis, centered, shift[None]]
         )
-        squares = (centered * centered).sum(axis=0) + shift * shift
+        total = (old * self.total + float((centered * centered).sum() + shift @ shift)) / count
         _, singular, basis = np.linalg.svd(scatter, full_matrices=False)
         found = min(len(singular), len(self.variances))
         result = empty_subspace(len(self.mean), len(self.variances))
         result.basis[:found] = basis[:found]
         result.variances[:found] = singular[:found] ** 2 / count
         mean = (old * self.mean + size * new_mean) / count
-        totals = (old * self.totals + squares) / count
-        return result._replace(count=count, mean=mean, totals=totals)
+        return result._replace(weight=count, total=total, mean=mean)
 
 
 def empty_subspace(size: int, max_components: int) -> Subspace:
     """Return a subspace of nothing: D = `size`, K = `max_components`."""
-    zeros = np.zeros(size)
-    basis = np.zeros((max_components, size))
-    return Subspace(0.0, zeros, zeros, basis, np.zeros(max_components))
+    return Subspace(
+        0.0, 0.0, np.zeros(size), np.zeros((max_components, size)), np.zeros(max_components)
+    )

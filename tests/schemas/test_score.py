@@ -63,7 +63,7 @@ def test_avro_reads_old_records_with_the_new_schema_and_the_other_way() -> None:
         plain = fastavro.schemaless_reader(
             raw, fastavro.parse_schema(written), fastavro.parse_schema(read)
         )
-        expected = {"contributions": {}} if read is new else {}
+        expected: dict[str, Any] = {"contributions": {}} if read is new else {}
         fields = {field["name"] for field in read["fields"]}
         kept = {k: v for k, v in msgspec.to_builtins(value).items() if k in fields}
         assert plain == kept | expected

@@ -52,3 +52,11 @@ def test_source_results_name_the_incident_of_the_source() -> None:
 def test_the_largest_value_of_each_reading() -> None:
     values = np.array([1.0, 5.0, 5.0, -1.0, 0.0])
     assert argmax_of_each(values, [2, 0, 2]).tolist() == [1, -1, 2]
+
+
+def test_channels_contribute_by_their_squared_surprises_if_the_reading_is_unusual() -> None:
+    readings = [SensorReading(values={"a": 1.0, "b": 2.0}), SensorReading(values={"a": 1.0})]
+    surprises = judged([1.0, 3.0, 0.5], [False] * 3, [0] * 3)
+    unusual, usual = channel_results(readings, surprises, np.zeros(3), THRESHOLD)
+    assert unusual.contributions == {"b": 0.9, "a": 0.1}
+    assert usual.contributions == {}

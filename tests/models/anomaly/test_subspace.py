@@ -24,7 +24,7 @@ def test_in_blocks_it_is_the_subspace_of_all_vectors() -> None:
     _, singular, basis = np.linalg.svd(centered, full_matrices=False)
     np.testing.assert_allclose(found.mean, vectors.mean(axis=0), atol=1e-12)
     np.testing.assert_allclose(found.variances[:3], singular[:3] ** 2 / 320, rtol=1e-9)
-    np.testing.assert_allclose(found.totals, (centered**2).mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(found.total, (centered**2).sum() / 320, rtol=1e-9)
     np.testing.assert_allclose(np.abs((found.basis[:3] * basis[:3]).sum(axis=1)), 1.0, atol=1e-9)
 
 
@@ -51,7 +51,7 @@ def test_it_forgets() -> None:
         found = found.learned(second[start : start + 40], 0.5)
     direction = np.linalg.svd(second - second.mean(axis=0))[2][0]
     assert abs(float(found.basis[0] @ direction)) > 0.99
-    np.testing.assert_allclose(found.count, 80, rtol=0.02)
+    np.testing.assert_allclose(found.weight, 80, rtol=0.02)
 
 
 def test_a_row_does_not_depend_on_its_neighbors() -> None:

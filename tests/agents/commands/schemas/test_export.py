@@ -111,11 +111,7 @@ RESULTS: list[Result] = [
         score=1.0, is_anomaly=True, threshold=0.9, channel="flow", expected=2.0, **STAMP
     ),
     AnomalyScore(
-        score=1.0,
-        is_anomaly=True,
-        threshold=0.9,
-        contributions={"flow": 0.75, "bar": 0.25},
-        **STAMP,
+        score=1.0, is_anomaly=True, threshold=0.9, contributions={"flow": 0.75}, **STAMP
     ),
     ClusterAssignment(cluster_id=-1, distance=0.0, **STAMP),
     ClusterUpdate(
