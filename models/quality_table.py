@@ -28,13 +28,10 @@ REMARKS: dict[tuple[str, str], str] = {
         "image_classifier (efficientnet_lite0)",
         "",
     ): "four pictures: says that it works, not how well",
-    ("byte_tracker (traffic_detector)", ""): "settings were chosen on 90 other clips; from the "
+    ("byte_tracker (traffic_detector)", ""): "settings were chosen on 24 other clips; from the "
     "renderer that the detector was trained on",
-    (
-        "byte_tracker (FastestDet)",
-        "",
-    ): "**seen**: settings were chosen with it; no true ids: says how "
-    "long tracks last, not whether they are right",
+    ("byte_tracker (FastestDet)", ""): "no true ids: says how long tracks last, not whether they "
+    "are right",
     (
         "intent_classifier (shipped head)",
         "",

@@ -3,8 +3,7 @@
 This module imports torch: import it only where a model is trained or loaded.
 
 Source: Ronneberger, Fischer and Brox, 2015, "U-Net", arXiv:1505.04597, with the residual blocks of
-He et al., 2015, arXiv:1512.03385, where the resolution is low, and the sub-pixel layers of Shi et
-al., 2016, arXiv:1609.05158, at the input and at the output.
+He et al., 2015, arXiv:1512.03385, where the resolution is low.
 """
 
 from __future__ import annotations
@@ -16,14 +15,11 @@ from torch import Tensor, nn
 
 #: Network input, pixels: the size of the rendered pictures. Sides are multiples of 32.
 INPUT_HEIGHT, INPUT_WIDTH = 384, 640
-#: The network sees blocks of so many pixels a side as one place with more channels, and answers
-#: each pixel of a block with channels of its own: limbs and bicycle rims, one or two pixels wide,
-#: are kept at a quarter of the memory traffic of features at the whole resolution.
-_BLOCK = 2
-#: Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size.
-_CHANNELS = (32, 64, 96, 128, 128)
-#: From this level on (0: half the input's size), blocks are residual.
-_RESIDUAL_FROM = 2
+#: Channels at 1/1, 1/2, 1/4, 1/8, 1/16 and 1/32 of the input's size. The whole resolution has
+#: features of its own: limbs and bicycle rims are one or two pixels wide.
+_CHANNELS = (16, 24, 40, 56, 72, 80)
+#: From this level on, blocks are residual.
+_RESIDUAL_FROM = 3
 
 
 class _Conv(nn.Sequential):
@@ -58,28 +54,27 @@ def _level(number: int, inputs: int, outputs: int) -> nn.Sequential:
 
 
 class TinyUnet(nn.Module):
-    """Class logits for each pixel of RGB pictures, 1.5 M parameters."""
+    """Class logits for each pixel of RGB pictures, 0.5 M parameters."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         pairs = list(itertools.pairwise(_CHANNELS))
-        first = _CHANNELS[0]
-        self.stem = nn.Sequential(_Conv(3 * _BLOCK**2, first), _Conv(first, first))
+        self.stem = _Conv(3, _CHANNELS[0])
         self.down = nn.ModuleList([_level(n, i, o) for n, (i, o) in enumerate(pairs, 1)])
         self.narrow = nn.ModuleList([nn.Conv2d(o, i, 1) for i, o in pairs])
         self.up = nn.ModuleList([_Conv(channels, channels) for channels in _CHANNELS[:-1]])
-        self.head = nn.Conv2d(first, num_classes * _BLOCK**2, 1)
+        self.head = nn.Conv2d(_CHANNELS[0], num_classes, 1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return logits (B, C, H, W) for pixels (B, 3, H, W) float32, RGB, 0 to 1."""
-        levels = [self.stem(nn.functional.pixel_unshuffle(pixels, _BLOCK))]
+        levels = [self.stem(pixels)]
         for down in self.down:
             levels.append(down(levels[-1]))
         x = levels.pop()
         for level in reversed(range(len(levels))):
             coarse = nn.functional.interpolate(self.narrow[level](x), scale_factor=2.0)
             x = self.up[level](levels[level] + coarse)
-        logits: Tensor = nn.functional.pixel_shuffle(self.head(x), _BLOCK)
+        logits: Tensor = self.head(x)
         return logits
 
 

@@ -6,7 +6,6 @@ continue the tracks that are left, which keeps objects that are partly covered.
 Source: Zhang et al., 2022, "ByteTrack: Multi-Object Tracking by Associating Every Detection Box",
 ECCV, arXiv:2110.06864. Different from it:
 
-- Boxes with low scores move the estimate less, as in GIAOTracker (`kalman.py`).
 - Boxes of all classes are matched together, and a pair of two classes counts as less similar.
 - Pairs that overlap well are matched first. Else two objects that pass each other swap: the sum
   over both wrong pairs may be greater than over the right one and none.
@@ -185,7 +184,7 @@ def _continue(
     tracks: CameraTracks, motion: kalman.Motion, seen: Ints, boxes: Boxes, frame: int, time_ms: int
 ) -> CameraTracks:
     """Return the tracks with the boxes that continue them."""
-    updated = kalman.update(motion.rows(seen), boxes.corners, boxes.scores)
+    updated = kalman.update(motion.rows(seen), boxes.corners)
     arrays = [array.copy() for array in motion.arrays()]
     for array, new in zip(arrays, updated.arrays(), strict=True):
         array[seen] = new

@@ -24,10 +24,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-#: Standard deviation of a measured side or center, as a share of the box's width or height, where
-#: the detector is sure; by so many times more where its score is 0 (Du et al., 2021,
-#: "GIAOTracker", arXiv:2202.11983): a box with a low score is often one that is partly covered.
-_MEASURED, _UNSURE = 1 / 20, 4.0
+#: Standard deviation of a measured side or center, as a share of the box's width or height.
+_MEASURED = 1 / 20
 #: Of the velocity of a new box, in widths or heights a second, and of how it changes in a second.
 _NEW_VELOCITY, _ACCELERATION = 5.0, 1.0
 _WIDTH = 2
@@ -100,10 +98,9 @@ def without_growth(motion: Motion, chosen: NDArray[np.bool_]) -> Motion:
     return replace(motion, velocity=velocity)
 
 
-def update(motion: Motion, boxes: Floats, scores: Floats) -> Motion:
-    """Return the estimates after their boxes (n, 4), xyxy, are seen with scores (n,)."""
-    share = _MEASURED * (1 + _UNSURE * (1 - np.clip(scores, 0, 1)))[:, None]
-    total = motion.position_variance + (share * _sides(motion.position)) ** 2
+def update(motion: Motion, boxes: Floats) -> Motion:
+    """Return the estimates after their boxes (n, 4), xyxy, are seen."""
+    total = motion.position_variance + (_MEASURED * _sides(motion.position)) ** 2
     gain, velocity_gain = motion.position_variance / total, motion.covariance / total
     surprise = to_measured(boxes) - motion.position
     return Motion(

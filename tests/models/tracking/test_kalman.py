@@ -45,7 +45,7 @@ def test_it_equals_the_reference_in_matrices() -> None:
         for reference in references:
             reference.predict(seconds)
         if dice.random() < 0.8:
-            motion = update(motion, boxes, np.ones(len(boxes)))
+            motion = update(motion, boxes)
             for reference, measured in zip(references, to_measured(boxes), strict=True):
                 reference.update(measured)
         for row, reference in enumerate(references):
@@ -64,21 +64,6 @@ def test_boxes_become_themselves_again() -> None:
 def test_a_new_box_is_found_where_its_first_two_frames_lead(frames_per_second: int) -> None:
     step = np.array([1.0, 0.0, 1.0, 0.0]) * 120 / frames_per_second  # 120 pixels a second
     box, seconds = np.array([[10.0, 20.0, 60.0, 50.0]]), 1 / frames_per_second
-    motion = update(predict(begin(box), seconds), box + step, np.ones(1))
+    motion = update(predict(begin(box), seconds), box + step)
     ahead = to_boxes(predict(motion, seconds))
     assert np.abs(ahead - (box + 2 * step)).max() < 3
-
-
-def test_a_box_with_a_low_score_moves_the_estimate_less() -> None:
-    box = np.array([[10.0, 20.0, 60.0, 50.0]])
-    motion = predict(update(predict(begin(box), 0.1), box, np.ones(1)), 0.1)
-    covered = box * [1, 1, 0.7, 1]  # its right side is behind something
-    sure, unsure = (
-        np.abs(to_boxes(update(motion, covered, np.array([score]))) - box).max()
-        for score in (1.0, 0.1)
-    )
-    assert unsure < 0.7 * sure
-    for score in (-3.0, 7.0):  # what is no score is one at the limit
-        limit = update(motion, covered, np.array([score])).position
-        expected = update(motion, covered, np.array([np.clip(score, 0, 1)])).position
-        np.testing.assert_array_equal(limit, expected)
