@@ -113,9 +113,7 @@ class ForeseeingModel(LearningModel, Protocol):
     engine knows the events that follow.
     """
 
-    def foresee(
-        self, models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]
-    ) -> None:
+    def foresee(self, models: Sequence[LearningModel], batches: Sequence[Sequence[Any]]) -> None:
         """Prepare for the events of several partitions that are to be answered and learned next.
 
         Args:
