@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeGuard
 
-from streams.model_protocols import JoinedLearner, JoinedModel, LearningModel
+from streams.model_protocols import ForeseeingModel, JoinedLearner, JoinedModel, LearningModel
 from streams.out_of_memory import drop_frames
 from streams.predicting import predict_each
 
@@ -29,7 +29,7 @@ def foresee_each(
     call: CallModel = call_model,
 ) -> None:
     """Let models prepare for what follows, if they can; a failure shows when they are asked."""
-    if not models or not hasattr(models[0], "foresee"):
+    if not models or not _foresees(models[0]):
         return
     try:
         call(models[0].foresee, models, batches)
@@ -69,6 +69,10 @@ def learn_each(
         except Exception as error:  # no model has learned: call model by model to find the bad step
             drop_frames(error)
     return [_try_to_learn(model, batch, call) for model, batch in zip(models, batches, strict=True)]
+
+
+def _foresees(model: LearningModel) -> TypeGuard[ForeseeingModel]:
+    return hasattr(model, "foresee")
 
 
 def _answers_jointly(model: LearningModel) -> TypeGuard[JoinedModel]:

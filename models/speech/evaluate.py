@@ -145,7 +145,11 @@ def _streaming_rows(sounds: Sequence[Samples]) -> list[Row]:
     whole = recognize(model, sounds, size=30 * SAMPLE_RATE_HZ)
     same = {
         f"share of texts of chunks of {1000 * size // SAMPLE_RATE_HZ} ms that equal the whole's": (
-            np.mean([a == b for a, b in zip(recognize(model, sounds, size), whole, strict=True)])
+            float(
+                np.mean(
+                    [a == b for a, b in zip(recognize(model, sounds, size), whole, strict=True)]
+                )
+            )
         )
         for size in (CHUNK_SAMPLES, 1117)
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,7 @@ def log_mel(samples: Tensor) -> Tensor:
     return scaled
 
 
+@lru_cache(maxsize=1)
 def mel_filters() -> npt.NDArray[np.float32]:
     """Return triangular filters (257, 80), of equal width on the mel scale, each with peak 1.
 

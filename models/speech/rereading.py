@@ -24,9 +24,9 @@ def reread(transducer: Transducer, vectors: Sequence[npt.NDArray[np.float32]], w
         vectors: (4, J) of each block, in the joint space; at least one.
         width: hypotheses, >= 2.
     """
-    frames = torch.from_numpy(np.concatenate(vectors))[None]
-    (beam,) = beam_search(
-        transducer, frames, torch.tensor([frames.shape[1]]), [Beam.start(transducer)], width=width
-    )
+    device = transducer.projection.weight.device
+    frames = torch.from_numpy(np.concatenate(vectors))[None].to(device)
+    count = torch.tensor([frames.shape[1]], device=device)
+    (beam,) = beam_search(transducer, frames, count, [Beam.start(transducer)], width=width)
     best = beam.hypotheses[0]
     return Said(best.symbols, best.frames, best.log_probs)

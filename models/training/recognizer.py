@@ -137,7 +137,7 @@ def _network(settings: Settings) -> Any:
         ) -> torch.Tensor:
             """Return the mean loss of sentences, per symbol; varied if there is chance."""
             frames, lengths = _spectrograms(sounds, chance)
-            encoder = self.transducer.encoder
+            encoder: Any = self.transducer.encoder
             encoded, _ = encoder(frames, encoder.start(len(sounds)))
             num_frames = (lengths // SUBSAMPLING).clamp(min=1)
             symbols = [torch.tensor(encode_text(text)) for text in texts]

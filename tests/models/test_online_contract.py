@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from models.base import ModelError, OnlineModel
 from models.registry import model_class
 from schemas import (
+    AudioChunk,
     ClusterReport,
     DetectedFrame,
     Event,
@@ -173,6 +174,8 @@ def test_a_new_or_missing_feature_affects_at_most_its_event(name: str, tmp_path:
 def _with_other_features(event: Event) -> Event:
     if isinstance(event, TextMessage):
         return replace(event, text="\x00 \u200b")
+    if isinstance(event, AudioChunk):
+        return replace(event, sample_rate_hz=48_000)
     if isinstance(event, DetectedFrame):
         return replace(event, detections=event.detections[1:])
     if isinstance(event, ClusterReport):

@@ -109,6 +109,6 @@ def test_a_result_without_sound_can_not_be_written_as_sound() -> None:
     )
     micro = MicroBatch([Chunk(batch, range(1), [Event(source_id="s")])], 0.0)
     (encoded,) = encoder.encode(micro, [Score(score=1.0)], [], Timings(1, 0.0, 0.0))
-    ((row, error),) = encoded.failed
+    ((row, error),) = encoded.chunks[0].failed
     assert (row, error.reason) == (0, "unencodable_result")
     assert "Score has none" in str(error)

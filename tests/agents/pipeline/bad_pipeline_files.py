@@ -127,7 +127,7 @@ BAD = {
     "output codec": (
         GOOD + "    output_codec: yaml\n",
         ":9:19: agents.score.output_codec: "
-        "expected one of json, msgpack, avro, protobuf, json_schema",
+        "expected one of json, msgpack, audio, avro, protobuf, json_schema",
     ),
     "codec": (
         GOOD + "    codec: jsn\n",

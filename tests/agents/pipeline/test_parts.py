@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from agents import AGENTS
 from agents.pipeline.parts import choose_devices, load_agent, load_event_type, make_decoder
 from models.anomaly.robust_zscore import RobustZScore
 from models.base import Model, ModelError, OnlineModel
 from models.detection.traffic_detector import TrafficDetector
-from schemas import SensorReading, TextMessage
+from schemas import AudioChunk, SensorReading, TextMessage
 from streams.decoding import Decoder
 from streams.settings import AgentSettings, ModelSettings
 from streams.side_records import SideRecordDecoder
@@ -284,3 +285,14 @@ def test_labels_are_events_of_the_relay_and_side_records_of_others() -> None:
     for model in ("robust_zscore", "adaptive_random_forest"):
         settings = AgentSettings(input="b", output="c", event="SensorReading", model=model)
         assert isinstance(make_decoder(settings, load_agent(settings)), SideRecordDecoder)
+
+
+def test_only_sound_is_written_as_sound() -> None:
+    agent = AgentSettings(input="a", output="b", model="robust_zscore", output_codec="audio")
+    with pytest.raises(ModelError, match="audio is for models whose results are sound"):
+        load_agent(agent)
+
+
+def test_sound_is_read_with_its_headers() -> None:
+    parts = load_agent(AGENTS["transcribe_speech"])
+    assert (parts.codec.name, parts.event_type) == ("audio", AudioChunk)

@@ -27,7 +27,7 @@ def loaded(options: Options, **more: Any) -> SpeechRecognizer:
     return model
 
 
-def speech(seed: int, seconds: float = 3.0) -> np.ndarray[Any, np.dtype[np.int16]]:
+def speech(seed: int, seconds: float = 2.2) -> np.ndarray[Any, np.dtype[np.int16]]:
     """Return two bursts of noise with a pause of a second between them, and one after them."""
     chance = np.random.default_rng(seed)
     sound = chance.normal(0, 4000, int(seconds * RATE))
