@@ -5,7 +5,6 @@ these declarations (an agent of one of these names inherits what the file leaves
 `agents/worker.py` joins each agent to its parts. A user's agents are declared in a pipeline file.
 """
 
-from agents.announce_anomalies import ANNOUNCE_ANOMALIES
 from agents.classify_images import CLASSIFY_IMAGES
 from agents.cluster_behavior import CLUSTER_BEHAVIOR
 from agents.detect_objects import DETECT_OBJECTS
@@ -33,6 +32,5 @@ AGENTS = {
     "recommend_items": RECOMMEND_ITEMS,
     "watch_sources": WATCH_SOURCES,
     "transcribe_speech": TRANSCRIBE_SPEECH,
-    "announce_anomalies": ANNOUNCE_ANOMALIES,
     "speak_text": SPEAK_TEXT,
 }

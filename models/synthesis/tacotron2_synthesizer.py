@@ -46,7 +46,7 @@ class Tacotron2Synthesizer(PreparedModel[TextMessage, SpokenAudio]):
 
     def __init__(
         self,
-        path: str = str(WEIGHTS),
+        path: str = "",
         max_characters: int = MAX_CHARACTERS,
         max_sentence: int = _MAX_SENTENCE,
         seed: int = 0,
@@ -54,7 +54,8 @@ class Tacotron2Synthesizer(PreparedModel[TextMessage, SpokenAudio]):
         """Check the options; nothing is loaded yet.
 
         Args:
-            path: folder with model.safetensors and config.json; see `voice_folder.py`.
+            path: folder with model.safetensors and config.json; see `voice_folder.py`. "": the
+                shipped one.
             max_characters: longer texts are cut, 1 to 4000; 14 are about a second of speech.
             max_sentence: longer sentences are spoken in parts, in characters, 10 to 400.
             seed: of the pre-net's dropout, which varies how a text is spoken.
@@ -64,7 +65,7 @@ class Tacotron2Synthesizer(PreparedModel[TextMessage, SpokenAudio]):
             raise ValueError(f"max_sentence is {max_sentence}: expected 10 to 400")
         if not 0 <= seed < 2**63:
             raise ValueError(f"seed is {seed}: expected 0 to 2^63 - 1")
-        self._path, self._seed = Path(path), seed
+        self._path, self._seed = Path(path) if path else WEIGHTS, seed
         self._max_characters, self._max_sentence = max_characters, max_sentence
         self._voice: Voice | None = None
         self._characters = ""
