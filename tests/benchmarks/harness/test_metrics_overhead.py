@@ -38,7 +38,7 @@ def test_the_worker_writes_its_metrics_cpu_seconds_at_the_end(tmp_path: Path) ->
         "from streams.health.outcomes import Outcome\n"
         "agent = Metrics(CollectorRegistry()).for_agent('a', ['t'], 'm')\n"
         "time.sleep(0.3)\n"
-        "for _ in range(1000): agent.ages_of([1, 2], [0, 1])\n"
+        "for _ in range(5000): agent.ages_of(range(1, 21), range(20))\n"
     )
     environment = worker.environment(job)
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
