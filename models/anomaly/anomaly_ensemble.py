@@ -91,7 +91,7 @@ class AnomalyEnsemble(OnlineModel[SensorReading, AnomalyScore]):
         self._slots = self._no_slots()
         self._states: Floats = np.zeros((0, NUM_FIELDS))
         """(capacity, NUM_FIELDS) the calibration of each source."""
-        self._raw_memo, self._bound_memo = ScoreMemo(), ScoreMemo()
+        self._memo = ScoreMemo()
 
     def _new_members(self) -> list[Member]:
         return make_members(self._member_options, self.learn_every, self.name)
@@ -140,8 +140,7 @@ class AnomalyEnsemble(OnlineModel[SensorReading, AnomalyScore]):
         judged, first = no_judgments(len(readings)), 0
         for model, batch in zip(models, batches, strict=True):
             own = slice(first, first + len(batch))
-            model._raw_memo.remember(batch, raw[own])
-            model._bound_memo.remember(batch, bound[own])
+            model._memo.remember(batch, raw[own], bound[own])
             at, states = model._known(batch)
             at += first
             is_scored = ~np.isnan(raw[at])
@@ -191,12 +190,12 @@ class AnomalyEnsemble(OnlineModel[SensorReading, AnomalyScore]):
         self, models: Sequence[AnomalyEnsemble], batches: Sequence[Sequence[SensorReading]]
     ) -> list[tuple[Floats, Floats]]:
         """Return raw scores and bounds of each model's readings, as they were answered."""
-        scores = []
+        scores: list[tuple[Floats, Floats]] = []
         for model, batch in zip(models, batches, strict=True):
-            raw, bound = model._raw_memo.take(batch), model._bound_memo.take(batch)
-            if raw is None or bound is None:
-                raw, bound = combined(self.combine, surprises([model._members], [batch]).surprise)
-            scores.append((raw, bound))
+            taken: Sequence[Floats] | None = model._memo.take(batch)
+            if taken is None:
+                taken = combined(self.combine, surprises([model._members], [batch]).surprise)
+            scores.append((taken[0], taken[1]))
         return scores
 
     def _learn_scores(self, keys: Sequence[tuple[str, ...]], raw: Floats, bound: Floats) -> None:
@@ -266,7 +265,7 @@ class AnomalyEnsemble(OnlineModel[SensorReading, AnomalyScore]):
         self.close()
         self._members, self._slots = fresh, slots
         self._states = grown(states, slots.capacity)
-        self._raw_memo, self._bound_memo = ScoreMemo(), ScoreMemo()
+        self._memo = ScoreMemo()
 
 
 def _join_each(members: Sequence[Member], others: Sequence[Member]) -> None:

@@ -150,8 +150,8 @@ class RiverDetector(OnlineModel[SensorReading, AnomalyScore]):
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:
         """Learn the scores, then let the detectors of normal sources learn the readings."""
         keys = [(reading.source_id,) for reading in batch]
-        raw = self._memo.take(batch)
-        raw = self._raw(batch)[1] if raw is None else raw
+        taken = self._memo.take(batch)
+        raw = self._raw(batch)[1] if taken is None else taken[0]
         slots, fresh, _ = self._slots.claim(keys)
         self._states = grown(self._states, self._slots.capacity)
         self._states[fresh] = 0.0

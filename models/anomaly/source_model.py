@@ -145,8 +145,8 @@ class SourceModel(OnlineModel[SensorReading, AnomalyScore], Generic[S]):
     def learn_batch(self, batch: Sequence[SensorReading]) -> None:
         """Learn the scores, then the readings of each source in order."""
         keys = [(reading.source_id,) for reading in batch]
-        raw = self._memo.take(batch)
-        raw = self._scored(batch)[1] if raw is None else raw
+        taken = self._memo.take(batch)
+        raw = self._scored(batch)[1] if taken is None else taken[0]
         slots, fresh, _ = self._slots.claim(keys)
         self._states = grown(self._states, self._slots.capacity)
         self._states[fresh] = 0.0

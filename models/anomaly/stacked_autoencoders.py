@@ -114,7 +114,8 @@ class Autoencoders:
         data = [self._tensor(each) for each in vectors]
         rows = [torch.from_numpy(each).to(self._device) for each in batches]
         theta, first, second = (
-            torch.stack([self._tensor(network[at]) for network in networks]) for at in range(3)
+            torch.stack([self._tensor(array) for array in arrays])
+            for arrays in zip(*((n.parameters, n.first, n.second) for n in networks), strict=True)
         )
         before = self._tensor(np.array([[network.steps] for network in networks], np.float64))
         for step in range(len(batches[0])):

@@ -64,7 +64,7 @@ def _samples(chunk: AudioChunk, max_seconds: float) -> tuple[Floats, int]:
     width = SAMPLE_BYTES[chunk.encoding] * chunk.num_channels
     _require_length(len(chunk.audio) // width, chunk.sample_rate_hz, max_seconds)
     if chunk.encoding == "s16le":
-        bare = np.frombuffer(chunk.audio, "<i2").astype(np.float32) / 32768
+        bare = (np.frombuffer(chunk.audio, "<i2").astype(np.float32) / 32768).astype(np.float32)
     else:
         bare = np.frombuffer(chunk.audio, "<f4").astype(np.float32)
     return bare.reshape(-1, chunk.num_channels), chunk.sample_rate_hz

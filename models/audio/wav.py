@@ -73,6 +73,7 @@ def wav_samples(file: WavFile) -> npt.NDArray[np.float32]:
     """Return the samples (n, channels) float32; whole numbers are scaled to [-1, 1]."""
     width = file.bits // 8 * file.num_channels
     raw = np.frombuffer(file.data[: len(file.data) // width * width], _DTYPES[file.tag, file.bits])
+    samples: npt.NDArray[np.float32]
     if file.tag == _FLOAT:
         samples = raw.astype(np.float32)
     elif file.bits == 24:
@@ -80,7 +81,7 @@ def wav_samples(file: WavFile) -> npt.NDArray[np.float32]:
         wide = triples[:, 0] << 8 | triples[:, 1] << 16 | triples[:, 2] << 24
         samples = (wide / 2**31).astype(np.float32)
     elif file.bits == 8:
-        samples = (raw.astype(np.float32) - 128) / 128
+        samples = ((raw.astype(np.float32) - 128) / 128).astype(np.float32)
     else:
         samples = (raw / 2.0 ** (file.bits - 1)).astype(np.float32)
     shaped: npt.NDArray[np.float32] = samples.reshape(-1, file.num_channels)

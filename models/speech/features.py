@@ -56,7 +56,7 @@ def mel_filters() -> npt.NDArray[np.float32]:
     """
     bins = np.linspace(0, SAMPLE_RATE_HZ / 2, _FFT // 2 + 1)
     ends = 2595 * np.log10(1 + np.array([_LOWEST_HZ, _HIGHEST_HZ]) / 700)
-    corners = 700 * (10 ** (np.linspace(*ends, NUM_MELS + 2) / 2595) - 1)
+    corners = 700 * (10 ** (np.linspace(ends[0], ends[1], NUM_MELS + 2) / 2595) - 1)
     low, middle, high = corners[:-2], corners[1:-1], corners[2:]
     rising = (bins[:, None] - low) / (middle - low)
     falling = (high - bins[:, None]) / (high - middle)

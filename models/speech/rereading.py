@@ -26,7 +26,8 @@ def reread(transducer: Transducer, vectors: Sequence[npt.NDArray[np.float32]], w
     """
     device = transducer.projection.weight.device
     frames = torch.from_numpy(np.concatenate(vectors))[None].to(device)
-    count = torch.tensor([frames.shape[1]], device=device)
-    (beam,) = beam_search(transducer, frames, count, [Beam.start(transducer)], width=width)
+    (beam,) = beam_search(
+        transducer, frames, [frames.shape[1]], [Beam.start(transducer)], width=width
+    )
     best = beam.hypotheses[0]
     return Said(best.symbols, best.frames, best.log_probs)

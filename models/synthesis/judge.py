@@ -55,7 +55,8 @@ def _at_rate(spoken: SpokenAudio) -> bytes:
     divisor = int(np.gcd(_RATE, spoken.sample_rate_hz))
     samples = np.frombuffer(spoken.audio, "<i2").astype(np.float32)
     resampled = resample_poly(samples, _RATE // divisor, spoken.sample_rate_hz // divisor)
-    return np.clip(np.round(resampled), -32_768, 32_767).astype("<i2").tobytes()
+    pcm: bytes = np.clip(np.round(resampled), -32_768, 32_767).astype("<i2").tobytes()
+    return pcm
 
 
 def num_recognized(said: Sequence[str], heard: Sequence[str]) -> int:

@@ -47,7 +47,8 @@ def kaldi_fbank(samples: Tensor, num_mels: int = 80) -> Tensor:
     windowed = (frames - _EMPHASIS * before) * torch.from_numpy(_povey_window())
     power = torch.fft.rfft(windowed, _FFT).abs().square()
     mels = power @ torch.from_numpy(_filters(num_mels))
-    return mels.clamp(min=_FLOOR).log()
+    logs: torch.Tensor = mels.clamp(min=_FLOOR).log()
+    return logs
 
 
 @lru_cache(maxsize=1)
@@ -61,7 +62,7 @@ def _filters(num_mels: int) -> Floats:
     """Return triangles on the mel scale, (257, num_mels); the highest frequency has no weight."""
     mel = 1127 * np.log(1 + np.arange(_FFT // 2 + 1) * SAMPLE_RATE_HZ / _FFT / 700)
     ends = 1127 * np.log(1 + np.array([_LOWEST_HZ, _HIGHEST_HZ]) / 700)
-    corners = np.linspace(*ends, num_mels + 2)
+    corners = np.linspace(ends[0], ends[1], num_mels + 2)
     low, middle, high = corners[:-2], corners[1:-1], corners[2:]
     rising = (mel[:, None] - low) / (middle - low)
     falling = (high - mel[:, None]) / (high - middle)

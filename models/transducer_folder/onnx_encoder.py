@@ -101,11 +101,11 @@ class OnnxEncoder:
             start += state.size
         names = [self._output, *(state.output for state in self._states)]
         encoded, *after = self._session.run(names, feeds)
-        rows = [
+        moved = [
             _streams_from(part, state.axis).reshape(len(chunks), -1).astype(np.float32)
             for part, state in zip(after, self._states, strict=True)
         ]
-        return encoded, np.concatenate(rows, axis=1)
+        return encoded, np.concatenate(moved, axis=1)
 
     def _check_frames(self, given: Any) -> int:
         shape = given.shape

@@ -53,7 +53,8 @@ class LetterEncoder(nn.Module):
         encoded, _ = nn.utils.rnn.pad_packed_sequence(
             output, batch_first=True, total_length=letters.shape[1]
         )
-        return self.dropout(encoded)
+        dropped: Tensor = self.dropout(encoded)
+        return dropped
 
 
 def make_network(alphabet: Alphabet, shape: TransliteratorShape) -> Transducer:

@@ -75,7 +75,9 @@ def test_spoken_alerts_speak_of_the_reading_that_is_not_normal() -> None:
     for result, reading in zip(scores, readings, strict=True):
         result.source_id = reading.source_id
     reports = [announce.codec.decode(msgspec.json.encode(result), {}) for result in scores]
-    worded = [answer for answer in announce.make_model().predict_batch(reports) if answer]
+    worded: list[Any] = [
+        answer for answer in announce.make_model().predict_batch(reports) if answer
+    ]
     assert [alert.text for alert in worded] == ["Warning, pressure bar of pump 7 is not normal."]
     message = speak.codec.decode(msgspec.json.encode(worded[0]), {})
     synthesizer = speak.make_model()

@@ -14,7 +14,7 @@ from tests.models.anomaly.vector_streams import answers, related, vector
 
 def make(**options: int) -> DeepAutoencoder:
     small = {"window": 2, "hidden": 16, "code": 3, "min_values": 128, "first_steps": 200}
-    model = DeepAutoencoder(**{**small, "learn_every": 4, **options})  # type: ignore[arg-type]
+    model = DeepAutoencoder(**{**small, "learn_every": 4, **options})
     model.load("cpu")
     return model
 

@@ -213,6 +213,6 @@ def test_options_are_checked() -> None:
         {"max_chunk_seconds": 0.0}, {"max_streams": 0},
     ):  # fmt: skip
         with pytest.raises(ValueError, match=f"option {next(iter(wrong))}"):
-            SpeechRecognizer(**wrong)  # type: ignore[arg-type]
+            SpeechRecognizer(**wrong)
     with pytest.raises(ModelError, match="no such folder"):
         SpeechRecognizer("/no/such/folder").load()

@@ -142,7 +142,7 @@ def offline(weights: Weights, frames: torch.Tensor, max_symbols: int = 5) -> lis
         return torch.cat([parts[i] for i in order])
 
     first, second = torch.from_numpy(weights["B"][0]).chunk(2)
-    lstm.weight_ih_l0.copy_(gates("W"))
+    lstm.weight_ih_l0.data.copy_(gates("W"))
     lstm.weight_hh_l0.copy_(gates("R"))
     for bias, values in ((lstm.bias_ih_l0, first), (lstm.bias_hh_l0, second)):
         bias.copy_(torch.cat([values.chunk(4)[i] for i in order]))

@@ -122,7 +122,8 @@ def _decoded(file: Path) -> tuple[Samples, int]:
             rate = int(container.streams.audio[0].codec_context.sample_rate)
             for frame in container.decode(audio=0):
                 for each in to_samples.resample(frame):
-                    parts.append(each.to_ndarray().reshape(-1, each.layout.nb_channels))
+                    interleaved = each.to_ndarray().astype(np.int16)
+                    parts.append(interleaved.reshape(-1, each.layout.nb_channels))
     except av.error.FFmpegError as error:
         raise SourceError(f"{file}: can't be read as sound: {error}") from error
     if not parts:
