@@ -141,10 +141,11 @@ def offline(weights: Weights, frames: torch.Tensor, max_symbols: int = 5) -> lis
         parts = torch.from_numpy(weights[name][0]).chunk(4)
         return torch.cat([parts[i] for i in order])
 
+    state: dict[str, torch.Tensor] = lstm.state_dict()
     first, second = torch.from_numpy(weights["B"][0]).chunk(2)
-    lstm.weight_ih_l0.data.copy_(gates("W"))
-    lstm.weight_hh_l0.copy_(gates("R"))
-    for bias, values in ((lstm.bias_ih_l0, first), (lstm.bias_hh_l0, second)):
+    state["weight_ih_l0"].copy_(gates("W"))
+    state["weight_hh_l0"].copy_(gates("R"))
+    for bias, values in ((state["bias_ih_l0"], first), (state["bias_hh_l0"], second)):
         bias.copy_(torch.cat([values.chunk(4)[i] for i in order]))
     pooled = frames[: len(frames) // POOL * POOL].reshape(1, -1, POOL * FEATURES)
     encoded = lstm(pooled)[0][0].numpy()
