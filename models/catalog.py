@@ -207,8 +207,7 @@ CATALOG: dict[str, CatalogEntry] = {
     "speech_recognizer": CatalogEntry(
         "speech recognition",
         "Graves, 2012, arXiv:1211.3711; He et al., 2019, arXiv:1811.06621",
-        f"{_OURS}: trained here on speech of hibari-tts, espeak-ng and flite",
-        ("speech/weights/recognizer/model.safetensors",),
+        f"{_OURS}: to be trained on speech of hibari-tts, espeak-ng and flite; {_YOURS}",
     ),
     "tacotron2": CatalogEntry(
         "speech synthesis",

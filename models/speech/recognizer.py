@@ -23,7 +23,7 @@ from models.speech.stream_state import StreamState
 from models.speech.voice_activity import BLOCK_SECONDS, CutRules
 from schemas import AudioChunk, Transcript
 
-#: Trained by `penstock train recognizer`; see weights/card.md.
+#: Where the weights of `penstock train recognizer` are looked for without `path`.
 WEIGHTS = Path(__file__).parent / "weights" / "recognizer"
 _LAYOUT_VERSION = 1
 #: Outcomes that are kept until their chunks are learned; more are computed again.
@@ -49,8 +49,8 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
     `beam` 0.4 MB in an utterance of 30 seconds. A stream that ends is forgotten. Not thread-safe.
 
     Args:
-        path: folder of `penstock train recognizer`; "": the weights that are shipped, which
-            know about 300 words as machines say them.
+        path: folder of `penstock train recognizer`; "": `models/speech/weights/recognizer`, which
+            is empty in this version.
         beam: 1: the likeliest letter at each step. More: at its end an utterance is read again
             with so many hypotheses, for its final text.
         silence_seconds: an utterance ends after so much silence.
@@ -113,6 +113,12 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
         Raises:
             ModelError: the folder is absent, or holds no recognizer.
         """
+        if self._folder == WEIGHTS and not WEIGHTS.is_dir():
+            raise ModelError(
+                "no weights are shipped with this version: train them (docs/speech.md#training: "
+                "`penstock train recognizer`) and name the run's model/ folder as `path`, or use a "
+                "public checkpoint by `transducer_folder`"
+            )
         if not self._folder.is_dir():
             raise ModelError(f"{self._folder}: no such folder: name the model/ folder of a run")
         self._network = self._open(device)
