@@ -93,7 +93,7 @@ def test_pipeline_files_load(page: Path, tmp_path: Path) -> None:
     for block in blocks(page, "yaml"):
         path = tmp_path / "penstock.yaml"
         path.write_text(block.text)
-        assert load_pipeline(path, {"KAFKA_PASSWORD": "secret"}).agents
+        assert load_pipeline(path, {"KAFKA_PASSWORD": "secret", "SCORES_TOKEN": "t"}).agents
         if block.mark.startswith("whole file: "):
             assert block.text == (REPO / block.mark.removeprefix("whole file: ")).read_text()
 

@@ -57,9 +57,9 @@ def test_the_command_prints_a_row_for_each_model_and_refuses_others() -> None:
 
 
 def test_options_reach_the_model() -> None:
-    small = measure_calls(CallsPlan("robust_zscore", 60, 2, 4, (5, 30), 3000, {"window": 8}))
+    small = measure_calls(CallsPlan("robust_zscore", 60, 2, 4, (5, 30), 3000, {"window": 32}))
     large = measure_calls(CallsPlan("robust_zscore", 60, 2, 4, (5, 30), 3000))
     assert small.snapshot_bytes < large.snapshot_bytes
     arguments = ["bench", "models", "--model", "robust_zscore", "--records", "1000", "--json"]
-    run = CliRunner().invoke(app, [*arguments, "--sources", "50", "--option", "window=8"])
+    run = CliRunner().invoke(app, [*arguments, "--sources", "50", "--option", "window=32"])
     assert run.exit_code == 0, run.output
