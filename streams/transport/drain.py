@@ -71,12 +71,20 @@ class Drain:
         """Commit; while the worker stops, wait only a limited time for the broker."""
         left = self._app.seconds_to_stop(LAST_COMMIT_SECONDS)
         if left is None:
-            await self._consumer.commit()
-        elif not await within(max(left, LEAST_SECONDS), self._consumer.commit()):
+            await self._commit_all()
+        elif not await within(max(left, LEAST_SECONDS), self._commit_all()):
             logger.warning(
                 "offsets not committed: no broker answers; the records will be read again"
             )
             self._app.health.has_given_up = True
+
+    async def _commit_all(self) -> None:
+        """Commit what is finished by now, also if an earlier commit is still under way.
+
+        `commit` alone would only wait for that one, which may be of fewer records.
+        """
+        await self._consumer.maybe_wait_for_commit_to_finish()
+        await self._consumer.commit()
 
     async def _store(self) -> None:
         """Store the state of online models, in a limited time."""
