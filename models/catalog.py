@@ -109,7 +109,11 @@ CATALOG: dict[str, CatalogEntry] = {
     "byte_tracker": CatalogEntry("tracking", "Zhang et al., 2022, arXiv:2110.06864"),
     "scene_watcher": CatalogEntry("lines and zones", "own rules; docs/vision.md states them"),
     "onnx_tabular": CatalogEntry("tabular", "", _YOURS),
-    "open_inference": CatalogEntry("any, on another server", "", "as your server says"),
+    "open_inference": CatalogEntry(
+        "any, on another server",
+        "none: the Open Inference Protocol, github.com/kserve/open-inference-protocol",
+        "as your server says",
+    ),
     "intent_classifier": CatalogEntry(
         "intents",
         _BERT,

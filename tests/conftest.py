@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Before torch is imported, here and in the workers that tests start: threads that spin while they
+# wait take the cores from the other test processes.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 pytest.register_assert_rewrite(
     *(f"tests.{name}" for name in ("integration", "faults", "waiting", "streams", "fakes"))
 )

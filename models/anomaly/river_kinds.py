@@ -136,11 +136,8 @@ def _half_space_trees(options: Settings, seed: int) -> Vectors:
 
 def _local_outlier_factor(options: Settings, seed: int) -> Vectors:
     from river import anomaly, neighbors, preprocessing
-    from river.utils.math import _euclidean_distance
 
-    engine = neighbors.LazySearch(
-        window_size=int(options["window_size"]), dist_func=_euclidean_distance
-    )
+    engine = neighbors.LazySearch(window_size=int(options["window_size"]))
     lof = anomaly.LocalOutlierFactor(n_neighbors=int(options["n_neighbors"]), engine=engine)
     return Vectors(preprocessing.StandardScaler() | lof, lambda score: max(score - 1.0, 0.0))
 

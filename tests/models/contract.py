@@ -123,7 +123,6 @@ FILE_OPTIONS: dict[str, Callable[[Path], Options]] = {
     "onnx_segmenter": _onnx_segmenter_options,
     "image_segmenter": _image_segmenter_options,
     "onnx_tabular": _tabular_options,
-    "open_inference": _remote_options,
     "random_forest": _forest_options,
     "huggingface_classifier": _classifier_options,
     "huggingface_entities": _entities_options,
@@ -140,6 +139,7 @@ def _tiny_encoder_options(folder: Path) -> Options:
 #: Models that are tested with a small network, since their default is slow: they encode each text
 #: of the long logs of the online contract.
 SMALL_OPTIONS: dict[str, Callable[[Path], Options]] = {
+    "open_inference": _remote_options,
     "online_intent_head": _tiny_encoder_options,
     "speech_recognizer": write_small_recognizer,
     "transliterator": lambda folder: {"weights": str(write_transliterator(folder))},

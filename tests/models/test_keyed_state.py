@@ -17,6 +17,8 @@ SOURCES = [f"pump-{i}" for i in range(7)]
 KEYED = ["robust_zscore", "half_space_trees", "seasonal_likelihood", "isolation_forest"]
 #: Their users move, and what they know of items goes along: tests/models/recommendation.
 RECOMMENDERS = ["item_cooccurrence", "online_matrix_factorization", "popular_items", "recommender"]
+#: Their streams move: tests/models/speech and tests/models/transducer_folder.
+RECOGNIZERS = ["speech_recognizer", "transducer_folder"]
 
 
 def make(name: str, **options: Any) -> Any:
@@ -58,7 +60,7 @@ def restored(name: str, state: bytes, **options: Any) -> Any:
 
 def test_the_models_with_a_state_for_each_source_can_move_it() -> None:
     keyed = {name for name in online_names() if issubclass(model_class(name), KeyedState)}
-    assert keyed == {*KEYED, *RECOMMENDERS}
+    assert keyed == {*KEYED, *RECOMMENDERS, *RECOGNIZERS}
 
 
 @pytest.mark.parametrize("name", KEYED)

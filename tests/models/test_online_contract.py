@@ -50,7 +50,16 @@ class Run(NamedTuple):
     updates: list[Any]
 
 
-@pytest.fixture(params=online_names())
+#: Networks that hear a stream's sound again and again: half a minute for some of the tests.
+SLOW = ("speech_recognizer", "transducer_folder")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+        for name in online_names()
+    ]
+)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
