@@ -151,9 +151,8 @@ def test_unknown_option_is_refused_by_name(name: str) -> None:
         make_model(model_class(name), {"no_such_option": 1})
 
 
-@pytest.mark.parametrize(
-    "name", sorted(set(FILE_OPTIONS) - {"tacotron2"})
-)  # has a folder by default
+# `tacotron2` has a folder by default.
+@pytest.mark.parametrize("name", sorted(set(FILE_OPTIONS) - {"tacotron2"}))
 def test_the_error_names_a_missing_file(name: str) -> None:
     with pytest.raises(ModelError, match="path"):
         make_model(model_class(name), {})
