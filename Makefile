@@ -73,7 +73,7 @@ tools: setup ## Install the tools that tests use beside Python: Java, Maven, Pro
 	$(BIN)/python -c 'from agents.commands.broker import kafka_libs; print("Kafka is in", kafka_libs())'
 
 lock: setup ## Resolve pyproject.toml again into requirements.lock.
-	$(BIN)/uv pip compile -q pyproject.toml --extra demo --extra video --extra vision --extra sentencepiece --extra dev \
+	$(BIN)/uv pip compile -q pyproject.toml --extra demo --extra video --extra vision --extra sentencepiece --extra train-names --extra dev \
 		--python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--output-file requirements.lock
 

@@ -24,12 +24,12 @@ class AnomalyScore(Result, kw_only=True):
     """False if the model does not know the source yet, or has no room for it: `score` is 0 then."""
     probability: float | None = None
     """The estimated probability of a reading at least as unusual, if the model is calibrated."""
-    members: dict[str, float] = msgspec.field(default_factory=dict)
-    """Of an ensemble: each member's share of the surprise, by name, in [0, 1], the largest first.
-    Empty for other models, and if `probability` is above 0.1."""
     incident: str = ""
     """Id of the incident that the reading opens or belongs to; "" outside of one."""
     contributions: dict[str, float] = msgspec.field(default_factory=dict)
     """Shares in [0, 1] of the channels that make the reading unusual, the largest first; all
     channels sum to 1, and the largest 8 are here. Empty if the model does not compare channels, or
     if `probability` is above 0.1."""
+    members: dict[str, float] = msgspec.field(default_factory=dict)
+    """Of an ensemble: each member's share of the surprise, by name, in [0, 1], the largest first.
+    Empty for other models, and if `probability` is above 0.1."""

@@ -12,9 +12,6 @@ from torch import Tensor, nn
 
 from models.speech.features import NUM_MELS
 
-#: Frames of the spectrogram for one vector.
-SUBSAMPLING = 4
-
 Size = Annotated[int, Meta(ge=1, le=4096)]
 
 

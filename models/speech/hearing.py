@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from models.audio.decode import Sound, decode_audio
 from models.audio.resample import HIGHEST_HZ, LOWEST_HZ, Resampling, resample
+from models.speech.blocks import BLOCK_WINDOW
 from models.speech.features import SAMPLE_RATE_HZ
-from models.speech.network import BLOCK_WINDOW
 from models.speech.stream_state import Ear
 from models.speech.voice_activity import BLOCK_SAMPLES
 from schemas import AudioChunk, SchemaError, TranscriptNote

@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from models.speech.blocks import Step
 from models.speech.hearing import Heard, HearingRules, hear
-from models.speech.network import Step
 from models.speech.stream_network import StreamNetwork
 from models.speech.stream_state import Ear, Mind, StreamState, transcript
 from models.speech.voice_activity import BLOCK_SAMPLES, BLOCK_SECONDS, CutRules, Verdict, watch

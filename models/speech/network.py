@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,9 +22,9 @@ from torch import Tensor
 
 from models.base import ModelError
 from models.speech.alphabet import NUM_SYMBOLS, SYMBOLS
-from models.speech.encoder import SUBSAMPLING, EncoderShape, EncoderState, SpeechEncoder
-from models.speech.features import HOP, NUM_MELS, WINDOW, log_mel
-from models.speech.voice_activity import BLOCK_FRAMES, BLOCK_SAMPLES
+from models.speech.blocks import Said, Step
+from models.speech.encoder import EncoderShape, EncoderState, SpeechEncoder
+from models.speech.features import NUM_MELS, log_mel
 from models.transducer.decoder import PredictionState
 from models.transducer.network import Transducer, TransducerShape
 from models.vision.folder_config import read_json
@@ -33,29 +33,7 @@ Floats = npt.NDArray[np.float32]
 
 #: Streams in one call. More is no faster on a processor, fewer waste more of the weights' way.
 TILE_ROWS = 16
-#: Samples that a block's frames need: the last window reaches beyond the block.
-BLOCK_WINDOW = BLOCK_SAMPLES + WINDOW - HOP
-#: Vectors that the encoder makes of a block.
-BLOCK_VECTORS = BLOCK_FRAMES // SUBSAMPLING
 _MAX_SYMBOLS = 5
-
-
-class Said(NamedTuple):
-    """Letters, each with its vector's number in what was given, and its log-probability."""
-
-    symbols: tuple[int, ...] = ()
-    frames: tuple[int, ...] = ()
-    log_probs: tuple[float, ...] = ()
-
-
-class Step(NamedTuple):
-    """What became of one stream's block."""
-
-    said: Said
-    state: Floats
-    """After the block, as `SpeechNetwork.start`."""
-    vectors: Floats
-    """(4, J) the encoder's, in the joint space: for a search that reads them again."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from models.options import check_option
 from models.snapshots import Option, Snapshot, pack, unpack
 from models.speech.hearing import HearingRules
 from models.speech.listening import Listener, Outcome, Rules
-from models.speech.network import load_network
 from models.speech.recent_streams import RecentStreams
 from models.speech.saved_streams import SavedStream, from_snapshot, to_arrays
 from models.speech.stream_network import StreamNetwork
@@ -250,6 +249,8 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
 
     def _open(self, device: str) -> StreamNetwork:
         """Return the network of the folder."""
+        from models.speech.network import load_network
+
         return load_network(self._folder, device)
 
     def _weights_version(self) -> str:

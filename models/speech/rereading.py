@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from models.speech.network import Said
+from models.speech.blocks import Said
 from models.transducer.beam import Beam, beam_search
 from models.transducer.network import Transducer
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from models.audio.resample import HIGHEST_HZ, Resampling
 from models.base import ModelError
 from models.snapshots import Snapshot
-from models.speech.network import BLOCK_VECTORS, BLOCK_WINDOW, Said
+from models.speech.blocks import BLOCK_VECTORS, BLOCK_WINDOW, Said
 from models.speech.stream_network import StreamNetwork
 from models.speech.stream_state import Ear, Mind, StreamState
 from models.speech.voice_activity import BLOCK_FRAMES, Activity

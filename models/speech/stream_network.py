@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from models.speech.network import Said, Step
+    from models.speech.blocks import Said, Step
 
 Floats = npt.NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.audio.resample import Resampling
-from models.speech.network import BLOCK_VECTORS, Said, Step
+from models.speech.blocks import BLOCK_VECTORS, Said, Step
 from models.speech.voice_activity import BLOCK_SAMPLES, Activity
 from schemas import SpokenWord, Transcript, TranscriptNote
 

@@ -56,7 +56,6 @@ _ABBREVIATIONS = {
     "mrs.": "missis",
     "ms.": "miss",
     "st.": "street",
-    "no.": "number",
     "approx.": "approximately",
     "max.": "maximum",
     "min.": "minimum",
@@ -109,6 +108,7 @@ def _any_of(words: Mapping[str, str]) -> str:
 
 _INITIALS = re.compile(r"\b[B-DF-HJ-NP-TV-XZ]{2,5}\b|\b(?:AI|API|CPU|GPU|ID|IP|UPS|USB)\b")
 _SHORT = re.compile(rf"(?<![\w.])(?:{_any_of(_ABBREVIATIONS)})", re.I)
+_NUMBER_OF = re.compile(r"(?<![\w.])no\.(?=\s?\d)", re.I)  # of "No. 7", not of "No."
 _AMOUNT = re.compile(rf"([$€£])\s?({_NUMBER})")
 _CLOCK = re.compile(r"\b([01]?\d|2[0-3]):([0-5]\d)(?::[0-5]\d)?\b")
 _ORDINAL = re.compile(r"\b(\d{1,15})(?:st|nd|rd|th)\b", re.I)
@@ -130,6 +130,7 @@ def normalized(text: str) -> str:
     """
     text = unicodedata.normalize("NFKC", text.replace("°", "°"))
     text = _SHORT.sub(lambda m: _ABBREVIATIONS[m[0].lower()], text)
+    text = _NUMBER_OF.sub("number", text)
     text = _INITIALS.sub(lambda m: " ".join(_LETTERS[letter] for letter in m[0]), text)
     text = _CLOCK.sub(lambda m: _clock(m[1], m[2]), text)
     text = _ORDINAL.sub(lambda m: ordinal_words(m[1]), text)

@@ -13,6 +13,7 @@ from msgspec import Meta
 from models.evaluation import Measure
 from models.speech.alphabet import NUM_SYMBOLS, SYMBOLS, encode_text
 from models.speech.augment import vary_features, vary_sound
+from models.speech.blocks import SUBSAMPLING
 from models.speech.corpus import CHOICE_SEED, Recordings, Spoken, to_judge, to_train_on
 from models.speech.features import HOP, NUM_MELS, WINDOW, log_mel
 from models.speech.voices import require_programs
@@ -109,7 +110,7 @@ def _network(settings: Settings) -> Any:
     import torch
     from torch import nn
 
-    from models.speech.encoder import SUBSAMPLING, EncoderShape, SpeechEncoder
+    from models.speech.encoder import EncoderShape, SpeechEncoder
     from models.transducer.loss import transducer_loss
     from models.transducer.network import Transducer, TransducerShape
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from models.base import ModelError
-from models.speech.network import BLOCK_VECTORS, Said, Step
+from models.speech.blocks import BLOCK_VECTORS, Said, Step
 from models.speech.voice_activity import BLOCK_FRAMES
 from models.transducer.decoder import Emissions, PredictionState
 from models.transducer.greedy import GreedyState, greedy

@@ -1,4 +1,4 @@
-"""Recognize speech with a public transducer: a folder of three ONNX files, or of transformers."""
+"""Recognize speech with a public transducer: a folder of three ONNX files."""
 
 from __future__ import annotations
 
@@ -6,30 +6,22 @@ from functools import lru_cache
 from pathlib import Path
 
 from models.base import ModelError
-from models.content_hash import folder_version
 from models.options import check_option
 from models.speech.recognizer import SpeechRecognizer
 from models.speech.stream_network import StreamNetwork
 from models.transducer_folder.onnx_files import find_files
-from models.vision.folder_config import read_json
-
-_TYPES = ("parakeet_rnnt", "parakeet_tdt", "nemotron_asr_streaming")
 
 
 class TransducerFolder(SpeechRecognizer):
     """Writes down speech with weights of yours. All but the network is `SpeechRecognizer`'s.
 
-    Three ONNX files, of icefall's and sherpa-onnx's layout, stream: text comes while it is said.
-    Folders of transformers are read at the end of each utterance.
+    Three ONNX files, of icefall's and sherpa-onnx's layout: text comes while it is said.
 
-    It remembers at most `max_streams` open streams in a partition. With ONNX files each has the
-    encoder's state, some MB for a large Zipformer; with transformers the sound of the open
-    utterance, 64 KB for each second. Not thread-safe.
+    It remembers at most `max_streams` open streams in a partition. Each has the encoder's state,
+    some MB for a large Zipformer. Not thread-safe.
 
     Args:
-        path: the folder: encoder, decoder and joiner as ONNX files and tokens.txt; or config.json
-            with `model_type` parakeet_rnnt, parakeet_tdt or nemotron_asr_streaming, safetensors
-            and tokenizer.json.
+        path: the folder: encoder, decoder and joiner as ONNX files and tokens.txt.
         int8: take the files `*.int8.onnx` where there are others too.
         streams_per_call: streams in one call of an ONNX encoder; fewer streams are filled up.
         threads: of one operator of ONNX Runtime; 0: one for each core.
@@ -40,8 +32,7 @@ class TransducerFolder(SpeechRecognizer):
         mix: whether several channels are averaged; else they are refused.
         max_streams: open streams remembered in a partition.
 
-    Source: Graves, 2012, arXiv:1211.3711; Yao et al., 2023, "Zipformer", arXiv:2310.11230; Xu et
-    al., 2023, arXiv:2304.06795.
+    Source: Graves, 2012, arXiv:1211.3711; Yao et al., 2023, "Zipformer", arXiv:2310.11230.
     """
 
     name = "transducer_folder"
@@ -73,21 +64,14 @@ class TransducerFolder(SpeechRecognizer):
             max_streams,
         )
 
-    def _is_onnx(self) -> bool:
-        return any(self._folder.glob("*.onnx"))
-
     def _weights_version(self) -> str:
         try:
-            if self._is_onnx():
-                return find_files(self._folder, int8=self._int8).version()
-            return folder_version(self._folder)
+            return find_files(self._folder, int8=self._int8).version()
         except ModelError:
             return "incomplete"  # loading says what is wrong
 
     def _open(self, device: str) -> StreamNetwork:
-        if self._is_onnx():
-            return _open_onnx(self._folder, self._int8, device, self._threads, self._rows)
-        return _open_transformers(self._folder, device)
+        return _open_onnx(self._folder, self._int8, device, self._threads, self._rows)
 
 
 @lru_cache(maxsize=4)
@@ -96,22 +80,3 @@ def _open_onnx(folder: Path, int8: bool, device: str, threads: int, rows: int) -
     from models.transducer_folder.onnx_network import load_onnx
 
     return load_onnx(find_files(folder, int8=int8), device, threads, rows)
-
-
-@lru_cache(maxsize=4)
-def _open_transformers(folder: Path, device: str) -> StreamNetwork:
-    """Load a folder once, for all partitions.
-
-    Raises:
-        ModelError: it holds something else.
-    """
-    config = read_json(folder / "config.json")
-    if config.get("model_type") not in _TYPES:
-        raise ModelError(
-            f"{folder} has no ONNX files, and its config.json the model_type "
-            f"{config.get('model_type')!r}: expected encoder, decoder and joiner as ONNX "
-            f"files, or one of {', '.join(_TYPES)}"
-        )
-    from models.transducer_folder.transformers_network import load_transformers
-
-    return load_transformers(folder, config, device)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from models.speech.blocks import BLOCK_WINDOW
 from models.speech.hearing import Floats, HearingRules, hear
-from models.speech.network import BLOCK_WINDOW
 from models.speech.stream_state import Ear
 from models.speech.voice_activity import BLOCK_SAMPLES
 from schemas import AudioChunk, SchemaError, TooLargeError

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from models.base import ModelError
+from models.speech.blocks import BLOCK_WINDOW
 from models.speech.network import (
-    BLOCK_WINDOW,
     TILE_ROWS,
     Floats,
     SpeechNetwork,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.base import ModelError
-from models.speech.network import BLOCK_VECTORS
+from models.speech.blocks import BLOCK_VECTORS
 from models.transducer_folder.kaldi_features import kaldi_fbank
 from models.transducer_folder.onnx_files import find_files
 from models.transducer_folder.onnx_network import Floats, OnnxNetwork, load_onnx

@@ -14,10 +14,11 @@ def test_candidates_come_by_descending_probability(tmp_path: Path) -> None:
     names = [("badeki", "DE"), ("lo", ""), ("mani", "US")]
     answers = transliterate(network, alphabet, names, width=5)
     assert len(answers) == 3
+    assert any(answers)
     for candidates in answers:
         scores = [c.score for c in candidates]
         assert scores == sorted(scores, reverse=True)
-        assert 0 < sum(scores) <= 1
+        assert 0 <= sum(scores) <= 1  # a network of random weights has no answer for some names
         written = [c.characters for c in candidates]
         assert len(set(written)) == len(written)
         assert all(written)
