@@ -54,7 +54,7 @@ class Listener:
 
     def __init__(self, network: StreamNetwork, rules: Rules) -> None:
         self._network, self._rules = network, rules
-        self._keeps_vectors = rules.beam > 1 or network.hears_at_end
+        self._keeps_vectors = rules.beam > 1
 
     def listen(
         self, streams: Sequence[tuple[StreamState | None, Sequence[AudioChunk]]]

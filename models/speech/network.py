@@ -84,11 +84,6 @@ class SpeechNetwork:
         """The text of each symbol."""
         return SYMBOLS
 
-    @property
-    def hears_at_end(self) -> bool:
-        """Whether symbols come from `reread` alone."""
-        return False
-
     def reread(self, vectors: Sequence[Floats], width: int) -> Said:
         """Return the likeliest letters of a whole utterance, by a search."""
         from models.speech.rereading import reread

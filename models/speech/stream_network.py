@@ -36,10 +36,6 @@ class StreamNetwork(Protocol):
     def symbols(self) -> Sequence[str]:
         """What each symbol adds to a text; words are separated by a blank."""
 
-    @property
-    def hears_at_end(self) -> bool:
-        """Whether symbols come from `reread` alone, at the end of an utterance."""
-
     def spectrograms(self, windows: Sequence[Floats]) -> list[Floats]:
         """Return the frames (16, F) of each window of `BLOCK_WINDOW` samples."""
 
