@@ -150,7 +150,8 @@ CATALOG: dict[str, CatalogEntry] = {
     "transliterator": CatalogEntry(
         "transliteration",
         "Graves, 2012, arXiv:1211.3711",
-        brought="`penstock train transliterator` makes them, from GeoNames (CC BY 4.0)",
+        f"{_OURS}, from GeoNames' data (geonames.org, CC BY 4.0)",
+        ("transliteration/weights/model.safetensors",),
     ),
     "transducer_folder": CatalogEntry(
         "speech recognition",

@@ -58,6 +58,7 @@ class SpeechEncoder(nn.Module):
         self.shape = shape
         self.first = nn.Conv1d(NUM_MELS, shape.channels, 3, stride=2)
         self.second = nn.Conv1d(shape.channels, shape.channels, 3, stride=2)
+        self.norm = nn.LayerNorm(shape.channels)
         between = dropout if shape.layers > 1 else 0.0
         self.recurrent = nn.LSTM(
             shape.channels, shape.hidden, shape.layers, batch_first=True, dropout=between
@@ -86,7 +87,7 @@ class SpeechEncoder(nn.Module):
         """
         first = _convolve(self.first, torch.cat([state.frame, frames], 1))
         second = _convolve(self.second, torch.cat([state.subsampled, first], 1))
-        output, (hidden, cell) = self.recurrent(second, (state.hidden, state.cell))
+        output, (hidden, cell) = self.recurrent(self.norm(second), (state.hidden, state.cell))
         return output, EncoderState(frames[:, -1:], first[:, -1:], hidden, cell)
 
 

@@ -29,13 +29,24 @@ Rows = npt.NDArray[np.int64]
 _RECORD_EVERY = 10
 
 
+#: Of the network, the examples of a step, and the step's random numbers: a scalar.
+Loss = Callable[[Any, Rows, np.random.Generator], "torch.Tensor"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Epochs at the start with a loss of their own."""
+
+    epochs: int
+    loss: Loss
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a task adds to its settings."""
 
     num_examples: int
-    loss: Callable[[Any, Rows, np.random.Generator], torch.Tensor]
-    """Of the network, the examples of a step, and the step's random numbers: a scalar."""
+    loss: Loss
     held_out_loss: Callable[[Any], float] | None = None
     """Of the network in eval mode, after each epoch; None: is not measured."""
     weight_decay: float = 0.02
@@ -44,6 +55,8 @@ class Plan:
     """The longest gradient."""
     average_decay: float | None = None
     """Return the moving average of the weights (Polyak and Juditsky, 1992); None: the last."""
+    stages: tuple[Stage, ...] = ()
+    """What comes before `loss`, one after the other."""
 
 
 def train_network(
@@ -110,18 +123,28 @@ class _Training:
         self._optimizer.param_groups[0]["lr"] = self.rate(step)
         self._network.train()
         chance = np.random.default_rng((seed, step, 1))
-        loss = self._plan.loss(self._network, self._rows(step), chance)
+        loss = self._loss_of(step)(self._network, self._rows(step), chance)
         value = float(loss.detach())
         if not math.isfinite(value):
             raise ModelError(
                 f"the loss is {value} in step {step}: set a lower learning_rate and another --out"
             )
-        self._optimizer.zero_grad()
+        # Zeros rather than none: a weight that a stage leaves out has moments to store too.
+        for weight in self._network.parameters():
+            weight.grad = torch.zeros_like(weight)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._plan.clip)
         self._optimizer.step()
         self._move_average(step + 1)
         return value
+
+    def _loss_of(self, step: int) -> Loss:
+        epoch = step // self._steps_of_epoch
+        for stage in self._plan.stages:
+            if epoch < stage.epochs:
+                return stage.loss
+            epoch -= stage.epochs
+        return self._plan.loss
 
     def _rows(self, step: int) -> Rows:
         epoch, place = divmod(step, self._steps_of_epoch)

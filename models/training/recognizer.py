@@ -11,23 +11,19 @@ import numpy as np
 from msgspec import Meta
 
 from models.evaluation import Measure
-from models.speech.alphabet import NUM_SYMBOLS, SYMBOLS, encode_text
-from models.speech.augment import vary_features, vary_sound
-from models.speech.blocks import SUBSAMPLING
+from models.speech.alphabet import SYMBOLS
+from models.speech.augment import vary_sound
 from models.speech.corpus import CHOICE_SEED, Recordings, Spoken, to_judge, to_train_on
-from models.speech.features import HOP, NUM_MELS, WINDOW, log_mel
+from models.speech.features import NUM_MELS
 from models.speech.voices import require_programs
-from models.training.loop import Plan, Rows, train_network
+from models.training.loop import Plan, Rows, Stage, train_network
 from models.training.result import Trained, serving, write_config
 from models.training.run_folder import RunFolder
 from models.training.settings import NetworkSettings, Progress
 
-#: Weight of the encoder's own loss (CTC; Graves et al., 2006), which finds alignments sooner.
-_CTC_WEIGHT = 0.3
-#: Earlier output (Yu et al., 2021, "FastEmit", arXiv:2010.11148).
-_FAST_EMIT = 0.005
+#: The first stages have the shortest quarter of the sentences.
+_FIRST_SHARE = 0.25
 _NUM_CHOICE = 96
-_DROPOUT = 0.1
 #: Programs that speak at the same time.
 _NUM_SPEAKERS = 2
 
@@ -43,7 +39,15 @@ class Settings(NetworkSettings, frozen=True, kw_only=True):
     hidden: Annotated[int, Meta(ge=8, description="Units of a layer of the encoder.")] = 256
     layers: Annotated[int, Meta(ge=1, le=12, description="Layers of the encoder.")] = 3
     joint: Annotated[int, Meta(ge=8, description="Width of prediction and joiner.")] = 128
-    epochs: Annotated[int, Meta(ge=1, description="How often each sentence is heard.")] = 4
+    epochs: Annotated[
+        int, Meta(ge=1, description="How often each sentence is heard, all stages together.")
+    ] = 4
+    first_epochs: Annotated[
+        int, Meta(ge=0, description="Epochs of each of both stages that find the first letters.")
+    ] = 0
+    encoder_epochs: Annotated[
+        int, Meta(ge=0, description="Epochs after them in which the encoder is trained alone.")
+    ] = 0
     batch_size: Annotated[int, Meta(ge=2, description="Sentences in a step.")] = 10
     learning_rate: Annotated[
         float, Meta(gt=0, description="The highest; it rises at first and falls along a cosine.")
@@ -59,6 +63,10 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
     Raises:
         ModelError: a program that speaks is absent.
     """
+    import torch
+
+    from models.training.recognizer_network import RecognizerInTraining
+
     run.begin("recognizer", msgspec.to_builtins(settings), "spoken by programs")
     require_programs()
     spoken = to_train_on(settings.seed, settings.num_sentences)
@@ -70,25 +78,53 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
     rank = np.argsort(by_length)
     size = settings.batch_size
 
+    def near(row: int, share: float = 1.0) -> list[int]:
+        """Return a step's sentences, of the shortest `share`: those about as long as one."""
+        first = int(np.clip(rank[row] * share - size // 2, 0, len(rank) - size))
+        return [int(other) for other in by_length[first : first + size]]
+
+    def first_letters(net: Any, rows: Rows, _: np.random.Generator) -> Any:
+        short = near(rows[0], _FIRST_SHARE)
+        return net.first_letters([_still(sounds[row]) for row in short], _texts(spoken, short))
+
+    def first_words(net: Any, rows: Rows, _: np.random.Generator) -> Any:
+        short = near(rows[0], _FIRST_SHARE)
+        return net.ctc_loss([_still(sounds[row]) for row in short], _texts(spoken, short), None)
+
+    def encoder_alone(net: Any, rows: Rows, chance: np.random.Generator) -> Any:
+        some = near(rows[0])
+        varied = [vary_sound(sounds[row], chance) for row in some]
+        return net.ctc_loss(varied, _texts(spoken, some), chance)
+
     def loss(net: Any, rows: Rows, chance: np.random.Generator) -> Any:
-        first = int(np.clip(rank[rows[0]] - size // 2, 0, len(rank) - size))
-        near = by_length[first : first + size]
-        return net.loss(
-            [vary_sound(sounds[row], chance) for row in near],
-            [spoken[row].text for row in near],
-            chance,
-        )
+        some = near(rows[0])
+        varied = [vary_sound(sounds[row], chance) for row in some]
+        return net.loss(varied, _texts(spoken, some), chance)
 
     def held_out_loss(net: Any) -> float:
-        still = [sound.astype(np.float32) / 32768 for sound in _each(choice_sounds)]
+        still = [_still(sound) for sound in _each(choice_sounds)]
         parts = [
             float(net.loss(still[at : at + 16], [s.text for s in choice[at : at + 16]], None))
             for at in range(0, len(still), 16)
         ]
         return float(np.mean(parts))
 
-    plan = Plan(len(spoken), loss, held_out_loss, weight_decay=0.01, clip=5.0, average_decay=0.998)
-    trained = train_network(_network(settings), plan, settings, run, progress)
+    plan = Plan(
+        len(spoken),
+        loss,
+        held_out_loss,
+        weight_decay=0.01,
+        clip=5.0,
+        average_decay=0.998,
+        stages=(
+            Stage(settings.first_epochs, first_letters),
+            Stage(settings.first_epochs, first_words),
+            Stage(settings.encoder_epochs, encoder_alone),
+        ),
+    )
+    torch.manual_seed(settings.seed)
+    network = RecognizerInTraining(settings.hidden, settings.layers, settings.joint)
+    trained = train_network(network, plan, settings, run, progress)
     write_model(trained.transducer, trained.shape, run.model)
     hours = float(sounds.lengths.sum()) / 16_000 / 3600
     return Trained(
@@ -106,72 +142,13 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
     )
 
 
-def _network(settings: Settings) -> Any:
-    import torch
-    from torch import nn
-
-    from models.speech.encoder import EncoderShape, SpeechEncoder
-    from models.transducer.loss import transducer_loss
-    from models.transducer.network import Transducer, TransducerShape
-
-    class Training(nn.Module):
-        """The transducer, and a head on its encoder that only training needs."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            encoder = SpeechEncoder(
-                EncoderShape(hidden=settings.hidden, layers=settings.layers), _DROPOUT
-            )
-            self.shape = TransducerShape(
-                joint=settings.joint, hidden=settings.joint, dropout=_DROPOUT
-            )
-            self.transducer = Transducer(
-                encoder,
-                encoder_width=settings.hidden,
-                num_symbols=NUM_SYMBOLS,
-                shape=self.shape,
-            )
-            self.ctc = nn.Linear(settings.hidden, NUM_SYMBOLS)
-
-        def loss(
-            self, sounds: list[Any], texts: list[str], chance: np.random.Generator | None
-        ) -> torch.Tensor:
-            """Return the mean loss of sentences, per symbol; varied if there is chance."""
-            frames, lengths = _spectrograms(sounds, chance)
-            encoder: Any = self.transducer.encoder
-            encoded, _ = encoder(frames, encoder.start(len(sounds)))
-            num_frames = (lengths // SUBSAMPLING).clamp(min=1)
-            symbols = [torch.tensor(encode_text(text)) for text in texts]
-            targets = nn.utils.rnn.pad_sequence(symbols, batch_first=True)
-            num_targets = torch.tensor([len(some) for some in symbols])
-            logits = self.transducer(encoded, targets)
-            main = transducer_loss(logits, targets, num_frames, num_targets, fast_emit=_FAST_EMIT)
-            beside = nn.functional.ctc_loss(
-                self.ctc(encoded).log_softmax(-1).transpose(0, 1),
-                targets, num_frames, num_targets, reduction="none", zero_infinity=True,
-            )  # fmt: skip
-            return ((main + _CTC_WEIGHT * beside) / num_targets).mean()
-
-    torch.manual_seed(settings.seed)
-    return Training()
+def _still(samples: Any) -> Any:
+    """Return recorded samples as float32 in [-1, 1], unchanged."""
+    return samples.astype(np.float32) / 32768
 
 
-def _spectrograms(sounds: list[Any], chance: np.random.Generator | None) -> tuple[Any, Any]:
-    """Return (B, T, 80) and lengths (B,), T a multiple of 4; varied if there is chance."""
-    import torch
-
-    longest = max(map(len, sounds))
-    longest += -(longest - WINDOW) % (4 * HOP)  # whole groups of 4 frames
-    padded = np.zeros((len(sounds), longest + 3 * HOP), np.float32)
-    for row, sound in enumerate(sounds):
-        padded[row, : len(sound)] = sound
-    frames = log_mel(torch.from_numpy(padded))
-    lengths = torch.tensor([(len(sound) - WINDOW) // HOP + 1 for sound in sounds])
-    if chance is not None:
-        varied = [vary_features(frames.shape[1], chance) for _ in sounds]
-        curves, masks = (np.stack(part) for part in zip(*varied, strict=True))
-        frames = (frames + torch.from_numpy(curves)[:, None]) * torch.from_numpy(masks)
-    return frames[:, : frames.shape[1] // 4 * 4], lengths
+def _texts(spoken: list[Spoken], rows: list[int]) -> list[str]:
+    return [spoken[row].text for row in rows]
 
 
 def _record(run: RunFolder, name: str, spoken: list[Spoken], progress: Progress) -> Recordings:
