@@ -1,7 +1,7 @@
 """Write the chart's files that have their source elsewhere: `python deploy/helm/generate.py`.
 
-Helm reads files of its chart's folder only. So the rules of deploy/prometheus are copied there, with
-which models learn, from the registry: run it after a change of either. A test compares.
+Helm reads files of its chart's folder only. So the rules of deploy/prometheus are copied there, and
+which models learn is written there, from the registry. Run it after a change; a test compares.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from models.registry import model_names
 
 _RULES = Path(__file__).parents[1] / "prometheus" / "rules"
 FOLDER = Path(__file__).parent / "penstock" / "files"
-_HEAD = "# Written by deploy/helm/generate.py from the registry: which models learn, for `kind: auto`.\n"
+_HEAD = "# Written by deploy/helm/generate.py: which models learn, for `kind: auto`.\n"
 
 
 def models() -> dict[str, dict[str, object]]:

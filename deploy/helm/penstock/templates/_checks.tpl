@@ -5,8 +5,17 @@
 {{- $kind := include "penstock.kind" . }}
 {{- range $section := list "kafka" "registry" }}
 {{- range $key, $value := get $file $section | default dict }}
-{{- if and (regexMatch "(password|secret|token|\\.pem)$" $key) (not (contains "${" (toString $value))) $value }}
+{{- if and (regexMatch "(password|secret|token|pem|jaas.config|oauthbearer.config)$" $key) (not (contains "${" (toString $value))) $value }}
 {{- fail (printf "pipeline: %s.%s is written out, and would be in a ConfigMap: put it into a Secret, name that in secrets.env or secrets.files, and write ${NAME} or ${file:/path} in the pipeline file" $section $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $name, $agent := $file.agents }}
+{{- $model := get ($agent | default dict) "model" }}
+{{- $options := kindIs "map" $model | ternary $model dict | dig "options" dict }}
+{{- range $header, $value := get $options "headers" | default dict }}
+{{- if and (eq (lower $header) "authorization") (not (contains "${" (toString $value))) }}
+{{- fail (printf "pipeline: the header %s of agent %s is written out, and would be in a ConfigMap: write ${NAME}, and name the Secret in secrets.env" $header $name) }}
 {{- end }}
 {{- end }}
 {{- end }}
