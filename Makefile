@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 export UV_SYSTEM_CERTS ?= true
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help setup demo images test test-all test-faults lint audit-deps tools lock format clean
+.PHONY: help setup demo images test test-all test-faults lint audit-deps sbom tools lock format clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 22
@@ -61,21 +61,32 @@ lint: setup ## Check style, types and the direction of imports.
 audit-deps: setup ## Look for known vulnerabilities in the locked packages; skipped without network.
 	@BIN=$(BIN) .ci/audit-deps
 
-tools: setup ## Install the tools that tests use beside Python: Java, Maven, Prometheus, Alertmanager, Kafka's jars.
+sbom: setup ## Write the packages of the images as CycloneDX to out/sbom.cdx.json.
+	@mkdir -p out
+	$$(deploy/tools/install python)/python/bin/cyclonedx-py requirements deploy/image.lock \
+		--pyproject pyproject.toml --output-reproducible --output-file out/sbom.cdx.json
+
+tools: setup ## Install the tools that tests use beside Python: Java, Maven, Prometheus, Alertmanager, Kafka's jars, Helm.
 	@absent=""; \
 	command -v java >/dev/null || absent+=" default-jre-headless"; \
 	command -v mvn >/dev/null || absent+=" maven"; \
 	command -v promtool >/dev/null || absent+=" prometheus"; \
 	command -v prometheus-alertmanager >/dev/null || absent+=" prometheus-alertmanager"; \
+	command -v go >/dev/null || absent+=" golang-go"; \
+	command -v npm >/dev/null || absent+=" npm"; \
 	test -z "$$absent" || { $(SUDO) apt-get update -q && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive \
 			apt-get install -q -y --no-install-recommends $$absent; }
 	$(BIN)/python -c 'from agents.commands.broker import kafka_libs; print("Kafka is in", kafka_libs())'
+	@echo "The deployment's tools are in $$(deploy/tools/install)"
 
-lock: setup ## Resolve pyproject.toml again into requirements.lock.
+lock: setup ## Resolve pyproject.toml again into requirements.lock, and from that deploy/image.lock.
 	$(BIN)/uv pip compile -q pyproject.toml --extra demo --extra video --extra vision --extra sentencepiece --extra train-names --extra dev \
 		--python-version 3.11 --generate-hashes --no-annotate --no-header \
 		--output-file requirements.lock
+	$(BIN)/uv pip compile -q pyproject.toml --extra video --extra vision --extra sentencepiece --extra tracing --extra gpu \
+		--constraint requirements.lock --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		--output-file deploy/image.lock
 
 format: setup ## Format the code.
 	$(BIN)/ruff check --fix-only
