@@ -61,7 +61,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
-        # Faust's assignor places tables; without tables round robin is enough.
+        # Faust's assignor places tables, and does not keep other partitions where they are.
         has_tables = bool(self.app.tables.changelog_topics)
         self._assignor = self.app.assignor if has_tables else Assignor(self.app.membership)
         arguments = {
