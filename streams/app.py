@@ -101,7 +101,10 @@ class App(FaustApp):
         self._on_stopping = on_stopping
         self._stop_deadline: float | None = None
         limits = {t: agent.intake for agent in settings.agents.values() for t in agent.inputs}
-        self.assigned = AssignedPartitions(limits, metrics)
+        in_work = settings.input_buffer_max_bytes // 2
+        self.max_waiting_bytes = settings.input_buffer_max_bytes - in_work
+        """Limit of the bytes that are fetched and wait in the Kafka client."""
+        self.assigned = AssignedPartitions(limits, metrics, in_work)
         heartbeat_seconds = int(consumer.get("heartbeat_interval_ms", 0)) / 1000
         self.health = Health(
             self.assigned,

@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from typing import Protocol
 
 from streams.health.metrics import Metrics
+from streams.input_buffer import over_budget
 from streams.offsets import OffsetTracker
 from streams.records import TopicPartition
-from streams.settings import IntakeSettings
+from streams.settings import IntakeSettings, PipelineSettings
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,19 @@ class Keeper(Protocol):
 class AssignedPartitions:
     """The partitions of one worker, their offset tracker, and the limits of each topic."""
 
-    def __init__(self, limits: Mapping[str, IntakeSettings], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        limits: Mapping[str, IntakeSettings],
+        metrics: Metrics,
+        max_bytes: int = PipelineSettings.input_buffer_max_bytes // 2,
+    ) -> None:
+        """Hold no partition yet.
+
+        Args:
+            limits: of each partition, by topic.
+            metrics: of the worker.
+            max_bytes: of the records in work of all partitions.
+        """
         self.batch_topics = frozenset(limits)
         """Topics whose agents receive whole record batches."""
         self.tracker = OffsetTracker()
@@ -43,14 +56,19 @@ class AssignedPartitions:
         """Number of partitions that the group has assigned to this worker."""
         self._held: frozenset[TopicPartition] = frozenset()
         self._waiting: set[TopicPartition] = set()
-        self._limits = dict(limits)
+        self._limits, self._max_bytes = dict(limits), max_bytes
         self._metrics = metrics
         self._is_flow_stopped = False
+        metrics.show_input_buffer("in_work", lambda: sum(self.tracker.bytes_under_way().values()))
         self._on_given_up: list[Callable[[], None]] = []
         self._on_assigned: list[Callable[[set[Hashable]], None]] = []
         self._keepers: list[tuple[frozenset[str], Keeper]] = []
         self.learning_topics: frozenset[str] = frozenset()
         """Topics whose agents learn: reading starts at the offsets that `begin` returns."""
+
+    def show_fetched(self, num_bytes: Callable[[], int]) -> None:
+        """Export the bytes that are fetched and wait in the Kafka client."""
+        self._metrics.show_input_buffer("fetched", num_bytes)
 
     def is_full(self, tp: TopicPartition) -> bool:
         """Whether a partition has reached its limit of records in work, so must not be fetched."""
@@ -59,6 +77,10 @@ class AssignedPartitions:
         limits = self._limits.get(tp.topic, _DEFAULT_LIMITS)
         num_records, num_bytes = self.tracker.under_way(tp)
         return num_records >= limits.max_records or num_bytes >= limits.max_bytes
+
+    def over_budget(self) -> set[Hashable]:
+        """Return the partitions that must not be fetched: records in work take too many bytes."""
+        return over_budget(self.tracker.bytes_under_way(), self.num_held, self._max_bytes)
 
     def _is_unrestored(self, tp: TopicPartition) -> bool:
         """Whether a partition's model learns and is not restored yet."""

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
+from streams.input_buffer import RECORD_BYTES
 from streams.span import Range, Span, ranges_of
 
 #: A committed offset in Kafka is the offset of the next record to read.
@@ -104,7 +105,7 @@ class OffsetTracker:
         Args:
             partition: the partition of the records.
             offsets: their ascending offsets, at least one, above all earlier ones.
-            num_bytes: total size of their keys and values.
+            num_bytes: total size of their keys, values and headers.
             timestamps_ms: Kafka's timestamp of each, milliseconds since 1970; empty: not known.
 
         Raises:
@@ -176,6 +177,14 @@ class OffsetTracker:
         """Return the number and size of a partition's records that are read and not finished."""
         state = self._partitions.get(partition)
         return (state.num_records, state.num_bytes) if state else (0, 0)
+
+    def bytes_under_way(self) -> dict[Hashable, int]:
+        """Return what the records in work of each partition take in memory, about."""
+        return {
+            partition: state.num_bytes + state.num_records * RECORD_BYTES
+            for partition, state in list(self._partitions.items())  # metrics: another thread
+            if state.num_records
+        }
 
     def under_way_by_topic(self) -> dict[str, int]:
         """Return how many records of each topic are read and not finished.

@@ -61,7 +61,7 @@ class IntakeSettings(_Settings):
     max_records: Annotated[int, Bounds(ge=1)] = 10_000
     """Records."""
     max_bytes: Annotated[int, Bounds(ge=1)] = 64 * 1024 * 1024
-    """Bytes of keys and values."""
+    """Bytes of keys, values and headers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,6 +302,8 @@ class PipelineSettings(_Settings):
     """How long SIGTERM waits for records in flight."""
     liveness_timeout_seconds: Annotated[float, Bounds(ge=1, le=86_400)] = 300.0
     """How long there may be work without progress before `/live` turns false."""
+    input_buffer_max_bytes: Annotated[int, Bounds(ge=1024 * 1024)] = 512 * 1024 * 1024
+    """Bytes read and not finished, of all partitions of a worker: see `streams/input_buffer.py`."""
 
     @property
     def group(self) -> str:

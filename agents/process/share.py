@@ -100,14 +100,18 @@ class Share:
             environment[_VISIBLE] = ",".join(gpus)
 
     def settings(self, whole: PipelineSettings) -> PipelineSettings:
-        """Return the pipeline's settings with this process's names in Kafka."""
+        """Return the pipeline's settings with this process's names in Kafka and its memory."""
         if self.count == 1:
             return whole
         names = {"client.id": whole.kafka.get("client.id", "penstock")}
         if "group.instance.id" in whole.kafka:  # of which the group has one member
             names["group.instance.id"] = whole.kafka["group.instance.id"]
         numbered = {name: f"{value}-{self.index + 1}" for name, value in names.items()}
-        return replace(whole, kafka={**whole.kafka, **numbered})
+        return replace(
+            whole,
+            kafka={**whole.kafka, **numbered},
+            input_buffer_max_bytes=max(whole.input_buffer_max_bytes // self.count, 1),
+        )
 
 
 def _limit_to(cores: Collection[int]) -> None:

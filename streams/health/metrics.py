@@ -225,6 +225,11 @@ class Metrics:
         """The worker and its group."""
         self.ready = make.gauge("penstock_worker_ready", "1 while /ready answers 200, else 0.")
         self.live = make.gauge("penstock_live", "1 while /live answers 200, else 0.")
+        self._input_buffer = make.gauge(
+            "penstock_input_buffer_bytes",
+            "Bytes read and not finished: place=in_work, or fetched (waiting in the Kafka client).",
+            "place",
+        )
         self.rebalances = make.counter(
             "penstock_rebalances", "Times that the group assigned partitions to this worker."
         )
@@ -276,6 +281,10 @@ class Metrics:
     def show_accuracy(self, agent: str, accuracy: Callable[[], float]) -> None:
         """Export the accuracy of a model that gets late labels; called when metrics are read."""
         self._model_accuracy.labels(agent).set_function(accuracy)
+
+    def show_input_buffer(self, place: str, num_bytes: Callable[[], int]) -> None:
+        """Export the bytes that were read and not finished; called when metrics are read."""
+        self._input_buffer.labels(place).set_function(num_bytes)
 
     def show_build(self, version: str, python: str) -> None:
         """Export the versions of Penstock and of Python."""

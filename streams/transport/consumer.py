@@ -102,7 +102,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.wait(self.can_resume_flow)
             return {}
         active = self._get_active_partitions()
-        wanted = {tp for tp in active if self._is_wanted(TopicPartition(*tp))}
+        over = self.assigned.over_budget()
+        wanted = {tp for tp in active if tp not in over and self._is_wanted(TopicPartition(*tp))}
         if not wanted:  # nothing is assigned yet, or every partition is full
             await self.sleep(_PAUSED_FETCH_SECONDS)
             return {}

@@ -22,6 +22,7 @@ from streams.transport.begun_topics import BegunTopics
 from streams.transport.broker_retry import start_with_retry
 from streams.transport.client_requests import send_through
 from streams.transport.fetch import BatchFetchResult, columns
+from streams.transport.fetch_budget import FetchBudget
 from streams.transport.fetch_pacer import FetchPacer
 from streams.transport.fetch_positions import (
     Fetched,
@@ -61,7 +62,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
-        # Faust's assignor places tables; without tables round robin is enough.
+        # Faust's assignor places tables, and does not keep other partitions where they are.
         has_tables = bool(self.app.tables.changelog_topics)
         self._assignor = self.app.assignor if has_tables else Assignor(self.app.membership)
         arguments = {
@@ -79,9 +80,22 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         )
         client = consumer._client
         self.topics.use(client)
-        layers = (self._pacer, self.app.group_session, self.topics.guard)
+        budget = FetchBudget(
+            self.app.max_waiting_bytes, self._waiting_bytes, lambda: self.app.assigned.num_held
+        )
+        self.app.assigned.show_fetched(lambda: sum(self._waiting_bytes().values()))
+        layers = (self._pacer, budget, self.app.group_session, self.topics.guard)
         send_through(client, *layers, contact=self.app.health.consumer)
         return consumer
+
+    def _waiting_bytes(self) -> dict[TopicPartition, int]:
+        """Return what has been fetched of each partition and waits in the client."""
+        fetcher = None if self._consumer is None else self._consumer._fetcher
+        return {
+            TopicPartition(*tp): result.num_bytes()
+            for tp, result in list(fetcher._records.items() if fetcher else ())
+            if isinstance(result, BatchFetchResult)
+        }
 
     async def on_start(self) -> None:
         """Start; wait while no broker can be reached."""

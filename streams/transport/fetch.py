@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -60,6 +60,11 @@ class BatchFetchResult(FetchResult):  # type: ignore[misc]
             self._batches = partition._records = _Batches(partition._records.fetched)
             partition._consumer_record = _unchanged
 
+    def num_bytes(self) -> int:
+        """Return the size of the response that it keeps, as it came from the broker."""
+        partition = self._partition_records
+        return 0 if partition is None else len(partition._records.fetched)
+
     def getall(self, max_records: int | None = None) -> list[Any]:
         """Return the next records, `max_records` at most; none if the partition was revoked."""
         if self._batches is None:
@@ -100,7 +105,7 @@ class _Batches:
     def __init__(self, fetched: bytes) -> None:
         self.num_wanted = 0
         """The most records that a batch yields at once."""
-        self._fetched = memoryview(fetched)
+        self.fetched = memoryview(fetched)
         self._records = MemoryRecords(fetched)
         self._next = 0
         self.has_next = self._records.has_next
@@ -108,9 +113,9 @@ class _Batches:
     def next_batch(self) -> _Batch:
         """Return the next batch."""
         start = self._next
-        _, length = _HEAD.unpack_from(self._fetched, start)
+        _, length = _HEAD.unpack_from(self.fetched, start)
         self._next += _HEAD.size + length
-        return _Batch(self._records.next_batch(), self._fetched[start : self._next], self)
+        return _Batch(self._records.next_batch(), self.fetched[start : self._next], self)
 
 
 class _Batch:
@@ -215,11 +220,20 @@ def columns(records: Sequence[Any]) -> RawRecords:
     is_whole = last - first == len(records) - 1
     keys = [record.key for record in records]
     values = [record.value for record in records]
+    headers = [record.headers or _NO_HEADERS for record in records]
     return RawRecords(
         offsets=range(first, last + 1) if is_whole else [record.offset for record in records],
         timestamps_ms=array("q", [record.timestamp or _NO_TIMESTAMP for record in records]),
         keys=keys,
         values=values,
-        headers=[record.headers or _NO_HEADERS for record in records],
-        num_bytes=sum(map(len, filter(None, keys))) + sum(map(len, filter(None, values))),
+        headers=headers,
+        num_bytes=_size(keys) + _size(values) + _size_of_headers(headers),
     )
+
+
+def _size(contents: Iterable[Any]) -> int:
+    return sum(map(len, filter(None, contents)))
+
+
+def _size_of_headers(headers: Iterable[Sequence[tuple[str, bytes | None]]]) -> int:
+    return _size(chain.from_iterable(chain.from_iterable(headers)))

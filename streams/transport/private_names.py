@@ -74,10 +74,18 @@ PRIVATE_NAMES = (
     *_names("aiokafka.consumer.consumer", GroupCoordinator="replaced by `Coordinator`"),
     *_names(
         "aiokafka.consumer.group_coordinator:GroupCoordinator",
+        _assignors="the one assignor that a consumer has",
         _closing="wait for the end of a consumer that is fenced",
         _coordination_task="know whether the coordination has ended for good",
         _group_instance_id="send it with heartbeats",
-        _send_req="overridden: notices that another member has the same group.instance.id",
+        _lookup_assignor="overridden: one assignor under two names",
+        _on_join_complete="overridden: the assignor notes the generation",
+        _send_req="overridden: offers the assignor's older name; notices another member that has "
+        "the same group.instance.id",
+    ),
+    *_names(
+        "aiokafka.protocol.group:JoinGroupRequest",
+        _group_protocols="set: the assignor is offered under two names",
     ),
     *_names(
         "aiokafka.consumer.fetcher:Fetcher",
@@ -162,7 +170,7 @@ PRIVATE_NAMES = (
     # Faust.
     *_names(
         "faust.transport.drivers.aiokafka:AIOKafkaConsumerThread",
-        _assignor="set: round robin where there are no tables",
+        _assignor="set: sticky where there are no tables",
         _commit="overridden: a failed commit is retried instead of ending the worker",
         _consumer="the aiokafka consumer, if it is started",
         _create_worker_consumer="overridden: the client settings of the pipeline file",

@@ -18,11 +18,12 @@ import asyncio
 from typing import Any
 
 import aiokafka.consumer.consumer
-from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import KafkaError, UnknownMemberIdError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.group import HeartbeatRequest, HeartbeatResponse_v1, JoinGroupRequest
 from aiokafka.protocol.types import Int32, Schema, String
+
+from streams.transport.assignor import AssigningCoordinator
 
 #: Error code FENCED_INSTANCE_ID, which aiokafka 0.14 does not know.
 FENCED = 82
@@ -64,8 +65,8 @@ class _StaticHeartbeat(Request[_HeartbeatStruct]):  # type: ignore[misc]
         return request_struct_class(*self._values)
 
 
-class Coordinator(GroupCoordinator):  # type: ignore[misc]
-    """`GroupCoordinator` that notices when another member has its `group.instance.id`."""
+class Coordinator(AssigningCoordinator):
+    """A group coordinator that notices when another member has its `group.instance.id`."""
 
     fenced: FencedMemberError | None = None
     """Set once another member has this one's place; from then on it sends no request."""
@@ -104,6 +105,6 @@ class Coordinator(GroupCoordinator):  # type: ignore[misc]
             self.member_id = member_id
 
 
-def notice_fencing() -> None:
+def use_coordinator() -> None:
     """Make aiokafka's consumers use `Coordinator` from now on, in the whole process."""
     aiokafka.consumer.consumer.GroupCoordinator = Coordinator

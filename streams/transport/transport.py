@@ -24,7 +24,7 @@ from streams.transport.connection import fix_connections
 from streams.transport.consumer import Consumer
 from streams.transport.fetch import take_by_batch
 from streams.transport.producer import KafkaProducer, TransactionalProducer
-from streams.transport.static_member import notice_fencing
+from streams.transport.static_member import use_coordinator
 
 
 class Producer(driver.Producer):  # type: ignore[misc]
@@ -100,7 +100,7 @@ class Transport(driver.Transport):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         fix_connections()
         take_by_batch()
-        notice_fencing()
+        use_coordinator()
 
     async def _create_topic(
         self, owner: Any, client: Any, topic: str, *args: Any, **kwargs: Any

@@ -44,11 +44,21 @@ def command(
     faults: Annotated[
         str,
         typer.Option(
-            help="Names separated by commas: kill, stop, pause, join, broker. Default: all."
+            help="Names separated by commas: kill, stop, pause, join, roll, broker. Default: all."
         ),
     ] = "",
     workers: Annotated[int, typer.Option(min=1, help="Number of workers.")] = 2,
     rate: Annotated[float, typer.Option(min=50, help="Records published per second.")] = 400.0,
+    partitions: Annotated[
+        int, typer.Option(min=1, max=1000, help="Partitions of the input topic.")
+    ] = 4,
+    is_static: Annotated[
+        bool,
+        typer.Option("--static", help="Workers are static members: each has a group.instance.id."),
+    ] = False,
+    state_mb: Annotated[
+        float, typer.Option(min=0, help="Megabytes of learned state of each worker; 0: none.")
+    ] = 0.0,
     seed: Annotated[
         int | None,
         typer.Option(help="Seed of all random choices; without it a new one, which is printed."),
@@ -58,12 +68,14 @@ def command(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Kill, stop, freeze and add workers under load, then audit every record.
+    """Kill, stop, freeze, add and restart workers under load, then audit every record.
 
+    The faults `join` and `roll` (a rolling restart) are measured: how many partitions moved, and
+    how long partitions that stayed, and those that moved or restarted, had no result.
     The exit code is 1 if a record was lost or anything else is wrong. Ctrl-C ends the soak early
     and still audits. The fault `broker` restarts the broker, so it needs `--broker kafka`.
     """
-    from agents.commands.soak import Setup, rows_as_text
+    from agents.commands.soak import Setup, rebalances_as_text, rows_as_text
     from agents.commands.soak.faults import Soak
     from agents.process.exit import stop_on_signals
 
@@ -71,8 +83,9 @@ def command(
     _report(f"seed {number}")
     with _broker(broker) as (servers, process), _folder(logs) as folder, stop_on_signals() as stop:
         setup = Setup(
-            {"bootstrap.servers": servers}, process, guarantee.value, workers, per_second=rate
-        )
+            {"bootstrap.servers": servers}, process, guarantee.value, workers, per_second=rate,
+            partitions=partitions, is_static=is_static, state_megabytes=state_mb,
+        )  # fmt: skip
         soak = Soak(setup, _names(faults, process is not None), number, _report, stop)
         row = soak.run(folder, seconds, kills)
     if as_json:
@@ -80,6 +93,8 @@ def command(
         typer.echo(msgspec.json.encode({"is_proven": row.is_proven, "seed": number, **fields}))
     else:
         typer.echo(rows_as_text([row]))
+        if row.rebalances:
+            typer.echo(rebalances_as_text(row.rebalances))
         for complaint in row.complaints:
             typer.echo(complaint)
     if not row.is_proven:

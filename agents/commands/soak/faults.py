@@ -10,12 +10,14 @@ from pathlib import Path
 
 from agents.commands.broker import BrokerProcess
 from agents.commands.soak.report import FaultRow
-from agents.commands.soak.testbed import SESSION_SECONDS, Setup, Testbed, WorkerProcess
+from agents.commands.soak.testbed import Setup, Testbed, WorkerProcess
 
 #: Random wait before each fault, so that it falls anywhere between commits, fetches and batches.
 _MAX_WAIT_SECONDS = 1.5
 #: A worker that is frozen for this long beyond its session has lost its partitions.
 _BEYOND_SESSION_SECONDS = 3.0
+#: Measured without a fault, for comparison.
+_STEADY_SECONDS = 5.0
 #: Number of faults between two audits of a soak.
 _AUDIT_EVERY = 10
 
@@ -39,18 +41,39 @@ def pause(testbed: Testbed, rng: random.Random) -> None:
     """Freeze a worker beyond its session: it continues and still believes it has partitions."""
     worker = _some_worker(testbed, rng)
     worker.pause()
-    time.sleep(SESSION_SECONDS + _BEYOND_SESSION_SECONDS)
+    time.sleep(testbed.setup.session_seconds + _BEYOND_SESSION_SECONDS)
     worker.resume()
     testbed.await_progress()
 
 
 def join(testbed: Testbed, rng: random.Random) -> None:
     """Add a worker under load, and after some progress stop one."""
-    testbed.add_worker().await_member()
+    with testbed.rebalances.measured("join"):
+        testbed.add_worker().await_member()
     testbed.await_progress()
     worker = _take_worker(testbed, rng)
-    if (code := worker.stop()) != 0:
-        testbed.complaints.append(f"a worker that leaves: exit code {code}: {worker.last_lines()}")
+    with testbed.rebalances.measured("leave", gone=[worker.name]):
+        if (code := worker.stop()) != 0:
+            testbed.complaints.append(
+                f"a worker that leaves: exit code {code}: {worker.last_lines()}"
+            )
+
+
+def roll(testbed: Testbed, rng: random.Random) -> None:
+    """Restart each worker in turn (SIGTERM), as a deployment of a new version does."""
+    for worker in list(testbed.workers):
+        time.sleep(rng.uniform(0.0, _MAX_WAIT_SECONDS))
+        with testbed.rebalances.measured("rolling restart", restarted=[worker.name]):
+            testbed.workers.remove(worker)
+            if (code := worker.stop()) != 0:
+                testbed.complaints.append(f"SIGTERM: exit code {code}: {worker.last_lines()}")
+            testbed.add_worker(worker.name).await_member()
+
+
+def steady(testbed: Testbed) -> None:
+    """Measure some seconds without a rebalance, to compare with."""
+    with testbed.rebalances.measured("steady"):
+        time.sleep(_STEADY_SECONDS)
 
 
 def restart_broker(testbed: Testbed, rng: random.Random) -> None:
@@ -104,6 +127,7 @@ FAULTS = {
     "stop": Fault(stop, "a worker is stopped (SIGTERM)"),
     "pause": Fault(pause, "a worker is frozen beyond its session (SIGSTOP, SIGCONT)"),
     "join": Fault(join, "a worker joins, another leaves"),
+    "roll": Fault(roll, "all workers are restarted, one after the other"),
     "broker": Fault(restart_broker, "the broker restarts", needs_broker=True),
 }
 
@@ -147,6 +171,8 @@ class Soak:
         testbed = Testbed(self._setup, folder)
         try:
             testbed.begin()
+            if {"join", "roll"} & set(self._faults):
+                steady(testbed)
             self._soak(testbed, time.monotonic() + seconds, num_kills)
             self._report("the load ends: finishing the last records, then auditing all")
             counts = ", ".join(f"{name} {count}" for name, count in self.counts.items() if count)

@@ -1,11 +1,14 @@
-"""A light model for soaks: loads at once, and raises or hangs on special numbers."""
+"""Light models for soaks: they load at once, and raise or hang on special numbers."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
-from models.base import Model
+import msgspec
+import numpy as np
+
+from models.base import Model, ModelError, OnlineModel
 from schemas import Event
 
 #: The model raises an error on this number.
@@ -42,3 +45,44 @@ class Doubling(Model[Number, dict[str, float]]):
         if any(event.x == POISON for event in batch):
             raise ArithmeticError(f"{POISON:g} brings bad luck")
         return [{"y": 2 * event.x, **self._padding} for event in batch]  # type: ignore[dict-item]
+
+
+class _State(msgspec.Struct):
+    """The snapshot of `Remembering`."""
+
+    num_learned: int
+    memory: bytes
+
+
+class Remembering(Doubling, OnlineModel[Number, dict[str, float]]):
+    """`Doubling` with a state of a given size, of which each learning step changes a little.
+
+    Args:
+        state_bytes: size of the state of each partition.
+        doubling: options of `Doubling`.
+    """
+
+    name = "soak_remembering"
+
+    def __init__(self, state_bytes: int, **doubling: float) -> None:
+        super().__init__(**doubling)  # type: ignore[arg-type]
+        self._num_learned, self._memory = 0, np.zeros(max(state_bytes // 8, 1))
+
+    def learn_batch(self, batch: Sequence[Number]) -> None:
+        """Remember the numbers in turn."""
+        for event in batch:
+            self._memory[self._num_learned % len(self._memory)] = event.x
+            self._num_learned += 1
+
+    def snapshot(self) -> bytes:
+        """Return the state."""
+        return msgspec.msgpack.encode(_State(self._num_learned, self._memory.tobytes()))
+
+    def restore(self, state: bytes) -> None:
+        """Replace the state."""
+        try:
+            restored = msgspec.msgpack.decode(state, type=_State)
+        except msgspec.DecodeError as error:
+            raise ModelError(f"no snapshot of {self.name}: {error}") from None
+        self._num_learned = restored.num_learned
+        self._memory = np.frombuffer(restored.memory).copy()

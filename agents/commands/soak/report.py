@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from agents.commands.audit import AgentReport, Problem
+from agents.commands.soak.rebalances import RebalanceRow
 
 
 class FaultRow(msgspec.Struct, kw_only=True):
@@ -30,6 +31,8 @@ class FaultRow(msgspec.Struct, kw_only=True):
     """Longest time without a new result in a partition, broker outages included."""
     complaints: list[str] = []
     """In words: records with problems, what the audit can't know, unexpected exit codes."""
+    rebalances: list[RebalanceRow] = []
+    """What joins, leaves and rolling restarts have cost, if there were any."""
 
     @property
     def is_proven(self) -> bool:
@@ -48,6 +51,7 @@ def row_of(
     report: AgentReport,
     longest_stall_seconds: float,
     complaints: Sequence[str] = (),
+    rebalances: Sequence[RebalanceRow] = (),
 ) -> FaultRow:
     """Return the row of a fault from its audit."""
     lost = sum(report.problems[problem] for problem in _LOST)
@@ -63,6 +67,7 @@ def row_of(
         wrong=sum(report.problems.values()) - lost,
         longest_stall_seconds=round(longest_stall_seconds, 1),
         complaints=[*map(str, report.culprits), *report.doubts, *complaints],
+        rebalances=list(rebalances),
     )
 
 
@@ -87,11 +92,28 @@ def rows_as_markdown(rows: Sequence[FaultRow]) -> str:
 
 def rows_as_text(rows: Sequence[FaultRow]) -> str:
     """Return the rows as a table with aligned columns."""
-    lines = [list(COLUMNS), *map(cells, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    return _aligned([list(COLUMNS), *map(cells, rows)], num_left=2)
+
+
+REBALANCE_COLUMNS = ("rebalance", "times", "partitions", "moved", "stall of those that stay, s",
+                     "of those that move, s")  # fmt: skip
+
+
+def rebalances_as_text(rows: Sequence[RebalanceRow]) -> str:
+    """Return what rebalances have cost as a table with aligned columns."""
+    lines = [
+        [row.kind, *map(str, (row.rebalances, row.partitions, row.most_moved)),
+         f"{row.kept_stall_seconds:.2f}", f"{row.moved_stall_seconds:.2f}"]
+        for row in rows
+    ]  # fmt: skip
+    return _aligned([list(REBALANCE_COLUMNS), *lines], num_left=1)
+
+
+def _aligned(lines: Sequence[Sequence[str]], num_left: int) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(
-            cell.ljust(width) if i < 2 else cell.rjust(width)
+            cell.ljust(width) if i < num_left else cell.rjust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 import uuid
@@ -13,6 +14,7 @@ from typing import Any
 from agents.commands import PENSTOCK
 from agents.commands.audit import AgentReport, AuditOptions, audit_pipeline
 from agents.commands.broker import BrokerProcess
+from agents.commands.soak.rebalances import Rebalances
 from agents.commands.soak.report import FaultRow, row_of
 from agents.commands.soak.traffic import Load, StallWatch
 from agents.errors import UserError
@@ -27,6 +29,8 @@ from streams.settings import TopicSettings
 
 #: The group removes a member that is silent for this long; Kafka's smallest value by default.
 SESSION_SECONDS = 6.0
+#: The same for static members: a worker that restarts is back by then. Kafka's default.
+STATIC_SESSION_SECONDS = 45.0
 AGENT = "double"
 EXACTLY_ONCE = "exactly_once"
 _START_SECONDS = 60.0
@@ -36,9 +40,24 @@ _STOP_SECONDS = 60.0
 class WorkerProcess(ChildProcess):
     """One `penstock worker`."""
 
-    def __init__(self, config: Path, log: Path, *options: str) -> None:
-        """Start it with options of `penstock worker`, and return at once."""
-        super().__init__([*PENSTOCK, "worker", "-c", str(config), *options], log)
+    def __init__(
+        self, config: Path, log: Path, *options: str, name: str, is_static: bool = False
+    ) -> None:
+        """Start it and return at once.
+
+        Args:
+            config: the pipeline file.
+            log: its output is appended.
+            options: of `penstock worker`.
+            name: its client id.
+            is_static: whether that is its `group.instance.id` too.
+        """
+        self.name = name
+        environment = {**os.environ, "PENSTOCK_KAFKA__CLIENT_ID": name}
+        if is_static:
+            environment["PENSTOCK_KAFKA__GROUP_INSTANCE_ID"] = name
+        command = [*PENSTOCK, "worker", "-c", str(config), *options]
+        super().__init__(command, log, environment=environment)
 
     def await_member(self) -> None:
         """Wait until the group has assigned it partitions, which may be none.
@@ -87,6 +106,15 @@ class Setup:
     """Whether some records make the model raise. A slow model takes long to find them."""
     output_config: dict[str, str] = field(default_factory=dict)
     """Configuration of the output topic."""
+    is_static: bool = False
+    """Whether workers are static members of the group."""
+    state_megabytes: float = 0.0
+    """State that the models of a worker learn, if partitions are shared evenly; 0: none."""
+
+    @property
+    def session_seconds(self) -> float:
+        """The group removes a member that is silent for this long."""
+        return STATIC_SESSION_SECONDS if self.is_static else SESSION_SECONDS
 
 
 class Testbed:
@@ -110,9 +138,12 @@ class Testbed:
         self.config.write_text(write_document(self._document()))
         self.settings = load_pipeline(self.config, {})
         self._create_topics()
-        self.load = Load(setup.kafka, self.name, setup.per_second, setup.extra, setup.poisons)
-        topics = (self.output, self.dead_letters)
-        self.watch = StallWatch(setup.kafka, dict.fromkeys(topics, setup.partitions))
+        self.load = Load(
+            setup.kafka, self.name, setup.per_second, setup.extra, setup.poisons, setup.partitions
+        )
+        outputs = dict.fromkeys((self.output, self.dead_letters), setup.partitions)
+        self.watch = StallWatch(setup.kafka, outputs)
+        self.rebalances = Rebalances(setup.kafka, self.name, outputs)
         self.workers: list[WorkerProcess] = []
         self.complaints: list[str] = []
         """What went wrong apart from records: unexpected exit codes, workers that ended."""
@@ -132,27 +163,43 @@ class Testbed:
         kafka = {
             **setup.kafka,
             "group.id": self.name,
-            "session.timeout.ms": int(SESSION_SECONDS * 1000),
+            "session.timeout.ms": int(setup.session_seconds * 1000),
             "heartbeat.interval.ms": 1000,
         }
         agent = {
             "input": self.name, "output": self.output, "event": "agents.commands.soak.model:Number",
-            "model": {"name": "agents.commands.soak.model:Doubling", "options": setup.model},
+            "model": self._model(),
             "batch": {"max_batch_size": 64, "max_wait_seconds": 0.02}, **setup.agent,
         }  # fmt: skip
         document = {"kafka": kafka, "metrics": {"port": 0}, "commit_interval_seconds": 0.2,
                     "agents": {AGENT: agent}}  # fmt: skip
         if setup.guarantee != "at_least_once":
             document["guarantee"] = setup.guarantee
+        if setup.state_megabytes:
+            document["state"] = {"store": str(self.folder / f"{self.name}-state")}
         return document
 
+    def _model(self) -> dict[str, Any]:
+        setup, module = self.setup, "agents.commands.soak.model"
+        if not setup.state_megabytes:
+            return {"name": f"{module}:Doubling", "options": setup.model}
+        state_bytes = int(setup.state_megabytes * 1e6 * setup.num_workers / setup.partitions)
+        options = {**setup.model, "state_bytes": state_bytes}
+        return {"name": f"{module}:Remembering", "options": options}
+
     def _create_topics(self) -> None:
-        plain = TopicSettings(partitions=self.setup.partitions)
-        output = TopicSettings(
-            partitions=self.setup.partitions, config=dict(self.setup.output_config)
+        partitions = self.setup.partitions
+        by_broker = {"message.timestamp.type": "LogAppendTime"}  # for `rebalances`
+        create_topics(
+            self.setup.kafka,
+            {
+                self.name: TopicSettings(partitions=partitions),
+                self.output: TopicSettings(
+                    partitions=partitions, config={**by_broker, **self.setup.output_config}
+                ),
+                self.dead_letters: TopicSettings(partitions=partitions, config=by_broker),
+            },
         )
-        wanted = {self.name: plain, self.output: output, self.dead_letters: plain}
-        create_topics(self.setup.kafka, wanted)
 
     def begin(self) -> None:
         """Start workers and load, and wait for the first results.
@@ -169,10 +216,19 @@ class Testbed:
         self.watch.start()
         self.await_progress(100)
 
-    def add_worker(self) -> WorkerProcess:
-        """Start another worker and return at once."""
+    def add_worker(self, name: str = "") -> WorkerProcess:
+        """Start another worker and return at once.
+
+        Args:
+            name: that of a worker that has ended, in whose place it starts; "": a new one.
+        """
         log = self.folder / f"{self.name}-worker-{uuid.uuid4().hex[:6]}.log"
-        self.workers.append(WorkerProcess(self.config, log, *self.setup.worker_options))
+        self.workers.append(
+            WorkerProcess(
+                self.config, log, *self.setup.worker_options,
+                name=name or f"w-{uuid.uuid4().hex[:6]}", is_static=self.setup.is_static,
+            )
+        )  # fmt: skip
         return self.workers[-1]
 
     def await_progress(self, num_records: int = 200, timeout: float = 120.0) -> None:
@@ -197,7 +253,7 @@ class Testbed:
             code = worker.exit_code
             self.complaints.append(f"a worker ended by itself with {code}: {worker.last_lines()}")
             self.workers.remove(worker)
-            self.add_worker()
+            self.add_worker(worker.name)
 
     def drain(self, timeout: float = 180.0) -> None:
         """Stop the load and wait until every record is finished and committed."""
@@ -246,7 +302,7 @@ class Testbed:
             )
         return row_of(
             fault, self.setup.guarantee, repetitions, report, self.watch.longest_seconds,
-            self.complaints,
+            self.complaints, self.rebalances.rows,
         )  # fmt: skip
 
     def _stop_workers(self) -> None:

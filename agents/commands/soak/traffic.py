@@ -17,7 +17,8 @@ from streams.kafka.settings import Kafka
 
 #: Every 211th record makes the model raise; every 307th is broken JSON.
 _POISON_EVERY, _BROKEN_EVERY = 211, 307
-_NUM_KEYS = 20
+#: With several keys for each partition, every partition has records.
+_NUM_KEYS, _NUM_KEYS_PER_PARTITION = 20, 10
 #: Records that are due are sent together, this often.
 _TICK_SECONDS = 0.02
 #: Longer than any outage caused on purpose, so that every record is delivered in the end.
@@ -33,7 +34,7 @@ _REQUEST_SECONDS = 1.0
 
 
 class Load:
-    """Publishes numbers from a thread: 1000, 1001, 1002 ... over 20 keys, some of them bad."""
+    """Publishes numbers from a thread: 1000, 1001, 1002 ... over some keys, some of them bad."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Load:
         per_second: float,
         extra: tuple[float, ...] = (),
         poisons: bool = True,
+        partitions: int = 1,
     ) -> None:
         """Prepare to publish; `start` begins.
 
@@ -51,12 +53,14 @@ class Load:
             per_second: records per second.
             extra: special numbers to send now and then.
             poisons: whether some numbers make the model raise.
+            partitions: of the topic.
         """
         self._publisher = Publisher(kafka, _SETTINGS)
         self._topic = topic
         self._per_second = per_second
         self._extra = extra
         self._poisons = poisons
+        self._num_keys = max(_NUM_KEYS, _NUM_KEYS_PER_PARTITION * partitions)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
 
@@ -86,7 +90,7 @@ class Load:
         while not self._stop.wait(_TICK_SECONDS):
             due = int((time.monotonic() - started) * self._per_second)
             for number in range(count, due):
-                key = f"key-{number % _NUM_KEYS}"
+                key = f"key-{number % self._num_keys}"
                 self._publisher.send(self._topic, self._value(number), key.encode())
             count = max(count, due)
             self._publisher.serve()

@@ -256,4 +256,4 @@ def test_every_column_has_every_record() -> None:
     assert raw.values == [b"value", None, b"value"]
     assert list(raw.timestamps_ms) == [1_700_000_000_000, -1, 12]
     assert [list(headers) for headers in raw.headers] == [[("a", b"b")], [], []]
-    assert raw.num_bytes == 12
+    assert raw.num_bytes == 14, "keys, values, and names and contents of headers"
