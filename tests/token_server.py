@@ -1,4 +1,4 @@
-"""A server that issues signed tokens by the client credentials grant, and the keys to check them."""
+"""A server that issues signed tokens by the client credentials grant, and keys to check them."""
 
 from __future__ import annotations
 

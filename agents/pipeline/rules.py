@@ -14,8 +14,8 @@ from agents.pipeline.validation import Mistake, did_you_mean
 from models.registry import model_names
 from schemas import CODECS, EVENT_TYPES, make_codec
 from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.login import login_mistake
 from streams.kafka.settings import OTHER_SETTINGS, SETTINGS, aiokafka_arguments
-from streams.kafka.tls import TLS_SETTINGS
 from streams.settings import NAME, REGISTRY_CODECS, AgentSettings, PipelineSettings
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]*")
@@ -66,6 +66,8 @@ def kafka_mistakes(kafka: Mapping[str, Any]) -> Iterator[Mistake]:
             expected = str(error).rpartition(": ")[2]
             message = expected if name in SETTINGS else _unknown_setting(name, expected)
             yield Mistake(("kafka", name), message, is_about_key=name not in SETTINGS)
+    if mistake := login_mistake(kafka):
+        yield Mistake(("kafka", "sasl.mechanism"), mistake)
 
 
 def _unknown_setting(name: str, reason: str) -> str:

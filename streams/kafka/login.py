@@ -62,19 +62,30 @@ def token_source(kafka: Kafka) -> TokenSource | None:
     return _shared_source(mechanism, servers, tuple(sorted(login.items())))
 
 
+def login_mistake(kafka: Kafka) -> str:
+    """Return what a login by OAUTHBEARER lacks; "": nothing, or it is another login.
+
+    A login at AWS is not checked: what it needs is on the machine, not in the settings.
+    """
+    if str(kafka.get("sasl.mechanism", "")).upper() != OAUTHBEARER:
+        return ""
+    try:
+        token_source(kafka)
+    except BrokerSettingsError as error:
+        return str(error).removeprefix("kafka: ")
+    return ""
+
+
 @lru_cache(maxsize=16)
-def _shared_source(
-    mechanism: str, servers: str, login: tuple[tuple[str, str], ...]
-) -> TokenSource:
+def _shared_source(mechanism: str, servers: str, login: tuple[tuple[str, str], ...]) -> TokenSource:
     if mechanism == AWS_MSK_IAM:
         # Imported here: few logins need it.
         from streams.kafka.msk_iam import MskIam
 
         return TokenSource(MskIam(servers).fetch)
     settings = dict(login)
-    fetch = _fetcher(settings)
     extensions = _extensions(settings.get(_EXTENSIONS, ""))
-    return TokenSource(fetch, extensions=extensions)
+    return TokenSource(_fetcher(settings), extensions=extensions)
 
 
 def _fetcher(login: Mapping[str, str]) -> Callable[[], Token]:
