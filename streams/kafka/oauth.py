@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import re
 import time
 from http import HTTPStatus
@@ -71,15 +72,14 @@ class ClientCredentials(NamedTuple):
         # Imported here: httpx takes a tenth of a second, and most logins have a password.
         import httpx
 
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request at INFO
         form = {"grant_type": "client_credentials"} | ({"scope": self.scope} if self.scope else {})
-        # Each part is form-encoded first (RFC 6749, section 2.3.1).
-        login = (quote_plus(self.client_id), quote_plus(self.secret))
         try:
             # No redirects and no proxy: the secret is for this address alone.
             with (
                 httpx.Client(verify=_trusted(self.ca_file), trust_env=False) as client,
                 client.stream(
-                    "POST", self.url, data=form, auth=login, timeout=_TIMEOUT_SECONDS
+                    "POST", self.url, data=form, auth=self._login(), timeout=_TIMEOUT_SECONDS
                 ) as answer,
             ):
                 return answer.status_code, _content(answer.iter_bytes())
@@ -91,11 +91,17 @@ class ClientCredentials(NamedTuple):
                 ) from None
             raise TokenUnavailableError(f"can't reach {self.url}: {reason}") from None
 
+    def _login(self) -> tuple[str, str]:
+        """Return both parts, each form-encoded (RFC 6749, section 2.3.1)."""
+        return quote_plus(self.client_id), quote_plus(self.secret)
+
     def _reason(self, status: int, content: dict[str, Any]) -> str:
         """Return what the endpoint says, without the secret if it repeats it."""
         said = [content.get(name) for name in ("error", "error_description")]
         text = ": ".join(str(part) for part in said if part)
-        hidden = text.replace(self.secret, "***") if self.secret else text
+        # Some repeat what they were sent: the secret, or the header that it is in.
+        header = base64.b64encode(":".join(self._login()).encode()).decode()
+        hidden = text.replace(self.secret, "***").replace(header, "***")
         return f"HTTP status {status}{' ' + hidden[:_MAX_REASON_CHARS] if hidden else ''}"
 
 

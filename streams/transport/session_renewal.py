@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 #: When to log in again, as a part of the session. Later than `tokens.REFRESH_AT`, so that there is
 #: a new token by then.
-_RENEW_AT = 0.9
+_RENEW_AT = 0.85
 #: The shortest time between two logins, and between two attempts to get a token.
 _MIN_SECONDS = 0.5
 
