@@ -89,7 +89,10 @@ class ClientCredentials(NamedTuple):
                 raise BrokerTlsError(
                     f"no TLS with {self.url}: {reason}: check https.ca.location"
                 ) from None
-            raise TokenUnavailableError(f"can't reach {self.url}: {reason}") from None
+            raise TokenUnavailableError(
+                f"can't reach {self.url}: {reason}: is it up, and is "
+                "sasl.oauthbearer.token.endpoint.url right?"
+            ) from None
 
     def _login(self) -> tuple[str, str]:
         """Return both parts, each form-encoded (RFC 6749, section 2.3.1)."""

@@ -161,7 +161,7 @@ def test_a_worker_waits_for_an_endpoint_that_is_away_at_its_start(
         pass  # it has a port now
     pipeline = pipeline_of(tmp_path, "late", admin, server.url)
     pipeline.publish(20)
-    checked = pipeline.command("check")
+    checked = pipeline.command("check", timeout=120)
     assert checked.returncode == 2
     assert f"can't reach {server.url}" in line_with(checked.stdout + checked.stderr, "can't reach")
     with pipeline.worker() as worker:

@@ -18,8 +18,8 @@ from agents.commands.plan.simulation import (
 from agents.commands.plan.speeds import AgentSpeed
 from agents.errors import UserError
 
-#: What a worker's busy time may be, as in the scaler of docs/kubernetes.md: the rest is for bursts
-#: and for what waits after a loss.
+#: The share of its capacity that a worker is planned for; the rest is for bursts and for what waits
+#: after a loss.
 TARGET_UTILIZATION = 0.7
 #: Partitions can be added to an input, but keys then move: leave room for twice the workers.
 _GROWTH = 2
