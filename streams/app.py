@@ -19,6 +19,7 @@ from streams.health.health import BROKER_SECONDS, Health, OnHang
 from streams.health.lost_records import LostRecords
 from streams.health.metrics import Metrics
 from streams.kafka.group_members import Membership, group_members
+from streams.kafka.login import token_source
 from streams.kafka.position_reset import ResetPolicy
 from streams.kafka.settings import aiokafka_arguments, bootstrap_servers
 from streams.output_records import Packing
@@ -112,6 +113,7 @@ class App(FaustApp):
             max(BROKER_SECONDS, 3 * heartbeat_seconds),
             on_hang=on_hang,
             on_clock_step=metrics.clock_steps.inc,
+            login_problem=_login_problem(settings),
         )
         self.pipeline_topics = self.assigned.batch_topics | settings.written_topics().keys()
         """Every topic that the pipeline's agents read and write."""
@@ -188,6 +190,11 @@ class App(FaustApp):
         if self._stop_deadline is None:
             return None
         return max(self._stop_deadline + beyond - time.monotonic(), 0.0)
+
+
+def _login_problem(settings: PipelineSettings) -> Callable[[], str]:
+    source = token_source(settings.kafka)
+    return lambda: "" if source is None else source.problem
 
 
 def _client_arguments(settings: PipelineSettings) -> dict[str, dict[str, Any]]:

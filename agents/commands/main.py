@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "check": "Check a pipeline file, its models and its broker.",
     "doctor": "Look at this machine and the broker; say how to mend what is wrong.",
     "diff": "Show what a restart with another pipeline file will do.",
+    "plan": "Say how many workers, partitions and GPUs a rate needs.",
     "topics": "Plan or create the topics of a pipeline file.",
     "state": "List, show, reset or rekey the state of online models.",
     "produce": "Publish events from files, cameras or demo sources.",

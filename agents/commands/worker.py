@@ -99,8 +99,12 @@ def _load_settings(config: Path) -> PipelineSettings:
     settings = load_pipeline(config)
     from agents.pipeline.schemas import require_registry
     from agents.pipeline.topics import learning_agents, require_topics
+    from streams.kafka.login import token_source
+    from streams.kafka.tokens import await_token
 
     require_registry(settings)
+    if (source := token_source(settings.kafka)) is not None:
+        await_token(source)
     require_topics(settings, learning_agents(settings, config.parent))
     return settings
 

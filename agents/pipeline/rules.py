@@ -14,8 +14,8 @@ from agents.pipeline.validation import Mistake, did_you_mean
 from models.registry import model_names
 from schemas import CODECS, EVENT_TYPES, make_codec
 from streams.kafka.errors import BrokerSettingsError
-from streams.kafka.settings import SETTINGS, aiokafka_arguments
-from streams.kafka.tls import TLS_SETTINGS
+from streams.kafka.login import login_mistake
+from streams.kafka.settings import OTHER_SETTINGS, SETTINGS, aiokafka_arguments
 from streams.settings import NAME, REGISTRY_CODECS, AgentSettings, PipelineSettings
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]*")
@@ -57,7 +57,7 @@ def kafka_mistakes(kafka: Mapping[str, Any]) -> Iterator[Mistake]:
         if not NAME.matches(value) or value in (".", ".."):
             yield Mistake(("kafka", name), f"expected {NAME.meaning}{reason}")
     for name, value in kafka.items():
-        if name in TLS_SETTINGS:
+        if name in OTHER_SETTINGS:
             continue
         try:
             aiokafka_arguments({"bootstrap.servers": "-", name: value}, "consumer")
@@ -66,10 +66,12 @@ def kafka_mistakes(kafka: Mapping[str, Any]) -> Iterator[Mistake]:
             expected = str(error).rpartition(": ")[2]
             message = expected if name in SETTINGS else _unknown_setting(name, expected)
             yield Mistake(("kafka", name), message, is_about_key=name not in SETTINGS)
+    if mistake := login_mistake(kafka):
+        yield Mistake(("kafka", "sasl.mechanism"), mistake)
 
 
 def _unknown_setting(name: str, reason: str) -> str:
-    close = difflib.get_close_matches(name, [*SETTINGS, *TLS_SETTINGS], n=1)
+    close = difflib.get_close_matches(name, [*SETTINGS, *OTHER_SETTINGS], n=1)
     if close:
         return f"unknown setting: did you mean '{close[0]}'?"
     return reason if not reason.startswith("expected") else f"unknown setting: {reason}"

@@ -39,6 +39,7 @@ def register(app: typer.Typer) -> None:
         photos,
         models,
         encode,
+        plan,
     ):
         app.command()(command)
 
@@ -302,3 +303,35 @@ def encode(
     report(f"{len(chosen)} texts, {threads} threads, load of the machine {os.getloadavg()[0]:.1f}")
     if reason:
         report(f"sentence-transformers is not available: {reason}")
+
+
+def plan(
+    broker: BrokerOption = "kafka",
+    shares: Annotated[
+        str, typer.Option(help="Percent of the stub's highest rate, separated by commas.")
+    ] = "20,50,75",
+    seconds: Annotated[float, typer.Option(min=1, help="How long to send, at each.")] = 15.0,
+    records: Annotated[
+        int, typer.Option(min=0, help="Of the backlog that shows the capacity; 0: none.")
+    ] = 200_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare what `penstock plan` predicts with a real worker: ages, batches, capacity."""
+    from benchmarks.harness.contenders import CONTENDERS
+    from benchmarks.harness.planned import SERVICE, compare, plan_table
+    from benchmarks.harness.stream import Plan, StreamBench
+
+    results = []
+    with errors_for_users(), broker_at(broker) as servers:
+        prepared = CONTENDERS["penstock"].prepare("d")
+        for share in parse_numbers(shares):
+            report(f"{share} % for {seconds:g} s")
+            results.append(compare(servers, prepared, share / 100, seconds))
+        print_results(results, plan_table(results), as_json)
+        if records:
+            outcomes = StreamBench(Plan(servers, "d", records, 1, 4, ["penstock"]), report).run()
+            for outcome in outcomes:
+                report(
+                    f"capacity: predicted {SERVICE.capacity:,.0f}/s, "
+                    f"measured {outcome.records_per_second:,.0f}/s"
+                )

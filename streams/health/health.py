@@ -116,6 +116,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         *,
         on_hang: OnHang,
         on_clock_step: Callable[[], None] = lambda: None,
+        login_problem: Callable[[], str] = lambda: "",
         clock: Callable[[], float] = time.monotonic,
         **kwargs: Any,
     ) -> None:
@@ -127,6 +128,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
             broker_seconds: the time without an answer after which the broker counts as away.
             on_hang: called once, with the reason, when a model call hangs: end the worker.
             on_clock_step: called when the system clock was set.
+            login_problem: returns why the worker can't log in at the broker; "" if it can.
             clock: monotonic, seconds.
             kwargs: of the service.
         """
@@ -137,6 +139,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         self.has_given_up = False
         """Whether the stopping worker no longer waits for the broker."""
         self._on_hang = on_hang
+        self._login_problem = login_problem
         self._assigned = assigned
         self._timeout = liveness_timeout_seconds
         self._broker_seconds = broker_seconds
@@ -190,6 +193,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
             *([] if self._assigned.num_held else ["no partition is assigned to this worker"]),
             *([f"the state of {unrestored} partitions is not restored yet"] if unrestored else []),
             *(f"topic {topic} does not exist" for topic in sorted(self.absent_topics)),
+            *([f"no login token: {problem}"] if (problem := self._login_problem()) else []),
             *self._broker_reasons(silent, facts),
             *(f"agent {name}: {f.waiting_for}" for name, f in facts.items() if f.waiting_for),
             *self.live().reasons,
@@ -294,10 +298,10 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         """Log once that the broker does not answer, and once that it answers again."""
         if self.is_broker_away and self._away_since is None:
             self._away_since = now
-            why = self.consumer.last_error or self.producer.last_error or "no answer"
+            why = self._login_problem() or self.consumer.last_error or self.producer.last_error
             logger.warning(
                 "the broker has not answered for %.0f s (%s): waiting for it; nothing is lost, "
-                "/ready fails meanwhile", self._broker_seconds, why,
+                "/ready fails meanwhile", self._broker_seconds, why or "no answer",
             )  # fmt: skip
         elif not self.is_broker_away and self._away_since is not None:
             away = now - self._away_since + self._broker_seconds

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.login import oauth_callback, token_source
 from streams.kafka.settings import Kafka, confluent_config
 
 # librdkafka repeats each failure on stderr several times a second. Callers raise one error instead.
@@ -47,6 +48,7 @@ def make_consumer(kafka: Kafka, settings: Kafka | None = None) -> Consumer:
 
     Raises:
         BrokerSettingsError: a client setting is missing or has a wrong value.
+        BrokerError: the login needs a token, and there is none.
     """
     config = {
         **_CONSUMER_DEFAULTS,
@@ -56,7 +58,7 @@ def make_consumer(kafka: Kafka, settings: Kafka | None = None) -> Consumer:
         **(settings or {}),
     }
     config.pop("group.instance.id", None)  # only a member of a group has one
-    return _make(Consumer, config)
+    return _make(Consumer, kafka, config)
 
 
 def make_producer(kafka: Kafka, settings: Kafka | None = None) -> Producer:
@@ -68,9 +70,10 @@ def make_producer(kafka: Kafka, settings: Kafka | None = None) -> Producer:
 
     Raises:
         BrokerSettingsError: a client setting is missing or has a wrong value.
+        BrokerError: the login needs a token, and there is none.
     """
     config = {**confluent_config(kafka, "producer"), **_NO_NEW_TOPICS, **(settings or {})}
-    return _make(Producer, config)
+    return _make(Producer, kafka, config)
 
 
 def make_admin(
@@ -87,12 +90,16 @@ def make_admin(
 
     Raises:
         BrokerSettingsError: a client setting is missing or has a wrong value.
+        BrokerError: the login needs a token, and there is none.
     """
     config = {**confluent_config(kafka, "admin"), **_NO_NEW_TOPICS, **(settings or {})}
-    return _make(AdminClient, {**config, "error_cb": on_error})
+    return _make(AdminClient, kafka, {**config, "error_cb": on_error})
 
 
-def _make(client: Callable[..., _Client], config: dict[str, Any]) -> _Client:
+def _make(client: Callable[..., _Client], kafka: Kafka, config: dict[str, Any]) -> _Client:
+    if (source := token_source(kafka)) is not None:
+        source.token()  # raises here what the client's constructor would hide
+        config = {**config, "oauth_cb": oauth_callback(source)}
     try:
         return client(config, logger=_silent)
     except KafkaException as error:

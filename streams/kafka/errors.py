@@ -3,7 +3,8 @@
 BrokerError                    base class; the message is one line for users
 ├── BrokerSettingsError        the `kafka:` mapping is wrong; a ValueError too
 ├── BrokerUnreachableError     nothing answers: refused, unknown host, timeout
-├── BrokerLoginError           the cluster rejects the user or the password
+│   └── TokenUnavailableError  what issues the login's tokens does not answer: wait for it
+├── BrokerLoginError           the cluster rejects the login, or no token is issued for it
 └── BrokerTlsError             no TLS session: certificate, or one side uses plain text
 """
 
@@ -26,8 +27,12 @@ class BrokerUnreachableError(BrokerError):
     """No broker answers."""
 
 
+class TokenUnavailableError(BrokerUnreachableError):
+    """What issues the tokens for the login does not answer now; another attempt may succeed."""
+
+
 class BrokerLoginError(BrokerError):
-    """The cluster rejects the credentials or the SASL mechanism."""
+    """The cluster rejects the credentials or the SASL mechanism, or no token is issued."""
 
 
 class BrokerTlsError(BrokerError):
@@ -57,8 +62,7 @@ class ClientErrors:
             reason = _reason(error)
             if error.code() == KafkaError._AUTHENTICATION:
                 raise BrokerLoginError(
-                    f"Kafka at {servers} rejects the login: {reason}: check sasl.username, "
-                    "sasl.password, sasl.mechanism and security.protocol"
+                    f"Kafka at {servers} rejects the login: {reason}: check {_to_check(reason)}"
                 )
             if "SSL routines" in reason and " alert " in reason:
                 # With TLS 1.3 the broker rejects the certificate after the client's handshake.
@@ -87,6 +91,13 @@ class ClientErrors:
             f"can't reach Kafka at {servers}: {reason}: is the broker up, and is "
             "bootstrap.servers right?"
         )
+
+
+def _to_check(reason: str) -> str:
+    """Return what may be wrong with a login; brokers reject a token with a status as JSON."""
+    if '"status"' in reason:
+        return "the token's issuer, audience, scope and expiry against the broker's settings"
+    return "sasl.username, sasl.password, sasl.mechanism and security.protocol"
 
 
 def _reason(error: KafkaError) -> str:

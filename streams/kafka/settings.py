@@ -10,6 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from streams.kafka.errors import BrokerSettingsError
+from streams.kafka.login import (
+    AWS_MSK_IAM,
+    LOGIN_SETTINGS,
+    OAUTHBEARER,
+    TokenProvider,
+    sasl_mechanism,
+    token_source,
+)
 from streams.kafka.tls import TLS_SETTINGS, is_true, ssl_context
 
 #: Kafka client settings by librdkafka's names.
@@ -61,14 +69,13 @@ class _Setting(NamedTuple):
 _CONSUMER: tuple[Role, ...] = ("consumer",)
 _PRODUCER: tuple[Role, ...] = ("producer",)
 _compression = _one_of("none", "gzip", "snappy", "lz4", "zstd")
-_mechanism = _one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", upper=True)
 
 SETTINGS: dict[str, _Setting] = {
     "bootstrap.servers": _Setting("bootstrap_servers", _text),
     "client.id": _Setting("client_id", _text),
     "security.protocol": _Setting("security_protocol", _one_of(*_SECURITY_PROTOCOLS, upper=True)),
-    "sasl.mechanism": _Setting("sasl_mechanism", _mechanism),
-    "sasl.mechanisms": _Setting("sasl_mechanism", _mechanism),
+    "sasl.mechanism": _Setting("sasl_mechanism", sasl_mechanism),
+    "sasl.mechanisms": _Setting("sasl_mechanism", sasl_mechanism),
     "sasl.username": _Setting("sasl_plain_username", _text),
     "sasl.password": _Setting("sasl_plain_password", _text),
     "socket.timeout.ms": _Setting("request_timeout_ms", _whole),
@@ -100,7 +107,10 @@ SETTINGS: dict[str, _Setting] = {
     "batch.size": _Setting("max_batch_size", _whole, _PRODUCER),
     "message.max.bytes": _Setting("max_request_size", _whole, _PRODUCER),
 }
+_MECHANISM_NAMES = ("sasl.mechanism", "sasl.mechanisms")
 _COMMITS = "Penstock commits offsets itself, once results are acknowledged"
+#: Settings that no argument of aiokafka stands for one by one.
+OTHER_SETTINGS = (*TLS_SETTINGS, *LOGIN_SETTINGS)
 _NOT_SETTABLE = {"enable.auto.commit": _COMMITS, "enable.auto.offset.store": _COMMITS}
 
 
@@ -129,18 +139,24 @@ def bootstrap_servers(kafka: Kafka) -> str:
 def confluent_config(kafka: Kafka, role: Role) -> dict[str, str | int | float | bool]:
     """Return the configuration of a confluent-kafka client.
 
-    Settings of other roles are left out, since librdkafka warns about each. Unknown settings are
-    passed on, and librdkafka checks them.
+    Settings of other roles are left out, since librdkafka warns about each, and those of a login
+    with tokens, which `make_consumer` and its like add. Unknown settings are passed on, and
+    librdkafka checks them.
 
     Raises:
         BrokerSettingsError: `bootstrap.servers` is missing.
     """
     bootstrap_servers(kafka)
     return {
-        name: value
+        name: OAUTHBEARER if _is_msk(name, value) else value
         for name, value in kafka.items()
-        if name not in SETTINGS or role in SETTINGS[name].roles
+        if name not in LOGIN_SETTINGS and (name not in SETTINGS or role in SETTINGS[name].roles)
     }
+
+
+def _is_msk(name: str, value: object) -> bool:
+    """Whether this is the mechanism that AWS speaks through OAUTHBEARER."""
+    return name in _MECHANISM_NAMES and str(value).upper() == AWS_MSK_IAM
 
 
 def aiokafka_arguments(kafka: Kafka, role: Role) -> dict[str, Any]:
@@ -152,7 +168,7 @@ def aiokafka_arguments(kafka: Kafka, role: Role) -> dict[str, Any]:
     bootstrap_servers(kafka)
     arguments: dict[str, Any] = {}
     for name, value in kafka.items():
-        if name in TLS_SETTINGS:
+        if name in OTHER_SETTINGS:
             continue
         setting = _known(name)
         converted = _converted(name, setting, value)
@@ -162,6 +178,9 @@ def aiokafka_arguments(kafka: Kafka, role: Role) -> dict[str, Any]:
         arguments["compression_type"] = None
     if arguments.get("security_protocol", "PLAINTEXT").endswith("SSL"):
         arguments["ssl_context"] = ssl_context(kafka)
+    if (source := token_source(kafka)) is not None:
+        arguments["sasl_mechanism"] = OAUTHBEARER
+        arguments["sasl_oauth_token_provider"] = TokenProvider(source)
     return arguments
 
 
@@ -169,7 +188,7 @@ def _known(name: str) -> _Setting:
     if name in _NOT_SETTABLE:
         raise BrokerSettingsError(f"kafka: {name} can't be set: {_NOT_SETTABLE[name]}")
     if name not in SETTINGS:
-        supported = ", ".join(sorted([*SETTINGS, *TLS_SETTINGS]))
+        supported = ", ".join(sorted([*SETTINGS, *OTHER_SETTINGS]))
         raise BrokerSettingsError(f"kafka: {name} is not supported: expected one of {supported}")
     return SETTINGS[name]
 

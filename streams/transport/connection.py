@@ -1,5 +1,7 @@
 """aiokafka's connection: no topic is created, large requests are not copied, and a bug is fixed.
 
+It also logs in again before its session ends: see `session_renewal.py`.
+
 Kafka's metadata request may create the topics that it names: a broker with
 `auto.create.topics.enable` (Kafka's default) then makes a deleted topic again, with its own number
 of partitions. aiokafka has no setting for that, but every request passes through here.
@@ -17,17 +19,37 @@ from typing import Any
 import aiokafka.conn
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError, KafkaError
+from aiokafka.protocol.admin import SaslAuthenticateRequest, SaslHandShakeRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.util import wait_for
 
 from streams.transport.encoded_batch import encode_in_pieces
+from streams.transport.session_renewal import SessionRenewal
 
 _SIZE = struct.Struct(">i")
+_LOGIN = (SaslHandShakeRequest, SaslAuthenticateRequest)
 
 
 class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
     """`AIOKafkaConnection` that creates no topics, and raises the same errors on every loop."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._renewal = SessionRenewal(
+            self._do_sasl_handshake, kwargs.get("sasl_oauth_token_provider"), self._broken
+        )
+
+    async def connect(self) -> Any:
+        """Connect and log in; renew the session from then on."""
+        streams = await super().connect()
+        self._renewal.begin()
+        return streams
+
+    def close(self, reason: Any = None, exc: Any = None) -> Any:
+        """Close the connection; its session is renewed no more."""
+        self._renewal.end()
+        return super().close(reason, exc)
 
     def send(self, request: Any, expect_response: bool = True) -> Any:
         """Send a request; a broken connection is a `KafkaConnectionError` on every event loop.
@@ -36,18 +58,31 @@ class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
             KafkaConnectionError: the connection is broken and now closed; the client opens another.
             IncompatibleBrokerVersion: client and broker share no version of this request.
         """
+        if self._renewal.is_running and not isinstance(request, _LOGIN):
+            return self._send_later(request, expect_response)
         if isinstance(request, MetadataRequest):
             request._allow_auto_topic_creation = False
         try:
             if isinstance(request, ProduceRequest) and self._writer is not None:
                 return self._produce(request, expect_response)
-            return super().send(request, expect_response)
+            sent = super().send(request, expect_response)
         except KafkaError:  # also a RuntimeError, but with its own message
             raise
         except NotImplementedError as error:  # raised by aiokafka for a broker outside its versions
             raise IncompatibleBrokerVersion(str(error)) from error
         except (OSError, RuntimeError) as error:
             raise self._broken(error) from error
+        return self._note_session(sent) if isinstance(request, SaslAuthenticateRequest) else sent
+
+    async def _send_later(self, request: Any, expect_response: bool) -> Any:
+        await self._renewal.wait()
+        return await self.send(request, expect_response)
+
+    async def _note_session(self, sent: Any) -> Any:
+        answer = await sent
+        milliseconds = getattr(answer, "session_lifetime_ms", 0)  # in brokers since Kafka 2.2
+        self._renewal.session_seconds = milliseconds / 1000
+        return answer
 
     def _produce(self, request: Any, expect_response: bool) -> Any:
         """Send like the base class, but write the parts of the request without joining them."""
@@ -68,7 +103,7 @@ class KafkaConnection(AIOKafkaConnection):  # type: ignore[misc]
         except RuntimeError as error:
             raise self._broken(error) from error
 
-    def _broken(self, error: OSError | RuntimeError) -> KafkaConnectionError:
+    def _broken(self, error: Exception) -> KafkaConnectionError:
         self.close(reason=CloseReason.CONNECTION_BROKEN, exc=error)
         return KafkaConnectionError(f"Connection at {self.host}:{self.port} broken: {error}")
 

@@ -54,6 +54,7 @@ PRIVATE_NAMES = (
         _requests="register a request that awaits its response",
         _request_timeout="limit the wait for a response",
         _loop="make the future of a response",
+        _do_sasl_handshake="log in again before the session ends",
         _send_sasl_token="overridden: raises KafkaConnectionError where uvloop raises RuntimeError",
     ),
     *_names(

@@ -15,8 +15,7 @@ from agents.pipeline.file import PipelineFileError, load_pipeline
 from agents.pipeline.yaml_lines import read_document, write_document
 from streams import settings
 from streams.constraints import Bounds
-from streams.kafka.settings import SETTINGS
-from streams.kafka.tls import TLS_SETTINGS
+from streams.kafka.settings import OTHER_SETTINGS, SETTINGS
 from tests.agents.pipeline.bad_pipeline_files import BAD
 from tests.conftest import REPO
 from tests.docs.markdown import PAGES, blocks, code_spans, table
@@ -77,7 +76,7 @@ def test_every_settings_class_has_its_table() -> None:
 
 def test_kafka_settings() -> None:
     written = [name for row in table(PAGE, "kafka settings") for name in code_spans(row[0])]
-    assert sorted(written) == sorted([*SETTINGS, *TLS_SETTINGS])
+    assert sorted(written) == sorted([*SETTINGS, *OTHER_SETTINGS])
 
 
 def test_quoted_errors_are_the_real_ones() -> None:

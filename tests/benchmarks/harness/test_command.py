@@ -155,6 +155,21 @@ def test_latency_prints_ages_of_both_arrivals(embedded_bootstrap: str) -> None:
         assert 1 <= result["mean_batch_size"] <= result["max_batch_size"] <= 256
 
 
+@pytest.mark.slow
+def test_plan_prints_what_is_predicted_and_measured(embedded_bootstrap: str) -> None:
+    run = CliRunner().invoke(
+        app,
+        ["bench", "plan", "--broker", embedded_bootstrap, "--shares", "5", "--seconds", "2",
+         "--records", "0", "--json"],
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    (row,) = json.loads(run.stdout)
+    assert row["rate"] == pytest.approx(0.05 * 25_296, rel=0.2)
+    assert 0 < row["predicted_p50_ms"] <= row["predicted_p99_ms"]
+    assert 0 < row["measured_p50_ms"] <= row["measured_p99_ms"]
+    assert 1 <= row["predicted_batch"] <= 256
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

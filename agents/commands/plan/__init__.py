@@ -1,0 +1,1 @@
+"""`penstock plan`: how many machines a rate needs."""
