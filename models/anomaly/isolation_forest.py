@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import chain, islice
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,8 @@ from models.anomaly.forest_state import pack_sources, unpack_sources
 from models.anomaly.results import no_judgments, score_of_surprise, source_results
 from models.anomaly.score_memo import ScoreMemo
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
+from models.anomaly.source_rows import MovableSources, SourceRows
 from models.base import ModelError, OnlineModel
-from models.keyed_state import merge_last_seen, most_recent, require_distinct
 from models.options import check_option
 from models.snapshots import Option, pack, unpack
 from schemas import AnomalyScore, SensorReading
@@ -32,7 +31,7 @@ _CLEAR_SCORE, _CLEAR_SURPRISE = 0.8, 3.0
 _STATE_VERSION = 1
 
 
-class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
+class IsolationForest(MovableSources[ForestSource], OnlineModel[SensorReading, AnomalyScore]):
     """For each source_id, a forest over the vectors of its last `window` normal readings.
 
     The first fit starts when `min_values` readings are learned, and then every `refit_every`. A fit
@@ -197,10 +196,10 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
     def snapshot(self) -> bytes:
         """Return windows, forests and calibration of every source; no code, no pickle."""
         slots, rows = self._slots, len(self._slots.keys)
-        return self._packed(_Rows(slots.keys, self._sources, self._states[:rows],
-                                  slots.last_seen[:rows], slots.step))  # fmt: skip
+        states, last_seen = self._states[:rows], slots.last_seen[:rows]
+        return self._packed(SourceRows(slots.keys, self._sources, states, last_seen, slots.step))
 
-    def _packed(self, rows: _Rows) -> bytes:
+    def _packed(self, rows: SourceRows[ForestSource]) -> bytes:
         names, arrays = pack_sources(rows.sources)
         names["sources"] = [key[0] for key in rows.keys]
         arrays |= {"states": rows.states, "last_seen": rows.last_seen}
@@ -221,13 +220,16 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
         """
         slots = self._no_slots()
         rows = self._unpacked(state, slots, starts_fits=True)
-        self._sources = rows.sources
+        self._sources = list(rows.sources)
         self._slots, self._memo = slots, ScoreMemo()
         self._states = grown(rows.states, slots.capacity)
 
+    def _rows_of(self, state: bytes) -> SourceRows[ForestSource]:
+        return self._unpacked(state, self._no_slots())
+
     def _unpacked(
         self, state: bytes, slots: Slots[tuple[str, ...]], starts_fits: bool = False
-    ) -> _Rows:
+    ) -> SourceRows[ForestSource]:
         """Return the sources of a snapshot and fill `slots`.
 
         Raises:
@@ -239,55 +241,7 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
         if not are_valid(states):
             raise ModelError(f"the states in the snapshot of {self.name} are out of range")
         sources = unpack_sources(saved, count, self._plan, starts_fits)
-        return _Rows(slots.keys, sources, states, slots.last_seen[:count], slots.step)
-
-    def learned_values(self, state: bytes) -> dict[str, int]:
-        """Return how many readings of each source a snapshot's model has learned."""
-        rows = self._unpacked(state, self._no_slots())
-        return {key[0]: each.total for key, each in zip(rows.keys, rows.sources, strict=True)}
-
-    def select_sources(self, state: bytes, source_ids: Collection[str]) -> bytes:
-        """Return the snapshot with only these of its sources."""
-        rows = self._unpacked(state, self._no_slots())
-        kept = [row for row, key in enumerate(rows.keys) if key[0] in source_ids]
-        return self._packed(rows.chosen(np.array(kept, np.int64)))
-
-    def merge_sources(self, states: Sequence[bytes]) -> bytes:
-        """Return a snapshot with the sources of all; beyond `max_keys`, the latest seen."""
-        parts = [self._unpacked(state, self._no_slots()) for state in states]
-        keys = [key for part in parts for key in part.keys]
-        require_distinct(self.name, keys)
-        last_seen, step = merge_last_seen([(part.last_seen, part.step) for part in parts])
-        merged = _Rows(
-            keys,
-            [source for part in parts for source in part.sources],
-            np.concatenate([self._states[:0], *(part.states for part in parts)]),
-            last_seen,
-            step,
-        )
-        return self._packed(merged.chosen(most_recent(last_seen, self.max_keys)))
-
-
-class _Rows(NamedTuple):
-    """The sources of a snapshot."""
-
-    keys: Sequence[tuple[str, ...]]
-    sources: list[ForestSource]
-    states: Floats
-    """(sources, NUM_FIELDS) the calibration."""
-    last_seen: Ints
-    step: int
-
-    def chosen(self, rows: Ints) -> _Rows:
-        """Return some of the sources."""
-        numbers = rows.tolist()
-        return _Rows(
-            [self.keys[row] for row in numbers],
-            [self.sources[row] for row in numbers],
-            self.states[rows],
-            self.last_seen[rows],
-            self.step,
-        )
+        return SourceRows(slots.keys, sources, states, slots.last_seen[:count], slots.step)
 
 
 def _bound(raw: Floats) -> Floats:
