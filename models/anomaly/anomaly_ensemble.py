@@ -39,8 +39,8 @@ class AnomalyEnsemble(EnsembleState):
     They are combined (`models/anomaly/combine.py`), and a running distribution of what that gives
     for the source makes it a probability again: members that go together raise the combination of
     usual readings as well. Members that do not score a reading do not count. Repeats are damped
-    once, after the combination; `channel` and `expected` are those of the most surprised member
-    that names a channel, and `members` are their shares of the sum of surprises.
+    once, after the combination; `channel`, `expected` and `contributions` are those of the most
+    surprised member that names a channel, and `members` are their shares of the sum of surprises.
 
     All members learn in the steps of the ensemble. Memory: that of the members, and 80 bytes for
     each of `max_keys` sources. Further sources are not scored until one of these has stayed away;
@@ -137,11 +137,12 @@ class AnomalyEnsemble(EnsembleState):
             first += len(batch)
         results = source_results(readings, judged, self.threshold)
         for place, result in enumerate(results):
-            channel, expected = found.channels[place]
+            named = found.named[place]
             if result.score > 0:
-                result.channel, result.expected = channel, expected
+                result.channel, result.expected = named.channel, named.expected
             if result.probability is not None and result.probability <= LEAST_UNUSUAL:
                 result.members = shares(self._members, found.surprise[:, place])
+                result.contributions = dict(named.contributions)
         answers = iter(results)
         return [list(islice(answers, len(batch))) for batch in batches]
 

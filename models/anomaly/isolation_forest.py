@@ -10,9 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.calibration import NUM_FIELDS, Calibration, are_valid, is_normal
+from models.anomaly.contributions import Contributions
 from models.anomaly.forest_source import ForestSource, Plan
 from models.anomaly.forest_state import pack_sources, unpack_sources
-from models.anomaly.results import no_judgments, score_of_surprise, source_results
+from models.anomaly.results import (
+    EXPLAINED_SURPRISE,
+    no_judgments,
+    score_of_surprise,
+    source_results,
+)
 from models.anomaly.score_memo import ScoreMemo
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
 from models.anomaly.source_rows import MovableSources, SourceRows
@@ -43,7 +49,8 @@ class IsolationForest(MovableSources[ForestSource], OnlineModel[SensorReading, A
     raised by how far it is. A running distribution of the source's own scores turns it into a
     surprise s (`models/anomaly/calibration.py`), at most 3 at the forest's score 0.8; score =
     s / (s + 4), and repeats are damped. While most readings are unusual, the window does not
-    change; a lasting change ends that.
+    change; a lasting change ends that. Unusual readings have the contributions of their channels
+    (`IsolationTrees.credits`).
 
     Memory: 8 bytes for each value of `window` readings (twice while a fit waits), and 22 bytes for
     each of `trees * (2 max_samples - 1)` nodes (561 kB with the defaults), for at most `max_keys`
@@ -119,7 +126,7 @@ class IsolationForest(MovableSources[ForestSource], OnlineModel[SensorReading, A
             batch: B readings with finite values; beyond 1e30 they count as 1e30.
 
         Returns:
-            B results in input order; `channel` is "": the trees do not compare channels.
+            B results in input order. `channel` is the one that contributes most.
         """
         return self.predict_joined([self], [batch])[0]
 
@@ -151,18 +158,21 @@ class IsolationForest(MovableSources[ForestSource], OnlineModel[SensorReading, A
             for whole, part in zip(judged, parts, strict=True):
                 whole[scored] = part
         readings = list(chain.from_iterable(batches))
-        results = iter(source_results(readings, judged, self.threshold))
+        shares, first = Contributions(len(readings)), 0
+        for model, batch, (slots, _) in zip(models, batches, found, strict=True):
+            is_clear = judged.surprise[first : first + len(batch)] >= EXPLAINED_SURPRISE
+            for slot, places in _places(np.where(is_clear, slots, NO_SLOT)).items():
+                explained = model._sources[slot].explain([batch[i] for i in places])
+                shares.put(first + np.array(places), *explained)
+            first += len(batch)
+        results = iter(source_results(readings, judged, self.threshold, shares))
         return [list(islice(results, len(batch))) for batch in batches]
 
     def _raw(self, batch: Sequence[SensorReading]) -> tuple[Ints, Floats]:
         """Return slots and forest scores (B,); NaN for a source without a forest."""
         slots = np.array(self._slots.find((r.source_id,) for r in batch), np.int64)
         raw = np.full(len(batch), np.nan)
-        at: dict[int, list[int]] = defaultdict(list)
-        for place, slot in enumerate(slots.tolist()):
-            if slot != NO_SLOT:
-                at[slot].append(place)
-        for slot, places in at.items():
+        for slot, places in _places(slots).items():
             forest = self._sources[slot].forest
             if forest is not None:
                 raw[places] = forest.scores([batch[i] for i in places])
@@ -242,6 +252,15 @@ class IsolationForest(MovableSources[ForestSource], OnlineModel[SensorReading, A
             raise ModelError(f"the states in the snapshot of {self.name} are out of range")
         sources = unpack_sources(saved, count, self._plan, starts_fits)
         return SourceRows(slots.keys, sources, states, slots.last_seen[:count], slots.step)
+
+
+def _places(slots: Ints) -> dict[int, list[int]]:
+    """Return the places of each slot in slots (n,)."""
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, slot in enumerate(slots.tolist()):
+        if slot != NO_SLOT:
+            places[slot].append(place)
+    return places
 
 
 def _bound(raw: Floats) -> Floats:
