@@ -80,6 +80,11 @@ class AutoencoderSource:
         size = self.window.length * len(self.window.channels)
         return Shape(size, self.plan.hidden, self.plan.code or max(size // _VALUES_PER_CODE, 1))
 
+    @property
+    def total(self) -> int:
+        """Readings learned so far."""
+        return self.window.total
+
     def score(self, readings: Sequence[SensorReading]) -> Scored | None:
         """Return the root mean square error (n,) relative to the usual one."""
         if self.network.steps == 0:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.isolation_trees import IsolationTrees, fit_trees, longest_path
+from models.anomaly.isolation_trees import IsolationTrees, fit_trees, longest_path, mean_path
 from models.feature_rows import feature_rows
 from schemas import SensorReading
 
@@ -58,14 +58,37 @@ class Forest(NamedTuple):
         To the trees, a value far out of the range is like the largest within. So a score s becomes
         1 - (1 - s) / (1 + e): the value is e times the width of its channel's range out of it.
         """
-        points = _rows(readings, self.channels)
-        points = np.where(np.isnan(points), self.medians, points)
+        points = self._points(readings)
         scores = self.trees.scores(points, self.num_samples, longest_path(self.num_samples))
+        raised: Floats = 1.0 - (1.0 - scores) / (1.0 + self._excess(points).max(axis=1))
+        return raised
+
+    def contributions(self, readings: Sequence[SensorReading], mean_paths: Floats) -> Floats:
+        """Return how much each channel adds to the scores of readings, (n, channels) >= 0.
+
+        That is what its splits take off the usual path, as a share of the mean one, and
+        log2(1 + e) if its value is e widths out of the range.
+
+        Args:
+            readings: n
+            mean_paths: of the trees.
+        """
+        points, depth = self._points(readings), longest_path(self.num_samples)
+        shorter = self.trees.credits(points, mean_paths, depth)
+        unit = float(mean_path(np.array([self.num_samples]))[0])
+        parts: Floats = np.maximum(shorter / unit, 0.0) + np.log2(1.0 + self._excess(points))
+        return parts
+
+    def _points(self, readings: Sequence[SensorReading]) -> Floats:
+        points = _rows(readings, self.channels)
+        return np.where(np.isnan(points), self.medians, points)
+
+    def _excess(self, points: Floats) -> Floats:
+        """Return how many widths of its channel's range a value is out of it, (n, channels)."""
         floor = np.maximum(_RELATIVE_FLOOR * np.abs(self.medians), _ABSOLUTE_FLOOR)
         outside = np.maximum(np.maximum(points - self.high, self.low - points), 0.0)
-        excess = (outside / np.maximum(self.high - self.low, floor)).max(axis=1)
-        raised: Floats = 1.0 - (1.0 - scores) / (1.0 + excess)
-        return raised
+        excess: Floats = outside / np.maximum(self.high - self.low, floor)
+        return excess
 
 
 class Fit(NamedTuple):
@@ -96,6 +119,19 @@ class ForestSource:
         self.next_fit = plan.min_values
         self.forest: Forest | None = None
         self.pending: Fit | None = None
+        self._mean_paths: tuple[IsolationTrees, Floats] | None = None
+        """Of the trees for which they were needed last."""
+
+    def explain(self, readings: Sequence[SensorReading]) -> tuple[Floats, list[str]]:
+        """Return what channels add to the scores of readings (n, channels), and their names."""
+        forest = self.forest
+        assert forest is not None
+        if len(forest.channels) == 1:
+            return np.ones((len(readings), 1)), forest.channels
+        if self._mean_paths is None or self._mean_paths[0] is not forest.trees:
+            samples = forest.num_samples
+            self._mean_paths = forest.trees, forest.trees.mean_paths(samples, longest_path(samples))
+        return forest.contributions(readings, self._mean_paths[1]), forest.channels
 
     def learn(self, readings: Sequence[SensorReading]) -> None:
         """Append readings to the window; start and use the fits that are due."""

@@ -10,9 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.calibration import Calibration
-from models.anomaly.recent import Recent, learn_steps, points_of
-from models.anomaly.results import no_judgments, score_of_surprise, source_results
+from models.anomaly.contributions import Contributions
+from models.anomaly.recent import PER_CHANNEL, Recent, learn_steps, points_of
+from models.anomaly.results import (
+    EXPLAINED_SURPRISE,
+    no_judgments,
+    score_of_surprise,
+    source_results,
+)
 from models.anomaly.slots import NO_SLOT, grown
+from models.anomaly.tree_contributions import credits, usual_credits
 from models.anomaly.tree_scores import Points, surprise_bound, tree_scores
 from models.anomaly.trees import Trees, trees_for
 from models.anomaly.trees_state import TreesState
@@ -39,7 +46,8 @@ class HalfSpaceTrees(TreesState):
     even density, and near 0 where most of them are. A running distribution of the source's own raw
     scores (`models/anomaly/calibration.py`) turns it into a surprise s = -log10 of the tail
     probability, at most 3 up to the raw score 0.985; score = s / (s + 4). Repeats within an
-    incident are damped.
+    incident are damped. Unusual readings have the contributions of their channels
+    (`models/anomaly/tree_contributions.py`).
 
     Memory: 16 bytes for each value of `window` readings, 2 bytes for each node (102 kB with 25
     trees of depth 10), and 104 bytes, for at most `max_keys` sources. Further sources
@@ -105,7 +113,7 @@ class HalfSpaceTrees(TreesState):
             batch: B readings with finite values.
 
         Returns:
-            B results in input order; `channel` is "": the trees do not compare channels.
+            B results in input order. `channel` is the one that contributes most.
         """
         return self.predict_joined([self], [batch])[0]
 
@@ -135,8 +143,47 @@ class HalfSpaceTrees(TreesState):
             for whole, part in zip(judged, parts, strict=True):
                 whole[scored] = part
         readings = [reading for batch in batches for reading in batch]
-        results = iter(source_results(readings, judged, self.threshold))
+        shares = self._contributions(models, batches, found, judged.surprise)
+        results = iter(source_results(readings, judged, self.threshold, shares))
         return [list(islice(results, len(batch))) for batch in batches]
+
+    def _contributions(
+        self,
+        models: Sequence[HalfSpaceTrees],
+        batches: Sequence[Sequence[SensorReading]],
+        found: Sequence[Ints],
+        surprise: Floats,
+    ) -> Contributions:
+        """Return the contributions to the readings that are unusual."""
+        shares, first = Contributions(len(surprise)), 0
+        for model, batch, slots in zip(models, batches, found, strict=True):
+            own = surprise[first : first + len(batch)]
+            at = np.flatnonzero(own >= EXPLAINED_SURPRISE)
+            chosen = [batch[i] for i in at.tolist()]
+            for part in model._points(chosen, slots[at], 0):
+                places = first + at[part.positions]
+                shares.put(places, model._parts(part), part.channels)
+            first += len(batch)
+        return shares
+
+    def _parts(self, part: Points) -> Floats:
+        """Return how much each channel adds to the scores of points, (n, channels) >= 0."""
+        num, num_features = part.points.shape
+        if len(part.channels) == 1:
+            return np.ones((num, 1))
+        trees = self._template(num_features)
+        credited = credits(trees, part).reshape(num, -1, PER_CHANNEL).sum(axis=2)
+        usual = [self._usual(trees, slot, num_features) for slot in part.slots.tolist()]
+        parts: Floats = np.maximum(credited - np.array(usual), 0.0)
+        return parts
+
+    def _usual(self, trees: Trees, slot: int, num_features: int) -> Floats:
+        source = self._sources[slot]
+        if source.usual is None:
+            size = source.reference_size
+            usual = usual_credits(trees, self._masses[slot], size, num_features)
+            source.usual = usual.reshape(-1, PER_CHANNEL).sum(axis=1)
+        return source.usual
 
     def _find(self, batch: Sequence[SensorReading]) -> Ints:
         """Return the slot (n,) of each reading's source."""
@@ -177,7 +224,8 @@ class HalfSpaceTrees(TreesState):
             sources = [self._sources[slot] for slot in slots[numbers].tolist()]
             sizes = np.array([source.reference_size for source in sources])[owners]
             points = points_of(sources, owners, [batch[i] for i in at.tolist()])
-            yield Points(self._masses, found[at], sizes, points, first + at)
+            channels = sources[0].reference_channels
+            yield Points(self._masses, found[at], sizes, points, first + at, channels)
 
     def _template(self, num_features: int) -> Trees:
         return trees_for(self.trees, self.depth, num_features, self.features_per_tree, self.seed)

@@ -52,6 +52,11 @@ class SubspaceSource:
         plan = self.plan
         return SourceWindow(plan.window, _NUM_VALUES, plan.min_values, plan.max_channels)
 
+    @property
+    def total(self) -> int:
+        """Readings learned so far."""
+        return self.window.total
+
     def score(self, readings: Sequence[SensorReading]) -> Scored | None:
         """Return the root mean square (n,) of the residuals, about 1 for a usual reading."""
         if not self.window.is_ready:

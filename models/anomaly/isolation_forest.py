@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import chain, islice
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.anomaly.calibration import NUM_FIELDS, Calibration, are_valid, is_normal
+from models.anomaly.contributions import Contributions
 from models.anomaly.forest_source import ForestSource, Plan
 from models.anomaly.forest_state import pack_sources, unpack_sources
-from models.anomaly.results import no_judgments, score_of_surprise, source_results
+from models.anomaly.results import (
+    EXPLAINED_SURPRISE,
+    no_judgments,
+    score_of_surprise,
+    source_results,
+)
 from models.anomaly.score_memo import ScoreMemo
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
+from models.anomaly.source_rows import MovableSources, SourceRows
 from models.base import ModelError, OnlineModel
-from models.keyed_state import merge_last_seen, most_recent, require_distinct
 from models.options import check_option
 from models.snapshots import Option, pack, unpack
 from schemas import AnomalyScore, SensorReading
@@ -32,7 +37,7 @@ _CLEAR_SCORE, _CLEAR_SURPRISE = 0.8, 3.0
 _STATE_VERSION = 1
 
 
-class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
+class IsolationForest(MovableSources[ForestSource], OnlineModel[SensorReading, AnomalyScore]):
     """For each source_id, a forest over the vectors of its last `window` normal readings.
 
     The first fit starts when `min_values` readings are learned, and then every `refit_every`. A fit
@@ -44,7 +49,8 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
     raised by how far it is. A running distribution of the source's own scores turns it into a
     surprise s (`models/anomaly/calibration.py`), at most 3 at the forest's score 0.8; score =
     s / (s + 4), and repeats are damped. While most readings are unusual, the window does not
-    change; a lasting change ends that.
+    change; a lasting change ends that. Unusual readings have the contributions of their channels
+    (`IsolationTrees.credits`).
 
     Memory: 8 bytes for each value of `window` readings (twice while a fit waits), and 22 bytes for
     each of `trees * (2 max_samples - 1)` nodes (561 kB with the defaults), for at most `max_keys`
@@ -120,7 +126,7 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
             batch: B readings with finite values; beyond 1e30 they count as 1e30.
 
         Returns:
-            B results in input order; `channel` is "": the trees do not compare channels.
+            B results in input order. `channel` is the one that contributes most.
         """
         return self.predict_joined([self], [batch])[0]
 
@@ -152,18 +158,21 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
             for whole, part in zip(judged, parts, strict=True):
                 whole[scored] = part
         readings = list(chain.from_iterable(batches))
-        results = iter(source_results(readings, judged, self.threshold))
+        shares, first = Contributions(len(readings)), 0
+        for model, batch, (slots, _) in zip(models, batches, found, strict=True):
+            is_clear = judged.surprise[first : first + len(batch)] >= EXPLAINED_SURPRISE
+            for slot, places in _places(np.where(is_clear, slots, NO_SLOT)).items():
+                explained = model._sources[slot].explain([batch[i] for i in places])
+                shares.put(first + np.array(places), *explained)
+            first += len(batch)
+        results = iter(source_results(readings, judged, self.threshold, shares))
         return [list(islice(results, len(batch))) for batch in batches]
 
     def _raw(self, batch: Sequence[SensorReading]) -> tuple[Ints, Floats]:
         """Return slots and forest scores (B,); NaN for a source without a forest."""
         slots = np.array(self._slots.find((r.source_id,) for r in batch), np.int64)
         raw = np.full(len(batch), np.nan)
-        at: dict[int, list[int]] = defaultdict(list)
-        for place, slot in enumerate(slots.tolist()):
-            if slot != NO_SLOT:
-                at[slot].append(place)
-        for slot, places in at.items():
+        for slot, places in _places(slots).items():
             forest = self._sources[slot].forest
             if forest is not None:
                 raw[places] = forest.scores([batch[i] for i in places])
@@ -197,10 +206,10 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
     def snapshot(self) -> bytes:
         """Return windows, forests and calibration of every source; no code, no pickle."""
         slots, rows = self._slots, len(self._slots.keys)
-        return self._packed(_Rows(slots.keys, self._sources, self._states[:rows],
-                                  slots.last_seen[:rows], slots.step))  # fmt: skip
+        states, last_seen = self._states[:rows], slots.last_seen[:rows]
+        return self._packed(SourceRows(slots.keys, self._sources, states, last_seen, slots.step))
 
-    def _packed(self, rows: _Rows) -> bytes:
+    def _packed(self, rows: SourceRows[ForestSource]) -> bytes:
         names, arrays = pack_sources(rows.sources)
         names["sources"] = [key[0] for key in rows.keys]
         arrays |= {"states": rows.states, "last_seen": rows.last_seen}
@@ -221,13 +230,16 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
         """
         slots = self._no_slots()
         rows = self._unpacked(state, slots, starts_fits=True)
-        self._sources = rows.sources
+        self._sources = list(rows.sources)
         self._slots, self._memo = slots, ScoreMemo()
         self._states = grown(rows.states, slots.capacity)
 
+    def _rows_of(self, state: bytes) -> SourceRows[ForestSource]:
+        return self._unpacked(state, self._no_slots())
+
     def _unpacked(
         self, state: bytes, slots: Slots[tuple[str, ...]], starts_fits: bool = False
-    ) -> _Rows:
+    ) -> SourceRows[ForestSource]:
         """Return the sources of a snapshot and fill `slots`.
 
         Raises:
@@ -239,55 +251,16 @@ class IsolationForest(OnlineModel[SensorReading, AnomalyScore]):
         if not are_valid(states):
             raise ModelError(f"the states in the snapshot of {self.name} are out of range")
         sources = unpack_sources(saved, count, self._plan, starts_fits)
-        return _Rows(slots.keys, sources, states, slots.last_seen[:count], slots.step)
-
-    def learned_values(self, state: bytes) -> dict[str, int]:
-        """Return how many readings of each source a snapshot's model has learned."""
-        rows = self._unpacked(state, self._no_slots())
-        return {key[0]: each.total for key, each in zip(rows.keys, rows.sources, strict=True)}
-
-    def select_sources(self, state: bytes, source_ids: Collection[str]) -> bytes:
-        """Return the snapshot with only these of its sources."""
-        rows = self._unpacked(state, self._no_slots())
-        kept = [row for row, key in enumerate(rows.keys) if key[0] in source_ids]
-        return self._packed(rows.chosen(np.array(kept, np.int64)))
-
-    def merge_sources(self, states: Sequence[bytes]) -> bytes:
-        """Return a snapshot with the sources of all; beyond `max_keys`, the latest seen."""
-        parts = [self._unpacked(state, self._no_slots()) for state in states]
-        keys = [key for part in parts for key in part.keys]
-        require_distinct(self.name, keys)
-        last_seen, step = merge_last_seen([(part.last_seen, part.step) for part in parts])
-        merged = _Rows(
-            keys,
-            [source for part in parts for source in part.sources],
-            np.concatenate([self._states[:0], *(part.states for part in parts)]),
-            last_seen,
-            step,
-        )
-        return self._packed(merged.chosen(most_recent(last_seen, self.max_keys)))
+        return SourceRows(slots.keys, sources, states, slots.last_seen[:count], slots.step)
 
 
-class _Rows(NamedTuple):
-    """The sources of a snapshot."""
-
-    keys: Sequence[tuple[str, ...]]
-    sources: list[ForestSource]
-    states: Floats
-    """(sources, NUM_FIELDS) the calibration."""
-    last_seen: Ints
-    step: int
-
-    def chosen(self, rows: Ints) -> _Rows:
-        """Return some of the sources."""
-        numbers = rows.tolist()
-        return _Rows(
-            [self.keys[row] for row in numbers],
-            [self.sources[row] for row in numbers],
-            self.states[rows],
-            self.last_seen[rows],
-            self.step,
-        )
+def _places(slots: Ints) -> dict[int, list[int]]:
+    """Return the places of each slot in slots (n,)."""
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, slot in enumerate(slots.tolist()):
+        if slot != NO_SLOT:
+            places[slot].append(place)
+    return places
 
 
 def _bound(raw: Floats) -> Floats:

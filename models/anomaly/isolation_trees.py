@@ -46,6 +46,55 @@ class IsolationTrees(NamedTuple):
         scores: Floats = np.exp2(-mean / float(mean_path(np.array([num_samples]))[0]))
         return scores
 
+    def mean_paths(self, num_samples: int, depth: int) -> Floats:
+        """Return the mean path (T, K) of the training points that pass each node.
+
+        How many end at a leaf is known by the length of its path.
+        """
+        numbers = np.arange(self.left.shape[1])
+        trees, nodes = np.nonzero(self.left > numbers)  # inner nodes come before their children
+        parents = np.full(self.left.shape, -1)
+        for children in (self.left, self.right):
+            parents[trees, children[trees, nodes]] = nodes
+        is_below, above = parents >= 0, np.maximum(parents, 0)
+        levels = np.zeros(parents.shape, np.int64)
+        for _ in range(depth):
+            levels = np.where(is_below, np.take_along_axis(levels, above, axis=1) + 1, 0)
+        is_leaf = (self.left == numbers) & (is_below | (numbers == 0))
+        lengths = mean_path(np.arange(1, num_samples + 1))
+        counts = 1.0 + np.searchsorted(lengths, self.paths - levels - 1e-6)
+        mass = np.where(is_leaf, counts, 0.0)
+        total = mass * self.paths
+        for level in range(depth, 0, -1):
+            at = np.nonzero(is_below & (levels == level))
+            np.add.at(mass, (at[0], parents[at]), mass[at])
+            np.add.at(total, (at[0], parents[at]), total[at])
+        return total / np.maximum(mass, 1.0)
+
+    def credits(self, points: Floats, mean_paths: Floats, depth: int) -> Floats:
+        """Return how much shorter splits on each feature make the paths of points, (n, features).
+
+        Each split on the way is credited with what it takes off the `mean_paths`; so the credits
+        sum to the mean over the trees of the usual path less the point's.
+
+        Source: Palczewska, Palczewski, Robinson and Neagu, 2013, "Interpreting random forest models
+        using a feature contribution method", IEEE IRI.
+        """
+        points = points.astype(np.float32)
+        num, num_features = points.shape
+        trees, rows = np.arange(len(self.left)), np.arange(num)[:, None]
+        nodes, total = np.zeros((num, len(trees)), np.int64), np.zeros(points.size)
+        for _ in range(depth):
+            at = trees, nodes
+            features = self.features[at].astype(np.int64)
+            is_left = points[rows, features] <= self.thresholds[at]
+            below = np.where(is_left, self.left[at], self.right[at]).astype(np.int64)
+            shorter = mean_paths[at] - mean_paths[trees, below]
+            places = num_features * rows + features
+            total += np.bincount(places.ravel(), shorter.ravel(), len(total))
+            nodes = below
+        return total.reshape(num, num_features) / len(trees)
+
 
 def fit_trees(points: Floats, num_trees: int, max_samples: int, seed: int) -> IsolationTrees:
     """Fit trees with scikit-learn; the same arguments give the same trees.

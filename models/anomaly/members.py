@@ -21,14 +21,21 @@ _MOST_MEMBERS = 16
 LEAST_UNUSUAL = 0.1
 
 
+class Named(NamedTuple):
+    """What a member says of the channels of a reading."""
+
+    channel: str = ""
+    expected: float | None = None
+    contributions: Mapping[str, float] = {}
+
+
 class Found(NamedTuple):
     """What the members say of n readings."""
 
     surprise: Floats
     """(members, n) -log10 of the probability, not damped; -1 where a member does not score."""
-    channels: list[tuple[str, float | None]]
-    """n times channel and expected value of the most surprised member that names one; else "" and
-    None."""
+    named: list[Named]
+    """(n,) of the most surprised member that names a channel."""
 
 
 def make_members(
@@ -105,18 +112,17 @@ def surprises(ensembles: Sequence[Sequence[Member]], batches: Batches) -> Found:
     """
     count = sum(map(len, batches))
     surprise = np.full((len(ensembles[0]), count), -1.0)
-    channels: list[tuple[str, float | None]] = [("", None)] * count
+    named = [Named()] * count
     best = np.full(count, -1.0)
     for number, own in enumerate(zip(*ensembles, strict=True)):
         answers = [answer for part in _ask(own, batches) for answer in part]
         surprise[number] = _surprises_of(answers)
         for at in np.flatnonzero(surprise[number] > best).tolist():
-            if answers[at].channel:
-                channels[at], best[at] = (
-                    (answers[at].channel, answers[at].expected),
-                    surprise[number, at],
-                )
-    return Found(surprise, channels)
+            one = answers[at]
+            if one.channel:
+                named[at] = Named(one.channel, one.expected, one.contributions)
+                best[at] = surprise[number, at]
+    return Found(surprise, named)
 
 
 def _surprises_of(answers: Sequence[AnomalyScore]) -> Floats:

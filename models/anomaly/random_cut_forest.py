@@ -55,6 +55,11 @@ class CutSource:
     def _weights(self) -> Floats:
         return np.tile(1.0 / self.window.spread, self.window.length)
 
+    @property
+    def total(self) -> int:
+        """Readings learned so far."""
+        return self.window.total
+
     def score(self, readings: Sequence[SensorReading]) -> Scored | None:
         """Return what readings would displace, relative to the samples of a tree."""
         if self.trees is None:

@@ -53,6 +53,8 @@ class Recent:
         """The `total` at which the last reference was made; 0 after a restore."""
         self.reshaped_at = 0
         """The least `total` after `rows` got or lost channels; 0 after a restore."""
+        self.usual: Floats | None = None
+        """(channels,) the usual credits of the reference, once needed: its counts give them."""
 
     @property
     def reference_channels(self) -> tuple[str, ...]:
@@ -99,7 +101,7 @@ class Recent:
         Channels that none of the readings has are dropped. Without channels there is no reference.
         """
         held = min(self.total, len(self.rows))
-        self.referenced_at = self.total
+        self.referenced_at, self.usual = self.total, None
         is_used = np.asarray(~np.isnan(self.rows[:held, :, 0]).all(axis=0))
         self.channels = [
             name for name, used in zip(self.channels, is_used.tolist(), strict=True) if used

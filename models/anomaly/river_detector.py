@@ -15,6 +15,7 @@ from models.anomaly.river_kinds import KINDS
 from models.anomaly.river_source import RiverSource, held_readings, names_of
 from models.anomaly.score_memo import ScoreMemo
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
+from models.anomaly.source_rows import MovableSources, SourceRows
 from models.base import ModelError, OnlineModel
 from models.options import check_option
 from models.snapshots import Option, Snapshot, pack, unpack
@@ -26,7 +27,7 @@ Ints = NDArray[np.int64]
 _STATE_VERSION = 1
 
 
-class RiverDetector(OnlineModel[SensorReading, AnomalyScore]):
+class RiverDetector(MovableSources[RiverSource], OnlineModel[SensorReading, AnomalyScore]):
     """For each source_id, a detector of river that knows the last 1 to 2 times `window` readings.
 
     Two detectors learn each reading: one began at the second to last multiple of `window` learned
@@ -175,19 +176,20 @@ class RiverDetector(OnlineModel[SensorReading, AnomalyScore]):
 
     def snapshot(self) -> bytes:
         """Return the kept readings and the calibration of every source; no code, no pickle."""
-        rows = len(self._slots.keys)
-        counts = [(each.total, len(each.channels)) for each in self._sources]
-        names = {
-            "sources": [key[0] for key in self._slots.keys],
-            "channels": names_of(self._sources),
-        }
-        kept = [source.rows().ravel() for source in self._sources]
+        slots, rows = self._slots, len(self._slots.keys)
+        states, last_seen = self._states[:rows], slots.last_seen[:rows]
+        return self._packed(SourceRows(slots.keys, self._sources, states, last_seen, slots.step))
+
+    def _packed(self, rows: SourceRows[RiverSource]) -> bytes:
+        counts = [(each.total, len(each.channels)) for each in rows.sources]
+        names = {"sources": [key[0] for key in rows.keys], "channels": names_of(rows.sources)}
+        kept = [source.rows().ravel() for source in rows.sources]
         arrays = {
-            "counts": np.array(counts, np.int64).reshape(rows, 2),
+            "counts": np.array(counts, np.int64).reshape(len(counts), 2),
             "readings": np.concatenate([np.zeros(0), *kept]),
-            "states": self._states[:rows],
-            "last_seen": self._slots.last_seen[:rows],
-            "step": np.array([self._slots.step], np.int64),
+            "states": rows.states,
+            "last_seen": rows.last_seen,
+            "step": np.array([rows.step], np.int64),
         }
         return pack(self.name, _STATE_VERSION, self._options(), names, arrays)
 
@@ -209,15 +211,28 @@ class RiverDetector(OnlineModel[SensorReading, AnomalyScore]):
             ModelError: not a snapshot of this model, damaged, or made with other options that
                 the state depends on. The model is then unchanged.
         """
-        saved = unpack(state, self.name, _STATE_VERSION, self._options())
         slots = self._no_slots()
+        rows = self._read(state, slots)
+        self._sources = list(rows.sources)
+        self._slots, self._memo = slots, ScoreMemo()
+        self._states = grown(rows.states, slots.capacity)
+
+    def _rows_of(self, state: bytes) -> SourceRows[RiverSource]:
+        return self._read(state, self._no_slots())
+
+    def _read(self, state: bytes, slots: Slots[tuple[str, ...]]) -> SourceRows[RiverSource]:
+        """Return the sources of a snapshot and fill `slots`.
+
+        Raises:
+            ModelError: as `restore`.
+        """
+        saved = unpack(state, self.name, _STATE_VERSION, self._options())
         count = reload_slots(saved, slots, "sources")
         states = saved.array("states", self._states, count, NUM_FIELDS)
         if not are_valid(states):
             raise ModelError(f"the states in the snapshot of {self.name} are out of range")
-        self._sources = self._unpacked(saved, count)
-        self._slots, self._memo = slots, ScoreMemo()
-        self._states = grown(states, slots.capacity)
+        sources = self._unpacked(saved, count)
+        return SourceRows(slots.keys, sources, states, slots.last_seen[:count], slots.step)
 
     def _unpacked(self, saved: Snapshot, count: int) -> list[RiverSource]:
         counts = saved.array("counts", np.zeros(0, np.int64), count, 2)

@@ -21,6 +21,7 @@ from models.anomaly.contributions import Contributions
 from models.anomaly.results import no_judgments, score_of_surprise, source_results
 from models.anomaly.score_memo import ScoreMemo
 from models.anomaly.slots import NO_SLOT, Slots, grown, reload_slots
+from models.anomaly.source_rows import MovableSources, SourceRows
 from models.base import ModelError, OnlineModel
 from models.options import check_option
 from models.snapshots import Option, Snapshot, pack, unpack
@@ -45,6 +46,11 @@ class Scored(NamedTuple):
 class Source(Protocol):
     """The state of one source."""
 
+    @property
+    def total(self) -> int:
+        """Readings learned so far."""
+        ...
+
     def score(self, readings: Sequence[SensorReading]) -> Scored | None:
         """Score each reading as if it came next; None before there is enough to compare with."""
         ...
@@ -57,7 +63,7 @@ class Source(Protocol):
 S = TypeVar("S", bound=Source)
 
 
-class SourceModel(OnlineModel[SensorReading, AnomalyScore], Generic[S]):
+class SourceModel(MovableSources[S], OnlineModel[SensorReading, AnomalyScore], Generic[S]):
     """A detector whose state is separate for each source_id.
 
     A subclass makes, scores and saves its sources. This class assigns sources to keys, at most
@@ -187,11 +193,15 @@ class SourceModel(OnlineModel[SensorReading, AnomalyScore], Generic[S]):
 
     def snapshot(self) -> bytes:
         """Return the state and calibration of every source as arrays; no code, no pickle."""
-        rows = len(self._slots.keys)
-        names, arrays = self._pack_sources(self._sources)
-        names["sources"] = [key[0] for key in self._slots.keys]
-        arrays |= {"states": self._states[:rows], "last_seen": self._slots.last_seen[:rows]}
-        arrays["step"] = np.array([self._slots.step], np.int64)
+        slots, rows = self._slots, len(self._slots.keys)
+        states, last_seen = self._states[:rows], slots.last_seen[:rows]
+        return self._packed(SourceRows(slots.keys, self._sources, states, last_seen, slots.step))
+
+    def _packed(self, rows: SourceRows[S]) -> bytes:
+        names, arrays = self._pack_sources(rows.sources)
+        names["sources"] = [key[0] for key in rows.keys]
+        arrays |= {"states": rows.states, "last_seen": rows.last_seen}
+        arrays["step"] = np.array([rows.step], np.int64)
         return pack(self.name, self._state_version, self._options(), names, arrays)
 
     def _options(self) -> dict[str, Option]:
@@ -205,12 +215,25 @@ class SourceModel(OnlineModel[SensorReading, AnomalyScore], Generic[S]):
             ModelError: not a snapshot of this model, damaged, or made with other options that
                 the state depends on. The model is then unchanged.
         """
-        saved = unpack(state, self.name, self._state_version, self._options())
         slots = self._no_slots()
+        rows = self._unpacked(state, slots)
+        self._sources = list(rows.sources)
+        self._slots, self._memo = slots, ScoreMemo()
+        self._states = grown(rows.states, slots.capacity)
+
+    def _rows_of(self, state: bytes) -> SourceRows[S]:
+        return self._unpacked(state, self._no_slots())
+
+    def _unpacked(self, state: bytes, slots: Slots[tuple[str, ...]]) -> SourceRows[S]:
+        """Return the sources of a snapshot and fill `slots`.
+
+        Raises:
+            ModelError: as `restore`.
+        """
+        saved = unpack(state, self.name, self._state_version, self._options())
         count = reload_slots(saved, slots, "sources")
         states = saved.array("states", self._states, count, NUM_FIELDS)
         if not are_valid(states):
             raise ModelError(f"the states in the snapshot of {self.name} are out of range")
-        self._sources = self._unpack_sources(saved, count)
-        self._slots, self._memo = slots, ScoreMemo()
-        self._states = grown(states, slots.capacity)
+        sources = self._unpack_sources(saved, count)
+        return SourceRows(slots.keys, sources, states, slots.last_seen[:count], slots.step)

@@ -38,6 +38,8 @@ class Points(NamedTuple):
     """(n, features), scaled."""
     positions: Ints
     """(n,) of each reading, in all batches together."""
+    channels: tuple[str, ...]
+    """Of which each has `PER_CHANNEL` features."""
 
 
 def tree_scores(trees: Trees, parts: Sequence[Points]) -> Floats:
@@ -69,16 +71,16 @@ def _ends(trees: Trees, masses: Masses, slots: Ints, sizes: Ints, leaves: Ints) 
     low, high = np.zeros(leaves.shape, np.int64), np.full(leaves.shape, depth)
     for _ in range(depth.bit_length()):
         middle = (low + high) >> 1
-        is_end = flat[at + _node(leaves, middle, depth)] <= limit
+        is_end = flat[at + node_at(leaves, middle, depth)] <= limit
         is_end |= middle == high
         high = np.where(is_end, middle, high)
         low = np.where(is_end, low, middle + 1)
-    density = flat[at + _node(leaves, high, depth)] * 2.0**high / sizes[:, None]
+    density = flat[at + node_at(leaves, high, depth)] * 2.0**high / sizes[:, None]
     scores: Floats = np.exp2(-np.log2(1.0 + density).mean(axis=1))
     return scores
 
 
-def _node(leaves: Ints, level: Ints, depth: int) -> Ints:
+def node_at(leaves: Ints, level: Ints, depth: int) -> Ints:
     """Return the node on the way to a leaf at a level; see `Trees.leaves`."""
     return (np.int64(1) << level) - 1 + (leaves >> (depth - level))
 

@@ -62,6 +62,11 @@ class Trees:
         np.put_along_axis(low[:, 1::2], at, middle, 2)
         return low, high
 
+    def features_of(self, nodes: Ints) -> Ints:
+        """Return the feature (n, num_trees) that each tree splits on at its inner node."""
+        features: Ints = self._features.ravel()[self._offsets + nodes]
+        return features
+
     def leaves(self, points: Floats) -> Ints:
         """Return which leaf of each tree a point falls into, from left to right.
 

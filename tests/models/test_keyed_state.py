@@ -14,20 +14,47 @@ from schemas import SensorReading
 from tests.models.contract import online_names
 
 SOURCES = [f"pump-{i}" for i in range(7)]
-KEYED = ["robust_zscore", "half_space_trees", "seasonal_likelihood", "isolation_forest"]
+KEYED = [
+    "robust_zscore",
+    "half_space_trees",
+    "seasonal_likelihood",
+    "isolation_forest",
+    "incremental_pca",
+    "random_cut_forest",
+    "deep_autoencoder",
+    "river_detector",
+    "anomaly_ensemble",
+]
+#: Their keys are channels, two of each source here; the keys of the others are sources.
+CHANNEL_KEYS = ["robust_zscore", "seasonal_likelihood"]
 #: Their users move, and what they know of items goes along: tests/models/recommendation.
 RECOMMENDERS = ["item_cooccurrence", "online_matrix_factorization", "popular_items", "recommender"]
 #: Their streams move: tests/models/speech and tests/models/transducer_folder.
 RECOGNIZERS = ["speech_recognizer", "transducer_folder"]
 
 
+#: Small models, whose sources answer after a few readings.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "seasonal_likelihood": {"min_values": 32, "bins": 24},
+    "isolation_forest": {"window": 64, "min_values": 8, "trees": 10, "max_samples": 16}
+    | {"refit_every": 40, "delay": 8},
+    "incremental_pca": {"window": 4, "min_values": 32},
+    "random_cut_forest": {"window": 2, "min_values": 16, "trees": 5, "max_samples": 16},
+    "deep_autoencoder": {"window": 2, "min_values": 32, "hidden": 4, "memory": 64}
+    | {"first_steps": 4, "steps": 2, "train_every": 8},
+    "river_detector": {"window": 16, "min_values": 8, "detector": "loda"},
+    "anomaly_ensemble": {
+        "members": [
+            {"name": "robust_zscore", "options": {"window": 64, "min_values": 8}},
+            {"name": "half_space_trees", "options": {"window": 64, "min_values": 8}},
+        ]
+    },
+}
+
+
 def make(name: str, **options: Any) -> Any:
-    small = {"window": 64, "min_values": 8, "learn_every": 4}
-    if name == "seasonal_likelihood":
-        small = {"min_values": 32, "bins": 24, "learn_every": 4}
-    if name == "isolation_forest":
-        small |= {"trees": 10, "max_samples": 16, "refit_every": 40, "delay": 8}
-    return model_class(name)(**{**small, **options})
+    small = OPTIONS.get(name, {"window": 64, "min_values": 8})
+    return model_class(name)(**{"learn_every": 4, **small, **options})
 
 
 def readings(source_ids: list[str], count: int, seed: int) -> list[SensorReading]:
@@ -108,9 +135,14 @@ def test_merging_nothing_but_an_empty_part_is_an_empty_model(name: str) -> None:
 
 @pytest.mark.parametrize("name", KEYED)
 def test_beyond_the_limit_the_sources_seen_last_are_kept(name: str) -> None:
-    limit = {
-        "max_keys": 3 if name in ("half_space_trees", "isolation_forest") else 6
-    }  # two channels each
+    limit: dict[str, Any] = {"max_keys": 6 if name in CHANNEL_KEYS else 3}
+    if name == "anomaly_ensemble":  # its members have limits too
+        members = OPTIONS[name]["members"]
+        limits = [{"max_keys": 6}, {"max_keys": 3}]
+        limit["members"] = [
+            {**member, "options": member["options"] | own}
+            for member, own in zip(members, limits, strict=True)
+        ]
     old = learned(name, SOURCES[:2], **limit)
     new = learned(name, SOURCES[2:5], seed=2, **limit)
     learn(old, readings(SOURCES[:1], 8, seed=3))

@@ -36,5 +36,5 @@ def test_joint_calls_say_what_single_calls_say() -> None:
     np.testing.assert_array_equal(
         together.surprise, np.concatenate([one.surprise for one in alone], axis=1)
     )
-    assert together.channels[0][0] == "v"
+    assert together.named[0].channel == "v"
     assert together.surprise[0, 0] > 3 > together.surprise[0, 1] >= 0

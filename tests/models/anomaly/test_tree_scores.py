@@ -17,7 +17,7 @@ def test_bisection_ends_where_a_walk_from_the_root_ends() -> None:
     sizes = np.array([20, 300, 2048])[slots]
     points = rng.normal(0.5, 0.3, (1500, 2))
     parts = [
-        Points(masses, slots[part], sizes[part], points[part], np.arange(1500)[part])
+        Points(masses, slots[part], sizes[part], points[part], np.arange(1500)[part], ())
         for part in (slice(0, 700), slice(700, 1500))
     ]
     scores = tree_scores(trees, parts)
