@@ -18,8 +18,6 @@ READS: dict[str, str] = {
 #: In words that the shipped voice and recognizer know (models/speech/grammar.py): not the sensor's
 #: name.
 TEMPLATE = "Warning, flow on sensor one is out of range."
-#: Several readings of an outage are above the detector's threshold; the clearest are announced.
-_MIN_SCORE = 0.9
 
 
 def can_speak() -> bool:
@@ -34,10 +32,7 @@ def speaking_agents() -> dict[str, dict[str, Any]]:
         "output": "text.to_speak",
         "event": "AnomalyReport",
         "answers": "sometimes",
-        "model": {
-            "name": "alert_text",
-            "options": {"template": TEMPLATE, "min_score": _MIN_SCORE},
-        },
+        "model": {"name": "alert_text", "options": {"template": TEMPLATE}},
     }
     speak = {**declared_values(AGENTS["speak_text"]), "model": "tacotron2"}
     transcribe = {**declared_values(AGENTS["transcribe_speech"]), "input": speak["output"]}
