@@ -135,9 +135,9 @@ def _await_quiet(run: Running, results: EndOffsets) -> None:
 
 def _ages(job: Job, sender: SoundSender, share: float, rss_bytes: int) -> SpeechAges:
     """Read both topics: a chunk's age is that of the first of its transcripts."""
-    plan, kinds = sender.plan, set()
+    plan, kinds = sender.plan, set[int]()
     arrived: dict[tuple[int, int], float] = {}
-    late = []
+    late: list[float] = []
     for message in read_all(job.bootstrap_servers, job.input, job.partitions):
         place = (message.partition() or 0, message.offset() or 0)
         due = sender.due_ms[place[0]][place[1]]

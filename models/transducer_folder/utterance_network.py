@@ -6,7 +6,6 @@ and transformers' own `generate` reads it at its end: all transcripts are final 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -109,15 +108,13 @@ def generated(
         # where it is the largest of all, and fails.
         first = int(model.config.vocab_size)
         options["suppress_tokens"] = list(range(first, first + durations))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that its defaults are set here
-        made = model.generate(
-            features,
-            decoder_start_token_id=blank,
-            # Its own limit counts the start too, and so may cut the last symbol.
-            max_new_tokens=(most + 1) * features.shape[1],
-            **options,
-        )
+    made = model.generate(
+        features,
+        decoder_start_token_id=blank,
+        # Its own limit counts the start too, and so may cut the last symbol.
+        max_new_tokens=(most + 1) * features.shape[1],
+        **options,
+    )
     # `sequences` begin with the start; `durations` are the frames that each symbol moves on.
     symbols, moves = made.sequences[0].tolist(), made.durations[0].tolist()
     ends = np.cumsum(moves).tolist()

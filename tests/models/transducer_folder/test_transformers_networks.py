@@ -116,7 +116,12 @@ def test_a_stream_is_what_transformers_generates_of_chunks(tmp_path: Path) -> No
         for at in range(first, len(frames) - size, size):
             yield frames[None, at : at + size]
 
-    made = model.generate(chunks(), num_lookahead_tokens=LOOKAHEAD, decoder_start_token_id=BLANK)
+    made = model.generate(
+        chunks(),
+        num_lookahead_tokens=LOOKAHEAD,
+        decoder_start_token_id=BLANK,
+        max_new_tokens=900,
+    )
     symbols = symbols_of(made.sequences)
     assert len(symbols) > 10
     assert streamed(network, samples).symbols[: len(symbols)] == symbols
@@ -125,7 +130,7 @@ def test_a_stream_is_what_transformers_generates_of_chunks(tmp_path: Path) -> No
 def test_the_encoders_frames_are_those_of_the_whole(tmp_path: Path) -> None:
     model = write_folder(tmp_path, STREAMING)
     network = StreamingNetwork(open_folder(tmp_path, "cpu"))
-    samples, made = sound(3, 20), []
+    samples, made = sound(3, 20), list[torch.Tensor]()
     encode = network._encode
 
     def noted(*args: Any) -> Any:
