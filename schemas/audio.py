@@ -89,12 +89,13 @@ class TranscriptNote(msgspec.Struct, frozen=True):
     """`gap`: chunks are missing before this one; `repeat`: this chunk came before, or late, and
     was not heard again; `joined_late`: the stream's first chunk here is not its number 0, such as
     after an eviction; `restart`: the numbers start again without an end before; `clipping`:
-    samples at full scale; `resampled`
+    samples at full scale; `truncated`: a WAV file has fewer samples than it says; `resampled`
     and `mixed`: the sound was brought to the model's sample rate, or to one channel; `cut`: the
     utterance was ended at its longest duration."""
     count: int
-    """How many chunks (`gap`, `repeat`), samples (`clipping`), samples a second (`resampled`),
-    channels (`mixed`) or seconds (`cut`); or the chunk's number (`joined_late`, `restart`)."""
+    """How many chunks (`gap`, `repeat`), samples (`clipping`, `truncated`), samples a second
+    (`resampled`), channels (`mixed`) or seconds (`cut`); or the chunk's number (`joined_late`,
+    `restart`)."""
 
 
 class Transcript(Result, kw_only=True):

@@ -83,6 +83,7 @@ class AudioCodec:
             sequence=int_header(headers, "sequence", -1),
             is_end=is_end,
             schema_version=int_header(headers, "schema_version", 1),
+            event_id=_event_id_of_result(headers),
         )
         check_versions([chunk], self._event_type.VERSIONS)
         _check_ranges(chunk)
@@ -109,6 +110,21 @@ def read_result(value: bytes, headers: Mapping[str, bytes]) -> SpokenAudio:
     result = msgspec.json.decode(headers[RESULT_HEADER], type=SpokenAudio)
     result.audio = value
     return result
+
+
+class _Identified(msgspec.Struct):
+    event_id: str = ""
+
+
+def _event_id_of_result(headers: Mapping[str, bytes]) -> str:
+    """Return the id of the event that a result answers; "" for a chunk that is no result.
+
+    As with JSON, where the result's own field is read: so answers to results keep the first id.
+    """
+    try:
+        return msgspec.json.decode(headers.get(RESULT_HEADER, b"{}"), type=_Identified).event_id
+    except msgspec.MsgspecError:
+        return ""
 
 
 def _encoding(value: bytes, headers: Mapping[str, bytes]) -> AudioEncoding:

@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
         models,
         encode,
         plan,
+        speech,
     ):
         app.command()(command)
 
@@ -335,3 +336,31 @@ def plan(
                     f"capacity: predicted {SERVICE.capacity:,.0f}/s, "
                     f"measured {outcome.records_per_second:,.0f}/s"
                 )
+
+
+def speech(
+    broker: BrokerOption = "kafka",
+    streams: Annotated[str, typer.Option(help="At a time, separated by commas.")] = "50",
+    path: Annotated[str, typer.Option(help="Folder of a recognizer; empty: the shipped one.")] = "",
+    chunk_ms: Annotated[int, typer.Option(min=20, help="Length of a chunk.")] = 320,
+    partitions: PartitionsOption = 4,
+    seconds: Annotated[float, typer.Option(min=1, help="Measured.")] = 30.0,
+    warm_up: Annotated[float, typer.Option(min=0, help="Seconds before that.")] = 5.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the ages of transcripts: streams of speech in real time through the recognizer.
+
+    The speech is that of `penstock eval speech`, by programs (.ci/speech-voices). Each stream sends
+    a chunk when it would have been recorded; a transcript's age counts from its chunk's arrival.
+    """
+    from benchmarks.harness.sound import SoundPlan, spoken_recording
+    from benchmarks.harness.speech import measure_speech, speech_table
+
+    counts = parse_numbers(streams)
+    model = {"name": "speech_recognizer", "options": {"path": path} if path else {}}
+    recording = spoken_recording()
+    plans = [SoundPlan(recording, count, chunk_ms, warm_up, seconds) for count in counts]
+    with errors_for_users(), broker_at(broker) as servers:
+        results = [measure_speech(servers, model, plan, partitions) for plan in plans]
+    print_results(results, speech_table(results), as_json)
+    report_clocks([result.is_log_append_time for result in results])

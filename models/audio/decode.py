@@ -28,6 +28,8 @@ class Sound(NamedTuple):
     """Of the chunk; several were averaged."""
     num_clipped: int
     """Samples at full scale, over all channels."""
+    num_missing: int = 0
+    """Samples of each channel that a file says it has, but has not."""
 
 
 def decode_audio(chunk: AudioChunk, max_seconds: float) -> Sound:
@@ -44,30 +46,30 @@ def decode_audio(chunk: AudioChunk, max_seconds: float) -> Sound:
     """
     if not chunk.audio:
         return Sound(np.zeros(0, np.float32), chunk.sample_rate_hz, chunk.num_channels, 0)
-    samples, rate = _samples(chunk, max_seconds)
+    samples, rate, num_missing = _samples(chunk, max_seconds)
     _require_length(len(samples), rate, max_seconds)
     if not np.isfinite(samples).all():
         raise SchemaError("a sample is not a finite number")
     num_clipped = int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE))
     mixed = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-    return Sound(np.clip(mixed, -1, 1), rate, samples.shape[1], num_clipped)
+    return Sound(np.clip(mixed, -1, 1), rate, samples.shape[1], num_clipped, num_missing)
 
 
-def _samples(chunk: AudioChunk, max_seconds: float) -> tuple[Floats, int]:
-    """Return (n, channels) and the samples a second."""
+def _samples(chunk: AudioChunk, max_seconds: float) -> tuple[Floats, int, int]:
+    """Return (n, channels), the samples a second, and how many samples a file lacks."""
     if chunk.encoding == "wav":
         file = open_wav(chunk.audio)
         _require_length(file.num_samples, file.sample_rate_hz, max_seconds)
-        return wav_samples(file), file.sample_rate_hz
+        return wav_samples(file), file.sample_rate_hz, file.num_missing
     if chunk.encoding in ("flac", "opus"):
-        return decode_compressed(chunk.audio, chunk.encoding, max_seconds)
+        return *decode_compressed(chunk.audio, chunk.encoding, max_seconds), 0
     width = SAMPLE_BYTES[chunk.encoding] * chunk.num_channels
     _require_length(len(chunk.audio) // width, chunk.sample_rate_hz, max_seconds)
     if chunk.encoding == "s16le":
         bare = (np.frombuffer(chunk.audio, "<i2").astype(np.float32) / 32768).astype(np.float32)
     else:
         bare = np.frombuffer(chunk.audio, "<f4").astype(np.float32)
-    return bare.reshape(-1, chunk.num_channels), chunk.sample_rate_hz
+    return bare.reshape(-1, chunk.num_channels), chunk.sample_rate_hz, 0
 
 
 def _require_length(num_samples: int, rate: int, max_seconds: float) -> None:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from schemas import DecodeError
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+#: From here on a length says that it was not known: programs write 2^31 or 2^32, less a header.
+_UNKNOWN_SIZE = 2**31 - 2**16
 #: (format tag, bits) -> how numpy reads a sample.
 _DTYPES = {
     (_PCM, 8): "u1", (_PCM, 16): "<i2", (_PCM, 24): "u1", (_PCM, 32): "<i4",
@@ -26,17 +28,29 @@ class WavFile(NamedTuple):
     num_channels: int
     sample_rate_hz: int
     data: bytes
+    num_missing_bytes: int = 0
+    """By which the data are shorter than the file says."""
 
     @property
     def num_samples(self) -> int:
         """Samples of each channel."""
-        return len(self.data) // (self.bits // 8 * self.num_channels)
+        return len(self.data) // self._width
+
+    @property
+    def num_missing(self) -> int:
+        """Samples of each channel that the file says it has, but has not."""
+        return self.num_missing_bytes // self._width
+
+    @property
+    def _width(self) -> int:
+        return self.bits // 8 * self.num_channels
 
 
 def open_wav(content: bytes) -> WavFile:
     """Find the parts of a WAV file.
 
-    A length that is larger than the file, as programs write it into pipes, means "to the end".
+    A length that is larger than the file means "to the end". Programs that write into pipes give
+    the largest ones: nothing is missing then.
 
     Raises:
         DecodeError: not a WAV file, or of samples that are not read here.
@@ -50,7 +64,8 @@ def open_wav(content: bytes) -> WavFile:
         if name == b"fmt ":
             form = body
         if name == b"data":
-            return _with_format(form, body)
+            missing = size - len(body) if size < _UNKNOWN_SIZE else 0
+            return _with_format(form, body)._replace(num_missing_bytes=missing)
         at += 8 + size + size % 2
     raise DecodeError("a WAV file without a data chunk: it is cut short")
 
@@ -71,8 +86,8 @@ def _with_format(form: bytes, data: bytes) -> WavFile:
 
 def wav_samples(file: WavFile) -> npt.NDArray[np.float32]:
     """Return the samples (n, channels) float32; whole numbers are scaled to [-1, 1]."""
-    width = file.bits // 8 * file.num_channels
-    raw = np.frombuffer(file.data[: len(file.data) // width * width], _DTYPES[file.tag, file.bits])
+    whole = file.num_samples * (file.bits // 8 * file.num_channels)
+    raw = np.frombuffer(file.data[:whole], _DTYPES[file.tag, file.bits])
     samples: npt.NDArray[np.float32]
     if file.tag == _FLOAT:
         samples = raw.astype(np.float32)

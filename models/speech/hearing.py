@@ -120,6 +120,8 @@ def _sound_notes(sound: Sound, chunk: AudioChunk) -> list[TranscriptNote]:
         return notes
     if sound.num_clipped > _CLIPPED_SHARE * len(sound.samples) * sound.num_channels:
         notes.append(TranscriptNote("clipping", sound.num_clipped))
+    if sound.num_missing:
+        notes.append(TranscriptNote("truncated", sound.num_missing))
     if sound.sample_rate_hz != SAMPLE_RATE_HZ:
         notes.append(TranscriptNote("resampled", sound.sample_rate_hz))
     if sound.num_channels > 1:

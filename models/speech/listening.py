@@ -54,7 +54,7 @@ class Listener:
 
     def __init__(self, network: StreamNetwork, rules: Rules) -> None:
         self._network, self._rules = network, rules
-        self._keeps_vectors = rules.beam > 1
+        self._keeps_vectors = rules.beam > 1 or network.hears_at_end
 
     def listen(
         self, streams: Sequence[tuple[StreamState | None, Sequence[AudioChunk]]]
@@ -164,4 +164,6 @@ class Listener:
         if self._keeps_vectors:
             said = self._network.reread(mind.vectors, self._rules.beam)
             mind = replace(mind, said=said)
+        else:
+            mind = mind.with_said(self._network.finish(mind.network))
         return [transcript(mind, ear, self._network.symbols, notes, is_final=True)]

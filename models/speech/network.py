@@ -84,6 +84,15 @@ class SpeechNetwork:
         """The text of each symbol."""
         return SYMBOLS
 
+    @property
+    def hears_at_end(self) -> bool:
+        """Whether symbols come from `reread` alone."""
+        return False
+
+    def finish(self, state: Floats) -> Said:
+        """Return nothing: no sound waits, as every block is heard at once."""
+        return Said()
+
     def reread(self, vectors: Sequence[Floats], width: int) -> Said:
         """Return the likeliest letters of a whole utterance, by a search."""
         from models.speech.rereading import reread

@@ -36,11 +36,21 @@ class StreamNetwork(Protocol):
     def symbols(self) -> Sequence[str]:
         """What each symbol adds to a text; words are separated by a blank."""
 
+    @property
+    def hears_at_end(self) -> bool:
+        """Whether symbols come from `reread` alone, at the end of an utterance."""
+
     def spectrograms(self, windows: Sequence[Floats]) -> list[Floats]:
         """Return the frames (16, F) of each window of `BLOCK_WINDOW` samples."""
 
     def step(self, blocks: Sequence[Floats], states: Sequence[Floats]) -> list[Step]:
         """Hear one block of each stream."""
+
+    def finish(self, state: Floats) -> Said:
+        """Return what is said in sound of an utterance that waits for more; frames may be below 0.
+
+        The utterance has ended, so no more comes. Frames count from the vector that would be next.
+        """
 
     def reread(self, vectors: Sequence[Floats], width: int) -> Said:
         """Return what is said in a whole utterance, of which each block gave vectors (4, J)."""

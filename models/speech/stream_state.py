@@ -72,18 +72,26 @@ class Mind:
 
     def after_step(self, step: Step, keeps_vectors: bool) -> Mind:
         """Return it after the network heard a block of the open utterance."""
-        said = step.said
-        frames = tuple(self.num_vectors + frame for frame in said.frames)
         return replace(
-            self,
+            self.with_said(step.said),
             network=step.state,
             num_vectors=self.num_vectors + BLOCK_VECTORS,
-            said=Said(
-                self.said.symbols + said.symbols,
-                self.said.frames + frames,
-                self.said.log_probs + said.log_probs,
-            ),
             vectors=(*self.vectors, step.vectors) if keeps_vectors else (),
+        )
+
+    def with_said(self, said: Said) -> Mind:
+        """Return it with more letters; their frames count from the vector that comes next."""
+        if not said.symbols:
+            return self
+        frames = tuple(self.num_vectors + frame for frame in said.frames)
+        symbols, log_probs = said.symbols, said.log_probs
+        return replace(
+            self,
+            said=Said(
+                self.said.symbols + symbols,
+                self.said.frames + frames,
+                self.said.log_probs + log_probs,
+            ),
         )
 
     def closed(self, start: Floats) -> Mind:

@@ -37,14 +37,20 @@ def check_max_characters(max_characters: int) -> None:
         raise ValueError(f"max_characters is {max_characters}: expected 1 to {_MOST_CHARACTERS}")
 
 
-def cut_text(text: str, max_characters: int) -> Cut:
-    """Return a text of at most `max_characters`, cut at a blank if there is one near."""
+def cut_text(text: str, max_characters: int, form: str = "") -> Cut:
+    """Return a text of at most `max_characters`, cut at a blank if there is one near.
+
+    Args:
+        text: of any length.
+        max_characters: that are kept.
+        form: of the text, for the note.
+    """
     dense = _BLANKS.sub(" ", text).strip()
     if len(dense) <= max_characters:
         return Cut(dense, ())
     blank = dense.rfind(" ", max_characters // 2, max_characters + 1)
     kept = dense[: blank if blank > 0 else max_characters]
-    return Cut(kept, (f"cut: {len(kept)} of {len(dense)} characters are spoken",))
+    return Cut(kept, (f"cut: {len(kept)} of {len(dense)} characters{form} are spoken",))
 
 
 def invalid_text(text: str) -> InputError | None:

@@ -94,7 +94,7 @@ class Tacotron2Synthesizer(PreparedModel[TextMessage, SpokenAudio]):
         cut = cut_text(text, self._max_characters)
         whole = normalized(cut.text)
         # Numbers become longer in words.
-        spoken = cut_text(whole, self._max_characters)
+        spoken = cut_text(whole, self._max_characters, ", with numbers in words,")
         sentences = [
             symbols
             for sentence in sentences_of(spoken.text, self._max_sentence)

@@ -80,6 +80,15 @@ class OnnxNetwork:
         """F, the mels of a frame."""
         return self._encoder.num_features
 
+    @property
+    def hears_at_end(self) -> bool:
+        """Whether symbols come from `reread` alone."""
+        return False
+
+    def finish(self, state: Floats) -> Said:
+        """Return nothing: what waits for a whole chunk is the silence that ended the utterance."""
+        return Said()
+
     def reread(self, vectors: Sequence[Floats], width: int) -> Said:
         """Refuse: there is no search over these networks, as the encoder's vectors are not kept."""
         raise ModelError("a transducer of three ONNX files has no beam search: set beam 1")

@@ -127,7 +127,9 @@ def test_the_image_copies_files_that_exist_and_are_not_ignored() -> None:
 def test_the_bill_of_materials_is_the_images_lock_with_hashes(tmp_path: Path) -> None:
     """As `make sbom` writes it; cyclonedx-py checks it against CycloneDX's schema."""
     tool("python/bin/cyclonedx-py")
-    planned = subprocess.run(["make", "sbom"], cwd=REPO, capture_output=True, text=True, check=False)
+    planned = subprocess.run(
+        ["make", "sbom"], cwd=REPO, capture_output=True, text=True, check=False
+    )
     assert planned.returncode == 0, planned.stdout + planned.stderr
     document = json.loads((REPO / "out" / "sbom.cdx.json").read_text())
     assert document["bomFormat"] == "CycloneDX"

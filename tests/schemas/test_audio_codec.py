@@ -96,3 +96,13 @@ def test_the_media_type_is_that_of_the_sound() -> None:
     chunk = AudioChunk.example()
     assert content_type_of_audio(chunk) == "audio/pcm"
     assert content_type_of_audio(msgspec.structs.replace(chunk, encoding="flac")) == "audio/flac"
+
+
+def test_a_spoken_result_keeps_the_id_of_the_event_that_it_answers() -> None:
+    codec = AudioCodec()
+    spoken = SpokenAudio(event_id="e-1", audio=b"\0\0", sample_rate_hz=16_000)
+    headers = dict(codec.headers_of(spoken))
+    assert codec.decode(spoken.audio, headers).event_id == "e-1"
+    assert codec.decode(spoken.audio, headers | {"penstock_result": b"{"}).event_id == ""
+    del headers["penstock_result"]
+    assert codec.decode(spoken.audio, headers).event_id == ""

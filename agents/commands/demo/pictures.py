@@ -13,6 +13,7 @@ from agents.commands.demo.frame_pictures import FrameGallery, draw_overview, dra
 from agents.commands.demo.recommendation_plot import RecommendationLog, plot_recommendations
 from agents.commands.demo.segment_pictures import SegmentGallery, draw_segments
 from agents.commands.demo.sensor_plot import SensorLog, plot_series
+from agents.commands.demo.speech_picture import AlertLog, draw_alert, write_alert
 from agents.commands.demo.track_pictures import TRACKER, TrackLog, draw_tracks
 from schemas import (
     AnomalyScore,
@@ -27,6 +28,8 @@ from schemas import (
     Result,
     Segmentation,
     SensorReading,
+    SpokenAudio,
+    Transcript,
     VideoFrame,
 )
 
@@ -36,7 +39,7 @@ _MAX_SERIES = 3
 #: `make images` copies these to docs/images.
 _OVERVIEWS = (
     "detections.png", "tracks.png", "segments.png", "classes.png", "anomalies.png", "clusters.png",
-    "recommendations.png",
+    "recommendations.png", "spoken-alert.png",
 )  # fmt: skip
 
 E = TypeVar("E", bound=Event)
@@ -64,7 +67,7 @@ class PictureRecorder:
     def __init__(self, seconds: float) -> None:
         self.frames, self.sensors, self.clusters = FrameGallery(seconds), SensorLog(), ClusterLog()
         self.tracks, self.segments, self.classes = TrackLog(), SegmentGallery(), ClassGallery()
-        self.recommendations = RecommendationLog()
+        self.recommendations, self.alerts = RecommendationLog(), AlertLog()
         self._frames: _Pending[VideoFrame] = _Pending(MAX_PENDING_FRAMES)
         self._detected: _Pending[VideoFrame] = _Pending(MAX_PENDING_FRAMES)
         self._readings: _Pending[SensorReading] = _Pending(MAX_PENDING)
@@ -100,6 +103,10 @@ class PictureRecorder:
                     self.recommendations.add(act, result)
             elif isinstance(result, ClusterUpdate):
                 self.clusters.add_update(result)
+            elif isinstance(result, SpokenAudio):
+                self.alerts.add_speech(result)
+            elif isinstance(result, Transcript):
+                self.alerts.add_transcript(result)
 
     def _add_to_frame(self, result: Detections | Classification | Segmentation) -> None:
         if isinstance(result, Detections) and result.model == TRACKER:
@@ -123,9 +130,12 @@ class PictureRecorder:
         no more events and results arrive.
         """
         overviews = [out / name for name in _OVERVIEWS]
-        for path in overviews:
+        sound = out / "spoken-alert.wav"
+        for path in [*overviews, sound]:
             path.unlink(missing_ok=True)
-        detections, tracks, segments, classes, anomalies, clusters, recommendations = overviews
+        detections, tracks, segments, classes, anomalies, clusters, recommendations, alert = (
+            overviews
+        )
         shots = self.frames.shots()
         frames = draw_shots(shots, out / "frames")
         if shots:
@@ -142,4 +152,7 @@ class PictureRecorder:
             plot_clusters(story, clusters)
         if self.recommendations.has_story:
             plot_recommendations(self.recommendations, recommendations)
-        return frames + [path for path in overviews if path.exists()]
+        if (spoken := self.alerts.first) is not None:
+            draw_alert(spoken, alert)
+            write_alert(spoken, sound)
+        return frames + [path for path in [*overviews, sound] if path.exists()]

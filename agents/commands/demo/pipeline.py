@@ -9,6 +9,7 @@ from typing import Any
 
 from agents import AGENTS
 from agents.commands.demo.inputs import Input, Inputs
+from agents.commands.demo.spoken_alerts import READS, can_speak, speaking_agents
 from agents.commands.produce.sources.source import Kind
 from agents.pipeline.file import declared_values, load_pipeline
 from agents.pipeline.yaml_lines import write_document
@@ -39,8 +40,12 @@ def feeds(inputs: Inputs) -> dict[str, Input]:
 
 
 def chained(inputs: Inputs) -> dict[str, str]:
-    """Return `CHAINED` for the agents of a run."""
-    return {agent: source for agent, source in CHAINED.items() if source in feeds(inputs)}
+    """Return which agent of a run reads the results of which, each after the one that it reads."""
+    fed = feeds(inputs)
+    found = {agent: source for agent, source in CHAINED.items() if source in fed}
+    if "score_anomalies" in fed and can_speak():
+        found |= READS
+    return found
 
 
 def write_pipeline(
@@ -56,10 +61,12 @@ def write_pipeline(
     """
     models = {AGENT_OF[kind]: model for kind, model in inputs.models.items()}
     models |= inputs.picture_models
+    declared = {agent: declared_values(settings) for agent, settings in AGENTS.items()}
+    declared |= speaking_agents()
     document = {
         "kafka": dict(kafka),
         "agents": {
-            agent: _agent(agent, models.get(agent), topic_prefix)
+            agent: _agent(declared[agent], models.get(agent), topic_prefix)
             for agent in (*feeds(inputs), *chained(inputs))
         },
         "topics": {"default": {"partitions": 4}},
@@ -69,8 +76,9 @@ def write_pipeline(
     path.write_text(write_document(document))
 
 
-def _agent(name: str, model: dict[str, Any] | None, topic_prefix: str) -> dict[str, Any]:
-    agent = declared_values(AGENTS[name])
+def _agent(
+    agent: dict[str, Any], model: dict[str, Any] | None, topic_prefix: str
+) -> dict[str, Any]:
     topics = {key: topic_prefix + agent[key] for key in _TOPIC_KEYS if key in agent}
     return {**agent, **topics, "model": model or agent["model"]}
 

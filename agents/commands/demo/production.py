@@ -152,10 +152,11 @@ class Production:
             account_of(name, *self._num_produced(name, feeder), scrape)
             for name, feeder in self._feeders.items()
         ]
-        results = {account.agent: sum(account.results.values()) for account in fed}
-        return fed + [
-            account_of(name, results[source], 0, scrape) for name, source in self._chained.items()
-        ]
+        accounts = {account.agent: account for account in fed}
+        for name, source in self._chained.items():
+            num_results = sum(accounts[source].results.values())
+            accounts[name] = account_of(name, num_results, 0, scrape)
+        return list(accounts.values())
 
     def bad_records(self) -> dict[str, list[str]]:
         """Return the bad records that were delivered: input topic -> their descriptions."""

@@ -24,7 +24,10 @@ from schemas import (
     Recommendation,
     Result,
     Segmentation,
+    SpokenAudio,
+    Transcript,
 )
+from schemas.audio_codec import read_result
 from schemas.cloudevents import type_name
 from streams.kafka.errors import BrokerError
 from streams.kafka.reader import KafkaRecord, follow
@@ -37,7 +40,7 @@ _TYPES: dict[str, type[Result]] = {
     type_name(cls): cls
     for cls in (
         Detections, Classification, Segmentation, NluResult, AnomalyScore, ClusterAssignment,
-        ClusterUpdate, Recommendation,
+        ClusterUpdate, Recommendation, SpokenAudio, Transcript,
     )
 }  # fmt: skip
 
@@ -108,7 +111,9 @@ class Listener(threading.Thread):
         self._files.write(record)
         in_words = describe_record(record.topic, record.value, record.headers)
         self.latest[record.topic].append(in_words)
-        type_header = dict(record.headers).get("ce_type", b"").decode("ascii", "replace")
-        result_type = _TYPES.get(type_header)
-        if result_type is not None and record.value:
+        headers = dict(record.headers)
+        result_type = _TYPES.get(headers.get("ce_type", b"").decode("ascii", "replace"))
+        if result_type is SpokenAudio and record.value:
+            self._recorder.add_result(read_result(record.value, headers))
+        elif result_type is not None and record.value:
             self._recorder.add_result(msgspec.json.decode(record.value, type=result_type))

@@ -10,6 +10,10 @@ from typer.testing import CliRunner
 
 from agents.commands.main import app
 from benchmarks.harness.workloads import WORKLOADS, most_on_embedded
+from models.base import ModelError
+from models.speech.voices import require_programs
+from tests.conftest import skip_or_fail
+from tests.models.speech.small_recognizer import write_small_recognizer
 
 pytestmark = pytest.mark.slow  # each test runs a bench with processes
 
@@ -47,6 +51,25 @@ def test_startup_prints_its_phases(embedded_bootstrap: str) -> None:
     phases = [medians[name] for name in ("loaded", "joined", "answered")]
     assert sum(phases) == pytest.approx(medians["total"])
     assert min(phases) > 0
+
+
+def test_speech_prints_the_ages_of_transcripts(embedded_bootstrap: str, tmp_path: Path) -> None:
+    try:
+        require_programs()
+    except ModelError as error:
+        skip_or_fail(str(error))
+    write_small_recognizer(tmp_path)
+    run = CliRunner().invoke(
+        app,
+        ["bench", "speech", "--broker", embedded_bootstrap, "--path", str(tmp_path), "--streams",
+         "3", "--seconds", "3", "--warm-up", "1", "--json"],
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    (ages,) = json.loads(run.stdout)
+    assert (ages["streams"], ages["chunk_ms"]) == (3, 320)
+    assert 24 <= ages["chunks"] <= 30
+    assert ages["answered"] == ages["chunks"]
+    assert ages["p50_ms"] <= ages["p95_ms"] <= ages["max_ms"]
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,14 @@ def test_other_chunks_are_skipped_and_a_pipe_has_no_length() -> None:
     odd = b"LIST" + struct.pack("<I", 3) + b"abc\0"
     content = built(1, 16, b"\0\1\0\2", odd)
     assert open_wav(content).num_samples == 2
+    assert open_wav(content).num_missing == 0
     endless = content.replace(struct.pack("<I", 4) + b"\0\1", b"\xff\xff\xff\xff\0\1")
-    assert open_wav(endless).num_samples == 2
+    assert (open_wav(endless).num_samples, open_wav(endless).num_missing) == (2, 0)
+
+
+def test_a_file_that_was_cut_short_says_how_many_samples_are_missing() -> None:
+    file = open_wav(wav_bytes(np.stack([RAMP, RAMP], axis=1), 8000)[:-42])
+    assert (file.num_samples, file.num_missing) == (len(RAMP) - 11, 10)
 
 
 @pytest.mark.parametrize(

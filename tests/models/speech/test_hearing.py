@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from models.audio.wav import wav_bytes
 from models.speech.blocks import BLOCK_WINDOW
 from models.speech.hearing import Floats, HearingRules, hear
 from models.speech.stream_state import Ear
@@ -67,6 +68,12 @@ def test_loud_foreign_and_stereo_sound_is_noted() -> None:
     assert [(note.kind, note.count) for note in heard.notes] == [
         ("clipping", 8000), ("resampled", 8000), ("mixed", 2)
     ]  # fmt: skip
+
+
+def test_a_file_that_was_cut_short_is_noted() -> None:
+    file = wav_bytes(np.zeros(16_000, np.int16), 16_000)[:-2000]
+    heard = hear(Ear(), AudioChunk(audio=file, encoding="wav"), RULES)
+    assert [(note.kind, note.count) for note in heard.notes] == [("truncated", 1000)]
 
 
 @pytest.mark.parametrize(

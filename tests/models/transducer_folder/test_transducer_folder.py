@@ -10,8 +10,17 @@ from models.base import ModelError
 from models.transducer_folder.transducer_folder import TransducerFolder
 from schemas import AudioChunk, Transcript
 from tests.models.transducer_folder.tiny_onnx import write_transducer
+from tests.models.transducer_folder.tiny_transformers import write_folder
 
 Floats = Any
+ONNX, PARAKEET, NEMOTRON = "onnx", "parakeet_rnnt", "nemotron_asr_streaming"
+
+
+def write(folder: Path, kind: str) -> None:
+    if kind == ONNX:
+        write_transducer(folder)
+    else:
+        write_folder(folder, kind)
 
 
 def loaded(folder: Path, **options: Any) -> TransducerFolder:
@@ -59,8 +68,9 @@ def said(finals: list[Transcript]) -> list[Any]:
     return [(one.utterance, one.text, one.words, one.score) for one in finals]
 
 
-def test_utterances_do_not_depend_on_how_a_stream_is_cut(tmp_path: Path) -> None:
-    write_transducer(tmp_path)
+@pytest.mark.parametrize("kind", [ONNX, PARAKEET, NEMOTRON])
+def test_utterances_do_not_depend_on_how_a_stream_is_cut(kind: str, tmp_path: Path) -> None:
+    write(tmp_path, kind)
     model = loaded(tmp_path)
     samples = speech(0)
     whole = hear(model, chunks("a", samples, len(samples)))
@@ -75,8 +85,9 @@ def test_utterances_do_not_depend_on_how_a_stream_is_cut(tmp_path: Path) -> None
         assert all(0 <= word.start_ms < word.end_ms <= one.heard_ms + 400 for word in one.words)
 
 
-def test_a_snapshot_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    write_transducer(tmp_path)
+@pytest.mark.parametrize("kind", [ONNX, PARAKEET, NEMOTRON])
+def test_a_snapshot_goes_on_as_if_nothing_had_happened(kind: str, tmp_path: Path) -> None:
+    write(tmp_path, kind)
     model, again = loaded(tmp_path), loaded(tmp_path)
     events = chunks("a", speech(1), 2400)
     first = hear(model, events[:9])
@@ -88,8 +99,9 @@ def test_a_snapshot_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
     assert len(first) <= 1
 
 
-def test_a_text_comes_while_it_is_said(tmp_path: Path) -> None:
-    write_transducer(tmp_path)
+@pytest.mark.parametrize("kind", [ONNX, NEMOTRON])
+def test_a_text_comes_while_it_is_said(kind: str, tmp_path: Path) -> None:
+    write(tmp_path, kind)
     model = loaded(tmp_path)
     texts = []
     for event in chunks("a", speech(0), 5120)[:6]:
@@ -102,8 +114,23 @@ def test_a_text_comes_while_it_is_said(tmp_path: Path) -> None:
 
 def test_another_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "whisper"}')
+    with pytest.raises(ModelError, match="'whisper': expected encoder, decoder and joiner"):
+        TransducerFolder(str(tmp_path)).load()
+
+
+def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="expected one ONNX file with 'encoder' in its name"):
         TransducerFolder(str(tmp_path)).load()
+
+
+def test_parakeet_says_nothing_before_the_end(tmp_path: Path) -> None:
+    write(tmp_path, PARAKEET)
+    model = loaded(tmp_path)
+    for event in chunks("a", speech(0), 5120)[:6]:
+        (answer,) = model.predict_batch([event])
+        assert isinstance(answer, list)
+        model.learn_batch([event])
+        assert [(one.is_final, one.text, one.score) for one in answer] == [(False, "", None)]
 
 
 def test_an_absent_folder_is_named(tmp_path: Path) -> None:

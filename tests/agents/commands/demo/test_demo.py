@@ -5,11 +5,14 @@ import re
 import signal
 import subprocess
 import time
+import wave
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from agents.commands.demo.spoken_alerts import READS, can_speak
 from tests.penstock_command import run_penstock, start_penstock
 
 _TIMEOUT_SECONDS = 240.0
@@ -22,8 +25,10 @@ OVERVIEWS = (
     "clusters",
     "recommendations",
 )
-#: Its input are the results of another agent, so nothing bad is sent to it.
-CHAINED = "track_objects"
+#: Their input are the results of another agent, so nothing bad is sent to them.
+CHAINED = ["track_objects", *(READS if can_speak() else ())]
+#: They have few records: an anomaly each.
+SPEAKING = ("speak_text", "transcribe_speech")
 
 
 def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -45,19 +50,20 @@ def _check_table(output: str) -> None:
     rows = [line.split("\t") for line in output.splitlines() if "\t" in line]
     head, agents = rows[0], [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
     assert head[0] == "agent"
-    assert len(agents) == 8
+    assert len(agents) == 7 + len(CHAINED)
     for row in agents:
         ends = [int(row[name]) for name in ("answered", "dead-lettered", "filtered")]
         assert int(row["produced"]) == int(row["in"]) == sum(ends)
-        assert ends[0] > 4
+        assert ends[0] > (0 if row["agent"] in SPEAKING else 4)
         # The bad records, and the tombstone.
-        assert ends[1:] == ([0, 0] if row["agent"] == CHAINED else [4, 1])
+        assert ends[1:] == ([0, 0] if row["agent"] in CHAINED else [4, 1])
 
 
 def _check_pictures(out: Path) -> None:
     frames = sorted((out / "frames").glob("frame-*.jpg"))
     assert 4 <= len(frames) <= 12
-    for path in [*frames, *(out / f"{name}.png" for name in OVERVIEWS)]:
+    overviews = [*OVERVIEWS, *(["spoken-alert"] if can_speak() else [])]
+    for path in [*frames, *(out / f"{name}.png" for name in overviews)]:
         with Image.open(path) as image:
             assert image.width >= 640
             assert len(image.convert("RGB").getcolors(maxcolors=2**24) or []) > 30
@@ -68,8 +74,11 @@ def _check_lines(out: Path) -> None:
         path.name.removesuffix(".jsonl"): [json.loads(x) for x in path.read_text().splitlines()]
         for path in out.glob("*.jsonl")
     }
-    assert len(lines) == 17
-    assert not lines.pop("video.detections.dlq")
+    assert len(lines) == 15 + 2 * len(CHAINED)
+    for topic in ("video.detections", "sensor.anomalies", "text.to_speak", "audio.speech"):
+        assert not lines.pop(f"{topic}.dlq", None)
+    if can_speak():
+        _check_alerts(out, lines)
     assert all(lines.values())
     tracks = [d for line in lines["video.tracks"] for d in line["value"]["detections"]]
     assert any("track_id" in found for found in tracks)
@@ -80,6 +89,13 @@ def _check_lines(out: Path) -> None:
     assert any(line["value"]["is_anomaly"] for line in lines["sensor.anomalies"])
     reasons = {x["headers"]["__penstock.errors.reason"] for x in lines["video.frames.dlq"]}
     assert reasons == {"decode_error", "too_large", "unknown_schema_version"}
+
+
+def _check_alerts(out: Path, lines: dict[str, list[dict[str, Any]]]) -> None:
+    with wave.open(str(out / "spoken-alert.wav")) as sound:
+        assert sound.getnframes() > sound.getframerate()
+    heard = [line["value"]["text"] for line in lines["audio.transcripts"]]
+    assert any("warning" in text for text in heard), heard
 
 
 @pytest.mark.slow

@@ -1,29 +1,36 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents import AGENTS
+from agents.commands.demo import pipeline
 from agents.commands.demo.inputs import packaged_inputs
 from agents.commands.demo.pipeline import (
     AGENT_OF,
     CHAINED,
+    chained,
     load_run,
     run_environment,
     write_pipeline,
 )
+from agents.commands.demo.spoken_alerts import READS, TEMPLATE, can_speak, speaking_agents
+from models.speech.grammar import words
+from models.synthesis.sentences import words_of
 from streams.settings import AgentSettings
 
 #: Those of the four kinds of events, those of pictures, and those that read another's results.
-RUNNING = {*AGENT_OF.values(), "classify_images", "segment_images", *CHAINED}
+FED = {*AGENT_OF.values(), "classify_images", "segment_images", *CHAINED}
+RUNNING = FED | (set(READS) if can_speak() else set())
 KAFKA = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}
 
 
 def test_the_agents_are_the_declared_ones(tmp_path: Path) -> None:
     write_pipeline(tmp_path / "p.yaml", packaged_inputs(), KAFKA)
     written = load_run(tmp_path / "p.yaml", {}).agents
-    assert {k: replace(a, model="") for k, a in written.items()} == {
-        k: replace(AGENTS[k], model="") for k in RUNNING
+    assert {k: replace(a, model="") for k, a in written.items() if k in FED} == {
+        k: replace(AGENTS[k], model="") for k in FED
     }
 
 
@@ -47,7 +54,7 @@ def test_events_may_need_another_model(tmp_path: Path) -> None:
 def test_an_agent_that_reads_the_results_of_another_reads_its_topic(tmp_path: Path) -> None:
     write_pipeline(tmp_path / "p.yaml", packaged_inputs(), KAFKA, topic_prefix="demo.")
     agents = load_run(tmp_path / "p.yaml", {}).agents
-    for reader, writer in CHAINED.items():
+    for reader, writer in chained(packaged_inputs()).items():
         assert agents[reader].inputs == [agents[writer].output]
 
 
@@ -63,3 +70,26 @@ def test_kafka_settings_of_the_environment_apply_only_to_a_running_cluster(
         "PENSTOCK_KAFKA__SECURITY_PROTOCOL"
     ]
     assert "PATH" in started
+
+
+def test_alerts_are_spoken_where_there_are_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "can_speak", lambda: True)
+    write_pipeline(tmp_path / "p.yaml", packaged_inputs(), KAFKA, topic_prefix="demo.")
+    agents = load_run(tmp_path / "p.yaml", {}).agents
+    for reader, writer in READS.items():
+        assert agents[reader].inputs == [agents[writer].output]
+        assert agents[reader].model_name == model_of(speaking_agents()[reader])
+    assert list(agents)[-3:] == list(READS)  # each after the one that it reads
+    monkeypatch.setattr(pipeline, "can_speak", lambda: False)
+    assert not set(READS) & set(chained(packaged_inputs()))
+
+
+def model_of(agent: dict[str, Any]) -> str:
+    model = agent["model"]
+    return str(model["name"] if isinstance(model, dict) else model)
+
+
+def test_alerts_are_said_in_words_that_the_recognizer_knows() -> None:
+    assert set(words_of(TEMPLATE)) <= set(words())

@@ -1,0 +1,87 @@
+"""Text becomes speech and speech text again, through a broker, with the shipped weights."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from agents.commands.demo.spoken_alerts import can_speak
+from models.synthesis.judge import num_recognized
+from models.synthesis.sentences import unseen_sentences, words_of
+from schemas import TextMessage, Transcript
+from schemas.audio_codec import read_result
+from tests.conftest import skip_or_fail
+from tests.integration.pipelines import Pipeline
+from tests.integration.workers import running_worker
+from tests.penstock_command import run_penstock
+
+pytestmark = pytest.mark.slow
+
+_NUM_SENTENCES, _SEED, _MAX_CHARACTERS = 12, 7, 60
+#: Of the words. `penstock eval synthesis` measures how many it is; this is what a broken part of
+#: the way (a wrong sample rate, cut sound, other letters) would not reach.
+_SHARE_RIGHT = 0.6
+
+
+def _config(pipeline: Pipeline, folder: Path) -> Path:
+    speech, transcripts = f"{pipeline.name}.speech", f"{pipeline.name}.transcripts"
+    settings = {
+        "kafka": {**pipeline.kafka, "group.id": pipeline.name},
+        "agents": {
+            "speak_text": {"input": pipeline.input, "output": speech, "model": "tacotron2"},
+            "transcribe_speech": {"input": speech, "output": transcripts},
+        },
+        "topics": {"default": {"partitions": 4}},
+        "state": {"store": "./state"},
+        "metrics": {"port": 0},
+    }
+    path = folder / "loop.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def test_what_is_spoken_is_understood(tmp_path: Path, bootstrap: str) -> None:
+    if not can_speak():
+        skip_or_fail("no trained weights of the voice and of the recognizer")
+    texts = unseen_sentences(_SEED, _NUM_SENTENCES, _MAX_CHARACTERS)
+    pipeline = Pipeline(tmp_path, bootstrap)  # to produce and read
+    config = _config(pipeline, tmp_path)
+    created = run_penstock("topics", "create", "-c", str(config))
+    assert created.returncode == 0, created.stderr
+    pipeline.produce(
+        msgspec.json.encode(TextMessage(event_id=str(number), text=text))
+        for number, text in enumerate(texts)
+    )
+    with running_worker(config) as worker:
+        worker.await_finished(2 * len(texts), timeout=300)
+        worker.stop()
+
+    spoken = {}
+    for message in pipeline.read(f"{pipeline.name}.speech"):
+        result = read_result(message.value() or b"", dict(message.headers() or []))
+        spoken[result.event_id] = result
+    assert [words_of(spoken[str(number)].text) for number in range(len(texts))] == [
+        words_of(text) for text in texts
+    ]
+    heard = _heard(pipeline)
+    assert set(heard) == set(spoken)
+    right = sum(
+        num_recognized(words_of(text), heard[str(number)]) for number, text in enumerate(texts)
+    )
+    total = sum(len(words_of(text)) for text in texts)
+    assert right >= _SHARE_RIGHT * total, f"{right} of {total} words: {heard}"
+
+
+def _heard(pipeline: Pipeline) -> dict[str, list[str]]:
+    """Return the words of the final transcripts of each text."""
+    words: dict[str, list[str]] = defaultdict(list)
+    for message in pipeline.read(f"{pipeline.name}.transcripts"):
+        transcript = msgspec.convert(json.loads(message.value() or b""), Transcript)
+        if transcript.is_final:
+            words[transcript.event_id] += transcript.text.split()
+    return words
