@@ -24,6 +24,7 @@ from tests.conftest import REPO
 from tests.deploy.chart import (
     BROKER,
     CHART,
+    CLUSTER,
     EXAMPLES,
     Objects,
     container,
@@ -257,7 +258,7 @@ def test_topics_are_created_before_the_workers_with_the_same_pipeline_file() -> 
 def test_files_beside_the_pipeline_file_are_mounted_with_it(tmp_path: Path) -> None:
     folder = REPO / "examples" / "rides"
     done = helm(
-        "template", "rides", CHART, "--set", f"kind=Deployment,{BROKER}",
+        "template", "rides", CHART, *CLUSTER, "--set", f"kind=Deployment,{BROKER}",
         "--set-file", f"pipeline={folder / 'penstock.yaml'}",
         "--set-file", rf"files.rides\.py={folder / 'rides.py'}",
     )  # fmt: skip
