@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -124,10 +123,12 @@ def test_the_image_copies_files_that_exist_and_are_not_ignored() -> None:
 
 
 @pytest.mark.slow
-def test_the_bill_of_materials_is_the_images_lock_with_hashes(tmp_path: Path) -> None:
+def test_the_bill_of_materials_is_the_images_lock_with_hashes() -> None:
     """As `make sbom` writes it; cyclonedx-py checks it against CycloneDX's schema."""
     tool("python/bin/cyclonedx-py")
-    planned = subprocess.run(["make", "sbom"], cwd=REPO, capture_output=True, text=True, check=False)
+    planned = subprocess.run(
+        ["make", "sbom"], cwd=REPO, capture_output=True, text=True, check=False
+    )
     assert planned.returncode == 0, planned.stdout + planned.stderr
     document = json.loads((REPO / "out" / "sbom.cdx.json").read_text())
     assert document["bomFormat"] == "CycloneDX"
