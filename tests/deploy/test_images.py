@@ -78,7 +78,7 @@ def test_images_have_all_that_penstock_needs() -> None:
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     needed = [*project["dependencies"], *extras["vision"], *extras["tracing"], *extras["gpu"]]
-    names = {re.split(r"[\[<>=; ]", text)[0] for text in needed}
+    names = {re.split(r"[\[<>=; ]", text)[0].replace(".", "-") for text in needed}
     assert names - set(image_lock()) == set(), "run `make lock` again"
 
 
