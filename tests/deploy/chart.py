@@ -19,6 +19,9 @@ EXAMPLES = sorted((REPO / "deploy" / "helm" / "examples").glob("*.yaml"))
 #: What a pipeline file for this machine alone lacks in a cluster.
 BROKER = "env.PENSTOCK_KAFKA__BOOTSTRAP_SERVERS=kafka:9092"
 
+#: Helm as `go install` builds it does not know which Kubernetes it was made for.
+CLUSTER = ("--kube-version", "1.33.0")
+
 Objects = list[dict[str, Any]]
 
 
@@ -49,7 +52,7 @@ def template(
     *sets: str, values: Path | None = None, pipeline: Path | None = None, name: str = "plant"
 ) -> subprocess.CompletedProcess[str]:
     """Render a release with values from a file, a pipeline file and `--set` texts."""
-    arguments = ["template", name, str(CHART), "--namespace", "streams"]
+    arguments = ["template", name, str(CHART), "--namespace", "streams", *CLUSTER]
     arguments += ["--values", str(values)] if values else []
     arguments += ["--set-file", f"pipeline={pipeline}"] if pipeline else []
     arguments += [part for text in sets for part in ("--set", text)]

@@ -57,7 +57,8 @@ def test_the_objects_fit_the_schemas_of_keda_and_the_prometheus_operator(tmp_pat
 def test_the_schemas_of_the_operators_find_wrong_values_and_unknown_fields(tmp_path: Path) -> None:
     objects = [o for o in render(values=EXAMPLES[0]) if o["apiVersion"].startswith(OPERATORS)]
     one(objects, "ScaledObject")["spec"]["triggers"][0]["metadata"]["threshold"] = 1
-    one(objects, "PodMonitor", component="")["spec"]["podMetricsEndpoints"][0]["intervall"] = "5s"
+    monitor = next(o for o in objects if o["kind"] == "PodMonitor")
+    monitor["spec"]["podMetricsEndpoints"][0]["intervall"] = "5s"
     mistakes = _operator_mistakes(objects, tmp_path)
     assert any("triggers/0/metadata/threshold must be string" in m for m in mistakes), mistakes
     assert any("'intervall' does not exist" in m for m in mistakes), mistakes
