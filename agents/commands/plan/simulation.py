@@ -106,7 +106,7 @@ def partition_shares(partitions: int, keys: int, skew: float, seed: int = 1) -> 
         return np.full(partitions, 1.0 / partitions)
     weights = np.arange(1, keys + 1, dtype=np.float64) ** -skew
     places = np.random.default_rng(seed).integers(0, partitions, keys)
-    return np.bincount(places, weights / weights.sum(), partitions)
+    return np.bincount(places, weights / weights.sum(), partitions).astype(np.float64)
 
 
 def assign(partitions: int, workers: int) -> list[npt.NDArray[np.int64]]:
