@@ -33,7 +33,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPO / name, folder)
     uv = Path(sys.executable).parent / "uv"
-    command = [uv, "build", "--wheel", "--no-build-isolation", "--python", sys.executable]
+    command = [str(uv), "build", "--wheel", "--no-build-isolation", "--python", sys.executable]
     subprocess.run([*command, "--offline", "-q"], cwd=folder, check=True)
     (built,) = (folder / "dist").glob("*.whl")
     return built
@@ -48,8 +48,8 @@ def penstock(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A .pth adds a folder, without that folder's own .pth, which names the checkout.
     (packages / "locked.pth").write_text(sysconfig.get_path("purelib") + "\n")
     uv = Path(sys.executable).parent / "uv"
-    install = [uv, "pip", "install", "-q", "--offline", "--no-deps", "--python", folder, wheel]
-    subprocess.run(install, check=True)
+    install = [str(uv), "pip", "install", "-q", "--offline", "--no-deps", "--python"]
+    subprocess.run([*install, str(folder), str(wheel)], check=True)
     return folder / "bin" / "penstock"
 
 

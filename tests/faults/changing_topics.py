@@ -179,7 +179,8 @@ class ChangingTopics:
     @contextmanager
     def worker(self) -> Iterator[RunningWorker]:
         """Run a worker; it must end with exit code 0 unless the test has ended it."""
-        worker = RunningWorker(self.config, self.folder / f"worker-{uuid.uuid4().hex[:6]}.log")
+        name = f"worker-{uuid.uuid4().hex[:6]}"
+        worker = RunningWorker(self.config, self.folder / f"{name}.log", name=name)
         try:
             worker.await_member()
             yield worker

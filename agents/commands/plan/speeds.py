@@ -170,7 +170,7 @@ def _time_batches(parts: AgentParts, device: str, sizes: tuple[int, int]) -> lis
     events = _events(parts.event_type)
     try:
         return [
-            _repeat(lambda n=size: model.predict_batch([next(events) for _ in range(n)]))
+            _repeat(lambda: model.predict_batch([next(events) for _ in range(size)]))  # noqa: B023
             for size in sizes
         ]
     finally:

@@ -58,7 +58,7 @@ async def test_both_libraries_get_the_token_and_its_extensions(
     }
     extensions = {"logicalCluster": "lkc-1", "identityPoolId": "pool-2"}
     for role in ("consumer", "producer", "admin"):
-        arguments = aiokafka_arguments(kafka, role)  # type: ignore[arg-type]
+        arguments = aiokafka_arguments(kafka, role)
         assert arguments["sasl_mechanism"] == "OAUTHBEARER"
         provider = arguments["sasl_oauth_token_provider"]
         assert await provider.token() == path.read_text()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -97,12 +98,13 @@ def test_a_file_of_speeds(tmp_path: Path) -> None:
     for content in ([one], {"speeds": [one], "plan": {}}):
         path.write_text(json.dumps(content))
         assert read_speeds(path)[0].service.capacity == pytest.approx(8 / 0.1, rel=0.01)
-    for wrong in (
+    wrongs: tuple[Any, ...] = (
         {},
         [{"agent": "a"}],
         [{**one, "batch_seconds": -1}],
         [{**one, "max_batch_size": 0}],
-    ):
+    )
+    for wrong in wrongs:
         path.write_text(json.dumps(wrong))
         with pytest.raises(UserError, match=r"speeds\.json: "):
             read_speeds(path)
