@@ -212,12 +212,14 @@ CATALOG: dict[str, CatalogEntry] = {
     "speech_recognizer": CatalogEntry(
         "speech recognition",
         "Graves, 2012, arXiv:1211.3711; He et al., 2019, arXiv:1811.06621",
-        f"{_OURS}: to be trained on speech of hibari-tts, espeak-ng and flite; {_YOURS}",
+        f"{_OURS}, from speech of hibari-tts, espeak-ng and flite; {_YOURS}",
+        ("speech/weights/recognizer/model.safetensors",),
     ),
     "tacotron2": CatalogEntry(
         "speech synthesis",
         "Shen et al., 2018, arXiv:1712.05884; Griffin and Lim, 1984; Perraudin et al., 2013",
-        _YOURS,
+        f"{_OURS}, from speech of hibari-tts; {_YOURS}",
+        ("synthesis/weights/model.safetensors",),
     ),
     "alert_text": CatalogEntry("wording of alerts", "none: it fills a template"),
     "hibari": CatalogEntry(

@@ -112,12 +112,6 @@ class SpeechRecognizer(OnlineModel[AudioChunk, Transcript]):
         Raises:
             ModelError: the folder is absent, or holds no recognizer.
         """
-        if self._folder == WEIGHTS and not WEIGHTS.is_dir():
-            raise ModelError(
-                "no weights are shipped with this version: train them (docs/speech.md#training: "
-                "`penstock train recognizer`) and name the run's model/ folder as `path`, or use a "
-                "public checkpoint by `transducer_folder`"
-            )
         if not self._folder.is_dir():
             raise ModelError(f"{self._folder}: no such folder: name the model/ folder of a run")
         self._network = self._open(device)

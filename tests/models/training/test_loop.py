@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.base import ModelError
-from models.training.loop import Plan, train_network
+from models.training.loop import Plan, Stage, train_network
 from models.training.run_folder import RunFolder
 from models.training.settings import NetworkSettings, no_progress
 
@@ -59,6 +59,45 @@ def test_a_run_that_was_ended_gives_the_weights_of_the_whole_run(
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
     assert runs[0].metrics() == runs[1].metrics()
+
+
+def in_stages() -> Plan:
+    """A plan whose first epoch trains the first layer alone, its weights that is."""
+
+    def first(net: Any, rows: Any, _: np.random.Generator) -> torch.Tensor:
+        found: torch.Tensor = net[0](INPUTS[torch.from_numpy(rows)])
+        return found.square().mean()
+
+    then = plan()
+    return Plan(then.num_examples, then.loss, weight_decay=0.0, stages=(Stage(1, first),))
+
+
+def test_a_stage_has_its_epochs_and_leaves_other_weights_alone(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.begin("test", {}, "")
+    one = NetworkSettings(epochs=1, batch_size=4, checkpoint_seconds=0, learning_rate=1e-2)
+    before, after = network(), train_network(network(), in_stages(), one, run, no_progress)
+    assert not torch.equal(before[0].weight, after[0].weight)  # type: ignore[arg-type]
+    assert torch.equal(before[3].weight, after[3].weight)  # type: ignore[arg-type]
+
+
+def test_a_run_that_was_ended_in_its_first_stage_gives_the_same_weights(tmp_path: Path) -> None:
+    runs = [RunFolder(tmp_path / name) for name in ("whole", "ended")]
+    for run in runs:
+        run.begin("test", {}, "")
+    few = NetworkSettings(epochs=3, batch_size=2, checkpoint_seconds=0, learning_rate=1e-2)
+    whole = train_network(network(), in_stages(), few, runs[0], no_progress)
+
+    def end(what: str, done: int, total: int) -> None:
+        if done == 13:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_network(network(), in_stages(), few, runs[1], end)
+    assert runs[1].load_checkpoint()[0] == 10
+    again = train_network(network(), in_stages(), few, runs[1], no_progress)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
 
 
 def test_the_loss_falls_and_is_recorded(tmp_path: Path) -> None:
