@@ -39,7 +39,7 @@ def test_the_schemas_of_kubernetes_find_mistakes() -> None:
 def _kubernetes_validate(objects: Objects, version: str) -> subprocess.CompletedProcess[str]:
     built_in = [o for o in objects if not o["apiVersion"].startswith(OPERATORS)]
     assert len(built_in) >= 5
-    command = [tool("python/bin/kubernetes-validate"), "--strict", "-k", version, "-"]
+    command = [str(tool("python/bin/kubernetes-validate")), "--strict", "-k", version, "-"]
     text = yaml.safe_dump_all(built_in)
     return subprocess.run(command, input=text, text=True, capture_output=True, check=False)
 
