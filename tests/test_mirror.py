@@ -16,6 +16,7 @@ CROSS_CUTTING = {
     "tests/models/test_online_contract.py": "every online model",
     "tests/models/test_text_contract.py": "every registered model that reads texts",
     "tests/models/test_version_contract.py": "every registered model that reads files",
+    "tests/models/transducer_folder/test_transformers_networks.py": "streamed and whole, each kind",
     "tests/models/vision/test_hostile_pictures.py": "every registered model that reads frames",
     "tests/schemas/mapping/test_properties.py": "every part of the mapping, on any value",
     "tests/streams/kafka/test_security.py": "TLS and passwords on Apache Kafka",

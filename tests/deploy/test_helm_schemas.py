@@ -61,7 +61,7 @@ def test_the_schemas_of_the_operators_find_wrong_values_and_unknown_fields(tmp_p
     monitor["spec"]["podMetricsEndpoints"][0]["intervall"] = "5s"
     mistakes = _operator_mistakes(objects, tmp_path)
     assert any("triggers/0/metadata/threshold must be string" in m for m in mistakes), mistakes
-    assert any("'intervall' does not exist" in m for m in mistakes), mistakes
+    assert any("intervall" in m for m in mistakes), mistakes
 
 
 def _operator_mistakes(objects: Objects, folder: Path) -> list[str]:

@@ -32,8 +32,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(REPO / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(REPO / name, folder)
-    uv = Path(sys.executable).parent / "uv"
-    command = [str(uv), "build", "--wheel", "--no-build-isolation", "--python", sys.executable]
+    uv = str(Path(sys.executable).parent / "uv")
+    command = [uv, "build", "--wheel", "--no-build-isolation", "--python", sys.executable]
     subprocess.run([*command, "--offline", "-q"], cwd=folder, check=True)
     (built,) = (folder / "dist").glob("*.whl")
     return built
@@ -43,13 +43,23 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def penstock(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command in a fresh environment that sees this one's packages, but not the checkout."""
     folder = tmp_path_factory.mktemp("installed") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     # A .pth adds a folder, without that folder's own .pth, which names the checkout.
     (packages / "locked.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    uv = Path(sys.executable).parent / "uv"
-    install = [str(uv), "pip", "install", "-q", "--offline", "--no-deps", "--python"]
-    subprocess.run([*install, str(folder), str(wheel)], check=True)
+    uv = str(Path(sys.executable).parent / "uv")
+    install = [
+        uv,
+        "pip",
+        "install",
+        "-q",
+        "--offline",
+        "--no-deps",
+        "--python",
+        str(folder),
+        str(wheel),
+    ]
+    subprocess.run(install, check=True)
     return folder / "bin" / "penstock"
 
 
