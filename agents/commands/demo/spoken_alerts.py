@@ -20,9 +20,16 @@ READS: dict[str, str] = {
 TEMPLATE = "Warning, flow on sensor one is out of range."
 
 
+#: Of 82 words that the shipped voice spoke, the shipped recognizer understood 9: until they are
+#: trained for longer, the demo does not speak.
+_IS_UNDERSTOOD = False
+
+
 def can_speak() -> bool:
-    """Return whether the trained weights of voice and recognizer are there."""
-    return all((folder / "model.safetensors").is_file() for folder in (VOICE, RECOGNIZER))
+    """Return whether the weights of voice and recognizer are there, and good enough to show."""
+    return _IS_UNDERSTOOD and all(
+        (folder / "model.safetensors").is_file() for folder in (VOICE, RECOGNIZER)
+    )
 
 
 def speaking_agents() -> dict[str, dict[str, Any]]:
