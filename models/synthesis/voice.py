@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 #: The decoder always works on so many rows of a multiple of so many symbols: products of matrices
 #: of one shape add up in one order, so a text sounds the same to the last bit beside any others.
-_ROWS, _SYMBOLS = 8, 32
+#: One row: without AVX-512, the rows of one product add up in several orders.
+_ROWS, _SYMBOLS = 1, 32
 #: Of weights that are broken.
 _NO_SOUND = "the network gave no numbers: silence instead"
 #: Turns of Griffin-Lim.
@@ -65,7 +66,7 @@ class Voice:
     def speak(self, sentences: Sequence[Symbols]) -> list[SpokenSentence]:
         """Return each sentence, in order.
 
-        A sentence does not depend on those beside it. Memory is that of 8 sentences at a time.
+        A sentence does not depend on those beside it. Memory is that of one sentence at a time.
 
         Args:
             sentences: symbols of each, at least one.
