@@ -92,7 +92,8 @@ def test_pipeline_files_load(page: Path, tmp_path: Path) -> None:
     for block in blocks(page, "yaml"):
         path = tmp_path / "penstock.yaml"
         path.write_text(block.text)
-        assert load_pipeline(path, {"KAFKA_PASSWORD": "secret", "SCORES_TOKEN": "t"}).agents
+        secrets = dict.fromkeys(("KAFKA_PASSWORD", "KAFKA_CLIENT_SECRET", "SCORES_TOKEN"), "s")
+        assert load_pipeline(path, secrets).agents
         if block.mark.startswith("whole file: "):
             assert block.text == (REPO / block.mark.removeprefix("whole file: ")).read_text()
 

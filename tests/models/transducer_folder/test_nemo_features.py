@@ -60,7 +60,7 @@ def test_a_processor_holds_the_features_too(tmp_path: Path) -> None:
         ({"hop_length": 200}, "hop_length 200"),
         ({"feature_size": 64}, "feature_size 64"),
         ({"win_length": 600}, "win_length 600"),
-        ({"win_length": "x"}, "expected even ones"),
+        ({"win_length": "x"}, "expected even numbers"),
         ({"preemphasis": "x"}, "preemphasis 'x'"),
     ],
 )
