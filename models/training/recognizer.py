@@ -73,53 +73,19 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
     choice = to_judge(CHOICE_SEED, min(_NUM_CHOICE, settings.num_sentences), unseen=False)
     sounds = _record(run, "train", spoken, progress)
     choice_sounds = _record(run, "choice", choice, progress)
-    # Sentences of a step are about as long: padding would cost as much as sound.
-    by_length = np.argsort(sounds.lengths, kind="stable")
-    rank = np.argsort(by_length)
-    size = settings.batch_size
-
-    def near(row: int, share: float = 1.0) -> list[int]:
-        """Return a step's sentences, of the shortest `share`: those about as long as one."""
-        first = int(np.clip(rank[row] * share - size // 2, 0, len(rank) - size))
-        return [int(other) for other in by_length[first : first + size]]
-
-    def first_letters(net: Any, rows: Rows, _: np.random.Generator) -> Any:
-        short = near(rows[0], _FIRST_SHARE)
-        return net.first_letters([_still(sounds[row]) for row in short], _texts(spoken, short))
-
-    def first_words(net: Any, rows: Rows, _: np.random.Generator) -> Any:
-        short = near(rows[0], _FIRST_SHARE)
-        return net.ctc_loss([_still(sounds[row]) for row in short], _texts(spoken, short), None)
-
-    def encoder_alone(net: Any, rows: Rows, chance: np.random.Generator) -> Any:
-        some = near(rows[0])
-        varied = [vary_sound(sounds[row], chance) for row in some]
-        return net.ctc_loss(varied, _texts(spoken, some), chance)
-
-    def loss(net: Any, rows: Rows, chance: np.random.Generator) -> Any:
-        some = near(rows[0])
-        varied = [vary_sound(sounds[row], chance) for row in some]
-        return net.loss(varied, _texts(spoken, some), chance)
-
-    def held_out_loss(net: Any) -> float:
-        still = [_still(sound) for sound in _each(choice_sounds)]
-        parts = [
-            float(net.loss(still[at : at + 16], [s.text for s in choice[at : at + 16]], None))
-            for at in range(0, len(still), 16)
-        ]
-        return float(np.mean(parts))
-
+    lessons = _Lessons(sounds, [one.text for one in spoken], settings.batch_size)
+    judged = [one.text for one in choice]
     plan = Plan(
         len(spoken),
-        loss,
-        held_out_loss,
+        lessons.all_together,
+        lambda net: _held_out_loss(net, choice_sounds, judged),
         weight_decay=0.01,
         clip=5.0,
         average_decay=0.998,
         stages=(
-            Stage(settings.first_epochs, first_letters),
-            Stage(settings.first_epochs, first_words),
-            Stage(settings.encoder_epochs, encoder_alone),
+            Stage(settings.first_epochs, lessons.first_letters),
+            Stage(settings.first_epochs, lessons.first_words),
+            Stage(settings.encoder_epochs, lessons.encoder_alone),
         ),
     )
     torch.manual_seed(settings.seed)
@@ -142,13 +108,59 @@ def train(settings: Settings, run: RunFolder, progress: Progress) -> Trained:
     )
 
 
-def _still(samples: Any) -> Any:
-    """Return recorded samples as float32 in [-1, 1], unchanged."""
+class _Lessons:
+    """The loss of each stage, of sentences that are about as long as one of the step's.
+
+    Padding would cost as much as sound, so the step's first example alone says which they are.
+    """
+
+    def __init__(self, sounds: Recordings, texts: list[str], size: int) -> None:
+        self._sounds, self._texts, self._size = sounds, texts, size
+        self._by_length = np.argsort(sounds.lengths, kind="stable")
+        self._rank = np.argsort(self._by_length)
+
+    def first_letters(self, net: Any, rows: Rows, _: np.random.Generator) -> Any:
+        """Return the loss of letters at even places, in short sentences as they are."""
+        return net.first_letters(*self._still(self._near(rows, _FIRST_SHARE)))
+
+    def first_words(self, net: Any, rows: Rows, _: np.random.Generator) -> Any:
+        """Return the loss of the encoder alone, in short sentences as they are."""
+        return net.ctc_loss(*self._still(self._near(rows, _FIRST_SHARE)), None)
+
+    def encoder_alone(self, net: Any, rows: Rows, chance: np.random.Generator) -> Any:
+        """Return the loss of the encoder alone, in varied sentences."""
+        return net.ctc_loss(*self._varied(self._near(rows), chance), chance)
+
+    def all_together(self, net: Any, rows: Rows, chance: np.random.Generator) -> Any:
+        """Return the loss of the transducer and of its encoder, in varied sentences."""
+        return net.loss(*self._varied(self._near(rows), chance), chance)
+
+    def _near(self, rows: Rows, share: float = 1.0) -> list[int]:
+        """Return sentences of the shortest `share`."""
+        first = int(self._rank[rows[0]] * share - self._size // 2)
+        first = min(max(first, 0), len(self._rank) - self._size)
+        return [int(row) for row in self._by_length[first : first + self._size]]
+
+    def _still(self, rows: list[int]) -> tuple[list[Any], list[str]]:
+        return [_as_floats(self._sounds[row]) for row in rows], [self._texts[row] for row in rows]
+
+    def _varied(self, rows: list[int], chance: np.random.Generator) -> tuple[list[Any], list[str]]:
+        sounds = [vary_sound(self._sounds[row], chance) for row in rows]
+        return sounds, [self._texts[row] for row in rows]
+
+
+def _held_out_loss(net: Any, sounds: Recordings, texts: list[str]) -> float:
+    still = [_as_floats(sounds[row]) for row in range(len(sounds))]
+    parts = [
+        float(net.loss(still[at : at + 16], texts[at : at + 16], None))
+        for at in range(0, len(still), 16)
+    ]
+    return float(np.mean(parts))
+
+
+def _as_floats(samples: Any) -> Any:
+    """Return recorded samples as float32 in [-1, 1]."""
     return samples.astype(np.float32) / 32768
-
-
-def _texts(spoken: list[Spoken], rows: list[int]) -> list[str]:
-    return [spoken[row].text for row in rows]
 
 
 def _record(run: RunFolder, name: str, spoken: list[Spoken], progress: Progress) -> Recordings:
@@ -175,10 +187,6 @@ def _record(run: RunFolder, name: str, spoken: list[Spoken], progress: Progress)
     ends = run.prepared(f"{name}_ends", (len(spoken),), np.int64, fill_ends)
     samples = run.prepared(f"{name}_samples", (int(ends[-1]),), np.int16, fill_samples)
     return Recordings(samples, np.asarray(ends))
-
-
-def _each(sounds: Recordings) -> list[Any]:
-    return [sounds[row] for row in range(len(sounds))]
 
 
 def write_model(transducer: Any, shape: Any, folder: Path) -> None:
