@@ -14,8 +14,9 @@ from schemas import AudioChunk
 from tests.conftest import skip_or_fail
 
 TINY = Settings(
-    num_sentences=32, hidden=12, layers=1, joint=12, epochs=2, batch_size=8, num_measured=0
-)
+    num_sentences=32, hidden=12, layers=1, joint=12, batch_size=8, num_measured=0,
+    epochs=4, first_epochs=1, encoder_epochs=1,
+)  # fmt: skip
 
 
 def require_voices() -> None:
