@@ -10,6 +10,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 # uv would use its built-in CA certificates; pip, git and Maven use the system's, and a company's.
 export UV_SYSTEM_CERTS ?= true
+# Where it is set, each process would compile torch and transformers again: half a minute.
+unexport PYTHONDONTWRITEBYTECODE
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
 .PHONY: help setup demo images test test-all test-faults lint audit-deps sbom tools lock format clean
@@ -25,7 +27,7 @@ $(STAMP): requirements.lock pyproject.toml
 		"install it, or name one that is there: make PYTHON=/path/to/python3" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install -q --disable-pip-version-check uv
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --require-hashes -r requirements.lock
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --compile-bytecode --require-hashes -r requirements.lock
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -191,7 +191,7 @@ class Pipeline:
             found[letter.origin.partition, letter.origin.offset].append(letter.reason)
         return found
 
-    def await_finished(self, num_records: int, timeout: float = 60.0) -> None:
+    def await_finished(self, num_records: int, timeout: float = 120.0) -> None:
         """Wait until `num_records` input records have a result or a dead letter on the topics."""
         wait_for_count("input records finished", self.num_finished, num_records, timeout)
 

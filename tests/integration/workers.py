@@ -63,7 +63,7 @@ class RunningWorker:
         self.await_started()
         wait_for_count("records answered", lambda: self.accounts()["answered"], count, timeout)
 
-    def await_finished(self, count: int, timeout: float = 60.0) -> None:
+    def await_finished(self, count: int, timeout: float = 120.0) -> None:
         """Wait until it has counted `count` outcomes or more and has nothing in flight."""
         self.await_started()
         wait_for_count("records with an outcome", self._num_finished, count, timeout)
