@@ -1,4 +1,4 @@
-"""What sources do: they fall silent, come back, and send late."""
+"""What sources and their channels do: they fall silent, come back, and send late."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from schemas.event import Result
 
 
 class SourceEvent(Result, kw_only=True):
-    """One source fell silent, came back, or sent an event that is older than its last."""
+    """A source, or a channel of it, fell silent or came back; or a source sent an old event."""
 
     kind: Literal["silent", "back", "late"]
     subject: str
@@ -19,3 +19,5 @@ class SourceEvent(Result, kw_only=True):
     """Of `silent` and `back`: how long nothing came. Of `late`: how much older it is. >= 0."""
     allowed_seconds: float
     """How long the subject may be silent, > 0; 0 if that is not known yet."""
+    channel: str = ""
+    """Of `silent` and `back`: the subject's channel that it is about; "": the subject itself."""

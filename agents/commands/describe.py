@@ -337,10 +337,11 @@ def _drift(result: DriftEvent) -> str:
 
 def _source_event(result: SourceEvent) -> str:
     seconds = f"{result.seconds:.1f} s"
+    subject = f"{result.subject}/{result.channel}" if result.channel else result.subject
     if result.kind == "silent":
-        return f"{result.subject} is silent for {seconds} (allowed {result.allowed_seconds:.1f} s)"
+        return f"{subject} is silent for {seconds} (allowed {result.allowed_seconds:.1f} s)"
     if result.kind == "back":
-        return f"{result.subject} is back after {seconds}"
+        return f"{subject} is back after {seconds}"
     return f"{result.subject} sent an event that is {seconds} older than its last"
 
 

@@ -1,8 +1,8 @@
-"""Reports sources that fall silent, come back, and send late."""
+"""Reports sources and channels that fall silent, come back, and send late."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,9 +11,9 @@ from models.base import OnlineModel
 from models.silence.partition_clock import PartitionClock
 from models.silence.source_table import Rules, SourceTable
 from models.snapshots import Option, pack, unpack
-from schemas import Event, SourceEvent
+from schemas import Event, SensorReading, SourceEvent
 
-_LAYOUT_VERSION = 1
+_LAYOUT_VERSION = 2
 
 
 class SilenceWatcher(OnlineModel[Event, SourceEvent]):
@@ -26,6 +26,9 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
     The usual interval is a running mean of the source's gaps, where irregular sources are given
     12 mean absolute deviations more. A gap beyond what is allowed is learned as what is allowed.
 
+    A channel of a `SensorReading` is silent by the same rules, but when its source sends without
+    it: a source that is silent as a whole says nothing about its channels.
+
     Args:
         intervals: a source is silent after this many of its usual intervals, > 1.
         interval_seconds: the usual interval of all sources; None: learned, for each.
@@ -33,7 +36,8 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
         min_silence_seconds: a shorter silence is not reported, >= 0.
         max_step_seconds: an event whose time is farther from the partition's is not believed
             before others agree: one device's wrong clock makes no other one silent.
-        max_sources: sources remembered in a partition.
+        max_sources: sources remembered in a partition, and channels where these are watched.
+        channels: also watch the channels of readings.
     """
 
     name = "silence_watcher"
@@ -49,6 +53,7 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
         min_silence_seconds: float = 1.0,
         max_step_seconds: float = 1800.0,
         max_sources: int = 65_536,
+        channels: bool = False,
     ) -> None:
         if not 1 < intervals <= 1e6 or not 0 <= min_silence_seconds <= 1e9 or min_gaps < 2:
             raise ValueError(
@@ -65,13 +70,14 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
         fixed_ms = 1000.0 * (interval_seconds or 0.0)
         self._rules = Rules(intervals, fixed_ms, min_gaps, 1000.0 * min_silence_seconds)
         self._max_step_ms = round(1000 * max_step_seconds)
-        self._max_sources = max_sources
+        self._max_sources, self._has_channels = max_sources, channels
         self._table = SourceTable(max_sources, self._rules)
         self._clock = PartitionClock()
         self._num_late = 0
         self._num_silent = 0
         self._options: dict[str, Option] = {
             **self._rules._asdict(), "max_step_ms": self._max_step_ms, "max_sources": max_sources,
+            "channels": channels,
         }  # fmt: skip
 
     def predict_batch(self, batch: Sequence[Event]) -> list[list[SourceEvent]]:
@@ -92,7 +98,22 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
         if 0 < event.event_time_ms < table.last_ms[row]:
             late_ms = table.last_ms[row] - event.event_time_ms
             found.append(self._report("late", row, late_ms / 1000))
+        for channel in table.channels(event.source_id):
+            silence = (now_ms - table.seen_ms[channel]) / 1000
+            if table.slots.keys[channel][1] not in self._channels_of(event):
+                if self._falls_silent(channel, now_ms):
+                    found.append(self._report("silent", channel, silence))
+            elif table.is_silent[channel]:
+                found.append(self._report("back", channel, silence))
         return found
+
+    def _channels_of(self, event: Event) -> Mapping[str, float]:
+        if self._has_channels and isinstance(event, SensorReading):
+            return event.values
+        return {}
+
+    def _falls_silent(self, channel: int, now_ms: int) -> bool:
+        return not self._table.is_silent[channel] and self._table.is_overdue(channel, now_ms)
 
     def learn_batch(self, batch: Sequence[Event]) -> None:
         """Note who sent, and who should have."""
@@ -108,6 +129,17 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
                 self._num_silent += not_noticed and self._table.is_overdue(row, now_ms)
                 self._num_late += 0 < event.event_time_ms < self._table.last_ms[row]
             self._table.see(event.source_id, event.event_time_ms, now_ms)
+            self._learn_channels(event, now_ms)
+
+    def _learn_channels(self, event: Event, now_ms: int) -> None:
+        table, sent = self._table, self._channels_of(event)
+        for row in table.channels(event.source_id):
+            if table.slots.keys[row][1] not in sent and self._falls_silent(row, now_ms):
+                table.is_silent[row] = True
+                self._num_silent += 1
+        for channel in sent:
+            if channel:  # "" is the key of the source itself
+                table.see(event.source_id, event.event_time_ms, now_ms, channel)
 
     def _tick(self, event: Event) -> PartitionClock:
         return self._clock.after(event.source_id, event.event_time_ms, self._max_step_ms)
@@ -122,13 +154,14 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
         return SourceEvent(
             kind=kind,  # type: ignore[arg-type]
             subject=table.slots.keys[row][0],
+            channel=table.slots.keys[row][1],
             last_event_time_ms=table.last_ms[row],
             seconds=max(seconds, 0.0),
             allowed_seconds=table.allowed_ms(row) / 1000,
         )
 
     def take_incidents(self) -> dict[str, int]:
-        """Return the silences, late events, and sources without room since the last call."""
+        """Return the silences, late events, and keys without room since the last call."""
         silent, late = self._num_silent, self._num_late
         self._num_silent = self._num_late = 0
         return {
@@ -140,7 +173,11 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
         numbers, doubted = self._clock.dump()
         slots = self._table.slots
         rows = len(slots.keys)
-        names = {"sources": [key[0] for key in slots.keys], "doubted": [doubted]}
+        names = {
+            "sources": [key[0] for key in slots.keys],
+            "channels": [key[1] for key in slots.keys],
+            "doubted": [doubted],
+        }
         arrays = {
             **self._table.arrays(), "clock": np.array(numbers, np.int64),
             "last_seen": slots.last_seen[:rows], "step": np.array([slots.step], np.int64),
@@ -151,7 +188,7 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
         """Take the sources and the clock of a snapshot."""
         saved = unpack(state, self.name, _LAYOUT_VERSION, self._options)
         table = SourceTable(self._max_sources, self._rules)
-        table.load(saved, reload_slots(saved, table.slots, "sources"))
+        table.load(saved, reload_slots(saved, table.slots, "sources", "channels"))
         numbers = saved.array("clock", np.zeros(0, np.int64), 3).tolist()
         doubted = (saved.list_of("doubted") or [""])[0]
         self._clock = PartitionClock.load(numbers, doubted)

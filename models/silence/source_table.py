@@ -1,10 +1,10 @@
-"""What is known of each source: when it sent last, and how long it usually waits."""
+"""What is known of each source and channel: when it sent last, and how long it usually waits."""
 
 from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +34,9 @@ class Rules(NamedTuple):
 
 
 class SourceTable:
-    """Rows of sources, with the time by which each must have sent again.
+    """Rows of sources, with the time by which each must have sent again, and of their channels.
+
+    A channel is judged when its source sends without it; so it has no time of its own.
 
     Arrays of the standard library: single elements are read and written for each event, at which
     NumPy is slow.
@@ -51,6 +53,8 @@ class SourceTable:
         self.deviation_ms = array("d")
         self.num_gaps = array("q")
         self.is_silent = array("b")
+        self._channels: dict[str, list[int]] = {}
+        """The rows of the channels of each source, as they came."""
         self._due: list[tuple[float, int]] = []
         """A heap of (time, row): no row is due before its entry, each has one at most."""
         self._is_queued = array("b")
@@ -66,9 +70,13 @@ class SourceTable:
         usual = max(rules.intervals * mean, mean + _DEVIATIONS * self.deviation_ms[row])
         return max(usual, rules.min_silence_ms)
 
-    def find(self, source_id: str) -> int:
-        """Return a source's row, or `NO_SLOT`."""
-        return self.slots.find([(source_id,)])[0]
+    def find(self, source_id: str, channel: str = "") -> int:
+        """Return the row of a source or of one of its channels, or `NO_SLOT`."""
+        return self.slots.find([(source_id, channel)])[0]
+
+    def channels(self, source_id: str) -> list[int]:
+        """Return the rows of a source's channels."""
+        return self._channels.get(source_id, [])
 
     def overdue(self, now_ms: int) -> list[int]:
         """Return the rows that should have sent by now and are not marked, longest due first."""
@@ -76,6 +84,8 @@ class SourceTable:
         while self._due and self._due[0][0] < now_ms:
             _, row = heapq.heappop(self._due)
             self._is_queued[row] = False
+            if self.slots.keys[row][1]:  # a channel has the row now
+                continue
             if self.is_silent[row] or not (allowed := self.allowed_ms(row)):
                 continue
             due = self.seen_ms[row] + allowed
@@ -93,13 +103,15 @@ class SourceTable:
         allowed = self.allowed_ms(row)
         return allowed > 0 and self.seen_ms[row] + allowed < now_ms
 
-    def see(self, source_id: str, event_time_ms: int, now_ms: int) -> None:
-        """Learn that a source sent, at the partition's time `now_ms`."""
-        claim = self.slots.claim([(source_id,)])
+    def see(self, source_id: str, event_time_ms: int, now_ms: int, channel: str = "") -> None:
+        """Learn that a source sent, or one of its channels, at the partition's time `now_ms`."""
+        claim = self.slots.claim([(source_id, channel)])
         row = claim.rows[0]
         if row == NO_SLOT:
             return
         self._grow()
+        if claim.fresh:
+            self._file(row, claim.lost)
         if claim.fresh:
             self._clear(row)
         else:
@@ -107,8 +119,19 @@ class SourceTable:
         self.last_ms[row] = max(self.last_ms[row], event_time_ms)
         self.seen_ms[row] = now_ms
         self.is_silent[row] = False
-        if not self._is_queued[row] and (allowed := self.allowed_ms(row)):
+        if not channel and not self._is_queued[row] and (allowed := self.allowed_ms(row)):
             self._queue(row, now_ms + allowed)
+
+    def _file(self, row: int, lost: Sequence[tuple[str, ...]]) -> None:
+        """Note whose channel a new row is, and whose it no longer is."""
+        for source_id, channel in lost:
+            if channel:
+                self._channels[source_id].remove(row)
+                if not self._channels[source_id]:
+                    del self._channels[source_id]
+        source_id, channel = self.slots.keys[row]
+        if channel:
+            self._channels.setdefault(source_id, []).append(row)
 
     def _learn_gap(self, row: int, event_time_ms: int, now_ms: int) -> None:
         # A device that sends ten readings at once every ten seconds has gaps of one second by
@@ -166,5 +189,8 @@ class SourceTable:
             for row, value in enumerate(values.tolist()):
                 column[row] = value
         for row in range(rows):
+            self._file(row, [])
+            if self.slots.keys[row][1]:
+                continue
             if not self.is_silent[row] and (allowed := self.allowed_ms(row)):
                 self._queue(row, self.seen_ms[row] + allowed)

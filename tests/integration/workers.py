@@ -39,7 +39,7 @@ class RunningWorker:
         return self.process.poll() is None
 
     def has_started(self) -> bool:
-        """Whether its models are loaded and its metrics are served.
+        """Whether its metrics are served; its models may still load.
 
         Raises:
             AssertionError: the process has ended.
@@ -48,7 +48,7 @@ class RunningWorker:
         return "metrics at" in self.log_text()
 
     def await_started(self) -> None:
-        """Wait until its models are loaded and its metrics are served."""
+        """Wait until its metrics are served; its models may still load."""
         wait_until("the worker has started", self.has_started, _START_SECONDS)
 
     def await_ready(self, timeout: float = _START_SECONDS) -> None:

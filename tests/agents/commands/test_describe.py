@@ -78,10 +78,10 @@ def _scene(kind: Any, **more: Any) -> SceneEvent:
     )
 
 
-def _source(kind: Any) -> SourceEvent:
+def _source(kind: Any, channel: str = "") -> SourceEvent:
     return SourceEvent(
         source_id="p-1", kind=kind, subject="p-7", last_event_time_ms=NOON, seconds=31.2,
-        allowed_seconds=30.0,
+        allowed_seconds=30.0, channel=channel,
     )  # fmt: skip
 
 
@@ -278,6 +278,7 @@ RESULTS: list[tuple[Result, str]] = [
     ),
     (AlertText(source_id="p-1", text="pump 7 is hot"), "p-1  to say: 'pump 7 is hot'"),
     (_source("silent"), "p-1  p-7 is silent for 31.2 s (allowed 30.0 s)"),
+    (_source("silent", "bar"), "p-1  p-7/bar is silent for 31.2 s (allowed 30.0 s)"),
     (_source("back"), "p-1  p-7 is back after 31.2 s"),
     (_source("late"), "p-1  p-7 sent an event that is 31.2 s older than its last"),
     (

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models.silence.silence_watcher import SilenceWatcher
-from schemas import Event, SourceEvent, TextMessage
+from schemas import Event, SensorReading, SourceEvent, TextMessage
 
 NOON = 1_700_000_000_000
 
@@ -135,3 +135,91 @@ def test_any_event_can_be_watched() -> None:
 def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
         SilenceWatcher(**options)
+
+
+def readings(log: list[tuple[str, float]], *channels: str) -> list[tuple[SensorReading, float]]:
+    return [
+        (
+            SensorReading(
+                source_id=source,
+                event_time_ms=NOON + round(1000 * second),
+                values=dict.fromkeys(channels, 1.0),
+            ),
+            second,
+        )
+        for source, second in log
+    ]
+
+
+def play_readings(watcher: SilenceWatcher, log: list[tuple[SensorReading, float]]) -> list[Any]:
+    found = []
+    for reading, second in log:
+        for report in watcher.predict_batch([reading])[0]:
+            found.append((second, report.kind, report.subject, report.channel))
+        watcher.learn_batch([reading])
+    return found
+
+
+def test_a_channel_that_stops_is_reported_although_its_source_is_alone() -> None:
+    watcher = SilenceWatcher(channels=True)
+    log = [
+        *readings(steady("a", start=0, stop=300), "bar", "rpm"),
+        *readings(steady("a", start=300, stop=600), "rpm"),
+        *readings(steady("a", start=600, stop=700), "bar", "rpm"),
+    ]
+    found = play_readings(watcher, log)
+    assert found == [(330.0, "silent", "a", "bar"), (600.0, "back", "a", "bar")]
+    assert watcher.take_incidents()["silent_source"] == 1
+
+
+def test_a_source_that_stops_says_nothing_about_its_channels() -> None:
+    log = [
+        *readings(steady("a", "b", start=0, stop=300), "bar", "rpm"),
+        *readings(steady("b", start=300, stop=600), "bar", "rpm"),
+        *readings(steady("a", "b", start=600, stop=700), "bar", "rpm"),
+    ]
+    found = play_readings(SilenceWatcher(channels=True), log)
+    assert found == [(330.0, "silent", "a", ""), (600.0, "back", "a", "")]
+
+
+def test_a_channel_that_comes_every_minute_is_not_silent_in_between() -> None:
+    log = []
+    for reading, second in readings(steady("a", start=0, stop=6000), "bar"):
+        if second % 60 == 0:
+            reading.values["slow"] = 1.0
+        log.append((reading, second))
+    assert play_readings(SilenceWatcher(channels=True), log) == []
+
+
+def test_channels_survive_a_restart() -> None:
+    before, after = SilenceWatcher(channels=True), SilenceWatcher(channels=True)
+    assert not play_readings(before, readings(steady("a", start=0, stop=300), "bar", "rpm"))
+    after.restore(before.snapshot())
+    rest = readings(steady("a", start=300, stop=600), "rpm")
+    assert play_readings(after, rest) == [(330.0, "silent", "a", "bar")]
+    assert after.snapshot() != before.snapshot()
+    assert play_readings(before, rest) == [(330.0, "silent", "a", "bar")]
+    assert after.snapshot() == before.snapshot()
+
+
+def test_rows_that_change_hands_between_sources_and_channels() -> None:
+    watcher = SilenceWatcher(channels=True, max_sources=6)
+    log = []
+    for turn in range(400):
+        source = f"s{turn // 100}"
+        log += readings([(source, 10.0 * turn)], "x", "y" if turn % 2 else "z")
+    for report in play_readings(watcher, log):
+        assert report[1] in ("silent", "back")
+    incidents = watcher.take_incidents()
+    assert incidents["evicted_key"] > 0
+    again = SilenceWatcher(channels=True, max_sources=6)
+    again.restore(watcher.snapshot())
+    assert again.snapshot() == watcher.snapshot()
+
+
+def test_channels_are_watched_on_demand_alone() -> None:
+    log = [
+        *readings(steady("a", start=0, stop=300), "bar", "rpm"),
+        *readings(steady("a", start=300, stop=600), "rpm"),
+    ]
+    assert play_readings(SilenceWatcher(), log) == []

@@ -94,6 +94,6 @@ def test_the_row_of_another_source_starts_empty() -> None:
         table.see("a", 1000 * i, 1000 * i)
     for i in range(1, 30):
         table.see("b", 100_000 + i, 100_000 + i)
-    assert table.slots.keys == [("b",)]
+    assert table.slots.keys == [("b", "")]
     assert table.num_gaps[0] < 30
     assert table.last_ms[0] == 100_029
