@@ -39,9 +39,11 @@ class Tacotron2Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     postnet_kernel: int = 5
     postnet_size: int = 512
     dropout: float = 0.5
-    """Of convolutions, in training only, and of the pre-net, always."""
+    """Of the pre-net, always."""
     recurrent_dropout: float = 0.1
     """Of the outputs of both decoder layers, in training only."""
+    convolution_dropout: float = 0.5
+    """Of convolutions, in training only."""
 
 
 class Forced(NamedTuple):
@@ -63,7 +65,7 @@ class Encoder(nn.Module):
     def __init__(self, config: Tacotron2Config) -> None:
         super().__init__()
         size, kernel = config.symbol_size, config.encoder_kernel
-        self._dropout = config.dropout
+        self._dropout = config.convolution_dropout
         self.convolutions = nn.ModuleList(
             _convolution(size, size, kernel, "relu") for _ in range(config.encoder_layers)
         )
@@ -92,7 +94,7 @@ class Postnet(nn.Module):
         super().__init__()
         inner = [config.postnet_size] * (config.postnet_layers - 1)
         sizes = [config.num_mels, *inner, config.num_mels]
-        self._dropout = config.dropout
+        self._dropout = config.convolution_dropout
         self.convolutions = nn.ModuleList(
             _convolution(a, b, config.postnet_kernel, "linear" if last else "tanh")
             for last, a, b in zip(

@@ -169,6 +169,8 @@ def _config(settings: Settings) -> Any:
         attention_size=64,
         prenet_size=128,
         postnet_size=settings.postnet_size,
+        # The published half is for networks ten times as large: with it, a small one stays mute.
+        convolution_dropout=0.1,
     )
 
 

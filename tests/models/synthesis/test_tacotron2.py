@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from models.synthesis.tacotron2 import (
@@ -127,3 +128,11 @@ def test_sizes_are_options() -> None:
     small = Tacotron2(tiny_sizes(frames_per_step=3))
     assert small.decoder.linear_projection.weight.shape == (24, 28)
     assert small.decoder.prenet.layers[0].weight.shape == (8, 24)
+
+
+@pytest.mark.parametrize(("share", "is_random"), [(0.0, False), (0.5, True)])
+def test_convolutions_have_a_dropout_of_their_own(share: float, is_random: bool) -> None:
+    encoder = tiny_network(convolution_dropout=share).encoder.train()
+    text, length = torch.randn(1, encoder.lstm.input_size, 5), torch.tensor([5])
+    encoder.convolutions.eval()  # of the batch's statistics nothing is asked here
+    assert torch.equal(encoder(text, length), encoder(text, length)) != is_random
