@@ -36,7 +36,7 @@ demo: setup ## Run the whole job for a minute; DATA=DIR takes real data from a f
 
 images: setup ## Make the README's pictures from a run of the demo.
 	$(BIN)/penstock demo
-	cd out && cp detections.png tracks.png segments.png classes.png anomalies.png clusters.png recommendations.png ../docs/images/
+	cd out && cp detections.png tracks.png segments.png classes.png anomalies.png clusters.png recommendations.png spoken-alert.png ../docs/images/
 
 # Each test belongs to exactly one of the three (tests/deploy/test_makefile.py checks it).
 QUICK := end_to_end or not (slow or kafka or faults)

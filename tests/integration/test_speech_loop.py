@@ -23,12 +23,16 @@ pytestmark = pytest.mark.slow
 _NUM_SENTENCES, _SEED, _MAX_CHARACTERS = 12, 7, 60
 
 
-def _config(pipeline: Pipeline, folder: Path) -> Path:
+#: Voice -> the least share of words that is heard. With today's weights, 73 and 21 of 82 are.
+_LEAST_HEARD = {"hibari": 0.8, "tacotron2": 0.15}
+
+
+def _config(pipeline: Pipeline, folder: Path, voice: str) -> Path:
     speech, transcripts = f"{pipeline.name}.speech", f"{pipeline.name}.transcripts"
     settings = {
         "kafka": {**pipeline.kafka, "group.id": pipeline.name},
         "agents": {
-            "speak_text": {"input": pipeline.input, "output": speech, "model": "tacotron2"},
+            "speak_text": {"input": pipeline.input, "output": speech, "model": voice},
             "transcribe_speech": {"input": speech, "output": transcripts},
         },
         "topics": {"default": {"partitions": 4}},
@@ -40,10 +44,11 @@ def _config(pipeline: Pipeline, folder: Path) -> Path:
     return path
 
 
-def test_what_is_spoken_is_heard(tmp_path: Path, bootstrap: str) -> None:
+@pytest.mark.parametrize("voice", _LEAST_HEARD)
+def test_what_is_spoken_is_heard(tmp_path: Path, bootstrap: str, voice: str) -> None:
     texts = unseen_sentences(_SEED, _NUM_SENTENCES, _MAX_CHARACTERS)
     pipeline = Pipeline(tmp_path, bootstrap)  # to produce and read
-    config = _config(pipeline, tmp_path)
+    config = _config(pipeline, tmp_path, voice)
     created = run_penstock("topics", "create", "-c", str(config))
     assert created.returncode == 0, created.stderr
     pipeline.produce(
@@ -63,10 +68,9 @@ def test_what_is_spoken_is_heard(tmp_path: Path, bootstrap: str) -> None:
     ]
     heard = _heard(pipeline)
     assert set(heard) == set(spoken)
-    right = sum(
-        num_recognized(words_of(text), heard[str(number)]) for number, text in enumerate(texts)
-    )
-    assert right, f"no word: {heard}"  # with today's weights it is 9 of 82
+    said = [words_of(text) for text in texts]
+    right = sum(num_recognized(words, heard[str(number)]) for number, words in enumerate(said))
+    assert right >= _LEAST_HEARD[voice] * sum(map(len, said)), f"{right} words: {heard}"
 
 
 def _heard(pipeline: Pipeline) -> dict[str, list[str]]:

@@ -95,7 +95,7 @@ def _check_alerts(out: Path, lines: dict[str, list[dict[str, Any]]]) -> None:
     with wave.open(str(out / "spoken-alert.wav")) as sound:
         assert sound.getnframes() > sound.getframerate()
     heard = [line["value"]["text"] for line in lines["audio.transcripts"]]
-    assert any("warning" in text for text in heard), heard
+    assert any("alarm" in text for text in heard), heard
 
 
 @pytest.mark.slow
