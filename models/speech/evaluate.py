@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from models.base import ModelError
 from models.evaluation import Row, Skipped, measures
 from models.speech.corpus import JUDGE_SEED, Spoken, to_judge
 from models.speech.features import SAMPLE_RATE_HZ
-from models.speech.grammar import as_jsgf
+from models.speech.judge import Judge
 from models.speech.recognizer import WEIGHTS, SpeechRecognizer
 from models.speech.word_errors import word_error_rate
 from schemas import AudioChunk, InputError, Transcript
@@ -176,24 +175,15 @@ def _rate_rows(sounds: Sequence[Samples]) -> list[Row]:
 
 def _pocketsphinx_rows(number: int) -> list[Row]:
     try:
-        import pocketsphinx
-    except ImportError:
-        return [Skipped(task=TASK, dataset="pocketsphinx", reason="pocketsphinx is not installed")]
+        judge = Judge()
+    except ModelError as error:
+        return [Skipped(task=TASK, dataset="pocketsphinx", reason=str(error))]
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as folder:
-        grammar = Path(folder) / "grammar.gram"
-        grammar.write_text(as_jsgf())
-        decoder = pocketsphinx.Decoder(jsgf=str(grammar), samprate=SAMPLE_RATE_HZ, loglevel="FATAL")
-        for unseen in (False, True):
-            spoken, sounds = _judged(number, unseen)
-            texts = []
-            for sound in sounds:
-                decoder.start_utt()
-                raw = _with_silence(sound).astype("<i2").tobytes()
-                decoder.process_raw(raw, no_search=False, full_utt=True)
-                decoder.end_utt()
-                found = decoder.hyp()
-                texts.append(found.hypstr if found is not None else "")
-            name = "pocketsphinx (the same grammar)"
-            rows += _rate_row(name, spoken, texts, _dataset(number, unseen))
+    for unseen in (False, True):
+        spoken, sounds = _judged(number, unseen)
+        heard = [judge.hear(_with_silence(sound).astype("<i2").tobytes()) for sound in sounds]
+        texts = [" ".join(words) for words in heard]
+        rows += _rate_row(
+            "pocketsphinx (the same grammar)", spoken, texts, _dataset(number, unseen)
+        )
     return rows

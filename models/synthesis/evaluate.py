@@ -18,8 +18,8 @@ from models.base import Model, ModelError
 from models.evaluation import Row, Skipped, measures, one_result, print_rows
 from models.registry import make_model, model_class
 from models.speech.evaluate import listen_to
+from models.speech.judge import Judge, num_errors, num_recognized
 from models.speech.recognizer import SpeechRecognizer
-from models.synthesis.judge import Judge, num_errors, num_recognized
 from models.synthesis.sentences import unseen_sentences, words_of
 from schemas import AudioChunk, SpokenAudio, TextMessage
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 import yaml
 
-from models.synthesis.judge import num_recognized
+from models.speech.judge import num_recognized
 from models.synthesis.sentences import unseen_sentences, words_of
 from schemas import TextMessage, Transcript
 from schemas.audio_codec import read_result

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from models.synthesis.judge import Judge, num_errors, num_recognized
+from models.speech.judge import Judge, num_errors, num_recognized
 from schemas import SpokenAudio
 from tests.conftest import skip_or_fail
 
