@@ -190,14 +190,22 @@ class Rebalances:
         Waits until each partition has a later result, so that every stall is over.
         """
         times: dict[int, list[int]] = {partition: [] for partition in range(self._partitions)}
+        earlier: dict[int, int] = {}
         self._await_results()
         now = ends(self._kafka, self._outputs, _REQUEST_SECONDS)
         with TopicReader(self._kafka) as reader:
             for (topic, partition), start in before.items():
-                # From the last record before: the first stall may begin there.
                 bounds = Bounds(max(start - 1, 0), now[topic, partition])
                 for messages in reader.read(topic, partition, bounds):
-                    times[partition] += [message.timestamp()[1] for message in messages]
+                    for message in messages:
+                        time_ms = message.timestamp()[1]
+                        if (message.offset() or 0) >= start:
+                            times[partition].append(time_ms)
+                        else:
+                            # The latest of all topics: dead letters are rare.
+                            earlier[partition] = max(time_ms, earlier.get(partition, 0))
+        for partition, time_ms in earlier.items():
+            times[partition].append(time_ms)  # the first stall may begin there
         return {partition: _longest_gap(sorted(each)) for partition, each in times.items()}
 
     def _await_results(self) -> None:
