@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 from msgspec.structs import replace
 
 from models.base import Model, OnlineModel
@@ -179,6 +180,18 @@ MINILM_MODELS = (
 def online_names() -> list[str]:
     """Return the names of the models that learn from the stream."""
     return [name for name in model_names() if issubclass(model_class(name), OnlineModel)]
+
+
+#: Networks that hear a stream's sound again and again: half a minute and more for some tests.
+_SLOW = ("speech_recognizer", "transducer_folder")
+
+
+def online_params() -> list[Any]:
+    """Return the names of all models that learn as parameters; the slowest are marked as such."""
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if name in _SLOW else name
+        for name in online_names()
+    ]
 
 
 def events_for(event_type: type[Event], count: int) -> list[Event]:

@@ -29,6 +29,7 @@ from tests.models.contract import (
     events_for,
     make_registered,
     online_names,
+    online_params,
     results_of,
 )
 
@@ -50,16 +51,7 @@ class Run(NamedTuple):
     updates: list[Any]
 
 
-#: Networks that hear a stream's sound again and again: half a minute for some of the tests.
-SLOW = ("speech_recognizer", "transducer_folder")
-
-
-@pytest.fixture(
-    params=[
-        pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
-        for name in online_names()
-    ]
-)
+@pytest.fixture(params=online_params())
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -20,7 +20,7 @@ from streams.state.chain import Chain
 from streams.state.loading import load_snapshot
 from streams.state.snapshot import StateKey, decode_snapshot, encode_snapshot
 from tests.fakes import MemoryStore, record_batch
-from tests.models.contract import events_for, make_registered, online_names
+from tests.models.contract import events_for, make_registered, online_params
 
 NUM_EVENTS = 1500
 #: More different answers than this; models that report rare things have few.
@@ -140,7 +140,7 @@ def sparse_log(name: str, folder: Path, dice: random.Random) -> Log:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("name", online_names())
+@pytest.mark.parametrize("name", online_params())
 def test_crashes_do_not_change_answers_or_state(name: str, seed: int, tmp_path: Path) -> None:
     dice = random.Random(seed)
     log = sparse_log(name, tmp_path, dice)
