@@ -38,11 +38,11 @@ def shares_of(parts: Floats, channels: Sequence[str]) -> dict[str, float]:
 
     Channels with the same part are in the order of `channels`. A share below 0.00005 is left out.
     """
-    total = float(parts[0]) if len(parts) == 1 else float(parts.sum())
+    if len(parts) == 1:  # as most readings of a plant: nothing to sort
+        return {channels[0]: 1.0} if 0.0 < parts[0] < np.inf else {}
+    total = float(parts.sum())
     if not 0.0 < total < np.inf:
         return {}
-    if len(parts) == 1:
-        return {channels[0]: 1.0}
     order = np.argsort(-parts, kind="stable")[:MAX_CHANNELS].tolist()
     shares = (parts / total).tolist()
     rounded = [(channels[i], round(shares[i], _DIGITS)) for i in order]

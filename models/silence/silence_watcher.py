@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -26,8 +26,9 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
     The usual interval is a running mean of the source's gaps, where irregular sources are given
     12 mean absolute deviations more. A gap beyond what is allowed is learned as what is allowed.
 
-    A channel of a `SensorReading` is silent by the same rules, but when its source sends without
-    it: a source that is silent as a whole says nothing about its channels.
+    Where the events are readings, their channels are watched too. A channel is silent by the same
+    rules, but when its source sends without it: a source that is silent as a whole says nothing
+    about its channels. A channel without a name is not watched.
 
     Args:
         intervals: a source is silent after this many of its usual intervals, > 1.
@@ -36,8 +37,7 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
         min_silence_seconds: a shorter silence is not reported, >= 0.
         max_step_seconds: an event whose time is farther from the partition's is not believed
             before others agree: one device's wrong clock makes no other one silent.
-        max_sources: sources remembered in a partition, and channels where these are watched.
-        channels: also watch the channels of readings.
+        max_sources: sources remembered in a partition, and channels where events are readings.
     """
 
     name = "silence_watcher"
@@ -53,7 +53,6 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
         min_silence_seconds: float = 1.0,
         max_step_seconds: float = 1800.0,
         max_sources: int = 65_536,
-        channels: bool = False,
     ) -> None:
         if not 1 < intervals <= 1e6 or not 0 <= min_silence_seconds <= 1e9 or min_gaps < 2:
             raise ValueError(
@@ -70,14 +69,13 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
         fixed_ms = 1000.0 * (interval_seconds or 0.0)
         self._rules = Rules(intervals, fixed_ms, min_gaps, 1000.0 * min_silence_seconds)
         self._max_step_ms = round(1000 * max_step_seconds)
-        self._max_sources, self._has_channels = max_sources, channels
+        self._max_sources = max_sources
         self._table = SourceTable(max_sources, self._rules)
         self._clock = PartitionClock()
         self._num_late = 0
         self._num_silent = 0
         self._options: dict[str, Option] = {
             **self._rules._asdict(), "max_step_ms": self._max_step_ms, "max_sources": max_sources,
-            "channels": channels,
         }  # fmt: skip
 
     def predict_batch(self, batch: Sequence[Event]) -> list[list[SourceEvent]]:
@@ -91,26 +89,33 @@ class SilenceWatcher(OnlineModel[Event, SourceEvent]):
             self._report("silent", other, (now_ms - table.seen_ms[other]) / 1000)
             for other in self._silent_now(event, now_ms)
         ]
-        if row == NO_SLOT:
-            return found
+        if row != NO_SLOT:
+            found += self._of_sender(event, row, now_ms)
+        return found + self._of_channels(event, now_ms)
+
+    def _of_sender(self, event: Event, row: int, now_ms: int) -> Iterator[SourceEvent]:
+        """Yield what an event shows about its source."""
+        table = self._table
         if table.is_silent[row] or table.is_overdue(row, now_ms):
-            found.append(self._report("back", row, (now_ms - table.seen_ms[row]) / 1000))
+            yield self._report("back", row, (now_ms - table.seen_ms[row]) / 1000)
         if 0 < event.event_time_ms < table.last_ms[row]:
             late_ms = table.last_ms[row] - event.event_time_ms
-            found.append(self._report("late", row, late_ms / 1000))
-        for channel in table.channels(event.source_id):
-            silence = (now_ms - table.seen_ms[channel]) / 1000
-            if table.slots.keys[channel][1] not in self._channels_of(event):
-                if self._falls_silent(channel, now_ms):
-                    found.append(self._report("silent", channel, silence))
-            elif table.is_silent[channel]:
-                found.append(self._report("back", channel, silence))
+            yield self._report("late", row, late_ms / 1000)
+
+    def _of_channels(self, event: Event, now_ms: int) -> list[SourceEvent]:
+        """Return what an event shows about the channels of its source."""
+        table, sent, found = self._table, self._channels_of(event), []
+        for row in table.channels(event.source_id):
+            if table.slots.keys[row][1] in sent:
+                kind = "back" if table.is_silent[row] else ""
+            else:
+                kind = "silent" if self._falls_silent(row, now_ms) else ""
+            if kind:
+                found.append(self._report(kind, row, (now_ms - table.seen_ms[row]) / 1000))
         return found
 
     def _channels_of(self, event: Event) -> Mapping[str, float]:
-        if self._has_channels and isinstance(event, SensorReading):
-            return event.values
-        return {}
+        return event.values if isinstance(event, SensorReading) else {}
 
     def _falls_silent(self, channel: int, now_ms: int) -> bool:
         return not self._table.is_silent[channel] and self._table.is_overdue(channel, now_ms)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import heapq
 from array import array
+from bisect import insort
 from collections.abc import Iterator, Sequence
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +38,7 @@ class Rules(NamedTuple):
 class SourceTable:
     """Rows of sources, with the time by which each must have sent again, and of their channels.
 
-    A channel is judged when its source sends without it; so it has no time of its own.
+    No time is kept for channels: each is judged when its source sends without it.
 
     Arrays of the standard library: single elements are read and written for each event, at which
     NumPy is slow.
@@ -54,10 +56,11 @@ class SourceTable:
         self.num_gaps = array("q")
         self.is_silent = array("b")
         self._channels: dict[str, list[int]] = {}
-        """The rows of the channels of each source, as they came."""
+        """The ascending rows of each source's channels."""
         self._due: list[tuple[float, int]] = []
-        """A heap of (time, row): no row is due before its entry, each has one at most."""
-        self._is_queued = array("b")
+        """A heap of (time, row): no source is due before its entry."""
+        self._queued_ms = array("d")
+        """The time of each row's entry that counts; inf: none does."""
 
     def allowed_ms(self, row: int) -> float:
         """Return how long a source may be silent; 0: not known yet."""
@@ -82,10 +85,10 @@ class SourceTable:
         """Return the rows that should have sent by now and are not marked, longest due first."""
         overdue: list[tuple[float, int]] = []
         while self._due and self._due[0][0] < now_ms:
-            _, row = heapq.heappop(self._due)
-            self._is_queued[row] = False
-            if self.slots.keys[row][1]:  # a channel has the row now
-                continue
+            queued, row = heapq.heappop(self._due)
+            if queued != self._queued_ms[row]:
+                continue  # an earlier entry stood for it, or another source had the row
+            self._queued_ms[row] = inf
             if self.is_silent[row] or not (allowed := self.allowed_ms(row)):
                 continue
             due = self.seen_ms[row] + allowed
@@ -112,14 +115,13 @@ class SourceTable:
         self._grow()
         if claim.fresh:
             self._file(row, claim.lost)
-        if claim.fresh:
             self._clear(row)
         else:
             self._learn_gap(row, event_time_ms, now_ms)
         self.last_ms[row] = max(self.last_ms[row], event_time_ms)
         self.seen_ms[row] = now_ms
         self.is_silent[row] = False
-        if not channel and not self._is_queued[row] and (allowed := self.allowed_ms(row)):
+        if allowed := self.allowed_ms(row):
             self._queue(row, now_ms + allowed)
 
     def _file(self, row: int, lost: Sequence[tuple[str, ...]]) -> None:
@@ -131,7 +133,7 @@ class SourceTable:
                     del self._channels[source_id]
         source_id, channel = self.slots.keys[row]
         if channel:
-            self._channels.setdefault(source_id, []).append(row)
+            insort(self._channels.setdefault(source_id, []), row)
 
     def _learn_gap(self, row: int, event_time_ms: int, now_ms: int) -> None:
         # A device that sends ten readings at once every ten seconds has gaps of one second by
@@ -151,8 +153,10 @@ class SourceTable:
             self.deviation_ms[row] += weight * (abs(change) - self.deviation_ms[row])
 
     def _queue(self, row: int, due: float) -> None:
-        heapq.heappush(self._due, (due, row))
-        self._is_queued[row] = True
+        # Channels are not queued. A source that begins to send more often is due before its entry.
+        if not self.slots.keys[row][1] and due < self._queued_ms[row]:
+            heapq.heappush(self._due, (due, row))
+            self._queued_ms[row] = due
 
     def _columns(self) -> Iterator[tuple[str, array[int] | array[float]]]:
         for name in ("last_ms", "seen_ms", "mean_ms", "deviation_ms", "num_gaps", "is_silent"):
@@ -163,12 +167,12 @@ class SourceTable:
         if missing > 0:
             for _, column in self._columns():
                 column.frombytes(bytes(column.itemsize * missing))
-            self._is_queued.frombytes(bytes(missing))
+            self._queued_ms.extend([inf] * missing)
 
     def _clear(self, row: int) -> None:
-        # An entry of the row's earlier source stays queued: it is looked at in time.
         for _, column in self._columns():
             column[row] = 0
+        self._queued_ms[row] = inf
 
     def arrays(self) -> dict[str, NDArray[np.int64] | NDArray[np.float64]]:
         """Return the columns, to be saved."""
@@ -190,7 +194,5 @@ class SourceTable:
                 column[row] = value
         for row in range(rows):
             self._file(row, [])
-            if self.slots.keys[row][1]:
-                continue
             if not self.is_silent[row] and (allowed := self.allowed_ms(row)):
                 self._queue(row, self.seen_ms[row] + allowed)

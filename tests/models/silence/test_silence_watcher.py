@@ -161,7 +161,7 @@ def play_readings(watcher: SilenceWatcher, log: list[tuple[SensorReading, float]
 
 
 def test_a_channel_that_stops_is_reported_although_its_source_is_alone() -> None:
-    watcher = SilenceWatcher(channels=True)
+    watcher = SilenceWatcher()
     log = [
         *readings(steady("a", start=0, stop=300), "bar", "rpm"),
         *readings(steady("a", start=300, stop=600), "rpm"),
@@ -178,7 +178,7 @@ def test_a_source_that_stops_says_nothing_about_its_channels() -> None:
         *readings(steady("b", start=300, stop=600), "bar", "rpm"),
         *readings(steady("a", "b", start=600, stop=700), "bar", "rpm"),
     ]
-    found = play_readings(SilenceWatcher(channels=True), log)
+    found = play_readings(SilenceWatcher(), log)
     assert found == [(330.0, "silent", "a", ""), (600.0, "back", "a", "")]
 
 
@@ -188,11 +188,11 @@ def test_a_channel_that_comes_every_minute_is_not_silent_in_between() -> None:
         if second % 60 == 0:
             reading.values["slow"] = 1.0
         log.append((reading, second))
-    assert play_readings(SilenceWatcher(channels=True), log) == []
+    assert play_readings(SilenceWatcher(), log) == []
 
 
 def test_channels_survive_a_restart() -> None:
-    before, after = SilenceWatcher(channels=True), SilenceWatcher(channels=True)
+    before, after = SilenceWatcher(), SilenceWatcher()
     assert not play_readings(before, readings(steady("a", start=0, stop=300), "bar", "rpm"))
     after.restore(before.snapshot())
     rest = readings(steady("a", start=300, stop=600), "rpm")
@@ -203,7 +203,7 @@ def test_channels_survive_a_restart() -> None:
 
 
 def test_rows_that_change_hands_between_sources_and_channels() -> None:
-    watcher = SilenceWatcher(channels=True, max_sources=6)
+    watcher = SilenceWatcher(max_sources=6)
     log = []
     for turn in range(400):
         source = f"s{turn // 100}"
@@ -212,14 +212,56 @@ def test_rows_that_change_hands_between_sources_and_channels() -> None:
         assert report[1] in ("silent", "back")
     incidents = watcher.take_incidents()
     assert incidents["evicted_key"] > 0
-    again = SilenceWatcher(channels=True, max_sources=6)
+    again = SilenceWatcher(max_sources=6)
     again.restore(watcher.snapshot())
     assert again.snapshot() == watcher.snapshot()
+    for source in ("s0", "s1", "s2", "s3"):
+        assert again._table.channels(source) == watcher._table.channels(source)
 
 
-def test_channels_are_watched_on_demand_alone() -> None:
-    log = [
-        *readings(steady("a", start=0, stop=300), "bar", "rpm"),
-        *readings(steady("a", start=300, stop=600), "rpm"),
-    ]
-    assert play_readings(SilenceWatcher(), log) == []
+def test_a_row_that_a_channel_takes_over_is_not_due_as_its_source_was() -> None:
+    watcher = SilenceWatcher(interval_seconds=1000.0, max_sources=4)
+    log = readings([("old", 0.0)], "x")
+    log += readings(steady("a", start=1, stop=300, every=1), "x")
+    log += readings(steady("a", start=300, stop=600, every=1), "x", "y")
+    assert play_readings(watcher, log) == []
+    assert watcher._table.find("a", "y") == 0, "the row of the old source"
+    watcher.learn_batch([reading for reading, _ in readings([("b", 601.0)], "x")])
+    late = readings([("b", float(at)) for at in range(1000, 4500, 1500)], "x")
+    assert [found[2:] for found in play_readings(watcher, late)] == [("a", "")]
+
+
+def test_a_source_that_begins_to_send_more_often_is_reported_in_time() -> None:
+    """And so it is by a worker that starts with the state of another."""
+    slow, often = range(300, 3601, 300), range(3602, 4000, 2)
+    log = sorted([*(("b", float(at)) for at in range(5000)),
+                  *(("a", float(at)) for at in (*slow, *often))],
+                 key=lambda sent: sent[1])  # fmt: skip
+    expected = [(4005.0, "silent", "a")]
+    assert brief(play(SilenceWatcher(), log)) == expected
+    stopped, resumed = SilenceWatcher(), SilenceWatcher()
+    assert not play(stopped, [sent for sent in log if sent[1] < 4003])
+    resumed.restore(stopped.snapshot())
+    assert brief(play(resumed, [sent for sent in log if sent[1] >= 4003])) == expected
+
+
+def test_channels_are_reported_in_one_order_also_after_a_restart() -> None:
+    """Rows change hands, so channels do not come in the order of their rows."""
+    watcher, again = SilenceWatcher(max_sources=4), SilenceWatcher(max_sources=4)
+    log = readings(steady("old", start=0, stop=1000), "x")
+    log += readings(steady("a", start=1000, stop=2000), "z")
+    log += readings(steady("a", start=2000, stop=3000), "y", "z")
+    play_readings(watcher, log)
+    again.restore(watcher.snapshot())
+    rest = readings(steady("a", start=3000, stop=3100), "w")
+    expected = [(3030.0, "silent", "a", "y"), (3030.0, "silent", "a", "z")]
+    assert play_readings(watcher, rest) == expected
+    assert play_readings(again, rest) == expected
+
+
+def test_the_event_type_decides_whether_channels_are_watched() -> None:
+    """A heartbeat is a reading whose values are not read."""
+    log = [*steady("a", start=0, stop=300), *steady("a", start=300, stop=600)]
+    watcher = SilenceWatcher()
+    assert play(watcher, log) == []
+    assert watcher._table.channels("a") == []
