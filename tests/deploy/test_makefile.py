@@ -81,7 +81,8 @@ def test_setup_installs_again_only_after_a_change_of_the_lock(fresh_clone: Path)
     stamp.touch()
     assert make("-q", "setup", folder=fresh_clone).returncode == 0
     for name in ("requirements.lock", "pyproject.toml"):
-        assert "--require-hashes" in make("-n", "-W", name, "setup", folder=fresh_clone).stdout
+        shown = make("-n", "-W", name, "setup", folder=fresh_clone).stdout
+        assert "--compile-bytecode --require-hashes" in shown
 
 
 def test_the_lock_has_hashes_and_no_addresses() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from agents import AGENTS
 from agents.commands.demo.inputs import Input, Inputs
-from agents.commands.demo.spoken_alerts import READS, can_speak, speaking_agents
+from agents.commands.demo.spoken_alerts import READS, speaking_agents
 from agents.commands.produce.sources.source import Kind
 from agents.pipeline.file import declared_values, load_pipeline
 from agents.pipeline.yaml_lines import write_document
@@ -43,7 +43,7 @@ def chained(inputs: Inputs) -> dict[str, str]:
     """Return which agent of a run reads the results of which, each after the one that it reads."""
     fed = feeds(inputs)
     found = {agent: source for agent, source in CHAINED.items() if source in fed}
-    if "score_anomalies" in fed and can_speak():
+    if "score_anomalies" in fed:
         found |= READS
     return found
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from agents import AGENTS
 from agents.pipeline.file import declared_values
-from models.speech.recognizer import WEIGHTS as RECOGNIZER
 
 #: Agent -> the agent whose results it reads.
 READS: dict[str, str] = {
@@ -17,13 +15,9 @@ READS: dict[str, str] = {
 }
 #: In words that the shipped recognizer knows (models/speech/grammar.py): not the sensor's name.
 TEMPLATE = "Alarm, flow on sensor one is out of range."
-#: The shipped recognizer understands it; the shipped voice of `tacotron2`, not yet.
+#: Of the extra `demo`, as other inputs. The shipped recognizer understands it; the shipped voice of
+#: `tacotron2`, not yet.
 _VOICE = "hibari"
-
-
-def can_speak() -> bool:
-    """Return whether the voice is installed and the recognizer's weights are there."""
-    return find_spec(_VOICE) is not None and (RECOGNIZER / "model.safetensors").is_file()
 
 
 def speaking_agents() -> dict[str, dict[str, Any]]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.speech.judge import Judge, num_errors, num_recognized
-from schemas import SpokenAudio
+from models.synthesis.hibari import HibariSynthesizer
+from schemas import SpokenAudio, TextMessage
 from tests.conftest import skip_or_fail
 
 SAID = "open the door of the hall".split()
@@ -34,3 +35,14 @@ def test_silence_is_not_heard_as_words() -> None:
     silence = np.zeros(16_000, "<i2").tobytes()
     spoken = SpokenAudio(audio=silence, sample_rate_hz=16_000)
     assert Judge().words(spoken) == []
+
+
+def test_a_sentence_of_the_grammar_is_heard() -> None:
+    """With the bound on what is followed, which makes hopeless sound quick."""
+    if find_spec("pocketsphinx") is None or find_spec("hibari") is None:
+        skip_or_fail("the extras `eval` and `demo` are not installed")
+    voice = HibariSynthesizer()
+    voice.load()
+    spoken = voice.predict_batch([TextMessage(text=f"{' '.join(SAID)}.")])[0]
+    assert isinstance(spoken, SpokenAudio)
+    assert Judge().words(spoken) == SAID

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from agents import AGENTS
-from agents.commands.demo import pipeline
 from agents.commands.demo.inputs import packaged_inputs
 from agents.commands.demo.pipeline import (
     AGENT_OF,
@@ -15,14 +14,14 @@ from agents.commands.demo.pipeline import (
     run_environment,
     write_pipeline,
 )
-from agents.commands.demo.spoken_alerts import READS, TEMPLATE, can_speak, speaking_agents
+from agents.commands.demo.spoken_alerts import READS, TEMPLATE, speaking_agents
 from models.speech.grammar import words
 from models.synthesis.sentences import words_of
 from streams.settings import AgentSettings
 
 #: Those of the four kinds of events, those of pictures, and those that read another's results.
 FED = {*AGENT_OF.values(), "classify_images", "segment_images", *CHAINED}
-RUNNING = FED | (set(READS) if can_speak() else set())
+RUNNING = FED | set(READS)
 KAFKA = {"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}
 
 
@@ -72,18 +71,13 @@ def test_kafka_settings_of_the_environment_apply_only_to_a_running_cluster(
     assert "PATH" in started
 
 
-def test_alerts_are_spoken_where_there_are_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pipeline, "can_speak", lambda: True)
+def test_alerts_of_a_sensor_are_spoken(tmp_path: Path) -> None:
     write_pipeline(tmp_path / "p.yaml", packaged_inputs(), KAFKA, topic_prefix="demo.")
     agents = load_run(tmp_path / "p.yaml", {}).agents
     for reader, writer in READS.items():
         assert agents[reader].inputs == [agents[writer].output]
         assert agents[reader].model_name == model_of(speaking_agents()[reader])
     assert list(agents)[-3:] == list(READS)  # each after the one that it reads
-    monkeypatch.setattr(pipeline, "can_speak", lambda: False)
-    assert not set(READS) & set(chained(packaged_inputs()))
 
 
 def model_of(agent: dict[str, Any]) -> str:
