@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.anomaly.evaluate import Detector, rate_split, scores_of, surprises_of
+from models.anomaly.evaluate import MODELS, Detector, Entry, rate_split, scores_of, surprises_of
 from models.anomaly.half_space_trees import HalfSpaceTrees
 from models.anomaly.incremental_pca import IncrementalPCA
-from models.anomaly.labeled import load_nab, load_skab, load_telemetry
+from models.anomaly.labeled import LabeledSeries, load_nab, load_skab, load_telemetry
 from models.anomaly.robust_zscore import RobustZScore
 from models.anomaly.seasonal_likelihood import SeasonalLikelihood
+from schemas import SensorReading
 
 #: Two processors' loads and a count of mentions.
 NAMED = (
@@ -71,3 +72,17 @@ def test_reads_the_telemetry_with_train_before_test(data_dir: Path) -> None:
     assert len(one.readings) - one.warm_up == 2049
     assert one.windows == [(one.warm_up + 1850, one.warm_up + 2030)]
     assert not np.any(one.truth[: one.warm_up])
+
+
+@pytest.mark.parametrize("entry", MODELS, ids=lambda entry: entry.name)
+def test_every_model_of_the_evaluation_rates_every_row(entry: Entry) -> None:
+    values = np.random.default_rng(3).normal(20.0, 2.0, (300, 2)).round(3).tolist()
+    readings = [
+        SensorReading(source_id="p", event_time_ms=60_000 * i, values={"a": a, "b": b})
+        for i, (a, b) in enumerate(values, 1)
+    ]
+    series = LabeledSeries("p", readings, np.zeros(300, np.bool_), 200, [])
+    surprises = surprises_of(entry.make(), series)
+    assert surprises.shape == (300,)
+    assert np.isfinite(surprises).all()
+    assert (surprises >= 0).all()
