@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from typing import Protocol
 
 from streams.health.metrics import Metrics
-from streams.input_buffer import over_budget
+from streams.input_buffer import Room
 from streams.offsets import OffsetTracker
 from streams.records import TopicPartition
 from streams.settings import IntakeSettings, PipelineSettings
@@ -78,9 +78,9 @@ class AssignedPartitions:
         num_records, num_bytes = self.tracker.under_way(tp)
         return num_records >= limits.max_records or num_bytes >= limits.max_bytes
 
-    def over_budget(self) -> set[Hashable]:
-        """Return the partitions that must not be fetched: records in work take too many bytes."""
-        return over_budget(self.tracker.bytes_under_way(), self.num_held, self._max_bytes)
+    def room(self) -> Room[Hashable]:
+        """Return what each partition may take until its records in work take too many bytes."""
+        return Room(self.tracker.bytes_under_way(), self.num_held, self._max_bytes)
 
     def _is_unrestored(self, tp: TopicPartition) -> bool:
         """Whether a partition's model learns and is not restored yet."""

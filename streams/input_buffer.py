@@ -11,7 +11,7 @@ Kafka client, counted as it came from the broker, compressed or not.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 P = TypeVar("P", bound=Hashable)
 
@@ -20,22 +20,42 @@ P = TypeVar("P", bound=Hashable)
 RECORD_BYTES = 128
 
 
-def over_budget(used: Mapping[P, int], num_partitions: int, max_bytes: int) -> set[P]:
-    """Return the partitions that must not take more for now; the others may take a little.
+class Room(Generic[P]):
+    """What may be taken of a budget now, by each partition.
 
     One half of the budget is shared evenly, and a partition below its share may always take more:
     so partitions whose records wait (for a schema registry, for a model) never stop the others. The
-    other half is for any partition. The sum is above the budget by one take of each at most.
+    other half is for any partition. Who takes one record too many of what is left passes the budget
+    by this record, once for each partition at most.
 
     Args:
         used: bytes of each partition; one that has none may be left out.
         num_partitions: that the worker holds.
         max_bytes: the budget.
     """
-    common = max_bytes // 2
-    if sum(used.values()) < common:
-        return set()
-    share = common // max(num_partitions, 1)
-    if sum(size - share for size in used.values() if size > share) < common:
-        return set()
-    return {partition for partition, size in used.items() if size >= share}
+
+    def __init__(self, used: Mapping[P, int], num_partitions: int, max_bytes: int) -> None:
+        common = max_bytes // 2
+        self._used = dict(used)
+        self._share = common // max(num_partitions, 1)
+        self._common = common - sum(map(self._beyond_share, self._used))
+
+    def left(self, partition: P) -> int:
+        """Return how many bytes a partition may take; 0: none for now."""
+        own = self._share - self._used.get(partition, 0)
+        return max(own, 0) + max(self._common, 0)
+
+    def take(self, partition: P, num_bytes: int) -> None:
+        """Note that a partition has taken bytes, perhaps more than were left."""
+        self._common += self._beyond_share(partition)
+        self._used[partition] = self._used.get(partition, 0) + num_bytes
+        self._common -= self._beyond_share(partition)
+
+    def full(self) -> set[P]:
+        """Return the partitions that must not take more for now."""
+        if self._common > 0:
+            return set()
+        return {partition for partition, size in self._used.items() if size >= self._share}
+
+    def _beyond_share(self, partition: P) -> int:
+        return max(self._used.get(partition, 0) - self._share, 0)

@@ -102,14 +102,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.wait(self.can_resume_flow)
             return {}
         active = self._get_active_partitions()
-        over = self.assigned.over_budget()
-        wanted = {tp for tp in active if tp not in over and self._is_wanted(TopicPartition(*tp))}
+        room = self.assigned.room()
+        full = room.full()
+        wanted = {tp for tp in active if tp not in full and self._is_wanted(TopicPartition(*tp))}
         if not wanted:  # nothing is assigned yet, or every partition is full
             await self.sleep(_PAUSED_FETCH_SECONDS)
             return {}
         timeout = _FETCH_SECONDS if len(wanted) == len(active) else _PAUSED_FETCH_SECONDS
         fetched: Mapping[TP, RawRecords | Sequence[Any]]
-        fetched = await self._getmany(active_partitions=wanted, timeout=timeout)
+        fetched = await self._thread.getmany(wanted, timeout, room)
         return fetched
 
     def _is_wanted(self, tp: TopicPartition) -> bool:

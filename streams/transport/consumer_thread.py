@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import aiokafka
@@ -14,6 +14,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
+from streams.input_buffer import Room
 from streams.kafka.positions import CommittedPosition, committed_position
 from streams.records import RawRecords, TopicPartition
 from streams.retry import within
@@ -151,14 +152,18 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 self.log.warning("can't join the consumer group, retrying: %s", error)
 
     async def getmany(
-        self, active_partitions: set[TP] | None, timeout: float
+        self, active_partitions: set[TP], timeout: float, room: Room[Hashable]
     ) -> Mapping[TP, RawRecords | Sequence[Any]]:
-        """Fetch on the consumer's thread; without Faust's queue of calls, which costs more."""
+        """Fetch on the consumer's thread; without Faust's queue of calls, which costs more.
+
+        Args:
+            active_partitions: of which records are wanted.
+            timeout: seconds to wait while there are none.
+            room: what each partition may take, as `streams.input_buffer` counts it.
+        """
+        max_records = self.consumer.app.conf.broker_max_poll_records
         fetch = self._fetch_records(
-            self._ensure_consumer(),
-            active_partitions or set(),
-            timeout,
-            self.consumer.app.conf.broker_max_poll_records,
+            self._ensure_consumer(), active_partitions, timeout, max_records, room
         )
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetch, self.thread_loop))
 
@@ -166,8 +171,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         self,
         consumer: aiokafka.AIOKafkaConsumer,
         active_partitions: set[TP],
-        timeout: float | None = None,
-        max_records: int | None = None,
+        timeout: float,
+        max_records: int,
+        room: Room[Hashable],
     ) -> Mapping[TP, RawRecords | Sequence[Any]]:
         """Return the fetched records of each partition; wait up to `timeout` seconds for some.
 
@@ -181,7 +187,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError
         with fetcher._subscriptions.fetch_context():
-            self._take_batches(fetcher)
+            self._take_batches(fetcher, room)
             fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
             if not fetched and timeout:
                 # The fetcher wakes this waiter when records arrive.
@@ -192,7 +198,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
                 waiter.cancel()
                 if not self.consumer.flow_active:  # a rebalance has begun
                     return {}
-                self._take_batches(fetcher)
+                self._take_batches(fetcher, room)
                 fetched = await fetcher.fetched_records(active_partitions, 0, max_records)
         num_records = sum(map(len, fetched.values()))
         self._pacer.took(num_records, len(fetched), leaves_records(consumer, fetched))
@@ -204,11 +210,11 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             for tp, records in fetched.items()
         }
 
-    def _take_batches(self, fetcher: Any) -> None:
+    def _take_batches(self, fetcher: Any, room: Room[Hashable]) -> None:
         """Switch the waiting fetch results of pipeline topics to whole batches."""
         for tp, result in fetcher._records.items():
             if isinstance(result, BatchFetchResult) and tp.topic in self.app.assigned.batch_topics:
-                result.by_batch()
+                result.by_batch(room)
 
     async def committed_positions(
         self, partitions: Sequence[TopicPartition]

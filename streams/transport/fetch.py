@@ -11,8 +11,9 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from bisect import bisect_right
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import accumulate, chain, islice
 from typing import Any, NamedTuple
 
 import aiokafka.consumer.fetcher
@@ -22,6 +23,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchPy, _DefaultRecor
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
+from streams.input_buffer import RECORD_BYTES, Room
 from streams.kafka.record_format import crc32c
 from streams.records import RawRecords
 
@@ -30,6 +32,8 @@ _HEAD = struct.Struct(">qi")
 _MAGIC_AT, _V2 = 16, 2
 #: In format v2: a checksum of all bytes after it.
 _CHECKSUM_AT, _CHECKSUM = 17, struct.Struct(">I")
+#: In format v2: the lowest bits of its attributes; 0: not compressed.
+_CODEC_AT, _CODEC = 22, 7
 #: Timestamp of records in format v0, which has none.
 _NO_TIMESTAMP = -1
 #: Shared by all records without headers.
@@ -53,12 +57,14 @@ class BatchFetchResult(FetchResult):  # type: ignore[misc]
     _partition_records: Any
     _batches: _Batches | None = None
 
-    def by_batch(self) -> None:
-        """Make `getall` take batches; call it before any record is taken."""
+    def by_batch(self, room: Room[Hashable]) -> None:
+        """Make `getall` take batches, as far as there is room; first before any record is taken."""
         partition = self._partition_records
         if partition is not None and self._batches is None:
-            self._batches = partition._records = _Batches(partition._records.fetched)
-            partition._consumer_record = _unchanged
+            self._batches = _Batches(self._topic_partition, partition._records.fetched)
+            partition._records, partition._consumer_record = self._batches, _unchanged
+        if self._batches is not None:
+            self._batches.room = room
 
     def num_bytes(self) -> int:
         """Return the size of the response that it keeps, as it came from the broker."""
@@ -66,7 +72,10 @@ class BatchFetchResult(FetchResult):  # type: ignore[misc]
         return 0 if partition is None else len(partition._records.fetched)
 
     def getall(self, max_records: int | None = None) -> list[Any]:
-        """Return the next records, `max_records` at most; none if the partition was revoked."""
+        """Return the next records, `max_records` at most, or as many as there is room for.
+
+        None if the partition was revoked.
+        """
         if self._batches is None:
             records: list[Any] = super().getall(max_records)
             return records
@@ -77,7 +86,7 @@ class BatchFetchResult(FetchResult):  # type: ignore[misc]
     def _take(self, batches: _Batches, max_records: int) -> list[Any]:
         partition = self._partition_records
         taken: list[Any] = []
-        while len(taken) < max_records:
+        while len(taken) < max_records and batches.has_room():
             batches.num_wanted = max_records - len(taken)
             first_offset = partition.next_fetch_offset
             rows = next(partition, None)
@@ -102,9 +111,12 @@ class _Rows(NamedTuple):
 class _Batches:
     """A partition's fetched batches; replaces its `MemoryRecords`."""
 
-    def __init__(self, fetched: bytes) -> None:
+    room: Room[Hashable]
+
+    def __init__(self, tp: Hashable, fetched: bytes) -> None:
         self.num_wanted = 0
         """The most records that a batch yields at once."""
+        self._tp = tp
         self.fetched = memoryview(fetched)
         self._records = MemoryRecords(fetched)
         self._next = 0
@@ -116,6 +128,26 @@ class _Batches:
         _, length = _HEAD.unpack_from(self.fetched, start)
         self._next += _HEAD.size + length
         return _Batch(self._records.next_batch(), self.fetched[start : self._next], self)
+
+    def has_room(self) -> bool:
+        """Whether the partition may take another record."""
+        return self.room.left(self._tp) > 0
+
+    def take(self, records: Sequence[Any], max_bytes: int | None) -> int:
+        """Take the room for records, one at least; return for how many there was some.
+
+        Args:
+            records: parsed, at least one.
+            max_bytes: they have no more than this; None: not known.
+        """
+        left, beside = self.room.left(self._tp), RECORD_BYTES * len(records)
+        size = beside + (_size_of_records(records) if max_bytes is None else max_bytes)
+        if size > left:
+            sizes = [RECORD_BYTES + _size_of_records([record]) for record in records]
+            num_fitting = max(bisect_right(list(accumulate(sizes)), left), 1)
+            records, size = records[:num_fitting], sum(sizes[:num_fitting])
+        self.room.take(self._tp, size)
+        return len(records)
 
 
 class _Batch:
@@ -142,17 +174,25 @@ class _Batch:
 
     def __iter__(self) -> Iterator[_Rows]:
         # In parts: a compressed batch may hold millions of records.
-        records = chain(self._parsed)  # the parser can be iterated only once
+        records, ahead = chain(self._parsed), list[Any]()  # the parser can be iterated only once
         while True:
+            num_wanted = self._batches.num_wanted
             try:
-                part = list(islice(records, self._batches.num_wanted))
+                ahead += islice(records, max(num_wanted - len(ahead), 0))
             except UnicodeDecodeError:
                 # Parse again from the start: records yielded before are skipped by `_since`.
-                records = chain(LenientBatch(self._encoded))
+                records, ahead = chain(LenientBatch(self._encoded)), []
                 continue
-            if not part:
+            if not ahead:
                 return
+            num_taken = self._batches.take(ahead[:num_wanted], self._max_bytes())
+            part, ahead = ahead[:num_taken], ahead[num_taken:]
             yield _Rows(part[-1].offset, part)
+
+    def _max_bytes(self) -> int | None:
+        """Return what the records have at most, if that is known without a look at them."""
+        is_plain = self._encoded[_MAGIC_AT] == _V2 and not self._encoded[_CODEC_AT] & _CODEC
+        return len(self._encoded) if is_plain else None
 
 
 def _since(offset: int, records: list[Any]) -> list[Any]:
@@ -228,6 +268,14 @@ def columns(records: Sequence[Any]) -> RawRecords:
         values=values,
         headers=headers,
         num_bytes=_size(keys) + _size(values) + _size_of_headers(headers),
+    )
+
+
+def _size_of_records(records: Sequence[Any]) -> int:
+    return (
+        _size(record.key for record in records)
+        + _size(record.value for record in records)
+        + _size_of_headers([record.headers or _NO_HEADERS for record in records])
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiokafka.protocol.fetch import FetchRequest
 
-from streams.input_buffer import over_budget
+from streams.input_buffer import Room
 from streams.records import TopicPartition
 from streams.transport.client_requests import Send
 
@@ -50,8 +50,8 @@ class FetchBudget:
         if not isinstance(request, FetchRequest):
             return await send(node_id, request, **kwargs)
         waiting = self._waiting()
-        over = over_budget(waiting, self._num_partitions(), self._max_bytes)
-        topics = _without(request, over)
+        room = Room(waiting, self._num_partitions(), self._max_bytes)
+        topics = _without(request, room.full())
         if not topics:
             await asyncio.sleep(_FULL_SECONDS)
             return SimpleNamespace(API_VERSION=11, topics=[])
@@ -64,10 +64,10 @@ class FetchBudget:
             self._num_coming -= num_bytes
 
 
-def _without(request: FetchRequest, over: set[Any]) -> list[Any]:
+def _without(request: FetchRequest, full: set[Any]) -> list[Any]:
     """Return a request's topics without some partitions."""
     kept = [
-        (topic, [each for each in partitions if (topic, each[0]) not in over])
+        (topic, [each for each in partitions if (topic, each[0]) not in full])
         for topic, partitions in request.topics
     ]
     return [(topic, partitions) for topic, partitions in kept if partitions]

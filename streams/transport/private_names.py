@@ -186,7 +186,6 @@ PRIVATE_NAMES = (
         _committed_offset="where reading starts",
         _drain_messages="overridden: whole fetches instead of single records",
         _get_active_partitions="the partitions to fetch from",
-        _getmany="fetch on the consumer thread",
         _new_consumer_thread="overridden: `ConsumerThread`",
         _thread="the consumer thread",
         _to_message="a stock agent's message",

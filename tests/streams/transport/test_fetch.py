@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,7 @@ from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
+from streams.input_buffer import RECORD_BYTES, Room
 from streams.transport.fetch import BatchFetchResult, RetainedRecords, _Batch, columns
 
 _TP = TopicPartition("readings", 0)
@@ -104,8 +106,13 @@ def _fetched(
     assignment = _Assignment(position)
     result = kind(_TP, assignment=assignment, partition_records=records, backoff=0)
     if by_batch:
-        result.by_batch()
+        result.by_batch(_room(1 << 30))
     return result, assignment
+
+
+def _room(num_bytes: int) -> Room[Hashable]:
+    """Of a worker with this one partition."""
+    return Room({}, 1, num_bytes)
 
 
 def _all(result: FetchResult, assignment: _Assignment, max_records: int) -> list[tuple[Any, ...]]:
@@ -174,10 +181,39 @@ def test_a_header_name_that_is_not_utf8_is_escaped(compression: int) -> None:
 def test_only_the_wanted_records_are_parsed() -> None:
     """A compressed batch may hold millions of records."""
     parsed = (SimpleNamespace(offset=offset) for offset in itertools.count())
-    batches: Any = SimpleNamespace(num_wanted=3)
-    first = next(iter(_Batch(parsed, memoryview(b""), batches)))
+    batches: Any = SimpleNamespace(num_wanted=3, take=lambda records, _: len(records))
+    first = next(iter(_Batch(parsed, memoryview(_batch(0, 1, compression=_GZIP)), batches)))
     assert (first.offset, len(first.records)) == (2, 3)
     assert next(parsed).offset == 3
+
+
+@pytest.mark.parametrize("compression", [0, _GZIP])
+@pytest.mark.parametrize("num_bytes", [1, 400, 1_000, 100_000])
+def test_no_more_is_taken_than_there_is_room_for(num_bytes: int, compression: int) -> None:
+    """And one record, so that a large one passes too."""
+    fetched = b"".join(_batch(at, 25, compression=compression) for at in range(0, 100, 25))
+    one_by_one = _all(*_fetched(FetchResult, fetched), 100)
+    result, assignment = _fetched(BatchFetchResult, fetched)
+    taken: list[Any] = []
+    assert isinstance(result, BatchFetchResult)
+    while result.has_more():
+        result.by_batch(_room(num_bytes))
+        rows = result.getall(1_000)
+        sizes = [RECORD_BYTES + len(r.key) + len(r.value) + len("hx") for r in rows]
+        assert sum(sizes[:-1]) < num_bytes
+        assert not rows or assignment.state.position == rows[-1].offset + 1
+        taken += [(r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in rows]
+    assert taken == one_by_one[0][0]
+
+
+def test_where_another_partition_has_taken_the_room_none_are_taken() -> None:
+    result, assignment = _fetched(BatchFetchResult, _THREE)
+    assert isinstance(result, BatchFetchResult)
+    room: Room[Hashable] = Room({_TP: 60}, 2, 200)
+    result.by_batch(room)
+    room.take("other", 200)
+    assert result.getall(100) == []
+    assert (result.has_more(), assignment.state.position) == (True, 0)
 
 
 @pytest.mark.parametrize("magic", [0, 1])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from streams.input_buffer import Room
 from streams.records import TopicPartition
 from streams.transport.consumer import Consumer
 from streams.transport.consumer_thread import ConsumerThread
@@ -67,14 +68,16 @@ class World:
         )
         self.thread: Any = SimpleNamespace(
             app=self.app, consumer=SimpleNamespace(flow_active=True), fetched_generation=-1,
-            _take_batches=lambda fetcher: None, _pacer=FetchPacer(),
+            _take_batches=lambda fetcher, room: None, _pacer=FetchPacer(),
             positions=NotedPositions(),
         )  # fmt: skip
         self.handed_out: list[int] = []
         self.num_fetches = 0
 
     async def fetch(self) -> Any:
-        return await ConsumerThread._fetch_records(self.thread, self.consumer, {TP}, 1.0)
+        room: Room[Hashable] = Room({}, 1, 1 << 20)
+        fetch = ConsumerThread._fetch_records
+        return await fetch(self.thread, self.consumer, {TP}, 1.0, 1_000, room)
 
     async def drain_once(self) -> None:
         async def next_fetch() -> Any:
