@@ -106,6 +106,7 @@ class App(FaustApp):
         self.max_waiting_bytes = settings.input_buffer_max_bytes - in_work
         """Limit of the bytes that are fetched and wait in the Kafka client."""
         self.assigned = AssignedPartitions(limits, metrics, in_work)
+        self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
         heartbeat_seconds = int(consumer.get("heartbeat_interval_ms", 0)) / 1000
         self.health = Health(
             self.assigned,
@@ -114,6 +115,7 @@ class App(FaustApp):
             on_hang=on_hang,
             on_clock_step=metrics.clock_steps.inc,
             login_problem=_login_problem(settings),
+            takeover_problem=self.stable_offsets.problem,
         )
         self.pipeline_topics = self.assigned.batch_topics | settings.written_topics().keys()
         """Every topic that the pipeline's agents read and write."""
@@ -131,7 +133,6 @@ class App(FaustApp):
         self.added = AddedPartitions(metrics, settings.agents_by_input(), self.assigned)
         """Reports partitions that are added to input topics."""
         self.reset_policy: ResetPolicy = consumer["auto_offset_reset"]
-        self.stable_offsets = StableOffsets(settings.kafka, self.conf.id)
         self.group_session = GroupSession(
             int(consumer.get("session_timeout_ms", _SESSION_TIMEOUT_MS)) / 1000
         )

@@ -117,6 +117,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         on_hang: OnHang,
         on_clock_step: Callable[[], None] = lambda: None,
         login_problem: Callable[[], str] = lambda: "",
+        takeover_problem: Callable[[], str] = lambda: "",
         clock: Callable[[], float] = time.monotonic,
         **kwargs: Any,
     ) -> None:
@@ -129,6 +130,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
             on_hang: called once, with the reason, when a model call hangs: end the worker.
             on_clock_step: called when the system clock was set.
             login_problem: returns why the worker can't log in at the broker; "" if it can.
+            takeover_problem: returns why partitions are held and can't be read yet; "": they can.
             clock: monotonic, seconds.
             kwargs: of the service.
         """
@@ -139,7 +141,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
         self.has_given_up = False
         """Whether the stopping worker no longer waits for the broker."""
         self._on_hang = on_hang
-        self._login_problem = login_problem
+        self._login_problem, self._takeover_problem = login_problem, takeover_problem
         self._assigned = assigned
         self._timeout = liveness_timeout_seconds
         self._broker_seconds = broker_seconds
@@ -194,6 +196,7 @@ class Health(Service):  # type: ignore[misc]  # mode is not typed for subclassin
             *([f"the state of {unrestored} partitions is not restored yet"] if unrestored else []),
             *(f"topic {topic} does not exist" for topic in sorted(self.absent_topics)),
             *([f"no login token: {problem}"] if (problem := self._login_problem()) else []),
+            *([problem] if (problem := self._takeover_problem()) else []),
             *self._broker_reasons(silent, facts),
             *(f"agent {name}: {f.waiting_for}" for name, f in facts.items() if f.waiting_for),
             *self.live().reasons,

@@ -52,6 +52,7 @@ class FakeConsumer:
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.exactly_once.stable_offsets._RETRY_SECONDS", 0.001)
+    monkeypatch.setattr("streams.exactly_once.stable_offsets._MAX_RETRY_SECONDS", 0.001)
 
 
 def stable_offsets(monkeypatch: pytest.MonkeyPatch, consumer: FakeConsumer) -> StableOffsets:
@@ -95,17 +96,49 @@ async def test_a_transient_error_is_retried(
     assert caplog.records == []  # a short wait is not logged
 
 
-async def test_a_long_wait_is_logged_once(
+async def test_a_long_wait_is_logged_and_shown(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("streams.exactly_once.stable_offsets._QUIET_SECONDS", 0.02)
-    consumer = FakeConsumer(KafkaError.UNSTABLE_OFFSET_COMMIT, forever=True)
+    consumer = FakeConsumer(*[KafkaError.UNSTABLE_OFFSET_COMMIT] * 50)
+    offsets = stable_offsets(monkeypatch, consumer)
+    fetching = asyncio.ensure_future(offsets.fetch([TP, EMPTY]))
+    assert offsets.problem() == ""
+    while not offsets.problem():
+        await asyncio.sleep(0.001)
+    assert "for the committed offsets of group counters" in offsets.problem()
+    assert "kafka-transactions.sh" in offsets.problem()
+    assert await fetching == {TP: CommittedPosition(42, "id")}
+    assert offsets.problem() == ""
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first.startswith("waiting for ")
+    assert second == "group counters: its committed offsets are there again"
+
+
+async def test_a_wait_without_end_is_logged_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("streams.exactly_once.stable_offsets._QUIET_SECONDS", 0.02)
+    monkeypatch.setattr("streams.exactly_once.stable_offsets._LOG_AGAIN_SECONDS", 0.03)
+    consumer = FakeConsumer(KafkaError._TIMED_OUT, forever=True)
+    offsets = stable_offsets(monkeypatch, consumer)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(fetch(monkeypatch, consumer), 0.2)
-    assert consumer.num_requests > 2
-    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
-        "waiting for the committed offsets of group counters"
-    ]
+        await asyncio.wait_for(offsets.fetch([TP]), 0.5)
+    assert len(caplog.records) >= 2
+    assert offsets.problem() == ""
+
+
+async def test_each_attempt_has_a_client_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """librdkafka's may be stuck where it was made while the brokers started."""
+    codes = [KafkaError._TIMED_OUT, KafkaError._TRANSPORT]
+    consumers = [FakeConsumer(codes[0]), FakeConsumer(codes[1]), FakeConsumer()]
+    made = iter(consumers)
+    monkeypatch.setattr(
+        "streams.exactly_once.stable_offsets.make_consumer", lambda *arguments: next(made)
+    )
+    offsets = StableOffsets({"bootstrap.servers": "broker:9092"}, "counters")
+    assert await offsets.fetch([TP, EMPTY]) == {TP: CommittedPosition(42, "id")}
+    assert [(each.num_requests, each.is_closed) for each in consumers] == [(1, True)] * 3
 
 
 async def test_a_rejection_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,8 +38,13 @@ class World:
         self.held = AssignedPartitions({}, Metrics(CollectorRegistry()))
         self.held.num_held = 4
         self.hung: list[str] = []
+        self.takeover_problem = ""
         self.health = Health(
-            self.held, liveness_timeout_seconds=60, on_hang=self._on_hang, clock=lambda: self.time
+            self.held,
+            liveness_timeout_seconds=60,
+            on_hang=self._on_hang,
+            takeover_problem=lambda: self.takeover_problem,
+            clock=lambda: self.time,
         )
         self.health.watch([self.agent])
         self.is_answering = self.is_asking = True
@@ -86,6 +91,14 @@ async def test_a_starting_worker_is_live_and_not_ready() -> None:
         "no partition is assigned to this worker",
         "the broker has not answered yet",
     ]
+
+
+async def test_a_worker_that_waits_for_an_earlier_owner_is_not_ready(world: World) -> None:
+    world.takeover_problem = "waiting for 7 s for the committed offsets of group numbers: timed out"
+    assert world.health.ready().reasons == [world.takeover_problem]
+    assert world.health.live().ok
+    world.takeover_problem = ""
+    assert world.health.ready().ok
 
 
 async def test_a_worker_is_not_ready_before_all_learned_state_is_restored(world: World) -> None:
