@@ -273,9 +273,9 @@ def columns(records: Sequence[Any]) -> RawRecords:
 
 def _size_of_records(records: Sequence[Any]) -> int:
     return (
-        _size(record.key for record in records)
-        + _size(record.value for record in records)
-        + _size_of_headers([record.headers or _NO_HEADERS for record in records])
+        _size([record.key for record in records])
+        + _size([record.value for record in records])
+        + _size_of_headers([headers for record in records if (headers := record.headers)])
     )
 
 
