@@ -133,15 +133,17 @@ class _Batches:
         """Whether the partition may take another record."""
         return self.room.left(self._tp) > 0
 
-    def take(self, records: Sequence[Any], max_bytes: int | None) -> int:
+    def take(self, records: Sequence[Any], max_bytes: int) -> int:
         """Take the room for records, one at least; return for how many there was some.
 
         Args:
             records: parsed, at least one.
-            max_bytes: they have no more than this; None: not known.
+            max_bytes: they have no more than this.
         """
         left, beside = self.room.left(self._tp), RECORD_BYTES * len(records)
-        size = beside + (_size_of_records(records) if max_bytes is None else max_bytes)
+        size = beside + max_bytes
+        if size > left:
+            size = beside + _size_of_records(records)
         if size > left:
             sizes = [RECORD_BYTES + _size_of_records([record]) for record in records]
             num_fitting = max(bisect_right(list(accumulate(sizes)), left), 1)
@@ -189,10 +191,10 @@ class _Batch:
             part, ahead = ahead[:num_taken], ahead[num_taken:]
             yield _Rows(part[-1].offset, part)
 
-    def _max_bytes(self) -> int | None:
-        """Return what the records have at most, if that is known without a look at them."""
+    def _max_bytes(self) -> int:
+        """Return what the records have at most, as far as it is known without a look at them."""
         is_plain = self._encoded[_MAGIC_AT] == _V2 and not self._encoded[_CODEC_AT] & _CODEC
-        return len(self._encoded) if is_plain else None
+        return len(self._encoded) if is_plain else sys.maxsize
 
 
 def _since(offset: int, records: list[Any]) -> list[Any]:

@@ -104,7 +104,7 @@ async def test_a_long_wait_is_logged_and_shown(
     offsets = stable_offsets(monkeypatch, consumer)
     fetching = asyncio.ensure_future(offsets.fetch([TP, EMPTY]))
     assert offsets.problem() == ""
-    while not offsets.problem():
+    while not (offsets.problem() or fetching.done()):
         await asyncio.sleep(0.001)
     assert "for the committed offsets of group counters" in offsets.problem()
     assert "kafka-transactions.sh" in offsets.problem()
