@@ -12,6 +12,7 @@ from aiokafka.conn import AIOKafkaConnection
 from prometheus_client import CollectorRegistry
 
 from streams.app import App
+from streams.exactly_once.stable_offsets import StableOffsets
 from streams.health.metrics import Metrics
 from streams.settings import AgentSettings, PipelineSettings
 from streams.transport.connection import KafkaConnection
@@ -100,6 +101,14 @@ async def test_failed_transactions_stop_the_worker(signals: list[int]) -> None:
     await app.exactly_once.on_failure(RuntimeError("fenced"))
     assert signals == [signal.SIGTERM]
     assert make().exactly_once is None
+
+
+async def test_an_app_that_waits_for_committed_offsets_is_not_ready(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(StableOffsets, "problem", lambda self: f"waiting in {self._group_id}")
+    app = make("exactly_once")
+    assert f"waiting in {app.conf.id}" in app.health.ready().reasons
 
 
 async def test_an_app_that_begins_to_stop_calls_back_and_is_not_ready() -> None:
